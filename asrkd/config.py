@@ -1,0 +1,114 @@
+"""Experiments as YAML files: typed, frozen, and an unknown key is an error that helps.
+
+A file may name another with ``base:`` (relative to itself) and say only what
+is different; lists are replaced whole. ``--set a.b=c`` goes through the same
+schema afterwards, ``a.0.b=c`` reaches into a list.
+"""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+
+
+class Section(BaseModel):
+    """A frozen part of a config; keys that it does not know are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Kind = TypeVar("Kind", bound=Section)
+
+
+def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
+    """Read ``path`` as a ``kind``, with ``overrides`` of the form ``a.b=c`` on top.
+
+    Raises:
+        AsrkdError: no such file, not YAML, an unknown key (the nearest known
+            one is named) or a value of the wrong type or range.
+    """
+    tree = _read_tree(path)
+    for override in overrides:
+        _set(tree, override)
+    return parse(kind, tree, str(path))
+
+
+def parse(kind: type[Kind], tree: Any, where: str) -> Kind:
+    """Check ``tree`` against ``kind``; ``where`` is its file, for the message."""
+    try:
+        return kind.model_validate(tree)
+    except ValidationError as error:
+        raise AsrkdError(f"{where}: {_explain(kind, error)}") from None
+
+
+def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(files.read_text(path))
+    except yaml.YAMLError as error:
+        raise AsrkdError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise AsrkdError(f"{path}: expected keys and values, found {type(tree).__name__}")
+    if "base" not in tree:
+        return tree
+    if depth == 8:
+        raise AsrkdError(f"{path}: base files go in a circle")
+    base = _read_tree(path.parent / str(tree.pop("base")), depth + 1)
+    return _merge(base, tree)
+
+
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise AsrkdError(f"--set {override!r}: expected key.key=value")
+    *parents, last = key.split(".")
+    node: Any = tree
+    try:
+        for part in parents:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(text)
+    except (IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError):
+        raise AsrkdError(f"--set {override!r}: there is no such place in the config") from None
+
+
+def _explain(kind: type[BaseModel], error: ValidationError) -> str:
+    """The first thing that is wrong, in a line."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the file"
+    if first["type"] != "extra_forbidden":
+        return f"{place}: {first['msg']}" + (
+            f", found {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
+        )
+    known = _known_keys(kind, first["loc"][:-1])
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.0)
+    return f"{place}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def _known_keys(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
+    """The keys that the section at ``loc`` inside ``kind`` has."""
+    for part in loc:
+        kind = next(iter(_sections(kind)), None)
+        field = kind.model_fields.get(part) if kind is not None and isinstance(part, str) else None
+        kind = field.annotation if field is not None else kind
+    section = next(iter(_sections(kind)), None)
+    return list(section.model_fields) if section is not None else []
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """Every config section mentioned in a type annotation, outermost first."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for inner in get_args(annotation) for section in _sections(inner)]

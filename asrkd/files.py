@@ -1,0 +1,161 @@
+"""Files that are whole or absent, and lines that say where they are wrong."""
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from asrkd.errors import AsrkdError
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish(partial: Path, path: Path) -> None:
+    """Give the finished file ``partial`` its name, durably: contents first, then the name."""
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(path)
+    fsync_folder(path.parent)
+
+
+def partial_name(path: Path) -> Path:
+    """A name beside ``path`` for writing it; no two writers are given the same."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+
+
+@contextmanager
+def create_aside(path: Path) -> Iterator[Path]:
+    """A path to write to, for a library that insists on opening the file itself.
+
+    It becomes ``path`` if the block succeeds and is removed if it raises;
+    after a kill a ``*.partial`` remains, which nothing reads.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_name(path)
+    try:
+        yield partial
+        publish(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def create_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open ``path`` for writing bytes; it gets its name only if the block succeeds.
+
+    A name that ends in ``.gz`` is compressed, with no name and no time in
+    its header, so that equal contents are equal bytes.
+    """
+    with create_aside(path) as partial, partial.open("wb") as raw:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
+                yield stream  # type: ignore[misc]
+        else:
+            yield raw
+
+
+@contextmanager
+def create(path: Path) -> Iterator[IO[str]]:
+    """Like :func:`create_bytes`, for UTF-8 text."""
+    with create_bytes(path) as raw:
+        stream = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
+        yield stream
+        stream.flush()
+        stream.detach()
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write ``record`` as indented JSON with sorted keys: equal records, equal bytes."""
+    with create(path) as stream:
+        json.dump(record, stream, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        stream.write("\n")
+
+
+def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
+    """Write one JSON object a line, as they arrive; return how many there were."""
+    count = 0
+    with create(path) as stream:
+        for record in records:
+            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            count += 1
+    return count
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON document, or say which file is wrong and where."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise AsrkdError(f"{path}: torn or not JSON ({error})") from None
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(1-based line number, object) for each line of a JSON-lines file, gzipped or not.
+
+    Raises:
+        AsrkdError: no such file, a torn gzip member, or a line that is not an object.
+    """
+    for number, line in read_lines(path):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise AsrkdError(f"{path}:{number}: torn or not JSON ({error})") from None
+        if not isinstance(record, dict):
+            raise AsrkdError(f"{path}:{number}: expected a JSON object, found {line[:40]!r}")
+        yield number, record
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(1-based number, line without its end) of a UTF-8 text file, gzipped or not."""
+    if not path.is_file():
+        raise AsrkdError(f"{path}: no such file")
+    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opener(path, "rt", encoding="utf-8") as stream:
+            for number, line in enumerate(stream, start=1):  # noqa: B007
+                yield number, line.rstrip("\r\n")
+    except (EOFError, OSError, UnicodeDecodeError, gzip.BadGzipFile) as error:
+        raise AsrkdError(f"{path}: cannot be read after line {number}: {error}") from None
+
+
+def read_text(path: Path) -> str:
+    """The whole of a UTF-8 text file, or an error that names it."""
+    if not path.is_file():
+        raise AsrkdError(f"{path}: no such file")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AsrkdError(f"{path}: cannot be read: {error}") from None
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise AsrkdError(f"{path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def sha256_of(record: Any) -> str:
+    """Hex digest of a JSON-able record, whatever the order of its keys."""
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()

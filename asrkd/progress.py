@@ -1,0 +1,114 @@
+"""Progress: a bar on a terminal, a line every few seconds in a log.
+
+Both say done and total, audio-hours per second where audio is what is
+worked on, and when it will be finished. Everything goes to stderr.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_EVERY_S = 5.0
+
+
+class Meter:
+    """Counts work done and shows it; made by :func:`meter`."""
+
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.done, self.audio_s, self.note = done, 0.0, ""
+        self._resumed_at = done
+        self.started_at = time.monotonic()
+
+    def advance(self, count: int = 1, *, audio_s: float = 0.0, note: str | None = None) -> None:
+        """Report ``count`` more units done, ``audio_s`` more seconds of audio, and a note."""
+        self.done += count
+        self.audio_s += audio_s
+        if note is not None:
+            self.note = note
+        self._show()
+
+    def rate(self) -> str:
+        """Audio-hours per second so far, in words; empty if there is no audio."""
+        elapsed_s = time.monotonic() - self.started_at
+        if not self.audio_s or elapsed_s <= 0:
+            return ""
+        return f"{self.audio_s / 3600 / elapsed_s:.3f} h audio/s"
+
+    def remaining_s(self) -> float:
+        """Seconds until the end at the pace so far."""
+        fresh = self.done - self._resumed_at
+        elapsed_s = time.monotonic() - self.started_at
+        return elapsed_s / fresh * (self.total - self.done) if fresh else float("inf")
+
+    def _show(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Show the last state."""
+
+
+class _Lines(Meter):
+    _shown_at = -float("inf")
+    _shown = ""
+
+    def _show(self) -> None:
+        if time.monotonic() - self._shown_at >= LINE_EVERY_S:
+            self._print()
+
+    def _print(self) -> None:
+        self._shown_at = time.monotonic()
+        eta = self.remaining_s()
+        parts = [f"{self.label}: {self.done}/{self.total} {self.unit}", self.rate(), self.note]
+        parts.append(f"ETA {eta:.0f} s" if 0 < eta < float("inf") else "")
+        line = ", ".join(part for part in parts if part)
+        if line != self._shown:
+            print(line, file=sys.stderr, flush=True)
+        self._shown = line
+
+    def close(self) -> None:
+        self._print()
+
+
+class _Bar(Meter):
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        super().__init__(label, total, unit, done)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task(label, total=total, completed=done, detail=unit)
+        self._bar.start()
+
+    def _show(self) -> None:
+        detail = ", ".join(part for part in (self.unit, self.rate(), self.note) if part)
+        self._bar.update(self._task, completed=self.done, detail=detail)
+
+    def close(self) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def meter(label: str, total: int, unit: str, done: int = 0) -> Iterator[Meter]:
+    """Show progress of a piece of work within the block.
+
+    Args:
+        label: what is being done, for a person.
+        total: how many units there are.
+        unit: what is counted, in the plural.
+        done: how many were there already when a run goes on.
+    """
+    kind = _Bar if sys.stderr.isatty() else _Lines
+    shown = kind(label, total, unit, done)
+    try:
+        yield shown
+    finally:
+        shown.close()

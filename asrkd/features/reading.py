@@ -1,0 +1,60 @@
+"""Features of cuts as tensors.
+
+Letters: N cuts, T feature frames, F features.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+
+from asrkd.errors import AsrkdError
+from asrkd.models.config import FeatureConfig
+
+
+def load_features(cut: MonoCut) -> Tensor:
+    """The stored (T, F) features of a cut.
+
+    Raises:
+        AsrkdError: it has none, or they cannot be read; the cut is named.
+    """
+    if not cut.has_features:
+        raise AsrkdError(f"cut {cut.id}: has no features; make them with: asrkd prepare cuts")
+    try:
+        return torch.from_numpy(cut.load_features())
+    except Exception as error:  # each storage backend raises its own
+        raise AsrkdError(
+            f"cut {cut.id}: features in {cut.features.storage_path} cannot be read ({error!r}); "
+            "make them anew with: asrkd prepare"
+        ) from None
+
+
+def feature_config(cuts: Sequence[MonoCut], where: str) -> FeatureConfig:
+    """What all ``cuts`` have in common in their features; ``where`` is the manifest, for messages.
+
+    Raises:
+        AsrkdError: a cut has none, or others than the first.
+    """
+    first: FeatureConfig | None = None
+    for cut in cuts:
+        if cut.features is None:
+            raise AsrkdError(f"{where}: cut {cut.id} has no features; make them with: asrkd prepare cuts")
+        config = FeatureConfig(
+            type=cut.features.type,
+            num_features=cut.features.num_features,
+            frame_shift=cut.features.frame_shift,
+            sampling_rate=cut.features.sampling_rate,
+        )
+        first = first or config
+        if config != first:
+            raise AsrkdError(f"{where}: cut {cut.id} has features {config}, the first cut {first}")
+    if first is None:
+        raise AsrkdError(f"{where}: holds no cuts")
+    return first
+
+
+def collate(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Pad (T, F) features with zeros into (N, T, F), and count their frames (N,)."""
+    padded = torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True)
+    return padded, torch.tensor([len(item) for item in features])

@@ -1,0 +1,158 @@
+"""A Conformer encoder in which no output depends on padding or on neighbours in the batch.
+
+Source: Gulati et al., "Conformer: Convolution-augmented Transformer for
+Speech Recognition", arXiv:2005.08100, figure 1 and equation 1.
+
+Departures: LayerNorm in place of BatchNorm (batch statistics would tie
+utterances together and count padding); rotary instead of Transformer-XL
+positions; padding is masked before each convolution.
+
+Letters: N utterances, T encoder frames, D model size.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from asrkd.models.attention import RotarySelfAttention
+from asrkd.models.config import ConformerConfig
+from asrkd.models.front_end import FrontEnd
+from asrkd.models.masks import chunk_mask, frame_mask, zero_padding
+
+
+class Tap(NamedTuple):
+    """A place in the encoder whose values are asked for."""
+
+    layer: int  # 1-based
+    place: Literal["before_norm", "after_norm"] = "after_norm"  # of the layer's final LayerNorm
+
+
+@dataclass(frozen=True)
+class EncoderOutput:
+    """What an encoder says of a batch."""
+
+    frames: Tensor  # (N, T, D), of the last layer after its norm
+    num_frames: Tensor  # (N,)
+    tapped: dict[Tap, Tensor]  # each (N, T, D)
+
+
+class FeedForward(nn.Sequential):
+    """LayerNorm, expansion, SiLU, contraction; (N, T, D) to (N, T, D)."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__(
+            nn.LayerNorm(config.dim),
+            nn.Linear(config.dim, config.feed_forward_dim),
+            nn.SiLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.feed_forward_dim, config.dim),
+            nn.Dropout(config.dropout),
+        )
+
+
+class ConvolutionModule(nn.Module):
+    """Gated pointwise, masked depthwise, pointwise convolution (figure 2 of the paper)."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        reach = config.kernel_size - 1
+        self._padding = (reach, 0) if config.causal else (reach // 2, reach // 2)
+        self.norm = nn.LayerNorm(config.dim)
+        self.gated = nn.Linear(config.dim, 2 * config.dim)
+        self.depthwise = nn.Conv1d(config.dim, config.dim, config.kernel_size, groups=config.dim)
+        self.inner_norm = nn.LayerNorm(config.dim)
+        self.out = nn.Linear(config.dim, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
+        """(N, T, D) frames and their (N, T) mask to (N, T, D)."""
+        gated = nn.functional.glu(self.gated(self.norm(frames)), dim=-1)
+        padded = nn.functional.pad(zero_padding(gated, mask).transpose(1, 2), self._padding)
+        mixed = self.depthwise(padded).transpose(1, 2)
+        out: Tensor = self.dropout(self.out(nn.functional.silu(self.inner_norm(mixed))))
+        return out
+
+
+class ConformerLayer(nn.Module):
+    """Half feed-forward, attention, convolution, half feed-forward, LayerNorm."""
+
+    def __init__(self, config: ConformerConfig) -> None:
+        super().__init__()
+        self.first = FeedForward(config)
+        self.attention_norm = nn.LayerNorm(config.dim)
+        self.attention = RotarySelfAttention(config.dim, config.num_heads, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.convolution = ConvolutionModule(config)
+        self.second = FeedForward(config)
+        self.norm = nn.LayerNorm(config.dim)
+
+    def forward(self, frames: Tensor, mask: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, D) frames to the layer's values before and after its final norm.
+
+        Args:
+            frames: (N, T, D), finite everywhere.
+            mask: (N, T), True at real frames.
+            allowed: (N, T, T) or (N, 1, T), who may attend to whom.
+        """
+        frames = frames + 0.5 * self.first(frames)
+        frames = frames + self.dropout(self.attention(self.attention_norm(frames), allowed))
+        frames = frames + self.convolution(frames, mask)
+        frames = frames + 0.5 * self.second(frames)
+        return frames, self.norm(frames)
+
+
+class Conformer(nn.Module):
+    """Front end and layers: features to encoder frames, four times fewer."""
+
+    def __init__(self, config: ConformerConfig, num_features: int) -> None:
+        """Build from ``config`` for features of size ``num_features``."""
+        super().__init__()
+        self.config = config
+        self.front_end = FrontEnd(num_features, config.front_end_channels, config.dim, causal=config.causal)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
+
+    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
+        """Encode a batch.
+
+        Args:
+            features: (N, T, F) log-mel energies; padding may hold anything, NaN too.
+            num_frames: (N,) feature frames.
+            taps: layers whose values are wanted as well.
+
+        Raises:
+            ValueError: a tap names a layer that there is not.
+        """
+        self.check_taps(taps)
+        frames, num_frames = self.front_end(features, num_frames)
+        mask = frame_mask(num_frames, frames.shape[1])
+        frames = self.dropout(zero_padding(frames, mask))
+        allowed = self._allowed(mask)
+        tapped: dict[Tap, Tensor] = {}
+        for number, layer in enumerate(self.layers, start=1):
+            before, frames = layer(frames, mask, allowed)
+            tapped |= {Tap(number, "before_norm"): before, Tap(number, "after_norm"): frames}
+        return EncoderOutput(frames, num_frames, {tap: tapped[tap] for tap in taps})
+
+    def check_taps(self, taps: Collection[Tap]) -> None:
+        """Raise ValueError if a tap's layer is not one of 1 ... num_layers."""
+        for tap in taps:
+            if not 1 <= tap.layer <= len(self.layers):
+                raise ValueError(f"layer {tap.layer}: the encoder has layers 1 to {len(self.layers)}")
+
+    def _allowed(self, mask: Tensor) -> Tensor:
+        """Real keys (N, 1, T), or in streaming those of the chunks in sight (N, T, T)."""
+        keys = mask[:, None, :]
+        if self.config.chunk_frames is None:
+            return keys
+        chunks = chunk_mask(mask.shape[1], self.config.chunk_frames, self.config.left_chunks)
+        return keys & chunks.to(mask.device)
+
+
+def global_statistics(features: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each feature over all frames of (T, F) matrices, both (F,)."""
+    frames = torch.cat(features).double()
+    return frames.mean(dim=0).float(), frames.std(dim=0, unbiased=False).float()

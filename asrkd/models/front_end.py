@@ -1,0 +1,78 @@
+"""Convolutional subsampling: four feature frames become one encoder frame.
+
+Two 3x3 convolutions of stride 2 over time and frequency, as most CTC and
+transducer recipes have them, with one difference: padding is symmetric and
+masked, so encoder frame k is centred on feature frame 4k (causal: it ends
+there), and a count of T feature frames gives ceil(T / 4) encoder frames
+whatever else is in the batch.
+
+Letters: N utterances, T feature frames, F features, C channels, D model size.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from asrkd.models.masks import frame_mask
+
+SUBSAMPLING = 4  # feature frames per encoder frame
+
+
+def num_encoder_frames(num_frames: Tensor) -> Tensor:
+    """Encoder frames that come of so many feature frames: ceil(T / 4), of any shape."""
+    return torch.div(num_frames + SUBSAMPLING - 1, SUBSAMPLING, rounding_mode="floor")
+
+
+class FrontEnd(nn.Module):
+    """Normalise features by stored statistics and subsample them four times in time."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, num_features: int, channels: int, dim: int, *, causal: bool) -> None:
+        """Build with unit statistics; :meth:`set_statistics` fills in those of the data.
+
+        Args:
+            num_features: F.
+            channels: C of both convolutions.
+            dim: D of the output.
+            causal: pad in the past only, so that no frame depends on later ones.
+        """
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("std", torch.ones(num_features))
+        self.first = nn.Conv2d(1, channels, 3, stride=2, padding=0)
+        self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=0)
+        reduced = (num_features + 3) // 4
+        self.project = nn.Linear(channels * reduced, dim)
+        self.norm = nn.LayerNorm(dim)
+        self._time_padding = (2, 0) if causal else (1, 1)
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Store the mean and standard deviation of each feature, both (F,), taken over training data."""
+        self.mean.copy_(mean)
+        self.std.copy_(std.clamp(min=1e-3))  # an empty mel band must not blow up
+
+    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Subsample.
+
+        Args:
+            features: (N, T, F); padding may hold anything.
+            num_frames: (N,) feature frames.
+
+        Returns:
+            (N, ceil(T / 4), D) encoder frames, and their (N,) counts.
+        """
+        frames = ((features - self.mean) / self.std)[:, None]  # (N, 1, T, F)
+        for convolution in (self.first, self.second):
+            frames = torch.relu(convolution(self._pad(frames, num_frames)))  # (N, C, T/2, F/2)
+            num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
+        frames = self.project(frames.transpose(1, 2).flatten(2))  # (N, T/4, D)
+        return self.norm(frames), num_frames
+
+    def _pad(self, frames: Tensor, num_frames: Tensor) -> Tensor:
+        """(N, C, T, F) with zeros at padding and around the edges."""
+        mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
+        frames = frames.masked_fill(~mask[:, None, :, None], 0.0)
+        return nn.functional.pad(frames, (1, 1, *self._time_padding))
+
+

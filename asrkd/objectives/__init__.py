@@ -1,0 +1,60 @@
+"""Objectives: what a recogniser is trained towards, one module per quantity.
+
+A module of this package that defines ``KIND`` is an objective; it is found
+here by looking, so a new one needs its module, its test and a config that
+names it, and no list to be kept.
+"""
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import Any
+
+from pydantic import create_model, model_validator
+
+from asrkd.config import Section
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """Every objective by the name it has in configs."""
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
+    return {module.KIND.name: module.KIND for module in modules if hasattr(module, "KIND")}
+
+
+class _Entry(Section):
+    """One line of a phase's objectives: exactly one name with its settings."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_may_be_absent(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {value: {}}
+        if isinstance(value, dict):
+            return {name: {} if settings is None else settings for name, settings in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "_Entry":
+        if len(self.model_fields_set) != 1:
+            raise ValueError(f"expected one objective, found {sorted(self.model_fields_set) or 'none'}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Which objective it is."""
+        return next(iter(self.model_fields_set))
+
+    @property
+    def settings(self) -> ObjectiveConfig:
+        """Its settings."""
+        settings: ObjectiveConfig = getattr(self, self.name)
+        return settings
+
+
+_fields: dict[str, Any] = {name: (kind.config | None, None) for name, kind in kinds().items()}
+ObjectiveEntry = create_model("ObjectiveEntry", __base__=_Entry, **_fields)
+
+__all__ = ["Objective", "ObjectiveConfig", "ObjectiveEntry", "kinds"]

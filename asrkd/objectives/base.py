@@ -1,0 +1,70 @@
+"""The seam between the trainer and what it trains towards.
+
+An objective declares what it taps and which target source it needs, takes
+tensors, and gives a *sum* with the *count* it is a sum over. The trainer
+divides by counts that are global over accumulated batches, so a loss does
+not depend on how utterances were batched.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from lhotse import MonoCut
+from pydantic import Field
+from torch import Tensor, nn
+
+from asrkd.config import Section
+from asrkd.models.conformer import Tap
+from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.tokens import Tokens
+
+
+class TargetSource(Protocol):
+    """Where targets come from: a transcript, a store, a live teacher. Objectives cannot tell."""
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> Any:
+        """The targets of a batch of cuts, as tensors in their order."""
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless there are fitting targets for every cut."""
+
+
+class ObjectiveConfig(Section):
+    """Settings that every objective has."""
+
+    scale: float = Field(1.0, ge=0)  # factor in the total loss
+
+
+class Objective(nn.Module):
+    """A training loss with the taps it needs and, maybe, parameters used in training only.
+
+    Its parameters are optimised and checkpointed with the student and never exported.
+    """
+
+    def taps(self) -> Collection[Tap]:
+        """Encoder layers whose values :meth:`forward` reads."""
+        return ()
+
+    def count(self, targets: Any, num_frames: Tensor) -> float:
+        """What the sum is over (reference tokens, target values), before the forward pass.
+
+        Args:
+            targets: what the source gave for the batch.
+            num_frames: (N,) encoder frames of the student.
+        """
+        raise NotImplementedError
+
+    def forward(self, output: RecogniserOutput, targets: Any) -> Tensor:
+        """The loss in nats, summed over the batch; a scalar in float32."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An objective as the registry knows it."""
+
+    name: str  # in configs
+    config: type[ObjectiveConfig]
+    source: Callable[[Any, Tokens], TargetSource]  # from (settings, the student's tokens)
+    build: Callable[[Any, TargetSource, Recogniser], Objective]  # from (settings, source, student)

@@ -1,0 +1,97 @@
+"""Connectionist temporal classification of token sequences: -log P(tokens | audio).
+
+Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, eq. 8.
+
+With ``targets: transcript`` this is ordinary training. With the path of an
+N-best store it is Seq-KD (Mun'im, Inoue and Shinoda, arXiv:1811.04531,
+section 2): the teacher's hypotheses stand in place of the transcript, each
+with the same weight. Departure: the paper repeats an utterance once per
+hypothesis, k times as many updates an epoch; here each visit takes the mean
+over its k hypotheses, which is the expectation of the paper's update and
+keeps the steps of all systems equal.
+
+Letters: N utterances, S sequences (one or several an utterance), T encoder
+frames, U tokens after padding, V tokens with blank at 0.
+"""
+
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, TargetSource
+from asrkd.targets.sequences import SequenceTargets, sequence_source
+from asrkd.tokens import Tokens
+
+
+class CtcConfig(ObjectiveConfig):
+    """Settings of the objective ``ctc``."""
+
+    targets: str = "transcript"  # or the path of an N-best store
+    num_hypotheses: int = Field(5, ge=1)  # of an N-best store, the best so many; fewer where it has fewer
+
+
+class Ctc(Objective):
+    """Weighted CTC loss over the sequences of each utterance."""
+
+    def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
+        """Weighted number of tokens that can be aligned: nats are per reference token."""
+        possible = alignable(targets, num_frames)
+        return float((targets.weight * targets.num_tokens * possible).sum())
+
+    def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
+        """Weighted sum over the batch of -log P(sequence | audio), in nats."""
+        return ctc_sum(output.log_probs(), output.num_frames, targets)
+
+
+def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> Tensor:
+    """Weighted sum of -log P(sequence | audio) over all sequences, a scalar in nats.
+
+    A sequence that needs more frames than there are has probability zero and
+    no gradient; it is left out here and in the count.
+
+    Args:
+        log_probs: (N, T, V) log-softmax outputs; padding may hold anything.
+        num_frames: (N,) encoder frames.
+        targets: S sequences, each with the utterance it belongs to and its weight.
+    """
+    keep = alignable(targets, num_frames).nonzero().flatten()
+    if len(keep) == 0:
+        return log_probs.new_zeros(())
+    owner = targets.utterance[keep]
+    # Padding is removed from the maths, but 0 * NaN in the backward pass would bring it back.
+    inside = torch.arange(log_probs.shape[1], device=log_probs.device) < num_frames[:, None]
+    clean = log_probs.masked_fill(~inside[..., None], 0.0)
+    losses = torch.nn.functional.ctc_loss(
+        clean[owner].transpose(0, 1),
+        targets.tokens[keep],
+        num_frames[owner],
+        targets.num_tokens[keep],
+        blank=BLANK,
+        reduction="none",
+    )
+    return (losses * targets.weight[keep]).sum()
+
+
+def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
+    """Which sequences fit their audio: a frame per token and one between equal neighbours.
+
+    Returns:
+        (S,) boolean.
+    """
+    neighbours_equal = (targets.tokens[:, 1:] == targets.tokens[:, :-1]) & (targets.tokens[:, 1:] != BLANK)
+    needed = targets.num_tokens + neighbours_equal.sum(dim=1)
+    return needed <= num_frames[targets.utterance]
+
+
+def _source(settings: CtcConfig, tokens: Tokens) -> TargetSource:
+    return sequence_source(settings.targets, tokens, settings.num_hypotheses)
+
+
+def _build(settings: CtcConfig, source: Any, student: Recogniser) -> Objective:
+    return Ctc()
+
+
+KIND = Kind("ctc", CtcConfig, _source, _build)

@@ -1,0 +1,22 @@
+"""Values at each frame as targets.
+
+Letters: N utterances, T teacher frames after padding, C values a frame.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FrameTargets:
+    """Values at the teacher's frames of a batch of utterances."""
+
+    values: Tensor  # (N, T, C); padding is 0 and never read
+    num_frames: Tensor  # (N,)
+    frame_shift: float  # seconds between teacher frames
+
+    def to(self, device: torch.device) -> "FrameTargets":
+        """The same on another device."""
+        return FrameTargets(self.values.to(device), self.num_frames.to(device), self.frame_shift)

@@ -1,0 +1,171 @@
+"""Stage ``train``: teachers, baselines and students alike; the objectives in the config decide.
+
+Reads:   a config, the cuts and tokens it names, and for a student its target stores.
+Writes:  a model folder (config, tokens, lineage, weights), checkpoints, metrics.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+
+from asrkd import __version__, config, files, outputs
+from asrkd.errors import AsrkdError
+from asrkd.features.reading import feature_config, load_features
+from asrkd.manifests import cut_digest, read_cuts
+from asrkd.models.config import Architecture
+from asrkd.models.conformer import global_statistics
+from asrkd.models.directory import save_model
+from asrkd.models.recogniser import Recogniser, num_parameters
+from asrkd.outputs import State
+from asrkd.stopping import StopRequest
+from asrkd.tokens import Tokens
+from asrkd.training.checkpoint import list_checkpoints
+from asrkd.training.config import TrainConfig
+from asrkd.training.learner import Learner
+from asrkd.training.precision import Precision, pick_device
+from asrkd.training.randomness import seeded
+from asrkd.training.trainer import Machine, Trainer
+from asrkd.training.validation import Validator
+
+LINEAGE = "lineage.json"
+STATISTICS_CUTS = 500  # enough frames to place 80 mel bands within a hundredth of their spread
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The machine and the manner of a run."""
+
+    device: str = "auto"
+    precision: str = "fp32"
+    workers: int = 0
+    threads: int | None = None
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class TrainReport:
+    """What a run ended with."""
+
+    out: Path
+    params: int
+    steps: int
+    validation: dict[str, Any]
+    already_complete: bool = False
+
+    def text(self) -> str:
+        """A line for a person."""
+        done = "already complete" if self.already_complete else f"{self.steps} steps"
+        wer = f"dev WER {self.validation['wer']:.2%}, loss {self.validation['loss']:.3f}"
+        return f"{self.out}: {done}, {self.params} parameters, {wer}"
+
+
+def train(
+    config_path: Path, out: Path, overrides: Sequence[str], options: TrainOptions, stop: StopRequest
+) -> TrainReport:
+    """Train by ``config_path`` with ``overrides`` into ``out``; return how it went.
+
+    Raises:
+        AsrkdError: something the user can mend; nothing was changed.
+        StoppedInTime: asked to stop; run again with ``resume``.
+    """
+    experiment = config.load(TrainConfig, config_path, overrides)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = pick_device(options.device)
+    machine = Machine(device, Precision(options.precision, device), options.workers)
+    parts = _Parts.gather(experiment)
+    state = _claim(out, parts, options)
+    if state is State.COMPLETE:
+        summary = outputs.read_stamp(out, "asrkd train")
+        return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
+    trainer = parts.trainer(machine)
+    if not trainer.resume(out / "checkpoints"):
+        parts.set_statistics(trainer.learner.student)
+    last = trainer.run(out, stop)
+    return _finish(out, parts, trainer, last)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What an experiment is made from, read and verified."""
+
+    experiment: TrainConfig
+    tokens: Tokens
+    train_cuts: list[MonoCut]
+    dev_cuts: list[MonoCut]
+    architecture: Architecture
+
+    @classmethod
+    def gather(cls, experiment: TrainConfig) -> "_Parts":
+        data = experiment.data
+        tokens = Tokens.load(data.tokens)
+        train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
+        usable = [cut for cut in train_cuts if data.min_cut <= cut.duration <= data.max_cut]
+        if left_out := len(train_cuts) - len(usable):
+            bounds = f"shorter than {data.min_cut:g} s or longer than {data.max_cut:g} s"
+            print(f"asrkd: {data.train}: {left_out} cuts left out, {bounds}", file=sys.stderr)
+        if not usable:
+            raise AsrkdError(f"{data.train}: no cut between data.min_cut and data.max_cut")
+        features = feature_config(usable, str(data.train))
+        if feature_config(dev_cuts, str(data.dev)) != features:
+            raise AsrkdError(f"{data.dev}: its features differ from those of {data.train}; prepare both alike")
+        architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
+        return cls(experiment, tokens, usable, dev_cuts, architecture)
+
+    def lineage(self) -> dict[str, Any]:
+        """What decides the result: the config, the cuts, the tokens, the stores."""
+        stores = {
+            settings.targets: files.sha256(Path(settings.targets) / "contract.json")
+            for phase in self.experiment.phases
+            for settings in (entry.settings for entry in phase.objectives)
+            if (Path(getattr(settings, "targets", "")) / "contract.json").is_file()
+        }
+        return {
+            "asrkd": __version__,
+            "torch": torch.__version__,
+            "experiment": self.experiment.model_dump(mode="json", exclude_unset=False),
+            "train_cuts": files.sha256_of([cut_digest(cut) for cut in self.train_cuts]),
+            "dev_cuts": files.sha256_of([cut_digest(cut) for cut in self.dev_cuts]),
+            "tokens": self.tokens.identity(),
+            "target_stores": stores,
+        }
+
+    def trainer(self, machine: Machine) -> Trainer:
+        """Build the student and its objectives, and verify every target before the first step."""
+        seed = self.experiment.seed
+        with seeded(seed, "weights"):
+            student = Recogniser(self.architecture)
+            learner = Learner(student, self.experiment.phases, self.tokens)
+        learner.verify(self.train_cuts)
+        validator = Validator(self.dev_cuts, self.tokens, self.experiment.validation.max_duration)
+        return Trainer(self.experiment, learner, self.train_cuts, validator, machine)
+
+    def set_statistics(self, student: Recogniser) -> None:
+        """Give the front end the mean and spread of the training features."""
+        with seeded(self.experiment.seed, "statistics") as rng:
+            sample = rng.sample(self.train_cuts, min(STATISTICS_CUTS, len(self.train_cuts)))
+        mean, std = global_statistics([load_features(cut) for cut in sample])
+        student.encoder.front_end.set_statistics(mean, std)
+
+
+def _claim(out: Path, parts: _Parts, options: TrainOptions) -> State:
+    state = outputs.claim(out, LINEAGE, parts.lineage())
+    if state is State.PARTIAL and not options.resume and list_checkpoints(out / "checkpoints"):
+        raise AsrkdError(f"{out}: holds an unfinished run; go on with --resume, or remove it: rm -r {out}")
+    return state
+
+
+def _finish(out: Path, parts: _Parts, trainer: Trainer, last: dict[str, Any]) -> TrainReport:
+    """Export the averaged student and stamp the folder."""
+    prefix = "student."
+    weights = {k[len(prefix) :]: v for k, v in trainer.average().items() if k.startswith(prefix)}
+    save_model(out, parts.architecture, weights, parts.tokens, parts.lineage()["experiment"])
+    params = num_parameters(trainer.learner.student)
+    summary = {"params": params, "steps": trainer.total_steps, "validation": last}
+    outputs.stamp(out, summary)
+    return TrainReport(out, params, trainer.total_steps, last)

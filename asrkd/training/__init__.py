@@ -1,0 +1,1 @@
+"""One trainer for teachers, baselines and students: plan, batches, steps, checkpoints, log."""

@@ -1,0 +1,101 @@
+"""What is done to the features of a training cut: recorded noise, then masks.
+
+Targets are of the clean cut; the student sees it noisy and masked, as in
+MVQ-KD's recipe. Time is never warped, or stored frames would not fit.
+
+Letters: T feature frames, F features.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from lhotse import MonoCut
+from lhotse.dataset.signal_transforms import SpecAugment
+from torch import Tensor
+
+from asrkd.errors import AsrkdError
+from asrkd.features.reading import feature_config, load_features
+from asrkd.manifests import read_cuts
+from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
+from asrkd.training.randomness import seeded
+
+
+class Augmentation:
+    """Augments features by a function of (seed, epoch, cut id) alone."""
+
+    def __init__(self, config: AugmentConfig, seed: int) -> None:
+        """Prepare.
+
+        Args:
+            config: what to do; parts that are None are left out.
+            seed: of the run.
+
+        Raises:
+            AsrkdError: the noise cuts cannot be used.
+        """
+        self.seed = seed
+        self._noise = None if config.noise is None else NoiseMixer(config.noise)
+        self._masks = None if config.specaugment is None else _spec_augment(config.specaugment)
+
+    def __call__(self, features: Tensor, cut_id: str, epoch: int) -> Tensor:
+        """Augmented copy of (T, F) features."""
+        with seeded(self.seed, "augment", epoch, cut_id):
+            if self._noise is not None:
+                features = self._noise(features)
+            if self._masks is not None:
+                features = self._masks(features[None])[0]
+        return features
+
+
+def _spec_augment(config: SpecAugmentConfig) -> SpecAugment:
+    return SpecAugment(
+        time_warp_factor=None,
+        num_feature_masks=config.num_feature_masks,
+        features_mask_size=config.feature_mask_size,
+        num_frame_masks=config.num_frame_masks,
+        frames_mask_size=config.frame_mask_size,
+        max_frames_mask_fraction=config.max_frame_share,
+        p=config.probability,
+    )
+
+
+class NoiseMixer:
+    """Adds recorded noise to log-mel features at a random signal-to-noise ratio."""
+
+    def __init__(self, config: NoiseConfig) -> None:
+        """Read the noise cuts; AsrkdError if they have no features."""
+        self.config = config
+        self.cuts: Sequence[MonoCut] = read_cuts(config.cuts)
+        feature_config(self.cuts, str(config.cuts))
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Noisy copy of (T, F) features; draws from torch's global generator."""
+        if float(torch.rand(())) >= self.config.probability:
+            return features
+        noise = load_features(self.cuts[int(torch.randint(len(self.cuts), ()))])
+        if noise.shape[1] != features.shape[1]:
+            raise AsrkdError(
+                f"{self.config.cuts}: noise has {noise.shape[1]} features a frame, "
+                f"the training cuts {features.shape[1]}; prepare both alike"
+            )
+        repeats = math.ceil(2 * len(features) / len(noise))
+        noise = noise.repeat(repeats, 1)
+        start = int(torch.randint(len(noise) - len(features) + 1, ()))
+        low, high = self.config.snr_db
+        snr_db = low + (high - low) * float(torch.rand(()))
+        return mix(features, noise[start : start + len(features)], snr_db)
+
+
+def mix(speech: Tensor, noise: Tensor, snr_db: float) -> Tensor:
+    """Log-mel energies of speech and noise together, their energies summed.
+
+    Args:
+        speech: (T, F) natural-log energies.
+        noise: (T, F) likewise; scaled so that the mean energy of speech is
+            ``snr_db`` decibels above that of noise.
+        snr_db: signal-to-noise ratio in decibels.
+    """
+    ratio = speech.double().exp().mean() / noise.double().exp().mean()
+    log_gain = float(ratio.log()) - snr_db * math.log(10) / 10
+    return torch.logaddexp(speech, noise + log_gain)

@@ -1,0 +1,115 @@
+"""Checkpoints: everything a run needs to go on as if it had not been stopped.
+
+One safetensors file each, whole or absent: weights, optimiser moments and
+snapshots as tensors, the position as JSON in the header. The last two are
+kept, so that a broken one costs little.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from asrkd import files
+
+KEPT = 2
+
+
+@dataclass
+class Position:
+    """How far a run has come."""
+
+    step: int = 0  # updates made, over all phases
+    phase: int = 0
+    phase_step: int = 0  # updates made in this phase
+    epoch: int = 0
+    batch: int = 0  # batches of the epoch's plan that are done
+    plan_digest: str = ""  # of that plan, to recognise it
+    best_wer: float | None = None  # lowest on dev so far
+    validation: dict[str, Any] = field(default_factory=dict)  # the latest
+    train_seconds: float = 0.0  # spent in updates and validation, over all sessions
+    threads: int = field(default_factory=torch.get_num_threads)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A position and the tensors that belong to it, grouped by what they are of."""
+
+    position: Position
+    weights: dict[str, Tensor]
+    moments: dict[str, Tensor]  # of the optimiser, '<parameter number>.<name>'
+    snapshots: list[dict[str, Tensor]]  # oldest first
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint into ``folder`` and remove all but the last two."""
+    tensors = {f"weights/{name}": value for name, value in checkpoint.weights.items()}
+    tensors |= {f"moments/{name}": value for name, value in checkpoint.moments.items()}
+    for number, snapshot in enumerate(checkpoint.snapshots):
+        tensors |= {f"snapshot-{number}/{name}": value for name, value in snapshot.items()}
+    path = folder / f"step-{checkpoint.position.step:08d}.safetensors"
+    contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with files.create_aside(path) as partial:
+        save_file(contiguous, str(partial), metadata={"position": json.dumps(asdict(checkpoint.position))})
+    for old in list_checkpoints(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """Checkpoints in ``folder``, oldest first."""
+    return sorted(folder.glob("step-*.safetensors"))
+
+
+def load_latest(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that can be read; None if there is none.
+
+    A broken one is skipped with a line on stderr.
+    """
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            return _load(path)
+        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+            print(f"asrkd: {path}: broken checkpoint skipped ({error})", file=sys.stderr)
+    return None
+
+
+def _load(path: Path) -> Checkpoint:
+    groups: dict[str, dict[str, Tensor]] = {}
+    with safe_open(str(path), framework="pt") as stream:
+        position = Position(**json.loads(stream.metadata()["position"]))
+        for key in stream.keys():  # noqa: SIM118
+            group, _, name = key.partition("/")
+            groups.setdefault(group, {})[name] = stream.get_tensor(key)
+    snapshots = sorted(group for group in groups if group.startswith("snapshot-"))
+    snapshots.sort(key=lambda group: int(group.rpartition("-")[2]))
+    return Checkpoint(
+        position, groups["weights"], groups.get("moments", {}), [groups[group] for group in snapshots]
+    )
+
+
+def optimiser_moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimiser's state as flat tensors, '<parameter number>.<name>'."""
+    state: Mapping[int, Mapping[str, object]] = optimiser.state_dict()["state"]
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimiser_moments` took."""
+    whole = optimiser.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = value
+    optimiser.load_state_dict(whole | {"state": state})

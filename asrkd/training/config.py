@@ -1,0 +1,104 @@
+"""An experiment: data, model, optimiser, augmentation, and phases of objectives."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from asrkd.config import Section
+from asrkd.models.config import ConformerConfig
+from asrkd.objectives import ObjectiveEntry
+
+
+class DataConfig(Section):
+    """Which cuts, and how they make batches. Paths are relative to the working directory."""
+
+    train: Path  # cuts to learn from
+    dev: Path  # cuts to validate on
+    tokens: Path  # folder with tokens.txt or bpe.model, as prepare leaves it
+    max_duration: float = Field(60.0, gt=0)  # seconds of audio in a batch, padding counted
+    num_buckets: int = Field(10, ge=1)  # cuts of like duration share a batch
+    min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, and counted in the log
+    max_cut: float = Field(30.0, gt=0)  # seconds; longer ones likewise
+
+
+class OptimConfig(Section):
+    """AdamW and its schedule."""
+
+    lr: float = Field(1e-3, gt=0)  # at the top of the schedule
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = Field(0.01, ge=0)  # of matrices; vectors are never decayed
+    warmup_steps: int = Field(200, ge=0)  # lr rises linearly
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"  # after the warm-up
+    hold_share: float = Field(0.0, ge=0, lt=1)  # of the steps after warm-up at full lr before it decays
+    final_lr: float = Field(0.0, ge=0)  # as a share of lr, reached at the end
+    clip_norm: float = Field(5.0, gt=0)  # of all gradients together
+    accumulate: int = Field(1, ge=1)  # batches per step
+
+
+class SpecAugmentConfig(Section):
+    """Masks over frequency and time, without time warp; the mask holds the utterance's mean."""
+
+    probability: float = Field(0.9, ge=0, le=1)
+    num_feature_masks: int = Field(2, ge=0)
+    feature_mask_size: int = Field(27, ge=1)  # mel bins, at most
+    num_frame_masks: int = Field(10, ge=0)
+    frame_mask_size: int = Field(50, ge=1)  # feature frames, at most
+    max_frame_share: float = Field(0.15, gt=0, le=1)  # of the utterance behind frame masks together
+
+
+class NoiseConfig(Section):
+    """Recorded noise mixed into the features at a random level."""
+
+    cuts: Path  # noise cuts with features like those of the training cuts
+    probability: float = Field(0.5, ge=0, le=1)
+    snr_db: tuple[float, float] = (10.0, 20.0)  # lowest and highest signal-to-noise ratio
+
+
+class AugmentConfig(Section):
+    """What is done to the features of training cuts; null leaves a kind out."""
+
+    specaugment: SpecAugmentConfig | None = SpecAugmentConfig()
+    noise: NoiseConfig | None = None
+
+
+class ValidationConfig(Section):
+    """When dev cuts are looked at, and how much of the recent past the model averages over."""
+
+    every_steps: int = Field(500, ge=1)
+    max_duration: float = Field(120.0, gt=0)  # seconds of audio in a batch
+
+
+class AveragingConfig(Section):
+    """The exported and validated weights are the mean of the last snapshots."""
+
+    every_steps: int = Field(100, ge=1)
+    last: int = Field(5, ge=1)  # snapshots; 1 takes the latest weights alone
+
+
+class PhaseConfig(Section):
+    """A stretch of training under fixed objectives."""
+
+    steps: int | None = Field(None, ge=1)
+    epochs: float | None = Field(None, gt=0)  # counted in batches of the first epoch's plan
+    objectives: list[ObjectiveEntry] = Field(min_length=1)  # type: ignore[valid-type]
+    restart: bool = True  # begin optimiser and schedule anew
+
+    @model_validator(mode="after")
+    def _one_length(self) -> "PhaseConfig":
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("a phase has exactly one of steps and epochs")
+        return self
+
+
+class TrainConfig(Section):
+    """Everything that decides what a training run learns."""
+
+    data: DataConfig
+    model: ConformerConfig
+    optim: OptimConfig = OptimConfig()
+    augment: AugmentConfig = AugmentConfig()
+    validation: ValidationConfig = ValidationConfig()
+    averaging: AveragingConfig = AveragingConfig()
+    phases: list[PhaseConfig] = Field(min_length=1)
+    seed: int = Field(1, ge=0)

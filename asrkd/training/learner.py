@@ -1,0 +1,93 @@
+"""What is optimised: the student, and the training-only parameters of its objectives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor, nn
+
+from asrkd.models.conformer import Tap
+from asrkd.models.recogniser import Recogniser
+from asrkd.objectives import Objective, kinds
+from asrkd.objectives.base import TargetSource
+from asrkd.tokens import Tokens
+from asrkd.training.config import PhaseConfig
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of a phase's loss."""
+
+    label: str  # of its objective and source, as it stands in logs: 'ctc', 'ctc-nbest', 'codebook'
+    scale: float
+
+
+class Learner(nn.Module):
+    """A student with the objectives of all phases, each with its target source."""
+
+    def __init__(self, student: Recogniser, phases: Sequence[PhaseConfig], tokens: Tokens) -> None:
+        """Open every target source and build every objective.
+
+        Two phases that name the same objective with equal settings, the scale
+        apart, share its parameters.
+
+        Raises:
+            AsrkdError: a store cannot be opened or does not fit the student.
+        """
+        super().__init__()
+        self.student = student
+        self.sources: dict[str, TargetSource] = {}
+        self.terms: list[list[Term]] = []
+        built: dict[str, str] = {}  # settings to label
+        objectives: dict[str, nn.Module] = {}
+        for phase in phases:
+            terms = []
+            for entry in phase.objectives:
+                settings = entry.settings
+                key = f"{entry.name} {settings.model_dump_json(exclude={'scale'})}"
+                if key not in built:
+                    label = built[key] = _free_label(entry.name, settings, objectives)
+                    kind = kinds()[entry.name]
+                    self.sources[label] = kind.source(settings, tokens)
+                    objectives[label] = kind.build(settings, self.sources[label], student)
+                terms.append(Term(built[key], settings.scale))
+            self.terms.append(terms)
+        self.objectives = nn.ModuleDict(objectives)
+
+    def objective(self, label: str) -> Objective:
+        """The objective of a term."""
+        objective = self.objectives[label]
+        assert isinstance(objective, Objective)
+        return objective
+
+    def taps(self, terms: Sequence[Term]) -> set[Tap]:
+        """All layers that the terms read."""
+        return {tap for term in terms for tap in self.objective(term.label).taps()}
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless every source has fitting targets for every cut."""
+        for source in self.sources.values():
+            source.verify(cuts)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """A copy of all parameters and buffers, by name."""
+        return {name: value.detach().clone() for name, value in self.state_dict().items()}
+
+
+def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several snapshots, taken in float64, in the type that each tensor has."""
+    return {
+        name: torch.stack([snapshot[name].double() for snapshot in snapshots]).mean(0).to(value.dtype)
+        for name, value in snapshots[0].items()
+    }
+
+
+def _free_label(name: str, settings: object, taken: Mapping[str, object]) -> str:
+    """A label for logs and parameter names that is not taken yet."""
+    targets = str(getattr(settings, "targets", "transcript")).rstrip("/").rsplit("/", 1)[-1]
+    label = name if targets in ("transcript", name) else f"{name}-{targets}".replace(".", "_")
+    number = 2
+    while label in taken:
+        label, number = f"{label.rsplit('#', 1)[0]}#{number}", number + 1
+    return label

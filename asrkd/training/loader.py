@@ -1,0 +1,84 @@
+"""Batches as tensors, from a plan, in this process or in workers.
+
+Letters: N cuts, T feature frames, F features.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from asrkd.features.reading import collate, load_features
+from asrkd.objectives.base import TargetSource
+from asrkd.training.augment import Augmentation
+from asrkd.training.plan import EpochPlan
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Features and targets of some cuts."""
+
+    cut_ids: tuple[str, ...]
+    features: Tensor  # (N, T, F)
+    num_frames: Tensor  # (N,)
+    targets: dict[str, Any]  # by source, each in the order of the cuts
+    audio_s: float  # seconds, without padding
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return replace(
+            self,
+            features=self.features.to(device),
+            num_frames=self.num_frames.to(device),
+            targets={key: value.to(device) for key, value in self.targets.items()},
+        )
+
+
+class BatchReader(Dataset[Batch]):
+    """Makes the batch of given cuts, augmented as the epoch wants it."""
+
+    def __init__(
+        self,
+        cuts: Mapping[str, MonoCut],
+        sources: Mapping[str, TargetSource],
+        augmentation: Augmentation | None = None,
+        epoch: int = 0,
+    ) -> None:
+        """Args as they are read: cuts by id, target sources by name, augmentation for training."""
+        self.cuts, self.sources = cuts, sources
+        self.augmentation, self.epoch = augmentation, epoch
+
+    def __getitem__(self, cut_ids: Sequence[str]) -> Batch:
+        """The batch of these cuts, in this order."""
+        cuts = [self.cuts[cut_id] for cut_id in cut_ids]
+        features, num_frames = collate([self._features(cut) for cut in cuts])
+        targets = {name: source.fetch(cuts) for name, source in self.sources.items()}
+        return Batch(tuple(cut_ids), features, num_frames, targets, sum(cut.duration for cut in cuts))
+
+    def _features(self, cut: MonoCut) -> Tensor:
+        features = load_features(cut)
+        return features if self.augmentation is None else self.augmentation(features, cut.id, self.epoch)
+
+
+def load_batches(reader: BatchReader, plan: EpochPlan, *, start: int = 0, workers: int = 0) -> Iterator[Batch]:
+    """The batches of a plan from number ``start`` on.
+
+    Args:
+        reader: makes each batch.
+        plan: which cuts and in what order.
+        start: how many batches are done already.
+        workers: loader processes; 0 reads in this one.
+    """
+    return iter(
+        DataLoader(
+            reader,
+            batch_size=None,
+            sampler=plan.batches[start:],  # type: ignore[arg-type]
+            num_workers=workers,
+            generator=torch.Generator(),  # else the global one would be drawn from
+        )
+    )

@@ -1,0 +1,56 @@
+"""The log of a run: a JSON line a record, and the same in TensorBoard."""
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from asrkd import files
+
+
+class MetricLog:
+    """Appends records to ``metrics.jsonl`` and scalars to ``tensorboard/``.
+
+    Each record has a ``kind`` ('train', 'validation', ...), a ``step``, and
+    numbers. On resuming, what lies beyond the checkpoint's step is cut off.
+    """
+
+    def __init__(self, out: Path, resume_step: int) -> None:
+        """Open the log in ``out``, keeping the records up to ``resume_step``."""
+        self.path = out / "metrics.jsonl"
+        kept = [record for record in read_metrics(self.path) if record["step"] <= resume_step]
+        files.write_jsonl(self.path, kept)
+        self._stream = self.path.open("a", encoding="utf-8")
+        self._board = SummaryWriter(str(out / "tensorboard"), purge_step=resume_step + 1)
+
+    def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
+        """Append a record; numbers go to TensorBoard too, under ``kind/name``."""
+        self._stream.write(json.dumps({"kind": kind, "step": step} | values) + "\n")
+        self._stream.flush()
+        for name, value in values.items():
+            if isinstance(value, (int, float)):
+                self._board.add_scalar(f"{kind}/{name}", value, step)
+
+    def __enter__(self) -> "MetricLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole records of a log, oldest first; a torn last line is left out."""
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:  # a run was killed while writing it
+            break
+    return records

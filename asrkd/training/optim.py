@@ -1,0 +1,50 @@
+"""AdamW and the course of its learning rate."""
+
+import math
+
+import torch
+from torch import nn
+
+from asrkd.training.config import OptimConfig
+
+
+def make_optimiser(named: dict[str, nn.Parameter], config: OptimConfig) -> torch.optim.AdamW:
+    """AdamW over the named parameters; weight decay on matrices alone.
+
+    Biases and norms have one dimension: decaying them shrinks what they are
+    there to set (Loshchilov and Hutter, arXiv:1711.05101, leave it open;
+    this is the common practice).
+    """
+    matrices = [parameter for parameter in named.values() if parameter.dim() > 1]
+    vectors = [parameter for parameter in named.values() if parameter.dim() <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-9)
+
+
+def learning_rate(step: int, total_steps: int, config: OptimConfig) -> float:
+    """The rate of update number ``step``.
+
+    Linear warm-up, then full rate for ``hold_share`` of what is left, then
+    ``schedule`` down to ``final_lr``.
+
+    Args:
+        step: counted from 0.
+        total_steps: updates until the end of the schedule.
+        config: of the optimiser.
+    """
+    if step < config.warmup_steps:
+        return config.lr * (step + 1) / config.warmup_steps
+    left = max(total_steps - config.warmup_steps, 1)
+    held = left * config.hold_share
+    progress = min(max((step - config.warmup_steps - held) / max(left - held, 1), 0.0), 1.0)
+    return config.lr * (config.final_lr + (1 - config.final_lr) * _remaining(progress, config.schedule))
+
+
+def _remaining(progress: float, schedule: str) -> float:
+    """Share of the way from top to bottom still to go, 1 at the start and 0 at the end."""
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1 - progress if schedule == "linear" else 1.0

@@ -26,18 +26,23 @@ TimeLimit = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto.")]
 Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
 Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
+CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
 MaxBad = Annotated[float, typer.Option(help="Share of cuts that may be quarantined, 0 to 1.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"asrkd {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def main() -> None:
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     """Distil a large speech recogniser into a small one, stage by stage."""
-
-
-@app.command()
-def version() -> None:
-    """Print the version."""
-    typer.echo(__version__)
 
 
 @app.command()
@@ -71,6 +76,96 @@ def train(
     overrides = [*set_, *([] if seed is None else [f"seed={seed}"])]
     with stop_requests(limit) as stop:
         typer.echo(stage.train(config, out, overrides, options, stop).text())
+
+
+@distill.command("nbest")
+def distill_nbest(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame.")] = 8,
+    nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most.")] = 8,
+    search: Annotated[str, typer.Option(help="prefix-beam, greedy, or k2 where k2 is.")] = "prefix-beam",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import distill as stage
+
+    question = stage.Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard)
+    options = stage.SearchOptions(beam, nbest)
+    with stop_requests(limit) as stop:
+        typer.echo(stage.nbest(question, search, options, stop))
+
+
+@distill.command("quantizer")
+def distill_quantizer(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    layer: Annotated[int, typer.Option(help="Layer of the teacher, from 1.")],
+    codebooks: Annotated[int, typer.Option(help="Codebooks of 256 entries: bytes per frame.")] = 8,
+    utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
+    device: Device = "cpu",
+    time_limit: TimeLimit = None,
+) -> None:
+    """Train a direct-sum quantiser on embeddings of one layer of the teacher."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import distill as stage
+
+    request = stage.quantizer_request(layer, codebooks, utterances, seed)
+    with stop_requests(limit) as stop:
+        typer.echo(stage.quantizer(stage.Question(teacher, tuple(cuts), out, device), request, stop))
+
+
+@distill.command("codebook")
+def distill_codebook(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    quantizer: Annotated[Path | None, typer.Option(help="Folder of `asrkd distill quantizer`.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Without --quantizer: layer to make one for.")] = None,
+    codebooks: Annotated[int | None, typer.Option(help="Without --quantizer: its codebooks.")] = None,
+    seed: Annotated[int, typer.Option(help="Without --quantizer: of its training.")] = 1,
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the codebook indexes of the teacher's embeddings, one byte per codebook and frame."""
+    limit = parse_time_limit(time_limit)
+    if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
+        raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
+    from asrkd import distill as stage
+
+    question = stage.Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard)
+    source = quantizer or stage.quantizer_request(layer or 0, codebooks or 0, seed=seed)
+    with stop_requests(limit) as stop:
+        typer.echo(stage.codebook(question, source, stop))
+
+
+@app.command()
+def score(
+    model: Annotated[Path, typer.Argument(help="Model folder.")],
+    cuts: Annotated[Path, typer.Option(help="Cuts manifest with transcripts.")],
+    out: Out,
+    search: Annotated[str, typer.Option(help="greedy, prefix-beam, or k2 where k2 is.")] = "greedy",
+    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame by a beam search.")] = 8,
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    time_limit: TimeLimit = None,
+) -> None:
+    """Recognise cuts with a model and count its word errors."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import score as stage
+
+    request = stage.ScoreRequest(model, cuts, out, search, stage.SearchOptions(beam), device, jobs)
+    with stop_requests(limit) as stop:
+        typer.echo(stage.score(request, stop).text())
 
 
 def run() -> None:

@@ -1,5 +1,6 @@
 """Files that are whole or absent, and lines that say where they are wrong."""
 
+import fcntl
 import gzip
 import hashlib
 import io
@@ -159,3 +160,15 @@ def sha256_of(record: Any) -> str:
     """Hex digest of a JSON-able record, whatever the order of its keys."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Let one process at a time into the block; the others wait.
+
+    The lock goes when the process ends, however it ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,65 @@
+"""Asking a recogniser about cuts, so that an answer depends on its cut alone.
+
+On CPU each cut is run by itself, on one thread (see :mod:`asrkd.parallel`):
+batches would change the last bits. On a GPU, where single cuts would waste
+it, a batch is a run of neighbours in the list that is given; give whole
+shards.
+
+Letters: T encoder frames, V tokens, D model size.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+
+from asrkd.errors import AsrkdError
+from asrkd.features.reading import collate, feature_config, load_features
+from asrkd.models.conformer import Tap
+from asrkd.models.directory import LoadedModel
+
+GPU_BATCH = 16  # cuts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a recogniser says of one cut, on the CPU in float32."""
+
+    cut: MonoCut
+    log_probs: Tensor  # (T, V)
+    tapped: dict[Tap, Tensor]  # each (T, D)
+
+
+def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> None:
+    """Raise AsrkdError unless ``cuts`` have the features that the model reads; ``where`` is their manifest."""
+    found, wanted = feature_config(cuts, where), model.architecture.features
+    if found != wanted:
+        names = [name for name in type(wanted).model_fields if getattr(found, name) != getattr(wanted, name)]
+        raise AsrkdError(
+            f"{where}: {names[0]} of the features is {getattr(found, names[0])}, the model {model.path} "
+            f"reads {getattr(wanted, names[0])}; prepare the cuts as those it was trained on"
+        )
+
+
+@torch.no_grad()
+def answers(model: LoadedModel, cuts: Sequence[MonoCut], taps: Collection[Tap] = ()) -> Iterator[Answer]:
+    """The model's answer to each cut, in order.
+
+    Args:
+        model: on any device.
+        cuts: with features that fit the model.
+        taps: layers whose values are wanted as well.
+    """
+    device = next(model.recogniser.parameters()).device
+    size = 1 if device.type == "cpu" else GPU_BATCH
+    for start in range(0, len(cuts), size):
+        group = cuts[start : start + size]
+        features, num_frames = collate([load_features(cut) for cut in group])
+        output = model.recogniser(features.to(device), num_frames.to(device), taps)
+        log_probs, counts = output.log_probs().cpu(), output.num_frames.tolist()
+        tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
+        for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
+            own = {tap: value[row, :count] for tap, value in tapped.items()}
+            yield Answer(cut, log_probs[row, :count], own)

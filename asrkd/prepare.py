@@ -1,0 +1,194 @@
+"""Stage ``prepare``: from a corpus to cuts with features, and tokens.
+
+Reads:   a corpus: LibriSpeech, a TSV table, a Kaldi data directory, lhotse
+         manifests, or the synthetic demo corpus, which it makes itself.
+Writes:  in ``out``: ``prepare.json`` (what was asked), ``features/``,
+         ``cuts_<split>.jsonl.gz``, ``tokens.txt`` (and ``bpe.model``) from the
+         transcripts of ``train``, ``quarantine.jsonl``, and ``stamp.json`` last.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from lhotse import MonoCut
+
+from asrkd import manifests, outputs, tokens
+from asrkd.corpora import validation
+from asrkd.corpora.corpus import FILE_KINDS, Corpus, open_corpus, read_splits
+from asrkd.corpora.digits import DigitsOptions
+from asrkd.corpora.validation import Quarantined, Splits
+from asrkd.errors import AsrkdError
+from asrkd.features import shards
+from asrkd.parallel import run_tasks
+from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
+from asrkd.progress import meter
+from asrkd.stopping import StopRequest
+from asrkd.tokens import Tokens
+
+__all__ = ["PrepareOptions", "PrepareReport", "SplitReport", "prepare"]
+
+RECORD = "prepare.json"
+QUARANTINE = "quarantine.jsonl"
+KINDS = (*FILE_KINDS, "digits")
+
+
+def prepare(
+    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, jobs: int, stop: StopRequest
+) -> PrepareReport:
+    """Check a corpus item by item, compute its features and write its manifests.
+
+    Args:
+        corpus: one of ``KINDS``.
+        source: the corpus; None for ``digits``.
+        out: folder to write; if it is partly done for the same request, it is completed.
+        options: what to make of the corpus.
+        jobs: processes to compute in; the result does not depend on it.
+        stop: asked between shards.
+
+    Raises:
+        AsrkdError: the corpus's lists are wrong, or ``out`` is somebody else's.
+        QuarantineError: more items are bad than ``options.max_bad`` allows;
+            no manifest and no stamp are written.
+        StoppedInTime: asked to stop; finished shards are kept.
+    """
+    listed = _open(corpus, source, options)
+    inventory = Tokens.load(options.token_source) if options.token_source else None
+    record = _record(corpus, source, options, listed, inventory)
+    if outputs.claim(out, RECORD, record) is outputs.State.COMPLETE:
+        stamp = outputs.read_stamp(out, "asrkd prepare")
+        return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
+    splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, jobs, stop), [])
+    num_items = sum(map(len, splits.values())) + len(bad)
+    good, rate, screened = _screen(splits, options, inventory)
+    bad += screened
+    inventory = inventory or _train_tokens(good.get("train", []), options)
+    splits, found = _compute(good, _plan(out, options, rate), jobs, stop)
+    bad += found
+    validation.write_quarantine(out / QUARANTINE, bad)
+    validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
+    return _publish(out, splits, bad, inventory)
+
+
+def _open(corpus: str, source: Path | None, options: PrepareOptions) -> Corpus | None:
+    """The corpus's lists; None for the one that is made here."""
+    if corpus not in KINDS:
+        raise AsrkdError(f"{corpus!r}: unknown kind of corpus, expected one of {', '.join(KINDS)}")
+    if corpus == "digits":
+        if source is not None:
+            raise AsrkdError(f"{source}: digits is made, not read; leave the source out")
+        return None
+    if source is None:
+        raise AsrkdError(f"{corpus}: which one? give its folder: asrkd prepare {corpus} DIR --out OUT")
+    return open_corpus(corpus, source, options.subsets)
+
+
+def _record(
+    corpus: str, source: Path | None, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None
+) -> dict[str, object]:
+    """What decides the contents of the output folder."""
+    return {
+        "corpus": corpus,
+        "source": str(source.absolute()) if source else None,
+        "listing": listed.digest if listed else None,
+        "tokens_from": inventory.identity() if inventory else None,
+        **options.record(digits=corpus == "digits"),
+    }
+
+
+def _make_digits(out: Path, options: PrepareOptions, jobs: int, stop: StopRequest) -> Splits:
+    from asrkd.corpora import digits
+
+    return digits.make(out, options.digits or DigitsOptions(), jobs=jobs, stop=stop)
+
+
+def _screen(
+    splits: Splits, options: PrepareOptions, inventory: Tokens | None
+) -> tuple[Splits, int, list[Quarantined]]:
+    """(good cuts, sampling rate of the features in Hz, bad items) by what needs no decoding."""
+    good, bad = validation.screen_transcripts(
+        splits, untranscribed=options.untranscribed, tokens=inventory
+    )
+    rate = options.features.sampling_rate
+    if rate is None:
+        good, mixed, rate = validation.screen_sampling_rates(good)
+        bad += mixed
+    _check_copies(good.get("train", []), options.speeds)
+    return good, rate, bad
+
+
+def _check_copies(cuts: Sequence[MonoCut], speeds: Sequence[float]) -> None:
+    """Refuse speeds whose copies would bear the name of a cut that is there."""
+    names = {cut.id for cut in cuts}
+    for speed in speeds:
+        for cut in cuts:
+            if f"{cut.id}_sp{speed}" in names:
+                raise AsrkdError(
+                    f"--speeds {speed}: cut '{cut.id}_sp{speed}' exists already; "
+                    "the corpus is perturbed: leave --speeds out"
+                )
+
+
+def _train_tokens(cuts: Sequence[MonoCut], options: PrepareOptions) -> Tokens | None:
+    """Tokens of the transcripts of ``train``; None if there are none."""
+    texts = [text for cut in cuts if (text := cut.supervisions[0].text)]
+    if not texts:
+        return None
+    if options.tokens == "bpe":
+        return tokens.train_bpe(texts, options.vocab_size)
+    return tokens.train_char(texts)
+
+
+def _plan(out: Path, options: PrepareOptions, rate: int) -> shards.Plan:
+    return shards.Plan(
+        out=out,
+        num_mel_bins=options.features.num_mel_bins,
+        sampling_rate=rate,
+        cuts_per_shard=options.cuts_per_shard,
+        speeds=options.speeds,
+    )
+
+
+def _compute(
+    splits: Splits, plan: shards.Plan, jobs: int, stop: StopRequest
+) -> tuple[Splits, list[Quarantined]]:
+    """Compute the shards that are missing; return all cuts with features, and the bad items."""
+    planned = shards.plan_shards(plan, splits)
+    missing = [shard for shard in planned if not shard.is_done()]
+    done = len(planned) - len(missing)
+    with meter("features", len(planned), "shards", done) as progress:
+        for _, audio_s in run_tasks(shards.compute_shard, missing, jobs=jobs):
+            progress.advance(audio_s=audio_s)
+            if progress.done < len(planned):
+                stop.check(f"{progress.done} of {len(planned)} shards are in {plan.out}")
+    finished: Splits = {split: [] for split in splits}
+    bad: list[Quarantined] = []
+    for shard in planned:
+        cuts, set_aside = shards.read_ledger(shard)
+        finished[shard.split] += cuts
+        bad += set_aside
+    return finished, bad
+
+
+def _publish(
+    out: Path, splits: Splits, bad: Sequence[Quarantined], inventory: Tokens | None
+) -> PrepareReport:
+    """Write manifests, tokens and stamp; report what was made."""
+    if inventory is not None:
+        inventory.save(out)
+    reports = {}
+    for split, cuts in splits.items():
+        reports[split] = SplitReport(
+            num_cuts=len(cuts),
+            hours=round(sum(cut.duration for cut in cuts) / 3600, 6),
+            num_quarantined=sum(item.split == split for item in bad),
+        )
+        if cuts:
+            manifests.write_cuts(out / f"cuts_{split}.jsonl.gz", cuts)
+    warnings = validation.shared_speakers(splits)
+    if inventory is not None:
+        warnings += validation.spelling_warnings(splits, inventory)
+    size = inventory.size if inventory else None
+    report = PrepareReport(out=out, splits=reports, num_tokens=size, warnings=tuple(warnings))
+    outputs.stamp(out, report.to_stamp())
+    return report

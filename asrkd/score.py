@@ -1,0 +1,169 @@
+"""Stage ``score``: recognise cuts with a model and count its errors.
+
+Reads:   a model folder and cuts with transcripts.
+Writes:  hypotheses by shard, recogs, errs and trn files, ``score.json``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+
+from asrkd import files, outputs
+from asrkd.decoding import SEARCHES, SearchOptions
+from asrkd.errors import AsrkdError
+from asrkd.manifests import cut_digest, read_cuts
+from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.inference import answers, check_features
+from asrkd.models.recogniser import num_parameters
+from asrkd.parallel import run_tasks
+from asrkd.progress import meter
+from asrkd.scoring.counts import Counts, corpus_counts, score_texts
+from asrkd.scoring.error_stats import write_error_stats
+from asrkd.scoring.score_summary import summary, wer_line
+from asrkd.scoring.transcript_files import write_recogs, write_trn
+from asrkd.stopping import StopRequest
+from asrkd.targets.sequences import transcript
+from asrkd.targets.store import shard_name
+from asrkd.training.precision import pick_device
+
+RECORD = "request.json"
+CUTS_PER_SHARD = 200
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What to recognise, and how."""
+
+    model: Path
+    cuts: Path
+    out: Path
+    search: str = "greedy"
+    options: SearchOptions = SearchOptions()
+    device: str = "cpu"
+    jobs: int = 1
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What was counted."""
+
+    out: Path
+    counts: Counts
+    already_complete: bool
+
+    def text(self) -> str:
+        """The %WER line and where the rest is."""
+        return f"{wer_line(self.counts)} {self.out}{' (already complete)' if self.already_complete else ''}"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A piece of work for a process: recognise some cuts, write their texts."""
+
+    path: Path
+    cuts: tuple[MonoCut, ...]
+    model: Path
+    device: str
+
+
+def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
+    """Recognise and count; errors are summed over the corpus, not averaged over utterances.
+
+    Raises:
+        AsrkdError: something the user can mend; nothing was changed.
+        StoppedInTime: asked to stop; finished shards stay, run again to go on.
+    """
+    if request.search not in SEARCHES:
+        raise AsrkdError(f"--search {request.search}: expected one of {', '.join(SEARCHES)}")
+    device = str(pick_device(request.device))
+    model, cuts = load_model(request.model, device), read_cuts(request.cuts)
+    check_features(model, cuts, str(request.cuts))
+    references = {cut.id: transcript(cut) for cut in cuts}
+    claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
+    if claimed is not outputs.State.COMPLETE:
+        hypotheses = _recognise(request, device, cuts, stop)
+        _write_files(request, model, cuts, references, hypotheses)
+    return ScoreReport(request.out, _read_counts(request.out), claimed is outputs.State.COMPLETE)
+
+
+def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
+    """What decides the result."""
+    texts = [[supervision.text for supervision in cut.supervisions] for cut in cuts]
+    return {
+        "model": model.weights_sha256,
+        "cuts": files.sha256_of([cut_digest(cut) for cut in cuts]),
+        "references": files.sha256_of(texts),
+        "search": {"name": request.search} | asdict(request.options),
+    }
+
+
+def _recognise(
+    request: ScoreRequest, device: str, cuts: Sequence[MonoCut], stop: StopRequest
+) -> dict[str, str]:
+    """The text of every cut; shards of them are kept, so that a stop loses little."""
+    starts = range(0, len(cuts), CUTS_PER_SHARD)
+    tasks = [
+        _Task(
+            request.out / "hypotheses" / shard_name(number, len(starts), ".jsonl"),
+            tuple(cuts[start : start + CUTS_PER_SHARD]),
+            request.model,
+            device,
+        )
+        for number, start in enumerate(starts)
+    ]
+    missing = [task for task in tasks if not task.path.is_file()]
+    done = len(cuts) - sum(len(task.cuts) for task in missing)
+    write = partial(_write_hypotheses, search=request.search, options=request.options)
+    with meter(f"score {request.out.name}", len(cuts), "cuts", done) as shown:
+        for task, _ in run_tasks(write, missing, jobs=request.jobs):
+            shown.advance(len(task.cuts), audio_s=sum(cut.duration for cut in task.cuts))
+            if shown.done < len(cuts):
+                stop.check(f"{request.out}: {shown.done} of {len(cuts)} cuts are recognised")
+    return {row["id"]: row["text"] for task in tasks for _, row in files.read_jsonl(task.path)}
+
+
+def _write_hypotheses(task: _Task, search: str, options: SearchOptions) -> None:
+    model = load_model(task.model, task.device)
+    rows = []
+    for answer in answers(model, task.cuts):
+        num_frames = torch.tensor([len(answer.log_probs)])
+        best = SEARCHES[search](answer.log_probs[None], num_frames, options)[0][0]
+        text = model.tokens.decode(list(best.tokens))
+        rows.append({"id": answer.cut.id, "text": text, "log_prob": best.log_prob})
+    files.write_jsonl(task.path, rows)
+
+
+def _write_files(
+    request: ScoreRequest,
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    references: dict[str, str],
+    hypotheses: dict[str, str],
+) -> None:
+    out, name = request.out, _set_name(request.cuts)
+    speakers = {cut.id: cut.supervisions[0].speaker or cut.id for cut in cuts}
+    write_recogs(out / f"recogs-{name}.txt", references, hypotheses)
+    write_error_stats(out / f"errs-{name}.txt", references, hypotheses)
+    write_trn(out / "ref.trn", references, speakers)
+    write_trn(out / "hyp.trn", hypotheses, speakers)
+    described = {
+        "set": name,
+        "params": num_parameters(model.recogniser),
+        "search": {"name": request.search} | asdict(request.options),
+    }
+    files.write_json(out / "score.json", described | summary(references, hypotheses))
+    outputs.stamp(out, asdict(corpus_counts(score_texts(references, hypotheses).values())))
+
+
+def _read_counts(out: Path) -> Counts:
+    return Counts(**outputs.read_stamp(out, "asrkd score"))
+
+
+def _set_name(manifest: Path) -> str:
+    """'test' of cuts_test.jsonl.gz."""
+    return manifest.name.split(".")[0].removeprefix("cuts_")

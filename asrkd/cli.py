@@ -56,6 +56,60 @@ def doctor() -> None:
 
 
 @app.command()
+def prepare(
+    corpus: Annotated[str, typer.Argument(help="librispeech, tsv, kaldi, cuts, or digits (made here).")],
+    out: Out,
+    source: Annotated[Path | None, typer.Argument(help="The corpus's folder or file.")] = None,
+    jobs: Jobs = 1,
+    num_mel_bins: Annotated[int, typer.Option(help="Log-mel features a frame.")] = 80,
+    sampling_rate: Annotated[int | None, typer.Option(help="Hz; the corpus's own by default.")] = None,
+    speeds: Annotated[list[float], typer.Option(help="Speed of copies of train; repeat it.")] = [],  # noqa: B006
+    tokens: Annotated[str, typer.Option(help="char or bpe.")] = "char",
+    vocab_size: Annotated[int, typer.Option(help="Of BPE tokens.")] = 500,
+    token_source: Annotated[
+        Path | None, typer.Option(help="Folder of tokens to use instead of making some.")
+    ] = None,
+    untranscribed: Annotated[bool, typer.Option(help="Allow cuts without a transcript.")] = False,
+    max_bad: MaxBad = 0.001,
+    subset: Annotated[
+        list[str], typer.Option(help="librispeech: only these; repeat it. All that are there by default.")
+    ] = [],  # noqa: B006
+    minutes: Annotated[float, typer.Option(help="digits: of training speech.")] = 60.0,
+    dev_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
+    test_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
+    seed: Annotated[int, typer.Option(help="digits: another seed, another corpus.")] = 1,
+    num_speakers: Annotated[int, typer.Option(help="digits: of train; a fifth as many in dev, test.")] = 40,
+    snr_db: Annotated[tuple[float, float], typer.Option(help="digits: speech over noise, dB.")] = (10.0, 30.0),
+    gain_db: Annotated[tuple[float, float], typer.Option(help="digits: of the peak, dB.")] = (-6.0, 0.0),
+    cuts_per_shard: Annotated[int, typer.Option(help="Cuts in a shard of features.")] = 250,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Check a corpus item by item; make cuts, features and tokens of it."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import prepare as stage
+
+    made = {}
+    if corpus == "digits":
+        sizes = (minutes, dev_minutes, test_minutes, seed, sampling_rate or 16000, num_speakers)
+        made = {"digits": stage.DigitsOptions(*sizes, snr_db, gain_db)}
+        sampling_rate = None
+    options = stage.PrepareOptions(
+        features=stage.FeatureOptions(num_mel_bins, sampling_rate),
+        speeds=tuple(speeds),
+        tokens=tokens,
+        vocab_size=vocab_size,
+        token_source=token_source,
+        max_bad=max_bad,
+        untranscribed=untranscribed,
+        cuts_per_shard=cuts_per_shard,
+        subsets=tuple(subset),
+        **made,
+    )
+    with stop_requests(limit) as stop:
+        typer.echo(str(stage.prepare(corpus, source, out, options, jobs=jobs, stop=stop)))
+
+
+@app.command()
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.")],
     out: Out,
@@ -166,6 +220,18 @@ def score(
     request = stage.ScoreRequest(model, cuts, out, search, stage.SearchOptions(beam), device, jobs)
     with stop_requests(limit) as stop:
         typer.echo(stage.score(request, stop).text())
+
+
+@app.command()
+def compare(
+    models: Annotated[list[Path], typer.Argument(help="Model folders; those of one name are seeds.")],
+    score_name: Annotated[str, typer.Option("--score", help="Name of the score folder in each.")] = "score-test",
+    out: Annotated[Path | None, typer.Option(help="JSON file for the results.")] = None,
+) -> None:
+    """Put scored systems beside each other: a table, and with --out a list for programs."""
+    from asrkd import compare as stage
+
+    typer.echo(stage.compare(models, score_name, out).text())
 
 
 def run() -> None:

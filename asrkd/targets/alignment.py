@@ -74,6 +74,6 @@ def _to_rate(targets: FrameTargets, frame_shift: float) -> tuple[Tensor, Tensor]
     values, counts = targets.values, targets.num_frames
     if stacked > 1:
         whole = values.shape[1] // stacked
-        values = values[:, : whole * stacked].reshape(len(values), whole, -1)
+        values = values[:, : whole * stacked].reshape(len(values), whole, stacked * values.shape[2])
         counts = torch.div(counts, stacked, rounding_mode="floor")
     return values.repeat_interleave(repeated, dim=1), counts * repeated

@@ -1,7 +1,7 @@
 """An experiment: data, model, optimiser, augmentation, and phases of objectives."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -100,5 +100,24 @@ class TrainConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     validation: ValidationConfig = ValidationConfig()
     averaging: AveragingConfig = AveragingConfig()
+    stores: dict[str, str] = {}  # names for target stores, to be used in `targets`
     phases: list[PhaseConfig] = Field(min_length=1)
     seed: int = Field(1, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_of_stores(cls, tree: Any) -> Any:
+        """Put the path of a store wherever an objective's ``targets`` names it."""
+        stores = tree.get("stores") if isinstance(tree, dict) else None
+        return _renamed(tree, stores) if isinstance(stores, dict) else tree
+
+
+def _renamed(tree: Any, stores: dict[str, str]) -> Any:
+    if isinstance(tree, list):
+        return [_renamed(item, stores) for item in tree]
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        key: stores.get(value, value) if key == "targets" and isinstance(value, str) else _renamed(value, stores)
+        for key, value in tree.items()
+    }

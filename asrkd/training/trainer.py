@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -88,7 +89,7 @@ class Trainer:
             StoppedInTime: asked to stop; everything is saved.
         """
         self._started_at = time.monotonic() - self.position.train_seconds
-        with MetricLog(out, self.position.step) as log, self._meter() as shown:
+        with MetricLog(out, self.position.step) as log, self._meter(out.name) as shown:
             if self.position.step == 0:
                 self._validate(log)  # a fault on the dev side shows now, not after the first hour
             for report in self._updates():
@@ -196,8 +197,8 @@ class Trainer:
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started_at, 3)
 
-    def _meter(self) -> Any:
-        return meter("train", self.total_steps, "steps", done=self.position.step)
+    def _meter(self, name: str) -> AbstractContextManager[Meter]:
+        return meter(f"train {name}", self.total_steps, "steps", done=self.position.step)
 
     def _fresh_optimiser(self) -> torch.optim.AdamW:
         return make_optimiser(dict(self.learner.named_parameters()), self.config.optim)

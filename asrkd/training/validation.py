@@ -72,7 +72,7 @@ class Validator:
             hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(batch.cut_ids, found, strict=True)}
         learner.train()
         losses = {label: sums[label] / max(counts[label], 1.0) for label in sums}
-        total = corpus_counts(score_texts(self.references, hypotheses))
+        total = corpus_counts(score_texts(self.references, hypotheses).values())
         return {
             "loss": sum(term.scale * losses[term.label] for term in terms),
             "wer": total.wer,

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Stage 50: word errors of a system.
+# Usage:   50_score.sh teacher | baseline | ...
+#
+# Reads:   $DATA/cuts_test.jsonl.gz, $EXP/<system>
+# Writes:  $EXP/<system>/score-test
+# Takes:   half a minute
+# Showed:  see RESULTS.md
+set -euo pipefail
+source "$(dirname "$0")/settings.sh"
+
+name=${1:?which system? one of the folders in $EXP}
+asrkd score "$EXP/$name" --cuts "$DATA/cuts_test.jsonl.gz" --out "$EXP/$name/score-test" --jobs "$JOBS"

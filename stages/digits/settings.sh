@@ -1,0 +1,23 @@
+# Sourced by the scripts beside it: where things go, and the options that they share.
+#
+# DATA, EXP  folders for the corpus and for the models
+# SEED       of models, targets and training; the corpus is the same for all
+# JOBS       processes of prepare, distill and score
+# SIZE       demo (minutes), or tiny (seconds, for tests: its error rates mean nothing)
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+SEED=${SEED:-1} JOBS=${JOBS:-2} SIZE=${SIZE:-demo}
+case $SIZE in
+  demo)
+    DATA=${DATA:-data/digits} EXP=${EXP:-exp/demo}
+    PREPARE=(--minutes 60) QUANTIZER=() TRAIN=()
+    ;;
+  tiny)
+    DATA=${DATA:-data/digits-tiny} EXP=${EXP:-exp/demo-tiny}
+    PREPARE=(--minutes 2 --dev-minutes 0.4 --test-minutes 0.4 --num-speakers 5)
+    QUANTIZER=(--utterances 20 --steps 20)
+    TRAIN=(--set phases.0.steps=6 --set optim.warmup_steps=2 --set validation.every_steps=3)
+    ;;
+  *) echo "SIZE=$SIZE: expected demo or tiny" >&2; exit 2 ;;
+esac
+TRAIN+=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA"
+  --set data.train="$DATA/cuts_train.jsonl.gz" --set data.dev="$DATA/cuts_dev.jsonl.gz")

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Stage 10: the teacher, a Conformer-CTC.
+#
+# Reads:   $DATA
+# Writes:  $EXP/teacher
+# Takes:   TAKES
+# Showed:  see RESULTS.md
+set -euo pipefail
+source "$(dirname "$0")/settings.sh"
+
+asrkd train stages/fsdd/conf/teacher.yaml --out "$EXP/teacher" "${TRAIN[@]}"

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Stage 20: the student by itself, trained on the transcripts.
+#
+# Reads:   $DATA
+# Writes:  $EXP/baseline
+# Takes:   TAKES
+# Showed:  see RESULTS.md
+set -euo pipefail
+source "$(dirname "$0")/settings.sh"
+
+asrkd train stages/fsdd/conf/baseline.yaml --out "$EXP/baseline" "${TRAIN[@]}"

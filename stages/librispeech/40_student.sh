@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Stage 40: a student, the baseline's model trained towards the teacher's answers.
+# Usage:   40_student.sh seq-kd | mvq-kd | mvq-kd+seq-kd
+#
+# Reads:   $DATA, $EXP/{nbest,codebook}
+# Writes:  $EXP/<name of the student>
+# Takes:   TAKES
+# Showed:  see RESULTS.md
+set -euo pipefail
+source "$(dirname "$0")/settings.sh"
+
+name=${1:?which student? one of the names in stages/librispeech/conf}
+asrkd train "stages/librispeech/conf/$name.yaml" --out "$EXP/$name" "${TRAIN[@]}" \
+  --set stores.nbest="$EXP/nbest" --set stores.codebook="$EXP/codebook"

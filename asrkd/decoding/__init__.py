@@ -1,0 +1,26 @@
+"""From log-posteriors to hypotheses: the searches that ``--search`` can name.
+
+All have one signature, ``search(log_probs, num_frames, options)``, and give
+per utterance a list of hypotheses with exact scores, best first. Importing
+this package does not import k2.
+
+Letters: N utterances, T frames after padding, V symbols with blank at 0.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from asrkd.decoding import greedy, k2_lattice, prefix_beam
+from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.search_options import SearchOptions
+
+Search = Callable[[Tensor, Tensor, SearchOptions], list[list[Hypothesis]]]
+
+SEARCHES: dict[str, Search] = {
+    "greedy": greedy.search,
+    "prefix-beam": prefix_beam.search,
+    "k2": k2_lattice.search,
+}
+
+__all__ = ["SEARCHES", "Hypothesis", "Search", "SearchOptions"]

@@ -1,0 +1,60 @@
+"""References and hypotheses as files that other tools read: icefall's recogs, sclite's trn.
+
+All files list the utterances in the order of their ids, and are whole or absent.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+from asrkd.scoring.counts import one_spaced, require_same_ids
+
+# sclite takes { a / b } for alternatives, (word) for an optional word, * for nothing, and ;; for a comment.
+SPECIAL_TO_SCLITE = re.compile(r"[{}()*]|;;")
+
+
+def write_recogs(path: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
+    """Write ``recogs-<set>.txt`` in icefall's form: the words of reference and hypothesis as Python lists.
+
+    Raises:
+        AsrkdError: the two are not of the same utterances.
+    """
+    require_same_ids(references, hypotheses)
+    with files.create(path) as stream:
+        for utt_id in sorted(references):
+            stream.write(f"{utt_id}:\tref={references[utt_id].split()}\n")
+            stream.write(f"{utt_id}:\thyp={hypotheses[utt_id].split()}\n")
+
+
+def write_trn(path: Path, texts: Mapping[str, str], speakers: Mapping[str, str]) -> None:
+    """Write ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
+
+    An utterance without words keeps its line, for sclite drops what one of
+    two files lacks.
+
+    Args:
+        path: the file to write.
+        texts: words by utterance id.
+        speakers: speaker by utterance id.
+
+    Raises:
+        AsrkdError: an utterance has no speaker, or an id or a word has a
+            meaning of its own to sclite.
+    """
+    lines = [_trn_line(utt_id, texts[utt_id], speakers.get(utt_id)) for utt_id in sorted(texts)]
+    with files.create(path) as stream:
+        stream.writelines(lines)
+
+
+def _trn_line(utt_id: str, text: str, speaker: str | None) -> str:
+    if not speaker:
+        raise AsrkdError(f"cut {utt_id!r}: has no speaker, sclite's trn needs one; set it in the supervision")
+    label = f"{speaker}-{utt_id}"
+    if SPECIAL_TO_SCLITE.search(label) or len(label.split()) != 1:
+        raise AsrkdError(f"cut {utt_id!r}: sclite cannot read {label!r}; rename what has {{}}()*;; or spaces")
+    for word in text.split():
+        if SPECIAL_TO_SCLITE.search(word):
+            raise AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalise the text")
+    return f"{one_spaced(text)} ({label})\n".lstrip()

@@ -87,14 +87,16 @@ def prepare(
     """Check a corpus item by item; make cuts, features and tokens of it."""
     limit = parse_time_limit(time_limit)
     from asrkd import prepare as stage
+    from asrkd.corpora.digits import DigitsOptions
+    from asrkd.features.fbank import FeatureOptions
 
     made = {}
     if corpus == "digits":
         sizes = (minutes, dev_minutes, test_minutes, seed, sampling_rate or 16000, num_speakers)
-        made = {"digits": stage.DigitsOptions(*sizes, snr_db, gain_db)}
+        made = {"digits": DigitsOptions(*sizes, snr_db, gain_db)}
         sampling_rate = None
     options = stage.PrepareOptions(
-        features=stage.FeatureOptions(num_mel_bins, sampling_rate),
+        features=FeatureOptions(num_mel_bins, sampling_rate),
         speeds=tuple(speeds),
         tokens=tokens,
         vocab_size=vocab_size,

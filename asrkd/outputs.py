@@ -25,7 +25,15 @@ class State(Enum):
 
 
 def claim(out: Path, record_name: str, record: dict[str, Any]) -> State:
-    """Say what ``out`` holds; if it is new, make it and write ``record`` into it.
+    """Say what ``out`` holds, as :func:`survey` does; if it is new, make it and write ``record`` into it."""
+    state = survey(out, record_name, record)
+    if state is State.NEW:
+        files.write_json(out / record_name, record)
+    return state
+
+
+def survey(out: Path, record_name: str, record: dict[str, Any]) -> State:
+    """Say what ``out`` holds, and change nothing.
 
     Args:
         out: the folder a stage will write to.
@@ -38,7 +46,6 @@ def claim(out: Path, record_name: str, record: dict[str, Any]) -> State:
     """
     found = inspect(out, record_name)
     if found is None:
-        files.write_json(out / record_name, record)
         return State.NEW
     place = first_difference(found, record)
     if place:

@@ -44,7 +44,12 @@ class StopRequest:
             StoppedInTime: with ``what_was_saved`` in its message.
         """
         if reason := self.reason():
-            raise StoppedInTime(f"stopped by {reason}: {what_was_saved}; run the same command to go on")
+            raise stopped(reason, what_was_saved)
+
+
+def stopped(reason: str, what_was_saved: str) -> StoppedInTime:
+    """The error that ends a command which was asked to stop and has saved its work."""
+    return StoppedInTime(f"stopped by {reason}: {what_was_saved}; run the same command to go on")
 
 
 @contextmanager

@@ -79,11 +79,11 @@ def train(
     device = pick_device(options.device)
     machine = Machine(device, Precision(options.precision, device), options.workers)
     parts = _Parts.gather(experiment)
-    state = _claim(out, parts, options)
-    if state is State.COMPLETE:
+    if _survey(out, parts, options) is State.COMPLETE:
         summary = outputs.read_stamp(out, "asrkd train")
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
     trainer = parts.trainer(machine)
+    outputs.claim(out, LINEAGE, parts.lineage())
     if not trainer.resume(out / "checkpoints"):
         parts.set_statistics(trainer.learner.student)
     last = trainer.run(out, stop)
@@ -153,8 +153,8 @@ class _Parts:
         student.encoder.front_end.set_statistics(mean, std)
 
 
-def _claim(out: Path, parts: _Parts, options: TrainOptions) -> State:
-    state = outputs.claim(out, LINEAGE, parts.lineage())
+def _survey(out: Path, parts: _Parts, options: TrainOptions) -> State:
+    state = outputs.survey(out, LINEAGE, parts.lineage())
     if state is State.PARTIAL and not options.resume and list_checkpoints(out / "checkpoints"):
         raise AsrkdError(f"{out}: holds an unfinished run; go on with --resume, or remove it: rm -r {out}")
     return state

@@ -21,6 +21,7 @@ from asrkd.models.attention import RotarySelfAttention
 from asrkd.models.config import ConformerConfig
 from asrkd.models.front_end import FrontEnd
 from asrkd.models.masks import chunk_mask, frame_mask, zero_padding
+from asrkd.models.norm import LayerNorm
 
 
 class Tap(NamedTuple):
@@ -44,7 +45,7 @@ class FeedForward(nn.Sequential):
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__(
-            nn.LayerNorm(config.dim),
+            LayerNorm(config.dim),
             nn.Linear(config.dim, config.feed_forward_dim),
             nn.SiLU(),
             nn.Dropout(config.dropout),
@@ -60,10 +61,10 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         reach = config.kernel_size - 1
         self._padding = (reach, 0) if config.causal else (reach // 2, reach // 2)
-        self.norm = nn.LayerNorm(config.dim)
+        self.norm = LayerNorm(config.dim)
         self.gated = nn.Linear(config.dim, 2 * config.dim)
         self.depthwise = nn.Conv1d(config.dim, config.dim, config.kernel_size, groups=config.dim)
-        self.inner_norm = nn.LayerNorm(config.dim)
+        self.inner_norm = LayerNorm(config.dim)
         self.out = nn.Linear(config.dim, config.dim)
         self.dropout = nn.Dropout(config.dropout)
 
@@ -82,12 +83,12 @@ class ConformerLayer(nn.Module):
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
         self.first = FeedForward(config)
-        self.attention_norm = nn.LayerNorm(config.dim)
+        self.attention_norm = LayerNorm(config.dim)
         self.attention = RotarySelfAttention(config.dim, config.num_heads, config.dropout)
         self.dropout = nn.Dropout(config.dropout)
         self.convolution = ConvolutionModule(config)
         self.second = FeedForward(config)
-        self.norm = nn.LayerNorm(config.dim)
+        self.norm = LayerNorm(config.dim)
 
     def forward(self, frames: Tensor, mask: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, D) frames to the layer's values before and after its final norm.

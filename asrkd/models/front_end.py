@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from asrkd.models.masks import frame_mask
+from asrkd.models.norm import LayerNorm
 
 SUBSAMPLING = 4  # feature frames per encoder frame
 
@@ -44,7 +45,7 @@ class FrontEnd(nn.Module):
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=0)
         reduced = (num_features + 3) // 4
         self.project = nn.Linear(channels * reduced, dim)
-        self.norm = nn.LayerNorm(dim)
+        self.norm = LayerNorm(dim)
         self._time_padding = (2, 0) if causal else (1, 1)
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:

@@ -13,7 +13,7 @@ from lhotse import MonoCut
 
 from asrkd.errors import AsrkdError
 from asrkd.progress import Meter, meter
-from asrkd.stopping import StopRequest
+from asrkd.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.augment import Augmentation
 from asrkd.training.config import TrainConfig
@@ -94,12 +94,13 @@ class Trainer:
                 self._validate(log)  # a fault on the dev side shows now, not after the first hour
             for report in self._updates():
                 self._after_update(report, log, shown)
-                if self._is_due(self.config.validation.every_steps):
+                due, reason = self._is_due(self.config.validation.every_steps), stop.reason()
+                if due:
                     self._validate(log)
+                if due or reason:
                     self._save(out)
-                elif stop.reason():
-                    self._save(out)
-                stop.check(f"{out}: checkpoint of step {self.position.step} written")
+                if reason:
+                    raise stopped(reason, f"{out}: checkpoint of step {self.position.step} written")
             log.write("end", self.position.step, {"train_seconds": self._elapsed()})
         return self.position.validation
 

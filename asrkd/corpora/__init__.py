@@ -1,0 +1,1 @@
+"""Corpora: each module turns one kind of corpus into lhotse cuts."""

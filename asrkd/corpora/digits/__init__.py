@@ -1,0 +1,55 @@
+"""The corpus ``digits``: synthetic speech with known words, word times, speakers and noise.
+
+Numbers, dates, names and commands over 155 words, spoken by espeak-ng in 240
+voices. It needs no network and no recorded speech, and the same options give
+the same bytes (with the same versions of numpy, torch and libsndfile) for any
+number of jobs, in any order, after any interruption.
+
+Imports little, as the helper process that speaks passes through here.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrkd.corpora.digits.options import SPLITS, DigitsOptions
+from asrkd.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from lhotse import MonoCut
+
+__all__ = ["DigitsOptions", "SPLITS", "make"]
+
+
+def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> "dict[str, list[MonoCut]]":
+    """Make the corpus below ``out``, or go on with it; return the cuts of each split, in order.
+
+    A cut covers its own recording ``audio/<split>/<block>/<cut id>.flac`` (a
+    path relative to ``out``) and has one supervision with the words' times.
+
+    Args:
+        out: folder that is, or will be, the corpus.
+        options: what is asked for.
+        jobs: how many processes.
+        stop: asked after every block of fifty utterances.
+
+    Raises:
+        AsrkdError: espeak-ng is missing or lacks a voice, or ``out`` holds
+            blocks made with other options.
+        StoppedInTime: ``stop`` was requested; whole blocks are kept.
+    """
+    from asrkd import progress
+    from asrkd.corpora.digits.blocks import BlockTask, make_block, read_block
+    from asrkd.corpora.digits.plan import plan_blocks
+    from asrkd.parallel import run_tasks
+
+    tasks = {
+        split: [BlockTask(out, block, options.sampling_rate) for block in plan_blocks(options, split)]
+        for split in SPLITS
+    }
+    everything = [task for split in SPLITS for task in tasks[split]]
+    missing = [task for task in everything if not task.folder.exists()]
+    with progress.meter("digits", len(everything), "blocks", done=len(everything) - len(missing)) as meter:
+        for _, audio_s in run_tasks(make_block, missing, jobs=jobs):
+            meter.advance(audio_s=audio_s)
+            stop.check(f"{meter.done} of {len(everything)} blocks are in {out}")
+    return {split: [cut for task in tasks[split] for cut in read_block(task)] for split in SPLITS}

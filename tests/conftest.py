@@ -1,0 +1,76 @@
+"""A corpus of a few seconds, small enough that a model is trained on it in a test."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lhotse import AudioSource, Features, MonoCut, NumpyFilesWriter, Recording, SupervisionSegment
+
+from asrkd.manifests import write_cuts
+from asrkd.tokens import train_char
+
+WORDS = ["NO", "YES", "ON", "OFF"]
+NUM_FEATURES = 8
+SAMPLING_RATE = 8000
+
+
+def make_cuts(folder: Path, split: str, count: int) -> list[MonoCut]:
+    """Cuts whose features spell their words: 12 frames a letter, a bump in the letter's band, noise."""
+    rng = np.random.default_rng(len(split) + count)
+    writer = NumpyFilesWriter(folder / f"features_{split}")
+    cuts = []
+    for number in range(count):
+        text = " ".join(rng.choice(WORDS, size=1 + number % 3))
+        frames = np.concatenate([_letter(letter, rng) for letter in text] + [_letter(" ", rng)])
+        cut_id, num_samples = f"{split}-{number:03d}", len(frames) * SAMPLING_RATE // 100
+        source = AudioSource("file", [0], str(folder / f"{cut_id}.wav"))
+        recording = Recording(cut_id, [source], SAMPLING_RATE, num_samples, num_samples / SAMPLING_RATE)
+        key = writer.write(cut_id, frames)
+        cut = MonoCut(cut_id, 0.0, recording.duration, 0, recording=recording)
+        cut.features = Features(
+            "kaldi-fbank", len(frames), NUM_FEATURES, 0.01, SAMPLING_RATE, 0.0, recording.duration,
+            writer.name, str(writer.storage_path), key, cut_id, 0,
+        )  # fmt: skip
+        cut.supervisions = [SupervisionSegment(cut_id, cut_id, 0.0, recording.duration, 0, text, speaker="s")]
+        cut.custom = {"audio_sha256": f"{number:064x}"}
+        cuts.append(cut)
+    return cuts
+
+
+def _letter(letter: str, rng: np.random.Generator) -> np.ndarray:
+    frames = rng.normal(0.0, 0.3, (12, NUM_FEATURES)).astype(np.float32)
+    if letter != " ":
+        frames[2:10, "NOYESF".index(letter)] += 4.0
+    return frames
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A prepared folder: cuts_train, cuts_dev and tokens, as `asrkd prepare` leaves them."""
+    folder = tmp_path_factory.mktemp("corpus")
+    for split, count in (("train", 30), ("dev", 6)):
+        cuts = make_cuts(folder, split, count)
+        write_cuts(folder / f"cuts_{split}.jsonl.gz", cuts)
+        if split == "train":
+            train_char([cut.supervisions[0].text for cut in cuts]).save(folder)
+    return folder
+
+
+TINY = """
+data: {{train: {folder}/cuts_train.jsonl.gz, dev: {folder}/cuts_dev.jsonl.gz, tokens: {folder},
+        max_duration: 6, num_buckets: 2}}
+model: {{num_layers: 2, dim: 16, num_heads: 2, feed_forward_dim: 24, kernel_size: 5, front_end_channels: 2}}
+optim: {{lr: 0.01, warmup_steps: 3}}
+augment: {{specaugment: {{num_frame_masks: 1, frame_mask_size: 4, num_feature_masks: 1, feature_mask_size: 1}}}}
+validation: {{every_steps: 4}}
+averaging: {{every_steps: 2, last: 2}}
+phases: [{{steps: 8, objectives: [ctc]}}]
+"""
+
+
+@pytest.fixture
+def config(corpus: Path, tmp_path: Path) -> Path:
+    """A config that trains a very small model on the corpus for eight steps."""
+    path = tmp_path / "config.yaml"
+    path.write_text(TINY.format(folder=corpus))
+    return path

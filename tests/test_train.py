@@ -1,0 +1,194 @@
+"""The stage `train`: what it leaves, that it learns, and that stopping it changes nothing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from asrkd.errors import AsrkdError, StoppedInTime
+from asrkd.manifests import read_cuts, write_cuts
+from asrkd.models.directory import load_model
+from asrkd.stopping import StopRequest
+from asrkd.train import TrainOptions, train
+from asrkd.training import checkpoint as ckpt
+from asrkd.training.metrics import read_metrics
+from asrkd.training.plan import plan_epoch
+
+
+class StopAfter(StopRequest):
+    """Asks to stop at the so-manieth question."""
+
+    def __init__(self, questions: int) -> None:
+        super().__init__()
+        self.left = questions
+
+    def reason(self) -> str | None:
+        self.left -= 1
+        return "a test" if self.left < 0 else None
+
+
+def run(config: Path, out: Path, *overrides: str, resume: bool = False, stop: StopRequest | None = None):
+    options = TrainOptions(device="cpu", threads=1, resume=resume)
+    return train(config, out, overrides, options, stop or StopRequest())
+
+
+def weights(out: Path) -> bytes:
+    return (out / "model.safetensors").read_bytes()
+
+
+def test_it_learns_the_corpus_and_leaves_a_complete_model(config, tmp_path):
+    plain = ("augment.specaugment=null", "model.dropout=0", "optim.lr=0.02")
+    report = run(config, tmp_path / "run", "phases.0.steps=160", "validation.every_steps=80", *plain)
+    first, *_, last = (r for r in read_metrics(tmp_path / "run/metrics.jsonl") if r["kind"] == "validation")
+    assert first["step"] == 0
+    assert last["loss"] < first["loss"] / 4
+    assert report.validation["wer"] < 0.7
+    model = load_model(tmp_path / "run")
+    assert model.tokens.decode(model.tokens.encode("YES NO")) == "YES NO"
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {
+        "config.json", "lineage.json", "tokens.txt", "model.safetensors", "metrics.jsonl", "stamp.json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("questions", [1, 4, 7])
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes(config, tmp_path, questions):
+    run(config, tmp_path / "whole")
+    with pytest.raises(StoppedInTime, match="checkpoint of step"):
+        run(config, tmp_path / "parts", stop=StopAfter(questions))
+    assert not (tmp_path / "parts/stamp.json").exists()
+    run(config, tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    assert _without_times(tmp_path / "whole") == _without_times(tmp_path / "parts")
+
+
+def _without_times(out: Path) -> list[dict]:
+    drop = ("seconds", "train_seconds")
+    return [{k: v for k, v in r.items() if k not in drop} for r in read_metrics(out / "metrics.jsonl")]
+
+
+def test_a_broken_newest_checkpoint_is_skipped_and_the_run_still_ends_the_same(config, tmp_path, capsys):
+    run(config, tmp_path / "whole")
+    with pytest.raises(StoppedInTime):
+        run(config, tmp_path / "parts", stop=StopAfter(7))
+    newest = ckpt.list_checkpoints(tmp_path / "parts/checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    run(config, tmp_path / "parts", resume=True)
+    assert "broken checkpoint skipped" in capsys.readouterr().err
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(config, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(config, tmp_path / name, f"seed={seed}")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
+
+
+def test_a_complete_run_is_not_trained_again(config, tmp_path):
+    run(config, tmp_path / "run")
+    before = (tmp_path / "run/metrics.jsonl").read_bytes()
+    report = run(config, tmp_path / "run")
+    assert report.already_complete
+    assert "already complete" in report.text()
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == before
+
+
+def test_another_config_in_the_same_folder_is_refused_by_the_first_difference(config, tmp_path):
+    run(config, tmp_path / "run")
+    with pytest.raises(AsrkdError, match=r"experiment\.optim\.lr was 0.01 then and is 0.02 now"):
+        run(config, tmp_path / "run", "optim.lr=0.02")
+
+
+def test_an_unfinished_run_wants_to_be_told_to_resume(config, tmp_path):
+    with pytest.raises(StoppedInTime):
+        run(config, tmp_path / "run", stop=StopAfter(2))
+    with pytest.raises(AsrkdError, match="--resume"):
+        run(config, tmp_path / "run")
+
+
+def test_a_folder_of_something_else_is_refused_and_left_alone(config, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "thesis.tex").write_text("three years")
+    with pytest.raises(AsrkdError, match="holds 'thesis.tex'"):
+        run(config, out)
+    assert [p.name for p in out.iterdir()] == ["thesis.tex"]
+
+
+def test_two_phases_are_trained_one_after_the_other(config, tmp_path):
+    phases = "phases=[{steps: 3, objectives: [ctc]}, {steps: 2, restart: false, objectives: [{ctc: {scale: 0.5}}]}]"
+    assert run(config, tmp_path / "run", phases).steps == 5
+
+
+def batches_of_an_epoch(corpus: Path) -> int:
+    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    return len(plan_epoch(cuts, seed=1, epoch=0, max_duration=6, num_buckets=2).batches)
+
+
+def test_epochs_count_batches_of_the_plan(config, corpus, tmp_path):
+    report = run(config, tmp_path / "run", "phases=[{epochs: 2, objectives: [ctc]}]")
+    assert report.steps == 2 * batches_of_an_epoch(corpus)
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(config, corpus, tmp_path):
+    """No dropout, no augmentation: all batches of an epoch in one update, against one batch of all cuts."""
+    still = ("model.dropout=0", "augment.specaugment=null", "phases.0.steps=1")
+    many = batches_of_an_epoch(corpus)
+    assert many > 2
+    run(config, tmp_path / "many", *still, f"optim.accumulate={many}")
+    run(config, tmp_path / "one", *still, "data.max_duration=1000", "optim.accumulate=9")
+    reports = [_first_update(tmp_path / name) for name in ("many", "one")]
+    assert reports[0]["loss"] == pytest.approx(reports[1]["loss"], rel=1e-5)
+    assert reports[0]["gradient_norm"] == pytest.approx(reports[1]["gradient_norm"], rel=1e-4)
+
+
+def _first_update(out: Path) -> dict:
+    return next(record for record in read_metrics(out / "metrics.jsonl") if record["kind"] == "train")
+
+
+def test_exported_weights_are_the_mean_of_the_last_snapshots(config, tmp_path):
+    run(config, tmp_path / "run")
+    found = ckpt.load_latest(tmp_path / "run/checkpoints")
+    assert found is not None and len(found.snapshots) == 2
+    name = "student.ctc_head.weight"
+    mean = (found.snapshots[0][name] + found.snapshots[1][name]) / 2
+    exported = load_file(str(tmp_path / "run/model.safetensors"))["ctc_head.weight"]
+    torch.testing.assert_close(exported, mean)
+
+
+def test_bf16_trains_and_fp16_on_cpu_is_refused(config, tmp_path):
+    options = TrainOptions(device="cpu", precision="bf16", threads=1)
+    report = train(config, tmp_path / "run", ["phases.0.steps=2"], options, StopRequest())
+    assert report.validation["loss"] > 0
+    with pytest.raises(AsrkdError, match="fp16: does not exist on CPU"):
+        train(config, tmp_path / "x", [], TrainOptions(device="cpu", precision="fp16"), StopRequest())
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("optim.lrr=1", "optim.lrr: unknown key; did you mean 'lr'"),
+        ("phases.0.steps=0", "phases.0.steps"),
+        ("phases=[{objectives: [ctc]}]", "exactly one of steps and epochs"),
+        ("phases=[{steps: 1, objectives: [ctcc]}]", "did you mean 'ctc'"),
+        ("phases=[{steps: 1, objectives: [{ctc: {scal: 2}}]}]", "did you mean 'scale'"),
+        ("model.dim=15", "even multiple"),
+        ("data.train=nowhere.jsonl.gz", "nowhere.jsonl.gz: no such file"),
+        ("data.max_cut=0.1", "no cut between"),
+        ("phases=[{steps: 1, objectives: [{ctc: {targets: nowhere}}]}]", "nowhere: no such folder"),
+    ],
+)
+def test_a_mistake_in_the_config_is_a_line_and_makes_no_folder(config, tmp_path, override, complaint):
+    with pytest.raises(AsrkdError, match=complaint) as error:
+        run(config, tmp_path / "run", override)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_transcript_with_unknown_symbols_names_the_cut(config, corpus, tmp_path):
+    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts[3].supervisions[0].text = "YES ÄH"
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    with pytest.raises(AsrkdError, match=r"cut train-003.*Ä"):
+        run(config, tmp_path / "run", f"data.train={tmp_path}/cuts.jsonl.gz")
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,121 @@
+# Everything a person does here, as targets; `make help` lists them, `make -n TARGET` shows what is stale.
+#
+# STACK=k2|modern and PYTHON=/a/python override what constraints/choose.sh chooses; a choice is kept
+# in the environment, VENV. Each target does all the set-up that it needs.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+STACK ?=
+PYTHON ?=
+
+# Not for `make help`: choosing asks interpreters for their versions.
+ifneq ($(filter-out help,$(or $(MAKECMDGOALS),help)),)
+CHOICE := $(shell constraints/choose.sh '$(VENV)' '$(STACK)' '$(PYTHON)')
+$(if $(CHOICE),,$(error no Python to work with: see the line above))
+CHOSEN_STACK := $(word 1,$(CHOICE))
+INSTALLED := $(VENV)/$(word 2,$(CHOICE))
+INTERPRETER := $(wordlist 3,$(words $(CHOICE)),$(CHOICE))
+endif
+
+# asrkd, python and the tools are the environment's in every recipe.
+export PATH := $(if $(filter /%,$(VENV)),,$(CURDIR)/)$(VENV)/bin:$(PATH)
+
+##@ Set-up
+
+.PHONY: help
+help:  ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {print "\n" substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(INSTALLED)  ## make the environment; STACK=k2|modern, PYTHON= and VENV= override the choice
+
+$(INSTALLED): setup.cfg pyproject.toml constraints/$(CHOSEN_STACK).txt constraints/install.sh
+	@constraints/install.sh '$(VENV)' $(CHOSEN_STACK) $(@F) '$(INTERPRETER)'
+
+##@ Tests
+
+.PHONY: test
+test: $(INSTALLED)  ## all tests, quick and slow
+	python -m pytest -q
+
+.PHONY: quick
+quick: $(INSTALLED)  ## the tests that take seconds
+	python -m pytest -q -m "not slow and not gpu"
+
+.PHONY: check
+check: lint types quick  ## what must pass before a commit: lint, types, quick tests
+
+.PHONY: lint
+lint: $(INSTALLED)  ## style and likely bugs
+	python -m ruff check asrkd tests
+
+.PHONY: types
+types: $(INSTALLED)  ## static types
+	python -m mypy $(MYPY_OPTIONS_$(CHOSEN_STACK))
+
+# Half of torch 1.13 gives Any.
+MYPY_OPTIONS_k2 := --no-warn-return-any
+
+##@ Pipelines
+
+# Two trainings side by side, a thread each; every stage says by its stamp that it is done.
+PARALLEL := --no-print-directory -j2
+SEEDS ?= 1
+SIZE ?= demo
+export SIZE
+
+include stages/pipeline.mk
+
+DIGITS := data/digits$(if $(filter tiny,$(SIZE)),-tiny)
+DEMO := exp/demo$(if $(filter tiny,$(SIZE)),-tiny)
+DEMO_STUDENTS := seq-kd mvq-kd mvq-kd+seq-kd
+STUDENTS := seq-kd mvq-kd
+
+# The first seed's systems lie in exp/demo itself, those of others beside them.
+FIRST_SEED := $(firstword $(SEEDS))
+demo-folder = $(DEMO)$(if $(filter-out $(FIRST_SEED),$(1)),/seed-$(1))
+DEMO_SYSTEMS := $(foreach seed,$(SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
+
+.PHONY: demo
+demo: $(INSTALLED)  ## corpus, teacher, targets, students, table; SEEDS="1 2 3", SIZE=tiny for seconds
+	@$(MAKE) $(PARALLEL) $(DEMO)/results.json
+	@asrkd compare $(DEMO_SYSTEMS)
+
+.PHONY: fsdd
+fsdd: $(INSTALLED)  ## real spoken digits: make fsdd CORPUS=folder
+	@$(MAKE) $(PARALLEL) exp/fsdd/results.json
+	@asrkd compare $(addprefix exp/fsdd/,teacher baseline $(STUDENTS)) --score score-dev
+
+.PHONY: librispeech
+librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=folder
+	@$(MAKE) $(PARALLEL) exp/librispeech/results.json
+	@asrkd compare $(addprefix exp/librispeech/,teacher baseline $(STUDENTS)) --score score-dev
+
+$(DIGITS)/stamp.json:
+	@bash stages/digits/00_prepare.sh && touch $@
+
+data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json:
+	@bash stages/$*/00_prepare.sh '$(CORPUS)' && touch $@
+
+$(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
+  SEED=$(seed) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
+$(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
+  SEED=1,dev,$(STUDENTS))))
+
+$(DEMO)/results.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))
+	@asrkd compare $(DEMO_SYSTEMS) --out $@ > /dev/null
+
+exp/fsdd/results.json exp/librispeech/results.json: exp/%/results.json: \
+  $(foreach system,teacher baseline $(STUDENTS),exp/%/$(system)/score-dev/stamp.json)
+	@asrkd compare $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev --out $@ > /dev/null
+
+##@ Measurements
+
+.PHONY: bench
+bench: $(INSTALLED)  ## speed and memory, as ratios measured side by side
+	@python -m tests.bench

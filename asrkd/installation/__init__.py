@@ -1,0 +1,1 @@
+"""What asrkd is installed with, and on: the two stacks, their packages, the machine."""

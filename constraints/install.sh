@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Makes VENV hold one stack, asrkd itself (editable) and the development tools.
+#
+# Usage:   constraints/install.sh VENV STACK STAMP INTERPRETER      (the last three as choose.sh prints them)
+# Reads:   setup.cfg, pyproject.toml, constraints/STACK.txt
+# Writes:  VENV, in it install.log (what pip said) and, last, STAMP
+# Takes:   100 s of CPU and what 1.9 GB of downloads take; in VENV 3.7 GB (k2) or 5.0 GB (modern)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv=$1 stack=$2 stamp=$3 interpreter=$4
+log=$venv/install.log
+
+say() { echo "setup: $*"; }
+
+die() {
+  echo "asrkd: $*" >&2
+  exit 1
+}
+
+make_environment() {
+  local version said
+  "$interpreter" -c 'import ensurepip, venv' 2>/dev/null || {
+    version=$("$interpreter" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    die "$interpreter cannot make virtual environments (it has no ensurepip); install that part of it," \
+      "on Debian: sudo apt install python$version-venv"
+  }
+  said=$("$interpreter" -m venv "$venv" 2>&1) || die "$venv: could not be made: ${said##*$'\n'}"
+}
+
+# Runs pip install; all it says goes to the log, downloads of 100 MB and more to the screen as well.
+pip_install() {
+  "$venv/bin/python" -m pip --disable-pip-version-check --no-input install \
+    --constraint "constraints/$stack.txt" "$@" 2>&1 | tee -a "$log" |
+    awk '/Downloading .*\([0-9][0-9][0-9]+(\.[0-9]+)? MB\)/ {print "setup:   " $2, $3, $4; fflush()}' ||
+    die "pip failed: $(grep -m 1 ERROR "$log"); $log has all it said (can it reach its index?)," \
+      "and the same command tries again"
+}
+
+if [ -e "$venv" ] && [ ! -e "$venv/$stamp" ]; then
+  [ -f "$venv/pyvenv.cfg" ] || [ -z "$(ls -A "$venv")" ] ||
+    die "$venv: is not a virtual environment, so it is not ours to replace; remove it or give another VENV="
+  say "removing $venv: unfinished, or made for another stack, Python or place"
+  rm -rf -- "$venv"
+fi
+
+say "1/4 $stack stack in $venv, with $interpreter"
+if [ ! -e "$venv" ]; then make_environment; fi
+: >"$log"
+
+say "2/4 pip and setuptools"
+pip_install pip setuptools wheel
+
+say "3/4 asrkd and what it needs (gigabytes the first time; minutes)"
+# Without isolation, so that what builds asrkd is pinned too.
+extras=dev
+if [ "$stack" = k2 ]; then extras=dev,k2; fi
+pip_install --no-build-isolation --editable ".[$extras]"
+
+say "4/4 asrkd doctor"
+report=$("$venv/bin/asrkd" doctor 2>&1) || printf '%s\n' "$report"
+
+find "$venv" -maxdepth 1 -name 'installed-*' -delete
+echo "$stack $interpreter" >"$venv/$stamp"
+say "ready; for a shell of your own: source $venv/bin/activate"

@@ -97,13 +97,13 @@ librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=fold
 	@asrkd compare $(addprefix exp/librispeech/,teacher baseline $(STUDENTS)) --score score-dev
 
 $(DIGITS)/stamp.json:
-	@bash stages/digits/00_prepare.sh && touch $@
+	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
 
 data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json:
 	@bash stages/$*/00_prepare.sh '$(CORPUS)' && touch $@
 
 $(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
-  SEED=$(seed) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
+  SEED=$(seed) DATA=$(DIGITS) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
 $(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
   SEED=1,dev,$(STUDENTS))))
 

@@ -166,6 +166,7 @@ def distill_quantizer(
     codebooks: Annotated[int, typer.Option(help="Codebooks of 256 entries: bytes per frame.")] = 8,
     utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Of each of its two phases.")] = None,
     device: Device = "cpu",
     time_limit: TimeLimit = None,
 ) -> None:
@@ -173,7 +174,7 @@ def distill_quantizer(
     limit = parse_time_limit(time_limit)
     from asrkd import distill as stage
 
-    request = stage.quantizer_request(layer, codebooks, utterances, seed)
+    request = stage.quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
     with stop_requests(limit) as stop:
         typer.echo(stage.quantizer(stage.Question(teacher, tuple(cuts), out, device), request, stop))
 

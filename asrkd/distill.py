@@ -23,7 +23,9 @@ from asrkd.models.inference import answers, check_features
 from asrkd.outputs import State
 from asrkd.parallel import one_thread
 from asrkd.progress import meter
-from asrkd.quantizer import QuantizerOptions, load_quantizer, save_quantizer, train_quantizer
+from asrkd.quantizer.options import QuantizerOptions
+from asrkd.quantizer.storage import load_quantizer, save_quantizer
+from asrkd.quantizer.training import train_quantizer
 from asrkd.stopping import StopRequest
 from asrkd.targets.asking import Work, codebook_writer, fill, nbest_writer, shard_tasks
 from asrkd.targets.contract import contract
@@ -58,9 +60,29 @@ class QuantizerRequest:
     max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
 
 
-def quantizer_request(layer: int, codebooks: int, utterances: int = 1000, seed: int = 1) -> QuantizerRequest:
-    """A request as the command line gives it."""
-    return QuantizerRequest(layer, QuantizerOptions(num_codebooks=codebooks, seed=seed), utterances)
+def quantizer_request(
+    layer: int, codebooks: int, *, utterances: int = 1000, seed: int = 1, steps: int | None = None
+) -> QuantizerRequest:
+    """A request as the command line gives it.
+
+    Args:
+        layer: of the teacher, from 1.
+        codebooks: bytes of a frame.
+        utterances: to learn from.
+        seed: of the utterances and the training.
+        steps: of each of the two phases; None for the defaults.
+
+    Raises:
+        AsrkdError: a value is out of its range.
+    """
+    sizes = {} if steps is None else {"phase_one_steps": steps, "phase_two_steps": steps}
+    try:
+        options = QuantizerOptions(num_codebooks=codebooks, seed=seed, **sizes)
+    except ValueError as error:
+        raise AsrkdError(f"--codebooks, --steps: {error}") from None
+    if utterances < 1:
+        raise AsrkdError(f"--utterances {utterances}: expected 1 or more")
+    return QuantizerRequest(layer, options, utterances)
 
 
 def nbest(question: Question, search: str, options: SearchOptions, stop: StopRequest) -> str:
@@ -94,12 +116,13 @@ def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) 
     if claimed is not State.COMPLETE:
         with one_thread():
             frames = _embeddings(model, cuts, tap, request)
-            trained, report = train_quantizer(frames, request.options, stop=stop)
+            with meter("quantizer", request.options.steps, "steps") as shown:
+                trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
         save_quantizer(question.out, trained, report, agreed)
-        outputs.stamp(question.out, report.summary())
+        outputs.stamp(question.out, asdict(report))
     summary = outputs.read_stamp(question.out, "asrkd distill quantizer")
     return _done(question.out, claimed, 1, len(cuts)) + (
-        f"; relative reconstruction error {summary['relative_error']:.3f} on held-out frames"
+        f"; relative squared error {summary['held_out_errors'][-1]:.3f} on held-out frames"
     )
 
 

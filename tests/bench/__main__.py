@@ -1,0 +1,25 @@
+"""`make bench`: speed and memory as ratios measured side by side in one run; it fails nothing.
+
+Usage:   python -m tests.bench [ROW ...]        (features, train, memory; all by default)
+"""
+
+import sys
+
+from tests.bench import feature_speed, demo_memory, train_speed
+
+ROWS = {"features": feature_speed.measure, "train": train_speed.measure, "memory": demo_memory.measure}
+
+
+def main(names: list[str]) -> None:
+    """Measure the rows that are named and print each as it is done."""
+    unknown = sorted(set(names) - set(ROWS))
+    if unknown:
+        sys.exit(f"no such row: {unknown[0]}; there are {', '.join(ROWS)}")
+    print(f"{'what':44}{'asrkd':>12}{'beside it':>12}{'ratio':>8}  wanted", flush=True)
+    for name in names or ROWS:
+        row = ROWS[name]()
+        print(f"{row.what:44}{row.ours:>12.4g}{row.theirs:>12.4g}{row.ratio:>8.2f}  {row.wanted}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

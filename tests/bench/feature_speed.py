@@ -1,0 +1,41 @@
+"""Feature extraction against lhotse's own on the same files, one process and one thread each."""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from lhotse import CutSet, LilcomChunkyWriter
+
+from asrkd.corpora.digits import DigitsOptions, make
+from asrkd.features.fbank import make_extractor
+from asrkd.features.shards import Plan, compute_shard, plan_shards
+from asrkd.manifests import resolve
+from asrkd.parallel import one_thread
+from asrkd.stopping import StopRequest
+from tests.bench.row import Row
+
+MINUTES, ROUNDS = 6.0, 5
+
+
+def measure() -> Row:
+    """Audio-seconds per second of both, the median of several rounds taken in turn."""
+    with tempfile.TemporaryDirectory() as name, one_thread():
+        out = Path(name)
+        made = make(out / "corpus", DigitsOptions(minutes=MINUTES), jobs=1, stop=StopRequest())
+        cuts = [resolve(cut, out / "corpus") for cut in made["train"]]
+        audio_s = sum(cut.duration for cut in cuts)
+        times: dict[str, list[float]] = {"ours": [], "theirs": []}
+        for round_ in range(ROUNDS):
+            shards = plan_shards(Plan(out / f"ours-{round_}", 80, 16000, len(cuts)), {"train": cuts})
+            started_at = time.perf_counter()
+            for shard in shards:
+                compute_shard(shard)
+            times["ours"].append(time.perf_counter() - started_at)
+            started_at = time.perf_counter()
+            CutSet.from_cuts(cuts).compute_and_store_features(
+                make_extractor(80, 16000), str(out / f"theirs-{round_}"), storage_type=LilcomChunkyWriter
+            )
+            times["theirs"].append(time.perf_counter() - started_at)
+    ours, theirs = (audio_s / median(times[who]) for who in ("ours", "theirs"))
+    return Row("features, audio s/s, beside lhotse's own", ours, theirs, ">= 0.9")

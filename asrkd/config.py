@@ -74,14 +74,25 @@ def _set(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AsrkdError(f"--set {override!r}: expected key.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise AsrkdError(f"--set {override!r}: {text!r} is not a YAML value") from None
     *parents, last = key.split(".")
     node: Any = tree
     try:
         for part in parents:
-            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
-        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(text)
-    except (IndexError, ValueError, TypeError, AttributeError, yaml.YAMLError):
+            node = node[int(part)] if isinstance(node, list) else _inner(node, part)
+        node[int(last) if isinstance(node, list) else last] = value
+    except (IndexError, ValueError, TypeError, AttributeError):
         raise AsrkdError(f"--set {override!r}: there is no such place in the config") from None
+
+
+def _inner(node: dict[str, Any], key: str) -> Any:
+    """What ``node`` has under ``key``; an empty section if that is absent or null."""
+    if node.get(key) is None:
+        node[key] = {}
+    return node[key]
 
 
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import uuid
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,7 +131,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         with opener(path, "rt", encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):  # noqa: B007
                 yield number, line.rstrip("\r\n")
-    except (EOFError, OSError, UnicodeDecodeError, gzip.BadGzipFile) as error:
+    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:  # BadGzipFile is an OSError
         raise AsrkdError(f"{path}: cannot be read after line {number}: {error}") from None
 
 

@@ -92,7 +92,8 @@ def read_stamp(out: Path, maker: str) -> dict[str, Any]:
     if not (out / STAMP).is_file():
         raise AsrkdError(f"{out}: unfinished (no {STAMP}); finish it with: {maker}")
     summary = files.read_json(out / STAMP)
-    assert isinstance(summary, dict)
+    if not isinstance(summary, dict):
+        raise AsrkdError(f"{out / STAMP}: expected a JSON object; remove it, and finish with: {maker}")
     return summary
 
 

@@ -106,9 +106,7 @@ def _screen(
     splits: Splits, options: PrepareOptions, inventory: Tokens | None
 ) -> tuple[Splits, int, list[Quarantined]]:
     """(good cuts, sampling rate of the features in Hz, bad items) by what needs no decoding."""
-    good, bad = validation.screen_transcripts(
-        splits, untranscribed=options.untranscribed, tokens=inventory
-    )
+    good, bad = validation.screen_transcripts(splits, untranscribed=options.untranscribed, tokens=inventory)
     rate = options.features.sampling_rate
     if rate is None:
         good, mixed, rate = validation.screen_sampling_rates(good)

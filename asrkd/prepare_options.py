@@ -92,7 +92,7 @@ class PrepareReport:
     def to_stamp(self) -> dict[str, Any]:
         """As JSON, without what depends on the place or the day."""
         return {
-            "splits": {split: asdict(report) for split, report in self.splits.items()},
+            "splits": [{"split": split, **asdict(report)} for split, report in self.splits.items()],
             "num_tokens": self.num_tokens,
             "warnings": list(self.warnings),
         }
@@ -100,7 +100,7 @@ class PrepareReport:
     @classmethod
     def from_stamp(cls, out: Path, stamp: dict[str, Any]) -> "PrepareReport":
         """The report that :meth:`to_stamp` of was written to ``out``."""
-        splits = {split: SplitReport(**report) for split, report in stamp["splits"].items()}
+        splits = {row.pop("split"): SplitReport(**row) for row in map(dict, stamp["splits"])}
         return cls(out, splits, stamp["num_tokens"], tuple(stamp["warnings"]))
 
 

@@ -30,8 +30,9 @@ class OptimConfig(Section):
     weight_decay: float = Field(0.01, ge=0)  # of matrices; vectors are never decayed
     warmup_steps: int = Field(200, ge=0)  # lr rises linearly
     schedule: Literal["constant", "linear", "cosine"] = "cosine"  # after the warm-up
-    hold_share: float = Field(0.0, ge=0, lt=1)  # of the steps after warm-up at full lr before it decays
-    final_lr: float = Field(0.0, ge=0)  # as a share of lr, reached at the end
+    hold_share: float = Field(0.0, ge=0, lt=1)  # of the steps after warm-up: at full lr
+    decay_share: float = Field(1.0, gt=0, le=1)  # of those after warm-up and hold: going down; then final_lr
+    final_lr: float = Field(0.0, ge=0)  # as a share of lr
     clip_norm: float = Field(5.0, gt=0)  # of all gradients together
     accumulate: int = Field(1, ge=1)  # batches per step
 

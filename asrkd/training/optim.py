@@ -27,8 +27,8 @@ def make_optimiser(named: dict[str, nn.Parameter], config: OptimConfig) -> torch
 def learning_rate(step: int, total_steps: int, config: OptimConfig) -> float:
     """The rate of update number ``step``.
 
-    Linear warm-up, then full rate for ``hold_share`` of what is left, then
-    ``schedule`` down to ``final_lr``.
+    Linear warm-up, full rate for ``hold_share`` of what is left, ``schedule``
+    down to ``final_lr`` over ``decay_share`` of the rest, and ``final_lr`` to the end.
 
     Args:
         step: counted from 0.
@@ -39,7 +39,8 @@ def learning_rate(step: int, total_steps: int, config: OptimConfig) -> float:
         return config.lr * (step + 1) / config.warmup_steps
     left = max(total_steps - config.warmup_steps, 1)
     held = left * config.hold_share
-    progress = min(max((step - config.warmup_steps - held) / max(left - held, 1), 0.0), 1.0)
+    falling = max((left - held) * config.decay_share, 1.0)
+    progress = min(max((step - config.warmup_steps - held) / falling, 0.0), 1.0)
     return config.lr * (config.final_lr + (1 - config.final_lr) * _remaining(progress, config.schedule))
 
 

@@ -5,6 +5,7 @@ the plan again from (cuts, seed, epoch) and slices it, because a sampler's own
 state runs ahead of the trained step by what the loader has prefetched.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,7 +40,18 @@ def plan_epoch(
         max_duration: seconds of audio in a batch, padding counted.
         num_buckets: fewer are used when there are few cuts.
     """
-    sampler = DynamicBucketingSampler(
+    with warnings.catch_warnings():
+        # It advises lazy manifests; the trainer needs every cut by its id anyway.
+        warnings.filterwarnings("ignore", message=".*eagerly read CutSet")
+        sampler = _sampler(cuts, seed, max_duration, num_buckets)
+    sampler.set_epoch(epoch)
+    return EpochPlan(tuple(tuple(cut.id for cut in batch) for batch in sampler))
+
+
+def _sampler(
+    cuts: Sequence[MonoCut], seed: int, max_duration: float, num_buckets: int
+) -> DynamicBucketingSampler:
+    return DynamicBucketingSampler(
         CutSet.from_cuts(cuts),
         max_duration=max_duration,
         num_buckets=max(2, min(num_buckets, len(cuts) // 20)),
@@ -50,8 +62,6 @@ def plan_epoch(
         world_size=1,
         rank=0,
     )
-    sampler.set_epoch(epoch)
-    return EpochPlan(tuple(tuple(cut.id for cut in batch) for batch in sampler))
 
 
 def plan_in_order(cuts: Sequence[MonoCut], max_duration: float) -> EpochPlan:

@@ -1,6 +1,7 @@
 """The numbers a forward pass is computed in: fp32, bf16 or fp16."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -23,13 +24,20 @@ class Precision:
         if name == "fp16" and device.type == "cpu":
             raise AsrkdError("--precision fp16: does not exist on CPU; use bf16 or fp32")
         self.name, self._device = name, device
-        self.scaler = torch.cuda.amp.GradScaler(enabled=name == "fp16")
+        self.scaler = _scaler(enabled=name == "fp16")
 
     def autocast(self) -> AbstractContextManager[object]:
         """The block in which matrix products are computed in the lower precision."""
         if self.name == "fp32":
             return nullcontext()
         return torch.autocast(self._device.type, dtype=_DTYPES[self.name])
+
+
+def _scaler(*, enabled: bool) -> Any:
+    """The gradient scaler, which moved between the two versions of torch."""
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler("cuda", enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled)
 
 
 def pick_device(name: str) -> torch.device:

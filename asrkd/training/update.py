@@ -85,7 +85,7 @@ class Update:
                 for label, count in counts.items()
             }
         total = torch.stack([term.scale * losses[term.label] for term in self.terms]).sum()
-        self.precision.scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        self.precision.scaler.scale(total).backward()
         return {label: float(loss.detach()) for label, loss in losses.items()}
 
     def _step(self, optimiser: torch.optim.Optimizer, step: int) -> float:

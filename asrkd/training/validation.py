@@ -9,8 +9,9 @@ from lhotse import MonoCut
 from asrkd.decoding.greedy import greedy_search
 from asrkd.errors import AsrkdError
 from asrkd.objectives.base import TargetSource
+from asrkd.objectives.ctc import Ctc
 from asrkd.scoring.counts import corpus_counts, score_texts
-from asrkd.targets.sequences import TranscriptSource, transcript
+from asrkd.targets.sequences import TRANSCRIPT, TranscriptSource, transcript
 from asrkd.tokens import Tokens
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import BatchReader, load_batches
@@ -35,7 +36,8 @@ class Validator:
         self.cuts = {cut.id: cut for cut in cuts}
         self.tokens = tokens
         self.plan = plan_in_order(cuts, max_duration)
-        TranscriptSource(tokens).verify(cuts)
+        self.transcripts = TranscriptSource(tokens)
+        self.transcripts.verify(cuts)
         self.references = {cut.id: transcript(cut) for cut in cuts}
 
     def covered(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[Term]:
@@ -53,29 +55,33 @@ class Validator:
     def __call__(
         self, learner: Learner, terms: Sequence[Term], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
-        """Loss of each term (per token or index) and of all, and greedy WER, with ``learner``'s weights."""
+        """Losses and greedy WER with ``learner``'s weights.
+
+        Returns:
+            ``loss``, CTC of the transcripts in nats per token, the same
+            quantity for every system; ``loss_<label>`` of each term, per token
+            or index; ``wer``, ``errors`` and ``words``.
+        """
         learner.eval()
-        sums = {term.label: 0.0 for term in terms}
-        counts = {term.label: 0.0 for term in terms}
+        sums = dict.fromkeys([TRANSCRIPT, *(term.label for term in terms)], 0.0)
+        counts = dict.fromkeys(sums, 0.0)
+        objectives = {TRANSCRIPT: Ctc()} | {term.label: learner.objective(term.label) for term in terms}
+        sources = {TRANSCRIPT: self.transcripts} | {term.label: learner.sources[term.label] for term in terms}
         hypotheses: dict[str, str] = {}
-        reader = BatchReader(self.cuts, {term.label: learner.sources[term.label] for term in terms})
-        taps = learner.taps(terms)
-        for batch in load_batches(reader, self.plan):
+        for batch in load_batches(BatchReader(self.cuts, sources), self.plan):
             batch = batch.to(device)
             with precision.autocast():
-                output = learner.student(batch.features, batch.num_frames, taps)
-                for term in terms:
-                    objective, targets = learner.objective(term.label), batch.targets[term.label]
-                    sums[term.label] += float(objective(output, targets))
-                    counts[term.label] += objective.count(targets, output.num_frames)
+                output = learner.student(batch.features, batch.num_frames, learner.taps(terms))
+                for label, objective in objectives.items():
+                    sums[label] += float(objective(output, batch.targets[label]))
+                    counts[label] += objective.count(batch.targets[label], output.num_frames)
             found = greedy_search(output.log_probs(), output.num_frames)
             hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(batch.cut_ids, found, strict=True)}
         learner.train()
         losses = {label: sums[label] / max(counts[label], 1.0) for label in sums}
+        return self._summary(losses, hypotheses)
+
+    def _summary(self, losses: dict[str, float], hypotheses: dict[str, str]) -> dict[str, Any]:
         total = corpus_counts(score_texts(self.references, hypotheses).values())
-        return {
-            "loss": sum(term.scale * losses[term.label] for term in terms),
-            "wer": total.wer,
-            "errors": total.errors,
-            "words": total.num_words,
-        } | {f"loss_{label}": loss for label, loss in losses.items()}
+        words = {"wer": total.wer, "errors": total.errors, "words": total.num_words}
+        return {"loss": losses.pop(TRANSCRIPT), **words} | {f"loss_{k}": loss for k, loss in losses.items()}

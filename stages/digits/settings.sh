@@ -9,7 +9,8 @@ SEED=${SEED:-1} JOBS=${JOBS:-2} SIZE=${SIZE:-demo}
 case $SIZE in
   demo)
     DATA=${DATA:-data/digits} EXP=${EXP:-exp/demo}
-    PREPARE=(--minutes 60) QUANTIZER=() TRAIN=()
+    PREPARE=(--minutes 100 --dev-minutes 8 --test-minutes 16 --num-speakers 100 --snr-db 15 40)
+    QUANTIZER=(--utterances 600) TRAIN=()
     ;;
   tiny)
     DATA=${DATA:-data/digits-tiny} EXP=${EXP:-exp/demo-tiny}

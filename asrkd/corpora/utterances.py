@@ -1,0 +1,83 @@
+"""What a corpus says it holds, before any audio is opened.
+
+Readers of text formats make a list of :class:`Utterance`; it is cheap, so a
+finished folder can be recognised by its digest without reading audio.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+
+_SPLIT_NAME = re.compile(r"\w[\w.-]*")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A line of a corpus: who said what, where, by the corpus's own account."""
+
+    id: str
+    audio: Path
+    split: str
+    where: str  # file:line that says so, for messages
+    text: str = ""
+    speaker: str | None = None
+    recording_id: str | None = None  # None: the utterance is a recording of its own
+    start: float = 0.0  # seconds into the recording
+    duration: float | None = None  # seconds; None: to the end of the recording
+
+
+def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
+    """Refuse what no quarantine can mend.
+
+    Raises:
+        AsrkdError: there are none, an id comes twice, or a split cannot be a file's name.
+    """
+    if not utterances:
+        raise AsrkdError(f"{source}: holds no utterances")
+    first: dict[str, Utterance] = {}
+    for utterance in utterances:
+        if not _SPLIT_NAME.fullmatch(utterance.split):
+            raise AsrkdError(
+                f"{utterance.where}: split {utterance.split!r}: expected letters, digits, '_', '-' and '.'"
+            )
+        other = first.setdefault(utterance.id, utterance)
+        if other is not utterance:
+            raise AsrkdError(
+                f"{utterance.where}: utterance {utterance.id!r} comes twice, first at {other.where}; "
+                "give each its own id"
+            )
+
+
+def listing_digest(utterances: Iterable[Utterance]) -> str:
+    """Hex digest of the list and of the sizes of the audio files: cheap, and moved by any edit."""
+    sizes: dict[Path, int] = {}
+    rows = []
+    for item in utterances:
+        if item.audio not in sizes:
+            sizes[item.audio] = item.audio.stat().st_size if item.audio.is_file() else -1
+        place = [item.recording_id, item.start, item.duration]
+        rows.append([item.id, str(item.audio), sizes[item.audio], item.split, item.text, item.speaker, place])
+    return files.sha256_of(rows)
+
+
+def locate(name: str, folder: Path) -> Path:
+    """The file that a corpus calls ``name``: absolute, beside the list, or from the working directory.
+
+    Kaldi and lhotse take relative names from the working directory, everybody
+    else from the list's folder, which therefore comes first.
+    """
+    path = Path(name)
+    beside = folder / path
+    if not path.is_absolute() and not beside.exists() and path.exists():
+        return path.absolute()
+    return beside.absolute()
+
+
+def usual_split(name: str) -> str | None:
+    """'train', 'dev' or 'test' where ``name`` begins like one of them, else None."""
+    names = {"train": "train", "dev": "dev", "valid": "dev", "test": "test", "eval": "test"}
+    return next((split for start, split in names.items() if name.lower().startswith(start)), None)

@@ -1,0 +1,1 @@
+"""Features: log-mel energies, computed into shards and read back."""

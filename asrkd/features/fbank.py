@@ -1,0 +1,51 @@
+"""Log-mel features that Kaldi, lhotse and sherpa-onnx compute alike.
+
+25 ms povey windows every 10 ms, pre-emphasis 0.97, no dither, mel bands from
+20 Hz to 400 Hz below half the sampling rate, natural logarithm. Samples are
+in -1..1 (sherpa-onnx: ``normalize_samples=True``) and no statistics of the
+utterance go in, so a streaming front end can compute the same. The signal is
+reflected at its ends, so T = round(num_samples / 10 ms) and frame t is
+centred on (t + 1/2) * 10 ms.
+"""
+
+from dataclasses import dataclass
+
+from lhotse import Fbank, FbankConfig
+
+from asrkd.errors import AsrkdError
+
+FRAME_SHIFT_S = 0.01
+# lhotse's mel filters end 400 Hz below half the rate and begin at 20 Hz: below this there are none.
+MIN_SAMPLING_RATE = 2000
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """Which features to compute."""
+
+    num_mel_bins: int = 80
+    sampling_rate: int | None = None  # Hz; None: that of the corpus, otherwise audio is resampled
+
+    def __post_init__(self) -> None:
+        if self.num_mel_bins < 1:
+            raise AsrkdError(f"--num-mel-bins {self.num_mel_bins}: expected 1 or more")
+        if self.sampling_rate is not None and self.sampling_rate < MIN_SAMPLING_RATE:
+            raise AsrkdError(f"--sampling-rate {self.sampling_rate}: expected {MIN_SAMPLING_RATE} Hz or more")
+
+
+def make_extractor(num_mel_bins: int, sampling_rate: int) -> Fbank:
+    """lhotse's extractor of (T, num_mel_bins) log-mel energies from samples in -1..1.
+
+    Args:
+        num_mel_bins: how many mel bands.
+        sampling_rate: of the samples, in Hz.
+    """
+    return Fbank(
+        FbankConfig(
+            sampling_rate=sampling_rate,
+            frame_shift=FRAME_SHIFT_S,
+            num_filters=num_mel_bins,
+            snip_edges=False,
+            dither=0.0,
+        )
+    )

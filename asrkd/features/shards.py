@@ -1,0 +1,149 @@
+"""Features on disk, in shards that follow from the manifest alone.
+
+A shard is a fixed number of consecutive cuts of a split with their
+speed-perturbed copies, computed whole by one worker: an archive of lilcom
+chunks, ``shard-00000-of-00012.lca``, and beside it a ledger, ``.jsonl.gz``,
+with the finished cuts and the items whose audio is bad. The ledger is
+written last: a shard is there if both are. Paths in it are relative to the
+output folder, as in the manifests that are joined from it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from lhotse import Fbank, LilcomChunkyWriter, MonoCut
+
+from asrkd import files, manifests
+from asrkd.corpora.recordings import BadAudio, audio_sha256, decode
+from asrkd.corpora.validation import Quarantined, Splits, quarantine
+from asrkd.features.fbank import make_extractor
+
+FOLDER = "features"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all shards have in common."""
+
+    out: Path
+    num_mel_bins: int
+    sampling_rate: int  # Hz, of the features; audio of another rate is resampled
+    cuts_per_shard: int  # before speed perturbation
+    speeds: tuple[float, ...] = ()  # of the copies in ``train``
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One piece of work: ``index`` of ``count`` in a split."""
+
+    plan: Plan
+    split: str
+    index: int
+    count: int
+    cuts: tuple[MonoCut, ...]  # audio paths as the manifests will have them
+
+    @property
+    def archive(self) -> Path:
+        """Where its features are, relative to the output folder."""
+        return Path(FOLDER) / self.split / f"shard-{self.index:05d}-of-{self.count:05d}.lca"
+
+    @property
+    def ledger(self) -> Path:
+        """Where its cuts are listed, relative to the output folder."""
+        return self.archive.with_suffix(".jsonl.gz")
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """Of the copies that are made of each cut."""
+        return self.plan.speeds if self.split == "train" else ()
+
+    def is_done(self) -> bool:
+        """Whether both its files have their names."""
+        return all((self.plan.out / path).is_file() for path in (self.archive, self.ledger))
+
+
+def plan_shards(plan: Plan, splits: Splits) -> list[Shard]:
+    """All shards of a corpus, in the order of its splits and cuts."""
+    shards = []
+    for split, cuts in splits.items():
+        starts = range(0, len(cuts), plan.cuts_per_shard)
+        for index, start in enumerate(starts):
+            own = tuple(cuts[start : start + plan.cuts_per_shard])
+            shards.append(Shard(plan, split, index, len(starts), own))
+    return shards
+
+
+def compute_shard(shard: Shard) -> float:
+    """Compute and publish a shard; return the seconds of audio in its features."""
+    extractor = make_extractor(shard.plan.num_mel_bins, shard.plan.sampling_rate)
+    done: list[MonoCut] = []
+    bad: list[Quarantined] = []
+    with _archive_writer(shard.plan.out / shard.archive) as writer:
+        for cut in shard.cuts:
+            try:
+                done.extend(_compute_cut(cut, shard, extractor, writer))
+            except BadAudio as error:
+                bad.append(quarantine(cut, shard.split, str(error)))
+    rows: list[dict[str, object]] = [{"cut": cut.to_dict()} for cut in done]
+    rows += [{"quarantined": asdict(item)} for item in bad]
+    files.write_jsonl(shard.plan.out / shard.ledger, rows)
+    return float(sum(cut.duration for cut in done))
+
+
+def read_ledger(shard: Shard) -> tuple[list[MonoCut], list[Quarantined]]:
+    """The finished cuts of a shard, and the items it set aside."""
+    cuts: list[MonoCut] = []
+    bad: list[Quarantined] = []
+    for _, row in files.read_jsonl(shard.plan.out / shard.ledger):
+        if "cut" in row:
+            cuts.append(MonoCut.from_dict({k: v for k, v in row["cut"].items() if k != "type"}))
+        else:
+            bad.append(Quarantined(**row["quarantined"]))
+    return cuts, bad
+
+
+def copies(cut: MonoCut, speeds: Sequence[float]) -> list[MonoCut]:
+    """Speed-perturbed copies of a cut, named by lhotse: ``<id>_sp<speed>``."""
+    return [cut.perturb_speed(speed) for speed in speeds]
+
+
+def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChunkyWriter) -> list[MonoCut]:
+    """The cut and its copies with their features, which are written on the way."""
+    found = manifests.resolve(cut, shard.plan.out)
+    samples = decode(found)
+    sha256 = audio_sha256(samples)
+    if cut.sampling_rate != shard.plan.sampling_rate:
+        cut, found = cut.resample(shard.plan.sampling_rate), found.resample(shard.plan.sampling_rate)
+        samples = found.load_audio()
+    audio = [(cut, samples)] + [
+        (kept, loaded.load_audio())
+        for kept, loaded in zip(copies(cut, shard.speeds), copies(found, shard.speeds), strict=True)
+    ]
+    finished = []
+    for kept, samples in audio:
+        features = extractor.extract_from_samples_and_store(
+            samples=samples,
+            storage=writer,
+            sampling_rate=kept.sampling_rate,
+            offset=kept.start,
+            channel=kept.channel,
+        )
+        features = replace(features, storage_path=str(shard.archive))
+        custom = {**(kept.custom or {}), "audio_sha256": sha256}
+        finished.append(replace(kept, features=features, custom=custom))
+    return finished
+
+
+@contextmanager
+def _archive_writer(path: Path) -> Iterator[LilcomChunkyWriter]:
+    """lhotse's writer, for an archive that gets its name only if the block succeeds."""
+    with files.create_aside(path) as partial:
+        aside = partial.with_name(f"{partial.name}.lca")  # the writer appends it to any other name
+        try:
+            with LilcomChunkyWriter(aside) as writer:
+                yield writer
+            aside.replace(partial)
+        finally:
+            aside.unlink(missing_ok=True)

@@ -1,0 +1,138 @@
+"""A quantiser in a folder, and quantisers of the ``multi_quantization`` package.
+
+``quantizer.safetensors`` holds the parameters and ``quantizer.json`` what
+they are: sizes, what was asked, how well it does. The JSON is written last
+and names the hash of the weights, so a folder with a matching pair is whole.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from asrkd import config, files
+from asrkd.errors import AsrkdError
+from asrkd.quantizer.direct_sum import DirectSumQuantizer
+from asrkd.quantizer.report import QuantizerReport
+
+WEIGHTS, DESCRIPTION = "quantizer.safetensors", "quantizer.json"
+VERSION = 1
+MAKER = "asrkd distill quantizer --teacher ... --cuts ... --out ..."
+
+
+@dataclass(frozen=True)
+class LoadedQuantizer:
+    """A quantiser and the name by which its codes know it."""
+
+    quantizer: DirectSumQuantizer
+    identity: str  # sha256 of the weights file, hex
+    contract: dict[str, Any]  # what it was made from, as it was given to save_quantizer
+
+
+class _Description(config.Section):
+    version: int = Field(ge=VERSION, le=VERSION)
+    dim: int = Field(ge=1)
+    num_codebooks: int = Field(ge=1)
+    codebook_size: int = Field(ge=2, le=256)
+    identity: str
+    report: dict[str, Any]
+    contract: dict[str, Any]
+
+
+def save_quantizer(
+    out: Path, quantizer: DirectSumQuantizer, report: QuantizerReport, contract: dict[str, Any]
+) -> str:
+    """Write a quantiser into the folder ``out`` and return its identity.
+
+    Args:
+        out: made if it is absent.
+        quantizer: on any device.
+        report: how well it does.
+        contract: JSON-able; what decides the weights: teacher, layer, cuts, options. No times.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in quantizer.state_dict().items()}
+    with files.create_aside(out / WEIGHTS) as partial:
+        save_file(state, str(partial))
+    identity = files.sha256(out / WEIGHTS)
+    description = _Description(
+        version=VERSION,
+        dim=quantizer.dim,
+        num_codebooks=quantizer.num_codebooks,
+        codebook_size=quantizer.codebook_size,
+        identity=identity,
+        report=asdict(report),
+        contract=contract,
+    )
+    files.write_json(out / DESCRIPTION, description.model_dump())
+    return identity
+
+
+def load_quantizer(path: Path) -> LoadedQuantizer:
+    """Read the quantiser in the folder ``path``.
+
+    Raises:
+        AsrkdError: it is missing, torn, of another version, or its weights
+            are not those that it describes.
+    """
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (path / name).is_file():
+            raise AsrkdError(f"{path / name}: no such file; make a quantiser with: {MAKER}")
+    description = config.parse(_Description, files.read_json(path / DESCRIPTION), str(path / DESCRIPTION))
+    identity = files.sha256(path / WEIGHTS)
+    if identity != description.identity:
+        raise AsrkdError(
+            f"{path / WEIGHTS}: sha256 {identity[:8]}, but {DESCRIPTION} says {description.identity[:8]}: "
+            f"torn or exchanged; make it anew with: {MAKER}"
+        )
+    quantizer = _filled(path / WEIGHTS, _read_weights(path / WEIGHTS))
+    found = (quantizer.dim, quantizer.num_codebooks, quantizer.codebook_size)
+    if found != (description.dim, description.num_codebooks, description.codebook_size):
+        raise AsrkdError(
+            f"{path / WEIGHTS}: D, N, K are {found}, {DESCRIPTION} says otherwise; make it anew with: {MAKER}"
+        )
+    return LoadedQuantizer(quantizer, identity, description.contract)
+
+
+def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
+    """The quantiser in a state dict of ``multi_quantization``; sizes follow from the shapes.
+
+    That package does not centre, so ``mean`` is zero; its ``id_buf`` is left out.
+
+    Raises:
+        AsrkdError: a key is missing, or the shapes contradict one another.
+    """
+    centers = state.get("centers")
+    if centers is None or centers.dim() != 3:
+        raise AsrkdError(
+            "multi_quantization state: expected 'centers' of shape (N, K, D); is it a Quantizer's state_dict?"
+        )
+    ours = {name: value for name, value in state.items() if name != "id_buf"}
+    return _filled("multi_quantization state", {**ours, "mean": torch.zeros(centers.shape[2])})
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(str(path))
+    except (SafetensorError, ValueError, OSError) as error:
+        raise AsrkdError(f"{path}: not safetensors ({error}); make it anew with: {MAKER}") from None
+
+
+def _filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
+    """A quantiser with the parameters ``state``, in evaluation mode and without gradients."""
+    centers = state.get("centers", torch.zeros(0))
+    try:
+        num_codebooks, codebook_size, dim = centers.shape
+        quantizer = DirectSumQuantizer(dim, num_codebooks, codebook_size)
+        quantizer.load_state_dict(dict(state))
+    except (ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise AsrkdError(f"{where}: not a direct-sum quantiser: {reason}") from None
+    if not all(value.isfinite().all() for value in state.values()):
+        raise AsrkdError(f"{where}: holds a NaN or an infinity; make it anew with: {MAKER}")
+    return quantizer.eval().requires_grad_(False)

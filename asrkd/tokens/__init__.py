@@ -1,0 +1,6 @@
+"""Token inventories: text to ids and back, with the blank at 0."""
+
+from asrkd.tokens.inventory import BpeTokens, CharTokens, Tokens, normalise_spaces
+from asrkd.tokens.training import train_bpe, train_char
+
+__all__ = ["BpeTokens", "CharTokens", "Tokens", "normalise_spaces", "train_bpe", "train_char"]

@@ -1,0 +1,42 @@
+"""Figures of a quantiser that can be worked out on paper."""
+
+import pytest
+import torch
+
+from asrkd.quantizer.direct_sum import DirectSumQuantizer
+from asrkd.quantizer.report import measure, relative_error
+
+
+@pytest.fixture
+def corners():
+    """Two codebooks of two entries: +-1 along either axis, about (20, 20)."""
+    made = DirectSumQuantizer(2, num_codebooks=2, codebook_size=2)
+    with torch.no_grad():
+        made.centers.copy_(torch.tensor([[[1.0, 0.0], [-1.0, 0.0]], [[0.0, 1.0], [0.0, -1.0]]]))
+        made.mean.fill_(20.0)
+    return made
+
+
+def test_frames_on_the_corners_of_a_square(corners):
+    frames = 20 + torch.tensor([[1.0, 1.0], [1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]])
+    report = measure(corners, frames, num_frames=7)
+    assert report.held_out_errors[1:] == (0.0,) * 5
+    assert report.index_entropy_bits == pytest.approx((1.0, 0.0))
+    assert report.used_entries == (2, 1)
+    assert (report.num_frames, report.held_out_frames) == (7, 4)
+    assert report.gaussian_bound == pytest.approx(2**-2)  # 2 bits in 2 dimensions
+
+
+def test_the_error_is_relative_to_distances_from_the_mean(corners):
+    frames = 20 + torch.tensor([[2.0, 1.0], [-2.0, -1.0]])  # 1 away from a corner, 5 from the mean
+    indexes = corners.encode(frames)
+    assert relative_error(corners, frames, indexes) == pytest.approx(1 / 5)
+
+
+def test_errors_are_those_of_each_number_of_refinements(reference):
+    report = measure(reference.quantizer, reference.frames, num_frames=0)
+    for refinements in (0, 1, 5):
+        indexes = reference.quantizer.encode(reference.frames, refinements=refinements)
+        decoded = reference.quantizer.decode(indexes)
+        expected = ((decoded - reference.frames) ** 2).sum() / (reference.frames**2).sum()
+        assert report.held_out_errors[refinements] == pytest.approx(float(expected), rel=1e-5)

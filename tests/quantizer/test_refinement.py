@@ -1,0 +1,76 @@
+"""One refinement pass against complete searches and against the reference package."""
+
+import itertools
+
+import pytest
+import torch
+
+from asrkd.quantizer.refinement import look_up, refine, squared_errors
+
+
+def complete_search(frames, centers):
+    """Lowest squared error over all K ** N combinations, frame by frame, (B,)."""
+    num_codebooks, codebook_size, _ = centers.shape
+    combinations = itertools.product(range(codebook_size), repeat=num_codebooks)
+    sums = torch.stack([sum(centers[n, k] for n, k in enumerate(entries)) for entries in combinations])
+    return torch.cdist(frames.double(), sums.double()).square().min(dim=1).values.float()
+
+
+def random_case(generator, num_codebooks, codebook_size, dim=5, num_frames=40):
+    frames = torch.randn(num_frames, dim, generator=generator)
+    centers = torch.randn(num_codebooks, codebook_size, dim, generator=generator)
+    indexes = torch.randint(codebook_size, (num_frames, num_codebooks), generator=generator)
+    return frames, centers, indexes
+
+
+@pytest.mark.parametrize("codebook_size", [2, 8, 16, 64])
+def test_two_codebooks_are_searched_completely_if_all_entries_survive(generator, codebook_size):
+    frames, centers, indexes = random_case(generator, 2, codebook_size)
+    refined = refine(frames, centers, indexes, survivors=codebook_size)
+    best = complete_search(frames, centers)
+    torch.testing.assert_close(squared_errors(frames, centers, refined), best, rtol=1e-4, atol=1e-5)
+
+
+def test_one_codebook_gives_the_nearest_entry(generator):
+    frames, centers, indexes = random_case(generator, 1, 256)
+    nearest = torch.cdist(frames, centers[0]).argmin(dim=1)
+    assert torch.equal(refine(frames, centers, indexes)[:, 0], nearest)
+
+
+@pytest.mark.parametrize(("num_codebooks", "codebook_size"), [(4, 2), (4, 4), (4, 8), (8, 2), (2, 16)])
+def test_a_few_passes_come_close_to_the_best_of_all_combinations(generator, num_codebooks, codebook_size):
+    frames, centers, indexes = random_case(generator, num_codebooks, codebook_size)
+    best = complete_search(frames, centers)
+    for _ in range(3):
+        indexes = refine(frames, centers, indexes)
+    found = squared_errors(frames, centers, indexes)
+    assert (found >= best - 1e-4).all()
+    assert found.mean() <= 1.35 * best.mean()  # from random indexes; a classifier's are a better start
+
+
+def test_a_pass_lowers_the_mean_error_by_much_of_random_indexes(generator):
+    frames, centers, indexes = random_case(generator, 8, 16, dim=12)
+    before = squared_errors(frames, centers, indexes).mean()
+    assert squared_errors(frames, centers, refine(frames, centers, indexes)).mean() < before / 2
+
+
+def test_passes_are_those_of_the_reference_package(reference):
+    centers = reference.quantizer.scaled_centers()
+    indexes = reference.indexes(0)
+    for passes in range(1, 6):
+        indexes = refine(reference.frames, centers, indexes)
+        if passes in (1, 2, 5):
+            assert torch.equal(indexes, reference.indexes(passes))
+
+
+def test_entries_are_looked_up_in_their_own_codebook():
+    centers = torch.arange(12.0).view(2, 3, 2)  # entry k of codebook n starts with 6 n + 2 k
+    vectors = look_up(centers, torch.tensor([[0, 2], [1, 0]]))
+    assert vectors.tolist() == [[[0, 1], [10, 11]], [[2, 3], [6, 7]]]
+
+
+def test_squared_errors_are_summed_by_hand():
+    centers = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 2.0], [0.0, 0.0]]])
+    frames = torch.tensor([[1.0, 2.0], [4.0, 3.0]])
+    errors = squared_errors(frames, centers, torch.tensor([[0, 0], [1, 1]]))
+    assert errors.tolist() == [0.0, 25.0]

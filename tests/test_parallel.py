@@ -1,0 +1,88 @@
+"""Tasks in one process or two: the same results, and a dead worker is a line."""
+
+import os
+
+import pytest
+import torch
+
+from asrkd.errors import AsrkdError
+from asrkd.parallel import one_thread, run_tasks
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def threads(_: int) -> int:
+    return torch.get_num_threads()
+
+
+def product(seed: int) -> bytes:
+    values = torch.randn(64, 64, generator=torch.Generator().manual_seed(seed))
+    return (values @ values).sum(0).numpy().tobytes()
+
+
+def die(number: int) -> int:
+    if number == 2:
+        os._exit(9)
+    return number
+
+
+def complain(number: int) -> int:
+    if number == 1:
+        raise AsrkdError("cut x: is bad")
+    return number
+
+
+def process(_: int) -> int:
+    return os.getpid()
+
+
+def test_one_job_stays_in_this_process_and_in_order():
+    assert list(run_tasks(square, [3, 1, 2], jobs=1)) == [(3, 9), (1, 1), (2, 4)]
+    assert list(run_tasks(process, [1, 2], jobs=1)) == [(1, os.getpid()), (2, os.getpid())]
+
+
+def test_no_task_needs_no_process():
+    assert list(run_tasks(square, [], jobs=4)) == []
+
+
+def test_every_task_runs_on_one_thread_and_the_old_number_comes_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert [result for _, result in run_tasks(threads, [0, 1], jobs=1)] == [1, 1]
+        assert torch.get_num_threads() == 2
+        with pytest.raises(KeyError), one_thread():
+            raise KeyError
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_processes_are_refused_at_once(jobs):
+    with pytest.raises(AsrkdError, match=rf"--jobs {jobs}: expected 1 or more"):
+        run_tasks(square, [1], jobs=jobs)
+
+
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_a_task_raises_is_passed_on(jobs):
+    with pytest.raises(AsrkdError, match="cut x: is bad"):
+        list(run_tasks(complain, [0, 1, 2], jobs=jobs))
+
+
+@pytest.mark.slow
+def test_two_jobs_give_the_results_of_one():
+    """Processes that import torch and lhotse take seconds to start, so all of it is in one test."""
+    tasks = list(range(7))
+    alone, together = (dict(run_tasks(product, tasks, jobs=jobs)) for jobs in (1, 2))
+    assert alone == together
+    assert set(dict(run_tasks(threads, tasks, jobs=2)).values()) == {1}
+    assert os.getpid() not in dict(run_tasks(process, tasks, jobs=2)).values()
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_a_line_and_not_a_traceback():
+    with pytest.raises(AsrkdError, match=r"a worker process was killed .*run again, with fewer --jobs"):
+        list(run_tasks(die, [0, 1, 2, 3], jobs=2))

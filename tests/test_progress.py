@@ -1,0 +1,77 @@
+"""Progress in a log: lines with done and total, not too many of them; on a terminal a bar."""
+
+import io
+import sys
+
+import pytest
+
+from asrkd import progress
+from asrkd.progress import meter
+
+
+class Clock:
+    """Stands in for time.monotonic; goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
+
+
+def test_a_log_has_a_line_every_few_seconds_and_one_at_the_end(clock, capsys):
+    with meter("distill x", 100, "cuts") as shown:
+        for _ in range(100):
+            clock.now += 0.2  # seconds: 20 in all
+            shown.advance()
+    captured = capsys.readouterr()
+    lines = captured.err.splitlines()
+    assert captured.out == ""
+    assert 4 <= len(lines) <= 7
+    assert lines[-1] == "distill x: 100/100 cuts"
+    assert all(line.startswith("distill x: ") and "/100 cuts" in line for line in lines)
+
+
+def test_a_line_has_pace_note_and_time_left(clock, capsys):
+    with meter("train", 40, "steps") as shown:
+        clock.now += 10
+        shown.advance(10, audio_s=3600, note="loss 1.5")
+    # 3600 s of audio in 10 s; 30 steps are left at one a second
+    assert "train: 10/40 steps, 0.100 h audio/s, loss 1.5, ETA 30 s" in capsys.readouterr().err
+
+
+def test_what_was_done_before_does_not_count_as_pace(clock):
+    with meter("train", 100, "steps", done=90) as shown:
+        assert shown.remaining_s() == float("inf")
+        clock.now += 5
+        shown.advance(5)
+        assert shown.remaining_s() == pytest.approx(5)
+
+
+def test_the_last_state_is_shown_when_the_work_is_cut_short(clock, capsys):
+    with pytest.raises(KeyError), meter("score", 9, "cuts") as shown:
+        shown.advance(2)
+        shown.advance(1)
+        raise KeyError
+    assert capsys.readouterr().err.splitlines()[-1].startswith("score: 3/9 cuts")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_bar(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with meter("score", 4, "cuts") as shown:
+        shown.advance(4, audio_s=5)
+    assert "4/4" in sys.stderr.getvalue()
+    assert "\r" in sys.stderr.getvalue() or "\x1b" in sys.stderr.getvalue()

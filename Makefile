@@ -53,6 +53,7 @@ check: lint types quick  ## what must pass before a commit: lint, types, quick t
 .PHONY: lint
 lint: $(INSTALLED)  ## style and likely bugs
 	python -m ruff check asrkd tests
+	python -m ruff format --check asrkd tests
 
 .PHONY: types
 types: $(INSTALLED)  ## static types

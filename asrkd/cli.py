@@ -79,7 +79,10 @@ def prepare(
     test_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
     seed: Annotated[int, typer.Option(help="digits: another seed, another corpus.")] = 1,
     num_speakers: Annotated[int, typer.Option(help="digits: of train; a fifth as many in dev, test.")] = 40,
-    snr_db: Annotated[tuple[float, float], typer.Option(help="digits: speech over noise, dB.")] = (10.0, 30.0),
+    snr_db: Annotated[tuple[float, float], typer.Option(help="digits: speech over noise, dB.")] = (
+        10.0,
+        30.0,
+    ),
     gain_db: Annotated[tuple[float, float], typer.Option(help="digits: of the peak, dB.")] = (-6.0, 0.0),
     cuts_per_shard: Annotated[int, typer.Option(help="Cuts in a shard of features.")] = 250,
     time_limit: TimeLimit = None,
@@ -150,9 +153,10 @@ def distill_nbest(
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
     limit = parse_time_limit(time_limit)
     from asrkd import distill as stage
+    from asrkd.decoding import SearchOptions
 
     question = stage.Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard)
-    options = stage.SearchOptions(beam, nbest)
+    options = SearchOptions(beam, nbest)
     with stop_requests(limit) as stop:
         typer.echo(stage.nbest(question, search, options, stop))
 
@@ -219,8 +223,9 @@ def score(
     """Recognise cuts with a model and count its word errors."""
     limit = parse_time_limit(time_limit)
     from asrkd import score as stage
+    from asrkd.decoding import SearchOptions
 
-    request = stage.ScoreRequest(model, cuts, out, search, stage.SearchOptions(beam), device, jobs)
+    request = stage.ScoreRequest(model, cuts, out, search, SearchOptions(beam), device, jobs)
     with stop_requests(limit) as stop:
         typer.echo(stage.score(request, stop).text())
 
@@ -228,7 +233,9 @@ def score(
 @app.command()
 def compare(
     models: Annotated[list[Path], typer.Argument(help="Model folders; those of one name are seeds.")],
-    score_name: Annotated[str, typer.Option("--score", help="Name of the score folder in each.")] = "score-test",
+    score_name: Annotated[
+        str, typer.Option("--score", help="Name of the score folder in each.")
+    ] = "score-test",
     out: Annotated[Path | None, typer.Option(help="JSON file for the results.")] = None,
 ) -> None:
     """Put scored systems beside each other: a table, and with --out a list for programs."""

@@ -36,11 +36,11 @@ class Comparison:
 
     def text(self) -> str:
         """A table: the mean WER of each system, and its spread where there are several seeds."""
-        rows = [("system", "params", "seeds", "WER %", "errors / words", "train s")]
+        rows: list[tuple[str, ...]] = [("system", "params", "seeds", "WER %", "errors / words", "train s")]
         for system in dict.fromkeys(result.system for result in self.results):
             rows.append(_row([result for result in self.results if result.system == system]))
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
         return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
@@ -70,19 +70,23 @@ def compare(folders: Sequence[Path], score_name: str, out: Path | None) -> Compa
 
 def _read(folder: Path, score_name: str) -> SystemResult:
     path = folder / score_name / "score.json"
+    remedy = f"make it with: asrkd score {folder} --cuts ... --out {path.parent}"
     if not path.is_file():
-        raise AsrkdError(f"{path}: no such file; make it with: asrkd score {folder} --out {path.parent}")
-    scored = files.read_json(path)
+        raise AsrkdError(f"{path}: no such file; {remedy}")
+    scored, described = files.read_json(path), files.read_json(folder / CONFIG)
     ends = [record for record in read_metrics(folder / "metrics.jsonl") if record["kind"] == "end"]
-    return SystemResult(
-        system=folder.name,
-        seed=files.read_json(folder / CONFIG)["experiment"]["seed"],
-        wer=scored["wer"],
-        errors=sum(scored["counts"][kind] for kind in ("substitutions", "deletions", "insertions")),
-        words=scored["counts"]["reference_length"],
-        params=scored["params"],
-        train_seconds=ends[-1]["train_seconds"] if ends else 0.0,
-    )
+    try:
+        return SystemResult(
+            system=folder.name,
+            seed=described["experiment"]["seed"],
+            wer=scored["wer"],
+            errors=sum(scored["counts"][kind] for kind in ("substitutions", "deletions", "insertions")),
+            words=scored["counts"]["reference_length"],
+            params=scored["params"],
+            train_seconds=ends[-1]["train_seconds"] if ends else 0.0,
+        )
+    except (KeyError, TypeError) as error:
+        raise AsrkdError(f"{path}: not a score of the model beside it ({error!r}); {remedy}") from None
 
 
 def _row(results: Sequence[SystemResult]) -> tuple[str, ...]:

@@ -14,14 +14,14 @@ from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd import files, outputs
-from asrkd.decoding import SEARCHES, SearchOptions
+from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
 from asrkd.outputs import State
-from asrkd.parallel import one_thread
+from asrkd.parallel import check_jobs, one_thread
 from asrkd.progress import meter
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.storage import load_quantizer, save_quantizer
@@ -92,8 +92,7 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
         AsrkdError: something the user can mend.
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
-    if search not in SEARCHES:
-        raise AsrkdError(f"--search {search}: expected one of {', '.join(SEARCHES)}")
+    find_search(search)
     model, cuts = _open(question)
     details = {
         "search": {"name": search} | asdict(options),
@@ -112,16 +111,17 @@ def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) 
     model, cuts = _open(question)
     tap = _tap(model, request.layer)
     agreed = contract("quantizer", model, cuts, _request_record(request))
-    claimed = outputs.claim(question.out, CONTRACT, agreed)
-    if claimed is not State.COMPLETE:
+    found = outputs.survey(question.out, CONTRACT, agreed)
+    if found is not State.COMPLETE:
         with one_thread():
             frames = _embeddings(model, cuts, tap, request)
             with meter("quantizer", request.options.steps, "steps") as shown:
                 trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
+        outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
         save_quantizer(question.out, trained, report, agreed)
         outputs.stamp(question.out, asdict(report))
     summary = outputs.read_stamp(question.out, "asrkd distill quantizer")
-    return _done(question.out, claimed, 1, len(cuts)) + (
+    return _done(question.out, found, 0, len(cuts)) + (
         f"; relative squared error {summary['held_out_errors'][-1]:.3f} on held-out frames"
     )
 
@@ -135,9 +135,10 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
             the store; of several processes one makes it and the others wait.
         stop: asks to stop.
     """
-    if isinstance(source, QuantizerRequest):
-        source = _quantizer_beside(question, source, stop)
     model, cuts = _open(question)
+    if isinstance(source, QuantizerRequest):
+        _tap(model, source.layer)
+        source = _quantizer_beside(question, source, stop)
     loaded = load_quantizer(source)
     layer = _check_quantizer(source, loaded.contract, model)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -160,6 +161,7 @@ def _open(question: Question) -> tuple[LoadedModel, list[MonoCut]]:
     """The teacher, and all cuts that fit it; an id in two manifests is an error."""
     if question.cuts_per_shard < 1:
         raise AsrkdError(f"--cuts-per-shard {question.cuts_per_shard}: expected 1 or more")
+    check_jobs(question.jobs)
     model = load_model(question.teacher, str(pick_device(question.device)))
     cuts: dict[str, MonoCut] = {}
     for path in question.cuts:
@@ -213,8 +215,8 @@ def _check_quantizer(path: Path, made: dict[str, Any], model: LoadedModel) -> in
     theirs, ours = made.get("teacher", {}).get("weights_sha256"), model.weights_sha256
     if theirs != ours:
         raise AsrkdError(
-            f"{path}: was trained on another teacher (weights {str(theirs)[:12]}, {model.path} has {ours[:12]}); "
-            f"make one with: asrkd distill quantizer --teacher {model.path} ..."
+            f"{path}: was trained on another teacher (weights {str(theirs)[:12]}, "
+            f"{model.path} has {ours[:12]}); make one with: asrkd distill quantizer"
         )
     return int(made["layer"])
 

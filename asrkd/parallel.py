@@ -6,7 +6,7 @@ change what is written.
 """
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -31,10 +31,19 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def check_jobs(jobs: int) -> None:
+    """Raise AsrkdError unless ``jobs`` is positive; for stages, before they write anything."""
+    if jobs < 1:
+        raise AsrkdError(f"--jobs {jobs}: expected 1 or more")
+
+
 def run_tasks(
     function: Callable[[Task], Result], tasks: Sequence[Task], *, jobs: int
-) -> Iterator[tuple[Task, Result]]:
+) -> Generator[tuple[Task, Result], None, None]:
     """(task, result) of ``function`` for every task, as they are finished.
+
+    Who leaves before the end closes it (``contextlib.closing``): tasks that
+    no worker has begun are then dropped, and the others waited for.
 
     Args:
         function: importable by name, so that workers can find it.
@@ -45,8 +54,13 @@ def run_tasks(
         AsrkdError: ``jobs`` is not positive, or a worker died. What a task
             raises is passed on, after the tasks in hand are finished.
     """
-    if jobs < 1:
-        raise AsrkdError(f"--jobs {jobs}: expected 1 or more")
+    check_jobs(jobs)
+    return _run(function, tasks, jobs)
+
+
+def _run(
+    function: Callable[[Any], Any], tasks: Sequence[Any], jobs: int
+) -> Generator[tuple[Any, Any], None, None]:
     if jobs == 1 or len(tasks) < 2:
         with one_thread():
             for task in tasks:

@@ -113,18 +113,17 @@ class _Parts:
             raise AsrkdError(f"{data.train}: no cut between data.min_cut and data.max_cut")
         features = feature_config(usable, str(data.train))
         if feature_config(dev_cuts, str(data.dev)) != features:
-            raise AsrkdError(f"{data.dev}: its features differ from those of {data.train}; prepare both alike")
+            raise AsrkdError(
+                f"{data.dev}: its features differ from those of {data.train}; prepare both alike"
+            )
         architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
         return cls(experiment, tokens, usable, dev_cuts, architecture)
 
     def lineage(self) -> dict[str, Any]:
         """What decides the result: the config, the cuts, the tokens, the stores."""
-        stores = {
-            settings.targets: files.sha256(Path(settings.targets) / "contract.json")
-            for phase in self.experiment.phases
-            for settings in (entry.settings for entry in phase.objectives)
-            if (Path(getattr(settings, "targets", "")) / "contract.json").is_file()
-        }
+        entries = [entry for phase in self.experiment.phases for entry in phase.objectives]
+        paths = {str(getattr(entry.settings, "targets", "")) for entry in entries}
+        contracts = {path: Path(path) / "contract.json" for path in sorted(paths)}
         return {
             "asrkd": __version__,
             "torch": torch.__version__,
@@ -132,7 +131,9 @@ class _Parts:
             "train_cuts": files.sha256_of([cut_digest(cut) for cut in self.train_cuts]),
             "dev_cuts": files.sha256_of([cut_digest(cut) for cut in self.dev_cuts]),
             "tokens": self.tokens.identity(),
-            "target_stores": stores,
+            "target_stores": {
+                p: files.sha256(contract) for p, contract in contracts.items() if contract.is_file()
+            },
         }
 
     def trainer(self, machine: Machine) -> Trainer:

@@ -44,7 +44,10 @@ def test_a_file_says_what_differs_from_the_defaults(tmp_path):
 
 def test_a_base_is_merged_key_by_key_and_lists_are_replaced(tmp_path):
     (tmp_path / "conf").mkdir()
-    write(tmp_path / "base.yaml", {"optim": {"lr": 0.5, "warmup_steps": 7}, "phases": [{"steps": 1}] * 2, "seed": 4})
+    write(
+        tmp_path / "base.yaml",
+        {"optim": {"lr": 0.5, "warmup_steps": 7}, "phases": [{"steps": 1}] * 2, "seed": 4},
+    )
     write(tmp_path / "conf/mid.yaml", {"base": "../base.yaml", "optim": {"lr": 0.25}})
     path = write(tmp_path / "conf/top.yaml", {"base": "mid.yaml", "phases": [{"steps": 9}]})
     expected = Experiment(optim=Optim(lr=0.25, warmup_steps=7), phases=[Phase(steps=9)], seed=4)

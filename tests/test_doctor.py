@@ -49,4 +49,3 @@ def test_only_what_is_needed_and_does_not_work_counts(status, exit_status, concl
     report = DoctorReport((Check("a", Status.OK, "1.0"), Check("b", status, "found")))
     assert report.exit_status == exit_status
     assert report.text().splitlines()[-1] == conclusion
-

@@ -149,7 +149,9 @@ def test_a_torn_gzip_is_named_with_the_last_line_that_could_be_read(tmp_path, sh
     with pytest.raises(AsrkdError) as error:
         for read, _ in files.read_jsonl(path):  # noqa: B007
             pass
-    assert str(error.value).startswith((f"{path}: cannot be read after line {read}", f"{path}:{read + 1}: torn"))
+    assert str(error.value).startswith(
+        (f"{path}: cannot be read after line {read}", f"{path}:{read + 1}: torn")
+    )
 
 
 def test_every_damaged_byte_of_a_gzip_is_a_line_and_never_a_traceback(tmp_path):

@@ -116,7 +116,8 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(config, tmp_path):
 
 
 def test_two_phases_are_trained_one_after_the_other(config, tmp_path):
-    phases = "phases=[{steps: 3, objectives: [ctc]}, {steps: 2, restart: false, objectives: [{ctc: {scale: 0.5}}]}]"
+    second = "{steps: 2, restart: false, objectives: [{ctc: {scale: 0.5}}]}"
+    phases = f"phases=[{{steps: 3, objectives: [ctc]}}, {second}]"
     assert run(config, tmp_path / "run", phases).steps == 5
 
 

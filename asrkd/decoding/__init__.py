@@ -14,6 +14,7 @@ from torch import Tensor
 from asrkd.decoding import greedy, k2_lattice, prefix_beam
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.search_options import SearchOptions
+from asrkd.errors import AsrkdError
 
 Search = Callable[[Tensor, Tensor, SearchOptions], list[list[Hypothesis]]]
 
@@ -23,4 +24,18 @@ SEARCHES: dict[str, Search] = {
     "k2": k2_lattice.search,
 }
 
-__all__ = ["SEARCHES", "Hypothesis", "Search", "SearchOptions"]
+
+def find_search(name: str) -> Search:
+    """The search called ``name``, known to work here.
+
+    Raises:
+        AsrkdError: there is no such search, or it needs a package that is missing.
+    """
+    if name not in SEARCHES:
+        raise AsrkdError(f"--search {name}: expected one of {', '.join(SEARCHES)}")
+    if name == "k2":
+        k2_lattice.import_k2()
+    return SEARCHES[name]
+
+
+__all__ = ["SEARCHES", "Hypothesis", "Search", "SearchOptions", "find_search"]

@@ -35,7 +35,11 @@ class LoadedModel:
 
 
 def save_model(
-    out: Path, architecture: Architecture, weights: dict[str, Tensor], tokens: Tokens, experiment: dict[str, Any]
+    out: Path,
+    architecture: Architecture,
+    weights: dict[str, Tensor],
+    tokens: Tokens,
+    experiment: dict[str, Any],
 ) -> None:
     """Write a model folder; the weights come last.
 
@@ -57,9 +61,8 @@ def save_model(
         save_file({name: value.cpu().contiguous() for name, value in weights.items()}, str(partial))
 
 
-@lru_cache(maxsize=4)
 def load_model(path: Path, device: str = "cpu") -> LoadedModel:
-    """Read a model folder; kept in memory for the next call.
+    """Read a model folder; kept in memory until its weights change.
 
     Raises:
         AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
@@ -67,7 +70,13 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     if not path.is_dir():
         raise AsrkdError(f"{path}: no such model folder; train one with: asrkd train CONFIG --out {path}")
     if not (path / WEIGHTS).is_file():
-        raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: asrkd train CONFIG --out {path} --resume")
+        mend = f"asrkd train CONFIG --out {path} --resume"
+        raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {mend}")
+    return _load(path, device, (path / WEIGHTS).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path, device: str, _modified_ns: int) -> LoadedModel:
     described = files.read_json(path / CONFIG)
     if not isinstance(described, dict) or "architecture" not in described:
         raise AsrkdError(f"{path / CONFIG}: not the config of an asrkd model")

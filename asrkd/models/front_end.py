@@ -75,5 +75,3 @@ class FrontEnd(nn.Module):
         mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
         frames = frames.masked_fill(~mask[:, None, :, None], 0.0)
         return nn.functional.pad(frames, (1, 1, *self._time_padding))
-
-

@@ -33,7 +33,7 @@ class Answer:
 
 
 def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> None:
-    """Raise AsrkdError unless ``cuts`` have the features that the model reads; ``where`` is their manifest."""
+    """Raise AsrkdError unless ``cuts`` (of manifest ``where``) have the features that the model reads."""
     found, wanted = feature_config(cuts, where), model.architecture.features
     if found != wanted:
         names = [name for name in type(wanted).model_fields if getattr(found, name) != getattr(wanted, name)]

@@ -12,6 +12,8 @@ Letters: N utterances, T student frames, C indexes a student frame, K entries
 of a codebook, D size of the student's layer.
 """
 
+from typing import Any
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -71,13 +73,15 @@ def codebook_cross_entropy(logits: Tensor, indexes: Tensor) -> Tensor:
         logits: (frames, C, K) scores of the entries of each codebook.
         indexes: (frames, C) integers in [0, K).
     """
-    return torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), indexes.flatten().long(), reduction="sum"
-    )
+    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), indexes.flatten().long(), reduction="sum")
 
 
 def _source(settings: CodebookConfig, tokens: Tokens) -> TargetSource:
     return CodebookSource(settings.targets)
 
 
-KIND = Kind("codebook", CodebookConfig, _source, Codebook)
+def _build(settings: CodebookConfig, source: Any, student: Recogniser) -> Objective:
+    return Codebook(settings, source, student)
+
+
+KIND = Kind("codebook", CodebookConfig, _source, _build)

@@ -34,9 +34,7 @@ class _Options:
     deltas: Tensor  # (B, C, O, D) by which the decoded vector would move
 
 
-def refine(
-    embeddings: Tensor, centers: Tensor, indexes: Tensor, *, survivors: int | None = None
-) -> Tensor:
+def refine(embeddings: Tensor, centers: Tensor, indexes: Tensor, *, survivors: int | None = None) -> Tensor:
     """Indexes after one pass, (B, N) int64.
 
     Args:

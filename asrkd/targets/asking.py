@@ -5,6 +5,7 @@ whole by one process, so its bytes do not depend on jobs, order or kills.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd import outputs
-from asrkd.decoding import SEARCHES, SearchOptions
+from asrkd.decoding import SearchOptions, find_search
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import Answer, answers
@@ -73,8 +74,9 @@ def fill(
     missing = [task for task in tasks if not task.path.is_file()]
     done = sum(len(task.cuts) for task in tasks) - sum(len(task.cuts) for task in missing)
     total = sum(len(task.cuts) for task in tasks)
-    with meter(f"distill {out.name}", total, "cuts", done) as shown:
-        for task, _ in run_tasks(write, missing, jobs=jobs):
+    results = run_tasks(write, missing, jobs=jobs)
+    with closing(results), meter(f"distill {out.name}", total, "cuts", done) as shown:
+        for task, _ in results:
             shown.advance(len(task.cuts), audio_s=sum(cut.duration for cut in task.cuts))
             if shown.done < total:
                 stop.check(f"{out}: {shown.done} of {total} cuts are stored")
@@ -104,7 +106,7 @@ def _write_nbest(task: ShardTask, search: str, options: SearchOptions) -> None:
 def _search(model: LoadedModel, said: Sequence[Answer], search: str, options: SearchOptions) -> list[Nbest]:
     log_probs = torch.nn.utils.rnn.pad_sequence([answer.log_probs for answer in said], batch_first=True)
     num_frames = torch.tensor([len(answer.log_probs) for answer in said])
-    found = SEARCHES[search](log_probs, num_frames, options)
+    found = find_search(search)(log_probs, num_frames, options)
     lists = []
     for answer, hypotheses in zip(said, found, strict=True):
         scored: dict[str, float] = {}  # two token sequences of one text: the likelier stands for both

@@ -16,12 +16,7 @@ class CodebookSource:
     """Codebook indexes from a store made by ``asrkd distill codebook``."""
 
     def __init__(self, path: str) -> None:
-        self.store = ArrayStore(Path(path))
-        if self.store.contract.get("kind") != "codebook":
-            raise AsrkdError(
-                f"{path}: holds {self.store.contract.get('kind')!r} targets, expected 'codebook'; "
-                "make such a store with: asrkd distill codebook"
-            )
+        self.store = ArrayStore(Path(path), "codebook")
         quantizer = self.store.contract["quantizer"]
         self.num_codebooks: int = quantizer["num_codebooks"]
         self.codebook_size: int = quantizer["codebook_size"]

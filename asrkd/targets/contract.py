@@ -19,7 +19,9 @@ from asrkd.models.front_end import SUBSAMPLING
 FORMAT = 1
 
 
-def contract(kind: str, model: LoadedModel, cuts: Sequence[MonoCut], details: dict[str, Any]) -> dict[str, Any]:
+def contract(
+    kind: str, model: LoadedModel, cuts: Sequence[MonoCut], details: dict[str, Any]
+) -> dict[str, Any]:
     """The contract of a store (or quantiser).
 
     Args:

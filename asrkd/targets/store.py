@@ -55,10 +55,15 @@ class _Store:
 
     suffix: str
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: str) -> None:
         self.path = path
-        stamp = outputs.read_stamp(path, "asrkd distill")
+        stamp = outputs.read_stamp(path, f"asrkd distill {kind}")
         self.contract: dict[str, Any] = files.read_json(path / CONTRACT)
+        if self.contract.get("kind") != kind:
+            raise AsrkdError(
+                f"{path}: holds {self.contract.get('kind')!r} targets, expected {kind!r}; "
+                f"make such a store with: asrkd distill {kind}"
+            )
         total = stamp.get("num_shards", 0)
         self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
         for shard in self.shards:
@@ -76,7 +81,7 @@ class _Store:
         if cut_id not in self.index:
             raise AsrkdError(
                 f"{self.path}: no targets for cut {cut_id}; make a store of all training cuts "
-                f"with: asrkd distill {self.contract.get('kind', '')} --cuts ..."
+                f"with: asrkd distill {self.contract['kind']} --cuts ..."
             )
         return self.index[cut_id]
 
@@ -88,12 +93,12 @@ class _Store:
                 raise AsrkdError(
                     f"{self.path}: the targets of cut {cut.id} were made of other audio "
                     f"(digest {found[:12]}, the cut has {expected[:12]}); make the store anew "
-                    f"with: asrkd distill {self.contract.get('kind', '')} --cuts ..."
+                    f"with: asrkd distill {self.contract['kind']} --cuts ..."
                 )
 
 
 class ArrayStore(_Store):
-    """A store of an array of frames for each cut."""
+    """A store of an array of frames for each cut; opened as the kind that its contract must name."""
 
     suffix = ".safetensors"
 
@@ -120,6 +125,9 @@ class NbestStore(_Store):
 
     suffix = ".jsonl"
 
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "nbest")
+
     def _read_index(self, number: int, shard: Path) -> dict[str, Entry]:
         index: dict[str, Entry] = {}
         offset = 0
@@ -128,7 +136,7 @@ class NbestStore(_Store):
                 try:
                     record = json.loads(line)
                     index[record["id"]] = Entry(number, offset, len(line), record["digest"])
-                except (ValueError, KeyError) as error:
+                except (ValueError, KeyError, TypeError) as error:
                     raise AsrkdError(
                         f"{shard}:{count}: broken ({error}); remove the file and run "
                         "the asrkd distill nbest command again"
@@ -169,7 +177,8 @@ def write_nbest_shard(path: Path, cuts: Sequence[MonoCut], lists: Sequence[Nbest
 
 def _nbest_record(cut: MonoCut, nbest: Nbest) -> dict[str, Any]:
     hypotheses = [
-        {"text": text, "log_prob": log_prob} | ({} if nbest.errors is None else {"errors": nbest.errors[rank]})
+        {"text": text, "log_prob": log_prob}
+        | ({} if nbest.errors is None else {"errors": nbest.errors[rank]})
         for rank, (text, log_prob) in enumerate(zip(nbest.texts, nbest.log_probs, strict=True))
     ]
     return {

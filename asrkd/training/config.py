@@ -119,6 +119,8 @@ def _renamed(tree: Any, stores: dict[str, str]) -> Any:
     if not isinstance(tree, dict):
         return tree
     return {
-        key: stores.get(value, value) if key == "targets" and isinstance(value, str) else _renamed(value, stores)
+        key: stores.get(value, value)
+        if key == "targets" and isinstance(value, str)
+        else _renamed(value, stores)
         for key, value in tree.items()
     }

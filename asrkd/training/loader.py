@@ -64,7 +64,9 @@ class BatchReader(Dataset[Batch]):
         return features if self.augmentation is None else self.augmentation(features, cut.id, self.epoch)
 
 
-def load_batches(reader: BatchReader, plan: EpochPlan, *, start: int = 0, workers: int = 0) -> Iterator[Batch]:
+def load_batches(
+    reader: BatchReader, plan: EpochPlan, *, start: int = 0, workers: int = 0
+) -> Iterator[Batch]:
     """The batches of a plan from number ``start`` on.
 
     Args:

@@ -1,5 +1,6 @@
 """The training loop: phases of updates, with validation, snapshots and checkpoints between them."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -77,6 +78,13 @@ class Trainer:
             for snapshot in found.snapshots
         ]
         self.position = found.position
+        threads = torch.get_num_threads()
+        if threads != self.position.threads:
+            print(
+                f"asrkd: {folder}: was begun with {self.position.threads} threads, goes on with {threads}: "
+                f"the last bits will differ; --threads {self.position.threads} repeats them",
+                file=sys.stderr,
+            )
         return True
 
     def run(self, out: Path, stop: StopRequest) -> dict[str, Any]:

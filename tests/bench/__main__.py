@@ -5,7 +5,7 @@ Usage:   python -m tests.bench [ROW ...]        (features, train, memory; all by
 
 import sys
 
-from tests.bench import feature_speed, demo_memory, train_speed
+from tests.bench import demo_memory, feature_speed, train_speed
 
 ROWS = {"features": feature_speed.measure, "train": train_speed.measure, "memory": demo_memory.measure}
 

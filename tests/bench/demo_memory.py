@@ -29,7 +29,9 @@ def measure() -> Row:
 
 def _environment() -> dict[str, str]:
     """Ours without make's own variables, so that the demo is as if called by a person."""
-    return {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return {
+        key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
 
 
 def _pss(root: psutil.Process) -> int:

@@ -22,7 +22,8 @@ from asrkd.training.metrics import read_metrics
 from tests.bench.row import Row
 
 CONFIG = """
-data: {{train: {folder}/cuts_train.jsonl.gz, dev: {folder}/cuts_dev.jsonl.gz, tokens: {folder}, max_duration: 60}}
+data: {{train: {folder}/cuts_train.jsonl.gz, dev: {folder}/cuts_dev.jsonl.gz, tokens: {folder},
+        max_duration: 60}}
 model: {{num_layers: 8, dim: 128, feed_forward_dim: 512, front_end_channels: 16}}
 optim: {{lr: 0.001, warmup_steps: 10}}
 validation: {{every_steps: 1000}}

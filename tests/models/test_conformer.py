@@ -84,9 +84,7 @@ def test_causal_convolution_sees_the_past_only_however_long(features):
     model = encoder(causal=True, chunk_frames=1)
     changed = features[:1].clone()
     changed[:, 1:] = 7.0
-    assert torch.equal(
-        model(features[:1], COUNTS[:1]).frames[:, 0], model(changed, COUNTS[:1]).frames[:, 0]
-    )
+    assert torch.equal(model(features[:1], COUNTS[:1]).frames[:, 0], model(changed, COUNTS[:1]).frames[:, 0])
 
 
 def test_encoder_frame_k_is_centred_on_feature_frame_4k():

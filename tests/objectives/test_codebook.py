@@ -42,7 +42,9 @@ def by_hand(head: Codebook, layer: torch.Tensor, pairs: list[tuple[int, int, tor
 
 def test_equals_the_sum_written_out():
     head, (output, layer), targets = objective(), batch([5, 3]), stored([5, 3])
-    pairs = [(0, t, targets.values[0, t]) for t in range(5)] + [(1, t, targets.values[1, t]) for t in range(3)]
+    pairs = [(0, t, targets.values[0, t]) for t in range(5)] + [
+        (1, t, targets.values[1, t]) for t in range(3)
+    ]
     assert float(head(output, targets)) == pytest.approx(by_hand(head, layer, pairs), rel=1e-5)
     assert head.count(targets, output.num_frames) == 8 * 2
 
@@ -86,5 +88,7 @@ def test_padding_changes_neither_value_nor_gradient():
         )
         loss.backward()
         assert not layer.grad[1, 3:].any()
-        results.append(torch.cat([loss.detach()[None], layer.grad[1, :3].flatten(), head.predict.weight.grad[0]]))
+        results.append(
+            torch.cat([loss.detach()[None], layer.grad[1, :3].flatten(), head.predict.weight.grad[0]])
+        )
     assert torch.equal(*results)

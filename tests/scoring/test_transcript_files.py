@@ -29,7 +29,7 @@ def test_recogs_have_two_lines_an_utterance_by_id(tmp_path):
     assert (tmp_path / "recogs-test.txt").read_text().splitlines() == [
         "a-1:\tref=['ONE', 'TWO']",
         "a-1:\thyp=['ONE']",
-        'b-2:\tref=[\'THE\', "CAT\'S", \'MAT\']',
+        "b-2:\tref=['THE', \"CAT'S\", 'MAT']",
         "b-2:\thyp=['THE', 'CATS', 'MAT']",
         "c-3:\tref=[]",
         "c-3:\thyp=['UH']",

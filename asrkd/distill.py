@@ -4,7 +4,7 @@ Reads:   a model folder and cuts; for codebook indexes a quantiser as well.
 Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd import files, outputs
+from asrkd import files, outputs, shards
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
@@ -26,10 +26,11 @@ from asrkd.progress import meter
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.storage import load_quantizer, save_quantizer
 from asrkd.quantizer.training import train_quantizer
+from asrkd.shards import Asked, Shard
 from asrkd.stopping import StopRequest
-from asrkd.targets.asking import Work, codebook_writer, fill, nbest_writer, shard_tasks
+from asrkd.targets.asking import codebook_writer, nbest_writer
 from asrkd.targets.contract import contract
-from asrkd.targets.store import CONTRACT, NbestStore
+from asrkd.targets.store import CONTRACT, ArrayStore, NbestStore
 from asrkd.training.precision import pick_device
 from asrkd.training.randomness import seeded
 
@@ -45,9 +46,9 @@ class Question:
     jobs: int = 1
     cuts_per_shard: int = 200
 
-    def work(self) -> Work:
+    def asked(self) -> Asked:
         """The part of it that shards need."""
-        return Work(self.teacher, str(pick_device(self.device)), self.cuts_per_shard, self.jobs)
+        return Asked(self.teacher, str(pick_device(self.device)), self.cuts_per_shard, self.jobs)
 
 
 @dataclass(frozen=True)
@@ -99,10 +100,8 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
         "score": "log P(hypothesis | audio) in nats, over all alignments, exact",
         "cuts_per_shard": question.cuts_per_shard,
     }
-    work = question.work()
     claimed = outputs.claim(question.out, CONTRACT, contract("nbest", model, cuts, details))
-    tasks = shard_tasks(question.out, cuts, work, NbestStore.suffix)
-    fresh = fill(question.out, tasks, nbest_writer(search, options), work.jobs, stop)
+    fresh = _fill(question, cuts, NbestStore.suffix, nbest_writer(search, options), stop)
     return _done(question.out, claimed, fresh, len(cuts)) + _quality(question.out)
 
 
@@ -148,10 +147,8 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
         "quantizer": {"sha256": loaded.identity} | sizes,
         "cuts_per_shard": question.cuts_per_shard,
     }
-    work = question.work()
     claimed = outputs.claim(question.out, CONTRACT, contract("codebook", model, cuts, details))
-    tasks = shard_tasks(question.out, cuts, work, ".safetensors")
-    fresh = fill(question.out, tasks, codebook_writer(source, Tap(layer)), work.jobs, stop)
+    fresh = _fill(question, cuts, ArrayStore.suffix, codebook_writer(source, Tap(layer)), stop)
     return _done(question.out, claimed, fresh, len(cuts)) + (
         f", {sizes['num_codebooks']} codebooks of layer {layer}"
     )
@@ -172,6 +169,20 @@ def _open(question: Question) -> tuple[LoadedModel, list[MonoCut]]:
                 raise AsrkdError(f"{path}: cut {cut.id} is in an earlier --cuts too")
             cuts[cut.id] = cut
     return model, list(cuts.values())
+
+
+def _fill(
+    question: Question,
+    cuts: Sequence[MonoCut],
+    suffix: str,
+    write: Callable[[Shard], None],
+    stop: StopRequest,
+) -> int:
+    """Write the shards of a store that are missing and stamp it; how many were written."""
+    planned = shards.plan(question.out, cuts, question.asked(), suffix)
+    fresh = shards.fill(f"distill {question.out.name}", planned, write, question.jobs, stop)
+    outputs.stamp(question.out, {"num_shards": len(planned), "num_cuts": len(cuts)})
+    return fresh
 
 
 def _tap(model: LoadedModel, layer: int) -> Tap:

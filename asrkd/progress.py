@@ -71,6 +71,7 @@ class _Lines(Meter):
         self._shown = line
 
     def close(self) -> None:
+        """Print the last state, unless it stands there already."""
         self._print()
 
 
@@ -93,6 +94,7 @@ class _Bar(Meter):
         self._bar.update(self._task, completed=self.done, detail=detail)
 
     def close(self) -> None:
+        """Leave the bar as it is and free the terminal."""
         self._bar.stop()
 
 

@@ -6,7 +6,6 @@ Writes:  hypotheses by shard, recogs, errs and trn files, ``score.json``.
 
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,22 +14,21 @@ from typing import Any
 import torch
 from lhotse import MonoCut
 
-from asrkd import files, outputs
+from asrkd import files, outputs, shards
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
 from asrkd.manifests import cut_digest, read_cuts
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
-from asrkd.parallel import check_jobs, run_tasks
-from asrkd.progress import meter
+from asrkd.parallel import check_jobs
 from asrkd.scoring.counts import Counts, corpus_counts, score_texts
 from asrkd.scoring.error_stats import write_error_stats
 from asrkd.scoring.score_summary import summary, wer_line
 from asrkd.scoring.transcript_files import write_recogs, write_trn
+from asrkd.shards import Asked, Shard
 from asrkd.stopping import StopRequest
 from asrkd.targets.sequences import transcript
-from asrkd.targets.store import shard_name
 from asrkd.training.precision import pick_device
 
 RECORD = "request.json"
@@ -61,16 +59,6 @@ class ScoreReport:
     def text(self) -> str:
         """The %WER line and where the rest is."""
         return f"{wer_line(self.counts)} {self.out}{' (already complete)' if self.already_complete else ''}"
-
-
-@dataclass(frozen=True)
-class _Task:
-    """A piece of work for a process: recognise some cuts, write their texts."""
-
-    path: Path
-    cuts: tuple[MonoCut, ...]
-    model: Path
-    device: str
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
@@ -108,37 +96,22 @@ def _recognise(
     request: ScoreRequest, device: str, cuts: Sequence[MonoCut], stop: StopRequest
 ) -> dict[str, str]:
     """The text of every cut; shards of them are kept, so that a stop loses little."""
-    starts = range(0, len(cuts), CUTS_PER_SHARD)
-    tasks = [
-        _Task(
-            request.out / "hypotheses" / shard_name(number, len(starts), ".jsonl"),
-            tuple(cuts[start : start + CUTS_PER_SHARD]),
-            request.model,
-            device,
-        )
-        for number, start in enumerate(starts)
-    ]
-    missing = [task for task in tasks if not task.path.is_file()]
-    done = len(cuts) - sum(len(task.cuts) for task in missing)
+    asked = Asked(request.model, device, CUTS_PER_SHARD, request.jobs)
+    planned = shards.plan(request.out / "hypotheses", cuts, asked, ".jsonl")
     write = partial(_write_hypotheses, search=request.search, options=request.options)
-    results = run_tasks(write, missing, jobs=request.jobs)
-    with closing(results), meter(f"score {request.out.name}", len(cuts), "cuts", done) as shown:
-        for task, _ in results:
-            shown.advance(len(task.cuts), audio_s=sum(cut.duration for cut in task.cuts))
-            if shown.done < len(cuts):
-                stop.check(f"{request.out}: {shown.done} of {len(cuts)} cuts are recognised")
-    return {row["id"]: row["text"] for task in tasks for _, row in files.read_jsonl(task.path)}
+    shards.fill(f"score {request.model.name}", planned, write, request.jobs, stop)
+    return {row["id"]: row["text"] for shard in planned for _, row in files.read_jsonl(shard.path)}
 
 
-def _write_hypotheses(task: _Task, search: str, options: SearchOptions) -> None:
-    model, recognise = load_model(task.model, task.device), find_search(search)
+def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> None:
+    model, recognise = load_model(shard.model, shard.device), find_search(search)
     rows = []
-    for answer in answers(model, task.cuts):
+    for answer in answers(model, shard.cuts):
         num_frames = torch.tensor([len(answer.log_probs)])
         best = recognise(answer.log_probs[None], num_frames, options)[0][0]
         text = model.tokens.decode(list(best.tokens))
         rows.append({"id": answer.cut.id, "text": text, "log_prob": best.log_prob})
-    files.write_jsonl(task.path, rows)
+    files.write_jsonl(shard.path, rows)
 
 
 def _write_files(

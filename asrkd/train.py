@@ -102,6 +102,7 @@ class _Parts:
 
     @classmethod
     def gather(cls, experiment: TrainConfig) -> "_Parts":
+        """Read what the experiment names; AsrkdError at the first thing that is wrong."""
         data = experiment.data
         tokens = Tokens.load(data.tokens)
         train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)

@@ -11,7 +11,9 @@ Data are centred by their true mean and brought to unit size first.
 What was tried, N = 8, D = 96: relative error of 1,500 held-out frames after
 5 refinements, against CPU seconds on one thread of a busy machine (so good
 as ratios only). The frames, 200,000, were 11 log-mel frames of LibriSpeech
-through a fixed random network.
+through a fixed random network; one seed. The last two rows were measured on
+2,000 other frames of the same data; residual k-means alone has no classifiers
+and was refined from its own greedy indexes.
 
     all by Adam, as the package does     270 + 130 steps   50 s   0.174
       and least squares at the end                         63 s   0.146
@@ -46,7 +48,7 @@ from asrkd.quantizer.phases import train_phases
 from asrkd.quantizer.report import QuantizerReport, measure
 from asrkd.stopping import StopRequest
 
-MOST_HELD_OUT = 2_000  # frames; enough to know their relative error to about 1 % of itself
+MOST_HELD_OUT = 2_000  # frames; they are encoded with every number of refinements
 
 
 def train_quantizer(

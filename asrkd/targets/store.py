@@ -22,6 +22,7 @@ from torch import Tensor
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.manifests import cut_digest
+from asrkd.shards import shard_name
 
 CONTRACT = "contract.json"
 
@@ -43,11 +44,6 @@ class Nbest:
     log_probs: list[float]  # log P(hypothesis | audio) in nats
     errors: list[int] | None  # words wrong against the reference, where there is one
     num_words: int | None  # of the reference
-
-
-def shard_name(number: int, total: int, suffix: str) -> str:
-    """File name of shard ``number`` of ``total``, counted from 0."""
-    return f"shard-{number:05d}-of-{total:05d}{suffix}"
 
 
 class _Store:

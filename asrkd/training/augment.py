@@ -36,7 +36,7 @@ class Augmentation:
         """
         self.seed = seed
         self._noise = None if config.noise is None else NoiseMixer(config.noise)
-        self._masks = None if config.specaugment is None else _spec_augment(config.specaugment)
+        self._masks = None if config.specaugment is None else FeatureMasks(config.specaugment)
 
     def __call__(self, features: Tensor, cut_id: str, epoch: int) -> Tensor:
         """Augmented copy of (T, F) features."""
@@ -44,20 +44,40 @@ class Augmentation:
             if self._noise is not None:
                 features = self._noise(features)
             if self._masks is not None:
-                features = self._masks(features[None])[0]
+                features = self._masks(features)
         return features
 
 
-def _spec_augment(config: SpecAugmentConfig) -> SpecAugment:
-    return SpecAugment(
-        time_warp_factor=None,
-        num_feature_masks=config.num_feature_masks,
-        features_mask_size=config.feature_mask_size,
-        num_frame_masks=config.num_frame_masks,
-        frames_mask_size=config.frame_mask_size,
-        max_frames_mask_fraction=config.max_frame_share,
-        p=config.probability,
-    )
+class FeatureMasks:
+    """SpecAugment without time warp (Park et al., arXiv:1904.08779, section 2), for any number of frames.
+
+    lhotse's fails where no frame mask is wanted, or the utterance is too short for one.
+    """
+
+    def __init__(self, config: SpecAugmentConfig) -> None:
+        """Prepare the masks that ``config`` describes."""
+        self.config = config
+        self._both = self._masks(max(config.num_frame_masks, 1), config.frame_mask_size, config.max_frame_share)
+        self._bands = self._masks(1, 1, 1.0)  # lhotse draws widths below the size: this frame mask has none
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Masked copy of (T, F) features; draws from Python's and torch's global generators."""
+        frames = self.config.max_frame_share * len(features)  # that may be masked, as lhotse counts them
+        num_masks = min(self.config.num_frame_masks, math.ceil(frames / self.config.frame_mask_size))
+        has_room = num_masks > 0 and frames >= num_masks
+        masked: Tensor = (self._both if has_room else self._bands)(features[None])[0]
+        return masked
+
+    def _masks(self, num_frame_masks: int, frame_mask_size: int, max_frame_share: float) -> SpecAugment:
+        return SpecAugment(
+            time_warp_factor=None,
+            num_feature_masks=self.config.num_feature_masks,
+            features_mask_size=self.config.feature_mask_size,
+            num_frame_masks=num_frame_masks,
+            frames_mask_size=frame_mask_size,
+            max_frames_mask_fraction=max_frame_share,
+            p=self.config.probability,
+        )
 
 
 class NoiseMixer:

@@ -1,0 +1,106 @@
+"""Checkpoints: what is saved comes back bit by bit, two are kept, a broken one is stepped over."""
+
+import pytest
+import torch
+from torch import nn
+
+from asrkd.training import checkpoint as ckpt
+from asrkd.training.checkpoint import Checkpoint, Position, load_latest, save_checkpoint
+from asrkd.training.config import OptimConfig
+from asrkd.training.optim import make_optimiser
+
+
+def train(module: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:
+    for step in steps:
+        optimiser.zero_grad()
+        x = torch.randn(5, 3, generator=torch.Generator().manual_seed(step))
+        module(x).square().sum().backward()
+        optimiser.step()
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+
+
+def fresh(module: nn.Module) -> torch.optim.AdamW:
+    return make_optimiser(dict(module.named_parameters()), OptimConfig(lr=0.1))
+
+
+def make(step: int, number: float = 1.0) -> Checkpoint:
+    return Checkpoint(Position(step=step), {"w": torch.tensor([number])}, {}, [])
+
+
+def test_a_run_that_is_put_back_goes_on_bit_by_bit(module, tmp_path):
+    optimiser = fresh(module)
+    train(module, optimiser, range(3))
+    position = Position(3, 1, 2, 5, 7, "digest", 0.25, {"wer": 0.5, "loss": 1 / 3}, 12.5, 1)
+    snapshots = [{"w": torch.randn(2)} for _ in range(12)]  # more than nine: their order is by number
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+    save_checkpoint(tmp_path, Checkpoint(position, weights, ckpt.optimiser_moments(optimiser), snapshots))
+    train(module, optimiser, range(3, 6))
+
+    other = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    found = load_latest(tmp_path)
+    assert found is not None
+    other.load_state_dict(found.weights)
+    restored = fresh(other)
+    ckpt.restore_moments(restored, found.moments)
+    train(other, restored, range(3, 6))
+
+    assert found.position == position
+    assert [s["w"].tolist() for s in found.snapshots] == [s["w"].tolist() for s in snapshots]
+    for name, value in module.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+def test_moments_come_back_exactly_with_their_types(module, tmp_path):
+    optimiser = fresh(module)
+    train(module, optimiser, range(2))
+    moments = ckpt.optimiser_moments(optimiser)
+    assert {key.partition(".")[2] for key in moments} == {"step", "exp_avg", "exp_avg_sq"}
+    restored = fresh(module)
+    ckpt.restore_moments(restored, moments)
+    again = ckpt.optimiser_moments(restored)
+    assert again.keys() == moments.keys()
+    for key, value in moments.items():
+        assert again[key].dtype == value.dtype
+        assert torch.equal(again[key], value)
+
+
+def test_the_last_two_are_kept(tmp_path):
+    for step in (1, 20, 100):
+        save_checkpoint(tmp_path, make(step))
+    assert [path.name for path in ckpt.list_checkpoints(tmp_path)] == [
+        "step-00000020.safetensors", "step-00000100.safetensors",
+    ]  # fmt: skip
+    found = load_latest(tmp_path)
+    assert found is not None and found.position.step == 100
+
+
+def test_an_empty_or_absent_folder_has_none(tmp_path):
+    assert load_latest(tmp_path) is None
+    assert load_latest(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("damage", ["short", "empty", "foreign"])
+def test_a_broken_newest_one_is_stepped_over_with_a_line(tmp_path, capsys, damage):
+    save_checkpoint(tmp_path, make(1))
+    newest = save_checkpoint(tmp_path, make(2))
+    whole = newest.read_bytes()
+    newest.write_bytes({"short": whole[:-1], "empty": b"", "foreign": b"not a checkpoint"}[damage])
+    found = load_latest(tmp_path)
+    assert found is not None and found.position.step == 1
+    line = capsys.readouterr().err
+    assert line.startswith(f"asrkd: {newest}: broken checkpoint skipped")
+    assert line.count("\n") == 1
+
+
+def test_tensors_of_one_storage_and_transposed_ones_are_saved(tmp_path):
+    base = torch.arange(6.0).view(2, 3)
+    save_checkpoint(tmp_path, Checkpoint(Position(), {"a": base.t(), "b": base[:, :2]}, {}, []))
+    found = load_latest(tmp_path)
+    assert found is not None
+    assert torch.equal(found.weights["a"], base.t())
+    assert torch.equal(found.weights["b"], base[:, :2])

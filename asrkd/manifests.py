@@ -77,7 +77,7 @@ def cut_identity(cut: MonoCut) -> dict[str, Any]:
         "start": round(cut.start, 6),
         "duration": round(cut.duration, 6),
         "transforms": _transforms(recording),
-        "audio_digest": (cut.custom or {}).get("audio_digest"),
+        "audio_sha256": (cut.custom or {}).get("audio_sha256"),
     }
 
 

@@ -32,7 +32,7 @@ def make_cuts(folder: Path, split: str, count: int) -> list[MonoCut]:
             writer.name, str(writer.storage_path), key, cut_id, 0,
         )  # fmt: skip
         cut.supervisions = [SupervisionSegment(cut_id, cut_id, 0.0, recording.duration, 0, text, speaker="s")]
-        cut.custom = {"audio_digest": f"{number:064x}"}
+        cut.custom = {"audio_sha256": f"{number:064x}"}
         cuts.append(cut)
     return cuts
 

@@ -18,7 +18,7 @@ def make_cut(cut_id: str = "a", **changes: object) -> MonoCut:
     source = AudioSource("file", [0], "audio/a.wav")
     cut = MonoCut(cut_id, 0.25, 1.5, 0, recording=Recording("rec", [source], 8000, 16000, 2.0))
     cut.supervisions = [SupervisionSegment("s", "rec", 0.0, 1.5, 0, "YES")]
-    cut.custom = {"audio_digest": "0" * 64}
+    cut.custom = {"audio_sha256": "0" * 64}
     return replace(cut, **changes)
 
 
@@ -117,7 +117,7 @@ def other_recording(**changes: object) -> Recording:
         make_cut(channel=1),
         make_cut(recording=other_recording(id="rec2")),
         make_cut(recording=other_recording(sampling_rate=16000, num_samples=32000)),
-        make_cut(custom={"audio_digest": "1" * 64}),
+        make_cut(custom={"audio_sha256": "1" * 64}),
         make_cut(custom=None),
         make_cut().perturb_speed(1.1),
         make_cut().perturb_volume(2.0),
@@ -141,5 +141,5 @@ def test_what_does_not_sound_does_not_count(tmp_path):
 def test_the_identity_is_what_can_be_written_down():
     assert json.loads(json.dumps(cut_identity(make_cut()))) == {
         "id": "a", "recording": "rec", "sampling_rate": 8000, "num_samples": 12000, "channel": 0,
-        "start": 0.25, "duration": 1.5, "transforms": [], "audio_digest": "0" * 64,
+        "start": 0.25, "duration": 1.5, "transforms": [], "audio_sha256": "0" * 64,
     }  # fmt: skip

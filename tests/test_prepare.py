@@ -298,7 +298,7 @@ def test_its_own_manifests_can_be_prepared_again(tmp_path, corpus):
     for split in ("train", "dev"):
         ours, theirs = (read_cuts(tmp_path / out / f"cuts_{split}.jsonl.gz") for out in ("again", "out"))
         for one, other in zip(ours, theirs, strict=True):
-            assert (one.id, one.audio_digest) == (other.id, other.audio_digest)
+            assert (one.id, one.audio_sha256) == (other.id, other.audio_sha256)
             np.testing.assert_array_equal(one.load_features(), other.load_features())
 
 

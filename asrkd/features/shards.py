@@ -16,7 +16,7 @@ from pathlib import Path
 from lhotse import Fbank, LilcomChunkyWriter, MonoCut
 
 from asrkd import files, manifests
-from asrkd.corpora.recordings import BadAudio, audio_digest, decode
+from asrkd.corpora.recordings import BadAudio, audio_sha256, decode
 from asrkd.corpora.validation import Quarantined, Splits, quarantine
 from asrkd.features.fbank import make_extractor
 
@@ -113,7 +113,7 @@ def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChu
     """The cut and its copies with their features, which are written on the way."""
     found = manifests.resolve(cut, shard.plan.out)
     samples = decode(found)
-    digest = audio_digest(samples)
+    sha256 = audio_sha256(samples)
     if cut.sampling_rate != shard.plan.sampling_rate:
         cut, found = cut.resample(shard.plan.sampling_rate), found.resample(shard.plan.sampling_rate)
         samples = found.load_audio()
@@ -131,7 +131,7 @@ def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChu
             channel=kept.channel,
         )
         features = replace(features, storage_path=str(shard.archive))
-        custom = {**(kept.custom or {}), "audio_digest": digest}
+        custom = {**(kept.custom or {}), "audio_sha256": sha256}
         finished.append(replace(kept, features=features, custom=custom))
     return finished
 

@@ -8,7 +8,7 @@ import soundfile
 from lhotse import CutSet, Fbank, FbankConfig, LilcomChunkyWriter
 
 from asrkd import manifests
-from asrkd.corpora.recordings import audio_digest, make_cut, read_recording
+from asrkd.corpora.recordings import audio_sha256, make_cut, read_recording
 from asrkd.corpora.utterances import Utterance
 from asrkd.features import shards
 
@@ -88,8 +88,8 @@ def test_features_are_those_that_lhotse_computes_and_stores(tmp_path, cuts, targ
 def test_the_hash_is_of_the_audio_before_perturbation_and_resampling(tmp_path, cuts):
     for folder, options in (("a", {"speeds": (0.9,)}), ("b", {"sampling_rate": 16000})):
         found, _ = compute(tmp_path / folder, cuts, **options)
-        expected = {cut.id: audio_digest(cut.load_audio()) for cut in cuts}
-        assert {cut.id: cut.audio_digest for cut in found} == {
+        expected = {cut.id: audio_sha256(cut.load_audio()) for cut in cuts}
+        assert {cut.id: cut.audio_sha256 for cut in found} == {
             cut.id: expected[cut.id.removesuffix("_sp0.9")] for cut in found
         }
 

@@ -71,6 +71,9 @@ def prepare(
     ] = None,
     untranscribed: Annotated[bool, typer.Option(help="Allow cuts without a transcript.")] = False,
     max_bad: MaxBad = 0.001,
+    small_speakers: Annotated[
+        int | None, typer.Option(help="Also list the cuts of so many speakers of train as train_small.")
+    ] = None,
     subset: Annotated[
         list[str], typer.Option(help="librispeech: only these; repeat it. All that are there by default.")
     ] = [],  # noqa: B006
@@ -108,6 +111,7 @@ def prepare(
         untranscribed=untranscribed,
         cuts_per_shard=cuts_per_shard,
         subsets=tuple(subset),
+        small_speakers=small_speakers,
         **made,
     )
     with stop_requests(limit) as stop:

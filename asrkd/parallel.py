@@ -42,8 +42,8 @@ def run_tasks(
 ) -> Generator[tuple[Task, Result], None, None]:
     """(task, result) of ``function`` for every task, as they are finished.
 
-    Who leaves before the end closes it (``contextlib.closing``): tasks that
-    no worker has begun are then dropped, and the others waited for.
+    Leaving the loop before its end drops the tasks that no worker has begun
+    and waits for the others.
 
     Args:
         function: importable by name, so that workers can find it.

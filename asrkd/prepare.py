@@ -4,7 +4,8 @@ Reads:   a corpus: LibriSpeech, a TSV table, a Kaldi data directory, lhotse
          manifests, or the synthetic demo corpus, which it makes itself.
 Writes:  in ``out``: ``prepare.json`` (what was asked), ``features/``,
          ``cuts_<split>.jsonl.gz``, ``tokens.txt`` (and ``bpe.model``) from the
-         transcripts of ``train``, ``quarantine.jsonl``, and ``stamp.json`` last.
+         transcripts of ``train``, ``quarantine.jsonl``, and ``stamp.json`` last;
+         if asked for, ``cuts_train_small.jsonl.gz``, some speakers of ``train``.
 """
 
 from collections.abc import Sequence
@@ -62,11 +63,14 @@ def prepare(
     num_items = sum(map(len, splits.values())) + len(bad)
     good, rate, screened = _screen(splits, options, inventory)
     bad += screened
+    small = _small_set(good.get("train", []), options)
     inventory = inventory or _train_tokens(good.get("train", []), options)
     splits, found = _compute(good, _plan(out, options, rate), jobs, stop)
     bad += found
     validation.write_quarantine(out / QUARANTINE, bad)
     validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
+    if small:
+        splits["train_small"] = [cut for cut in splits["train"] if cut.supervisions[0].speaker in small]
     return _publish(out, splits, bad, inventory)
 
 
@@ -127,6 +131,15 @@ def _check_copies(cuts: Sequence[MonoCut], speeds: Sequence[float]) -> None:
                 )
 
 
+def _small_set(cuts: Sequence[MonoCut], options: PrepareOptions) -> set[str | None]:
+    """The speakers of ``train_small``, the first so many by name; empty if none is wanted."""
+    speakers = sorted({str(cut.supervisions[0].speaker) for cut in cuts})
+    wanted = options.small_speakers or 0
+    if wanted > len(speakers):
+        raise AsrkdError(f"--small-speakers {wanted}: train has {len(speakers)} speakers")
+    return set(speakers[:wanted])
+
+
 def _train_tokens(cuts: Sequence[MonoCut], options: PrepareOptions) -> Tokens | None:
     """Tokens of the transcripts of ``train``; None if there are none."""
     texts = [text for cut in cuts if (text := cut.supervisions[0].text)]
@@ -183,7 +196,7 @@ def _publish(
         )
         if cuts:
             manifests.write_cuts(out / f"cuts_{split}.jsonl.gz", cuts)
-    warnings = validation.shared_speakers(splits)
+    warnings = validation.shared_speakers({k: v for k, v in splits.items() if k != "train_small"})
     if inventory is not None:
         warnings += validation.spelling_warnings(splits, inventory)
     size = inventory.size if inventory else None

@@ -28,6 +28,7 @@ class PrepareOptions:
     untranscribed: bool = False  # whether transcripts may be missing
     cuts_per_shard: int = CUTS_PER_SHARD
     subsets: tuple[str, ...] = ()  # of LibriSpeech; empty: all that are there
+    small_speakers: int | None = None  # of whom ``train_small`` consists; None: no such manifest
     digits: DigitsOptions | None = None  # of the corpus "digits"; None: its defaults
 
     def __post_init__(self) -> None:
@@ -40,6 +41,8 @@ class PrepareOptions:
             raise AsrkdError(f"--tokens {self.tokens!r}: expected char or bpe")
         if not 0 <= self.max_bad <= 1:
             raise AsrkdError(f"--max-bad {self.max_bad:g}: expected a share between 0 and 1")
+        if self.small_speakers is not None and self.small_speakers < 1:
+            raise AsrkdError(f"--small-speakers {self.small_speakers}: expected 1 or more")
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
 
@@ -57,6 +60,7 @@ class PrepareOptions:
             "untranscribed": self.untranscribed,
             "cuts_per_shard": self.cuts_per_shard,
             "subsets": list(self.subsets),
+            "small_speakers": self.small_speakers,
             "digits": _listed(asdict(self.digits or DigitsOptions())) if digits else None,
         }
 

@@ -74,6 +74,8 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     model, cuts = load_model(request.model, device), read_cuts(request.cuts)
     check_features(model, cuts, str(request.cuts))
     references = {cut.id: transcript(cut) for cut in cuts}
+    if not any(text.split() for text in references.values()):
+        raise AsrkdError(f"{request.cuts}: no words in the transcripts, so there is no error rate")
     claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
     if claimed is not outputs.State.COMPLETE:
         hypotheses = _recognise(request, device, cuts, stop)

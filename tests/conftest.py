@@ -69,6 +69,19 @@ phases: [{{steps: 8, objectives: [ctc]}}]
 """
 
 
+@pytest.fixture(scope="session")
+def teacher(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder after sixty steps on the corpus: it recognises something, and still errs."""
+    from asrkd.stopping import StopRequest
+    from asrkd.train import TrainOptions, train
+
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "config.yaml").write_text(TINY.format(folder=corpus))
+    overrides = ["phases.0.steps=60", "optim.lr=0.02", "validation.every_steps=60", "augment.specaugment=null"]
+    train(folder / "config.yaml", folder / "teacher", overrides, TrainOptions("cpu", threads=1), StopRequest())
+    return folder / "teacher"
+
+
 @pytest.fixture
 def config(corpus: Path, tmp_path: Path) -> Path:
     """A config that trains a very small model on the corpus for eight steps."""

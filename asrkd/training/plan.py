@@ -6,7 +6,7 @@ state runs ahead of the trained step by what the loader has prefetched.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lhotse import CutSet, MonoCut
@@ -37,15 +37,29 @@ def plan_epoch(
         cuts: each is in exactly one batch.
         seed: of the run.
         epoch: counted from 0; every epoch has another order.
-        max_duration: seconds of audio in a batch, padding counted.
+        max_duration: seconds of audio in a batch, padding counted; a longer cut is a batch by itself.
         num_buckets: fewer are used when there are few cuts.
     """
+    if len(cuts) == 1:  # lhotse wants one for each of its buckets, of which there are two at least
+        return EpochPlan(((cuts[0].id,),))
     with warnings.catch_warnings():
         # It advises lazy manifests; the trainer needs every cut by its id anyway.
         warnings.filterwarnings("ignore", message=".*eagerly read CutSet")
+        # It takes the mean of the bounds between buckets, of which few cuts may have none.
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module="numpy")
         sampler = _sampler(cuts, seed, max_duration, num_buckets)
-    sampler.set_epoch(epoch)
-    return EpochPlan(tuple(tuple(cut.id for cut in batch) for batch in sampler))
+        sampler.set_epoch(epoch)
+        return EpochPlan(tuple(part for batch in sampler for part in _fitting(list(batch), max_duration)))
+
+
+def _fitting(batch: Sequence[MonoCut], max_duration: float) -> Iterator[tuple[str, ...]]:
+    """Ids of a batch of lhotse's, or of its halves if the last cut that it took made it too long."""
+    if len(batch) == 1 or len(batch) * max(cut.duration for cut in batch) <= max_duration:
+        yield tuple(cut.id for cut in batch)
+    else:
+        middle = len(batch) // 2
+        yield from _fitting(batch[:middle], max_duration)
+        yield from _fitting(batch[middle:], max_duration)
 
 
 def _sampler(

@@ -8,4 +8,4 @@
 set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 
-asrkd train stages/digits/conf/teacher.yaml --out "$EXP/teacher" "${TRAIN[@]}"
+asrkd train stages/digits/conf/teacher.yaml --out "$EXP/teacher" "${TEACHER[@]}"

@@ -8,4 +8,4 @@
 set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 
-asrkd train stages/digits/conf/baseline.yaml --out "$EXP/baseline" "${TRAIN[@]}"
+asrkd train stages/digits/conf/baseline.yaml --out "$EXP/baseline" "${STUDENT[@]}"

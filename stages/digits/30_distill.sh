@@ -8,7 +8,7 @@
 set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 
-ASK=(--teacher "$EXP/teacher" --cuts "$DATA/cuts_train.jsonl.gz")
+ASK=(--teacher "$EXP/teacher" --cuts "$DATA/cuts_train_small.jsonl.gz")
 asrkd distill nbest "${ASK[@]}" --out "$EXP/nbest" --beam 8 --nbest 4 --jobs "$JOBS"
 asrkd distill quantizer "${ASK[@]}" --out "$EXP/quantizer" --layer 3 --codebooks 4 --seed "$SEED" \
   "${QUANTIZER[@]}"

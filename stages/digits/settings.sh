@@ -9,16 +9,19 @@ SEED=${SEED:-1} JOBS=${JOBS:-2} SIZE=${SIZE:-demo}
 case $SIZE in
   demo)
     DATA=${DATA:-data/digits} EXP=${EXP:-exp/demo}
-    PREPARE=(--minutes 100 --dev-minutes 8 --test-minutes 16 --num-speakers 100 --snr-db 15 40)
-    QUANTIZER=(--utterances 600) TRAIN=()
+    PREPARE=(--minutes 120 --dev-minutes 8 --test-minutes 12 --num-speakers 100 --snr-db 20 40
+      --small-speakers 32)
+    QUANTIZER=() TRAIN=()
     ;;
   tiny)
     DATA=${DATA:-data/digits-tiny} EXP=${EXP:-exp/demo-tiny}
-    PREPARE=(--minutes 2 --dev-minutes 0.4 --test-minutes 0.4 --num-speakers 5)
+    PREPARE=(--minutes 2 --dev-minutes 0.4 --test-minutes 0.4 --num-speakers 5
+      --small-speakers 3)
     QUANTIZER=(--utterances 20 --steps 20)
     TRAIN=(--set phases.0.steps=6 --set optim.warmup_steps=2 --set validation.every_steps=3)
     ;;
   *) echo "SIZE=$SIZE: expected demo or tiny" >&2; exit 2 ;;
 esac
-TRAIN+=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA"
-  --set data.train="$DATA/cuts_train.jsonl.gz" --set data.dev="$DATA/cuts_dev.jsonl.gz")
+TRAIN+=(--seed "$SEED" --resume --set data.tokens="$DATA" --set data.dev="$DATA/cuts_dev.jsonl.gz")
+TEACHER=("${TRAIN[@]}" --threads 2 --set data.train="$DATA/cuts_train.jsonl.gz")
+STUDENT=("${TRAIN[@]}" --threads 1 --set data.train="$DATA/cuts_train_small.jsonl.gz")

@@ -7,4 +7,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 DATA=${DATA:-data/fsdd} EXP=${EXP:-exp/fsdd}
 QUANTIZER=()
-TRAIN=(--seed "$SEED" --resume)
+TEACHER=(--seed "$SEED" --resume --threads 2)
+STUDENT=(--seed "$SEED" --resume --threads 1)

@@ -10,5 +10,5 @@ set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 
 name=${1:?which student? one of the names in stages/librispeech/conf}
-asrkd train "stages/librispeech/conf/$name.yaml" --out "$EXP/$name" "${TRAIN[@]}" \
+asrkd train "stages/librispeech/conf/$name.yaml" --out "$EXP/$name" "${STUDENT[@]}" \
   --set stores.nbest="$EXP/nbest" --set stores.codebook="$EXP/codebook"

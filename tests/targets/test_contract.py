@@ -1,0 +1,52 @@
+"""What a store says of itself: whose answers, to what, and nothing that changes between equal runs."""
+
+import json
+from dataclasses import replace
+
+import torch
+
+from asrkd import files
+from asrkd.manifests import cut_digest, read_cuts
+from asrkd.models.directory import load_model
+from asrkd.targets.contract import contract
+from asrkd.tokens import Tokens
+
+
+def test_it_names_the_teacher_by_its_weights_and_the_cuts_by_their_digests(teacher, corpus):
+    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    found = contract("nbest", load_model(teacher), cuts, {"search": {"name": "greedy"}})
+    assert found["kind"] == "nbest"
+    assert found["search"] == {"name": "greedy"}
+    assert found["teacher"]["weights_sha256"] == files.sha256(teacher / "model.safetensors")
+    assert found["teacher"]["tokens"] == Tokens.load(corpus).identity()
+    assert found["cuts"] == {"count": 6, "digest": files.sha256_of([cut_digest(cut) for cut in cuts])}
+    assert found["features"] == {
+        "type": "kaldi-fbank", "num_features": 8, "frame_shift": 0.01, "sampling_rate": 8000,
+    }  # fmt: skip
+    assert found["frame_shift"] == 0.04
+    assert found["computed_with"]["torch"] == torch.__version__
+    assert found["computed_with"]["device"] == "cpu"
+
+
+def test_the_length_rule_is_what_the_encoder_does(teacher, corpus):
+    model, cuts = load_model(teacher), read_cuts(corpus / "cuts_dev.jsonl.gz")
+    assert contract("nbest", model, cuts, {})["length_rule"] == "ceil(feature frames / 4)"
+    for num_frames in range(1, 12):
+        output = model.recogniser(torch.zeros(1, num_frames, 8), torch.tensor([num_frames]))
+        assert output.num_frames.tolist() == [-(-num_frames // 4)]
+
+
+def test_equal_questions_have_equal_contracts_without_paths_and_others_do_not(teacher, corpus):
+    model, cuts = load_model(teacher), read_cuts(corpus / "cuts_dev.jsonl.gz")
+    first = contract("nbest", model, cuts, {"beam": 4})
+    assert contract("nbest", model, cuts, {"beam": 4}) == first
+    assert str(corpus.parent) not in json.dumps(first)
+    louder = [replace(cuts[0].perturb_volume(2), id=cuts[0].id), *cuts[1:]]
+    for other in (
+        contract("nbest", model, cuts, {"beam": 5}),
+        contract("nbest", model, cuts[::-1], {"beam": 4}),
+        contract("nbest", model, cuts[:-1], {"beam": 4}),
+        contract("nbest", model, louder, {"beam": 4}),
+        contract("nbest", replace(model, weights_sha256="0"), cuts, {"beam": 4}),
+    ):
+        assert other != first

@@ -1,0 +1,126 @@
+"""Token sequences as targets: transcripts and N-best lists, padded, weighted, refused by cut."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from lhotse import MonoCut, Recording, SupervisionSegment
+
+from asrkd import files, outputs
+from asrkd.errors import AsrkdError
+from asrkd.targets.sequences import (
+    NbestSource,
+    SequenceTargets,
+    TranscriptSource,
+    collate,
+    sequence_source,
+    transcript,
+)
+from asrkd.targets.store import Nbest, shard_name, write_nbest_shard
+from asrkd.tokens import Tokens, train_char
+
+TEXTS = ["YES", "NO NO", ""]
+HYPOTHESES = [["YES", "NO"], ["NO NO", "NO", "SO NO", "ON"], [""]]
+
+
+@pytest.fixture
+def tokens() -> Tokens:
+    return train_char(["YES NO ON SO"])
+
+
+def make_cut(number: int, *texts: str | None) -> MonoCut:
+    recording = Recording(f"r{number}", [], 8000, 8000, 1.0)
+    cut = MonoCut(f"cut-{number}", 0, 1, 0, recording=recording)
+    cut.supervisions = [SupervisionSegment(f"s{i}", f"r{number}", i, 1, 0, text) for i, text in enumerate(texts)]
+    return cut
+
+
+@pytest.fixture
+def cuts() -> list[MonoCut]:
+    return [make_cut(number, text) for number, text in enumerate(TEXTS)]
+
+
+@pytest.fixture
+def store(tmp_path, cuts) -> Path:
+    lists = [Nbest(texts, [-float(n) for n, _ in enumerate(texts)], None, None) for texts in HYPOTHESES]
+    write_nbest_shard(tmp_path / shard_name(0, 1, ".jsonl"), cuts, lists)
+    files.write_json(tmp_path / "contract.json", {"kind": "nbest"})
+    outputs.stamp(tmp_path, {"num_shards": 1})
+    return tmp_path
+
+
+def texts_of(targets: SequenceTargets, tokens: Tokens) -> list[tuple[int, str]]:
+    """(row of the batch, text) of each sequence."""
+    rows = zip(targets.utterance.tolist(), targets.tokens.tolist(), targets.num_tokens.tolist(), strict=True)
+    return [(row, tokens.decode(ids[:length])) for row, ids, length in rows]
+
+
+def test_sequences_are_padded_with_blank_and_weights_of_an_utterance_sum_to_one():
+    targets = collate([[[1, 2], [3]], [[4, 5, 6]], [[7], [], [8]]])
+    assert targets.tokens.tolist() == [[1, 2, 0], [3, 0, 0], [4, 5, 6], [7, 0, 0], [0, 0, 0], [8, 0, 0]]
+    assert targets.num_tokens.tolist() == [2, 1, 3, 1, 0, 1]
+    assert targets.utterance.tolist() == [0, 0, 1, 2, 2, 2]
+    sums = torch.zeros(3).index_add(0, targets.utterance, targets.weight)
+    torch.testing.assert_close(sums, torch.ones(3))
+    assert targets.weight.tolist() == pytest.approx([1 / 2, 1 / 2, 1, 1 / 3, 1 / 3, 1 / 3])
+
+
+def test_a_batch_of_empty_sequences_has_a_width():
+    assert collate([[[]], [[]]]).tokens.shape == (2, 1)
+
+
+def test_transcripts_are_the_supervisions_joined_in_their_order(cuts, tokens):
+    assert transcript(make_cut(9, " YES ", "NO")) == "YES NO"
+    targets = TranscriptSource(tokens).fetch([cuts[1], cuts[0], cuts[2]])
+    assert texts_of(targets, tokens) == [(0, "NO NO"), (1, "YES"), (2, "")]
+    assert targets.weight.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("texts", [(), (None,), ("YES", None)])
+def test_a_cut_without_a_transcript_is_named(tokens, texts):
+    with pytest.raises(AsrkdError, match="cut cut-7: has no transcript"):
+        TranscriptSource(tokens).verify([make_cut(1, "YES"), make_cut(7, *texts)])
+
+
+def test_a_transcript_that_cannot_be_spelled_names_cut_and_symbol(tokens):
+    with pytest.raises(AsrkdError, match=r"cut cut-7: no token spells 'Ä'"):
+        TranscriptSource(tokens).verify([make_cut(1, "YES"), make_cut(7, "NÄ")])
+
+
+@pytest.mark.parametrize("num_hypotheses", [1, 2, 9])
+def test_the_best_hypotheses_are_taken_as_many_as_there_are(store, cuts, tokens, num_hypotheses):
+    source = NbestSource(store, tokens, num_hypotheses)
+    source.verify(cuts)
+    batch = [cuts[2], cuts[1], cuts[0]]
+    targets = source.fetch(batch)
+    expected = [(row, t) for row, n in enumerate((2, 1, 0)) for t in HYPOTHESES[n][:num_hypotheses]]
+    assert texts_of(targets, tokens) == expected
+    sums = torch.zeros(3).index_add(0, targets.utterance, targets.weight)
+    torch.testing.assert_close(sums, torch.ones(3))
+
+
+def test_hypotheses_are_tokenised_for_the_student_and_refused_by_cut_if_they_cannot_be(store, cuts):
+    NbestSource(store, train_char(["YES NO"]), 9).verify(cuts)
+    poor = train_char(["YES"])
+    with pytest.raises(AsrkdError, match="cut cut-0: no token spells 'N'") as error:
+        NbestSource(store, poor, 9).verify(cuts)
+    assert "\n" not in str(error.value)
+    NbestSource(store, poor, 1).verify([cuts[0], cuts[2]])  # what is not used need not be spelled
+
+
+def test_hypotheses_of_other_audio_and_of_absent_cuts_are_refused(store, cuts, tokens):
+    source = NbestSource(store, tokens, 2)
+    with pytest.raises(AsrkdError, match="cut cut-1 were made of other audio"):
+        source.verify([cuts[0], replace(cuts[1], duration=0.5)])
+    with pytest.raises(AsrkdError, match="no targets for cut cut-9"):
+        source.verify([make_cut(9, "YES")])
+
+
+def test_a_config_names_the_transcript_or_a_store(store, tokens):
+    assert isinstance(sequence_source("transcript", tokens, 5), TranscriptSource)
+    source = sequence_source(str(store), tokens, 3)
+    assert isinstance(source, NbestSource)
+    assert source.num_hypotheses == 3
+    with pytest.raises(AsrkdError, match="nowhere: no such folder"):
+        sequence_source(str(store / "nowhere"), tokens, 3)

@@ -1,0 +1,257 @@
+"""Target stores: what is written is read by cut id, equal inputs are equal bytes, damage is named."""
+
+import json
+import signal
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lhotse import AudioSource, MonoCut, Recording
+from safetensors.torch import load_file
+from torch import Tensor
+
+from asrkd import files, outputs
+from asrkd.errors import AsrkdError
+from asrkd.manifests import cut_digest
+from asrkd.targets.store import (
+    ArrayStore,
+    Nbest,
+    NbestStore,
+    shard_name,
+    write_array_shard,
+    write_nbest_shard,
+)
+
+
+def make_cuts(count: int) -> list[MonoCut]:
+    cuts = []
+    for number in range(count):
+        recording = Recording(f"r{number}", [AudioSource("file", [0], "a.wav")], 8000, 8000 + number, 1.0)
+        cuts.append(MonoCut(f"cut-{number}", 0, 1.0, 0, recording=recording))
+    return cuts
+
+
+def make_arrays(lengths: list[int]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    return [torch.randint(256, (n, 4), generator=generator, dtype=torch.uint8) for n in lengths]
+
+
+def make_nbest(number: int) -> Nbest:
+    texts = [f"YES {number}", "", "JA \u2028 NEIN"][: 1 + number % 3]
+    log_probs = [-0.1 - number / 3, -7.25, -1e-17][: len(texts)]
+    return Nbest(texts, log_probs, [0, 1, 2][: len(texts)], 2) if number % 2 else Nbest(texts, log_probs, None, None)
+
+
+def write_store(out: Path, suffix: str, count: int = 5, kind: str | None = None) -> list[MonoCut]:
+    """A complete store of ``count`` cuts in shards of two."""
+    cuts, arrays = make_cuts(count), make_arrays(list(range(1, count + 1)))
+    total = -(-count // 2)
+    for number in range(total):
+        part = slice(2 * number, 2 * number + 2)
+        path = out / shard_name(number, total, suffix)
+        if suffix == ".jsonl":
+            write_nbest_shard(path, cuts[part], [make_nbest(n) for n in range(count)][part])
+        else:
+            write_array_shard(path, cuts[part], arrays[part])
+    kind = kind or {".jsonl": "nbest", ".safetensors": "codebook"}[suffix]
+    files.write_json(out / "contract.json", {"kind": kind})
+    outputs.stamp(out, {"num_shards": total, "num_cuts": count})
+    return cuts
+
+
+def open_store(out: Path, suffix: str) -> ArrayStore | NbestStore:
+    return NbestStore(out) if suffix == ".jsonl" else ArrayStore(out, "codebook")
+
+
+both = pytest.mark.parametrize("suffix", [".jsonl", ".safetensors"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6).flatmap(lambda n: st.tuples(st.just(n), st.permutations(range(len(n))))))
+def test_arrays_come_back_by_cut_id_in_any_order(tmp_path_factory, case):
+    lengths, order = case
+    out = tmp_path_factory.mktemp("store")
+    cuts, arrays = make_cuts(len(lengths)), make_arrays(lengths)
+    write_array_shard(out / shard_name(0, 1, ".safetensors"), cuts, arrays)
+    files.write_json(out / "contract.json", {"kind": "codebook"})
+    outputs.stamp(out, {"num_shards": 1})
+    store = ArrayStore(out, "codebook")
+    for number in order:
+        found = store.read(cuts[number].id)
+        assert found.dtype == torch.uint8
+        assert torch.equal(found, arrays[number])
+
+
+def test_nbest_lists_come_back_by_cut_id_in_any_order(tmp_path):
+    cuts = write_store(tmp_path, ".jsonl")
+    store = NbestStore(tmp_path)
+    for number in (3, 0, 4, 4, 2, 1):
+        assert store.read(cuts[number].id) == make_nbest(number)
+
+
+def test_the_index_is_in_the_safetensors_header_and_the_rows_follow_one_another(tmp_path):
+    cuts = write_store(tmp_path, ".safetensors")
+    shard = tmp_path / "shard-00001-of-00003.safetensors"
+    data = shard.read_bytes()
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    assert header["values"]["shape"] == [3 + 4, 4]
+    assert header["values"]["dtype"] == "U8"
+    assert json.loads(header["__metadata__"]["index"]) == [
+        {"id": "cut-2", "offset": 0, "length": 3, "digest": cut_digest(cuts[2])},
+        {"id": "cut-3", "offset": 3, "length": 4, "digest": cut_digest(cuts[3])},
+    ]
+    assert torch.equal(load_file(str(shard))["values"][3:], ArrayStore(tmp_path, "codebook").read("cut-3"))
+
+
+def test_a_person_can_read_an_nbest_list(tmp_path):
+    cuts = write_store(tmp_path, ".jsonl")
+    lines = (tmp_path / "shard-00000-of-00003.jsonl").read_text().split("\n")
+    assert json.loads(lines[1]) == {
+        "id": "cut-1",
+        "digest": cut_digest(cuts[1]),
+        "num_words": 2,
+        "hypotheses": [
+            {"text": "YES 1", "log_prob": -0.1 - 1 / 3, "errors": 0},
+            {"text": "", "log_prob": -7.25, "errors": 1},
+        ],
+    }
+    assert '"text": "YES 1"' in lines[1]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_store import write_store
+for suffix in (".jsonl", ".safetensors"):
+    write_store(Path(sys.argv[2]) / suffix[1:], suffix)
+"""
+
+
+def test_equal_inputs_are_equal_bytes_in_any_process(tmp_path):
+    for suffix in (".jsonl", ".safetensors"):
+        write_store(tmp_path / "a" / suffix[1:], suffix)
+        write_store(tmp_path / "b" / suffix[1:], suffix)
+    command = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path / "c")]
+    subprocess.run(command, check=True)
+    contents = [
+        {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in sorted((tmp_path / name).rglob("shard-*"))}
+        for name in "abc"
+    ]
+    assert len(contents[0]) == 6
+    assert contents[0] == contents[1] == contents[2]
+
+
+@both
+def test_a_missing_shard_is_named_with_the_command(tmp_path, suffix):
+    write_store(tmp_path, suffix)
+    (tmp_path / f"shard-00001-of-00003{suffix}").unlink()
+    with pytest.raises(AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; run the asrkd distill") as error:
+        open_store(tmp_path, suffix)
+    assert "\n" not in str(error.value)
+
+
+@both
+@pytest.mark.parametrize("keep", [0, 20, 60, -1])
+def test_a_torn_shard_is_named_with_the_command(tmp_path, suffix, keep):
+    write_store(tmp_path, suffix)
+    shard = tmp_path / f"shard-00002-of-00003{suffix}"
+    data = shard.read_bytes()
+    if suffix == ".jsonl" and keep in (0, -1):
+        keep = len(data) - 2  # it has one line, and its last byte is the line's end
+    shard.write_bytes(data[:keep])
+    with pytest.raises(AsrkdError, match=r"shard-00002-of-00003.*broken.*distill") as error:
+        open_store(tmp_path, suffix)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '{"id": "x"}', '"id digest"'])
+def test_a_line_that_is_no_nbest_list_is_named_by_its_number(tmp_path, line):
+    write_store(tmp_path, ".jsonl")
+    with (tmp_path / "shard-00000-of-00003.jsonl").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(AsrkdError, match=r"shard-00000-of-00003\.jsonl:3: broken"):
+        NbestStore(tmp_path)
+
+
+@both
+def test_a_missing_cut_is_named_with_the_command(tmp_path, suffix):
+    cuts = write_store(tmp_path, suffix)
+    store = open_store(tmp_path, suffix)
+    store.verify(cuts)
+    store.verify(cuts[:2])  # targets of cuts that are not asked for are fine
+    stranger = replace(cuts[0], id="stranger")
+    with pytest.raises(AsrkdError, match=r"no targets for cut stranger; .*asrkd distill (nbest|codebook) --cuts"):
+        store.verify([*cuts, stranger])
+    with pytest.raises(AsrkdError, match="no targets for cut stranger"):
+        store.read("stranger")
+
+
+@both
+def test_targets_of_other_audio_are_refused_by_cut(tmp_path, suffix):
+    cuts = write_store(tmp_path, suffix)
+    louder = replace(cuts[3].perturb_volume(2), id="cut-3")
+    with pytest.raises(AsrkdError) as error:
+        open_store(tmp_path, suffix).verify([cuts[0], louder])
+    message = str(error.value)
+    assert message.startswith(f"{tmp_path}: the targets of cut cut-3 were made of other audio")
+    assert cut_digest(cuts[3])[:12] in message
+    assert cut_digest(louder)[:12] in message
+    assert "asrkd distill" in message
+    assert "\n" not in message
+
+
+def test_a_store_of_another_kind_is_refused_before_its_shards_are_looked_for(tmp_path):
+    write_store(tmp_path / "nbest", ".jsonl")
+    write_store(tmp_path / "codebook", ".safetensors")
+    with pytest.raises(AsrkdError, match=r"holds 'nbest' targets, expected 'codebook'.*asrkd distill codebook"):
+        ArrayStore(tmp_path / "nbest", "codebook")
+    with pytest.raises(AsrkdError, match=r"holds 'codebook' targets, expected 'nbest'.*asrkd distill nbest"):
+        NbestStore(tmp_path / "codebook")
+
+
+def test_an_absent_store_and_an_unfinished_one_name_the_command(tmp_path):
+    with pytest.raises(AsrkdError, match="nowhere: no such folder; make it with: asrkd distill nbest"):
+        NbestStore(tmp_path / "nowhere")
+    write_store(tmp_path, ".jsonl")
+    (tmp_path / "stamp.json").unlink()
+    with pytest.raises(AsrkdError, match="unfinished .*finish it with: asrkd distill nbest"):
+        NbestStore(tmp_path)
+
+
+def test_a_writer_that_raises_leaves_no_shard(tmp_path):
+    path = tmp_path / "shard-00000-of-00001.jsonl"
+    with pytest.raises(ValueError, match="zip|shorter|longer"):
+        write_nbest_shard(path, make_cuts(2), [make_nbest(0)])
+    with pytest.raises(ValueError, match="zip|shorter|longer"):
+        write_array_shard(path, make_cuts(2), make_arrays([1]))
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED_WRITER = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import asrkd.targets.store as store
+from test_store import write_store
+whole = store.save_file
+def save_and_die(tensors, path, **rest):
+    whole(tensors, path, **rest)
+    os.kill(os.getpid(), signal.SIGKILL)
+store.save_file = save_and_die
+write_store(Path(sys.argv[2]), ".safetensors")
+"""
+
+
+def test_a_writer_that_is_killed_leaves_nothing_under_the_name_and_can_be_run_again(tmp_path):
+    command = [sys.executable, "-c", KILLED_WRITER, str(Path(__file__).parent), str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert [path.suffix for path in tmp_path.iterdir()] == [".partial"]
+    cuts = write_store(tmp_path, ".safetensors")
+    ArrayStore(tmp_path, "codebook").verify(cuts)

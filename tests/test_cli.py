@@ -1,0 +1,226 @@
+"""The command line: quick help, one line for a mistake, exit statuses, and stopping on a signal."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from asrkd import __version__, cli
+from asrkd.manifests import read_cuts, write_cuts
+from asrkd.training.checkpoint import list_checkpoints
+from asrkd.training.metrics import read_metrics
+
+COMMANDS = ["", "prepare", "train", "distill", "distill nbest", "distill quantizer", "distill codebook", "score",
+            "compare", "doctor"]  # fmt: skip
+
+HELP = """
+import sys
+from asrkd import cli
+for command in sys.argv[1:]:
+    sys.argv = ["asrkd", *command.split(), "--help"]
+    try:
+        cli.run()
+    except SystemExit as stop:
+        assert stop.code == 0, command
+    heavy = {"torch", "torchaudio", "lhotse", "numpy", "k2", "sentencepiece", "pydantic"} & set(sys.modules)
+    assert not heavy, (command, heavy)
+"""
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """The exit status of `asrkd ARGUMENTS`, in this process."""
+    monkeypatch.setattr(sys, "argv", ["asrkd", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.run()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+    }
+
+
+def test_no_help_waits_for_torch():
+    done = subprocess.run([sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.returncode == 0
+    for word in ("prepare", "train", "distill", "score", "compare", "doctor"):
+        assert word in done.stdout
+
+
+def test_every_command_is_in_the_list_above():
+    names = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    names |= {group.name for group in cli.app.registered_groups}
+    names |= {f"distill {command.name}" for command in cli.distill.registered_commands}
+    assert names == set(COMMANDS) - {""}
+
+
+def test_the_version(monkeypatch, capsys):
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"asrkd {__version__}\n"
+
+
+@pytest.fixture
+def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
+    """For each command a call with one mistake in it; all inputs are outside tmp_path/work."""
+    cuts, out = corpus / "cuts_dev.jsonl.gz", tmp_path / "work" / "out"
+    ask = ["--teacher", teacher, "--cuts", cuts, "--out", out]
+    missing = ["--teacher", tmp_path / "nowhere", "--cuts", cuts, "--out", out]
+    return {
+        "prepare": ["prepare", "tsv", tmp_path / "nowhere", "--out", out],
+        "prepare unknown": ["prepare", "klingon", tmp_path, "--out", out],
+        "prepare limit": ["prepare", "digits", "--out", out, "--time-limit", "soon"],
+        "train": ["train", config, "--out", out, "--set", "optim.lrr=1"],
+        "train seed": ["train", config, "--out", out, "--seed", "-1"],
+        "train config": ["train", tmp_path / "nowhere.yaml", "--out", out],
+        "train device": ["train", config, "--out", out, "--device", "gpu"],
+        "train limit": ["train", config, "--out", out, "--time-limit", "soon"],
+        "nbest": ["distill", "nbest", *missing],
+        "nbest beam": ["distill", "nbest", *ask, "--beam", 2, "--nbest", 3],
+        "nbest search": ["distill", "nbest", *ask, "--search", "magic"],
+        "quantizer": ["distill", "quantizer", *missing, "--layer", 1],
+        "quantizer layer": ["distill", "quantizer", *ask, "--layer", 9],
+        "quantizer codebooks": ["distill", "quantizer", *ask, "--layer", 1, "--codebooks", 3],
+        "codebook": ["distill", "codebook", *missing, "--quantizer", tmp_path],
+        "codebook quantizer": ["distill", "codebook", *ask, "--quantizer", tmp_path / "nowhere"],
+        "codebook layer": ["distill", "codebook", *ask, "--layer", 9, "--codebooks", 1],
+        "codebook beside": ["distill", "codebook", *missing, "--layer", 1, "--codebooks", 1],
+        "score": ["score", tmp_path / "nowhere", "--cuts", cuts, "--out", out],
+        "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
+        "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
+        "compare": ["compare", teacher, "--out", out],
+    }  # fmt: skip
+
+
+MISTAKES = ["prepare", "prepare unknown", "prepare limit", "train", "train seed", "train config", "train device",
+            "train limit", "nbest", "nbest beam", "nbest search", "quantizer", "quantizer layer", "quantizer codebooks",
+            "codebook", "codebook quantizer", "codebook layer", "codebook beside", "score", "score cuts",
+            "score foreign", "compare"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_1_and_nothing_is_changed(monkeypatch, capsys, mistakes, teacher, tmp_path, name):
+    before = contents(tmp_path), contents(teacher)
+    assert run(monkeypatch, *mistakes[name]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("asrkd: ")
+    assert captured.err.count("\n") == 1
+    assert "Error(" not in captured.err
+    assert (contents(tmp_path), contents(teacher)) == before
+
+
+def test_the_list_of_mistakes_is_whole(mistakes):
+    assert list(mistakes) == MISTAKES
+    assert {" ".join(call[:2]) if call[0] == "distill" else call[0] for call in mistakes.values()} == (
+        set(COMMANDS) - {"", "distill", "doctor"}
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["prepar"],
+        ["train"],
+        ["train", "x.yaml"],
+        ["train", "x.yaml", "--out", "x", "--steps", "3"],
+        ["distill", "posterior"],
+        ["distill", "nbest", "--teacher", "x", "--cuts", "y", "--out", "z", "--beam", "many"],
+        ["distill", "quantizer", "--teacher", "x", "--cuts", "y", "--out", "z"],
+        ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z"],
+        ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z", "--layer", "1"],
+        ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z", "--quantizer", "q", "--layer", "1",
+         "--codebooks", "2"],
+        ["score", "x"],
+        ["compare"],
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_exit_2(monkeypatch, capsys, arguments):
+    assert run(monkeypatch, *arguments) == 2
+    assert "asrkd: " not in capsys.readouterr().err
+
+
+def test_train_distill_score_and_compare_say_what_they_wrote(monkeypatch, capsys, config, corpus, tmp_path):
+    """The commands of a recipe one after the other, each at its tiniest."""
+    cuts, out = corpus / "cuts_dev.jsonl.gz", tmp_path / "teacher"
+    ask = ["--teacher", out, "--cuts", cuts]
+    for arguments, said in (
+        (["train", config, "--out", out, "--seed", 3, "--threads", 1, "--device", "cpu"], f"{out}: 8 steps"),
+        (["distill", "nbest", *ask, "--out", tmp_path / "nbest", "--beam", 2, "--nbest", 2], "/nbest: 6 cuts, WER "),
+        (["score", out, "--cuts", cuts, "--out", out / "score-test", "--search", "prefix-beam", "--beam", 2], "%WER "),
+        (["compare", out, "--out", tmp_path / "results.json"], "teacher"),
+    ):
+        assert run(monkeypatch, *arguments) == 0
+        assert said in capsys.readouterr().out
+    assert '"seed": 3' in (tmp_path / "results.json").read_text()
+    assert run(monkeypatch, "distill", "nbest", *ask, "--out", tmp_path / "nbest", "--beam", 2, "--nbest", 2) == 0
+    assert "already complete" in capsys.readouterr().out
+
+
+def test_quantizer_and_codebook_take_their_options(monkeypatch, capsys, teacher, corpus, tmp_path):
+    cuts = tmp_path / "cuts.jsonl"
+    write_cuts(cuts, read_cuts(corpus / "cuts_train.jsonl.gz"))
+    ask = ["--teacher", teacher, "--cuts", cuts]
+    made = ["--out", tmp_path / "q", "--layer", 1, "--codebooks", 1, "--utterances", 28, "--seed", 2, "--steps", 2]
+    assert run(monkeypatch, "distill", "quantizer", *ask, *made) == 0
+    assert "relative squared error" in capsys.readouterr().out
+    assert run(monkeypatch, "distill", "codebook", *ask, "--quantizer", tmp_path / "q", "--out", tmp_path / "c") == 0
+    assert f"{tmp_path}/c: 30 cuts, 1 codebooks of layer 1" in capsys.readouterr().out
+
+
+def test_a_time_limit_stops_with_exit_75_and_resume_completes(monkeypatch, capsys, config, tmp_path):
+    train = ["train", config, "--out", tmp_path / "run", "--threads", 1, "--device", "cpu"]
+    assert run(monkeypatch, *train, "--time-limit", "0") == 75
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith("asrkd: stopped by time limit: ")
+    assert "--resume" in captured.err.splitlines()[-1]
+    assert run(monkeypatch, *train) == 1
+    assert "--resume" in capsys.readouterr().err
+    assert run(monkeypatch, *train, "--resume") == 0
+    assert "8 steps" in capsys.readouterr().out
+
+
+def test_a_disk_that_cannot_be_written_is_a_line(monkeypatch, capsys, teacher, corpus, tmp_path):
+    (tmp_path / "file").write_text("")
+    arguments = ["score", teacher, "--cuts", corpus / "cuts_dev.jsonl.gz", "--out", tmp_path / "file" / "score"]
+    assert run(monkeypatch, *arguments) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("asrkd: ")
+    assert "file" in err
+    assert err.count("\n") == 1
+
+
+def test_a_bug_is_a_traceback_and_not_a_line(monkeypatch, teacher):
+    from asrkd import compare
+
+    monkeypatch.setattr(compare, "compare", lambda *_: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["asrkd", "compare", str(teacher)])
+    with pytest.raises(ZeroDivisionError):
+        cli.run()
+
+
+@pytest.mark.slow
+def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "asrkd", "train", str(config), "--out", str(out), "--set", "phases.0.steps=200",
+               "--set", "validation.every_steps=100", "--threads", "1", "--device", "cpu"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    give_up_at = time.monotonic() + 120
+    while not read_metrics(out / "metrics.jsonl") and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 75, err
+    assert err.splitlines()[-1].startswith("asrkd: stopped by SIGTERM: ")
+    assert len(list_checkpoints(out / "checkpoints")) == 1
+    assert not (out / "model.safetensors").exists()
+    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "200 steps" in done.stdout
+    shutil.rmtree(out)

@@ -3,6 +3,7 @@
 Stages are imported inside the commands so that ``asrkd --help`` is quick.
 """
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,9 @@ import typer
 from asrkd import __version__
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
+
+# A disk that is full or protected, a file where a folder should be: the user's to mend, wherever it strikes.
+_DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 distill = typer.Typer(
@@ -255,3 +259,9 @@ def run() -> None:
     except AsrkdError as error:
         typer.echo(f"asrkd: {error}", err=True)
         raise SystemExit(error.exit_status) from None
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS:
+            raise
+        where = error.filename or "while writing"
+        typer.echo(f"asrkd: {where}: {error.strerror}; mend that and run it again", err=True)
+        raise SystemExit(AsrkdError.exit_status) from None

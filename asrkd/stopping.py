@@ -47,9 +47,9 @@ class StopRequest:
             raise stopped(reason, what_was_saved)
 
 
-def stopped(reason: str, what_was_saved: str) -> StoppedInTime:
+def stopped(reason: str, what_was_saved: str, go_on: str = "run the same command") -> StoppedInTime:
     """The error that ends a command which was asked to stop and has saved its work."""
-    return StoppedInTime(f"stopped by {reason}: {what_was_saved}; run the same command to go on")
+    return StoppedInTime(f"stopped by {reason}: {what_was_saved}; {go_on} to go on")
 
 
 @contextmanager

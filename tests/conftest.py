@@ -1,10 +1,12 @@
 """A corpus of a few seconds, small enough that a model is trained on it in a test."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lhotse import AudioSource, Features, MonoCut, NumpyFilesWriter, Recording, SupervisionSegment
+from safetensors.torch import load_file, save_file
 
 from asrkd.manifests import write_cuts
 from asrkd.tokens import train_char
@@ -77,9 +79,39 @@ def teacher(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("trained")
     (folder / "config.yaml").write_text(TINY.format(folder=corpus))
-    overrides = ["phases.0.steps=60", "optim.lr=0.02", "validation.every_steps=60", "augment.specaugment=null"]
-    train(folder / "config.yaml", folder / "teacher", overrides, TrainOptions("cpu", threads=1), StopRequest())
+    overrides = ["phases.0.steps=60", "validation.every_steps=60", "optim.lr=0.02", "augment={specaugment: null}"]
+    options = TrainOptions("cpu", threads=1)
+    train(folder / "config.yaml", folder / "teacher", overrides, options, StopRequest())
     return folder / "teacher"
+
+
+@pytest.fixture(scope="session")
+def retouched(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The teacher with one weight changed: another model, as far as stores are concerned."""
+    folder = tmp_path_factory.mktemp("retouched") / "teacher"
+    shutil.copytree(teacher, folder, ignore=shutil.ignore_patterns("checkpoints"))
+    weights = load_file(str(folder / "model.safetensors"))
+    weights["ctc_head.bias"] = weights["ctc_head.bias"] + 0.01
+    save_file(weights, str(folder / "model.safetensors"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stores(teacher: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with nbest, quantizer and codebook of the training cuts, for layer 2 of the teacher."""
+    from asrkd.decoding import SearchOptions
+    from asrkd.distill import Question, codebook, nbest, quantizer, quantizer_request
+    from asrkd.stopping import StopRequest
+
+    folder, stop = tmp_path_factory.mktemp("stores"), StopRequest()
+
+    def ask(name: str) -> Question:
+        return Question(teacher, (corpus / "cuts_train.jsonl.gz",), folder / name, cuts_per_shard=12)
+
+    nbest(ask("nbest"), "prefix-beam", SearchOptions(beam=4, num_best=4), stop)
+    quantizer(ask("quantizer"), quantizer_request(2, 2, steps=3), stop)
+    codebook(ask("codebook"), folder / "quantizer", stop)
+    return folder
 
 
 @pytest.fixture

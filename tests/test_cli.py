@@ -14,8 +14,18 @@ from asrkd.manifests import read_cuts, write_cuts
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.metrics import read_metrics
 
-COMMANDS = ["", "prepare", "train", "distill", "distill nbest", "distill quantizer", "distill codebook", "score",
-            "compare", "doctor"]  # fmt: skip
+COMMANDS = [
+    "",
+    "prepare",
+    "train",
+    "distill",
+    "distill nbest",
+    "distill quantizer",
+    "distill codebook",
+    "score",
+    "compare",
+    "doctor",
+]
 
 HELP = """
 import sys
@@ -26,7 +36,7 @@ for command in sys.argv[1:]:
         cli.run()
     except SystemExit as stop:
         assert stop.code == 0, command
-    heavy = {"torch", "torchaudio", "lhotse", "numpy", "k2", "sentencepiece", "pydantic"} & set(sys.modules)
+    heavy = {"torch", "torchaudio", "lhotse", "numpy", "sentencepiece", "safetensors"} & set(sys.modules)
     assert not heavy, (command, heavy)
 """
 
@@ -42,12 +52,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 def contents(folder: Path) -> dict[str, bytes | None]:
     return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
     }
 
 
 def test_no_help_waits_for_torch():
-    done = subprocess.run([sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", HELP, *COMMANDS], capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
     assert done.returncode == 0
     for word in ("prepare", "train", "distill", "score", "compare", "doctor"):
@@ -95,17 +108,39 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
         "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
         "compare": ["compare", teacher, "--out", out],
-    }  # fmt: skip
+    }
 
 
-MISTAKES = ["prepare", "prepare unknown", "prepare limit", "train", "train seed", "train config", "train device",
-            "train limit", "nbest", "nbest beam", "nbest search", "quantizer", "quantizer layer", "quantizer codebooks",
-            "codebook", "codebook quantizer", "codebook layer", "codebook beside", "score", "score cuts",
-            "score foreign", "compare"]  # fmt: skip
+MISTAKES = [
+    "prepare",
+    "prepare unknown",
+    "prepare limit",
+    "train",
+    "train seed",
+    "train config",
+    "train device",
+    "train limit",
+    "nbest",
+    "nbest beam",
+    "nbest search",
+    "quantizer",
+    "quantizer layer",
+    "quantizer codebooks",
+    "codebook",
+    "codebook quantizer",
+    "codebook layer",
+    "codebook beside",
+    "score",
+    "score cuts",
+    "score foreign",
+    "compare",
+]
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_1_and_nothing_is_changed(monkeypatch, capsys, mistakes, teacher, tmp_path, name):
+def test_a_mistake_is_one_line_and_exit_1_and_nothing_is_changed(
+    monkeypatch, capsys, mistakes, teacher, tmp_path, name
+):
     before = contents(tmp_path), contents(teacher)
     assert run(monkeypatch, *mistakes[name]) == 1
     captured = capsys.readouterr()
@@ -135,12 +170,26 @@ def test_the_list_of_mistakes_is_whole(mistakes):
         ["distill", "quantizer", "--teacher", "x", "--cuts", "y", "--out", "z"],
         ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z"],
         ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z", "--layer", "1"],
-        ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z", "--quantizer", "q", "--layer", "1",
-         "--codebooks", "2"],
+        [
+            "distill",
+            "codebook",
+            "--teacher",
+            "x",
+            "--cuts",
+            "y",
+            "--out",
+            "z",
+            "--quantizer",
+            "q",
+            "--layer",
+            "1",
+            "--codebooks",
+            "2",
+        ],
         ["score", "x"],
         ["compare"],
     ],
-)  # fmt: skip
+)
 def test_wrong_usage_is_exit_2(monkeypatch, capsys, arguments):
     assert run(monkeypatch, *arguments) == 2
     assert "asrkd: " not in capsys.readouterr().err
@@ -152,14 +201,34 @@ def test_train_distill_score_and_compare_say_what_they_wrote(monkeypatch, capsys
     ask = ["--teacher", out, "--cuts", cuts]
     for arguments, said in (
         (["train", config, "--out", out, "--seed", 3, "--threads", 1, "--device", "cpu"], f"{out}: 8 steps"),
-        (["distill", "nbest", *ask, "--out", tmp_path / "nbest", "--beam", 2, "--nbest", 2], "/nbest: 6 cuts, WER "),
-        (["score", out, "--cuts", cuts, "--out", out / "score-test", "--search", "prefix-beam", "--beam", 2], "%WER "),
+        (
+            ["distill", "nbest", *ask, "--out", tmp_path / "nbest", "--beam", 2, "--nbest", 2],
+            "/nbest: 6 cuts, WER ",
+        ),
+        (
+            [
+                "score",
+                out,
+                "--cuts",
+                cuts,
+                "--out",
+                out / "score-test",
+                "--search",
+                "prefix-beam",
+                "--beam",
+                2,
+            ],
+            "%WER ",
+        ),
         (["compare", out, "--out", tmp_path / "results.json"], "teacher"),
     ):
         assert run(monkeypatch, *arguments) == 0
         assert said in capsys.readouterr().out
     assert '"seed": 3' in (tmp_path / "results.json").read_text()
-    assert run(monkeypatch, "distill", "nbest", *ask, "--out", tmp_path / "nbest", "--beam", 2, "--nbest", 2) == 0
+    assert (
+        run(monkeypatch, "distill", "nbest", *ask, "--out", tmp_path / "nbest", "--beam", 2, "--nbest", 2)
+        == 0
+    )
     assert "already complete" in capsys.readouterr().out
 
 
@@ -167,10 +236,26 @@ def test_quantizer_and_codebook_take_their_options(monkeypatch, capsys, teacher,
     cuts = tmp_path / "cuts.jsonl"
     write_cuts(cuts, read_cuts(corpus / "cuts_train.jsonl.gz"))
     ask = ["--teacher", teacher, "--cuts", cuts]
-    made = ["--out", tmp_path / "q", "--layer", 1, "--codebooks", 1, "--utterances", 28, "--seed", 2, "--steps", 2]
+    made = [
+        "--out",
+        tmp_path / "q",
+        "--layer",
+        1,
+        "--codebooks",
+        1,
+        "--utterances",
+        28,
+        "--seed",
+        2,
+        "--steps",
+        2,
+    ]
     assert run(monkeypatch, "distill", "quantizer", *ask, *made) == 0
     assert "relative squared error" in capsys.readouterr().out
-    assert run(monkeypatch, "distill", "codebook", *ask, "--quantizer", tmp_path / "q", "--out", tmp_path / "c") == 0
+    assert (
+        run(monkeypatch, "distill", "codebook", *ask, "--quantizer", tmp_path / "q", "--out", tmp_path / "c")
+        == 0
+    )
     assert f"{tmp_path}/c: 30 cuts, 1 codebooks of layer 1" in capsys.readouterr().out
 
 
@@ -188,7 +273,14 @@ def test_a_time_limit_stops_with_exit_75_and_resume_completes(monkeypatch, capsy
 
 def test_a_disk_that_cannot_be_written_is_a_line(monkeypatch, capsys, teacher, corpus, tmp_path):
     (tmp_path / "file").write_text("")
-    arguments = ["score", teacher, "--cuts", corpus / "cuts_dev.jsonl.gz", "--out", tmp_path / "file" / "score"]
+    arguments = [
+        "score",
+        teacher,
+        "--cuts",
+        corpus / "cuts_dev.jsonl.gz",
+        "--out",
+        tmp_path / "file" / "score",
+    ]
     assert run(monkeypatch, *arguments) == 1
     err = capsys.readouterr().err
     assert err.startswith("asrkd: ")
@@ -208,8 +300,23 @@ def test_a_bug_is_a_traceback_and_not_a_line(monkeypatch, teacher):
 @pytest.mark.slow
 def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "asrkd", "train", str(config), "--out", str(out), "--set", "phases.0.steps=200",
-               "--set", "validation.every_steps=100", "--threads", "1", "--device", "cpu"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "asrkd",
+        "train",
+        str(config),
+        "--out",
+        str(out),
+        "--set",
+        "phases.0.steps=60",
+        "--set",
+        "validation.every_steps=60",
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     give_up_at = time.monotonic() + 120
     while not read_metrics(out / "metrics.jsonl") and time.monotonic() < give_up_at:
@@ -222,5 +329,5 @@ def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
     assert not (out / "model.safetensors").exists()
     done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "200 steps" in done.stdout
+    assert "60 steps" in done.stdout
     shutil.rmtree(out)

@@ -13,7 +13,9 @@ from asrkd.score import ScoreRequest, score
 from asrkd.stopping import StopRequest
 
 
-def make_model(folder: Path, seed: int, errors: int, *, words: int = 200, seconds: float | None = 10.0) -> Path:
+def make_model(
+    folder: Path, seed: int, errors: int, *, words: int = 200, seconds: float | None = 10.0
+) -> Path:
     """A model folder as `train` and `score` leave it, with what `compare` reads."""
     (folder / "score-test").mkdir(parents=True)
     counts = {"hits": words - errors, "substitutions": errors - 1, "deletions": 0, "insertions": 1}
@@ -50,10 +52,21 @@ def test_the_table_has_mean_and_spread_of_the_seeds(folders):
 def test_the_list_has_every_seed_and_what_was_counted(folders, tmp_path):
     result = compare(folders[:3], "score-test", tmp_path / "out" / "results.json")
     assert json.loads((tmp_path / "out/results.json").read_text()) == [
-        {"system": system, "seed": seed, "wer": errors / 200, "errors": errors, "words": 200, "params": 12345,
-         "train_seconds": seconds}
-        for system, seed, errors, seconds in (("teacher", 1, 10, 10.0), ("student", 1, 20, 30.0), ("student", 2, 25, 40.0))
-    ]  # fmt: skip
+        {
+            "system": system,
+            "seed": seed,
+            "wer": errors / 200,
+            "errors": errors,
+            "words": 200,
+            "params": 12345,
+            "train_seconds": seconds,
+        }
+        for system, seed, errors, seconds in (
+            ("teacher", 1, 10, 10.0),
+            ("student", 1, 20, 30.0),
+            ("student", 2, 25, 40.0),
+        )
+    ]
     assert [found.system for found in result.results] == ["teacher", "student", "student"]
 
 
@@ -101,6 +114,8 @@ def test_one_system_and_seed_twice_is_refused_and_writes_nothing(folders, tmp_pa
 )
 def test_a_foreign_or_torn_file_is_a_line(folders, name, text):
     (folders[0] / name).write_text(text)
-    with pytest.raises(AsrkdError, match="teacher/(score-test/score|config).json: (not a score|torn)") as error:
+    with pytest.raises(
+        AsrkdError, match="teacher/(score-test/score|config).json: (not a score|torn)"
+    ) as error:
         compare(folders, "score-test", None)
     assert "\n" not in str(error.value)

@@ -1,35 +1,27 @@
-"""The stage `distill`: exact scores, equal bytes whatever happens, and students that learn from them."""
+"""The stage `distill nbest`: exact scores, and equal bytes whatever happens on the way."""
 
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import jiwer
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
-from asrkd import distill, outputs
+from asrkd import distill
 from asrkd.decoding import SearchOptions
-from asrkd.distill import Question, QuantizerRequest
+from asrkd.distill import Question
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.manifests import read_cuts, write_cuts
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
-from asrkd.quantizer.options import QuantizerOptions
-from asrkd.quantizer.storage import load_quantizer
 from asrkd.stopping import StopRequest
-from asrkd.targets.store import ArrayStore, NbestStore
-from asrkd.train import TrainOptions, train
-from asrkd.training.metrics import read_metrics
+from asrkd.targets.store import NbestStore
 
 OPTIONS = SearchOptions(beam=4, num_best=4)
-QUICK = QuantizerOptions(num_codebooks=2, phase_one_steps=3, phase_two_steps=3, batch_frames=64)
 
 
 class StopAfter(StopRequest):
@@ -53,19 +45,6 @@ def question(teacher, corpus, tmp_path_factory) -> Question:
 
 def ask(question: Question, out: Path, stop: StopRequest | None = None, **changes: object) -> str:
     return distill.nbest(replace(question, out=out, **changes), "prefix-beam", OPTIONS, stop or StopRequest())
-
-
-@pytest.fixture(scope="module")
-def stores(question, corpus, tmp_path_factory) -> Path:
-    """A folder with nbest, quantizer and codebook of the training cuts."""
-    folder = tmp_path_factory.mktemp("stores")
-    cuts = (corpus / "cuts_train.jsonl.gz",)
-    ask(question, folder / "nbest", cuts=cuts, cuts_per_shard=12)
-    about = replace(question, cuts=cuts, out=folder / "quantizer")
-    distill.quantizer(about, QuantizerRequest(2, QUICK), StopRequest())
-    about = replace(about, out=folder / "codebook", cuts_per_shard=12)
-    distill.codebook(about, folder / "quantizer", StopRequest())
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +91,9 @@ def test_hypotheses_are_unique_and_sorted_and_their_scores_are_exact(whole, teac
         assert len(set(nbest.texts)) == len(nbest.texts)
         assert nbest.log_probs == sorted(nbest.log_probs, reverse=True)
         for text, log_prob in zip(nbest.texts, nbest.log_probs, strict=True):
-            assert log_prob == pytest.approx(forward_log_prob(answer.log_probs, model.tokens.encode(text)), abs=1e-4)
+            assert log_prob == pytest.approx(
+                forward_log_prob(answer.log_probs, model.tokens.encode(text)), abs=1e-4
+            )
             scored += 1
     assert scored > 6
 
@@ -140,15 +121,16 @@ def test_errors_are_jiwers_and_the_report_adds_them_up(whole, question, corpus):
         assert nbest.num_words == len(reference.split())
         best, lucky, words = best + errors[0], lucky + min(errors), words + nbest.num_words
     report = ask(question, whole)
-    assert report == (
-        f"{whole}: already complete, 6 cuts, WER {best / words:.2%} of the best, {lucky / words:.2%} of the luckiest"
-    )
+    rates = f"WER {best / words:.2%} of the best, {lucky / words:.2%} of the luckiest"
+    assert report == f"{whole}: already complete, 6 cuts, {rates}"
 
 
 def test_cuts_without_transcripts_have_hypotheses_without_errors(question, corpus, tmp_path):
     cuts = [replace(cut, supervisions=[]) for cut in read_cuts(corpus / "cuts_dev.jsonl.gz")]
     write_cuts(tmp_path / "cuts.jsonl", cuts)
-    assert ask(question, tmp_path / "store", cuts=(tmp_path / "cuts.jsonl",)) == f"{tmp_path / 'store'}: 6 cuts"
+    assert (
+        ask(question, tmp_path / "store", cuts=(tmp_path / "cuts.jsonl",)) == f"{tmp_path / 'store'}: 6 cuts"
+    )
     nbest = NbestStore(tmp_path / "store").read("dev-000")
     assert (nbest.errors, nbest.num_words) == (None, None)
 
@@ -175,7 +157,9 @@ def test_a_shard_that_is_lost_is_made_anew_with_the_same_bytes(question, whole, 
 
 
 @pytest.mark.parametrize("questions", [0, 1])
-def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes(question, whole, tmp_path, questions):
+def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes(
+    question, whole, tmp_path, questions
+):
     out = tmp_path / "nbest"
     with pytest.raises(StoppedInTime, match=f"{2 * questions + 2} of 6 cuts are done; run the same command"):
         ask(question, out, StopAfter(questions))
@@ -204,28 +188,16 @@ def test_two_jobs_write_the_bytes_of_one(question, whole, tmp_path):
     ],
 )
 def test_another_question_in_the_same_folder_is_refused_by_the_first_difference(
-    question, whole, teacher, corpus, tmp_path, changes, options, complaint
+    question, whole, retouched, corpus, changes, options, complaint
 ):
     if "teacher" in changes:
-        changes = {"teacher": other_teacher(teacher, tmp_path)}
+        changes = {"teacher": retouched}
     if "cuts" in changes:
         changes = {"cuts": (corpus / "cuts_train.jsonl.gz",)}
     before = contents(whole)
     with pytest.raises(AsrkdError, match=complaint):
         distill.nbest(replace(question, out=whole, **changes), "prefix-beam", options, StopRequest())
     assert contents(whole) == before
-
-
-def other_teacher(teacher: Path, folder: Path) -> Path:
-    """The teacher with one weight changed."""
-    from safetensors.torch import save_file
-
-    out = folder / "other"
-    shutil.copytree(teacher, out, ignore=shutil.ignore_patterns("checkpoints"))
-    weights = load_file(str(out / "model.safetensors"))
-    weights["ctc_head.bias"] = weights["ctc_head.bias"] + 0.01
-    save_file(weights, str(out / "model.safetensors"))
-    return out
 
 
 @pytest.mark.parametrize(
@@ -261,147 +233,3 @@ def test_several_manifests_are_asked_about_in_their_order(question, corpus, tmp_
     write_cuts(tmp_path / "b.jsonl", cuts[3:])
     ask(question, tmp_path / "store", cuts=(tmp_path / "a.jsonl", tmp_path / "b.jsonl"))
     assert list(NbestStore(tmp_path / "store").index) == [cut.id for cut in cuts]
-
-
-def test_indexes_are_the_quantisers_of_the_teachers_embeddings(stores, teacher, corpus):
-    store, quantizer = ArrayStore(stores / "codebook", "codebook"), load_quantizer(stores / "quantizer").quantizer
-    error = spread = 0.0
-    for answer in answers(load_model(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")[:6], [Tap(2)]):
-        indexes, embeddings = store.read(answer.cut.id), answer.tapped[Tap(2)]
-        assert indexes.shape == (len(answer.log_probs), 2)
-        assert indexes.dtype == torch.uint8
-        assert torch.equal(indexes, quantizer.encode(embeddings).to(torch.uint8))
-        error += float((quantizer.decode(indexes) - embeddings).square().sum())
-        spread += float((embeddings - quantizer.mean).square().sum())
-    assert error < 0.5 * spread  # the mean alone would give all of the spread
-
-
-def test_the_contract_of_a_codebook_store_names_layer_and_quantiser(stores):
-    contract = json.loads((stores / "codebook/contract.json").read_text())
-    assert contract["layer"] == 2
-    assert contract["quantizer"] == {
-        "sha256": load_quantizer(stores / "quantizer").identity, "num_codebooks": 2, "codebook_size": 256,
-    }  # fmt: skip
-
-
-def test_a_store_takes_a_byte_a_codebook_and_frame_and_little_besides(stores):
-    store = ArrayStore(stores / "codebook", "codebook")
-    frames = sum(entry.length for entry in store.index.values())
-    size = sum(path.stat().st_size for path in stores.glob("codebook/shard-*"))
-    assert 2 * frames < size < 2 * frames + 150 * len(store.index) + 400 * len(store.shards)
-
-
-def test_a_quantiser_is_made_once_and_is_the_same_bytes_elsewhere(question, stores, corpus, tmp_path):
-    about = replace(question, cuts=(corpus / "cuts_train.jsonl.gz",), out=stores / "quantizer")
-    assert "already complete" in distill.quantizer(about, QuantizerRequest(2, QUICK), StopRequest())
-    distill.quantizer(replace(about, out=tmp_path / "q"), QuantizerRequest(2, QUICK), StopRequest())
-    assert contents(tmp_path / "q") == contents(stores / "quantizer")
-    with pytest.raises(AsrkdError, match="layer was 2 then and is 1 now"):
-        distill.quantizer(about, QuantizerRequest(1, QUICK), StopRequest())
-
-
-def test_layer_and_codebooks_make_the_quantiser_beside_the_store(question, stores, corpus, tmp_path):
-    about = replace(question, cuts=(corpus / "cuts_train.jsonl.gz",), out=tmp_path / "codes", cuts_per_shard=12)
-    report = distill.codebook(about, QuantizerRequest(2, QUICK), StopRequest())
-    assert report == f"{tmp_path / 'codes'}: 30 cuts, 2 codebooks of layer 2"
-    assert contents(tmp_path / "codes-quantizer") == contents(stores / "quantizer")
-    assert contents(tmp_path / "codes") == contents(stores / "codebook")
-    again = distill.codebook(about, QuantizerRequest(2, QUICK), StopRequest())
-    assert "already complete" in again
-
-
-def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_nothing(question, tmp_path):
-    about = replace(question, out=tmp_path / "new" / "codes")
-    with pytest.raises(AsrkdError, match="--layer 3: .*layers 1 to 2"):
-        distill.codebook(about, QuantizerRequest(3, QUICK), StopRequest())
-    with pytest.raises(AsrkdError, match="--layer 0: .*layers 1 to 2"):
-        distill.quantizer(about, QuantizerRequest(0, QUICK), StopRequest())
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(AsrkdError, match="frames, expected at least 512"):
-        distill.quantizer(about, QuantizerRequest(2, QUICK), StopRequest())
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_quantiser_that_is_stopped_leaves_nothing_and_can_be_made_later(question, corpus, tmp_path):
-    about = replace(question, cuts=(corpus / "cuts_train.jsonl.gz",), out=tmp_path / "q")
-    with pytest.raises(StoppedInTime, match="not kept"):
-        distill.quantizer(about, QuantizerRequest(2, QUICK), StopAfter(1))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_quantiser_of_another_teacher_is_refused(question, stores, teacher, tmp_path):
-    about = replace(question, teacher=other_teacher(teacher, tmp_path), out=tmp_path / "codes")
-    with pytest.raises(AsrkdError, match="was trained on another teacher .*make one with: asrkd distill quantizer"):
-        distill.codebook(about, stores / "quantizer", StopRequest())
-    assert not (tmp_path / "codes").exists()
-
-
-@pytest.mark.parametrize(
-    ("codebooks", "utterances", "steps", "complaint"),
-    [(3, 10, None, "power of two"), (2, 0, None, "--utterances 0"), (2, 10, 0, "must be positive")],
-)
-def test_a_request_out_of_range_is_refused(codebooks, utterances, steps, complaint):
-    with pytest.raises(AsrkdError, match=complaint):
-        distill.quantizer_request(2, codebooks, utterances=utterances, steps=steps)
-
-
-def student(config: Path, out: Path, objectives: str, *overrides: str) -> Iterator[dict]:
-    phases = f"phases=[{{steps: 3, objectives: {objectives}}}]"
-    train(config, out, [phases, *overrides], TrainOptions("cpu", threads=1), StopRequest())
-    return (record for record in read_metrics(out / "metrics.jsonl"))
-
-
-OBJECTIVES = {
-    "nbest": "[{{ctc: {{targets: {0}/nbest, num_hypotheses: 3}}}}]",
-    "codebook": "[ctc, {{codebook: {{targets: {0}/codebook, layer: 1, scale: 0.5}}}}]",
-    "all": "[ctc, {{ctc: {{targets: {0}/nbest}}}}, {{codebook: {{targets: {0}/codebook, layer: 2, delay: 1}}}}]",
-}
-
-
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_a_student_learns_from_stores_by_its_config_alone_and_exports_no_training_parameters(
-    config, stores, tmp_path, name
-):
-    list(student(config, tmp_path / "plain", "[ctc]"))
-    list(student(config, tmp_path / "student", OBJECTIVES[name].format(stores), "validation.every_steps=3"))
-    plain, taught = (load_file(str(tmp_path / who / "model.safetensors")) for who in ("plain", "student"))
-    assert {key: value.shape for key, value in taught.items()} == {key: value.shape for key, value in plain.items()}
-    assert any(not torch.equal(taught[key], plain[key]) for key in plain)
-    assert load_model(tmp_path / "student").architecture == load_model(tmp_path / "plain").architecture
-    stores_used = json.loads((tmp_path / "student/lineage.json").read_text())["target_stores"]
-    assert len(stores_used) == {"nbest": 1, "codebook": 1, "all": 2}[name]
-
-
-def test_a_store_of_other_audio_is_refused_before_the_first_step(config, stores, corpus, tmp_path):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
-    cuts[7].custom = {"audio_sha256": "f" * 64}
-    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
-    for name in OBJECTIVES:
-        objectives = OBJECTIVES[name].format(stores)
-        with pytest.raises(AsrkdError, match="targets of cut train-007 were made of other audio"):
-            student(config, tmp_path / "student", objectives, f"data.train={tmp_path}/cuts.jsonl.gz")
-    assert not (tmp_path / "student").exists()
-
-
-def test_a_store_that_lacks_a_training_cut_is_refused_and_one_with_more_is_not(config, stores, corpus, tmp_path):
-    dev = f"data.train={corpus}/cuts_dev.jsonl.gz"
-    with pytest.raises(AsrkdError, match="no targets for cut dev-000"):
-        student(config, tmp_path / "student", OBJECTIVES["all"].format(stores), dev)
-    assert not (tmp_path / "student").exists()
-    write_cuts(tmp_path / "some.jsonl.gz", read_cuts(corpus / "cuts_train.jsonl.gz")[5:20])
-    student(config, tmp_path / "student", OBJECTIVES["all"].format(stores), f"data.train={tmp_path}/some.jsonl.gz")
-    assert outputs.read_stamp(tmp_path / "student", "")["steps"] == 3
-
-
-@pytest.mark.parametrize(
-    ("objectives", "complaint"),
-    [
-        ("[{{codebook: {{targets: {0}/nbest, layer: 1}}}}]", "holds 'nbest' targets, expected 'codebook'"),
-        ("[{{ctc: {{targets: {0}/codebook}}}}]", "holds 'codebook' targets, expected 'nbest'"),
-        ("[{{ctc: {{targets: {0}/quantizer}}}}]", "holds 'quantizer' targets, expected 'nbest'"),
-    ],
-)
-def test_a_store_of_the_wrong_kind_is_refused(config, stores, tmp_path, objectives, complaint):
-    with pytest.raises(AsrkdError, match=complaint):
-        student(config, tmp_path / "student", objectives.format(stores))
-    assert not (tmp_path / "student").exists()

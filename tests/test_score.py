@@ -55,7 +55,7 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
     refs = references(corpus)
     ids = sorted(refs)
     expected = jiwer.process_words([refs[i] for i in ids], [found[i]["text"] for i in ids])
-    assert 0 < expected.wer
+    assert expected.wer > 0
     scored = json.loads((request_.out / "score.json").read_text())
     assert scored["wer"] == pytest.approx(expected.wer)
     assert scored["cer"] == pytest.approx(jiwer.cer([refs[i] for i in ids], [found[i]["text"] for i in ids]))
@@ -64,7 +64,8 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
         assert sum(utterance[kind] for utterance in scored["utterances"]) == getattr(expected, kind)
     assert scored["search"]["name"] == search
     line = re.fullmatch(
-        r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] " + re.escape(str(request_.out)), report.text()
+        r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] " + re.escape(str(request_.out)),
+        report.text(),
     )
     assert line is not None
     assert float(line[1]) == pytest.approx(100 * expected.wer, abs=0.005)
@@ -147,7 +148,9 @@ def test_a_complete_score_is_not_computed_again(request_):
     assert {n: b for n, b in before.items() if "hypotheses" not in n} == contents(request_.out)
 
 
-def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes(request_, tmp_path, monkeypatch):
+def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes(
+    request_, tmp_path, monkeypatch
+):
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 4)
     run(request_, out=tmp_path / "whole")
     with pytest.raises(StoppedInTime, match="4 of 6 cuts are done"):
@@ -182,11 +185,16 @@ def test_another_request_in_the_same_folder_is_refused_by_the_first_difference(r
     ("changes", "complaint"),
     [
         ({"num_features": 80}, "cuts.jsonl: num_features of the features is 80, the model .* reads 8"),
-        ({"sampling_rate": 16000}, "cuts.jsonl: sampling_rate of the features is 16000, the model .* reads 8000"),
+        (
+            {"sampling_rate": 16000},
+            "cuts.jsonl: sampling_rate of the features is 16000, the model .* reads 8000",
+        ),
         ({"text": None}, "cut dev-000: has no transcript"),
     ],
 )
-def test_cuts_that_do_not_fit_are_refused_and_nothing_is_written(request_, corpus, tmp_path, changes, complaint):
+def test_cuts_that_do_not_fit_are_refused_and_nothing_is_written(
+    request_, corpus, tmp_path, changes, complaint
+):
     cuts = changed(corpus, tmp_path / "cuts.jsonl", **changes)
     with pytest.raises(AsrkdError, match=complaint):
         run(request_, cuts=cuts)

@@ -57,7 +57,8 @@ class FeatureMasks:
     def __init__(self, config: SpecAugmentConfig) -> None:
         """Prepare the masks that ``config`` describes."""
         self.config = config
-        self._both = self._masks(max(config.num_frame_masks, 1), config.frame_mask_size, config.max_frame_share)
+        most = max(config.num_frame_masks, 1)
+        self._both = self._masks(most, config.frame_mask_size, config.max_frame_share)
         self._bands = self._masks(1, 1, 1.0)  # lhotse draws widths below the size: this frame mask has none
 
     def __call__(self, features: Tensor) -> Tensor:

@@ -108,7 +108,8 @@ class Trainer:
                 if due or reason:
                     self._save(out)
                 if reason:
-                    raise stopped(reason, f"{out}: checkpoint of step {self.position.step} written")
+                    saved = f"{out}: checkpoint of step {self.position.step} written"
+                    raise stopped(reason, saved, "run it with --resume")
             log.write("end", self.position.step, {"train_seconds": self._elapsed()})
         return self.position.validation
 

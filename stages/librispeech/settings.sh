@@ -7,5 +7,5 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 DATA=${DATA:-data/librispeech} EXP=${EXP:-exp/librispeech}
 QUANTIZER=()
-TEACHER=(--seed "$SEED" --resume --threads 2)
+TEACHER=(--seed "$SEED" --resume --threads 1)
 STUDENT=(--seed "$SEED" --resume --threads 1)

@@ -86,5 +86,7 @@ def test_a_broken_folder_is_refused_in_a_line(folder, name, damage, complaint):
 
 
 def test_an_absent_folder_names_the_command_that_makes_it(tmp_path):
-    with pytest.raises(AsrkdError, match=f"no such model folder; train one with: asrkd train CONFIG --out {tmp_path}"):
+    with pytest.raises(
+        AsrkdError, match=f"no such model folder; train one with: asrkd train CONFIG --out {tmp_path}"
+    ):
         load_model(tmp_path / "nowhere")

@@ -32,7 +32,9 @@ def tokens() -> Tokens:
 def make_cut(number: int, *texts: str | None) -> MonoCut:
     recording = Recording(f"r{number}", [], 8000, 8000, 1.0)
     cut = MonoCut(f"cut-{number}", 0, 1, 0, recording=recording)
-    cut.supervisions = [SupervisionSegment(f"s{i}", f"r{number}", i, 1, 0, text) for i, text in enumerate(texts)]
+    cut.supervisions = [
+        SupervisionSegment(f"s{i}", f"r{number}", i, 1, 0, text) for i, text in enumerate(texts)
+    ]
     return cut
 
 

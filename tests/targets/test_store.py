@@ -45,7 +45,11 @@ def make_arrays(lengths: list[int]) -> list[Tensor]:
 def make_nbest(number: int) -> Nbest:
     texts = [f"YES {number}", "", "JA \u2028 NEIN"][: 1 + number % 3]
     log_probs = [-0.1 - number / 3, -7.25, -1e-17][: len(texts)]
-    return Nbest(texts, log_probs, [0, 1, 2][: len(texts)], 2) if number % 2 else Nbest(texts, log_probs, None, None)
+    return (
+        Nbest(texts, log_probs, [0, 1, 2][: len(texts)], 2)
+        if number % 2
+        else Nbest(texts, log_probs, None, None)
+    )
 
 
 def write_store(out: Path, suffix: str, count: int = 5, kind: str | None = None) -> list[MonoCut]:
@@ -73,7 +77,11 @@ both = pytest.mark.parametrize("suffix", [".jsonl", ".safetensors"])
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=6).flatmap(lambda n: st.tuples(st.just(n), st.permutations(range(len(n))))))
+@given(
+    st.lists(st.integers(0, 5), min_size=1, max_size=6).flatmap(
+        lambda n: st.tuples(st.just(n), st.permutations(range(len(n))))
+    )
+)
 def test_arrays_come_back_by_cut_id_in_any_order(tmp_path_factory, case):
     lengths, order = case
     out = tmp_path_factory.mktemp("store")
@@ -141,7 +149,10 @@ def test_equal_inputs_are_equal_bytes_in_any_process(tmp_path):
     command = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path / "c")]
     subprocess.run(command, check=True)
     contents = [
-        {str(path.relative_to(tmp_path / name)): path.read_bytes() for path in sorted((tmp_path / name).rglob("shard-*"))}
+        {
+            str(path.relative_to(tmp_path / name)): path.read_bytes()
+            for path in sorted((tmp_path / name).rglob("shard-*"))
+        }
         for name in "abc"
     ]
     assert len(contents[0]) == 6
@@ -152,7 +163,9 @@ def test_equal_inputs_are_equal_bytes_in_any_process(tmp_path):
 def test_a_missing_shard_is_named_with_the_command(tmp_path, suffix):
     write_store(tmp_path, suffix)
     (tmp_path / f"shard-00001-of-00003{suffix}").unlink()
-    with pytest.raises(AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; run the asrkd distill") as error:
+    with pytest.raises(
+        AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; run the asrkd distill"
+    ) as error:
         open_store(tmp_path, suffix)
     assert "\n" not in str(error.value)
 
@@ -187,7 +200,9 @@ def test_a_missing_cut_is_named_with_the_command(tmp_path, suffix):
     store.verify(cuts)
     store.verify(cuts[:2])  # targets of cuts that are not asked for are fine
     stranger = replace(cuts[0], id="stranger")
-    with pytest.raises(AsrkdError, match=r"no targets for cut stranger; .*asrkd distill (nbest|codebook) --cuts"):
+    with pytest.raises(
+        AsrkdError, match=r"no targets for cut stranger; .*asrkd distill (nbest|codebook) --cuts"
+    ):
         store.verify([*cuts, stranger])
     with pytest.raises(AsrkdError, match="no targets for cut stranger"):
         store.read("stranger")
@@ -210,7 +225,9 @@ def test_targets_of_other_audio_are_refused_by_cut(tmp_path, suffix):
 def test_a_store_of_another_kind_is_refused_before_its_shards_are_looked_for(tmp_path):
     write_store(tmp_path / "nbest", ".jsonl")
     write_store(tmp_path / "codebook", ".safetensors")
-    with pytest.raises(AsrkdError, match=r"holds 'nbest' targets, expected 'codebook'.*asrkd distill codebook"):
+    with pytest.raises(
+        AsrkdError, match=r"holds 'nbest' targets, expected 'codebook'.*asrkd distill codebook"
+    ):
         ArrayStore(tmp_path / "nbest", "codebook")
     with pytest.raises(AsrkdError, match=r"holds 'codebook' targets, expected 'nbest'.*asrkd distill nbest"):
         NbestStore(tmp_path / "codebook")

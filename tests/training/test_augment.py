@@ -16,8 +16,13 @@ from asrkd.training.augment import Augmentation, FeatureMasks, mix
 from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
 
 MASKS = SpecAugmentConfig(
-    probability=1, num_feature_masks=2, feature_mask_size=4, num_frame_masks=3, frame_mask_size=8, max_frame_share=0.5
-)  # fmt: skip
+    probability=1,
+    num_feature_masks=2,
+    feature_mask_size=4,
+    num_frame_masks=3,
+    frame_mask_size=8,
+    max_frame_share=0.5,
+)
 
 
 @pytest.fixture
@@ -36,8 +41,19 @@ def write_noise(folder: Path, width: int = 10, frames: int = 9) -> Path:
         duration = frames / 100
         cut = MonoCut(cut_id, 0, duration, 0, recording=Recording(cut_id, [], 8000, frames * 80, duration))
         cut.features = Features(
-            "fbank", frames, width, 0.01, 8000, 0, duration, writer.name, str(writer.storage_path), key, cut_id, 0
-        )  # fmt: skip
+            "fbank",
+            frames,
+            width,
+            0.01,
+            8000,
+            0,
+            duration,
+            writer.name,
+            str(writer.storage_path),
+            key,
+            cut_id,
+            0,
+        )
         cuts.append(cut)
     write_cuts(folder / "cuts_noise.jsonl", cuts)
     return folder / "cuts_noise.jsonl"
@@ -90,7 +106,11 @@ def test_it_is_a_function_of_seed_epoch_and_cut_id(features, tmp_path):
     augment = Augmentation(config, 1)
     augment(features, "b", 0)
     assert torch.equal(augment(features, "a", 0), first)
-    for other in (Augmentation(config, 2)(features, "a", 0), augment(features, "a", 1), augment(features, "b", 0)):
+    for other in (
+        Augmentation(config, 2)(features, "a", 0),
+        augment(features, "a", 1),
+        augment(features, "b", 0),
+    ):
         assert not torch.equal(other, first)
 
 
@@ -110,7 +130,10 @@ def test_without_any_part_it_is_the_identity(features):
 
 @pytest.mark.parametrize("snr_db", [-10.0, 0.0, 20.0])
 def test_noise_is_added_in_energy_at_the_level_that_was_asked_for(features, snr_db):
-    speech, noise = features.double(), torch.randn(40, 10, generator=torch.Generator().manual_seed(2)).double() - 5
+    speech, noise = (
+        features.double(),
+        torch.randn(40, 10, generator=torch.Generator().manual_seed(2)).double() - 5,
+    )
     added = mix(speech, noise, snr_db).exp() - speech.exp()  # energy of the noise as it was scaled
     ratio = speech.exp().mean() / added.mean()
     assert 10 * math.log10(float(ratio)) == pytest.approx(snr_db, abs=1e-6)

@@ -79,7 +79,8 @@ def teacher(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("trained")
     (folder / "config.yaml").write_text(TINY.format(folder=corpus))
-    overrides = ["phases.0.steps=60", "validation.every_steps=60", "optim.lr=0.02", "augment={specaugment: null}"]
+    plain = ("optim.lr=0.02", "augment={specaugment: null}")
+    overrides = ["phases.0.steps=60", "validation.every_steps=60", *plain]
     options = TrainOptions("cpu", threads=1)
     train(folder / "config.yaml", folder / "teacher", overrides, options, StopRequest())
     return folder / "teacher"

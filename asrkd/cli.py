@@ -14,7 +14,7 @@ from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
 # A disk that is full or protected, a file where a folder should be: the user's to mend, wherever it strikes.
-_DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
+_DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 distill = typer.Typer(

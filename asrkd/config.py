@@ -47,9 +47,25 @@ def parse(kind: type[Kind], tree: Any, where: str) -> Kind:
         raise AsrkdError(f"{where}: {_explain(kind, error)}") from None
 
 
+class _OneOfEachKey(yaml.SafeLoader):
+    """YAML in which a key that comes twice is an error; PyYAML takes the last value in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of ``node``; yaml.YAMLError if a key repeats."""
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} comes twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(files.read_text(path))
+        tree = yaml.load(files.read_text(path), Loader=_OneOfEachKey)  # a SafeLoader
     except yaml.YAMLError as error:
         raise AsrkdError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):

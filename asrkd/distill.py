@@ -24,7 +24,7 @@ from asrkd.outputs import State
 from asrkd.parallel import check_jobs, one_thread
 from asrkd.progress import meter
 from asrkd.quantizer.options import QuantizerOptions
-from asrkd.quantizer.storage import load_quantizer, save_quantizer
+from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.quantizer.training import train_quantizer
 from asrkd.shards import Asked, Shard
 from asrkd.stopping import StopRequest
@@ -97,7 +97,7 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
     model, cuts = _open(question)
     details = {
         "search": {"name": search} | asdict(options),
-        "score": "log P(hypothesis | audio) in nats, over all alignments, exact",
+        "score": "log P(token sequence | audio) in nats, over all alignments, exact",
         "cuts_per_shard": question.cuts_per_shard,
     }
     claimed = outputs.claim(question.out, CONTRACT, contract("nbest", model, cuts, details))
@@ -111,7 +111,7 @@ def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) 
     tap = _tap(model, request.layer)
     agreed = contract("quantizer", model, cuts, _request_record(request))
     found = outputs.survey(question.out, CONTRACT, agreed)
-    if found is not State.COMPLETE:
+    if found is not State.COMPLETE or not is_whole(question.out):
         with one_thread():
             frames = _embeddings(model, cuts, tap, request)
             with meter("quantizer", request.options.steps, "steps") as shown:

@@ -21,7 +21,7 @@ from asrkd.corpora.digits import DigitsOptions
 from asrkd.corpora.validation import Quarantined, Splits
 from asrkd.errors import AsrkdError
 from asrkd.features import shards
-from asrkd.parallel import run_tasks
+from asrkd.parallel import check_jobs, run_tasks
 from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
 from asrkd.progress import meter
 from asrkd.stopping import StopRequest
@@ -53,6 +53,7 @@ def prepare(
             no manifest and no stamp are written.
         StoppedInTime: asked to stop; finished shards are kept.
     """
+    check_jobs(jobs)
     listed = _open(corpus, source, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, source, options, listed, inventory)

@@ -64,7 +64,7 @@ data: {{train: {folder}/cuts_train.jsonl.gz, dev: {folder}/cuts_dev.jsonl.gz, to
 model: {{num_layers: 2, dim: 16, num_heads: 2, feed_forward_dim: 24, kernel_size: 5, front_end_channels: 2}}
 optim: {{lr: 0.01, warmup_steps: 3}}
 augment: {{specaugment: {{num_frame_masks: 1, frame_mask_size: 4, num_feature_masks: 1,
-                          feature_mask_size: 1}}}}
+                          feature_mask_size: 2}}}}
 validation: {{every_steps: 4}}
 averaging: {{every_steps: 2, last: 2}}
 phases: [{{steps: 8, objectives: [ctc]}}]

@@ -120,3 +120,14 @@ def test_a_file_that_is_no_config_is_named(tmp_path, text, complaint):
 def test_a_config_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
         Experiment().seed = 3
+
+
+def test_a_key_that_comes_twice_is_an_error_and_not_its_last_value(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("seed: 1\nseed: 2\n")
+    with pytest.raises(AsrkdError, match="'seed' comes twice"):
+        config.load(_Seeded, path)
+
+
+class _Seeded(Section):
+    seed: int

@@ -73,6 +73,11 @@ def save_quantizer(
     return identity
 
 
+def is_whole(path: Path) -> bool:
+    """Whether the folder ``path`` holds both files of a quantiser."""
+    return all((path / name).is_file() for name in (DESCRIPTION, WEIGHTS))
+
+
 def load_quantizer(path: Path) -> LoadedQuantizer:
     """Read the quantiser in the folder ``path``.
 

@@ -42,9 +42,9 @@ class SpecAugmentConfig(Section):
 
     probability: float = Field(0.9, ge=0, le=1)
     num_feature_masks: int = Field(2, ge=0)
-    feature_mask_size: int = Field(27, ge=1)  # mel bins, at most
+    feature_mask_size: int = Field(27, ge=2)  # mel bins; lhotse draws widths below it
     num_frame_masks: int = Field(10, ge=0)
-    frame_mask_size: int = Field(50, ge=1)  # feature frames, at most
+    frame_mask_size: int = Field(50, ge=2)  # feature frames; lhotse draws widths below it
     max_frame_share: float = Field(0.15, gt=0, le=1)  # of the utterance behind frame masks together
 
 

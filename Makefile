@@ -77,13 +77,12 @@ DEMO := exp/demo$(if $(filter tiny,$(SIZE)),-tiny)
 DEMO_STUDENTS := seq-kd mvq-kd mvq-kd+seq-kd
 STUDENTS := seq-kd mvq-kd
 
-# The first seed's systems lie in exp/demo itself, those of others beside them.
-FIRST_SEED := $(firstword $(SEEDS))
-demo-folder = $(DEMO)$(if $(filter-out $(FIRST_SEED),$(1)),/seed-$(1))
+# Seed 1's systems lie in exp/demo itself, those of another in exp/demo/seed-N.
+demo-folder = $(DEMO)$(if $(filter-out 1,$(1)),/seed-$(1))
 DEMO_SYSTEMS := $(foreach seed,$(SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
 
 .PHONY: demo
-demo: $(INSTALLED)  ## corpus, teacher, targets, students, table; SEEDS="1 2 3", SIZE=tiny for seconds
+demo: $(INSTALLED)  ## corpus, teacher, targets, students, table; SEEDS="1 2 3", SIZE=tiny for a minute
 	@$(MAKE) $(PARALLEL) $(DEMO)/results.json
 	@asrkd compare $(DEMO_SYSTEMS)
 
@@ -100,13 +99,17 @@ librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=fold
 $(DIGITS)/stamp.json:
 	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
 
-data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json:
-	@bash stages/$*/00_prepare.sh '$(CORPUS)' && touch $@
+# Whenever a corpus is named, prepare checks that it is the one that is there; make goes by the stamp's time.
+data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json: .FORCE
+	@[[ -z '$(CORPUS)' && -f $@ ]] || bash stages/$*/00_prepare.sh '$(CORPUS)'
+
+.PHONY: .FORCE
+.FORCE:
 
 $(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
   SEED=$(seed) DATA=$(DIGITS) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
 $(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
-  SEED=1,dev,$(STUDENTS))))
+  DATA=data/$(corpus) EXP=exp/$(corpus),dev,$(STUDENTS))))
 
 $(DEMO)/results.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))
 	@asrkd compare $(DEMO_SYSTEMS) --out $@ > /dev/null

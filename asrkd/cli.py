@@ -25,9 +25,9 @@ app.add_typer(distill, name="distill")
 Out = Annotated[Path, typer.Option(help="Folder to write to; one that holds something else is refused.")]
 Jobs = Annotated[int, typer.Option(help="Processes; the result is the same for any number.")]
 TimeLimit = Annotated[
-    str | None, typer.Option(help="Stop in time, save, and exit 75: seconds, 30m, 2h or hh:mm:ss.")
+    str | None, typer.Option(help="Stop in time, save, and exit 75: seconds, 30m, 2h, 1d or hh:mm:ss.")
 ]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto: the GPU where there is one.")]
 Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
 Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
 CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
@@ -65,11 +65,15 @@ def prepare(
     out: Out,
     source: Annotated[Path | None, typer.Argument(help="The corpus's folder or file.")] = None,
     jobs: Jobs = 1,
-    num_mel_bins: Annotated[int, typer.Option(help="Log-mel features a frame.")] = 80,
-    sampling_rate: Annotated[int | None, typer.Option(help="Hz; the corpus's own by default.")] = None,
-    speeds: Annotated[list[float], typer.Option(help="Speed of copies of train; repeat it.")] = [],  # noqa: B006
-    tokens: Annotated[str, typer.Option(help="char or bpe.")] = "char",
-    vocab_size: Annotated[int, typer.Option(help="Of BPE tokens.")] = 500,
+    num_mel_bins: Annotated[int, typer.Option(help="Mel bands: values in a frame.")] = 80,
+    sampling_rate: Annotated[
+        int | None, typer.Option(help="Hz; by default the corpus's own, 16000 for digits.")
+    ] = None,
+    speeds: Annotated[
+        list[float], typer.Option(help="Also copies of train at this speed, 0.5 to 2; repeat it.")
+    ] = [],  # noqa: B006
+    tokens: Annotated[str | None, typer.Option(help="char (the default) or bpe.")] = None,
+    vocab_size: Annotated[int | None, typer.Option(help="bpe: pieces, 500 by default.")] = None,
     token_source: Annotated[
         Path | None, typer.Option(help="Folder of tokens to use instead of making some.")
     ] = None,
@@ -81,43 +85,29 @@ def prepare(
     subset: Annotated[
         list[str], typer.Option(help="librispeech: only these; repeat it. All that are there by default.")
     ] = [],  # noqa: B006
-    minutes: Annotated[float, typer.Option(help="digits: of training speech.")] = 60.0,
+    minutes: Annotated[float | None, typer.Option(help="digits: of training speech, 60 by default.")] = None,
     dev_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
     test_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
-    seed: Annotated[int, typer.Option(help="digits: another seed, another corpus.")] = 1,
-    num_speakers: Annotated[int, typer.Option(help="digits: of train; a fifth as many in dev, test.")] = 40,
-    snr_db: Annotated[tuple[float, float], typer.Option(help="digits: speech over noise, dB.")] = (
-        10.0,
-        30.0,
-    ),
-    gain_db: Annotated[tuple[float, float], typer.Option(help="digits: of the peak, dB.")] = (-6.0, 0.0),
-    cuts_per_shard: Annotated[int, typer.Option(help="Cuts in a shard of features.")] = 250,
+    seed: Annotated[int | None, typer.Option(help="digits: another seed, another corpus.")] = None,
+    num_speakers: Annotated[
+        int | None, typer.Option(help="digits: of train, 40 by default; dev and test have a fifth as many.")
+    ] = None,
+    snr_db: Annotated[
+        tuple[float, float] | None, typer.Option(help="digits: lowest and highest speech to noise, dB.")
+    ] = None,
+    gain_db: Annotated[
+        tuple[float, float] | None, typer.Option(help="digits: lowest and highest peak, dB re full scale.")
+    ] = None,
+    cuts_per_shard: Annotated[int, typer.Option(help="Cuts in a shard of features, 1 or more.")] = 250,
     time_limit: TimeLimit = None,
 ) -> None:
     """Check a corpus item by item; make cuts, features and tokens of it."""
+    flags = dict(locals())
     limit = parse_time_limit(time_limit)
     from asrkd import prepare as stage
-    from asrkd.corpora.digits import DigitsOptions
-    from asrkd.features.fbank import FeatureOptions
+    from asrkd.prepare_options import options_from_flags
 
-    made = {}
-    if corpus == "digits":
-        sizes = (minutes, dev_minutes, test_minutes, seed, sampling_rate or 16000, num_speakers)
-        made = {"digits": DigitsOptions(*sizes, snr_db, gain_db)}
-        sampling_rate = None
-    options = stage.PrepareOptions(
-        features=FeatureOptions(num_mel_bins, sampling_rate),
-        speeds=tuple(speeds),
-        tokens=tokens,
-        vocab_size=vocab_size,
-        token_source=token_source,
-        max_bad=max_bad,
-        untranscribed=untranscribed,
-        cuts_per_shard=cuts_per_shard,
-        subsets=tuple(subset),
-        small_speakers=small_speakers,
-        **made,
-    )
+    options = options_from_flags(corpus, flags)
     with stop_requests(limit) as stop:
         typer.echo(str(stage.prepare(corpus, source, out, options, jobs=jobs, stop=stop)))
 
@@ -126,12 +116,18 @@ def prepare(
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.")],
     out: Out,
-    set_: Annotated[list[str], typer.Option("--set", help="Override: key.key=value.")] = [],  # noqa: B006
+    set_: Annotated[
+        list[str], typer.Option("--set", help="Override a key of CONFIG: optim.lr=0.002; repeat it.")
+    ] = [],  # noqa: B006
     seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint; begin where there is none.")
+    ] = False,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or on a GPU fp16.")] = "fp32",
-    workers: Annotated[int, typer.Option(help="Loader processes.")] = 0,
+    workers: Annotated[
+        int, typer.Option(help="Processes that load batches; 0: none beside the trainer.")
+    ] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads of torch; all cores by default.")] = None,
     time_limit: TimeLimit = None,
 ) -> None:
@@ -150,8 +146,8 @@ def distill_nbest(
     teacher: Teacher,
     cuts: Cuts,
     out: Out,
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame.")] = 8,
-    nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most.")] = 8,
+    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame, at least --nbest.")] = 8,
+    nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most; 1 to --beam.")] = 8,
     search: Annotated[str, typer.Option(help="prefix-beam, greedy, or k2 where k2 is.")] = "prefix-beam",
     jobs: Jobs = 1,
     device: Device = "cpu",
@@ -175,10 +171,12 @@ def distill_quantizer(
     cuts: Cuts,
     out: Out,
     layer: Annotated[int, typer.Option(help="Layer of the teacher, from 1.")],
-    codebooks: Annotated[int, typer.Option(help="Codebooks of 256 entries: bytes per frame.")] = 8,
+    codebooks: Annotated[
+        int, typer.Option(help="Codebooks of 256 entries, a power of two: bytes a frame.")
+    ] = 8,
     utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
-    steps: Annotated[int | None, typer.Option(help="Of each of its two phases.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of each of its two phases; 200 by default.")] = None,
     device: Device = "cpu",
     time_limit: TimeLimit = None,
 ) -> None:
@@ -223,7 +221,7 @@ def score(
     cuts: Annotated[Path, typer.Option(help="Cuts manifest with transcripts.")],
     out: Out,
     search: Annotated[str, typer.Option(help="greedy, prefix-beam, or k2 where k2 is.")] = "greedy",
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame by a beam search.")] = 8,
+    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame; not for greedy.")] = 8,
     jobs: Jobs = 1,
     device: Device = "cpu",
     time_limit: TimeLimit = None,

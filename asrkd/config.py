@@ -66,7 +66,7 @@ class _OneOfEachKey(yaml.SafeLoader):
 def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
         tree = yaml.load(files.read_text(path), Loader=_OneOfEachKey)  # a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2024-13-01 is no date
         raise AsrkdError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):
         raise AsrkdError(f"{path}: expected keys and values, found {type(tree).__name__}")

@@ -16,7 +16,7 @@ from torch import Tensor
 from asrkd import files, outputs, shards
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
-from asrkd.manifests import read_cuts
+from asrkd.manifests import read_cuts, texts_digest
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
@@ -98,6 +98,7 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
     details = {
         "search": {"name": search} | asdict(options),
         "score": "log P(token sequence | audio) in nats, over all alignments, exact",
+        "references": texts_digest(cuts),  # that errors are counted against
         "cuts_per_shard": question.cuts_per_shard,
     }
     claimed = outputs.claim(question.out, CONTRACT, contract("nbest", model, cuts, details))
@@ -119,7 +120,7 @@ def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) 
         outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
         save_quantizer(question.out, trained, report, agreed)
         outputs.stamp(question.out, asdict(report))
-    summary = outputs.read_stamp(question.out, "asrkd distill quantizer")
+    summary = outputs.read_stamp(question.out, "asrkd distill quantizer", ["held_out_errors"])
     return _done(question.out, found, 0, len(cuts)) + (
         f"; relative squared error {summary['held_out_errors'][-1]:.3f} on held-out frames"
     )

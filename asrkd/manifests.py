@@ -86,6 +86,16 @@ def cut_digest(cut: MonoCut) -> str:
     return files.sha256_of(cut_identity(cut))
 
 
+def cuts_digest(cuts: Iterable[MonoCut]) -> str:
+    """Hex digest of the audio of a list of cuts, in its order."""
+    return files.sha256_of([cut_digest(cut) for cut in cuts])
+
+
+def texts_digest(cuts: Iterable[MonoCut]) -> str:
+    """Hex digest of the transcripts of a list of cuts, in its order."""
+    return files.sha256_of([[supervision.text for supervision in cut.supervisions] for cut in cuts])
+
+
 def _transforms(recording: Recording | None) -> list[Any]:
     """The perturbations that lhotse applies on loading, as JSON."""
     steps = (recording.transforms or []) if recording is not None else []

@@ -6,6 +6,7 @@ with the same record and a stamp is complete; anything else is refused, so
 that no run ever mixes with another or overwrites what somebody keeps.
 """
 
+from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -80,20 +81,21 @@ def stamp(out: Path, summary: dict[str, Any]) -> None:
     files.write_json(out / STAMP, summary)
 
 
-def read_stamp(out: Path, maker: str) -> dict[str, Any]:
+def read_stamp(out: Path, maker: str, keys: Collection[str] = ()) -> dict[str, Any]:
     """The summary of a complete folder, or an error that says how to complete it.
 
     Args:
         out: the folder.
         maker: the command that makes such a folder, for the message.
+        keys: that its summary must have.
     """
     if not out.is_dir():
         raise AsrkdError(f"{out}: no such folder; make it with: {maker}")
     if not (out / STAMP).is_file():
         raise AsrkdError(f"{out}: unfinished (no {STAMP}); finish it with: {maker}")
     summary = files.read_json(out / STAMP)
-    if not isinstance(summary, dict):
-        raise AsrkdError(f"{out / STAMP}: expected a JSON object; remove it, and finish with: {maker}")
+    if not isinstance(summary, dict) or not summary.keys() >= set(keys):
+        raise AsrkdError(f"{out / STAMP}: not a stamp of this stage; remove it, and finish with: {maker}")
     return summary
 
 

@@ -56,9 +56,9 @@ def prepare(
     check_jobs(jobs)
     listed = _open(corpus, source, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
-    record = _record(corpus, source, options, listed, inventory)
+    record = _record(corpus, options, listed, inventory)
     if outputs.claim(out, RECORD, record) is outputs.State.COMPLETE:
-        stamp = outputs.read_stamp(out, "asrkd prepare")
+        stamp = outputs.read_stamp(out, "asrkd prepare", ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
     splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, jobs, stop), [])
     num_items = sum(map(len, splits.values())) + len(bad)
@@ -71,7 +71,7 @@ def prepare(
     validation.write_quarantine(out / QUARANTINE, bad)
     validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
     if small:
-        splits["train_small"] = [cut for cut in splits["train"] if cut.supervisions[0].speaker in small]
+        splits["train_small"] = [cut for cut in splits["train"] if str(cut.supervisions[0].speaker) in small]
     return _publish(out, splits, bad, inventory)
 
 
@@ -89,12 +89,11 @@ def _open(corpus: str, source: Path | None, options: PrepareOptions) -> Corpus |
 
 
 def _record(
-    corpus: str, source: Path | None, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None
+    corpus: str, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None
 ) -> dict[str, object]:
     """What decides the contents of the output folder."""
     return {
         "corpus": corpus,
-        "source": str(source.absolute()) if source else None,
         "listing": listed.digest if listed else None,
         "tokens_from": inventory.identity() if inventory else None,
         **options.record(digits=corpus == "digits"),
@@ -132,7 +131,7 @@ def _check_copies(cuts: Sequence[MonoCut], speeds: Sequence[float]) -> None:
                 )
 
 
-def _small_set(cuts: Sequence[MonoCut], options: PrepareOptions) -> set[str | None]:
+def _small_set(cuts: Sequence[MonoCut], options: PrepareOptions) -> set[str]:
     """The speakers of ``train_small``, the first so many by name; empty if none is wanted."""
     speakers = sorted({str(cut.supervisions[0].speaker) for cut in cuts})
     wanted = options.small_speakers or 0

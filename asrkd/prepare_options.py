@@ -1,5 +1,6 @@
 """What ``asrkd prepare`` is asked for, and what it answers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,45 @@ class PrepareReport:
         """The report that :meth:`to_stamp` of was written to ``out``."""
         splits = {row.pop("split"): SplitReport(**row) for row in map(dict, stamp["splits"])}
         return cls(out, splits, stamp["num_tokens"], tuple(stamp["warnings"]))
+
+
+DIGITS_FLAGS = ("minutes", "dev_minutes", "test_minutes", "seed", "num_speakers", "snr_db", "gain_db")
+
+
+def options_from_flags(corpus: str, flags: Mapping[str, Any]) -> PrepareOptions:
+    """Options as the command line gives them; None and an empty list are flags that were not given.
+
+    Raises:
+        AsrkdError: a flag has no meaning for this corpus, or a value makes no sense.
+    """
+    given = {name: value for name, value in flags.items() if value is not None and value != []}
+    _refuse_strays(corpus, given)
+    rate = given.get("sampling_rate")
+    sizes = {name: given[name] for name in DIGITS_FLAGS if name in given}
+    made = DigitsOptions(**sizes, **({"sampling_rate": rate} if rate else {})) if corpus == "digits" else None
+    names = ("tokens", "vocab_size", "token_source", "max_bad", "untranscribed", "cuts_per_shard")
+    return PrepareOptions(
+        features=FeatureOptions(given["num_mel_bins"], None if made else rate),
+        speeds=tuple(given.get("speeds", ())),
+        subsets=tuple(given.get("subset", ())),
+        small_speakers=given.get("small_speakers"),
+        digits=made,
+        **{name: given[name] for name in names if name in given},
+    )
+
+
+def _refuse_strays(corpus: str, given: Mapping[str, Any]) -> None:
+    """Raise AsrkdError at a flag that would do nothing."""
+    strays = {name: "digits" for name in DIGITS_FLAGS if corpus != "digits"}
+    if corpus != "librispeech":
+        strays["subset"] = "librispeech"
+    if given.get("tokens") != "bpe":
+        strays["vocab_size"] = "--tokens bpe"
+    if "token_source" in given:
+        strays["tokens"] = "making tokens, not for --token-source"
+    for name, meant in strays.items():
+        if name in given:
+            raise AsrkdError(f"--{name.replace('_', '-')}: is for {meant}; leave it out here")
 
 
 def _listed(record: dict[str, Any]) -> dict[str, Any]:

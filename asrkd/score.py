@@ -17,7 +17,7 @@ from lhotse import MonoCut
 from asrkd import files, outputs, shards
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest, read_cuts
+from asrkd.manifests import cuts_digest, read_cuts, texts_digest
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
@@ -33,6 +33,7 @@ from asrkd.training.precision import pick_device
 
 RECORD = "request.json"
 CUTS_PER_SHARD = 200
+COUNTS = ("hits", "substitutions", "deletions", "insertions")
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,10 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
 
 def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
     """What decides the result."""
-    texts = [[supervision.text for supervision in cut.supervisions] for cut in cuts]
     return {
         "model": model.weights_sha256,
-        "cuts": files.sha256_of([cut_digest(cut) for cut in cuts]),
-        "references": files.sha256_of(texts),
+        "cuts": cuts_digest(cuts),
+        "references": texts_digest(cuts),
         "search": {"name": request.search} | asdict(request.options),
     }
 
@@ -142,7 +142,8 @@ def _write_files(
 
 
 def _read_counts(out: Path) -> Counts:
-    return Counts(**outputs.read_stamp(out, "asrkd score"))
+    stamp = outputs.read_stamp(out, "asrkd score", COUNTS)
+    return Counts(**{kind: stamp[kind] for kind in COUNTS})
 
 
 def _set_name(manifest: Path) -> str:

@@ -16,7 +16,7 @@ from lhotse import MonoCut
 from asrkd import __version__, config, files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import feature_config, load_features
-from asrkd.manifests import cut_digest, read_cuts
+from asrkd.manifests import cuts_digest, read_cuts, texts_digest
 from asrkd.models.config import Architecture
 from asrkd.models.conformer import global_statistics
 from asrkd.models.directory import save_model
@@ -24,6 +24,7 @@ from asrkd.models.recogniser import Recogniser, num_parameters
 from asrkd.outputs import State
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens
+from asrkd.training.augment import verify_noise
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.config import TrainConfig
 from asrkd.training.learner import Learner
@@ -45,6 +46,13 @@ class TrainOptions:
     workers: int = 0
     threads: int | None = None
     resume: bool = False
+
+    def check(self) -> None:
+        """Raise AsrkdError if a number makes no sense."""
+        if self.threads is not None and self.threads < 1:
+            raise AsrkdError(f"--threads {self.threads}: expected 1 or more")
+        if self.workers < 0:
+            raise AsrkdError(f"--workers {self.workers}: expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -74,13 +82,14 @@ def train(
         StoppedInTime: asked to stop; run again with ``resume``.
     """
     experiment = config.load(TrainConfig, config_path, overrides)
+    options.check()
     if options.threads:
         torch.set_num_threads(options.threads)
     device = pick_device(options.device)
     machine = Machine(device, Precision(options.precision, device), options.workers)
     parts = _Parts.gather(experiment)
     if _survey(out, parts, options) is State.COMPLETE:
-        summary = outputs.read_stamp(out, "asrkd train")
+        summary = outputs.read_stamp(out, "asrkd train", ["params", "steps", "validation"])
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
     trainer = parts.trainer(machine)
     outputs.claim(out, LINEAGE, parts.lineage())
@@ -117,11 +126,13 @@ class _Parts:
             raise AsrkdError(
                 f"{data.dev}: its features differ from those of {data.train}; prepare both alike"
             )
+        verify_noise(experiment.augment, features)
         architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
         return cls(experiment, tokens, usable, dev_cuts, architecture)
 
     def lineage(self) -> dict[str, Any]:
         """What decides the result: the config, the cuts, the tokens, the stores."""
+        noise = self.experiment.augment.noise
         entries = [entry for phase in self.experiment.phases for entry in phase.objectives]
         paths = {str(getattr(entry.settings, "targets", "")) for entry in entries}
         contracts = {path: Path(path) / "contract.json" for path in sorted(paths)}
@@ -129,8 +140,12 @@ class _Parts:
             "asrkd": __version__,
             "torch": torch.__version__,
             "experiment": self.experiment.model_dump(mode="json", exclude_unset=False),
-            "train_cuts": files.sha256_of([cut_digest(cut) for cut in self.train_cuts]),
-            "dev_cuts": files.sha256_of([cut_digest(cut) for cut in self.dev_cuts]),
+            "features": self.architecture.features.model_dump(mode="json"),
+            "train_cuts": cuts_digest(self.train_cuts),
+            "train_texts": texts_digest(self.train_cuts),
+            "dev_cuts": cuts_digest(self.dev_cuts),
+            "dev_texts": texts_digest(self.dev_cuts),
+            "noise_cuts": None if noise is None else cuts_digest(read_cuts(noise.cuts)),
             "tokens": self.tokens.identity(),
             "target_stores": {
                 p: files.sha256(contract) for p, contract in contracts.items() if contract.is_file()

@@ -5,18 +5,18 @@
 # stamped is whole; a stage that finds its work done says so and is only marked as fresh.
 
 define pipeline
-$(3)/teacher/stamp.json: stages/$(1)/conf/teacher.yaml $(2)/stamp.json
+$(3)/teacher/stamp.json: $(wildcard stages/$(1)/conf/*.yaml) $(2)/stamp.json
 	@$(4) bash stages/$(1)/10_teacher.sh && touch $$@
-$(3)/baseline/stamp.json: stages/$(1)/conf/baseline.yaml $(2)/stamp.json
+$(3)/baseline/stamp.json: $(wildcard stages/$(1)/conf/*.yaml) $(2)/stamp.json
 	@$(4) bash stages/$(1)/20_baseline.sh && touch $$@
-$(3)/codebook/stamp.json: $(3)/teacher/stamp.json
-	@$(4) bash stages/$(1)/30_distill.sh && touch $$@
+$(3)/nbest/stamp.json $(3)/quantizer/stamp.json $(3)/codebook/stamp.json &: $(3)/teacher/stamp.json
+	@$(4) bash stages/$(1)/30_distill.sh && touch $(3)/{nbest,quantizer,codebook}/stamp.json
 $(foreach name,$(6),$(call student,$(1),$(3),$(4),$(name)))
 $(foreach name,teacher baseline $(6),$(call score,$(1),$(3),$(4),$(5),$(name)))
 endef
 
 define student
-$(2)/$(4)/stamp.json: stages/$(1)/conf/$(4).yaml $(2)/codebook/stamp.json
+$(2)/$(4)/stamp.json: $(wildcard stages/$(1)/conf/*.yaml) $(2)/nbest/stamp.json $(2)/codebook/stamp.json
 	@$(3) bash stages/$(1)/40_student.sh $(4) && touch $$@
 
 endef

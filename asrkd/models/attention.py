@@ -44,9 +44,10 @@ class RotarySelfAttention(nn.Module):
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (N, H, T, K)
         cos, sin = rotation(t, d // self.num_heads, frames)
         query, key = rotate(query, cos, sin), rotate(key, cos, sin)
-        scores = query @ key.transpose(-2, -1) * (d // self.num_heads) ** -0.5  # (N, H, T, T)
-        scores = scores.masked_fill(~allowed[:, None], -torch.inf)
-        weights = scores.float().softmax(dim=-1).nan_to_num(0.0).to(value.dtype)
+        query = query * (d // self.num_heads) ** -0.5  # before the product, which overflows in fp16
+        scores = (query @ key.transpose(-2, -1)).float()  # (N, H, T, T)
+        scores = scores.masked_fill(~allowed[:, None], torch.finfo(scores.dtype).min)
+        weights = (scores.softmax(dim=-1) * allowed[:, None].any(dim=-1, keepdim=True)).to(value.dtype)
         mixed = (self.dropout(weights) @ value).transpose(1, 2).reshape(n, t, d)
         out: Tensor = self.out(mixed)
         return out

@@ -18,6 +18,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, TargetSource
@@ -44,7 +45,10 @@ class Codebook(Objective):
         self._tap = Tap(settings.layer)
         self._delay = settings.delay
         self._frame_shift = student.frame_shift
-        student.encoder.check_taps([self._tap])
+        try:
+            student.encoder.check_taps([self._tap])
+        except ValueError as error:
+            raise AsrkdError(f"objectives, codebook: {error}") from None
         width = source.num_codebooks * source.stacking(student.frame_shift)
         self.codebook_size = source.codebook_size
         self.predict = nn.Linear(student.dim, width * source.codebook_size)

@@ -17,10 +17,15 @@ class CodebookSource:
 
     def __init__(self, path: str) -> None:
         self.store = ArrayStore(Path(path), "codebook")
-        quantizer = self.store.contract["quantizer"]
-        self.num_codebooks: int = quantizer["num_codebooks"]
-        self.codebook_size: int = quantizer["codebook_size"]
-        self.frame_shift: float = self.store.contract["frame_shift"]
+        try:
+            quantizer = self.store.contract["quantizer"]
+            self.num_codebooks: int = quantizer["num_codebooks"]
+            self.codebook_size: int = quantizer["codebook_size"]
+            self.frame_shift: float = self.store.contract["frame_shift"]
+        except (KeyError, TypeError) as error:
+            raise AsrkdError(
+                f"{path}/contract.json: lacks {error}; make the store with: asrkd distill codebook"
+            ) from None
 
     def stacking(self, student_frame_shift: float) -> int:
         """Teacher frames that one student frame predicts together.

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from lhotse import MonoCut
 
-from asrkd import __version__, files
-from asrkd.manifests import cut_digest
+from asrkd import __version__
+from asrkd.manifests import cuts_digest
 from asrkd.models.directory import LoadedModel
 from asrkd.models.front_end import SUBSAMPLING
 
@@ -39,7 +39,7 @@ def contract(
         "frame_shift": model.recogniser.frame_shift,
         "first_frame_offset": 0.0,  # seconds from the first feature frame's centre to the first target's
         "length_rule": f"ceil(feature frames / {SUBSAMPLING})",
-        "cuts": {"count": len(cuts), "digest": files.sha256_of([cut_digest(cut) for cut in cuts])},
+        "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
         "computed_with": {
             "asrkd": __version__,
             "torch": torch.__version__,

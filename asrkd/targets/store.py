@@ -53,14 +53,16 @@ class _Store:
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path = path
-        stamp = outputs.read_stamp(path, f"asrkd distill {kind}")
+        stamp = outputs.read_stamp(path, f"asrkd distill {kind}", ["num_shards"])
         self.contract: dict[str, Any] = files.read_json(path / CONTRACT)
+        if not isinstance(self.contract, dict):
+            raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: asrkd distill {kind}")
         if self.contract.get("kind") != kind:
             raise AsrkdError(
                 f"{path}: holds {self.contract.get('kind')!r} targets, expected {kind!r}; "
                 f"make such a store with: asrkd distill {kind}"
             )
-        total = stamp.get("num_shards", 0)
+        total = stamp["num_shards"]
         self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
         for shard in self.shards:
             if not shard.is_file():

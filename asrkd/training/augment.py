@@ -17,6 +17,7 @@ from torch import Tensor
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import feature_config, load_features
 from asrkd.manifests import read_cuts
+from asrkd.models.config import FeatureConfig
 from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
 from asrkd.training.randomness import seeded
 
@@ -78,6 +79,18 @@ class FeatureMasks:
             frames_mask_size=frame_mask_size,
             max_frames_mask_fraction=max_frame_share,
             p=self.config.probability,
+        )
+
+
+def verify_noise(config: AugmentConfig, features: FeatureConfig) -> None:
+    """Raise AsrkdError unless the noise cuts, if there are any, have ``features`` like the training cuts."""
+    if config.noise is None:
+        return
+    found = feature_config(read_cuts(config.noise.cuts), str(config.noise.cuts))
+    if found != features:
+        raise AsrkdError(
+            f"{config.noise.cuts}: noise has {found.num_features} features at {found.sampling_rate} Hz, the "
+            f"training cuts {features.num_features} at {features.sampling_rate} Hz; prepare both alike"
         )
 
 

@@ -34,6 +34,7 @@ class Position:
     plan_digest: str = ""  # of that plan, to recognise it
     best_wer: float | None = None  # lowest on dev so far
     validation: dict[str, Any] = field(default_factory=dict)  # the latest
+    scaler: dict[str, Any] = field(default_factory=dict)  # of gradients in fp16
     train_seconds: float = 0.0  # spent in updates and validation, over all sessions
     threads: int = field(default_factory=torch.get_num_threads)
 

@@ -1,13 +1,15 @@
 """An experiment: data, model, optimiser, augmentation, and phases of objectives."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from asrkd.config import Section
 from asrkd.models.config import ConformerConfig
 from asrkd.objectives import ObjectiveEntry
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataConfig(Section):
@@ -26,7 +28,7 @@ class OptimConfig(Section):
     """AdamW and its schedule."""
 
     lr: float = Field(1e-3, gt=0)  # at the top of the schedule
-    betas: tuple[float, float] = (0.9, 0.98)
+    betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # of matrices; vectors are never decayed
     warmup_steps: int = Field(200, ge=0)  # lr rises linearly
     schedule: Literal["constant", "linear", "cosine"] = "cosine"  # after the warm-up
@@ -55,6 +57,12 @@ class NoiseConfig(Section):
     probability: float = Field(0.5, ge=0, le=1)
     snr_db: tuple[float, float] = (10.0, 20.0)  # lowest and highest signal-to-noise ratio
 
+    @model_validator(mode="after")
+    def _in_order(self) -> "NoiseConfig":
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db {list(self.snr_db)}: expected the lowest first")
+        return self
+
 
 class AugmentConfig(Section):
     """What is done to the features of training cuts; null leaves a kind out."""
@@ -64,7 +72,7 @@ class AugmentConfig(Section):
 
 
 class ValidationConfig(Section):
-    """When dev cuts are looked at, and how much of the recent past the model averages over."""
+    """When dev cuts are looked at, and in how large batches."""
 
     every_steps: int = Field(500, ge=1)
     max_duration: float = Field(120.0, gt=0)  # seconds of audio in a batch

@@ -3,6 +3,7 @@
 Letters: N cuts, T feature frames, F features.
 """
 
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,6 +13,7 @@ from lhotse import MonoCut
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from asrkd.errors import AsrkdError
 from asrkd.features.reading import collate, load_features
 from asrkd.objectives.base import TargetSource
 from asrkd.training.augment import Augmentation
@@ -38,7 +40,7 @@ class Batch:
         )
 
 
-class BatchReader(Dataset[Batch]):
+class BatchReader(Dataset["Batch | AsrkdError"]):
     """Makes the batch of given cuts, augmented as the epoch wants it."""
 
     def __init__(
@@ -52,8 +54,18 @@ class BatchReader(Dataset[Batch]):
         self.cuts, self.sources = cuts, sources
         self.augmentation, self.epoch = augmentation, epoch
 
-    def __getitem__(self, cut_ids: Sequence[str]) -> Batch:
-        """The batch of these cuts, in this order."""
+    def __getitem__(self, cut_ids: Sequence[str]) -> "Batch | AsrkdError":
+        """The batch of these cuts, in this order, or what is wrong with it.
+
+        An error is returned because one that is raised in a worker process
+        reaches the trainer as a traceback in a string.
+        """
+        try:
+            return self._batch(cut_ids)
+        except AsrkdError as error:
+            return error
+
+    def _batch(self, cut_ids: Sequence[str]) -> Batch:
         cuts = [self.cuts[cut_id] for cut_id in cut_ids]
         features, num_frames = collate([self._features(cut) for cut in cuts])
         targets = {name: source.fetch(cuts) for name, source in self.sources.items()}
@@ -74,13 +86,25 @@ def load_batches(
         plan: which cuts and in what order.
         start: how many batches are done already.
         workers: loader processes; 0 reads in this one.
+
+    Raises:
+        AsrkdError: features or targets of a cut cannot be read.
     """
-    return iter(
-        DataLoader(
-            reader,
-            batch_size=None,
-            sampler=plan.batches[start:],  # type: ignore[arg-type]
-            num_workers=workers,
-            generator=torch.Generator(),  # else the global one would be drawn from
-        )
+    loader: DataLoader[Batch | AsrkdError] = DataLoader(
+        reader,
+        batch_size=None,
+        sampler=plan.batches[start:],  # type: ignore[arg-type]
+        num_workers=workers,
+        worker_init_fn=_leave_stopping_to_the_trainer,
+        generator=torch.Generator(),  # else the global one would be drawn from
     )
+    for batch in loader:
+        if isinstance(batch, AsrkdError):
+            raise batch
+        yield batch
+
+
+def _leave_stopping_to_the_trainer(_worker: int) -> None:
+    """Schedulers signal the whole process group; a worker that dies of it would take the trainer along."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)

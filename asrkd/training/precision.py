@@ -52,6 +52,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise AsrkdError(f"--device {name}: expected cpu, cuda, cuda:0 ... or auto") from None
-    if device.type == "cuda" and not torch.cuda.is_available():
+    if device.type not in ("cpu", "cuda"):
+        raise AsrkdError(f"--device {name}: expected cpu, cuda, cuda:0 ... or auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise AsrkdError(f"--device {name}: no usable GPU here; see: asrkd doctor")
     return device

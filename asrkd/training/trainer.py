@@ -78,6 +78,8 @@ class Trainer:
             for snapshot in found.snapshots
         ]
         self.position = found.position
+        if found.position.scaler:
+            self.machine.precision.scaler.load_state_dict(found.position.scaler)
         threads = torch.get_num_threads()
         if threads != self.position.threads:
             print(
@@ -120,12 +122,12 @@ class Trainer:
     def _updates(self) -> Iterator[UpdateReport]:
         """Make the updates that are left, yielding after each with the position advanced."""
         position = self.position
+        update = self._update_of_phase()
         while position.phase < len(self.phase_steps):
             if position.phase_step >= self.phase_steps[position.phase]:
                 self._next_phase()
+                update = self._update_of_phase()
                 continue
-            terms = self.learner.terms[position.phase]
-            update = Update(self.learner, terms, self.config, self.machine.precision)
             for batches in self._groups():
                 rate = learning_rate(*self._schedule(), self.config.optim)
                 report = update(self.optimiser, batches, rate, position.step)
@@ -135,6 +137,11 @@ class Trainer:
                 yield report
                 if position.phase_step >= self.phase_steps[position.phase]:
                     break
+
+    def _update_of_phase(self) -> Update:
+        """What makes updates under the terms of the phase, over all its epochs."""
+        terms = self.learner.terms[min(self.position.phase, len(self.phase_steps) - 1)]
+        return Update(self.learner, terms, self.config, self.machine.precision)
 
     def _groups(self) -> Iterator[list[Batch]]:
         """What is left of the epoch, in groups that make an update each; at its end begins the next."""
@@ -194,6 +201,7 @@ class Trainer:
 
     def _save(self, out: Path) -> None:
         self.position.train_seconds = self._elapsed()
+        self.position.scaler = self.machine.precision.scaler.state_dict()
         moments = ckpt.optimiser_moments(self.optimiser)
         ckpt.save_checkpoint(
             out / "checkpoints",

@@ -3,7 +3,7 @@
 # DATA, EXP  folders for the corpus and for the models
 # SEED       of models, targets and training; the corpus is the same for all
 # JOBS       processes of prepare, distill and score
-# SIZE       demo (minutes), or tiny (seconds, for tests: its error rates mean nothing)
+# SIZE       demo (minutes), or tiny (a minute, for tests: its error rates mean nothing)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 SEED=${SEED:-1} JOBS=${JOBS:-2} SIZE=${SIZE:-demo}
 case $SIZE in

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stage 40: a student, the baseline's model trained towards the teacher's answers.
-# Usage:   40_student.sh seq-kd | mvq-kd | mvq-kd+seq-kd
+# Usage:   40_student.sh seq-kd | mvq-kd
 #
 # Reads:   $DATA, $EXP/{nbest,codebook}
 # Writes:  $EXP/<name of the student>

@@ -7,5 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 DATA=${DATA:-data/librispeech} EXP=${EXP:-exp/librispeech}
 QUANTIZER=()
-TEACHER=(--seed "$SEED" --resume --threads 1)
-STUDENT=(--seed "$SEED" --resume --threads 1)
+# One thread each: two runs side by side use two cores better than one run's two threads.
+TRAIN=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA")
+TRAIN+=(--set data.train="$DATA/cuts_train.jsonl.gz" --set data.dev="$DATA/cuts_dev.jsonl.gz")
+TEACHER=("${TRAIN[@]}") STUDENT=("${TRAIN[@]}")

@@ -114,7 +114,7 @@ def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) 
     found = outputs.survey(question.out, CONTRACT, agreed)
     if found is not State.COMPLETE or not is_whole(question.out):
         with one_thread():
-            frames = _embeddings(model, cuts, tap, request)
+            frames = _embeddings(model, cuts, tap, request, stop)
             with meter("quantizer", request.options.steps, "steps") as shown:
                 trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
         outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
@@ -199,7 +199,9 @@ def _request_record(request: QuantizerRequest) -> dict[str, Any]:
     return asdict(request) | {"tap": "after_norm"}
 
 
-def _embeddings(model: LoadedModel, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest) -> Tensor:
+def _embeddings(
+    model: LoadedModel, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest, stop: StopRequest
+) -> Tensor:
     """(frames, D) embeddings of some random utterances' frames."""
     with seeded(request.options.seed, "quantizer utterances") as rng:
         sample = rng.sample(list(cuts), min(request.utterances, len(cuts)))
@@ -207,6 +209,7 @@ def _embeddings(model: LoadedModel, cuts: Sequence[MonoCut], tap: Tap, request: 
     with meter("embeddings", len(sample), "cuts") as shown:
         for answer in answers(model, sample, [tap]):
             embeddings.append(answer.tapped[tap])
+            stop.check("nothing is kept of an unfinished quantiser")
             shown.advance(audio_s=answer.cut.duration)
     frames = torch.cat(embeddings)
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))
@@ -216,7 +219,8 @@ def _embeddings(model: LoadedModel, cuts: Sequence[MonoCut], tap: Tap, request: 
 def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopRequest) -> Path:
     """Make the quantiser `<store>-quantizer`, unless another process is or has been making it."""
     out = question.out.with_name(question.out.name + "-quantizer")
-    with files.lock(out.with_name(out.name + ".lock")):
+    waiting = f"{out}: another process is making it"
+    with files.lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
         beside = Question(question.teacher, question.cuts, out, question.device, question.jobs)
         quantizer(beside, request, stop)
     return out

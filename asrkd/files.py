@@ -6,9 +6,10 @@ import hashlib
 import io
 import json
 import os
+import time
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -164,12 +165,22 @@ def sha256_of(record: Any) -> str:
 
 
 @contextmanager
-def lock(path: Path) -> Iterator[None]:
+def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let one process at a time into the block; the others wait.
 
     The lock goes when the process ends, however it ends.
+
+    Args:
+        path: a file that is made for it and stays.
+        while_waiting: called once a second; may raise to give up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as stream:
-        fcntl.lockf(stream, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except (BlockingIOError, PermissionError):  # which of them, depends on the system
+                while_waiting()
+                time.sleep(1.0)
         yield

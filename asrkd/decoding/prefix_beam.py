@@ -26,7 +26,7 @@ from asrkd.decoding.search_options import SearchOptions
 
 
 def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
-    """:func:`prefix_beam_search` as one of the searches."""
+    """:func:`prefix_beam_search` as one of the searches; (N, T, V) log_probs in nats, (N,) num_frames."""
     return prefix_beam_search(
         log_probs,
         num_frames,

@@ -19,7 +19,7 @@ SUBSAMPLING = 4  # feature frames per encoder frame
 
 
 def num_encoder_frames(num_frames: Tensor) -> Tensor:
-    """Encoder frames that come of so many feature frames: ceil(T / 4), of any shape."""
+    """ceil(T / 4) encoder frames of T feature frames, for integers of any shape (...)."""
     return torch.div(num_frames + SUBSAMPLING - 1, SUBSAMPLING, rounding_mode="floor")
 
 

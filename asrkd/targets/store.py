@@ -104,11 +104,11 @@ class ArrayStore(_Store):
         try:
             with safe_open(str(shard), framework="pt") as stream:
                 rows = json.loads(stream.metadata()["index"])
+            return {row["id"]: Entry(number, row["offset"], row["length"], row["digest"]) for row in rows}
         except (SafetensorError, ValueError, TypeError, KeyError) as error:
             raise AsrkdError(
                 f"{shard}: broken ({error}); remove it and run the asrkd distill command again"
             ) from None
-        return {row["id"]: Entry(number, row["offset"], row["length"], row["digest"]) for row in rows}
 
     def read(self, cut_id: str) -> Tensor:
         """The (T, ...) values stored for a cut."""

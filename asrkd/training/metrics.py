@@ -48,9 +48,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:  # a run was killed while writing it
             break
+        if not isinstance(record, dict) or not {"kind", "step"} <= record.keys():
+            break
+        records.append(record)
     return records

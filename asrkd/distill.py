@@ -209,7 +209,7 @@ def _embeddings(
     with meter("embeddings", len(sample), "cuts") as shown:
         for answer in answers(model, sample, [tap]):
             embeddings.append(answer.tapped[tap])
-            stop.check("nothing is kept of an unfinished quantiser")
+            stop.check("an unfinished quantiser is not kept")
             shown.advance(audio_s=answer.cut.duration)
     frames = torch.cat(embeddings)
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))

@@ -144,7 +144,7 @@ def test_shards_follow_from_the_cuts_and_the_contract_says_what_was_asked(whole)
     assert contract["search"] == {
         "name": "prefix-beam", "beam": 4, "num_best": 4, "max_tokens_per_frame": None,
     }  # fmt: skip
-    assert contract["score"].startswith("log P(hypothesis | audio) in nats")
+    assert contract["score"].startswith("log P(token sequence | audio) in nats")
 
 
 def test_a_shard_that_is_lost_is_made_anew_with_the_same_bytes(question, whole, tmp_path):

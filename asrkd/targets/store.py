@@ -53,7 +53,7 @@ class _Store:
 
     def __init__(self, path: Path, kind: str) -> None:
         self.path = path
-        stamp = outputs.read_stamp(path, f"asrkd distill {kind}", ["num_shards"])
+        outputs.read_stamp(path, f"asrkd distill {kind}")
         self.contract: dict[str, Any] = files.read_json(path / CONTRACT)
         if not isinstance(self.contract, dict):
             raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: asrkd distill {kind}")
@@ -62,7 +62,7 @@ class _Store:
                 f"{path}: holds {self.contract.get('kind')!r} targets, expected {kind!r}; "
                 f"make such a store with: asrkd distill {kind}"
             )
-        total = stamp["num_shards"]
+        total = outputs.read_stamp(path, f"asrkd distill {kind}", ["num_shards"])["num_shards"]
         self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
         for shard in self.shards:
             if not shard.is_file():

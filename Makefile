@@ -103,8 +103,7 @@ $(DIGITS)/stamp.json:
 data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json: .FORCE
 	@[[ -z '$(CORPUS)' && -f $@ ]] || bash stages/$*/00_prepare.sh '$(CORPUS)'
 
-.PHONY: .FORCE
-.FORCE:
+.FORCE:  # there is no such file, so what depends on it is always looked at
 
 $(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
   SEED=$(seed) DATA=$(DIGITS) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))

@@ -53,7 +53,7 @@ def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
     else:
         utterances = {"tsv": tsv.list_utterances, "kaldi": kaldi.list_utterances}[kind](source)
     check_utterances(utterances, source)
-    return Corpus(digest=listing_digest(utterances), utterances=utterances)
+    return Corpus(digest=listing_digest(utterances, source), utterances=utterances)
 
 
 def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarantined]]:

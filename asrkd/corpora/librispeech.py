@@ -6,6 +6,7 @@ ones of the others ``dev`` and ``test``, the rest ``dev_other`` and
 ``test_other``. Texts stay in capitals, as they are given.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,10 +67,12 @@ def _list_chapter(chapter: Path, split: str) -> list[Utterance]:
         utt_id, _, text = line.partition(" ")
         if utt_id in found or not utt_id:
             raise AsrkdError(f"{transcript}:{number}: utterance {utt_id!r} comes twice, or has no id")
-        audio = (chapter / f"{utt_id}.flac").absolute()
+        audio = Path(os.path.abspath(chapter / f"{utt_id}.flac"))
         where = f"{transcript}:{number}"
         found[utt_id] = Utterance(utt_id, audio, split, where, text.strip(), speaker)
     for audio in sorted(chapter.glob("*.flac")):
         if audio.stem not in found:
-            found[audio.stem] = Utterance(audio.stem, audio.absolute(), split, str(audio), "", speaker)
+            found[audio.stem] = Utterance(
+                audio.stem, Path(os.path.abspath(audio)), split, str(audio), "", speaker
+            )
     return list(found.values())

@@ -4,6 +4,7 @@ Readers of text formats make a list of :class:`Utterance`; it is cheap, so a
 finished folder can be recognised by its digest without reading audio.
 """
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -52,15 +53,28 @@ def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
             )
 
 
-def listing_digest(utterances: Iterable[Utterance]) -> str:
-    """Hex digest of the list and of the sizes of the audio files: cheap, and moved by any edit."""
+def listing_digest(utterances: Iterable[Utterance], source: Path) -> str:
+    """Hex digest of the list and of the sizes of the audio files: cheap, and the same wherever ``source`` lies.
+
+    It is moved by any edit of the list, and of audio by those that change its size.
+    """
     sizes: dict[Path, int] = {}
     rows = []
     for item in utterances:
         if item.audio not in sizes:
             sizes[item.audio] = item.audio.stat().st_size if item.audio.is_file() else -1
         place = [item.recording_id, item.start, item.duration]
-        rows.append([item.id, str(item.audio), sizes[item.audio], item.split, item.text, item.speaker, place])
+        rows.append(
+            [
+                item.id,
+                os.path.relpath(item.audio, source),
+                sizes[item.audio],
+                item.split,
+                item.text,
+                item.speaker,
+                place,
+            ]
+        )
     return files.sha256_of(rows)
 
 
@@ -73,8 +87,8 @@ def locate(name: str, folder: Path) -> Path:
     path = Path(name)
     beside = folder / path
     if not path.is_absolute() and not beside.exists() and path.exists():
-        return path.absolute()
-    return beside.absolute()
+        return Path(os.path.abspath(path))  # without the ".." that source may have
+    return Path(os.path.abspath(beside))
 
 
 def usual_split(name: str) -> str | None:

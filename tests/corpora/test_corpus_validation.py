@@ -1,6 +1,7 @@
 """Transcripts, sampling rates, shares and speakers, counted by hand."""
 
 import json
+from pathlib import Path
 
 import pytest
 from lhotse import MonoCut, Recording, SupervisionSegment
@@ -117,3 +118,18 @@ def test_speakers_in_two_splits_are_named():
         "test": [cut("f", speaker="eve")],
     }
     assert validation.shared_speakers(splits) == ["1 speakers of dev are in train: bob"]
+
+
+def test_a_corpus_is_the_same_however_its_place_is_written(tmp_path, monkeypatch):
+    from asrkd.corpora.corpus import open_corpus
+
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(b"as long as this")
+    (folder / "transcripts.tsv").write_text("utt_id\taudio\tspeaker\ttext\tsplit\na\ta.wav\ts\tYES\ttrain\n")
+    monkeypatch.chdir(folder)
+    places = [folder, Path("."), Path("../corpus"), tmp_path / "x" / ".." / "corpus"]
+    (tmp_path / "x").mkdir()
+    opened = [open_corpus("tsv", place) for place in places]
+    assert len({corpus.digest for corpus in opened}) == 1
+    assert {utterance.audio for corpus in opened for utterance in corpus.utterances} == {folder / "a.wav"}

@@ -85,12 +85,15 @@ def test_the_digest_moves_with_any_edit_of_the_list_or_size_of_the_audio(tmp_pat
     row = "a\ta.wav\ts\tONE\ttrain\t\n"
     (tmp_path / "a.wav").write_bytes(b"12")
     write(tmp_path, HEADER + row)
-    digests = {listing_digest(tsv.list_utterances(tmp_path)), listing_digest(tsv.list_utterances(tmp_path))}
+    digests = {
+        listing_digest(tsv.list_utterances(tmp_path), tmp_path),
+        listing_digest(tsv.list_utterances(tmp_path), tmp_path),
+    }
     assert len(digests) == 1
     for edited in (row.replace("ONE", "TWO"), row.replace("\ts\t", "\tt\t"), row.replace("train", "dev")):
         write(tmp_path, HEADER + edited)
-        digests.add(listing_digest(tsv.list_utterances(tmp_path)))
+        digests.add(listing_digest(tsv.list_utterances(tmp_path), tmp_path))
     write(tmp_path, HEADER + row)
     (tmp_path / "a.wav").write_bytes(b"123")
-    digests.add(listing_digest(tsv.list_utterances(tmp_path)))
+    digests.add(listing_digest(tsv.list_utterances(tmp_path), tmp_path))
     assert len(digests) == 5

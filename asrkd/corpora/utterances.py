@@ -54,9 +54,9 @@ def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
 
 
 def listing_digest(utterances: Iterable[Utterance], source: Path) -> str:
-    """Hex digest of the list and of the sizes of the audio files: cheap, and the same wherever ``source`` lies.
+    """Hex digest of the list and of the sizes of the audio files, the same wherever ``source`` lies.
 
-    It is moved by any edit of the list, and of audio by those that change its size.
+    It is cheap, and moved by any edit of the list, and of audio by those that change its size.
     """
     sizes: dict[Path, int] = {}
     rows = []

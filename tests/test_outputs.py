@@ -88,7 +88,7 @@ def test_a_torn_record_is_named(tmp_path):
     [
         (None, "unfinished .no stamp.json.; finish it with: asrkd make"),
         ("{", "stamp.json: torn or not JSON"),
-        ("[1]", "stamp.json: expected a JSON object"),
+        ("[1]", "stamp.json: not a stamp of this stage"),
     ],
 )
 def test_an_unfinished_folder_names_the_command_that_finishes_it(tmp_path, stamp, complaint):

@@ -31,7 +31,8 @@ def resample(pcm: bytes, sampling_rate: int) -> Signal:
     """What espeak-ng spoke, shape (S,), at ``sampling_rate`` Hz, in units of full scale."""
     samples = np.frombuffer(pcm, dtype=np.int16) / np.float32(_FULL_SCALE + 1)
     if sampling_rate == espeak.SAMPLING_RATE:
-        return samples.astype(np.float64)
+        native: Signal = samples.astype(np.float64)
+        return native
     import torch
 
     resampled: Signal = _resampler(sampling_rate)(torch.from_numpy(samples)).numpy().astype(np.float64)

@@ -98,7 +98,7 @@ def _shaped(num_samples: int, sampling_rate: int, gain: Gain, rng: np.random.Gen
     factors the transform would take ten times as long.
     """
     size = 1 << (num_samples - 1).bit_length()
-    frequencies = np.fft.rfftfreq(size, 1 / sampling_rate)
+    frequencies: Signal = np.asarray(np.fft.rfftfreq(size, 1 / sampling_rate), dtype=np.float64)
     spectrum = rng.standard_normal(2 * len(frequencies)).view(np.complex128) * gain(frequencies)
     return np.fft.irfft(spectrum, size)[:num_samples]
 

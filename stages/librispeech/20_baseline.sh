@@ -3,7 +3,7 @@
 #
 # Reads:   $DATA
 # Writes:  $EXP/baseline
-# Takes:   TAKES
+# Takes:   two to six minutes on one core (the small corpora of RESULTS.md)
 # Showed:  see RESULTS.md
 set -euo pipefail
 source "$(dirname "$0")/settings.sh"

@@ -5,16 +5,18 @@ absolute ones stay. lhotse itself takes them relative to the working
 directory, so read with :func:`read_cuts` rather than with ``CutSet.from_file``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lhotse import MonoCut, Recording
 from lhotse.serialization import deserialize_item
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+
+Item = TypeVar("Item")
 
 
 def read_cuts(path: Path) -> list[MonoCut]:
@@ -26,13 +28,7 @@ def read_cuts(path: Path) -> list[MonoCut]:
     """
     cuts: list[MonoCut] = []
     seen: set[str] = set()
-    for number, record in files.read_jsonl(path):
-        try:
-            cut = deserialize_item(record)
-        except Exception as error:  # lhotse raises whatever the missing field causes
-            raise AsrkdError(f"{path}:{number}: not a lhotse cut: {error!r}") from None
-        if not isinstance(cut, MonoCut):
-            raise AsrkdError(f"{path}:{number}: expected a MonoCut, found {type(cut).__name__}")
+    for number, cut in read_items(path, MonoCut, "cut"):
         if cut.id in seen:
             raise AsrkdError(f"{path}:{number}: cut {cut.id!r} comes twice")
         seen.add(cut.id)
@@ -40,6 +36,22 @@ def read_cuts(path: Path) -> list[MonoCut]:
     if not cuts:
         raise AsrkdError(f"{path}: holds no cuts")
     return cuts
+
+
+def read_items(path: Path, kind: type[Item], name: str) -> Iterator[tuple[int, Item]]:
+    """(line number, item) of a lhotse manifest of one ``kind``, called ``name`` in errors.
+
+    Raises:
+        AsrkdError: no such file, or a line that is torn or something else.
+    """
+    for number, record in files.read_jsonl(path):
+        try:
+            item = deserialize_item(record)
+        except Exception as error:  # lhotse raises whatever the missing field causes
+            raise AsrkdError(f"{path}:{number}: not a lhotse {name}: {error!r}") from None
+        if not isinstance(item, kind):
+            raise AsrkdError(f"{path}:{number}: expected a {kind.__name__}, found {type(item).__name__}")
+        yield number, item
 
 
 def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> int:

@@ -15,9 +15,8 @@ from typing import TypeVar
 
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
-from lhotse.serialization import deserialize_item
 
-from asrkd import files, manifests
+from asrkd import manifests
 from asrkd.corpora.recordings import with_source
 from asrkd.corpora.utterances import locate, usual_split
 from asrkd.errors import AsrkdError
@@ -124,16 +123,7 @@ def _join(recordings_path: Path, supervisions_path: Path) -> list[MonoCut]:
 
 
 def _items(path: Path, kind: type[Item]) -> list[Item]:
-    items = []
-    for number, record in files.read_jsonl(path):
-        try:
-            item = deserialize_item(record)
-        except Exception as error:  # lhotse raises whatever the missing field causes
-            raise AsrkdError(f"{path}:{number}: not a lhotse {kind.__name__}: {error!r}") from None
-        if not isinstance(item, kind):
-            raise AsrkdError(f"{path}:{number}: expected a {kind.__name__}, found {type(item).__name__}")
-        items.append(item)
-    return items
+    return [item for _, item in manifests.read_items(path, kind, kind.__name__)]
 
 
 def _locate(recording: Recording, manifest: Path) -> Recording:

@@ -14,7 +14,7 @@ from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
 # A disk that is full or protected, a file where a folder should be: the user's to mend, wherever it strikes.
-_DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST)
+_DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOTDIR, errno.EEXIST)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 distill = typer.Typer(
@@ -24,12 +24,17 @@ app.add_typer(distill, name="distill")
 
 Out = Annotated[Path, typer.Option(help="Folder to write to; one that holds something else is refused.")]
 Jobs = Annotated[int, typer.Option(help="Processes; the result is the same for any number.")]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="K/N: only part K of N of what is missing; the last part to end finishes the folder."),
+]
 TimeLimit = Annotated[
     str | None, typer.Option(help="Stop in time, save, and exit 75: seconds, 30m, 2h, 1d or hh:mm:ss.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto: the GPU where there is one.")]
 Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
 Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
+Dtype = Annotated[str, typer.Option(help="float16 or float32, of what is stored.")]
 CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
 MaxBad = Annotated[float, typer.Option(help="Share of cuts that may be quarantined, 0 to 1.")]
 
@@ -99,6 +104,7 @@ def prepare(
         tuple[float, float] | None, typer.Option(help="digits: lowest and highest peak, dB re full scale.")
     ] = None,
     cuts_per_shard: Annotated[int, typer.Option(help="Cuts in a shard of features, 1 or more.")] = 250,
+    shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Check a corpus item by item; make cuts, features and tokens of it."""
@@ -106,10 +112,12 @@ def prepare(
     limit = parse_time_limit(time_limit)
     from asrkd import prepare as stage
     from asrkd.prepare_options import options_from_flags
+    from asrkd.shared_work import Crew, parse_part
 
     options = options_from_flags(corpus, flags)
     with stop_requests(limit) as stop:
-        typer.echo(str(stage.prepare(corpus, source, out, options, jobs=jobs, stop=stop)))
+        crew = Crew(jobs, parse_part(shard))
+        typer.echo(str(stage.prepare(corpus, source, out, options, crew=crew, stop=stop)))
 
 
 @app.command()
@@ -152,14 +160,17 @@ def distill_nbest(
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
     limit = parse_time_limit(time_limit)
     from asrkd import distill as stage
     from asrkd.decoding import SearchOptions
+    from asrkd.distill_options import Question
+    from asrkd.shared_work import parse_part
 
-    question = stage.Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard)
+    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
     options = SearchOptions(beam, nbest)
     with stop_requests(limit) as stop:
         typer.echo(stage.nbest(question, search, options, stop))
@@ -183,10 +194,11 @@ def distill_quantizer(
     """Train a direct-sum quantiser on embeddings of one layer of the teacher."""
     limit = parse_time_limit(time_limit)
     from asrkd import distill as stage
+    from asrkd.distill_options import Question, quantizer_request
 
-    request = stage.quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
+    request = quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
     with stop_requests(limit) as stop:
-        typer.echo(stage.quantizer(stage.Question(teacher, tuple(cuts), out, device), request, stop))
+        typer.echo(stage.quantizer(Question(teacher, tuple(cuts), out, device), request, stop))
 
 
 @distill.command("codebook")
@@ -201,6 +213,7 @@ def distill_codebook(
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Store the codebook indexes of the teacher's embeddings, one byte per codebook and frame."""
@@ -208,11 +221,61 @@ def distill_codebook(
     if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
         raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
     from asrkd import distill as stage
+    from asrkd.distill_options import Question, quantizer_request
+    from asrkd.shared_work import parse_part
 
-    question = stage.Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard)
-    source = quantizer or stage.quantizer_request(layer or 0, codebooks or 0, seed=seed)
+    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
+    source = quantizer or quantizer_request(layer or 0, codebooks or 0, seed=seed)
     with stop_requests(limit) as stop:
         typer.echo(stage.codebook(question, source, stop))
+
+
+@distill.command("posterior")
+def distill_posterior(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    top_k: Annotated[int, typer.Option(help="Tokens kept in each frame; the rest is one number.")] = 8,
+    dtype: Dtype = "float16",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the teacher's likeliest tokens at each frame, with their log-probabilities."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import distill as stage
+    from asrkd.distill_options import Question
+    from asrkd.shared_work import parse_part
+
+    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
+    with stop_requests(limit) as stop:
+        typer.echo(stage.posterior(question, top_k, dtype, stop))
+
+
+@distill.command("hidden")
+def distill_hidden(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    layer: Annotated[int, typer.Option(help="Layer of the teacher, from 1.")],
+    dtype: Dtype = "float16",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the output of one layer of the teacher at each frame."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import distill as stage
+    from asrkd.distill_options import Question
+    from asrkd.shared_work import parse_part
+
+    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
+    with stop_requests(limit) as stop:
+        typer.echo(stage.hidden(question, layer, dtype, stop))
 
 
 @app.command()
@@ -224,14 +287,17 @@ def score(
     beam: Annotated[int, typer.Option(help="Prefixes kept at each frame; not for greedy.")] = 8,
     jobs: Jobs = 1,
     device: Device = "cpu",
+    shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Recognise cuts with a model and count its word errors."""
     limit = parse_time_limit(time_limit)
     from asrkd import score as stage
     from asrkd.decoding import SearchOptions
+    from asrkd.shared_work import parse_part
 
-    request = stage.ScoreRequest(model, cuts, out, search, SearchOptions(beam), device, jobs)
+    part = parse_part(shard)
+    request = stage.ScoreRequest(model, cuts, out, search, SearchOptions(beam), device, jobs, part)
     with stop_requests(limit) as stop:
         typer.echo(stage.score(request, stop).text())
 

@@ -5,7 +5,7 @@ Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,77 +13,29 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd import files, outputs, shards
+from asrkd import files, outputs
 from asrkd.decoding import SearchOptions, find_search
+from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
-from asrkd.manifests import read_cuts, texts_digest
+from asrkd.manifests import texts_digest
 from asrkd.models.conformer import Tap
-from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.inference import answers, check_features
+from asrkd.models.directory import LoadedModel
+from asrkd.models.inference import answers
 from asrkd.outputs import State
-from asrkd.parallel import check_jobs, one_thread
+from asrkd.parallel import one_thread
 from asrkd.progress import meter
-from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.quantizer.training import train_quantizer
-from asrkd.shards import Asked, Shard
+from asrkd.shards import Shard
 from asrkd.stopping import StopRequest
-from asrkd.targets.asking import codebook_writer, nbest_writer
+from asrkd.targets import asking
+from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.contract import contract
-from asrkd.targets.store import CONTRACT, ArrayStore, NbestStore
+from asrkd.targets.making import Made, StorePlan, make_store
+from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.store import CONTRACT
 from asrkd.training.precision import pick_device
 from asrkd.training.randomness import seeded
-
-
-@dataclass(frozen=True)
-class Question:
-    """Whom to ask, about what, where to keep the answers, and with what machine."""
-
-    teacher: Path
-    cuts: tuple[Path, ...]
-    out: Path
-    device: str = "cpu"
-    jobs: int = 1
-    cuts_per_shard: int = 200
-
-    def asked(self) -> Asked:
-        """The part of it that shards need."""
-        return Asked(self.teacher, str(pick_device(self.device)), self.cuts_per_shard, self.jobs)
-
-
-@dataclass(frozen=True)
-class QuantizerRequest:
-    """A quantiser to be trained on a layer of the teacher."""
-
-    layer: int  # 1-based
-    options: QuantizerOptions = QuantizerOptions()
-    utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
-    max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
-
-
-def quantizer_request(
-    layer: int, codebooks: int, *, utterances: int = 1000, seed: int = 1, steps: int | None = None
-) -> QuantizerRequest:
-    """A request as the command line gives it.
-
-    Args:
-        layer: of the teacher, from 1.
-        codebooks: bytes of a frame.
-        utterances: to learn from.
-        seed: of the utterances and the training.
-        steps: of each of the two phases; None for the defaults.
-
-    Raises:
-        AsrkdError: a value is out of its range.
-    """
-    sizes = {} if steps is None else {"phase_one_steps": steps, "phase_two_steps": steps}
-    try:
-        options = QuantizerOptions(num_codebooks=codebooks, seed=seed, **sizes)
-    except ValueError as error:
-        raise AsrkdError(f"--codebooks, --steps: {error}") from None
-    if utterances < 1:
-        raise AsrkdError(f"--utterances {utterances}: expected 1 or more")
-    return QuantizerRequest(layer, options, utterances)
 
 
 def nbest(question: Question, search: str, options: SearchOptions, stop: StopRequest) -> str:
@@ -94,36 +46,16 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
     find_search(search)
-    model, cuts = _open(question)
+    model, cuts = question.open()
     details = {
         "search": {"name": search} | asdict(options),
         "score": "log P(token sequence | audio) in nats, over all alignments, exact",
         "references": texts_digest(cuts),  # that errors are counted against
-        "cuts_per_shard": question.cuts_per_shard,
     }
-    claimed = outputs.claim(question.out, CONTRACT, contract("nbest", model, cuts, details))
-    fresh = _fill(question, cuts, NbestStore.suffix, nbest_writer(search, options), stop)
-    return _done(question.out, claimed, fresh, len(cuts)) + _quality(question.out)
-
-
-def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
-    """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them."""
-    model, cuts = _open(question)
-    tap = _tap(model, request.layer)
-    agreed = contract("quantizer", model, cuts, _request_record(request))
-    found = outputs.survey(question.out, CONTRACT, agreed)
-    if found is not State.COMPLETE or not is_whole(question.out):
-        with one_thread():
-            frames = _embeddings(model, cuts, tap, request, stop)
-            with meter("quantizer", request.options.steps, "steps") as shown:
-                trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
-        outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
-        save_quantizer(question.out, trained, report, agreed)
-        outputs.stamp(question.out, asdict(report))
-    summary = outputs.read_stamp(question.out, "asrkd distill quantizer", ["held_out_errors"])
-    return _done(question.out, found, 0, len(cuts)) + (
-        f"; relative squared error {summary['held_out_errors'][-1]:.3f} on held-out frames"
-    )
+    flags = {"search": search, "beam": options.beam, "nbest": options.num_best}
+    asked = _Asked(question, model, cuts, "nbest", details, flags)
+    made = asked.make(NbestStore.suffix, asking.nbest_writer(search, options), stop)
+    return made.text() + (_quality(question.out) if made.is_complete else "")
 
 
 def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequest) -> str:
@@ -135,55 +67,116 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
             the store; of several processes one makes it and the others wait.
         stop: asks to stop.
     """
-    model, cuts = _open(question)
+    model, cuts = question.open()
     if isinstance(source, QuantizerRequest):
         _tap(model, source.layer)
         source = _quantizer_beside(question, source, stop)
     loaded = load_quantizer(source)
     layer = _check_quantizer(source, loaded.contract, model)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
+    details = _layer(layer) | {"quantizer": {"sha256": loaded.identity} | sizes}
+    asked = _Asked(question, model, cuts, "codebook", details, {"quantizer": source})
+    made = asked.make(ArrayStore.suffix, asking.codebook_writer(source, Tap(layer)), stop)
+    return made.text() + f", {sizes['num_codebooks']} codebooks of layer {layer}"
+
+
+def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> str:
+    """Store the likeliest tokens of each frame with their log-probabilities, and that of the rest.
+
+    Args:
+        question: whom to ask and about what.
+        top_k: tokens kept in each frame.
+        dtype: 'float16' or 'float32'.
+        stop: asks to stop.
+    """
+    check_dtype(dtype)
+    if top_k < 1:
+        raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
+    model, cuts = question.open()
+    top_k = min(top_k, model.tokens.size)
     details = {
-        "layer": layer,
-        "tap": "after_norm",
-        "quantizer": {"sha256": loaded.identity} | sizes,
-        "cuts_per_shard": question.cuts_per_shard,
+        "top_k": top_k,
+        "dtype": dtype,
+        "score": "natural logarithms, best first; the last is that of all other tokens together",
     }
-    claimed = outputs.claim(question.out, CONTRACT, contract("codebook", model, cuts, details))
-    fresh = _fill(question, cuts, ArrayStore.suffix, codebook_writer(source, Tap(layer)), stop)
-    return _done(question.out, claimed, fresh, len(cuts)) + (
-        f", {sizes['num_codebooks']} codebooks of layer {layer}"
+    asked = _Asked(question, model, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
+    made = asked.make(ArrayStore.suffix, asking.posterior_writer(top_k, dtype), stop)
+    return made.text() + f", {top_k} tokens a frame"
+
+
+def hidden(question: Question, layer: int, dtype: str, stop: StopRequest) -> str:
+    """Store the output of a layer of the teacher at each frame.
+
+    Args:
+        question: whom to ask and about what.
+        layer: of the teacher, from 1.
+        dtype: 'float16' or 'float32'.
+        stop: asks to stop.
+    """
+    check_dtype(dtype)
+    model, cuts = question.open()
+    tap = _tap(model, layer)
+    details = _layer(layer) | {"dim": model.recogniser.dim, "dtype": dtype}
+    asked = _Asked(question, model, cuts, "hidden", details, {"layer": layer, "dtype": dtype})
+    made = asked.make(ArrayStore.suffix, asking.hidden_writer(tap, dtype), stop)
+    return made.text() + f", {model.recogniser.dim} values a frame of layer {layer}"
+
+
+def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
+    """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them."""
+    model, cuts = question.open()
+    tap = _tap(model, request.layer)
+    agreed = contract("quantizer", model, cuts, asdict(request) | {"tap": "after_norm"})
+    found = outputs.survey(question.out, CONTRACT, agreed)
+    if found is not State.COMPLETE or not is_whole(question.out):
+        with one_thread():
+            frames = _embeddings(model, cuts, tap, request, stop)
+            with meter("quantizer", request.options.steps, "steps") as shown:
+                trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
+        outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
+        save_quantizer(question.out, trained, report, agreed)
+        outputs.stamp(question.out, asdict(report))
+    summary = outputs.read_stamp(question.out, "asrkd distill quantizer", ["held_out_errors"])
+    already = "already complete, " if found is State.COMPLETE else ""
+    return f"{question.out}: {already}{len(cuts)} cuts" + (
+        f"; relative squared error {summary['held_out_errors'][-1]:.3f} on held-out frames"
     )
 
 
-def _open(question: Question) -> tuple[LoadedModel, list[MonoCut]]:
-    """The teacher, and all cuts that fit it; an id in two manifests is an error."""
-    if question.cuts_per_shard < 1:
-        raise AsrkdError(f"--cuts-per-shard {question.cuts_per_shard}: expected 1 or more")
-    check_jobs(question.jobs)
-    model = load_model(question.teacher, str(pick_device(question.device)))
-    cuts: dict[str, MonoCut] = {}
-    for path in question.cuts:
-        own = read_cuts(path)
-        check_features(model, own, str(path))
-        for cut in own:
-            if cut.id in cuts:
-                raise AsrkdError(f"{path}: cut {cut.id} is in an earlier --cuts too")
-            cuts[cut.id] = cut
-    return model, list(cuts.values())
+class _Asked:
+    """A question that was opened: what the store of its answers will be."""
+
+    def __init__(
+        self,
+        question: Question,
+        model: LoadedModel,
+        cuts: Sequence[MonoCut],
+        kind: str,
+        details: dict[str, Any],
+        flags: dict[str, Any],
+    ) -> None:
+        self.question, self.cuts = question, cuts
+        sized = details | {"cuts_per_shard": question.cuts_per_shard}
+        self.contract = contract(kind, model, cuts, sized)
+        self.sources = question.sources(kind, flags)
+
+    def make(self, suffix: str, write: Callable[[Shard], float], stop: StopRequest) -> Made:
+        """Make the store, or this process's part of it."""
+        question = self.question
+        plan = StorePlan(
+            out=question.out,
+            contract=self.contract,
+            sources=self.sources,
+            cuts=self.cuts,
+            suffix=suffix,
+            device=str(pick_device(question.device)),
+            cuts_per_shard=question.cuts_per_shard,
+        )
+        return make_store(plan, write, question.crew, stop)
 
 
-def _fill(
-    question: Question,
-    cuts: Sequence[MonoCut],
-    suffix: str,
-    write: Callable[[Shard], None],
-    stop: StopRequest,
-) -> int:
-    """Write the shards of a store that are missing and stamp it; how many were written."""
-    planned = shards.plan(question.out, cuts, question.asked(), suffix)
-    fresh = shards.fill(f"distill {question.out.name}", planned, write, question.jobs, stop)
-    outputs.stamp(question.out, {"num_shards": len(planned), "num_cuts": len(cuts)})
-    return fresh
+def _layer(layer: int) -> dict[str, Any]:
+    return {"layer": layer, "tap": "after_norm"}
 
 
 def _tap(model: LoadedModel, layer: int) -> Tap:
@@ -193,10 +186,6 @@ def _tap(model: LoadedModel, layer: int) -> Tap:
     except ValueError as error:
         raise AsrkdError(f"--layer {layer}: {error}") from None
     return tap
-
-
-def _request_record(request: QuantizerRequest) -> dict[str, Any]:
-    return asdict(request) | {"tap": "after_norm"}
 
 
 def _embeddings(
@@ -221,8 +210,7 @@ def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopR
     out = question.out.with_name(question.out.name + "-quantizer")
     waiting = f"{out}: another process is making it"
     with files.lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
-        beside = Question(question.teacher, question.cuts, out, question.device, question.jobs)
-        quantizer(beside, request, stop)
+        quantizer(replace(question, out=out), request, stop)
     return out
 
 
@@ -237,16 +225,11 @@ def _check_quantizer(path: Path, made: dict[str, Any], model: LoadedModel) -> in
     return int(made["layer"])
 
 
-def _done(out: Path, claimed: State, fresh: int, num_cuts: int) -> str:
-    state = "already complete, " if claimed is State.COMPLETE and not fresh else ""
-    return f"{out}: {state}{num_cuts} cuts"
-
-
 def _quality(out: Path) -> str:
     """WER of the best and of the luckiest hypothesis, where there are references."""
     store = NbestStore(out)
     first = oracle = words = 0
-    for cut_id in store.index:
+    for cut_id in store.index.ids():
         found = store.read(cut_id)
         if found.errors is not None and found.num_words is not None:
             first, oracle = first + found.errors[0], oracle + min(found.errors)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from asrkd import faults
 from asrkd.errors import AsrkdError
 
 
@@ -48,9 +49,12 @@ def create_aside(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = partial_name(path)
+    faults.strike("open", path)
     try:
         yield partial
+        faults.strike("publish", partial)
         publish(partial, path)
+        faults.strike("named", path)
     finally:
         partial.unlink(missing_ok=True)
 

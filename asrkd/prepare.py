@@ -21,9 +21,9 @@ from asrkd.corpora.digits import DigitsOptions
 from asrkd.corpora.validation import Quarantined, Splits
 from asrkd.errors import AsrkdError
 from asrkd.features import shards
-from asrkd.parallel import check_jobs, run_tasks
+from asrkd.parallel import check_jobs
 from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
-from asrkd.progress import meter
+from asrkd.shared_work import Crew, Progress, work
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens
 
@@ -35,7 +35,7 @@ KINDS = (*FILE_KINDS, "digits")
 
 
 def prepare(
-    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, jobs: int, stop: StopRequest
+    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, crew: Crew, stop: StopRequest
 ) -> PrepareReport:
     """Check a corpus item by item, compute its features and write its manifests.
 
@@ -44,7 +44,7 @@ def prepare(
         source: the corpus; None for ``digits``.
         out: folder to write; if it is partly done for the same request, it is completed.
         options: what to make of the corpus.
-        jobs: processes to compute in; the result does not depend on it.
+        crew: who computes, all shards or a part of them; the result does not depend on it.
         stop: asked between shards.
 
     Raises:
@@ -53,20 +53,23 @@ def prepare(
             no manifest and no stamp are written.
         StoppedInTime: asked to stop; finished shards are kept.
     """
-    check_jobs(jobs)
+    check_jobs(crew.jobs)
     listed = _open(corpus, source, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
     if outputs.claim(out, RECORD, record) is outputs.State.COMPLETE:
         stamp = outputs.read_stamp(out, "asrkd prepare", ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
-    splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, jobs, stop), [])
+    splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, crew.jobs, stop), [])
     num_items = sum(map(len, splits.values())) + len(bad)
     good, rate, screened = _screen(splits, options, inventory)
     bad += screened
     small = _small_set(good.get("train", []), options)
     inventory = inventory or _train_tokens(good.get("train", []), options)
-    splits, found = _compute(good, _plan(out, options, rate), jobs, stop)
+    computed = _compute(good, _plan(out, options, rate), crew, stop)
+    if isinstance(computed, Progress):
+        return PrepareReport(out, unfinished=computed.text())
+    splits, found = computed
     bad += found
     validation.write_quarantine(out / QUARANTINE, bad)
     validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
@@ -161,17 +164,16 @@ def _plan(out: Path, options: PrepareOptions, rate: int) -> shards.Plan:
 
 
 def _compute(
-    splits: Splits, plan: shards.Plan, jobs: int, stop: StopRequest
-) -> tuple[Splits, list[Quarantined]]:
-    """Compute the shards that are missing; return all cuts with features, and the bad items."""
+    splits: Splits, plan: shards.Plan, crew: Crew, stop: StopRequest
+) -> tuple[Splits, list[Quarantined]] | Progress:
+    """Compute the shards that are missing; all cuts with features, and the bad items.
+
+    While other parts have not made theirs: how far it is.
+    """
     planned = shards.plan_shards(plan, splits)
-    missing = [shard for shard in planned if not shard.is_done()]
-    done = len(planned) - len(missing)
-    with meter("features", len(planned), "shards", done) as progress:
-        for _, audio_s in run_tasks(shards.compute_shard, missing, jobs=jobs):
-            progress.advance(audio_s=audio_s)
-            if progress.done < len(planned):
-                stop.check(f"{progress.done} of {len(planned)} shards are in {plan.out}")
+    progress = work("features", planned, shards.compute_shard, crew, stop)
+    if progress.missing:
+        return progress
     finished: Splits = {split: [] for split in splits}
     bad: list[Quarantined] = []
     for shard in planned:

@@ -80,12 +80,15 @@ class PrepareReport:
     """What ``asrkd prepare`` made; its ``str`` is what the command prints."""
 
     out: Path
-    splits: dict[str, SplitReport]
-    num_tokens: int | None  # with the blank; None: no transcripts to make tokens of
+    splits: dict[str, SplitReport] = field(default_factory=dict)
+    num_tokens: int | None = None  # with the blank; None: no transcripts to make tokens of
     warnings: tuple[str, ...] = ()
     already_complete: bool = False
+    unfinished: str = ""  # how far it is, while other parts have not made theirs
 
     def __str__(self) -> str:
+        if self.unfinished:
+            return f"{self.out}: this part is done; {self.unfinished}"
         lines = [f"{self.out}: already complete"] if self.already_complete else []
         for split, report in self.splits.items():
             bad = f", {report.num_quarantined} quarantined" if report.num_quarantined else ""

@@ -27,6 +27,7 @@ from asrkd.scoring.error_stats import write_error_stats
 from asrkd.scoring.score_summary import summary, wer_line
 from asrkd.scoring.transcript_files import write_recogs, write_trn
 from asrkd.shards import Asked, Shard
+from asrkd.shared_work import Crew, Part, Progress, work
 from asrkd.stopping import StopRequest
 from asrkd.targets.sequences import transcript
 from asrkd.training.precision import pick_device
@@ -47,6 +48,7 @@ class ScoreRequest:
     options: SearchOptions = SearchOptions()
     device: str = "cpu"
     jobs: int = 1
+    part: Part | None = None  # of the shards; None: all that are missing
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,14 @@ class ScoreReport:
     """What was counted."""
 
     out: Path
-    counts: Counts
-    already_complete: bool
+    counts: Counts | None  # None: shards are missing, for other parts
+    progress: Progress | None  # None: it was complete
 
     def text(self) -> str:
         """The %WER line and where the rest is."""
-        return f"{wer_line(self.counts)} {self.out}{' (already complete)' if self.already_complete else ''}"
+        if self.counts is None:
+            return f"{self.out}: this part is done; {self.progress.text() if self.progress else ''}"
+        return f"{wer_line(self.counts)} {self.out}{'' if self.progress else ' (already complete)'}"
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
@@ -78,10 +82,13 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     if not any(text.split() for text in references.values()):
         raise AsrkdError(f"{request.cuts}: no words in the transcripts, so there is no error rate")
     claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
-    if claimed is not outputs.State.COMPLETE:
-        hypotheses = _recognise(request, device, cuts, stop)
-        _write_files(request, model, cuts, references, hypotheses)
-    return ScoreReport(request.out, _read_counts(request.out), claimed is outputs.State.COMPLETE)
+    if claimed is outputs.State.COMPLETE:
+        return ScoreReport(request.out, _read_counts(request.out), None)
+    planned, progress = _recognise(request, device, cuts, stop)
+    if progress.missing:
+        return ScoreReport(request.out, None, progress)
+    _write_files(request, model, cuts, references, _read_hypotheses(planned, cuts))
+    return ScoreReport(request.out, _read_counts(request.out), progress)
 
 
 def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
@@ -96,16 +103,28 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
 
 def _recognise(
     request: ScoreRequest, device: str, cuts: Sequence[MonoCut], stop: StopRequest
-) -> dict[str, str]:
-    """The text of every cut; shards of them are kept, so that a stop loses little."""
-    asked = Asked(request.model, device, CUTS_PER_SHARD, request.jobs)
+) -> tuple[list[Shard], Progress]:
+    """Write the text of every cut, in shards that are kept, so that a stop loses little."""
+    asked = Asked(request.model, device, CUTS_PER_SHARD)
     planned = shards.plan(request.out / "hypotheses", cuts, asked, ".jsonl")
     write = partial(_write_hypotheses, search=request.search, options=request.options)
-    shards.fill(f"score {request.model.name}", planned, write, request.jobs, stop)
-    return {row["id"]: row["text"] for shard in planned for _, row in files.read_jsonl(shard.path)}
+    crew = Crew(request.jobs, request.part)
+    return planned, work(f"score {request.model.name}", planned, write, crew, stop)
 
 
-def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> None:
+def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[str, str]:
+    """The text of every cut by id; AsrkdError unless they are exactly those of ``cuts``, each once."""
+    texts: dict[str, str] = {}
+    for shard in planned:
+        expected = [cut.id for cut in shard.cuts]
+        rows = [row for _, row in files.read_jsonl(shard.path)]
+        if [row.get("id") for row in rows] != expected:
+            raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; remove it and score again")
+        texts |= {row["id"]: row["text"] for row in rows}
+    return texts
+
+
+def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> float:
     model, recognise = load_model(shard.model, shard.device), find_search(search)
     rows = []
     for answer in answers(model, shard.cuts):
@@ -114,6 +133,7 @@ def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> None
         text = model.tokens.decode(list(best.tokens))
         rows.append({"id": answer.cut.id, "text": text, "log_prob": best.log_prob})
     files.write_jsonl(shard.path, rows)
+    return shard.audio_s
 
 
 def _write_files(

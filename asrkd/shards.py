@@ -1,18 +1,16 @@
-"""Work on a list of cuts in shards: the missing ones, by any number of processes, each file whole.
+"""Shards of a list of cuts: what one process asks a model about, and the file it writes.
 
 Shard boundaries follow from the list of cuts alone, and a shard is computed
 whole by one process, so its bytes do not depend on jobs, order or kills.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lhotse import MonoCut
 
-from asrkd.parallel import run_tasks
-from asrkd.progress import meter
-from asrkd.stopping import StopRequest
+from asrkd.targets.shard_index import is_whole
 
 
 @dataclass(frozen=True)
@@ -23,6 +21,21 @@ class Shard:
     cuts: tuple[MonoCut, ...]
     model: Path
     device: str
+    contract: str | None = None  # digest of the store's contract; None: a file without an index
+
+    @property
+    def size(self) -> int:
+        """Number of its cuts."""
+        return len(self.cuts)
+
+    @property
+    def audio_s(self) -> float:
+        """Seconds of its cuts."""
+        return float(sum(cut.duration for cut in self.cuts))
+
+    def is_done(self) -> bool:
+        """Whether it is there and whole; AsrkdError if it is of another store."""
+        return self.path.is_file() if self.contract is None else is_whole(self.path, self.contract)
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Asked:
     model: Path
     device: str
     cuts_per_shard: int
-    jobs: int
+    contract: str | None = None
 
 
 def shard_name(number: int, total: int, suffix: str) -> str:
@@ -49,32 +62,7 @@ def plan(folder: Path, cuts: Sequence[MonoCut], asked: Asked, suffix: str) -> li
             tuple(cuts[start : start + asked.cuts_per_shard]),
             asked.model,
             asked.device,
+            asked.contract,
         )
         for number, start in enumerate(starts)
     ]
-
-
-def fill(
-    label: str, shards: Sequence[Shard], write: Callable[[Shard], None], jobs: int, stop: StopRequest
-) -> int:
-    """Write the shards that are missing; how many were written.
-
-    Args:
-        label: what is being done, for the progress.
-        shards: all of them.
-        write: makes one; importable by worker processes.
-        jobs: processes.
-        stop: asked between shards.
-
-    Raises:
-        StoppedInTime: asked to stop; the shards that are finished stay.
-    """
-    missing = [shard for shard in shards if not shard.path.is_file()]
-    total = sum(len(shard.cuts) for shard in shards)
-    done = total - sum(len(shard.cuts) for shard in missing)
-    with meter(label, total, "cuts", done) as shown:
-        for shard, _ in run_tasks(write, missing, jobs=jobs):
-            shown.advance(len(shard.cuts), audio_s=sum(cut.duration for cut in shard.cuts))
-            if shown.done < total:
-                stop.check(f"{shard.path.parent}: {shown.done} of {total} cuts are done")
-    return len(missing)

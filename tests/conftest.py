@@ -101,7 +101,8 @@ def retouched(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stores(teacher: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nbest, quantizer and codebook of the training cuts, for layer 2 of the teacher."""
     from asrkd.decoding import SearchOptions
-    from asrkd.distill import Question, codebook, nbest, quantizer, quantizer_request
+    from asrkd.distill import codebook, nbest, quantizer
+    from asrkd.distill_options import Question, quantizer_request
     from asrkd.stopping import StopRequest
 
     folder, stop = tmp_path_factory.mktemp("stores"), StopRequest()

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from asrkd import distill
 from asrkd.decoding import SearchOptions
-from asrkd.distill import Question
+from asrkd.distill_options import Question
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.stopping import StopRequest
-from asrkd.targets.store import NbestStore
+from asrkd.targets.nbest_store import NbestStore
 
 OPTIONS = SearchOptions(beam=4, num_best=4)
 
@@ -137,7 +137,9 @@ def test_cuts_without_transcripts_have_hypotheses_without_errors(question, corpu
 
 def test_shards_follow_from_the_cuts_and_the_contract_says_what_was_asked(whole):
     assert sorted(contents(whole)) == [
-        "contract.json", *(f"shard-0000{n}-of-00003.jsonl" for n in range(3)), "stamp.json",
+        "contract.json",
+        *(f"shard-0000{n}-of-00003.{what}" for n in range(3) for what in ("index.jsonl.gz", "jsonl")),
+        "sources.json", "stamp.json",
     ]  # fmt: skip
     contract = json.loads((whole / "contract.json").read_text())
     assert contract["kind"] == "nbest"
@@ -163,7 +165,8 @@ def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes
     out = tmp_path / "nbest"
     with pytest.raises(StoppedInTime, match=f"{2 * questions + 2} of 6 cuts are done; run the same command"):
         ask(question, out, StopAfter(questions))
-    assert len(list(out.glob("shard-*"))) == questions + 1
+    assert len(list(out.glob("shard-*.jsonl"))) == questions + 1
+    assert not (out / "locks").exists()
     assert not (out / "stamp.json").exists()
     with pytest.raises(AsrkdError, match="unfinished"):
         NbestStore(out)
@@ -232,4 +235,4 @@ def test_several_manifests_are_asked_about_in_their_order(question, corpus, tmp_
     write_cuts(tmp_path / "a.jsonl", cuts[:3])
     write_cuts(tmp_path / "b.jsonl", cuts[3:])
     ask(question, tmp_path / "store", cuts=(tmp_path / "a.jsonl", tmp_path / "b.jsonl"))
-    assert list(NbestStore(tmp_path / "store").index) == [cut.id for cut in cuts]
+    assert list(NbestStore(tmp_path / "store").index.ids()) == [cut.id for cut in cuts]

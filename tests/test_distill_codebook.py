@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from asrkd import distill
-from asrkd.distill import Question
+from asrkd.distill_options import Question, quantizer_request
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.manifests import read_cuts
 from asrkd.models.conformer import Tap
@@ -16,9 +16,9 @@ from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.stopping import StopRequest
-from asrkd.targets.store import ArrayStore
+from asrkd.targets.array_store import ArrayStore
 
-QUICK = distill.quantizer_request(2, 2, steps=3)  # as the fixture `stores` has it
+QUICK = quantizer_request(2, 2, steps=3)  # as the fixture `stores` has it
 
 
 class StopAtOnce(StopRequest):
@@ -62,9 +62,11 @@ def test_the_contract_of_a_codebook_store_names_layer_and_quantiser(stores):
 
 def test_a_store_takes_a_byte_a_codebook_and_frame_and_little_besides(stores):
     store = ArrayStore(stores / "codebook", "codebook")
-    frames = sum(entry.length for entry in store.index.values())
-    size = sum(path.stat().st_size for path in stores.glob("codebook/shard-*"))
-    assert 2 * frames < size < 2 * frames + 150 * len(store.index) + 400 * len(store.shards)
+    frames = sum(store.entry(cut_id)[1].length for cut_id in store.index.ids())
+    payload = sum(path.stat().st_size for path in stores.glob("codebook/shard-*.safetensors"))
+    index = sum(path.stat().st_size for path in stores.glob("codebook/shard-*.index.jsonl.gz"))
+    assert 2 * frames < payload < 2 * frames + 80 * len(store.shards)
+    assert index < 40 * len(store.index) + 250 * len(store.shards)
 
 
 def test_a_quantiser_is_made_once_and_is_the_same_bytes_elsewhere(question, stores, tmp_path):
@@ -81,7 +83,9 @@ def test_layer_and_codebooks_make_the_quantiser_beside_the_store(question, store
     report = distill.codebook(about, QUICK, StopRequest())
     assert report == f"{tmp_path / 'codes'}: 30 cuts, 2 codebooks of layer 2"
     assert contents(tmp_path / "codes-quantizer") == contents(stores / "quantizer")
-    assert contents(tmp_path / "codes") == contents(stores / "codebook")
+    made, expected = contents(tmp_path / "codes"), contents(stores / "codebook")
+    assert made.pop("sources.json") != expected.pop("sources.json")  # it says where the teacher is
+    assert made == expected
     again = distill.codebook(about, QUICK, StopRequest())
     assert "already complete" in again
 
@@ -122,4 +126,4 @@ def test_a_quantiser_of_another_teacher_is_refused(question, stores, retouched, 
 )
 def test_a_request_out_of_range_is_refused(codebooks, utterances, steps, complaint):
     with pytest.raises(AsrkdError, match=complaint):
-        distill.quantizer_request(2, codebooks, utterances=utterances, steps=steps)
+        quantizer_request(2, codebooks, utterances=utterances, steps=steps)

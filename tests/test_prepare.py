@@ -19,6 +19,7 @@ from asrkd.features import shards
 from asrkd.features.fbank import FeatureOptions
 from asrkd.manifests import read_cuts
 from asrkd.prepare import PrepareOptions, PrepareReport, prepare
+from asrkd.shared_work import Crew
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens, train_char
 
@@ -57,7 +58,7 @@ def run(
     source: Path | None, out: Path, *, kind: str = "tsv", jobs: int = 1, **options: object
 ) -> PrepareReport:
     chosen = PrepareOptions(**{"cuts_per_shard": 2, **options})
-    return prepare(kind, source, out, chosen, jobs=jobs, stop=StopRequest())
+    return prepare(kind, source, out, chosen, crew=Crew(jobs), stop=StopRequest())
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -129,8 +130,9 @@ def test_a_stop_keeps_finished_shards_and_the_same_command_goes_on(tmp_path, cor
             return "SIGTERM" if first_shard.exists() else None
 
     options = PrepareOptions(cuts_per_shard=2)
-    with pytest.raises(StoppedInTime, match="SIGTERM: 1 of 3 shards are in .*run the same command"):
-        prepare("tsv", corpus, tmp_path / "out", options, jobs=1, stop=StopAfterOneShard())
+    message = "SIGTERM: .*train: 2 of [0-9]+ cuts are done; run the same command"
+    with pytest.raises(StoppedInTime, match=message):
+        prepare("tsv", corpus, tmp_path / "out", options, crew=Crew(1), stop=StopAfterOneShard())
     assert not (tmp_path / "out/cuts_train.jsonl.gz").exists()
     run(corpus, tmp_path / "out")
     run(corpus, tmp_path / "straight")

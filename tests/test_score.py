@@ -18,7 +18,7 @@ from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.score import ScoreReport, ScoreRequest, score
 from asrkd.stopping import StopRequest
-from asrkd.targets.store import NbestStore
+from asrkd.targets.nbest_store import NbestStore
 
 
 class StopAtOnce(StopRequest):
@@ -101,7 +101,8 @@ def test_the_hypothesis_is_the_first_of_the_nbest_list(request_, question_store)
 
 @pytest.fixture
 def question_store(teacher, corpus, tmp_path) -> Path:
-    from asrkd.distill import Question, nbest
+    from asrkd.distill import nbest
+    from asrkd.distill_options import Question
 
     question = Question(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "nbest")
     nbest(question, "prefix-beam", SearchOptions(beam=4, num_best=2), StopRequest())
@@ -142,7 +143,7 @@ def test_a_complete_score_is_not_computed_again(request_):
     before = contents(request_.out)
     shutil.rmtree(request_.out / "hypotheses")
     again = run(request_)
-    assert again.already_complete
+    assert again.progress is None
     assert again.counts == first.counts
     assert again.text().endswith("(already complete)")
     assert {n: b for n, b in before.items() if "hypotheses" not in n} == contents(request_.out)

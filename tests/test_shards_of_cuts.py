@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from lhotse import MonoCut
 
 from asrkd.errors import StoppedInTime
-from asrkd.shards import Asked, Shard, fill, plan, shard_name
+from asrkd.shards import Asked, Shard, plan, shard_name
+from asrkd.shared_work import Crew, work
 from asrkd.stopping import StopRequest
 
 
@@ -20,16 +21,17 @@ class StopAtOnce(StopRequest):
 
 def make_shards(folder: Path, count: int, cuts_per_shard: int = 1) -> list[Shard]:
     cuts = [MonoCut(f"cut-{number}", 0, 1, 0) for number in range(count)]
-    return plan(folder, cuts, Asked(Path("model"), "cpu", cuts_per_shard, 1), ".txt")
+    return plan(folder, cuts, Asked(Path("model"), "cpu", cuts_per_shard), ".txt")
 
 
-def write_ids(shard: Shard) -> None:
+def write_ids(shard: Shard) -> float:
     shard.path.write_text(" ".join(cut.id for cut in shard.cuts))
+    return shard.audio_s
 
 
-def write_slowly(shard: Shard) -> None:
+def write_slowly(shard: Shard) -> float:
     time.sleep(0.4)
-    write_ids(shard)
+    return write_ids(shard)
 
 
 @settings(max_examples=30, deadline=None)
@@ -46,27 +48,27 @@ def test_shards_are_runs_of_the_list_and_say_how_many_they_are(count, cuts_per_s
 def test_only_what_is_missing_is_written(tmp_path, capsys):
     shards = make_shards(tmp_path, 5, 2)
     shards[1].path.write_text("kept")
-    assert fill("work", shards, write_ids, 1, StopRequest()) == 2
+    assert work("work", shards, write_ids, Crew(), StopRequest()).made == 2
     assert [shard.path.read_text() for shard in shards] == ["cut-0 cut-1", "kept", "cut-4"]
-    assert fill("work", shards, write_ids, 1, StopRequest()) == 0
+    assert work("work", shards, write_ids, Crew(), StopRequest()).made == 0
     assert "work: 5/5 cuts" in capsys.readouterr().err
 
 
 def test_a_stop_is_asked_for_between_shards_but_not_after_the_last(tmp_path):
     shards = make_shards(tmp_path, 2)
     with pytest.raises(StoppedInTime, match="1 of 2 cuts are done"):
-        fill("work", shards, write_ids, 1, StopAtOnce())
+        work("work", shards, write_ids, Crew(), StopAtOnce())
     assert [shard.path.exists() for shard in shards] == [True, False]
-    assert fill("work", shards, write_ids, 1, StopAtOnce()) == 1
+    assert work("work", shards, write_ids, Crew(), StopAtOnce()).made == 1
 
 
 @pytest.mark.slow
 def test_workers_do_not_go_on_after_a_stop_while_the_error_is_being_reported(tmp_path):
     shards = make_shards(tmp_path, 8)
     with pytest.raises(StoppedInTime) as error:
-        fill("work", shards, write_slowly, 2, StopAtOnce())
+        work("work", shards, write_slowly, Crew(2), StopAtOnce())
     left = [shard.path.exists() for shard in shards]
     assert sum(left) < 8
     time.sleep(1)
     assert [shard.path.exists() for shard in shards] == left
-    assert error.value.__traceback__ is not None  # it still holds the frames of fill
+    assert error.value.__traceback__ is not None  # it still holds the frames of work

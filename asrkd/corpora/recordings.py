@@ -17,6 +17,7 @@ from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 from lhotse.utils import compute_num_samples
 
+from asrkd import faults
 from asrkd.corpora.utterances import Utterance
 
 Samples = npt.NDArray[np.float32]  # (1, num_samples)
@@ -112,6 +113,7 @@ def decode(cut: MonoCut) -> Samples:
     if recording is None:
         raise BadAudio("the cut has no recording")
     try:
+        faults.strike("decode")
         if recording.transforms:
             for source in recording.sources:
                 _decode_whole(Path(source.source))

@@ -59,6 +59,16 @@ class Shard:
         """Of the copies that are made of each cut."""
         return self.plan.speeds if self.split == "train" else ()
 
+    @property
+    def path(self) -> Path:
+        """The archive: what the shard is known by where processes share the work."""
+        return self.plan.out / self.archive
+
+    @property
+    def size(self) -> int:
+        """Number of its cuts, copies not counted."""
+        return len(self.cuts)
+
     def is_done(self) -> bool:
         """Whether both its files have their names."""
         return all((self.plan.out / path).is_file() for path in (self.archive, self.ledger))

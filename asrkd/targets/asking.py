@@ -1,6 +1,9 @@
-"""Asking a teacher about a shard of cuts and writing its answers: what worker processes run."""
+"""Asking a teacher about a shard of cuts and writing its answers: what worker processes run.
 
-from collections.abc import Callable, Sequence
+Letters: T frames of a cut, V tokens, k of them that are kept, D model size.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,28 +18,45 @@ from asrkd.models.inference import Answer, answers
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.counts import count_errors
 from asrkd.shards import Shard
-from asrkd.targets.store import Nbest, write_array_shard, write_nbest_shard
+from asrkd.targets.array_store import VALUES, write_array_shard
+from asrkd.targets.nbest_store import Nbest, write_nbest_shard
+from asrkd.targets.top_tokens import top_tokens
 
 SEARCH_BATCH = 16  # utterances searched together, always neighbours in a shard
 
 
-def nbest_writer(search: str, options: SearchOptions) -> Callable[[Shard], None]:
+def nbest_writer(search: str, options: SearchOptions) -> Callable[[Shard], float]:
     """What writes a shard of N-best lists; importable by worker processes."""
     return partial(_write_nbest, search=search, options=options)
 
 
-def codebook_writer(quantizer: Path, tap: Tap) -> Callable[[Shard], None]:
-    """What writes a shard of codebook indexes; importable by worker processes."""
+def codebook_writer(quantizer: Path, tap: Tap) -> Callable[[Shard], float]:
+    """What writes a shard of codebook indexes, uint8 (T, codebooks) a cut; importable by worker processes."""
     return partial(_write_codebook, quantizer=quantizer, tap=tap)
 
 
-def _write_nbest(shard: Shard, search: str, options: SearchOptions) -> None:
+def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
+    """What writes a shard of posteriors; importable by worker processes.
+
+    A cut has ``values`` (T, k + 1), the natural logarithms of the k best and
+    of the rest together, and ``tokens`` (T, k), whose they are.
+    """
+    return partial(_write_arrays, take=partial(_posteriors, top_k=top_k, dtype=dtype))
+
+
+def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
+    """What writes a shard of hidden states, (T, D) a cut; importable by worker processes."""
+    return partial(_write_arrays, take=partial(_hidden, tap=tap, dtype=dtype), taps=(tap,))
+
+
+def _write_nbest(shard: Shard, search: str, options: SearchOptions) -> float:
     model = load_model(shard.model, shard.device)
     lists: list[Nbest] = []
     for start in range(0, len(shard.cuts), SEARCH_BATCH):
         said = list(answers(model, shard.cuts[start : start + SEARCH_BATCH]))
         lists += _search(model, said, search, options)
-    write_nbest_shard(shard.path, shard.cuts, lists)
+    write_nbest_shard(shard.path, str(shard.contract), shard.cuts, lists)
+    return shard.audio_s
 
 
 def _search(model: LoadedModel, said: Sequence[Answer], search: str, options: SearchOptions) -> list[Nbest]:
@@ -62,9 +82,26 @@ def _with_errors(cut: MonoCut, scored: dict[str, float]) -> Nbest:
     return Nbest(texts, log_probs, [count.errors for count in counts], counts[0].num_words)
 
 
-def _write_codebook(shard: Shard, quantizer: Path, tap: Tap) -> None:
-    loaded = load_quantizer(quantizer)
-    indexes: list[Tensor] = []
-    for answer in answers(load_model(shard.model, shard.device), shard.cuts, [tap]):
-        indexes.append(loaded.quantizer.encode(answer.tapped[tap]).to(torch.uint8))
-    write_array_shard(shard.path, shard.cuts, indexes)
+def _write_arrays(
+    shard: Shard, take: Callable[[Answer], Mapping[str, Tensor]], taps: Sequence[Tap] = ()
+) -> float:
+    """Write what ``take`` makes of each answer."""
+    arrays = [take(answer) for answer in answers(load_model(shard.model, shard.device), shard.cuts, taps)]
+    write_array_shard(shard.path, str(shard.contract), shard.cuts, arrays)
+    return shard.audio_s
+
+
+def _write_codebook(shard: Shard, quantizer: Path, tap: Tap) -> float:
+    loaded = load_quantizer(quantizer).quantizer
+    return _write_arrays(
+        shard, lambda answer: {VALUES: loaded.encode(answer.tapped[tap]).to(torch.uint8)}, [tap]
+    )
+
+
+def _posteriors(answer: Answer, top_k: int, dtype: str) -> dict[str, Tensor]:
+    values, tokens = top_tokens(answer.log_probs, top_k)
+    return {VALUES: values.to(getattr(torch, dtype)), "tokens": tokens}
+
+
+def _hidden(answer: Answer, tap: Tap, dtype: str) -> dict[str, Tensor]:
+    return {VALUES: answer.tapped[tap].to(getattr(torch, dtype))}

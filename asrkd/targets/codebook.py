@@ -8,8 +8,8 @@ from lhotse import MonoCut
 
 from asrkd.errors import AsrkdError
 from asrkd.targets.alignment import ratio
+from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.store import ArrayStore
 
 
 class CodebookSource:

@@ -14,9 +14,9 @@ from lhotse import MonoCut
 from asrkd import __version__
 from asrkd.manifests import cuts_digest
 from asrkd.models.directory import LoadedModel
-from asrkd.models.front_end import SUBSAMPLING
+from asrkd.targets.frame_count import CONFORMER_RULE
 
-FORMAT = 1
+FORMAT = 2  # 2: an index beside each shard
 
 
 def contract(
@@ -38,7 +38,7 @@ def contract(
         "features": model.architecture.features.model_dump(mode="json"),
         "frame_shift": model.recogniser.frame_shift,
         "first_frame_offset": 0.0,  # seconds from the first feature frame's centre to the first target's
-        "length_rule": f"ceil(feature frames / {SUBSAMPLING})",
+        "length_rule": CONFORMER_RULE,
         "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
         "computed_with": {
             "asrkd": __version__,

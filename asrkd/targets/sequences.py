@@ -12,7 +12,7 @@ from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd.errors import AsrkdError
-from asrkd.targets.store import NbestStore
+from asrkd.targets.nbest_store import NbestStore
 from asrkd.tokens import Tokens
 
 TRANSCRIPT = "transcript"

@@ -1,187 +1,219 @@
-"""Stores of a teacher's answers: written shard by shard, read by cut id.
+"""Stores of a teacher's answers: opened as a whole, read by cut id, verified against the cuts.
 
 A store is a folder: ``contract.json`` says what the answers are and whose,
-``shard-00000-of-00012.*`` hold them, ``stamp.json`` says that all are there.
-Arrays are one safetensors tensor ``values`` a shard with the index of its
-cuts in the header; N-best lists are JSON lines that a person can read.
-Every answer carries the digest of the cut it was asked about.
+``shard-00000-of-00012.*`` hold them, ``sources.json`` says where teacher and
+cuts were, ``stamp.json`` that all is there. Opening reads the indexes alone;
+every answer that is read is checked against its checksum.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from lhotse import MonoCut
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.manifests import cut_digest
 from asrkd.shards import shard_name
+from asrkd.targets.frame_count import expected_frames
+from asrkd.targets.shard_index import (
+    DIGEST_LENGTH,
+    REMAKE,
+    Entry,
+    Payload,
+    index_path,
+    read_index,
+    read_payload,
+)
+from asrkd.targets.sources import check_sources, remake_command
 
 CONTRACT = "contract.json"
 
 
-class Entry(NamedTuple):
-    """Where the answer for a cut is."""
+class CutIndex:
+    """Entries by cut id, some 150 bytes each, so that a million fit in memory."""
 
-    shard: int
-    offset: int  # rows of the shard's tensor, or bytes of its lines
-    length: int
-    digest: str  # of the cut, see asrkd.manifests.cut_digest
+    def __init__(self) -> None:
+        self._row: dict[str, int] = {}
+        self._numbers = {name: array("Q") for name in ("shard", "offset", "length", "crc32")}
+        self._digests = bytearray()
+
+    def add(self, cut_id: str, shard: int, entry: Entry) -> bool:
+        """Add an entry; False if the id is there already."""
+        if self._row.setdefault(cut_id, len(self._row)) != len(self._digests) // (DIGEST_LENGTH // 2):
+            return False
+        for name, value in (("shard", shard), *entry._asdict().items()):
+            if name != "digest":
+                self._numbers[name].append(value)
+        self._digests += bytes.fromhex(entry.digest)
+        return True
+
+    def __contains__(self, cut_id: str) -> bool:
+        return cut_id in self._row
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def ids(self) -> Iterable[str]:
+        """Cut ids, in the order of the shards."""
+        return self._row.keys()
+
+    def __getitem__(self, cut_id: str) -> tuple[int, Entry]:
+        """(number of the shard, entry) of a cut; KeyError if there is none."""
+        row, width = self._row[cut_id], DIGEST_LENGTH // 2
+        shard, offset, length, crc32 = (numbers[row] for numbers in self._numbers.values())
+        return shard, Entry(offset, length, self._digests[row * width : (row + 1) * width].hex(), crc32)
 
 
-@dataclass(frozen=True)
-class Nbest:
-    """A teacher's hypotheses for a cut, best first."""
-
-    texts: list[str]
-    log_probs: list[float]  # log P(hypothesis | audio) in nats
-    errors: list[int] | None  # words wrong against the reference, where there is one
-    num_words: int | None  # of the reference
-
-
-class _Store:
+class Store:
     """What stores of all kinds share: contract, index, verification."""
 
     suffix: str
 
     def __init__(self, path: Path, kind: str) -> None:
-        self.path = path
-        outputs.read_stamp(path, f"asrkd distill {kind}")
-        self.contract: dict[str, Any] = files.read_json(path / CONTRACT)
-        if not isinstance(self.contract, dict):
-            raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: asrkd distill {kind}")
-        if self.contract.get("kind") != kind:
-            raise AsrkdError(
-                f"{path}: holds {self.contract.get('kind')!r} targets, expected {kind!r}; "
-                f"make such a store with: asrkd distill {kind}"
-            )
-        total = outputs.read_stamp(path, f"asrkd distill {kind}", ["num_shards"])["num_shards"]
+        """Open the finished store at ``path``; it must be of ``kind``.
+
+        Raises:
+            AsrkdError: it is unfinished, of another kind, or a shard is
+                missing, torn, from another store, or repeats a cut.
+        """
+        self.path, self.kind = path, kind
+        stamp = outputs.read_stamp(path, f"asrkd distill {kind}")
+        self.contract = read_contract(path, kind)
+        if "num_shards" not in stamp:
+            outputs.read_stamp(path, f"asrkd distill {kind}", ["num_shards"])
+        total = stamp["num_shards"]
         self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
-        for shard in self.shards:
-            if not shard.is_file():
-                raise AsrkdError(f"{shard}: missing; run the asrkd distill command again to make it anew")
-        self.index: dict[str, Entry] = {}
-        for number, shard in enumerate(self.shards):
-            self.index.update(self._read_index(number, shard))
+        self.index = read_indexes(self.shards, files.sha256(path / CONTRACT))
+        if len(self.index) != stamp.get("num_cuts", len(self.index)):
+            raise AsrkdError(
+                f"{path}: holds {len(self.index)} cuts, its stamp says {stamp['num_cuts']}; "
+                f"make it anew: rm -r {path}; {self.remake}"
+            )
 
-    def _read_index(self, number: int, shard: Path) -> dict[str, Entry]:
-        raise NotImplementedError
+    @property
+    def remake(self) -> str:
+        """The command that makes such a store."""
+        return remake_command(self.path) or f"asrkd distill {self.kind} --cuts ..."
 
-    def entry(self, cut_id: str) -> Entry:
-        """Where a cut's answer is; AsrkdError if there is none."""
+    def entry(self, cut_id: str) -> tuple[int, Entry]:
+        """(shard, entry) of a cut; AsrkdError if there is none."""
         if cut_id not in self.index:
             raise AsrkdError(
                 f"{self.path}: no targets for cut {cut_id}; make a store of all training cuts "
-                f"with: asrkd distill {self.contract['kind']} --cuts ..."
+                f"with: {self.remake}"
             )
         return self.index[cut_id]
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError at the first cut without an answer, or whose answer is for other audio."""
+        """Raise AsrkdError unless every cut has an answer, made of its own audio and of the right length.
+
+        The message names the cut, what was expected and what was found. The
+        teacher and the quantiser that the store names are looked at as well,
+        where they still are.
+        """
+        check_sources(self.path, self.contract)
         for cut in cuts:
-            found, expected = self.entry(cut.id).digest, cut_digest(cut)
-            if found != expected:
-                raise AsrkdError(
-                    f"{self.path}: the targets of cut {cut.id} were made of other audio "
-                    f"(digest {found[:12]}, the cut has {expected[:12]}); make the store anew "
-                    f"with: asrkd distill {self.contract['kind']} --cuts ..."
-                )
+            _, entry = self.entry(cut.id)
+            self._verify_audio(cut, entry)
+            self._verify_length(cut, entry)
 
-
-class ArrayStore(_Store):
-    """A store of an array of frames for each cut; opened as the kind that its contract must name."""
-
-    suffix = ".safetensors"
-
-    def _read_index(self, number: int, shard: Path) -> dict[str, Entry]:
-        try:
-            with safe_open(str(shard), framework="pt") as stream:
-                rows = json.loads(stream.metadata()["index"])
-            return {row["id"]: Entry(number, row["offset"], row["length"], row["digest"]) for row in rows}
-        except (SafetensorError, ValueError, TypeError, KeyError) as error:
+    def _verify_audio(self, cut: MonoCut, entry: Entry) -> None:
+        expected = cut_digest(cut)
+        if entry.digest != expected[:DIGEST_LENGTH]:
             raise AsrkdError(
-                f"{shard}: broken ({error}); remove it and run the asrkd distill command again"
-            ) from None
+                f"{self.path}: the targets of cut {cut.id} were made of other audio "
+                f"(digest {entry.digest[:12]}, the cut has {expected[:12]}: {describe_audio(cut)}); "
+                f"make the store anew: rm -r {self.path}; {self.remake}"
+            )
 
-    def read(self, cut_id: str) -> Tensor:
-        """The (T, ...) values stored for a cut."""
-        entry = self.entry(cut_id)
-        with safe_open(str(self.shards[entry.shard]), framework="pt") as stream:
-            values: Tensor = stream.get_slice("values")[entry.offset : entry.offset + entry.length]
-        return values
+    def _verify_length(self, cut: MonoCut, entry: Entry) -> None:
+        expected = expected_frames(self.contract, cut.duration, cut.sampling_rate)
+        if self.kind != "nbest" and expected not in (None, entry.length):
+            raise AsrkdError(
+                f"{self.path}: the targets of cut {cut.id} have {entry.length} frames, expected {expected} "
+                f"for {cut.duration:g} s; make the store anew: rm -r {self.path}; {self.remake}"
+            )
+
+    def damaged(self, cut_id: str, shard: int) -> AsrkdError:
+        """The error of an answer whose bytes are not those that were written."""
+        return AsrkdError(damage(self.shards[shard], f"the targets of cut {cut_id} are damaged"))
 
 
-class NbestStore(_Store):
-    """A store of N-best lists."""
-
-    suffix = ".jsonl"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "nbest")
-
-    def _read_index(self, number: int, shard: Path) -> dict[str, Entry]:
-        index: dict[str, Entry] = {}
-        offset = 0
-        with shard.open("rb") as stream:
-            for count, line in enumerate(stream, start=1):
-                try:
-                    record = json.loads(line)
-                    index[record["id"]] = Entry(number, offset, len(line), record["digest"])
-                except (ValueError, KeyError, TypeError) as error:
-                    raise AsrkdError(
-                        f"{shard}:{count}: broken ({error}); remove the file and run "
-                        "the asrkd distill nbest command again"
-                    ) from None
-                offset += len(line)
-        return index
-
-    def read(self, cut_id: str) -> Nbest:
-        """The hypotheses stored for a cut."""
-        entry = self.entry(cut_id)
-        with self.shards[entry.shard].open("rb") as stream:
-            stream.seek(entry.offset)
-            record = json.loads(stream.read(entry.length))
-        hypotheses = record["hypotheses"]
-        return Nbest(
-            texts=[hypothesis["text"] for hypothesis in hypotheses],
-            log_probs=[hypothesis["log_prob"] for hypothesis in hypotheses],
-            errors=[h["errors"] for h in hypotheses] if record["num_words"] is not None else None,
-            num_words=record["num_words"],
+def read_contract(path: Path, kind: str) -> dict[str, Any]:
+    """The contract of the store at ``path``; AsrkdError if it is none, or of another kind."""
+    contract = files.read_json(path / CONTRACT)
+    if not isinstance(contract, dict):
+        raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: asrkd distill {kind}")
+    if contract.get("kind") != kind:
+        raise AsrkdError(
+            f"{path}: holds {contract.get('kind')!r} targets, expected {kind!r}; "
+            f"make such a store with: asrkd distill {kind}"
         )
+    return contract
 
 
-def write_array_shard(path: Path, cuts: Sequence[MonoCut], arrays: Sequence[Tensor]) -> None:
-    """Write the (T, ...) arrays of ``cuts``, in their order, as one shard."""
-    rows, offset = [], 0
-    for cut, array in zip(cuts, arrays, strict=True):
-        rows.append({"id": cut.id, "offset": offset, "length": len(array), "digest": cut_digest(cut)})
-        offset += len(array)
-    # One metadata key only: safetensors writes several in an order that is not fixed.
-    with files.create_aside(path) as partial:
-        save_file({"values": torch.cat(list(arrays))}, str(partial), metadata={"index": json.dumps(rows)})
+def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
+    """The entries of all cuts in ``shards``.
+
+    Args:
+        shards: payload files, all of the store.
+        contract: digest of the contract that they must be made under.
+
+    Raises:
+        AsrkdError: a shard is missing, torn or from another store, or a cut comes twice.
+    """
+    index = CutIndex()
+    for number, shard in enumerate(shards):
+        check_payload(shard, contract, lambda path, _: path.stat().st_size)
+        for cut_id, entry in read_index(shard):
+            if not index.add(cut_id, number, entry):
+                raise AsrkdError(
+                    damage(shard, f"cut {cut_id} comes twice (first in shard {index[cut_id][0]})")
+                )
+    return index
 
 
-def write_nbest_shard(path: Path, cuts: Sequence[MonoCut], lists: Sequence[Nbest]) -> None:
-    """Write the hypotheses of ``cuts``, in their order, as one shard of JSON lines."""
-    files.write_jsonl(path, (_nbest_record(cut, nbest) for cut, nbest in zip(cuts, lists, strict=True)))
+def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload], int]) -> Payload:
+    """What the index says of a payload that is there, whole, and of this contract.
+
+    Args:
+        shard: the payload file.
+        contract: digest of the store's contract.
+        measure: gives the bytes that are there; may look at their contents on the way.
+
+    Raises:
+        AsrkdError: it is not so.
+    """
+    for path in (shard, index_path(shard)):
+        if not path.is_file():
+            raise AsrkdError(f"{path}: missing; run the asrkd distill command again to make it anew")
+    payload = read_payload(shard)
+    if payload.contract != contract:
+        cut_id = next((cut_id for cut_id, _ in read_index(shard)), "none")
+        raise AsrkdError(
+            damage(
+                shard,
+                f"made under another contract ({payload.contract[:12]}, the store's is {contract[:12]}): "
+                f"another teacher, quantiser or search (its first cut: {cut_id})",
+            )
+        )
+    found = measure(shard, payload)
+    if found != payload.num_bytes:
+        raise AsrkdError(damage(shard, f"torn: {found} bytes, its index says {payload.num_bytes}"))
+    return payload
 
 
-def _nbest_record(cut: MonoCut, nbest: Nbest) -> dict[str, Any]:
-    hypotheses = [
-        {"text": text, "log_prob": log_prob}
-        | ({} if nbest.errors is None else {"errors": nbest.errors[rank]})
-        for rank, (text, log_prob) in enumerate(zip(nbest.texts, nbest.log_probs, strict=True))
-    ]
-    return {
-        "id": cut.id,
-        "digest": cut_digest(cut),
-        "num_words": nbest.num_words,
-        "hypotheses": hypotheses,
-    }
+def damage(shard: Path, what: str) -> str:
+    """A message about a shard that must be removed and made anew."""
+    return f"{shard}: {what}; remove it: rm {shard} {index_path(shard)}; {REMAKE}"
+
+
+def describe_audio(cut: MonoCut) -> str:
+    """What a person can compare: recording, samples, rate, transforms."""
+    transforms = (cut.recording.transforms or []) if cut.recording is not None else []
+    names = [step["name"] if isinstance(step, dict) else type(step).__name__ for step in transforms]
+    shape = f"recording {cut.recording_id}, {cut.num_samples} samples at {cut.sampling_rate} Hz"
+    return shape + (f", {', '.join(names)}" if names else "")

@@ -14,6 +14,7 @@ from asrkd.models.directory import load_model
 from asrkd.models.recogniser import Recogniser, num_parameters
 from asrkd.objectives.ctc import ctc_sum
 from asrkd.prepare import PrepareOptions, prepare
+from asrkd.shared_work import Crew
 from asrkd.stopping import StopRequest
 from asrkd.train import TrainOptions, train
 from asrkd.training.config import TrainConfig
@@ -38,7 +39,9 @@ def measure() -> Row:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sizes = DigitsOptions(minutes=12, dev_minutes=0.2, test_minutes=0.2)
-        prepare("digits", None, folder / "data", PrepareOptions(digits=sizes), jobs=2, stop=StopRequest())
+        prepare(
+            "digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Crew(2), stop=StopRequest()
+        )
         config = folder / "config.yaml"
         config.write_text(CONFIG.format(folder=folder / "data", steps=STEPS))
         architecture, batches = _dry_run(config, folder / "dry")

@@ -3,12 +3,14 @@
 import json
 from dataclasses import replace
 
+import pytest
 import torch
 
 from asrkd import files
 from asrkd.manifests import cut_digest, read_cuts
 from asrkd.models.directory import load_model
 from asrkd.targets.contract import contract
+from asrkd.targets.frame_count import expected_frames
 from asrkd.tokens import Tokens
 
 
@@ -30,10 +32,15 @@ def test_it_names_the_teacher_by_its_weights_and_the_cuts_by_their_digests(teach
 
 def test_the_length_rule_is_what_the_encoder_does(teacher, corpus):
     model, cuts = load_model(teacher), read_cuts(corpus / "cuts_dev.jsonl.gz")
-    assert contract("nbest", model, cuts, {})["length_rule"] == "ceil(feature frames / 4)"
-    for num_frames in range(1, 12):
+    agreed = contract("hidden", model, cuts, {})
+    for num_frames in range(1, 40):
         output = model.recogniser(torch.zeros(1, num_frames, 8), torch.tensor([num_frames]))
-        assert output.num_frames.tolist() == [-(-num_frames // 4)]
+        assert output.num_frames.tolist() == [expected_frames(agreed, num_frames / 100, 8000)]
+
+
+@pytest.mark.parametrize("rule", [None, "ceil(feature frames / 4)", {"of": "samples", "divisor": 320}])
+def test_a_length_rule_that_is_not_known_expects_nothing(rule):
+    assert expected_frames({"length_rule": rule}, 1.0, 8000) is None
 
 
 def test_equal_questions_have_equal_contracts_without_paths_and_others_do_not(teacher, corpus):

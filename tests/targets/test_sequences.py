@@ -9,6 +9,8 @@ from lhotse import MonoCut, Recording, SupervisionSegment
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
+from asrkd.shards import shard_name
+from asrkd.targets.nbest_store import Nbest, write_nbest_shard
 from asrkd.targets.sequences import (
     NbestSource,
     SequenceTargets,
@@ -17,7 +19,6 @@ from asrkd.targets.sequences import (
     sequence_source,
     transcript,
 )
-from asrkd.targets.store import Nbest, shard_name, write_nbest_shard
 from asrkd.tokens import Tokens, train_char
 
 TEXTS = ["YES", "NO NO", ""]
@@ -46,8 +47,9 @@ def cuts() -> list[MonoCut]:
 @pytest.fixture
 def store(tmp_path, cuts) -> Path:
     lists = [Nbest(texts, [-float(n) for n, _ in enumerate(texts)], None, None) for texts in HYPOTHESES]
-    write_nbest_shard(tmp_path / shard_name(0, 1, ".jsonl"), cuts, lists)
     files.write_json(tmp_path / "contract.json", {"kind": "nbest"})
+    contract = files.sha256(tmp_path / "contract.json")
+    write_nbest_shard(tmp_path / shard_name(0, 1, ".jsonl"), contract, cuts, lists)
     outputs.stamp(tmp_path, {"num_shards": 1})
     return tmp_path
 

@@ -1,10 +1,14 @@
 """Target stores: what is written is read by cut id, equal inputs are equal bytes, damage is named."""
 
+import gzip
+import hashlib
 import json
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,14 +23,9 @@ from torch import Tensor
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.manifests import cut_digest
-from asrkd.targets.store import (
-    ArrayStore,
-    Nbest,
-    NbestStore,
-    shard_name,
-    write_array_shard,
-    write_nbest_shard,
-)
+from asrkd.shards import shard_name
+from asrkd.targets.array_store import ArrayStore, write_array_shard
+from asrkd.targets.nbest_store import Nbest, NbestStore, write_nbest_shard
 
 
 def make_cuts(count: int) -> list[MonoCut]:
@@ -52,19 +51,24 @@ def make_nbest(number: int) -> Nbest:
     )
 
 
+def write_contract(out: Path, kind: str) -> str:
+    files.write_json(out / "contract.json", {"kind": kind})
+    return files.sha256(out / "contract.json")
+
+
 def write_store(out: Path, suffix: str, count: int = 5, kind: str | None = None) -> list[MonoCut]:
     """A complete store of ``count`` cuts in shards of two."""
     cuts, arrays = make_cuts(count), make_arrays(list(range(1, count + 1)))
     total = -(-count // 2)
+    kind = kind or {".jsonl": "nbest", ".safetensors": "codebook"}[suffix]
+    contract = write_contract(out, kind)
     for number in range(total):
         part = slice(2 * number, 2 * number + 2)
         path = out / shard_name(number, total, suffix)
         if suffix == ".jsonl":
-            write_nbest_shard(path, cuts[part], [make_nbest(n) for n in range(count)][part])
+            write_nbest_shard(path, contract, cuts[part], [make_nbest(n) for n in range(count)][part])
         else:
-            write_array_shard(path, cuts[part], arrays[part])
-    kind = kind or {".jsonl": "nbest", ".safetensors": "codebook"}[suffix]
-    files.write_json(out / "contract.json", {"kind": kind})
+            write_array_shard(path, contract, cuts[part], [{"values": a} for a in arrays[part]])
     outputs.stamp(out, {"num_shards": total, "num_cuts": count})
     return cuts
 
@@ -86,8 +90,9 @@ def test_arrays_come_back_by_cut_id_in_any_order(tmp_path_factory, case):
     lengths, order = case
     out = tmp_path_factory.mktemp("store")
     cuts, arrays = make_cuts(len(lengths)), make_arrays(lengths)
-    write_array_shard(out / shard_name(0, 1, ".safetensors"), cuts, arrays)
-    files.write_json(out / "contract.json", {"kind": "codebook"})
+    contract = write_contract(out, "codebook")
+    values = [{"values": array} for array in arrays]
+    write_array_shard(out / shard_name(0, 1, ".safetensors"), contract, cuts, values)
     outputs.stamp(out, {"num_shards": 1})
     store = ArrayStore(out, "codebook")
     for number in order:
@@ -103,17 +108,27 @@ def test_nbest_lists_come_back_by_cut_id_in_any_order(tmp_path):
         assert store.read(cuts[number].id) == make_nbest(number)
 
 
-def test_the_index_is_in_the_safetensors_header_and_the_rows_follow_one_another(tmp_path):
+def test_the_payload_is_one_tensor_and_the_index_beside_it_says_whose_rows_are_whose(tmp_path):
     cuts = write_store(tmp_path, ".safetensors")
     shard = tmp_path / "shard-00001-of-00003.safetensors"
     data = shard.read_bytes()
     header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
     assert header["values"]["shape"] == [3 + 4, 4]
     assert header["values"]["dtype"] == "U8"
-    assert json.loads(header["__metadata__"]["index"]) == [
-        {"id": "cut-2", "offset": 0, "length": 3, "digest": cut_digest(cuts[2])},
-        {"id": "cut-3", "offset": 3, "length": 4, "digest": cut_digest(cuts[3])},
-    ]
+    with gzip.open(tmp_path / "shard-00001-of-00003.index.jsonl.gz", "rt") as stream:
+        payload, *rows = map(json.loads, stream)
+    assert payload == {
+        "num_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "contract": hashlib.sha256((tmp_path / "contract.json").read_bytes()).hexdigest(),
+    }
+    third, fourth = data[-28:-16], data[-16:]  # 3 and 4 frames of 4 bytes
+    assert rows == [
+        {"id": "cut-2", "offset": 0, "length": 3, "digest": cut_digest(cuts[2])[:32],
+         "crc32": zlib.crc32(third)},
+        {"id": "cut-3", "offset": 3, "length": 4, "digest": cut_digest(cuts[3])[:32],
+         "crc32": zlib.crc32(fourth)},
+    ]  # fmt: skip
     assert torch.equal(load_file(str(shard))["values"][3:], ArrayStore(tmp_path, "codebook").read("cut-3"))
 
 
@@ -155,7 +170,7 @@ def test_equal_inputs_are_equal_bytes_in_any_process(tmp_path):
         }
         for name in "abc"
     ]
-    assert len(contents[0]) == 6
+    assert len(contents[0]) == 12
     assert contents[0] == contents[1] == contents[2]
 
 
@@ -176,21 +191,72 @@ def test_a_torn_shard_is_named_with_the_command(tmp_path, suffix, keep):
     write_store(tmp_path, suffix)
     shard = tmp_path / f"shard-00002-of-00003{suffix}"
     data = shard.read_bytes()
-    if suffix == ".jsonl" and keep in (0, -1):
-        keep = len(data) - 2  # it has one line, and its last byte is the line's end
     shard.write_bytes(data[:keep])
-    with pytest.raises(AsrkdError, match=r"shard-00002-of-00003.*broken.*distill") as error:
+    found = len(data[:keep])
+    with pytest.raises(AsrkdError) as error:
+        open_store(tmp_path, suffix)
+    index = tmp_path / "shard-00002-of-00003.index.jsonl.gz"
+    assert str(error.value).startswith(f"{shard}: torn: {found} bytes, its index says {len(data)}; ")
+    assert f"rm {shard} {index}; then run the asrkd distill command again" in str(error.value)
+
+
+@both
+@pytest.mark.parametrize("keep", [0, 20, -1])
+def test_a_torn_index_is_named_with_the_command(tmp_path, suffix, keep):
+    write_store(tmp_path, suffix)
+    index = tmp_path / "shard-00002-of-00003.index.jsonl.gz"
+    index.write_bytes(index.read_bytes()[:keep])
+    with pytest.raises(AsrkdError, match=r"shard-00002-of-00003\.index\.jsonl\.gz") as error:
         open_store(tmp_path, suffix)
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("line", ["[]", "3", '{"id": "x"}', '"id digest"'])
-def test_a_line_that_is_no_nbest_list_is_named_by_its_number(tmp_path, line):
-    write_store(tmp_path, ".jsonl")
-    with (tmp_path / "shard-00000-of-00003.jsonl").open("a") as stream:
-        stream.write(line + "\n")
-    with pytest.raises(AsrkdError, match=r"shard-00000-of-00003\.jsonl:3: broken"):
-        NbestStore(tmp_path)
+def outcome(store: ArrayStore | NbestStore, cut_id: str) -> tuple[str | None, object]:
+    """(complaint, what was read), one of them None."""
+    try:
+        return None, store.read(cut_id)
+    except AsrkdError as error:
+        return str(error), None
+
+
+@both
+def test_no_flipped_bit_of_a_payload_ever_becomes_a_target(tmp_path, suffix):
+    cuts = write_store(tmp_path, suffix)
+    store = open_store(tmp_path, suffix)
+    before = {cut.id: store.read(cut.id) for cut in cuts}
+    shard = tmp_path / f"shard-00001-of-00003{suffix}"
+    whole = shard.read_bytes()
+    start = len(whole) - 28 if suffix == ".safetensors" else 0  # after the header
+    for place in range(start, len(whole)):
+        shard.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        refused = 0
+        for cut in cuts:
+            complaint, found = outcome(store, cut.id)
+            if complaint is None:
+                assert str(found) == str(before[cut.id])
+            else:
+                assert f"the targets of cut {cut.id} are damaged; remove it: rm {shard}" in complaint
+                refused += 1
+        assert refused == 1
+
+
+@both
+def test_a_shard_of_another_store_is_refused_by_its_first_cut(tmp_path, suffix):
+    write_store(tmp_path / "one", suffix)
+    write_store(tmp_path / "two", suffix)
+    other = files.read_json(tmp_path / "two/contract.json") | {"teacher": "another"}
+    files.write_json(tmp_path / "two/contract.json", other)
+    with pytest.raises(AsrkdError, match=r"00000-of.*made under another contract.*its first cut: cut-0"):
+        open_store(tmp_path / "two", suffix)
+
+
+@both
+def test_a_cut_that_is_in_two_shards_is_named(tmp_path, suffix):
+    write_store(tmp_path, suffix)
+    for what in (suffix, ".index.jsonl.gz"):
+        shutil.copy(tmp_path / f"shard-00000-of-00003{what}", tmp_path / f"shard-00001-of-00003{what}")
+    with pytest.raises(AsrkdError, match=r"shard-00001-of-00003.*: cut cut-0 comes twice \(first in shard 0"):
+        open_store(tmp_path, suffix)
 
 
 @both
@@ -245,9 +311,9 @@ def test_an_absent_store_and_an_unfinished_one_name_the_command(tmp_path):
 def test_a_writer_that_raises_leaves_no_shard(tmp_path):
     path = tmp_path / "shard-00000-of-00001.jsonl"
     with pytest.raises(ValueError, match="zip|shorter|longer"):
-        write_nbest_shard(path, make_cuts(2), [make_nbest(0)])
+        write_nbest_shard(path, "", make_cuts(2), [make_nbest(0)])
     with pytest.raises(ValueError, match="zip|shorter|longer"):
-        write_array_shard(path, make_cuts(2), make_arrays([1]))
+        write_array_shard(path, "", make_cuts(2), [{"values": array} for array in make_arrays([1])])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -255,7 +321,7 @@ KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-import asrkd.targets.store as store
+import asrkd.targets.array_store as store
 from test_store import write_store
 whole = store.save_file
 def save_and_die(tensors, path, **rest):
@@ -269,6 +335,6 @@ write_store(Path(sys.argv[2]), ".safetensors")
 def test_a_writer_that_is_killed_leaves_nothing_under_the_name_and_can_be_run_again(tmp_path):
     command = [sys.executable, "-c", KILLED_WRITER, str(Path(__file__).parent), str(tmp_path)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert [path.suffix for path in tmp_path.iterdir()] == [".partial"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".partial"]
     cuts = write_store(tmp_path, ".safetensors")
     ArrayStore(tmp_path, "codebook").verify(cuts)

@@ -37,19 +37,14 @@ def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> 
             blocks made with other options.
         StoppedInTime: ``stop`` was requested; whole blocks are kept.
     """
-    from asrkd import progress
     from asrkd.corpora.digits.blocks import BlockTask, make_block, read_block
     from asrkd.corpora.digits.plan import plan_blocks
-    from asrkd.parallel import run_tasks
+    from asrkd.shared_work import Crew, work
 
     tasks = {
         split: [BlockTask(out, block, options.sampling_rate) for block in plan_blocks(options, split)]
         for split in SPLITS
     }
     everything = [task for split in SPLITS for task in tasks[split]]
-    missing = [task for task in everything if not task.folder.exists()]
-    with progress.meter("digits", len(everything), "blocks", done=len(everything) - len(missing)) as meter:
-        for _, audio_s in run_tasks(make_block, missing, jobs=jobs):
-            meter.advance(audio_s=audio_s)
-            stop.check(f"{meter.done} of {len(everything)} blocks are in {out}")
+    work("digits", everything, make_block, Crew(jobs), stop)
     return {split: [cut for task in tasks[split] for cut in read_block(task)] for split in SPLITS}

@@ -35,6 +35,20 @@ class BlockTask:
         """Where the block's audio and manifest are, once it is made."""
         return self.out / "audio" / self.block.split / self.block.name
 
+    @property
+    def path(self) -> Path:
+        """The folder: what the block is known by where processes share the work."""
+        return self.folder
+
+    @property
+    def size(self) -> int:
+        """Number of its utterances."""
+        return len(self.block.utterances)
+
+    def is_done(self) -> bool:
+        """Whether it is there; a folder is whole or absent."""
+        return self.folder.exists()
+
 
 def make_block(task: BlockTask) -> float:
     """Speak the block and write its folder; return the seconds of audio in it.

@@ -1,0 +1,113 @@
+"""What `asrkd distill` is asked: the question that all its commands share, and the quantiser's sizes."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lhotse import MonoCut
+
+from asrkd.errors import AsrkdError
+from asrkd.manifests import read_cuts
+from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.inference import check_features
+from asrkd.parallel import check_jobs
+from asrkd.quantizer.options import QuantizerOptions
+from asrkd.shared_work import Crew, Part
+from asrkd.targets.sources import Sources
+from asrkd.training.precision import pick_device
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whom to ask, about what, where to keep the answers, and with what machine."""
+
+    teacher: Path
+    cuts: tuple[Path, ...]
+    out: Path
+    device: str = "cpu"
+    jobs: int = 1
+    cuts_per_shard: int = 200
+    part: Part | None = None  # of the shards; None: all that are missing
+
+    @property
+    def crew(self) -> Crew:
+        """Who works."""
+        return Crew(self.jobs, self.part)
+
+    def open(self) -> tuple[LoadedModel, list[MonoCut]]:
+        """The teacher, and all cuts that fit it; an id in two manifests is an error."""
+        if self.cuts_per_shard < 1:
+            raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
+        check_jobs(self.jobs)
+        model = load_model(self.teacher, str(pick_device(self.device)))
+        cuts: dict[str, MonoCut] = {}
+        for path in self.cuts:
+            own = read_cuts(path)
+            check_features(model, own, str(path))
+            for cut in own:
+                if cut.id in cuts:
+                    raise AsrkdError(f"{path}: cut {cut.id} is in an earlier --cuts too")
+                cuts[cut.id] = cut
+        return model, list(cuts.values())
+
+    def sources(self, kind: str, flags: dict[str, Any]) -> Sources:
+        """Where everything was, with the command that asks the same again.
+
+        Args:
+            kind: of the store, which is the command's name.
+            flags: of this kind; None values are left out.
+        """
+        common = {"teacher": self.teacher, "cuts": self.cuts}
+        sizes = {"cuts_per_shard": self.cuts_per_shard, "device": self.device}
+        words = ["asrkd", "distill", kind]
+        for name, value in (common | flags | sizes).items():
+            for item in value if isinstance(value, tuple) else (value,):
+                if item is not None:
+                    words += [f"--{name.replace('_', '-')}", str(item)]
+        return Sources(shlex.join(words), self.teacher, self.cuts, flags.get("quantizer"))
+
+
+@dataclass(frozen=True)
+class QuantizerRequest:
+    """A quantiser to be trained on a layer of the teacher."""
+
+    layer: int  # 1-based
+    options: QuantizerOptions = QuantizerOptions()
+    utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
+    max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
+
+
+def quantizer_request(
+    layer: int, codebooks: int, *, utterances: int = 1000, seed: int = 1, steps: int | None = None
+) -> QuantizerRequest:
+    """A request as the command line gives it.
+
+    Args:
+        layer: of the teacher, from 1.
+        codebooks: bytes of a frame.
+        utterances: to learn from.
+        seed: of the utterances and the training.
+        steps: of each of the two phases; None for the defaults.
+
+    Raises:
+        AsrkdError: a value is out of its range.
+    """
+    sizes = {} if steps is None else {"phase_one_steps": steps, "phase_two_steps": steps}
+    try:
+        options = QuantizerOptions(num_codebooks=codebooks, seed=seed, **sizes)
+    except ValueError as error:
+        raise AsrkdError(f"--codebooks, --steps: {error}") from None
+    if utterances < 1:
+        raise AsrkdError(f"--utterances {utterances}: expected 1 or more")
+    return QuantizerRequest(layer, options, utterances)
+
+
+def check_dtype(name: str) -> None:
+    """Raise AsrkdError unless ``name`` is a type that frames are stored in."""
+    if name not in DTYPES:
+        raise AsrkdError(f"--dtype {name}: expected one of {', '.join(DTYPES)}")
+
+
+DTYPES: Sequence[str] = ("float16", "float32")

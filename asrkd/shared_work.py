@@ -1,0 +1,195 @@
+"""Work that any number of processes share on one folder, joining and leaving as they like.
+
+The work is a list of pieces, each with a file (or two) of its own that is
+whole or absent. A process takes pieces that are missing and that nobody
+holds: holding is a lock which goes with its holder, however that ends. What
+two processes did twice is harmless, as a piece has the same bytes whoever
+makes it. Whoever finds that nothing is missing finishes the folder.
+"""
+
+import errno
+import fcntl
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+from asrkd.errors import AsrkdError
+from asrkd.parallel import run_tasks
+from asrkd.progress import meter
+from asrkd.stopping import StopRequest
+
+LOOK_AGAIN_S = 0.5  # for pieces that are in other hands
+
+
+class Piece(Protocol):
+    """A piece of work, picklable."""
+
+    @property
+    def path(self) -> Path:
+        """The file by which it is known; its lock lies in the folder ``locks`` beside it."""
+
+    @property
+    def size(self) -> int:
+        """How many units it counts for in the progress."""
+
+    def is_done(self) -> bool:
+        """Whether it is there and whole."""
+
+
+P = TypeVar("P", bound=Piece)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part ``number`` (from 1) of ``of``: the pieces whose index leaves that remainder."""
+
+    number: int
+    of: int
+
+    def takes(self, index: int) -> bool:
+        """Whether the piece of this index (from 0) is in the part."""
+        return index % self.of == self.number - 1
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who works: so many processes here, on all of the work or on a part of it."""
+
+    jobs: int = 1
+    part: Part | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What came of it."""
+
+    made: int  # pieces, by this process and its workers
+    missing: int  # pieces that are still to be made, by other parts
+    total: int
+
+    def text(self) -> str:
+        """For a person, where something is missing."""
+        return f"{self.total - self.missing} of {self.total} shards are there, the rest is for other parts"
+
+
+def parse_part(text: str | None) -> Part | None:
+    """The part that ``--shard K/N`` names; None stays None.
+
+    Raises:
+        AsrkdError: it is not of that form, or K is not within 1 to N.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise AsrkdError(f"--shard {text}: expected K/N with K from 1 to N, as in --shard 1/4")
+    return Part(int(match[1]), int(match[2]))
+
+
+def work(
+    label: str, pieces: Sequence[P], make: Callable[[P], float], crew: Crew, stop: StopRequest
+) -> Progress:
+    """Make the pieces that are missing, or those of the crew's part, and wait for those in other hands.
+
+    Args:
+        label: what is being done, for the progress.
+        pieces: all of them, in the same order for everybody.
+        make: makes one, gives its seconds of audio; importable by worker processes.
+        crew: who works, on what.
+        stop: asked between pieces and while waiting.
+
+    Raises:
+        StoppedInTime: asked to stop; the pieces that are finished stay.
+    """
+    own = [piece for index, piece in enumerate(pieces) if crew.part is None or crew.part.takes(index)]
+    missing = free = [piece for piece in own if not piece.is_done()]
+    total, made = sum(piece.size for piece in own), 0
+    with meter(label, total, "cuts", total - sum(piece.size for piece in missing)) as shown:
+
+        def check() -> None:
+            if shown.done < total:
+                stop.check(f"{own[0].path.parent}: {shown.done} of {total} cuts are done")
+
+        while missing:
+            taken = set()
+            for piece, audio_s in run_tasks(partial(_take, make=make), free, jobs=crew.jobs):
+                if audio_s is not None:
+                    taken.add(piece.path)
+                    shown.advance(piece.size, audio_s=audio_s)
+                check()
+            made += len(taken)
+            missing = _still_missing([piece for piece in missing if piece.path not in taken], shown.advance)
+            free = [piece for piece in missing if _is_free(piece)]
+            if missing and not free:
+                check()
+                time.sleep(LOOK_AGAIN_S)
+    left = sum(not piece.is_done() for piece in pieces) if crew.part else 0
+    return Progress(made, left, len(pieces))
+
+
+def _still_missing(pieces: Sequence[P], advance: Callable[[int], None]) -> list[P]:
+    """Those that nobody has made yet; ``advance`` hears of those that others made."""
+    missing = []
+    for piece in pieces:
+        if piece.is_done():
+            advance(piece.size)
+        else:
+            missing.append(piece)
+    return missing
+
+
+def _take(piece: P, make: Callable[[P], float]) -> float | None:
+    """Make a piece unless somebody holds it or has made it; seconds of audio, None if it was not ours."""
+    with try_lock(_lock(piece)) as ours:
+        return make(piece) if ours and not piece.is_done() else None
+
+
+def _is_free(piece: Piece) -> bool:
+    with try_lock(_lock(piece)) as ours:
+        return ours
+
+
+def _lock(piece: Piece) -> Path:
+    return piece.path.parent / "locks" / f"{piece.path.name}.lock"
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold a lock within the block, if nobody holds it; whether it is held.
+
+    It goes when the process ends, however it ends, and its file with the
+    block. On a file system without locks everybody gets it.
+
+    Args:
+        path: of the file that stands for it.
+    """
+    with _open(path) as stream:
+        try:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                yield False
+                return
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        try:
+            yield True
+        finally:
+            # Whoever has this file open but not the lock will make the piece twice at worst.
+            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.parent.rmdir()  # the last one out
+
+
+def _open(path: Path) -> IO[str]:
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return path.open("w")
+        except FileNotFoundError:  # the last one out has just removed the folder
+            continue

@@ -1,0 +1,86 @@
+"""Stores of arrays over frames: codebook indexes, posteriors, hidden states.
+
+A payload is a safetensors file of few tensors, each with the frames of all
+cuts one after another: ``values`` (frames, ...), and for posteriors
+``tokens`` as well. A tensor a cut would cost some 90 bytes each.
+
+Letters: T frames of a cut.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import torch
+from lhotse import MonoCut
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from asrkd.errors import AsrkdError
+from asrkd.manifests import cut_digest
+from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
+from asrkd.targets.store import Store, damage
+
+VALUES = "values"
+
+
+class ArrayStore(Store):
+    """A store of arrays for each cut; opened as the kind that its contract must name."""
+
+    suffix = ".safetensors"
+
+    def read_all(self, cut_id: str) -> dict[str, Tensor]:
+        """The (T, ...) arrays stored for a cut, by name.
+
+        Raises:
+            AsrkdError: there are none, or their bytes are not those that were written.
+        """
+        shard, entry = self.entry(cut_id)
+        arrays = {}
+        try:
+            with safe_open(str(self.shards[shard]), framework="pt") as stream:
+                for name in stream.keys():  # noqa: SIM118 (it is no dict)
+                    arrays[name] = stream.get_slice(name)[entry.offset : entry.offset + entry.length]
+        except (SafetensorError, OSError) as error:
+            raise AsrkdError(damage(self.shards[shard], f"cannot be read ({error})")) from None
+        if checksum(arrays) != entry.crc32:
+            raise self.damaged(cut_id, shard)
+        return arrays
+
+    def read(self, cut_id: str) -> Tensor:
+        """The (T, ...) ``values`` stored for a cut."""
+        return self.read_all(cut_id)[VALUES]
+
+
+def write_array_shard(
+    path: Path, contract: str, cuts: Sequence[MonoCut], arrays: Sequence[Mapping[str, Tensor]]
+) -> None:
+    """Write one shard.
+
+    Args:
+        path: of the payload.
+        contract: digest of the store's contract.
+        cuts: of the shard, in order.
+        arrays: for each cut its (T, ...) arrays by name, the same names for all.
+    """
+    entries, offset = [], 0
+    for cut, own in zip(cuts, arrays, strict=True):
+        (length,) = {len(array) for array in own.values()}
+        entries.append((cut.id, Entry(offset, length, cut_digest(cut)[:DIGEST_LENGTH], checksum(own))))
+        offset += length
+    joined = {name: torch.cat([own[name] for own in arrays]).contiguous() for name in arrays[0]}
+    write_shard(path, contract, partial(_save, joined), entries)
+
+
+def checksum(arrays: Mapping[str, Tensor]) -> int:
+    """CRC-32 of the bytes of arrays, in the order of their names."""
+    crc = 0
+    for name in sorted(arrays):
+        crc = zlib.crc32(arrays[name].contiguous().numpy().tobytes(), crc)
+    return crc
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    save_file(tensors, str(path))

@@ -1,0 +1,101 @@
+"""Making a store: claim the folder, share the shards, and finish by set algebra.
+
+The stamp is written by whoever finds that every shard is there and that the
+cuts in them are exactly those that were asked about, each once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lhotse import MonoCut
+
+from asrkd import files, outputs, shards
+from asrkd.errors import AsrkdError
+from asrkd.outputs import State
+from asrkd.shards import Shard
+from asrkd.shared_work import Crew, Progress, work
+from asrkd.stopping import StopRequest
+from asrkd.targets.shard_index import index_path
+from asrkd.targets.sources import Sources, write_sources
+from asrkd.targets.store import CONTRACT, read_indexes
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """A store that is to be made."""
+
+    out: Path
+    contract: dict[str, Any]
+    sources: Sources
+    cuts: Sequence[MonoCut]
+    suffix: str  # of the payload files
+    device: str
+    cuts_per_shard: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of it."""
+
+    plan: StorePlan
+    progress: Progress
+    was_complete: bool
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the store is finished now."""
+        return not self.progress.missing
+
+    def text(self) -> str:
+        """A line for a person."""
+        if not self.is_complete:
+            return f"{self.plan.out}: this part is done; {self.progress.text()}"
+        already = "already complete, " if self.was_complete and not self.progress.made else ""
+        return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
+
+
+def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, stop: StopRequest) -> Made:
+    """Write the shards that are missing, as far as they are this crew's, and stamp a store that is whole.
+
+    Args:
+        plan: what is to be made.
+        write: makes a shard, gives its seconds of audio; importable by worker processes.
+        crew: who works, on what part.
+        stop: asked between shards.
+
+    Raises:
+        AsrkdError: the folder is something else's, or what is there cannot be completed.
+        StoppedInTime: asked to stop; finished shards stay.
+    """
+    state = outputs.claim(plan.out, CONTRACT, plan.contract)
+    if state is not State.COMPLETE:
+        write_sources(plan.out, plan.sources)
+    digest = files.sha256(plan.out / CONTRACT)
+    asked = shards.Asked(plan.sources.teacher, plan.device, plan.cuts_per_shard, digest)
+    planned = shards.plan(plan.out, plan.cuts, asked, plan.suffix)
+    progress = work(f"distill {plan.out.name}", planned, write, crew, stop)
+    if not progress.missing and (progress.made or state is not State.COMPLETE):
+        _check_complete(plan, [shard.path for shard in planned], digest)
+        outputs.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})
+    return Made(plan, progress, state is State.COMPLETE)
+
+
+def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> None:
+    """Expected minus found and found minus expected are empty, and so are the files of other plans."""
+    found = read_indexes(payloads, digest)
+    expected = {cut.id for cut in plan.cuts}
+    missing = [cut.id for cut in plan.cuts if cut.id not in found]
+    extra = [cut_id for cut_id in found.ids() if cut_id not in expected]
+    for words, ids in (("lacks", missing), ("was not asked about", extra)):
+        if ids:
+            raise AsrkdError(
+                f"{plan.out}: {words} {len(ids)} cuts, the first {ids[0]}; "
+                f"make it anew: rm -r {plan.out}; {plan.sources.command} --out {plan.out}"
+            )
+    known = {path for payload in payloads for path in (payload, index_path(payload))}
+    strangers = sorted(path for path in plan.out.glob("shard-*") if path not in known)
+    strangers = [path for path in strangers if path.suffix != ".partial"]
+    if strangers:
+        raise AsrkdError(f"{strangers[0]}: is not a shard of this store; remove it: rm {strangers[0]}")

@@ -1,0 +1,128 @@
+"""The index of a shard: whose its payload is, how long it must be, and where each cut's answer lies.
+
+Beside the payload ``shard-00000-of-00012.safetensors`` (or ``.jsonl``) lies
+``shard-00000-of-00012.index.jsonl.gz``: a line about the payload, then a line
+a cut. The index is written last, so a shard is there if its index is and the
+payload has the length that it says; the digest of the contract in it tells a
+shard that was carried here from another store.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+
+Row = TypeVar("Row")
+
+SUFFIX = ".index.jsonl.gz"
+DIGEST_LENGTH = 32  # hex digits of a cut's digest that are kept: 128 bits
+
+
+class Entry(NamedTuple):
+    """Where the answer for a cut is, and how to know it."""
+
+    offset: int  # rows of the payload's tensor, or bytes of its lines
+    length: int
+    digest: str  # of the cut, see asrkd.manifests.cut_digest, its first 32 digits
+    crc32: int  # of the answer's bytes
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What the index says of the file beside it."""
+
+    num_bytes: int
+    sha256: str  # of the file
+    contract: str  # SHA-256 of the contract that it was made under
+
+
+def index_path(payload: Path) -> Path:
+    """Where the index of a payload file lies."""
+    return payload.with_name(payload.name.split(".")[0] + SUFFIX)
+
+
+def write_shard(
+    path: Path, contract: str, write: Callable[[Path], None], entries: Iterable[tuple[str, Entry]]
+) -> None:
+    """Write a shard: the payload, then the index.
+
+    Args:
+        path: of the payload.
+        contract: digest of the store's contract.
+        write: writes the payload to the path that it is given.
+        entries: cut id and entry of each answer, in the payload's order.
+    """
+    with files.create_aside(path) as partial:
+        write(partial)
+        payload = Payload(partial.stat().st_size, files.sha256(partial), contract)
+    rows = ({"id": cut_id} | entry._asdict() for cut_id, entry in entries)
+    files.write_jsonl(index_path(path), _chain(asdict(payload), rows))
+
+
+def is_whole(path: Path, contract: str) -> bool:
+    """Whether the shard with this payload file is there, of the right length, and of this contract.
+
+    Raises:
+        AsrkdError: it was made under another contract.
+    """
+    if not path.is_file() or not index_path(path).is_file():
+        return False
+    try:
+        payload = read_payload(path)
+    except AsrkdError:  # a torn index: the shard is made anew
+        return False
+    if payload.contract != contract:
+        raise AsrkdError(
+            f"{path}: was made under another contract ({payload.contract[:12]}, this store's is "
+            f"{contract[:12]}), so it was carried here; remove it: rm {path} {index_path(path)}"
+        )
+    return path.stat().st_size == payload.num_bytes
+
+
+def read_payload(path: Path) -> Payload:
+    """What the index says of the payload file ``path``."""
+    for number, row in files.read_jsonl(index_path(path)):
+        return _parse(index_path(path), number, row, _payload)
+    raise _broken(index_path(path), 1, "it is empty")
+
+
+def read_index(path: Path) -> Iterator[tuple[str, Entry]]:
+    """Cut id and entry of each answer in the payload file ``path``.
+
+    Raises:
+        AsrkdError: the index is missing or broken; file and line are named.
+    """
+    index = index_path(path)
+    for number, row in files.read_jsonl(index):
+        if number > 1:
+            yield _parse(index, number, row, _entry)
+
+
+def _payload(row: dict[str, Any]) -> Payload:
+    return Payload(**row)
+
+
+def _entry(row: dict[str, Any]) -> tuple[str, Entry]:
+    return row["id"], Entry(row["offset"], row["length"], row["digest"], row["crc32"])
+
+
+def _parse(index: Path, number: int, row: dict[str, Any], make: Callable[[dict[str, Any]], Row]) -> Row:
+    try:
+        return make(row)
+    except (KeyError, TypeError) as error:
+        raise _broken(index, number, repr(error)) from None
+
+
+def _broken(index: Path, number: int, why: str) -> AsrkdError:
+    return AsrkdError(f"{index}:{number}: broken ({why}); remove it: rm {index}; {REMAKE}")
+
+
+REMAKE = "then run the asrkd distill command again, which makes the same shard anew"
+
+
+def _chain(first: dict[str, Any], rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield first
+    yield from rows

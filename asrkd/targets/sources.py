@@ -1,0 +1,112 @@
+"""Where a store's teacher, quantiser and cuts were, so that it can be told whether they changed since.
+
+``sources.json`` lies beside the contract and decides nothing: paths relative
+to the store, and the command that makes it but for its ``--out``, so that
+equal stores side by side have equal bytes in this file too. A store that was
+moved away from its sources is as good as before.
+"""
+
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+
+SOURCES = "sources.json"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a store was made from, as paths."""
+
+    command: str  # that makes it, from the working directory of then; to be completed by --out
+    teacher: Path
+    cuts: tuple[Path, ...]
+    quantizer: Path | None = None
+
+
+def write_sources(out: Path, sources: Sources) -> None:
+    """Write ``sources.json`` into the store ``out``."""
+
+    def relative(path: Path) -> str:
+        return os.path.relpath(path, out)
+
+    record = {
+        "command": sources.command,
+        "teacher": relative(sources.teacher),
+        "cuts": [relative(path) for path in sources.cuts],
+        "quantizer": None if sources.quantizer is None else relative(sources.quantizer),
+    }
+    files.write_json(out / SOURCES, record)
+
+
+def read_sources(out: Path) -> Sources | None:
+    """The sources of a store; None if it does not say, or says it in another form."""
+    if not (out / SOURCES).is_file():
+        return None
+    record = files.read_json(out / SOURCES)
+    try:
+        quantizer = record["quantizer"]
+        return Sources(
+            command=f"{record['command']} --out {shlex.quote(str(out))}",
+            teacher=_resolve(out, record["teacher"]),
+            cuts=tuple(_resolve(out, path) for path in record["cuts"]),
+            quantizer=None if quantizer is None else _resolve(out, quantizer),
+        )
+    except (KeyError, TypeError):
+        return None
+
+
+def remake_command(out: Path) -> str | None:
+    """The command that makes the store ``out``, where it is known."""
+    sources = read_sources(out)
+    return sources.command if sources else None
+
+
+def check_sources(out: Path, contract: dict[str, Any]) -> None:
+    """Raise AsrkdError if the teacher or the quantiser of a store is there and is another by now."""
+    sources = read_sources(out)
+    if sources is None:
+        return
+    for name, found, expected in _identities(sources, contract):
+        if found is not None and expected is not None and found != expected:
+            raise AsrkdError(
+                f"{out}: stale: its {name} {getattr(sources, name)} was made anew since (sha256 "
+                f"{found[:12]} now, {str(expected)[:12]} then); make the store anew: rm -r {out}; "
+                f"{sources.command} (or keep it: rm {out / SOURCES})"
+            )
+
+
+def _identities(sources: Sources, contract: dict[str, Any]) -> Sequence[tuple[str, str | None, str | None]]:
+    """(name, hash now, hash in the contract) of teacher and quantiser; None where there is none."""
+    return [
+        (
+            "teacher",
+            _sha256(sources.teacher / "model.safetensors"),
+            _get(contract, "teacher", "weights_sha256"),
+        ),
+        (
+            "quantizer",
+            _sha256(sources.quantizer / "quantizer.safetensors") if sources.quantizer else None,
+            _get(contract, "quantizer", "sha256"),
+        ),
+    ]
+
+
+def _sha256(path: Path) -> str | None:
+    return files.sha256(path) if path.is_file() else None
+
+
+def _get(contract: dict[str, Any], *keys: str) -> str | None:
+    found: Any = contract
+    for key in keys:
+        found = found.get(key) if isinstance(found, dict) else None
+    return None if found is None else str(found)
+
+
+def _resolve(out: Path, path: str) -> Path:
+    return Path(os.path.normpath(out / path))

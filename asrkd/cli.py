@@ -303,6 +303,26 @@ def score(
 
 
 @app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A cuts manifest, or any folder that asrkd made.")],
+    cuts: Annotated[
+        list[Path], typer.Option(help="A store: compare it with this manifest; may be given several times.")
+    ] = [],  # noqa: B006
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every byte too: payloads, features, audio.")
+    ] = False,
+) -> None:
+    """Look an artefact over: is it whole, does it match its audio, is it stale, and what mends it."""
+    from asrkd import check as stage
+
+    report = stage.check(path, cuts, deep=deep)
+    typer.echo(report.text())
+    for problem in report.problems:
+        typer.echo(f"asrkd: {problem}", err=True)
+    raise typer.Exit(1 if report.problems else 0)
+
+
+@app.command()
 def compare(
     models: Annotated[list[Path], typer.Argument(help="Model folders; those of one name are seeds.")],
     score_name: Annotated[

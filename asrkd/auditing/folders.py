@@ -1,0 +1,115 @@
+"""Prepared corpora, models, quantisers and scores: whole, and made from what is there now."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from asrkd import files, outputs
+from asrkd.auditing.cuts import audit_cuts, stream_records
+from asrkd.auditing.findings import Findings
+from asrkd.errors import AsrkdError
+from asrkd.models.directory import load_model
+from asrkd.quantizer.storage import load_quantizer
+from asrkd.tokens import Tokens
+
+
+def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
+    """Look over a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
+    with findings.looking():
+        splits = outputs.read_stamp(path, "asrkd prepare", ["splits", "num_tokens"])
+        for row in splits["splits"]:
+            manifest = path / f"cuts_{row['split']}.jsonl.gz"
+            if not row["num_cuts"]:
+                continue
+            audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
+            found = sum(1 for _ in files.read_lines(manifest))
+            if found != row["num_cuts"]:
+                findings.wrong(
+                    f"{manifest}: holds {found} cuts, the stamp says {row['num_cuts']}; "
+                    "prepare the corpus anew with: asrkd prepare"
+                )
+        if splits["num_tokens"] is not None:
+            findings.saw(f"{path}: {Tokens.load(path).size} tokens")
+
+
+def audit_model(path: Path, findings: Findings) -> None:
+    """Look over a folder of `asrkd train`: its weights load, and what it was trained on is what is there."""
+    with findings.looking():
+        outputs.read_stamp(path, f"asrkd train CONFIG --out {path} --resume", ["params", "steps"])
+        model = load_model(path)
+        findings.saw(f"{path}: weights {model.weights_sha256[:12]}")
+    with findings.looking():
+        lineage = files.read_json(path / "lineage.json")
+        data = lineage["experiment"]["data"]
+        for name in ("train", "dev"):
+            with findings.looking():
+                _audit_lineage(path, Path(data[name]), name, lineage, findings)
+        for store, expected in lineage["target_stores"].items():
+            _compare(path, Path(store) / "contract.json", files.sha256, expected, findings)
+
+
+def _audit_lineage(
+    path: Path, manifest: Path, name: str, lineage: dict[str, Any], findings: Findings
+) -> None:
+    """Whether the cuts of ``manifest`` are those that the model was trained or validated on."""
+    if not manifest.is_file():
+        findings.saw(f"{path}: its {name} cuts are not at {manifest} any more")
+        return
+    bounds = lineage["experiment"]["data"]
+    digests, texts = [], []
+    for _, cut, _ in stream_records(manifest):
+        if name == "dev" or bounds["min_cut"] <= cut.duration <= bounds["max_cut"]:
+            digests.append(cut.digest)
+            texts.append(cut.texts)
+    for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
+        if files.sha256_of(values) != lineage[f"{name}_{key}"]:
+            findings.wrong(
+                f"{path}: stale: the {words} of {manifest} changed since; "
+                f"train anew into another --out, or remove it first: rm -r {path}"
+            )
+            return
+    findings.saw(f"{path}: {name} cuts as in {manifest}")
+
+
+def audit_quantizer(path: Path, findings: Findings) -> None:
+    """Look over a folder of `asrkd distill quantizer`: its weights are those that it describes."""
+    with findings.looking():
+        loaded = load_quantizer(path)
+        outputs.read_stamp(path, f"asrkd distill quantizer --out {path}")
+        sizes = f"{loaded.quantizer.num_codebooks} codebooks of {loaded.quantizer.codebook_size}"
+        findings.saw(f"{path}: {sizes}, weights {loaded.identity[:12]}")
+
+
+def audit_score(path: Path, findings: Findings) -> None:
+    """Look over a folder of `asrkd score`: finished, and of the model that it lies in, if it lies in one."""
+    with findings.looking():
+        counts = outputs.read_stamp(path, "asrkd score", ["hits"])
+        findings.saw(f"{path}: {sum(counts.values())} words aligned")
+        expected = files.read_json(path / "request.json")["model"]
+        _compare(path, path.parent / "model.safetensors", files.sha256, expected, findings)
+
+
+def _compare(
+    path: Path, source: Path, digest: Callable[[Path], str], expected: str, findings: Findings
+) -> None:
+    """Note that ``path`` is stale if ``source`` is there and has another digest than it had."""
+    if not source.is_file():
+        return
+    found = digest(source)
+    if found != expected:
+        findings.wrong(
+            f"{path}: stale: {source} was made anew since (sha256 {found[:12]} now, {expected[:12]} then); "
+            f"remove it and make it anew: rm -r {path}"
+        )
+    else:
+        findings.saw(f"{path}: made from {source} as it is")
+
+
+def audit_unknown(path: Path) -> AsrkdError:
+    """The error of a path that holds no artefact of ours."""
+    if not path.exists():
+        return AsrkdError(f"{path}: no such file or folder")
+    return AsrkdError(
+        f"{path}: is no artefact of asrkd: expected a cuts manifest (.jsonl, .jsonl.gz), or a folder that "
+        "prepare, train, distill or score made"
+    )

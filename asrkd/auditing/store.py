@@ -1,0 +1,123 @@
+"""Target stores: whole, of one contract, not stale, and of the cuts that are there now."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd import files, outputs
+from asrkd.auditing.cuts import stream_records
+from asrkd.auditing.findings import Findings
+from asrkd.errors import AsrkdError
+from asrkd.shards import shard_name
+from asrkd.targets.array_store import ArrayStore
+from asrkd.targets.cut_records import CutRecord
+from asrkd.targets.frame_count import expected_frames
+from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.shard_index import DIGEST_LENGTH, Payload
+from asrkd.targets.sources import check_sources, read_sources, remake_command
+from asrkd.targets.store import CONTRACT, CutIndex, check_payload, damage, read_indexes
+
+
+@dataclass(frozen=True)
+class _Store:
+    """What is looked over."""
+
+    path: Path
+    contract: dict[str, Any]
+    digest: str  # of the contract
+    payloads: Sequence[Path]
+    remake: str
+
+
+def audit_store(path: Path, cuts: Sequence[Path], findings: Findings, *, deep: bool) -> None:
+    """Look over a store.
+
+    Args:
+        path: its folder.
+        cuts: manifests to compare it with; those that it was made from if there are none.
+        findings: what is found goes here.
+        deep: read every byte of the payloads and compare their hashes.
+    """
+    with findings.looking():
+        store = _open(path)
+        if deep:
+            for payload in store.payloads:
+                with findings.looking():
+                    check_payload(payload, store.digest, _measure_bytes)
+        index = read_indexes(store.payloads, store.digest)
+        findings.saw(f"{path}: {len(index)} cuts in {len(store.payloads)} shards")
+        with findings.looking():
+            check_sources(path, store.contract)
+        sources = read_sources(path)
+        manifests = cuts or [p for p in (sources.cuts if sources else ()) if p.is_file()]
+        if manifests:
+            _compare(store, index, manifests, findings, complete=not cuts)
+        else:
+            findings.saw(f"{path}: its cuts are not where they were: give them with --cuts")
+
+
+def _open(path: Path) -> _Store:
+    contract = files.read_json(path / CONTRACT)
+    kind = contract.get("kind") if isinstance(contract, dict) else None
+    remake = remake_command(path) or f"asrkd distill {kind} --cuts ... --out {path}"
+    try:
+        total = outputs.read_stamp(path, remake, ["num_shards"])["num_shards"]
+    except AsrkdError as error:
+        raise AsrkdError(
+            f"{error} ({len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there)"
+        ) from None
+    suffix = NbestStore.suffix if kind == "nbest" else ArrayStore.suffix
+    payloads = [path / shard_name(number, total, suffix) for number in range(total)]
+    return _Store(path, contract, files.sha256(path / CONTRACT), payloads, remake)
+
+
+def _measure_bytes(path: Path, payload: Payload) -> int:
+    size = path.stat().st_size
+    if size == payload.num_bytes and files.sha256(path) != payload.sha256:
+        raise AsrkdError(damage(path, "its bytes are not those that were written"))
+    return size
+
+
+def _compare(
+    store: _Store, index: CutIndex, manifests: Sequence[Path], findings: Findings, *, complete: bool
+) -> None:
+    """Hold the index against the manifests, a line at a time.
+
+    Args:
+        store: whose index it is.
+        index: of the store.
+        manifests: of cuts.
+        findings: what is found goes here.
+        complete: whether every cut of the store must be in the manifests.
+    """
+    met = 0
+    remedy = f"make the store anew: rm -r {store.path}; {store.remake}"
+    for manifest in manifests:
+        for number, cut, _ in stream_records(manifest):
+            where = f"{manifest}:{number}: cut {cut.id}"
+            if cut.id not in index:
+                findings.wrong(f"{where}: has no targets in {store.path}; {remedy}", kind="without targets")
+                continue
+            met += 1
+            problem = _mismatch(store, index, cut)
+            if problem:
+                findings.wrong(f"{where}: {problem}; {remedy}", kind="that do not match their targets")
+    findings.saw(f"{store.path}: compared with {', '.join(map(str, manifests))}")
+    if complete and met < len(index):
+        findings.wrong(
+            f"{store.path}: stale: {len(index) - met} of its cuts are no longer in its manifests; {remedy}"
+        )
+
+
+def _mismatch(store: _Store, index: CutIndex, cut: CutRecord) -> str | None:
+    """In what a cut is not the one that its targets were made of; None if it is."""
+    _, entry = index[cut.id]
+    if entry.digest != cut.digest[:DIGEST_LENGTH]:
+        return (
+            f"its targets were made of other audio (digest {entry.digest[:12]}, expected {cut.digest[:12]})"
+        )
+    expected = expected_frames(store.contract, cut.duration, cut.sampling_rate)
+    if store.contract.get("kind") != "nbest" and expected not in (None, entry.length):
+        return f"its targets have {entry.length} frames, expected {expected} for {cut.duration:g} s"
+    return None

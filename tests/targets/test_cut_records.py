@@ -1,0 +1,58 @@
+"""A cut's identity read from its line is the identity of the cut that lhotse makes of it."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lhotse import AudioSource, MonoCut, Recording
+from lhotse.serialization import deserialize_item
+
+from asrkd.errors import AsrkdError
+from asrkd.manifests import cut_digest
+from asrkd.targets.cut_records import parse_record
+
+CHANGES = {
+    "speed": lambda cut: cut.perturb_speed(1.1),
+    "slow": lambda cut: cut.perturb_speed(0.9),
+    "volume": lambda cut: cut.perturb_volume(0.5),
+    "tempo": lambda cut: cut.perturb_tempo(1.1),
+    "resample": lambda cut: cut.resample(16000),
+    "truncate": lambda cut: cut.truncate(offset=0.25, duration=cut.duration / 2),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(4000, 400_000),
+    st.lists(st.sampled_from(sorted(CHANGES)), max_size=3),
+    st.one_of(st.none(), st.dictionaries(st.sampled_from(["audio_sha256", "other"]), st.text(max_size=5))),
+)
+def test_the_digest_of_a_line_is_that_of_the_cut(num_samples, changes, custom):
+    recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, num_samples, num_samples / 8000)
+    cut = MonoCut("c", 0.0, recording.duration, 0, recording=recording, custom=custom)
+    for change in changes:
+        cut = CHANGES[change](cut)
+    line = json.loads(json.dumps(cut.to_dict()))
+    read = parse_record(Path("m"), 1, line)
+    assert read.digest == cut_digest(cut) == cut_digest(deserialize_item(dict(line)))
+    assert (read.id, read.duration, read.sampling_rate) == (cut.id, cut.duration, cut.sampling_rate)
+
+
+def test_lines_of_prepared_cuts_have_the_digests_and_texts_of_the_cuts(corpus):
+    from asrkd import files
+    from asrkd.manifests import read_cuts
+
+    path = corpus / "cuts_train.jsonl.gz"
+    lines = [parse_record(path, number, record) for number, record in files.read_jsonl(path)]
+    for line, cut in zip(lines, read_cuts(path), strict=True):
+        assert line.digest == cut_digest(replace(cut))
+        assert line.texts == [cut.supervisions[0].text]
+
+
+@pytest.mark.parametrize("record", [{}, {"type": "MixedCut"}, {"type": "MonoCut", "recording": {}}])
+def test_a_line_that_is_no_cut_is_told(record):
+    with pytest.raises(AsrkdError, match="m:7: not a lhotse cut"):
+        parse_record(Path("m"), 7, record)

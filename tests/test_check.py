@@ -1,0 +1,223 @@
+"""`asrkd check`: nothing is wrong with what is whole; of the rest it tells cut, cause and cure."""
+
+import gzip
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asrkd import files
+from asrkd.check import check
+from asrkd.cli import run
+from asrkd.errors import AsrkdError
+from asrkd.manifests import read_cuts, write_cuts
+from asrkd.prepare import prepare
+from asrkd.prepare_options import PrepareOptions
+from asrkd.score import ScoreRequest, score
+from asrkd.shared_work import Crew
+from asrkd.stopping import StopRequest
+
+
+def problems(path: Path, *cuts: Path, deep: bool = False) -> list[str]:
+    return list(check(path, cuts, deep=deep).problems)
+
+
+@pytest.fixture
+def tree(stores, teacher, corpus, tmp_path) -> Path:
+    """A copy of corpus, teacher and stores that lie to one another as the originals do."""
+    root = tmp_path / "tree"
+    for source in (stores, teacher.parent, corpus):
+        shutil.copytree(source, root / source.name)
+    (root / "names").write_text(f"{stores.name} {teacher.parent.name} {corpus.name}")
+    return root
+
+
+def parts(tree: Path) -> tuple[Path, Path, Path]:
+    """(stores, teacher, corpus)."""
+    stores, trained, corpus = (tree / name for name in (tree / "names").read_text().split())
+    return stores, trained / "teacher", corpus
+
+
+def test_what_is_whole_and_fresh_has_nothing_wrong_in_place_and_after_a_move(stores, teacher, corpus, tree):
+    moved_stores, moved_teacher, moved_corpus = parts(tree)
+    for path in (
+        stores / "nbest", stores / "codebook", stores / "quantizer", teacher,
+        moved_stores / "nbest", moved_stores / "codebook", moved_teacher,
+        corpus / "cuts_train.jsonl.gz", moved_corpus / "cuts_dev.jsonl.gz",
+    ):  # fmt: skip
+        deep = "cuts" not in path.name
+        assert problems(path, deep=deep) == [], path
+    said = check(moved_stores / "codebook").text()
+    assert f"{moved_stores / 'codebook'}: 30 cuts in 3 shards" in said
+    assert f"compared with {moved_corpus / 'cuts_train.jsonl.gz'}" in said
+    assert said.endswith("nothing wrong")
+
+
+def test_a_teacher_that_was_trained_anew_makes_its_stores_stale_and_is_named(tree, retouched):
+    stores, teacher, _ = parts(tree)
+    shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
+    for name in ("nbest", "codebook"):
+        (problem,) = problems(stores / name)
+        assert f"{stores / name}: stale: its teacher {teacher} was made anew since" in problem
+        assert f"rm -r {stores / name}; asrkd distill {name} --teacher " in problem
+        assert f"--out {stores / name}" in problem
+
+
+def test_a_quantizer_that_was_made_anew_makes_the_store_stale(tree):
+    stores, _, _ = parts(tree)
+    weights = stores / "quantizer/quantizer.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    (problem,) = problems(stores / "codebook")
+    assert f"stale: its quantizer {stores / 'quantizer'} was made anew since" in problem
+    (problem,) = problems(stores / "quantizer")
+    assert "torn or exchanged" in problem
+
+
+def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
+    stores, _, corpus = parts(tree)
+    manifest = corpus / "cuts_train.jsonl.gz"
+    cuts = read_cuts(manifest)
+    faster = replace(cuts[3].perturb_speed(1.1), id=cuts[3].id)
+    cuts[3] = faster
+    write_cuts(manifest, cuts[:-1] + [replace(cuts[-1], id="stranger")])
+    for name in ("nbest", "codebook"):
+        other, missing, stale = problems(stores / name)
+        assert f"{manifest}:4: cut train-003: its targets were made of other audio (digest " in other
+        assert f"{manifest}:30: cut stranger: has no targets in {stores / name}" in missing
+        assert "stale: 1 of its cuts are no longer in its manifests" in stale
+
+
+def test_only_the_first_of_many_problems_are_told_and_the_rest_counted(tree):
+    stores, _, corpus = parts(tree)
+    manifest = corpus / "cuts_train.jsonl.gz"
+    cuts = [replace(cut, custom={"audio_sha256": "0"}) for cut in read_cuts(manifest)]
+    write_cuts(manifest, cuts)
+    found = problems(stores / "nbest")
+    assert len(found) == 6
+    assert found[-1] == "... and 25 more cuts: that do not match their targets"
+
+
+@pytest.mark.parametrize("name", ["nbest", "codebook"])
+def test_every_byte_is_looked_at_only_when_asked_to(tree, name):
+    stores, _, _ = parts(tree)
+    payload = next(path for path in sorted((stores / name).glob("shard-*")) if ".index." not in path.name)
+    data = bytearray(payload.read_bytes())
+    data[-3] ^= 1
+    payload.write_bytes(data)
+    assert problems(stores / name) == []
+    (problem,) = problems(stores / name, deep=True)
+    assert f"{payload}: its bytes are not those that were written; remove it: rm {payload}" in problem
+
+
+def test_an_unfinished_store_says_how_far_it_is_and_what_finishes_it(tree):
+    stores, _, _ = parts(tree)
+    (stores / "nbest/stamp.json").unlink()
+    (problem,) = problems(stores / "nbest")
+    assert "unfinished (no stamp.json); finish it with: asrkd distill nbest" in problem
+    assert problem.endswith("(3 shards are there)")
+
+
+def test_a_model_is_stale_when_its_transcripts_or_its_store_changed(config, tree, tmp_path):
+    from asrkd.train import TrainOptions, train
+
+    stores, _, corpus = parts(tree)
+    objectives = f"[{{codebook: {{targets: {stores}/codebook, layer: 1}}}}, ctc]"
+    overrides = [
+        f"phases=[{{steps: 2, objectives: {objectives}}}]",
+        f"data.train={corpus}/cuts_train.jsonl.gz",
+    ]
+    train(config, tmp_path / "student", overrides, TrainOptions("cpu", threads=1), StopRequest())
+    assert problems(tmp_path / "student") == []
+    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts[0].supervisions[0].text = "OFF ON"
+    write_cuts(corpus / "cuts_train.jsonl.gz", cuts)
+    (problem,) = problems(tmp_path / "student")
+    assert f"stale: the transcripts of {corpus / 'cuts_train.jsonl.gz'} changed since" in problem
+    (stores / "codebook/contract.json").write_text("{}")
+    _, problem = problems(tmp_path / "student")
+    assert f"stale: {stores / 'codebook/contract.json'} was made anew since" in problem
+
+
+def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
+    _, teacher, corpus = parts(tree)
+    score(ScoreRequest(teacher, corpus / "cuts_dev.jsonl.gz", teacher / "score-dev"), StopRequest())
+    assert problems(teacher / "score-dev") == []
+    shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
+    (problem,) = problems(teacher / "score-dev")
+    assert f"stale: {teacher / 'model.safetensors'} was made anew since" in problem
+
+
+@pytest.fixture
+def prepared(tmp_path) -> Path:
+    rows = ["utt_id\taudio\tspeaker\ttext\tsplit"]
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        soundfile.write(tmp_path / f"{number}.wav", rng.uniform(-0.5, 0.5, 4000), 8000, subtype="PCM_16")
+        rows.append(f"u{number}\t{number}.wav\ts{number}\tYES NO\ttrain")
+    (tmp_path / "transcripts.tsv").write_text("\n".join(rows) + "\n")
+    prepare("tsv", tmp_path, tmp_path / "out", PrepareOptions(speeds=(0.9,)), crew=Crew(), stop=StopRequest())
+    return tmp_path / "out"
+
+
+def test_a_prepared_corpus_is_looked_over_down_to_its_samples(prepared):
+    assert problems(prepared, deep=True) == []
+    audio = prepared.parent / "1.wav"
+    samples, rate = soundfile.read(audio)
+    soundfile.write(audio, samples * 0.5, rate, subtype="PCM_16")
+    assert problems(prepared) == []
+    (problem,) = problems(prepared, deep=True)
+    assert "cuts_train.jsonl.gz:3: cut u1: its audio is not what it was at prepare" in problem
+    audio.unlink()
+    (problem,) = problems(prepared)
+    assert "cut u1: " in problem
+    assert "1.wav is not there" in problem
+    next(prepared.glob("features/train/*.lca")).unlink()
+    assert any(".lca is not there" in problem for problem in problems(prepared))
+
+
+def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, tmp_path):
+    with gzip.open(corpus / "cuts_dev.jsonl.gz", "rt") as stream:
+        lines = stream.read().splitlines()
+    for record in lines[:1]:
+        assert json.loads(record)["type"] == "MonoCut"
+    path = tmp_path / "cuts.jsonl"
+    path.write_text("\n".join([lines[0], lines[1], lines[0]]))
+    assert [p for p in problems(path) if "is not there" not in p] == [f"{path}:3: cut 'dev-000' comes twice"]
+    path.write_text(lines[0] + "\n" + lines[1][:50])
+    assert any(f"{path}:2: torn or not JSON" in problem for problem in problems(path))
+    path.write_text(lines[0] + '\n{"id": "x", "type": "PaddingCut"}\n')
+    assert any(f"{path}:2: not a lhotse cut" in problem for problem in problems(path))
+
+
+def test_what_is_no_artefact_is_refused_in_a_line(tmp_path):
+    for path, words in ((tmp_path, "is no artefact"), (tmp_path / "x", "no such file or folder")):
+        with pytest.raises(AsrkdError, match=words):
+            check(path)
+    files.write_json(tmp_path / "prepare.json", {})
+    with pytest.raises(AsrkdError, match="--cuts is for target stores, this is a prepared corpus"):
+        check(tmp_path, [tmp_path / "cuts.jsonl"])
+
+
+def test_the_command_prints_what_it_saw_and_ends_with_1_where_something_is_wrong(tree, monkeypatch, capsys):
+    stores, _, corpus = parts(tree)
+
+    def asrkd(*words: str) -> tuple[int | str | None, str, str]:
+        monkeypatch.setattr("sys.argv", ["asrkd", *words])
+        with pytest.raises(SystemExit) as end:
+            run()
+        said = capsys.readouterr()
+        return end.value.code, said.out, said.err
+
+    code, out, _ = asrkd("check", str(stores / "nbest"))
+    assert (code, out.splitlines()[-1]) == (0, f"{stores / 'nbest'}: nothing wrong")
+    dev = str(corpus / "cuts_dev.jsonl.gz")
+    code, out, err = asrkd("check", str(stores / "nbest"), "--cuts", dev)
+    assert code == 1
+    assert err.startswith(f"asrkd: {dev}:1: cut dev-000: has no targets")
+    assert "6 problems" in out

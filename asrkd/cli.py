@@ -21,6 +21,8 @@ distill = typer.Typer(
     no_args_is_help=True, help="Ask a teacher once and keep its answers; it never trains a student."
 )
 app.add_typer(distill, name="distill")
+targets = typer.Typer(no_args_is_help=True, help="Stores of codebook indexes to and from icefall's form.")
+app.add_typer(targets, name="targets")
 
 Out = Annotated[Path, typer.Option(help="Folder to write to; one that holds something else is refused.")]
 Jobs = Annotated[int, typer.Option(help="Processes; the result is the same for any number.")]
@@ -276,6 +278,44 @@ def distill_hidden(
     question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
     with stop_requests(limit) as stop:
         typer.echo(stage.hidden(question, layer, dtype, stop))
+
+
+@targets.command("export")
+def targets_export(
+    store: Annotated[Path, typer.Argument(help="Store of `asrkd distill codebook`.")],
+    cuts: Annotated[Path, typer.Option(help="Cuts manifest that the store is of.")],
+    out: Out,
+    format_: Annotated[str, typer.Option("--format", help="icefall.")] = "icefall",
+    storage: Annotated[str, typer.Option(help="numpy_files, or numpy_hdf5 where h5py is.")] = "numpy_files",
+    time_limit: TimeLimit = None,
+) -> None:
+    """Write cuts that carry their codebook indexes, as lhotse and icefall read them."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import exchange as stage
+
+    with stop_requests(limit) as stop:
+        request = stage.ExportRequest(store, cuts, out, format_, storage)
+        typer.echo(stage.export_targets(request, stop))
+
+
+@targets.command("import")
+def targets_import(
+    manifest: Annotated[Path, typer.Argument(help="Cuts manifest whose cuts carry codebook_indexes.")],
+    out: Out,
+    cuts: Annotated[
+        Path | None, typer.Option(help="The same cuts as asrkd prepared them, to be trained on.")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", help="icefall.")] = "icefall",
+    cuts_per_shard: CutsPerShard = 200,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Make a store of the codebook indexes that a manifest's cuts carry."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import exchange as stage
+
+    with stop_requests(limit) as stop:
+        request = stage.ImportRequest(manifest, out, cuts, format_, cuts_per_shard)
+        typer.echo(stage.import_targets(request, stop))
 
 
 @app.command()

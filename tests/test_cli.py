@@ -22,7 +22,13 @@ COMMANDS = [
     "distill nbest",
     "distill quantizer",
     "distill codebook",
+    "distill posterior",
+    "distill hidden",
+    "targets",
+    "targets export",
+    "targets import",
     "score",
+    "check",
     "compare",
     "doctor",
 ]
@@ -71,6 +77,7 @@ def test_every_command_is_in_the_list_above():
     names = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
     names |= {group.name for group in cli.app.registered_groups}
     names |= {f"distill {command.name}" for command in cli.distill.registered_commands}
+    names |= {f"targets {command.name}" for command in cli.targets.registered_commands}
     assert names == set(COMMANDS) - {""}
 
 
@@ -104,7 +111,20 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "codebook quantizer": ["distill", "codebook", *ask, "--quantizer", tmp_path / "nowhere"],
         "codebook layer": ["distill", "codebook", *ask, "--layer", 9, "--codebooks", 1],
         "codebook beside": ["distill", "codebook", *missing, "--layer", 1, "--codebooks", 1],
+        "posterior": ["distill", "posterior", *missing],
+        "posterior top-k": ["distill", "posterior", *ask, "--top-k", 0],
+        "posterior dtype": ["distill", "posterior", *ask, "--dtype", "int8"],
+        "hidden": ["distill", "hidden", *missing, "--layer", 1],
+        "hidden layer": ["distill", "hidden", *ask, "--layer", 9],
+        "nbest shard": ["distill", "nbest", *ask, "--shard", "3/2"],
+        "export": ["targets", "export", tmp_path / "nowhere", "--cuts", cuts, "--out", out],
+        "export format": ["targets", "export", teacher, "--cuts", cuts, "--out", out, "--format", "fairseq"],
+        "import": ["targets", "import", cuts, "--out", out],
+        "import missing": ["targets", "import", tmp_path / "nowhere.jsonl", "--out", out],
+        "check": ["check", tmp_path / "nowhere"],
+        "check cuts": ["check", teacher, "--cuts", cuts],
         "score": ["score", tmp_path / "nowhere", "--cuts", cuts, "--out", out],
+        "score shard": ["score", teacher, "--cuts", cuts, "--out", out, "--shard", "0/2"],
         "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
         "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
         "compare": ["compare", teacher, "--out", out],
@@ -130,7 +150,20 @@ MISTAKES = [
     "codebook quantizer",
     "codebook layer",
     "codebook beside",
+    "posterior",
+    "posterior top-k",
+    "posterior dtype",
+    "hidden",
+    "hidden layer",
+    "nbest shard",
+    "export",
+    "export format",
+    "import",
+    "import missing",
+    "check",
+    "check cuts",
     "score",
+    "score shard",
     "score cuts",
     "score foreign",
     "compare",
@@ -153,9 +186,9 @@ def test_a_mistake_is_one_line_and_exit_1_and_nothing_is_changed(
 
 def test_the_list_of_mistakes_is_whole(mistakes):
     assert list(mistakes) == MISTAKES
-    assert {" ".join(call[:2]) if call[0] == "distill" else call[0] for call in mistakes.values()} == (
-        set(COMMANDS) - {"", "distill", "doctor"}
-    )
+    groups = {"distill", "targets"}
+    called = {" ".join(call[:2]) if call[0] in groups else call[0] for call in mistakes.values()}
+    assert called == set(COMMANDS) - {"", "doctor"} - groups
 
 
 @pytest.mark.parametrize(
@@ -165,7 +198,9 @@ def test_the_list_of_mistakes_is_whole(mistakes):
         ["train"],
         ["train", "x.yaml"],
         ["train", "x.yaml", "--out", "x", "--steps", "3"],
+        ["distill", "posteriors"],
         ["distill", "posterior"],
+        ["targets", "export", "x"],
         ["distill", "nbest", "--teacher", "x", "--cuts", "y", "--out", "z", "--beam", "many"],
         ["distill", "quantizer", "--teacher", "x", "--cuts", "y", "--out", "z"],
         ["distill", "codebook", "--teacher", "x", "--cuts", "y", "--out", "z"],

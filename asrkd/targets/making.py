@@ -73,7 +73,7 @@ def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, sto
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
     digest = files.sha256(plan.out / CONTRACT)
-    asked = shards.Asked(plan.sources.teacher, plan.device, plan.cuts_per_shard, digest)
+    asked = shards.Asked(plan.sources.teacher or plan.out, plan.device, plan.cuts_per_shard, digest)
     planned = shards.plan(plan.out, plan.cuts, asked, plan.suffix)
     progress = work(f"distill {plan.out.name}", planned, write, crew, stop)
     if not progress.missing and (progress.made or state is not State.COMPLETE):

@@ -24,7 +24,7 @@ class Sources:
     """What a store was made from, as paths."""
 
     command: str  # that makes it, from the working directory of then; to be completed by --out
-    teacher: Path
+    teacher: Path | None  # None: imported
     cuts: tuple[Path, ...]
     quantizer: Path | None = None
 
@@ -32,14 +32,14 @@ class Sources:
 def write_sources(out: Path, sources: Sources) -> None:
     """Write ``sources.json`` into the store ``out``."""
 
-    def relative(path: Path) -> str:
-        return os.path.relpath(path, out)
+    def relative(path: Path | None) -> str | None:
+        return None if path is None else os.path.relpath(path, out)
 
     record = {
         "command": sources.command,
         "teacher": relative(sources.teacher),
         "cuts": [relative(path) for path in sources.cuts],
-        "quantizer": None if sources.quantizer is None else relative(sources.quantizer),
+        "quantizer": relative(sources.quantizer),
     }
     files.write_json(out / SOURCES, record)
 
@@ -50,12 +50,11 @@ def read_sources(out: Path) -> Sources | None:
         return None
     record = files.read_json(out / SOURCES)
     try:
-        quantizer = record["quantizer"]
         return Sources(
             command=f"{record['command']} --out {shlex.quote(str(out))}",
             teacher=_resolve(out, record["teacher"]),
-            cuts=tuple(_resolve(out, path) for path in record["cuts"]),
-            quantizer=None if quantizer is None else _resolve(out, quantizer),
+            cuts=tuple(Path(os.path.normpath(out / path)) for path in record["cuts"]),
+            quantizer=_resolve(out, record["quantizer"]),
         )
     except (KeyError, TypeError):
         return None
@@ -83,22 +82,16 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
 
 def _identities(sources: Sources, contract: dict[str, Any]) -> Sequence[tuple[str, str | None, str | None]]:
     """(name, hash now, hash in the contract) of teacher and quantiser; None where there is none."""
+    teacher = _sha256(sources.teacher, "model.safetensors")
+    quantizer = _sha256(sources.quantizer, "quantizer.safetensors")
     return [
-        (
-            "teacher",
-            _sha256(sources.teacher / "model.safetensors"),
-            _get(contract, "teacher", "weights_sha256"),
-        ),
-        (
-            "quantizer",
-            _sha256(sources.quantizer / "quantizer.safetensors") if sources.quantizer else None,
-            _get(contract, "quantizer", "sha256"),
-        ),
+        ("teacher", teacher, _get(contract, "teacher", "weights_sha256")),
+        ("quantizer", quantizer, _get(contract, "quantizer", "sha256")),
     ]
 
 
-def _sha256(path: Path) -> str | None:
-    return files.sha256(path) if path.is_file() else None
+def _sha256(folder: Path | None, name: str) -> str | None:
+    return files.sha256(folder / name) if folder is not None and (folder / name).is_file() else None
 
 
 def _get(contract: dict[str, Any], *keys: str) -> str | None:
@@ -108,5 +101,5 @@ def _get(contract: dict[str, Any], *keys: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _resolve(out: Path, path: str) -> Path:
-    return Path(os.path.normpath(out / path))
+def _resolve(out: Path, path: str | None) -> Path | None:
+    return None if path is None else Path(os.path.normpath(out / path))

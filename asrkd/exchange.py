@@ -1,0 +1,156 @@
+"""Stage ``targets``: stores of codebook indexes to and from the form that icefall uses.
+
+Reads:   export: a store and the cuts it was made of; import: a cuts manifest
+         whose cuts carry ``codebook_indexes``.
+Writes:  export: ``cuts.jsonl.gz``, the arrays that it names, and a stamp;
+         import: a store.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lhotse import MonoCut
+
+from asrkd import files, outputs
+from asrkd.errors import AsrkdError
+from asrkd.manifests import cuts_digest, read_cuts, write_cuts
+from asrkd.outputs import State
+from asrkd.progress import meter
+from asrkd.shards import Shard
+from asrkd.shared_work import Crew
+from asrkd.stopping import StopRequest
+from asrkd.targets import icefall
+from asrkd.targets.array_store import VALUES, ArrayStore, write_array_shard
+from asrkd.targets.contract import FORMAT
+from asrkd.targets.making import StorePlan, make_store
+from asrkd.targets.sources import Sources
+from asrkd.targets.store import CONTRACT
+
+RECORD = "export.json"
+FORMATS = ("icefall",)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export, and how."""
+
+    store: Path
+    cuts: Path
+    out: Path
+    format: str = "icefall"
+    storage: str = "numpy_files"
+
+
+def export_targets(request: ExportRequest, stop: StopRequest) -> str:
+    """Write cuts that carry their codebook indexes, for lhotse and icefall; a line about it.
+
+    Raises:
+        AsrkdError: the store does not match the cuts, or a format is not known.
+        StoppedInTime: asked to stop; run again to begin anew.
+    """
+    _check_format(request.format)
+    store, cuts = ArrayStore(request.store, "codebook"), read_cuts(request.cuts)
+    store.verify(cuts)
+    record = {
+        "format": request.format,
+        "storage": request.storage,
+        "contract": files.sha256(request.store / CONTRACT),
+        "cuts": cuts_digest(cuts),
+    }
+    if request.storage == "numpy_hdf5":
+        icefall.require_h5py()
+    claimed = outputs.claim(request.out, RECORD, record)
+    manifest = request.out / "cuts.jsonl.gz"
+    if claimed is not State.COMPLETE:
+        exported = []
+        with (
+            icefall.open_writer(request.out, request.storage) as writer,
+            meter("export", len(cuts), "cuts") as shown,
+        ):
+            for cut in cuts:
+                stop.check(f"{request.out}: unfinished")
+                exported.append(icefall.with_indexes(cut, store, writer))
+                shown.advance(audio_s=cut.duration)
+        write_cuts(manifest, exported)
+        outputs.stamp(request.out, {"num_cuts": len(cuts)})
+    already = "already complete, " if claimed is State.COMPLETE else ""
+    return f"{manifest}: {already}{len(cuts)} cuts with {icefall.FIELD} ({request.storage})"
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import, and for which cuts."""
+
+    manifest: Path  # its cuts carry the indexes
+    out: Path
+    cuts: Path | None = None  # as asrkd prepared them, to be trained on; None: those of the manifest
+    format: str = "icefall"
+    cuts_per_shard: int = 200
+
+
+def import_targets(request: ImportRequest, stop: StopRequest) -> str:
+    """Make a store of the codebook indexes that a manifest's cuts carry; a line about it.
+
+    Raises:
+        AsrkdError: a cut has no indexes, they do not fit its length, or the
+            cuts to be trained on are not those of the manifest.
+        StoppedInTime: asked to stop; finished shards stay.
+    """
+    _check_format(request.format)
+    if request.cuts_per_shard < 1:
+        raise AsrkdError(f"--cuts-per-shard {request.cuts_per_shard}: expected 1 or more")
+    carrying = {cut.id: cut for cut in read_cuts(request.manifest)}
+    codebooks, frame_shift = icefall.common_shape(list(carrying.values()), request.manifest)
+    cuts = list(carrying.values()) if request.cuts is None else read_cuts(request.cuts)
+    for cut in cuts:
+        _check_same(cut, carrying, request)
+    contract = {
+        "format": FORMAT,
+        "kind": "codebook",
+        "imported": {"format": request.format, "manifest_sha256": icefall.manifest_sha256(request.manifest)},
+        "frame_shift": frame_shift,
+        "first_frame_offset": 0.0,
+        "length_rule": "as imported",
+        "quantizer": {"num_codebooks": codebooks, "codebook_size": 256},
+        "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
+        "cuts_per_shard": request.cuts_per_shard,
+    }
+    command = f"asrkd targets import {request.manifest} --format {request.format}"
+    if request.cuts is not None:
+        command += f" --cuts {request.cuts}"
+    plan = StorePlan(
+        out=request.out,
+        contract=contract,
+        sources=Sources(command, None, (request.cuts or request.manifest,)),
+        cuts=cuts,
+        suffix=ArrayStore.suffix,
+        device="cpu",
+        cuts_per_shard=request.cuts_per_shard,
+    )
+    write = partial(_write_imported, carrying=carrying, manifest=request.manifest)
+    return make_store(plan, write, Crew(), stop).text() + f", {codebooks} codebooks every {frame_shift:g} s"
+
+
+def _write_imported(shard: Shard, carrying: Mapping[str, MonoCut], manifest: Path) -> float:
+    arrays = [{VALUES: icefall.stored_indexes(carrying[cut.id], manifest)[0]} for cut in shard.cuts]
+    write_array_shard(shard.path, str(shard.contract), shard.cuts, arrays)
+    return shard.audio_s
+
+
+def _check_same(cut: MonoCut, carrying: Mapping[str, MonoCut], request: ImportRequest) -> None:
+    """Refuse a cut that has no namesake in the manifest, or one of another length."""
+    namesake = carrying.get(cut.id)
+    if namesake is None:
+        raise AsrkdError(f"{request.cuts}: cut {cut.id} is not in {request.manifest}")
+    if abs(namesake.duration - cut.duration) > 1 / cut.sampling_rate:
+        raise AsrkdError(
+            f"{request.cuts}: cut {cut.id} has {cut.duration:g} s, the one in {request.manifest} "
+            f"{namesake.duration:g} s: other audio of the same name"
+        )
+
+
+def _check_format(name: str) -> None:
+    if name not in FORMATS:
+        raise AsrkdError(f"--format {name}: expected {', '.join(FORMATS)}")

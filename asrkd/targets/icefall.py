@@ -1,0 +1,139 @@
+"""Codebook indexes as icefall has them: lhotse TemporalArrays in ``cut.custom["codebook_indexes"]``.
+
+icefall's data loader takes cuts whose field ``codebook_indexes`` names a
+uint8 array (T, codebooks), in an HDF5 file (``numpy_hdf5``) or a file each
+(``numpy_files``). Paths in such manifests are relative to the working
+directory, as everywhere in lhotse; nothing in them says which teacher and
+quantiser they are of.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from lhotse import MonoCut, NumpyFilesWriter, NumpyHdf5Writer
+from lhotse.array import TemporalArray
+from torch import Tensor
+
+from asrkd import files
+from asrkd.corpora.utterances import locate
+from asrkd.errors import AsrkdError
+from asrkd.targets.array_store import ArrayStore
+
+FIELD = "codebook_indexes"
+STORAGES = ("numpy_files", "numpy_hdf5")
+# A convolutional front end without padding loses a frame or two at the ends of an utterance.
+MISSING_FRAMES = 2
+
+Writer: TypeAlias = Any  # lhotse has no common name for its writers
+
+
+@contextmanager
+def open_writer(out: Path, storage: str) -> Iterator[Writer]:
+    """lhotse's writer of arrays below ``out``.
+
+    Raises:
+        AsrkdError: the storage is unknown, or needs h5py and there is none.
+    """
+    if storage not in STORAGES:
+        raise AsrkdError(f"--storage {storage}: expected one of {', '.join(STORAGES)}")
+    if storage == "numpy_files":
+        with NumpyFilesWriter(out / FIELD) as writer:
+            yield writer
+        return
+    require_h5py()
+    path = out / f"{FIELD}.h5"
+    path.unlink(missing_ok=True)  # h5py would add to what an unfinished run left
+    with NumpyHdf5Writer(path) as writer:
+        yield writer
+
+
+def require_h5py() -> None:
+    """Raise AsrkdError unless h5py is installed."""
+    try:
+        import h5py  # noqa: F401
+    except ImportError:
+        raise AsrkdError(
+            "numpy_hdf5: h5py is not installed; pip install 'asrkd[icefall]', or take --storage numpy_files"
+        ) from None
+
+
+def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer) -> MonoCut:
+    """The cut with its indexes from ``store`` as a TemporalArray, which is written on the way."""
+    manifest = writer.store_array(
+        key=cut.id,
+        value=store.read(cut.id).numpy(),
+        frame_shift=store.contract["frame_shift"],
+        temporal_dim=0,
+        start=cut.start,  # lhotse takes times from the beginning of the recording
+    )
+    return replace(cut, custom={**(cut.custom or {}), FIELD: manifest})
+
+
+def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
+    """The (T, codebooks) indexes that a cut of ``manifest`` carries, and their frame shift in seconds.
+
+    Raises:
+        AsrkdError: it carries none, they cannot be read, are not bytes, or are not as long as the cut.
+    """
+    temporal = (cut.custom or {}).get(FIELD)
+    if not isinstance(temporal, TemporalArray):
+        raise AsrkdError(f"{manifest}: cut {cut.id} has no {FIELD}; was it joined with its indexes?")
+    if temporal.storage_type == "numpy_hdf5":
+        require_h5py()
+    array = replace(temporal.array, storage_path=str(locate(temporal.storage_path, manifest.parent)))
+    try:
+        values = np.asarray(replace(temporal, array=array).load(start=cut.start, duration=cut.duration))
+    except Exception as error:  # each storage raises its own
+        where = f"{temporal.storage_path} of cut {cut.id}"
+        raise AsrkdError(f"{manifest}: {where} cannot be read: {' '.join(str(error).split())}") from None
+    _check(values, temporal.frame_shift, cut, manifest)
+    return torch.from_numpy(values.astype(np.uint8)), temporal.frame_shift
+
+
+def _check(values: np.ndarray, frame_shift: float, cut: MonoCut, manifest: Path) -> None:
+    where = f"{manifest}: the {FIELD} of cut {cut.id}"
+    if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
+        raise AsrkdError(
+            f"{where} are {values.dtype} of shape {values.shape}, expected integers (T, codebooks)"
+        )
+    if values.size and not 0 <= int(values.min()) <= int(values.max()) < 256:
+        raise AsrkdError(f"{where} reach from {values.min()} to {values.max()}, expected 0 to 255")
+    expected = cut.duration / frame_shift
+    if not expected - MISSING_FRAMES - 1 < len(values) < expected + 2:
+        raise AsrkdError(
+            f"{where} have {len(values)} frames, expected about {expected:.0f} for {cut.duration:g} s: "
+            "are they of another speed?"
+        )
+
+
+def common_shape(cuts: Sequence[MonoCut], manifest: Path) -> tuple[int, float]:
+    """(codebooks, frame shift in seconds) that the indexes of all cuts have in common.
+
+    Raises:
+        AsrkdError: a cut has none, or others than the first.
+    """
+    first: tuple[int, float] | None = None
+    for cut in cuts:
+        temporal = (cut.custom or {}).get(FIELD)
+        if not isinstance(temporal, TemporalArray) or len(temporal.shape) != 2:
+            raise AsrkdError(f"{manifest}: cut {cut.id} has no {FIELD}; was it joined with its indexes?")
+        found = (temporal.shape[1], temporal.frame_shift)
+        first = first or found
+        if found != first:
+            raise AsrkdError(
+                f"{manifest}: cut {cut.id} has {found[0]} codebooks every {found[1]:g} s, the first cut "
+                f"{first[0]} every {first[1]:g} s"
+            )
+    if first is None:
+        raise AsrkdError(f"{manifest}: holds no cuts")
+    return first
+
+
+def manifest_sha256(manifest: Path) -> str:
+    """Digest by which an imported store knows what it was made of."""
+    return files.sha256(manifest)

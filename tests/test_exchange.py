@@ -1,0 +1,141 @@
+"""Codebook indexes to icefall and back: lhotse reads what was written, what others wrote is exact or refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from lhotse import CutSet, NumpyFilesWriter
+from lhotse.dataset.collation import collate_custom_field
+
+from asrkd.check import check
+from asrkd.errors import AsrkdError
+from asrkd.exchange import ExportRequest, ImportRequest, export_targets, import_targets
+from asrkd.manifests import read_cuts, write_cuts
+from asrkd.stopping import StopRequest
+from asrkd.targets.array_store import ArrayStore
+
+
+def exported(stores: Path, corpus: Path, out: Path, storage: str) -> CutSet:
+    request = ExportRequest(stores / "codebook", corpus / "cuts_train.jsonl.gz", out, storage=storage)
+    said = export_targets(request, StopRequest())
+    assert said == f"{out / 'cuts.jsonl.gz'}: 30 cuts with codebook_indexes ({storage})"
+    assert "already complete" in export_targets(request, StopRequest())
+    return CutSet.from_file(out / "cuts.jsonl.gz")
+
+
+both = pytest.mark.parametrize("storage", ["numpy_files", "numpy_hdf5"])
+
+
+@both
+def test_lhotse_reads_what_is_exported_and_collates_it_as_icefall_does(stores, corpus, tmp_path, storage):
+    if storage == "numpy_hdf5":
+        pytest.importorskip("h5py")
+    store = ArrayStore(stores / "codebook", "codebook")
+    cuts = exported(stores, corpus, tmp_path / "out", storage).to_eager()
+    assert len(cuts) == 30
+    for cut in cuts:
+        found = cut.load_codebook_indexes()
+        assert found.dtype == np.uint8
+        assert np.array_equal(found, store.read(cut.id).numpy())
+        manifest = cut.codebook_indexes.to_dict()
+        assert manifest["array"]["storage_type"] == storage
+        assert (manifest["temporal_dim"], manifest["frame_shift"], manifest["start"]) == (0, 0.04, 0)
+    some = CutSet.from_cuts(list(cuts)[:3])
+    values, lengths = collate_custom_field(some, "codebook_indexes", pad_value=-100)
+    assert lengths.tolist() == [store.entry(cut.id)[1].length for cut in some]
+    for row, cut in enumerate(some):
+        assert torch.equal(values[row, : lengths[row]], store.read(cut.id).to(values.dtype))
+        assert (values[row, lengths[row] :] == -100).all()
+
+
+@both
+def test_what_was_exported_is_imported_with_the_same_indexes_and_can_be_trained_on(
+    stores, corpus, config, tmp_path, storage
+):
+    from asrkd.train import TrainOptions, train
+
+    if storage == "numpy_hdf5":
+        pytest.importorskip("h5py")
+    exported(stores, corpus, tmp_path / "out", storage)
+    cuts = corpus / "cuts_train.jsonl.gz"
+    request = ImportRequest(tmp_path / "out/cuts.jsonl.gz", tmp_path / "store", cuts, cuts_per_shard=7)
+    assert (
+        import_targets(request, StopRequest()) == f"{tmp_path / 'store'}: 30 cuts, 2 codebooks every 0.04 s"
+    )
+    ours, theirs = (ArrayStore(p, "codebook") for p in (stores / "codebook", tmp_path / "store"))
+    for cut_id in ours.index.ids():
+        assert torch.equal(ours.read(cut_id), theirs.read(cut_id))
+    assert check(tmp_path / "store", deep=True).problems == ()
+    objectives = f"phases=[{{steps: 2, objectives: [{{codebook: {{targets: {tmp_path}/store, layer: 1}}}}]}}]"
+    train(config, tmp_path / "run", [objectives], TrainOptions("cpu", threads=1), StopRequest())
+
+
+def icefall_manifest(corpus: Path, folder: Path, change=lambda values: values) -> Path:
+    """What icefall's scripts leave: arrays made by lhotse, 50 Hz, one frame fewer than the cut has."""
+    rng = np.random.default_rng(3)
+    cuts = []
+    with NumpyFilesWriter(folder / "arrays") as writer:
+        for cut in read_cuts(corpus / "cuts_dev.jsonl.gz"):
+            frames = int(cut.duration / 0.02) - 1
+            values = change(rng.integers(0, 256, (frames, 8)).astype(np.uint8))
+            manifest = writer.store_array(cut.id, values, frame_shift=0.02, temporal_dim=0, start=0)
+            cuts.append(replace(cut, custom={"codebook_indexes": manifest}))
+    write_cuts(folder / "cuts.jsonl.gz", cuts)
+    return folder / "cuts.jsonl.gz"
+
+
+def test_a_manifest_of_icefalls_is_imported_as_it_is(corpus, tmp_path):
+    manifest = icefall_manifest(corpus, tmp_path)
+    import_targets(ImportRequest(manifest, tmp_path / "store"), StopRequest())
+    store = ArrayStore(tmp_path / "store", "codebook")
+    assert store.contract["frame_shift"] == 0.02
+    assert store.contract["quantizer"] == {"num_codebooks": 8, "codebook_size": 256}
+    for cut in CutSet.from_file(manifest):
+        assert np.array_equal(store.read(cut.id).numpy(), cut.codebook_indexes.load())
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda values: values[: len(values) // 2], "frames, expected about .*: are they of another speed"),
+        (lambda values: np.concatenate([values, values]), "frames, expected about"),
+        (lambda values: values.astype(np.int64) + 200, "expected 0 to 255"),
+        (lambda values: values.astype(np.float32), "expected integers"),
+    ],
+)
+def test_indexes_that_cannot_be_the_cuts_are_refused_by_cut(corpus, tmp_path, change, complaint):
+    manifest = icefall_manifest(corpus, tmp_path, change)
+    with pytest.raises(AsrkdError, match=complaint) as error:
+        import_targets(ImportRequest(manifest, tmp_path / "store"), StopRequest())
+    assert "cut dev-000" in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "store/stamp.json").exists()
+
+
+def test_cuts_of_another_length_or_name_are_refused(corpus, tmp_path):
+    manifest = icefall_manifest(corpus, tmp_path)
+    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    for changed, complaint in (
+        (
+            replace(cuts[2].perturb_speed(1.1), id="dev-002"),
+            "cut dev-002 has .* other audio of the same name",
+        ),
+        (replace(cuts[2], id="dev-2"), f"cut dev-2 is not in {manifest}"),
+    ):
+        write_cuts(tmp_path / "mine.jsonl.gz", [*cuts[:2], changed])
+        with pytest.raises(AsrkdError, match=complaint):
+            request = ImportRequest(manifest, tmp_path / "store", tmp_path / "mine.jsonl.gz")
+            import_targets(request, StopRequest())
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_store_of_other_cuts_is_not_exported(stores, corpus, tmp_path):
+    request = ExportRequest(stores / "codebook", corpus / "cuts_dev.jsonl.gz", tmp_path / "out")
+    with pytest.raises(AsrkdError, match="no targets for cut dev-000"):
+        export_targets(request, StopRequest())
+    with pytest.raises(AsrkdError, match="--storage zip: expected one of numpy_files, numpy_hdf5"):
+        cuts = corpus / "cuts_train.jsonl.gz"
+        export_targets(replace(request, cuts=cuts, storage="zip"), StopRequest())
+    assert not (tmp_path / "out").exists()

@@ -363,6 +363,23 @@ def check(
 
 
 @app.command()
+def selftest(
+    out: Annotated[Path, typer.Option(help="Folder to try it in, on the file system in question.")],
+    kills: Annotated[int, typer.Option(help="SIGKILLs, spread over the commands.")] = 12,
+    seed: Annotated[int, typer.Option(help="Of where they strike.")] = 1,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Kill and starve every command of a small pipeline, and prove that nothing was lost."""
+    limit = parse_time_limit(time_limit)
+    from asrkd import selftest as stage
+
+    with stop_requests(limit) as stop:
+        tally = stage.selftest(out, kills, seed, stop)
+    typer.echo(tally.text())
+    raise typer.Exit(1 if tally.broken else 0)
+
+
+@app.command()
 def compare(
     models: Annotated[list[Path], typer.Argument(help="Model folders; those of one name are seeds.")],
     score_name: Annotated[

@@ -51,6 +51,7 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
         StoppedInTime: asked to stop; run again to begin anew.
     """
     _check_format(request.format)
+    icefall.check_storage(request.storage)
     store, cuts = ArrayStore(request.store, "codebook"), read_cuts(request.cuts)
     store.verify(cuts)
     record = {
@@ -59,8 +60,6 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
         "contract": files.sha256(request.store / CONTRACT),
         "cuts": cuts_digest(cuts),
     }
-    if request.storage == "numpy_hdf5":
-        icefall.require_h5py()
     claimed = outputs.claim(request.out, RECORD, record)
     manifest = request.out / "cuts.jsonl.gz"
     if claimed is not State.COMPLETE:

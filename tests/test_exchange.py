@@ -1,4 +1,4 @@
-"""Codebook indexes to icefall and back: lhotse reads what was written, what others wrote is exact or refused."""
+"""Codebook indexes to icefall and back: lhotse reads ours; what others wrote is exact or refused."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +100,6 @@ def test_a_manifest_of_icefalls_is_imported_as_it_is(corpus, tmp_path):
     ("change", "complaint"),
     [
         (lambda values: values[: len(values) // 2], "frames, expected about .*: are they of another speed"),
-        (lambda values: np.concatenate([values, values]), "frames, expected about"),
         (lambda values: values.astype(np.int64) + 200, "expected 0 to 255"),
         (lambda values: values.astype(np.float32), "expected integers"),
     ],

@@ -34,22 +34,23 @@ Writer: TypeAlias = Any  # lhotse has no common name for its writers
 
 @contextmanager
 def open_writer(out: Path, storage: str) -> Iterator[Writer]:
-    """lhotse's writer of arrays below ``out``.
-
-    Raises:
-        AsrkdError: the storage is unknown, or needs h5py and there is none.
-    """
-    if storage not in STORAGES:
-        raise AsrkdError(f"--storage {storage}: expected one of {', '.join(STORAGES)}")
+    """lhotse's writer of arrays below ``out``, for a storage that :func:`check_storage` has passed."""
     if storage == "numpy_files":
         with NumpyFilesWriter(out / FIELD) as writer:
             yield writer
         return
-    require_h5py()
     path = out / f"{FIELD}.h5"
     path.unlink(missing_ok=True)  # h5py would add to what an unfinished run left
     with NumpyHdf5Writer(path) as writer:
         yield writer
+
+
+def check_storage(storage: str) -> None:
+    """Raise AsrkdError if the storage is unknown, or needs h5py and there is none."""
+    if storage not in STORAGES:
+        raise AsrkdError(f"--storage {storage}: expected one of {', '.join(STORAGES)}")
+    if storage == "numpy_hdf5":
+        require_h5py()
 
 
 def require_h5py() -> None:
@@ -83,13 +84,13 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
     temporal = (cut.custom or {}).get(FIELD)
     if not isinstance(temporal, TemporalArray):
         raise AsrkdError(f"{manifest}: cut {cut.id} has no {FIELD}; was it joined with its indexes?")
-    if temporal.storage_type == "numpy_hdf5":
+    if temporal.array.storage_type == "numpy_hdf5":
         require_h5py()
-    array = replace(temporal.array, storage_path=str(locate(temporal.storage_path, manifest.parent)))
+    array = replace(temporal.array, storage_path=str(locate(temporal.array.storage_path, manifest.parent)))
     try:
         values = np.asarray(replace(temporal, array=array).load(start=cut.start, duration=cut.duration))
     except Exception as error:  # each storage raises its own
-        where = f"{temporal.storage_path} of cut {cut.id}"
+        where = f"{temporal.array.storage_path} of cut {cut.id}"
         raise AsrkdError(f"{manifest}: {where} cannot be read: {' '.join(str(error).split())}") from None
     _check(values, temporal.frame_shift, cut, manifest)
     return torch.from_numpy(values.astype(np.uint8)), temporal.frame_shift

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lhotse import MonoCut
 
+from asrkd import faults
 from asrkd.errors import AsrkdError
 from asrkd.progress import Meter, meter
 from asrkd.stopping import StopRequest, stopped
@@ -103,6 +104,7 @@ class Trainer:
             if self.position.step == 0:
                 self._validate(log)  # a fault on the dev side shows now, not after the first hour
             for report in self._updates():
+                faults.strike("step")
                 self._after_update(report, log, shown)
                 due, reason = self._is_due(self.config.validation.every_steps), stop.reason()
                 if due:

@@ -47,6 +47,11 @@ test: $(INSTALLED)  ## all tests, quick and slow
 quick: $(INSTALLED)  ## the tests that take seconds
 	python -m pytest -q -m "not slow and not gpu"
 
+.PHONY: prove
+prove: $(INSTALLED)  ## fifty kills over all commands, their outputs compared with a run left alone; half a minute
+	@asrkd selftest --out exp/prove --kills 50
+	@cat exp/prove/log.txt
+
 .PHONY: check
 check: lint types quick  ## what must pass before a commit: lint, types, quick tests
 

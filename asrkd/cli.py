@@ -126,9 +126,11 @@ def train(
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or on a GPU fp16.")] = "fp32",
     workers: Annotated[
-        int, typer.Option(help="Processes that load batches; 0: none beside the trainer.")
+        int, typer.Option(help="Processes that load batches for each trainer; 0: none beside it.")
     ] = 0,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch; all cores by default.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of torch, per process; all cores, 1 under torchrun.")
+    ] = None,
     checkpoint_every: Annotated[
         str, typer.Option(help="Save at least so often, validations apart: what a kill may cost.")
     ] = "10m",

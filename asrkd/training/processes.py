@@ -168,7 +168,7 @@ class Processes:
         """The block of a forward and a backward pass; ``is_last``: of the update, so gradients are shared."""
         keep: AbstractContextManager[None] = nullcontext()
         if isinstance(module, DistributedDataParallel) and not is_last:
-            keep = module.no_sync()  # type: ignore[assignment]
+            keep = module.no_sync()  # type: ignore[assignment, operator]
         with self._contact(), keep:
             yield
 
@@ -177,7 +177,10 @@ class Processes:
         if isinstance(error, (ElsewhereError, LostContact)):
             return
         status = error.exit_status if isinstance(error, AsrkdError) else AsrkdError.exit_status
-        messages = self._gather(_Message(error=str(error), exit_status=status))
+        try:
+            messages = self._gather(_Message(error=str(error), exit_status=status))
+        except LostContact:  # the others are gone already
+            return
         if isinstance(error, AsrkdError):
             error.told = any(message.error is not None for message in messages[: self.rank])
 

@@ -136,19 +136,26 @@ def train(
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="fp32, bf16, or on a GPU fp16.")] = "fp32",
     workers: Annotated[
-        int, typer.Option(help="Processes that load batches; 0: none beside the trainer.")
+        int, typer.Option(help="Processes that load batches for each trainer; 0: none beside it.")
     ] = 0,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch; all cores by default.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of torch, per process; all cores, 1 under torchrun.")
+    ] = None,
+    checkpoint_every: Annotated[
+        str, typer.Option(help="Save at least so often, validations apart: what a kill may cost.")
+    ] = "10m",
     time_limit: TimeLimit = None,
 ) -> None:
     """Train a teacher, a baseline or a student; the objectives in CONFIG decide which."""
-    limit = parse_time_limit(time_limit)
+    limit, pause = parse_time_limit(time_limit), parse_time_limit(checkpoint_every, "--checkpoint-every")
     from asrkd import train as stage
 
-    options = stage.TrainOptions(device, precision, workers, threads, resume)
+    options = stage.TrainOptions(device, precision, workers, threads, resume, pause or 0.0)
     overrides = [*set_, *([] if seed is None else [f"seed={seed}"])]
     with stop_requests(limit) as stop:
-        typer.echo(stage.train(config, out, overrides, options, stop).text())
+        report = stage.train(config, out, overrides, options, stop)
+    if report.rank == 0:
+        typer.echo(report.text())
 
 
 @distill.command("nbest")
@@ -398,7 +405,8 @@ def run() -> None:
     try:
         app()
     except AsrkdError as error:
-        typer.echo(f"asrkd: {error}", err=True)
+        if not error.told:
+            typer.echo(f"asrkd: {error}", err=True)
         raise SystemExit(error.exit_status) from None
     except OSError as error:
         if error.errno not in _DISK_ERRORS:

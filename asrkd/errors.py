@@ -9,6 +9,7 @@ class AsrkdError(Exception):
     """A mistake the user can mend: printed as one line, exit status 1."""
 
     exit_status = 1
+    told = False  # another process has printed it, so this one ends in silence
 
 
 class QuarantineError(AsrkdError):

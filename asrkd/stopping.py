@@ -64,8 +64,12 @@ def stop_requests(time_limit_s: float | None = None) -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def parse_time_limit(text: str | None) -> float | None:
+def parse_time_limit(text: str | None, option: str = "--time-limit") -> float | None:
     """Seconds in '90', '90s', '30m', '2h', '1d' or '01:30:00'; None stays None.
+
+    Args:
+        text: what was given.
+        option: where it was given, for the message.
 
     Raises:
         AsrkdError: it is none of these.
@@ -76,4 +80,4 @@ def parse_time_limit(text: str | None) -> float | None:
         return float(match[1]) * _SECONDS[match[2] or "s"]
     if match := re.fullmatch(r"(?:(\d+):)?(\d+):(\d+)", text.strip()):
         return int(match[1] or 0) * 3600.0 + int(match[2]) * 60.0 + int(match[3])
-    raise AsrkdError(f"--time-limit {text!r}: expected seconds, 30m, 2h, 1d or hh:mm:ss")
+    raise AsrkdError(f"{option} {text!r}: expected seconds, 30m, 2h, 1d or hh:mm:ss")

@@ -6,7 +6,7 @@ Writes:  a model folder (config, tokens, lineage, weights), checkpoints, metrics
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,13 @@ from asrkd.tokens import Tokens
 from asrkd.training.augment import verify_noise
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.config import TrainConfig
+from asrkd.training.joining import joined
 from asrkd.training.learner import Learner
-from asrkd.training.precision import Precision, pick_device
+from asrkd.training.machine import Machine
+from asrkd.training.precision import Precision
+from asrkd.training.processes import Processes
 from asrkd.training.randomness import seeded
-from asrkd.training.trainer import Machine, Trainer
+from asrkd.training.trainer import Trainer
 from asrkd.training.validation import Validator
 
 LINEAGE = "lineage.json"
@@ -46,6 +49,16 @@ class TrainOptions:
     workers: int = 0
     threads: int | None = None
     resume: bool = False
+    checkpoint_every_s: float = 600.0
+
+    def machine(self, processes: Processes) -> Machine:
+        """The machine they describe, for one of ``processes``; AsrkdError if it is not there."""
+        self.check()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        device = processes.device(self.device)
+        precision = Precision(self.precision, device)
+        return Machine(device, precision, self.workers, self.checkpoint_every_s, processes)
 
     def check(self) -> None:
         """Raise AsrkdError if a number makes no sense."""
@@ -64,6 +77,7 @@ class TrainReport:
     steps: int
     validation: dict[str, Any]
     already_complete: bool = False
+    rank: int = 0  # of the process that reports
 
     def text(self) -> str:
         """A line for a person."""
@@ -77,26 +91,32 @@ def train(
 ) -> TrainReport:
     """Train by ``config_path`` with ``overrides`` into ``out``; return how it went.
 
+    Where the environment names several processes (torchrun, srun) this is one of them.
+
     Raises:
         AsrkdError: something the user can mend; nothing was changed.
         StoppedInTime: asked to stop; run again with ``resume``.
     """
-    experiment = config.load(TrainConfig, config_path, overrides)
-    options.check()
-    if options.threads:
-        torch.set_num_threads(options.threads)
-    device = pick_device(options.device)
-    machine = Machine(device, Precision(options.precision, device), options.workers)
-    parts = _Parts.gather(experiment)
-    if _survey(out, parts, options) is State.COMPLETE:
-        summary = outputs.read_stamp(out, "asrkd train", ["params", "steps", "validation"])
-        return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
+    with joined() as processes:
+        experiment = config.load(TrainConfig, config_path, overrides)
+        machine = options.machine(processes)
+        processes.check_shares(experiment.optim.accumulate, experiment.data.max_duration)
+        parts = _Parts.gather(experiment)
+        processes.agree(parts.lineage(), "config, cuts, tokens or stores")
+        report = processes.first(lambda: _complete(out, parts, options))
+        report = report or _train(out, parts, machine, stop)
+        return replace(report, rank=processes.rank)
+
+
+def _train(out: Path, parts: "_Parts", machine: Machine, stop: StopRequest) -> TrainReport:
+    """Train what is left of the run in ``out``."""
+    processes = machine.processes
     trainer = parts.trainer(machine)
-    outputs.claim(out, LINEAGE, parts.lineage())
+    processes.first(lambda: outputs.claim(out, LINEAGE, parts.lineage()))
     if not trainer.resume(out / "checkpoints"):
         parts.set_statistics(trainer.learner.student)
     last = trainer.run(out, stop)
-    return _finish(out, parts, trainer, last)
+    return processes.first(lambda: _finish(out, parts, trainer, last))
 
 
 @dataclass(frozen=True)
@@ -170,11 +190,15 @@ class _Parts:
         student.encoder.front_end.set_statistics(mean, std)
 
 
-def _survey(out: Path, parts: _Parts, options: TrainOptions) -> State:
+def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | None:
+    """The report of a run that is complete; None if there is something to do, and it may be done."""
     state = outputs.survey(out, LINEAGE, parts.lineage())
+    if state is State.COMPLETE:
+        summary = outputs.read_stamp(out, "asrkd train", ["params", "steps", "validation"])
+        return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
     if state is State.PARTIAL and not options.resume and list_checkpoints(out / "checkpoints"):
         raise AsrkdError(f"{out}: holds an unfinished run; go on with --resume, or remove it: rm -r {out}")
-    return state
+    return None
 
 
 def _finish(out: Path, parts: _Parts, trainer: Trainer, last: dict[str, Any]) -> TrainReport:

@@ -122,3 +122,11 @@ def config(corpus: Path, tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
     path.write_text(TINY.format(folder=corpus))
     return path
+
+
+@pytest.fixture(scope="module")
+def lasting_config(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, for runs that several tests look at."""
+    path = tmp_path_factory.mktemp("lasting") / "config.yaml"
+    path.write_text(TINY.format(folder=corpus))
+    return path

@@ -186,6 +186,18 @@ def test_a_mistake_in_the_config_is_a_line_and_makes_no_folder(config, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config, corpus, tmp_path):
+    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    for cut in cuts:
+        cut.supervisions[0].text = "NO " * 200
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    wrong = (f"data.train={tmp_path}/cuts.jsonl.gz", "averaging.last=1")
+    run(config, tmp_path / "a", *wrong, "phases.0.steps=1", "optim.weight_decay=0")
+    run(config, tmp_path / "b", *wrong, "phases.0.steps=3", "optim.weight_decay=0")
+    assert _first_update(tmp_path / "b")["loss"] == 0
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
 def test_a_transcript_with_unknown_symbols_names_the_cut(config, corpus, tmp_path):
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
     cuts[3].supervisions[0].text = "YES ÄH"

@@ -1,10 +1,12 @@
 """Checkpoints: everything a run needs to go on as if it had not been stopped.
 
 One safetensors file each, whole or absent: weights, optimiser moments and
-snapshots as tensors, the position as JSON in the header. The last two are
-kept, so that a broken one costs little.
+snapshots as tensors, the position and a digest of everything in the header.
+The last two are kept, so that a broken one costs little; the digest finds a
+flipped byte, which safetensors alone would not.
 """
 
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -18,8 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from asrkd import files
+from asrkd.errors import AsrkdError
 
 KEPT = 2
+_BROKEN = (SafetensorError, ValueError, KeyError, TypeError, OSError)  # what reading a broken one raises
 
 
 @dataclass
@@ -37,6 +41,7 @@ class Position:
     scaler: dict[str, Any] = field(default_factory=dict)  # of gradients in fp16
     train_seconds: float = 0.0  # spent in updates and validation, over all sessions
     threads: int = field(default_factory=torch.get_num_threads)
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,20 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     tensors |= {f"moments/{name}": value for name, value in checkpoint.moments.items()}
     for number, snapshot in enumerate(checkpoint.snapshots):
         tensors |= {f"snapshot-{number}/{name}": value for name, value in snapshot.items()}
-    path = folder / f"step-{checkpoint.position.step:08d}.safetensors"
+    path = checkpoint_path(folder, checkpoint.position.step)
     contiguous = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    position = json.dumps(asdict(checkpoint.position))
+    header = {"position": position, "digest": _digest(position, contiguous)}
     with files.create_aside(path) as partial:
-        save_file(contiguous, str(partial), metadata={"position": json.dumps(asdict(checkpoint.position))})
+        save_file(contiguous, str(partial), metadata=header)
     for old in list_checkpoints(folder)[:-KEPT]:
         old.unlink()
     return path
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"step-{step:08d}.safetensors"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -69,26 +81,63 @@ def list_checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.safetensors"))
 
 
+def clear_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in ``folder``: nobody reads it, and it is large."""
+    for partial in folder.glob("step-*.partial"):
+        partial.unlink(missing_ok=True)
+
+
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read; None if there is none.
+    """The newest checkpoint that can be read; None if there is none at all.
 
     A broken one is skipped with a line on stderr.
+
+    Raises:
+        AsrkdError: there are some and all are broken; starting anew is for the user to decide.
     """
-    for path in reversed(list_checkpoints(folder)):
+    paths = list_checkpoints(folder)
+    for path in reversed(paths):
         try:
             return _load(path)
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+        except _BROKEN as error:
             print(f"asrkd: {path}: broken checkpoint skipped ({error})", file=sys.stderr)
+    if paths:
+        raise AsrkdError(
+            f"{folder}: all {len(paths)} checkpoints are broken, expected one to go on from; put one back "
+            f"from a copy, or give up what was trained and begin anew: rm -r {folder}"
+        )
     return None
 
 
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read one checkpoint; AsrkdError if it is torn, or any byte of it is not what was written."""
+    try:
+        return _load(path)
+    except _BROKEN as error:
+        raise AsrkdError(f"{path}: cannot be read ({error}); expected a checkpoint") from None
+
+
+def _digest(position: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the position and of every tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(position.encode("utf-8"))
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
 def _load(path: Path) -> Checkpoint:
-    groups: dict[str, dict[str, Tensor]] = {}
     with safe_open(str(path), framework="pt") as stream:
-        position = Position(**json.loads(stream.metadata()["position"]))
-        for key in stream.keys():  # noqa: SIM118
-            group, _, name = key.partition("/")
-            groups.setdefault(group, {})[name] = stream.get_tensor(key)
+        header = stream.metadata()
+        tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
+    if header["digest"] != _digest(header["position"], tensors):
+        raise ValueError("its bytes are not those that were written")
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        group, _, name = key.partition("/")
+        groups.setdefault(group, {})[name] = value
+    position = Position(**json.loads(header["position"]))
     snapshots = sorted(group for group in groups if group.startswith("snapshot-"))
     snapshots.sort(key=lambda group: int(group.rpartition("-")[2]))
     return Checkpoint(

@@ -13,6 +13,7 @@ from asrkd.objectives import Objective, kinds
 from asrkd.objectives.base import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.config import PhaseConfig
+from asrkd.training.loader import Batch
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,33 @@ class Learner(nn.Module):
                 terms.append(Term(built[key], settings.scale))
             self.terms.append(terms)
         self.objectives = nn.ModuleDict(objectives)
+
+    def forward(
+        self, batch: Batch | None, terms: Sequence[Term], counts: Mapping[str, float]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch: its share of the loss of the whole update that it is part of.
+
+        Args:
+            batch: None where other processes have a batch and this one has not.
+            terms: of the phase.
+            counts: what each term is a sum over, in the whole update.
+
+        Returns:
+            All terms scaled and summed, a scalar that a backward pass can start
+            from in any case; and each term by its label, neither scaled nor
+            part of the graph.
+        """
+        nothing = next(self.parameters()).flatten()[:0].sum()  # zero, with a gradient of zero
+        if batch is None:
+            return nothing, {}
+        output = self.student(batch.features, batch.num_frames, self.taps(terms))
+        losses = {
+            label: self.objective(label)(output, batch.targets[label]) / count
+            for label, count in counts.items()
+        }
+        total = torch.stack([term.scale * losses[term.label] for term in terms]).sum()
+        total = total if total.requires_grad else total + nothing  # no target fitted its audio
+        return total, {label: loss.detach() for label, loss in losses.items()}
 
     def objective(self, label: str) -> Objective:
         """The objective of a term."""

@@ -16,8 +16,8 @@ from torch.utils.data import DataLoader, Dataset
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import collate, load_features
 from asrkd.objectives.base import TargetSource
+from asrkd.parallel import one_thread
 from asrkd.training.augment import Augmentation
-from asrkd.training.plan import EpochPlan
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,15 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
     def __getitem__(self, cut_ids: Sequence[str]) -> "Batch | AsrkdError":
         """The batch of these cuts, in this order, or what is wrong with it.
 
+        Made on one thread, as loader processes do: what is summed over a cut
+        must not depend on who makes the batch.
+
         An error is returned because one that is raised in a worker process
         reaches the trainer as a traceback in a string.
         """
         try:
-            return self._batch(cut_ids)
+            with one_thread():
+                return self._batch(cut_ids)
         except AsrkdError as error:
             return error
 
@@ -77,14 +81,13 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
 
 
 def load_batches(
-    reader: BatchReader, plan: EpochPlan, *, start: int = 0, workers: int = 0
+    reader: BatchReader, batches: Sequence[Sequence[str]], *, workers: int = 0
 ) -> Iterator[Batch]:
-    """The batches of a plan from number ``start`` on.
+    """The batches of a plan, or those of them that are wanted.
 
     Args:
         reader: makes each batch.
-        plan: which cuts and in what order.
-        start: how many batches are done already.
+        batches: the cut ids of each, in order.
         workers: loader processes; 0 reads in this one.
 
     Raises:
@@ -93,7 +96,7 @@ def load_batches(
     loader: DataLoader[Batch | AsrkdError] = DataLoader(
         reader,
         batch_size=None,
-        sampler=plan.batches[start:],  # type: ignore[arg-type]
+        sampler=batches,  # type: ignore[arg-type]
         num_workers=workers,
         worker_init_fn=_leave_stopping_to_the_trainer,
         generator=torch.Generator(),  # else the global one would be drawn from

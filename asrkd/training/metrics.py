@@ -14,13 +14,16 @@ class MetricLog:
     """Appends records to ``metrics.jsonl`` and scalars to ``tensorboard/``.
 
     Each record has a ``kind`` ('train', 'validation', ...), a ``step``, and
-    numbers. On resuming, what lies beyond the checkpoint's step is cut off.
+    numbers. On resuming, what lies beyond the checkpoint's step is cut off,
+    and the 'end' of a run that was killed while it was being finished.
     """
 
-    def __init__(self, out: Path, resume_step: int) -> None:
-        """Open the log in ``out``, keeping the records up to ``resume_step``."""
+    def __init__(self, out: Path, resume_step: int | None) -> None:
+        """Open the log in ``out``, keeping the records up to ``resume_step``; None keeps none."""
         self.path = out / "metrics.jsonl"
-        kept = [record for record in read_metrics(self.path) if record["step"] <= resume_step]
+        resume_step = -1 if resume_step is None else resume_step
+        records = read_metrics(self.path)
+        kept = [record for record in records if record["step"] <= resume_step and record["kind"] != "end"]
         files.write_jsonl(self.path, kept)
         self._stream = self.path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(out / "tensorboard"), purge_step=resume_step + 1)

@@ -1,11 +1,13 @@
-"""The training loop: phases of updates, with validation, snapshots and checkpoints between them."""
+"""The training loop: phases of updates, with validation, snapshots and checkpoints between them.
+
+Of several processes all make the updates; the first alone validates, keeps
+snapshots, writes and speaks, and the others wait for it.
+"""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from itertools import islice
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +15,19 @@ import torch
 from lhotse import MonoCut
 
 from asrkd import faults
-from asrkd.errors import AsrkdError
 from asrkd.progress import Meter, meter
 from asrkd.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
-from asrkd.training.augment import Augmentation
 from asrkd.training.config import TrainConfig
+from asrkd.training.groups import Groups
 from asrkd.training.learner import Learner, mean_weights
-from asrkd.training.loader import Batch, BatchReader, load_batches
+from asrkd.training.machine import Machine
 from asrkd.training.metrics import MetricLog
 from asrkd.training.optim import learning_rate, make_optimiser
-from asrkd.training.plan import EpochPlan, plan_epoch
-from asrkd.training.precision import Precision
 from asrkd.training.update import Update, UpdateReport
 from asrkd.training.validation import Validator
 
 LOG_EVERY_STEPS = 20
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a run is carried out on; it decides the pace, not what is learned."""
-
-    device: torch.device
-    precision: Precision
-    workers: int = 0  # loader processes
 
 
 class Trainer:
@@ -53,10 +43,10 @@ class Trainer:
     ) -> None:
         """Put the parts together; nothing is computed yet but the first epoch's plan."""
         self.config, self.learner, self.validator, self.machine = config, learner, validator, machine
-        self.cuts = {cut.id: cut for cut in cuts}
-        self.position = ckpt.Position()
-        self.snapshots: list[dict[str, torch.Tensor]] = []
-        self.augmentation = Augmentation(config.augment, config.seed)
+        self.processes = machine.processes
+        self.groups = Groups(config, cuts, machine)
+        self.position = ckpt.Position(processes=machine.processes.count)
+        self.snapshots: list[dict[str, torch.Tensor]] = []  # of the first process
         self.phase_steps = self._count_steps()
         self.covered = [validator.covered(terms, learner.sources) for terms in learner.terms]
         learner.to(machine.device)
@@ -68,27 +58,47 @@ class Trainer:
         return sum(self.phase_steps)
 
     def resume(self, folder: Path) -> bool:
-        """Take up the newest readable checkpoint in ``folder``; False if there is none."""
-        found = ckpt.load_latest(folder)
-        if found is None:
+        """Take up the newest readable checkpoint in ``folder``; False if there is none.
+
+        Raises:
+            AsrkdError: there are some, and none can be read.
+        """
+        found = None
+        if self.processes.is_first:
+            ckpt.clear_unfinished(folder)
+            found = ckpt.load_latest(folder)
+        step = self.processes.first(lambda: None if found is None else found.position.step)
+        if step is None:
             return False
+        found = found or ckpt.load_checkpoint(ckpt.checkpoint_path(folder, step))
         self.learner.load_state_dict(found.weights)
         ckpt.restore_moments(self.optimiser, found.moments)
         self.snapshots = [
             {name: value.to(self.machine.device) for name, value in snapshot.items()}
             for snapshot in found.snapshots
+            if self.processes.is_first
         ]
         self.position = found.position
         if found.position.scaler:
             self.machine.precision.scaler.load_state_dict(found.position.scaler)
-        threads = torch.get_num_threads()
-        if threads != self.position.threads:
+        self._compare_pace(folder)
+        return True
+
+    def _compare_pace(self, folder: Path) -> None:
+        """Say so where the run goes on with what makes the last bits differ."""
+        threads, begun, count = torch.get_num_threads(), self.position, self.processes.count
+        changes = []
+        if threads != begun.threads:
+            changes.append((f"{begun.threads} threads", f"{threads}", f"--threads {begun.threads}"))
+        if count != begun.processes:
+            again = f"torchrun --nproc_per_node {begun.processes}"
+            changes.append((f"{begun.processes} processes", f"{count}", again))
+        for before, now, mend in changes:
             print(
-                f"asrkd: {folder}: was begun with {self.position.threads} threads, goes on with {threads}: "
-                f"the last bits will differ; --threads {self.position.threads} repeats them",
+                f"asrkd: {folder}: was begun with {before}, goes on with {now}: "
+                f"the last bits will differ; {mend} repeats them",
                 file=sys.stderr,
             )
-        return True
 
     def run(self, out: Path, stop: StopRequest) -> dict[str, Any]:
         """Train to the end; leave checkpoints and metrics in ``out``.
@@ -100,21 +110,25 @@ class Trainer:
             StoppedInTime: asked to stop; everything is saved.
         """
         self._started_at = time.monotonic() - self.position.train_seconds
-        with MetricLog(out, self.position.step) as log, self._meter(out.name) as shown:
+        self._saved_at = time.monotonic()
+        with self._log(out) as log, self._meter(out.name) as shown:
             if self.position.step == 0:
                 self._validate(log)  # a fault on the dev side shows now, not after the first hour
-            for report in self._updates():
+            for own in self._updates():
                 faults.strike("step")
-                self._after_update(report, log, shown)
-                due, reason = self._is_due(self.config.validation.every_steps), stop.reason()
+                reports, reasons = zip(*self.processes.exchange((own, stop.reason())), strict=True)
+                reason = next(filter(None, reasons), None)  # that any process was given stops all
+                self._after_update(UpdateReport.of_all(reports), log, shown)
+                due = self._is_due(self.config.validation.every_steps)
                 if due:
                     self._validate(log)
-                if due or reason:
+                if due or reason or self._checkpoint_is_due():
                     self._save(out)
                 if reason:
                     saved = f"{out}: checkpoint of step {self.position.step} written"
                     raise stopped(reason, saved, "run it with --resume")
-            log.write("end", self.position.step, {"train_seconds": self._elapsed()})
+            if log:
+                log.write("end", self.position.step, {"train_seconds": self._elapsed()})
         return self.position.validation
 
     def average(self) -> dict[str, torch.Tensor]:
@@ -124,44 +138,24 @@ class Trainer:
     def _updates(self) -> Iterator[UpdateReport]:
         """Make the updates that are left, yielding after each with the position advanced."""
         position = self.position
-        update = self._update_of_phase()
+        update = Update(self.processes.distribute(self.learner), self.learner, self.config, self.machine)
         while position.phase < len(self.phase_steps):
             if position.phase_step >= self.phase_steps[position.phase]:
                 self._next_phase()
-                update = self._update_of_phase()
                 continue
-            for batches in self._groups():
+            terms = self.learner.terms[position.phase]
+            sources = {term.label: self.learner.sources[term.label] for term in terms}
+            for group in self.groups.rest_of_epoch(position, sources):
                 rate = learning_rate(*self._schedule(), self.config.optim)
-                report = update(self.optimiser, batches, rate, position.step)
-                position.batch += len(batches)
+                report = update(self.optimiser, group, terms, rate, position.step)
+                position.batch += group.size
                 position.step += 1
                 position.phase_step += 1
                 yield report
                 if position.phase_step >= self.phase_steps[position.phase]:
                     break
-
-    def _update_of_phase(self) -> Update:
-        """What makes updates under the terms of the phase, over all its epochs."""
-        terms = self.learner.terms[min(self.position.phase, len(self.phase_steps) - 1)]
-        return Update(self.learner, terms, self.config, self.machine.precision)
-
-    def _groups(self) -> Iterator[list[Batch]]:
-        """What is left of the epoch, in groups that make an update each; at its end begins the next."""
-        position = self.position
-        plan = self._plan(position.epoch)
-        if position.batch and plan.digest != position.plan_digest:
-            raise AsrkdError(
-                f"epoch {position.epoch}: its plan differs from the checkpoint's; was lhotse updated? "
-                "Start anew in another --out"
-            )
-        position.plan_digest = plan.digest
-        terms = self.learner.terms[position.phase]
-        sources = {term.label: self.learner.sources[term.label] for term in terms}
-        reader = BatchReader(self.cuts, sources, self.augmentation, position.epoch)
-        batches = load_batches(reader, plan, start=position.batch, workers=self.machine.workers)
-        while group := list(islice(batches, self.config.optim.accumulate)):
-            yield [batch.to(self.machine.device) for batch in group]
-        position.epoch, position.batch = position.epoch + 1, 0
+            else:
+                position.epoch, position.batch = position.epoch + 1, 0
 
     def _next_phase(self) -> None:
         self.position.phase += 1
@@ -179,29 +173,41 @@ class Trainer:
         done = sum(self.phase_steps[first : self.position.phase])
         return done + self.position.phase_step, sum(self.phase_steps[first : last + 1])
 
-    def _after_update(self, report: UpdateReport, log: MetricLog, shown: Meter) -> None:
+    def _after_update(self, report: UpdateReport, log: MetricLog | None, shown: Meter) -> None:
         step = self.position.step
-        if self._is_due(self.config.averaging.every_steps):
+        if self._is_due(self.config.averaging.every_steps) and self.processes.is_first:
             self.snapshots = [*self.snapshots, self.learner.snapshot()][-self.config.averaging.last :]
-        if self._is_due(LOG_EVERY_STEPS):
+        if self._is_due(LOG_EVERY_STEPS) and log:
             place = {"epoch": self.position.epoch, "seconds": self._elapsed()}
             log.write("train", step, report.values() | place)
         shown.advance(audio_s=report.audio_s, note=f"loss {report.loss:.3f}")
 
-    def _validate(self, log: MetricLog) -> None:
-        """Validate the averaged weights; the learner's own come back afterwards."""
+    def _validate(self, log: MetricLog | None) -> None:
+        """Validate in the first process: the others wait, and are told."""
+        values = self.processes.first(self._validation)
+        best = self.position.best_wer
+        self.position.best_wer = values["wer"] if best is None else min(best, values["wer"])
+        self.position.validation = values
+        if log:
+            log.write("validation", self.position.step, values | {"best_wer": self.position.best_wer})
+
+    def _validation(self) -> dict[str, Any]:
+        """How the averaged weights do; the learner's own come back afterwards."""
         own = self.learner.snapshot()
         self.learner.load_state_dict(self.average())
         phase = min(self.position.phase, len(self.covered) - 1)
         terms, machine = self.covered[phase], self.machine
         values = self.validator(self.learner, terms, machine.precision, machine.device)
         self.learner.load_state_dict(own)
-        best = self.position.best_wer
-        self.position.best_wer = values["wer"] if best is None else min(best, values["wer"])
-        self.position.validation = values
-        log.write("validation", self.position.step, values | {"best_wer": self.position.best_wer})
+        return values
+
+    def _checkpoint_is_due(self) -> bool:
+        return time.monotonic() - self._saved_at >= self.machine.checkpoint_every_s
 
     def _save(self, out: Path) -> None:
+        self._saved_at = time.monotonic()
+        if not self.processes.is_first:
+            return
         self.position.train_seconds = self._elapsed()
         self.position.scaler = self.machine.precision.scaler.state_dict()
         moments = ckpt.optimiser_moments(self.optimiser)
@@ -217,25 +223,17 @@ class Trainer:
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started_at, 3)
 
+    def _log(self, out: Path) -> AbstractContextManager[MetricLog | None]:
+        """The log, cut back to the checkpoint that was taken up; None in processes that write nothing."""
+        return MetricLog(out, self.position.step or None) if self.processes.is_first else nullcontext()
+
     def _meter(self, name: str) -> AbstractContextManager[Meter]:
         return meter(f"train {name}", self.total_steps, "steps", done=self.position.step)
 
     def _fresh_optimiser(self) -> torch.optim.AdamW:
         return make_optimiser(dict(self.learner.named_parameters()), self.config.optim)
 
-    def _plan(self, epoch: int) -> EpochPlan:
-        data = self.config.data
-        return plan_epoch(
-            list(self.cuts.values()),
-            seed=self.config.seed,
-            epoch=epoch,
-            max_duration=data.max_duration,
-            num_buckets=data.num_buckets,
-        )
-
     def _count_steps(self) -> list[int]:
         """Updates of each phase; an epoch counts as many as its first plan makes."""
-        per_epoch = 0
-        if any(phase.epochs for phase in self.config.phases):
-            per_epoch = -(-len(self._plan(0).batches) // self.config.optim.accumulate)
+        per_epoch = self.groups.per_epoch() if any(phase.epochs for phase in self.config.phases) else 0
         return [phase.steps or max(1, round((phase.epochs or 0) * per_epoch)) for phase in self.config.phases]

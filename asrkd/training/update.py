@@ -1,6 +1,6 @@
-"""One update of the weights from a group of batches."""
+"""One update of the weights from a group of batches, which processes may share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,9 +8,10 @@ import torch
 from asrkd.errors import AsrkdError
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.training.config import TrainConfig
+from asrkd.training.groups import Group
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import Batch
-from asrkd.training.precision import Precision
+from asrkd.training.machine import Machine
 from asrkd.training.randomness import derive
 
 MAX_SKIPPED = 50  # updates in a row without a finite gradient
@@ -31,66 +32,87 @@ class UpdateReport:
         common = {"loss": self.loss, "gradient_norm": self.gradient_norm, "lr": self.lr}
         return common | {f"loss_{label}": loss for label, loss in self.losses.items()}
 
+    @classmethod
+    def of_all(cls, reports: Sequence["UpdateReport"]) -> "UpdateReport":
+        """The report of an update from those of the processes that shared it."""
+        first = reports[0]  # norm and rate are equal in all
+        losses = {label: sum(report.losses[label] for report in reports) for label in first.losses}
+        total, audio_s = sum(report.loss for report in reports), sum(report.audio_s for report in reports)
+        return cls(total, losses, first.gradient_norm, first.lr, audio_s)
+
 
 class Update:
-    """Makes updates under the terms of one phase."""
+    """Makes the updates of a run."""
 
     def __init__(
-        self, learner: Learner, terms: Sequence[Term], config: TrainConfig, precision: Precision
+        self, model: torch.nn.Module, learner: Learner, config: TrainConfig, machine: Machine
     ) -> None:
-        """Args as they are read; ``terms`` are those of the phase."""
-        self.learner, self.terms, self.config, self.precision = learner, terms, config, precision
-        self.taps = learner.taps(terms)
+        """Prepare.
+
+        Args:
+            model: ``learner`` as ``machine.processes`` distribute it.
+            learner: what is trained.
+            config: of the run.
+            machine: what it is carried out on.
+        """
+        self.model, self.learner, self.config, self.machine = model, learner, config, machine
         self._skipped = 0
 
     def __call__(
-        self, optimiser: torch.optim.Optimizer, batches: Sequence[Batch], lr: float, step: int
+        self, optimiser: torch.optim.Optimizer, group: Group, terms: Sequence[Term], lr: float, step: int
     ) -> UpdateReport:
-        """Sum gradients over ``batches`` and step once.
+        """Sum the gradients of ``terms`` over the batches of ``group`` in all processes, and step once.
 
-        Each term is divided by its count over all batches, so the same
-        utterances give the same gradient however they are batched.
+        Each term is divided by its count over all batches of all processes, so
+        the same utterances give the same gradient however they are divided.
+
+        Returns:
+            This process's part of the report; see :meth:`UpdateReport.of_all`.
 
         Raises:
             AsrkdError: the gradient was not finite many times in a row.
         """
-        for group in optimiser.param_groups:
-            group["lr"] = lr
+        for parameters in optimiser.param_groups:
+            parameters["lr"] = lr
         optimiser.zero_grad(set_to_none=True)
-        counts = self._counts(batches)
-        losses = dict.fromkeys(counts, 0.0)
-        for number, batch in enumerate(batches):
-            torch.manual_seed(derive(self.config.seed, "update", step, number))
-            for label, loss in self._backward(batch, counts).items():
-                losses[label] += loss
+        counts = self._counts(group.batches.values(), terms)
+        losses = self._backward(group, terms, counts, step)
         norm = self._step(optimiser, step)
-        total = sum(term.scale * losses[term.label] for term in self.terms)
-        return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches))
+        total = sum(term.scale * losses[term.label] for term in terms)
+        return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in group.batches.values()))
 
-    def _counts(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """What each term is a sum over, in all batches together."""
-        counts = {term.label: 0.0 for term in self.terms}
+    def _counts(self, batches: Iterable[Batch], terms: Sequence[Term]) -> dict[str, float]:
+        """What each term is a sum over, in all batches of all processes together."""
+        counts = {term.label: 0.0 for term in terms}
         for batch in batches:
             num_frames = num_encoder_frames(batch.num_frames)
             for label in counts:
                 counts[label] += self.learner.objective(label).count(batch.targets[label], num_frames)
-        return {label: max(count, 1.0) for label, count in counts.items()}
+        everywhere = self.machine.processes.exchange(counts)
+        return {label: max(sum(part[label] for part in everywhere), 1.0) for label in counts}
 
-    def _backward(self, batch: Batch, counts: dict[str, float]) -> dict[str, float]:
-        """Add the gradients of one batch; its share of each term's loss."""
-        with self.precision.autocast():
-            output = self.learner.student(batch.features, batch.num_frames, self.taps)
-            losses = {
-                label: self.learner.objective(label)(output, batch.targets[label]) / count
-                for label, count in counts.items()
-            }
-        total = torch.stack([term.scale * losses[term.label] for term in self.terms]).sum()
-        self.precision.scaler.scale(total).backward()
-        return {label: float(loss.detach()) for label, loss in losses.items()}
+    def _backward(
+        self, group: Group, terms: Sequence[Term], counts: dict[str, float], step: int
+    ) -> dict[str, float]:
+        """Leave the gradients of the whole update; this process's share of each term's loss."""
+        processes, precision = self.machine.processes, self.machine.precision
+        losses = dict.fromkeys(counts, 0.0)
+        batches: dict[int, Batch | None] = {**group.batches} or {processes.rank: None}
+        last = max(batches)
+        for number, batch in batches.items():
+            torch.manual_seed(derive(self.config.seed, "update", step, number))
+            with processes.backward_pass(self.model, is_last=number == last):
+                with precision.autocast():
+                    total, shares = self.model(batch, terms, counts)
+                # Gradients are averaged over processes, and a sum is wanted.
+                precision.scaler.scale(total * processes.count).backward()
+            for label, share in shares.items():
+                losses[label] += float(share)
+        return losses
 
     def _step(self, optimiser: torch.optim.Optimizer, step: int) -> float:
         """Clip and step, unless the gradient is not finite; its norm before clipping."""
-        scaler = self.precision.scaler
+        scaler = self.machine.precision.scaler
         scaler.unscale_(optimiser)
         norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.config.optim.clip_norm))
         if norm < float("inf"):  # False for NaN too

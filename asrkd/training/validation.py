@@ -68,7 +68,7 @@ class Validator:
         objectives = {TRANSCRIPT: Ctc()} | {term.label: learner.objective(term.label) for term in terms}
         sources = {TRANSCRIPT: self.transcripts} | {term.label: learner.sources[term.label] for term in terms}
         hypotheses: dict[str, str] = {}
-        for batch in load_batches(BatchReader(self.cuts, sources), self.plan):
+        for batch in load_batches(BatchReader(self.cuts, sources), self.plan.batches):
             batch = batch.to(device)
             with precision.autocast():
                 output = learner.student(batch.features, batch.num_frames, learner.taps(terms))

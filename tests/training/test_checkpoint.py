@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from asrkd.errors import AsrkdError
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.checkpoint import Checkpoint, Position, load_latest, save_checkpoint
 from asrkd.training.config import OptimConfig
@@ -95,6 +96,63 @@ def test_a_broken_newest_one_is_stepped_over_with_a_line(tmp_path, capsys, damag
     line = capsys.readouterr().err
     assert line.startswith(f"asrkd: {newest}: broken checkpoint skipped")
     assert line.count("\n") == 1
+
+
+def test_every_flipped_byte_is_found(tmp_path, capsys):
+    """Of tensors, of the position, of their names: any bit that is not what was written."""
+    moments = {"0.exp_avg": torch.arange(3.0), "0.step": torch.tensor(4.0)}
+    position = Position(step=2, best_wer=0.5, plan_digest="abc")
+    save_checkpoint(tmp_path, make(1))
+    newest = save_checkpoint(tmp_path, Checkpoint(position, {"w": torch.ones(2, 2)}, moments, []))
+    whole = newest.read_bytes()
+    for place in range(len(whole)):
+        newest.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        found = load_latest(tmp_path)
+        assert found is not None
+        assert found.position.step == 1, (place, whole[place - 20 : place + 20])
+    capsys.readouterr()
+    newest.write_bytes(whole)
+    found = load_latest(tmp_path)
+    assert found is not None and found.position == position
+    assert capsys.readouterr().err == ""
+
+
+def test_if_all_are_broken_that_is_an_error_and_not_the_same_as_none(tmp_path, capsys):
+    for step in (1, 2):
+        path = save_checkpoint(tmp_path, make(step))
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(
+        AsrkdError, match=rf"{tmp_path}: all 2 checkpoints are broken.*rm -r {tmp_path}"
+    ) as error:
+        load_latest(tmp_path)
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr().err.count("broken checkpoint skipped") == 2
+
+
+def test_one_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
+    path = save_checkpoint(tmp_path, make(3))
+    assert ckpt.load_checkpoint(path).position.step == 3
+    path.write_bytes(b"")
+    with pytest.raises(AsrkdError, match=f"{path}: cannot be read"):
+        ckpt.load_checkpoint(path)
+
+
+def test_what_a_killed_writer_left_is_removed_and_checkpoints_are_not(tmp_path):
+    path = save_checkpoint(tmp_path, make(3))
+    (tmp_path / "step-00000004.safetensors.0123abcd.partial").write_bytes(b"half")
+    ckpt.clear_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
+    ckpt.clear_unfinished(tmp_path / "nowhere")
+
+
+def test_weights_in_half_precision_scalars_and_empty_tensors_come_back(tmp_path):
+    weights = {"half": torch.randn(3).bfloat16(), "scalar": torch.tensor(7), "empty": torch.zeros(0, 4)}
+    save_checkpoint(tmp_path, Checkpoint(Position(), weights, {}, []))
+    found = load_latest(tmp_path)
+    assert found is not None
+    for name, value in weights.items():
+        assert found.weights[name].dtype == value.dtype
+        assert torch.equal(found.weights[name], value)
 
 
 def test_tensors_of_one_storage_and_transposed_ones_are_saved(tmp_path):

@@ -26,6 +26,22 @@ def test_on_resuming_what_lies_beyond_the_checkpoint_is_cut_off(tmp_path):
     assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3]
 
 
+def test_a_run_without_a_checkpoint_begins_its_log_anew(tmp_path):
+    write(tmp_path, None, 0)
+    write(tmp_path, None, 0)
+    assert [record["step"] for record in read_metrics(tmp_path / "metrics.jsonl")] == [0]
+
+
+def test_the_end_of_a_run_that_was_not_finished_is_cut_off(tmp_path):
+    with MetricLog(tmp_path, None) as log:
+        log.write("train", 3, {"loss": 1.0})
+        log.write("end", 3, {"train_seconds": 5.0})
+    with MetricLog(tmp_path, 3) as log:
+        log.write("end", 3, {"train_seconds": 6.0})
+    found = [(r["kind"], r.get("train_seconds")) for r in read_metrics(tmp_path / "metrics.jsonl")]
+    assert found == [("train", None), ("end", 6.0)]
+
+
 def test_a_torn_last_line_is_left_out_and_then_removed(tmp_path):
     write(tmp_path, 0, 1, 2)
     path = tmp_path / "metrics.jsonl"

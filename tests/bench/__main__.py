@@ -1,13 +1,19 @@
 """`make bench`: speed and memory as ratios measured side by side in one run; it fails nothing.
 
-Usage:   python -m tests.bench [ROW ...]        (features, train, memory; all by default)
+Usage:   python -m tests.bench [ROW ...]        (features, train, store, scale, memory; all by default)
 """
 
 import sys
 
-from tests.bench import demo_memory, feature_speed, train_speed
+from tests.bench import demo_memory, feature_speed, scale, store_speed, train_speed
 
-ROWS = {"features": feature_speed.measure, "train": train_speed.measure, "memory": demo_memory.measure}
+ROWS = {
+    "features": feature_speed.measure,
+    "train": train_speed.measure,
+    "store": store_speed.measure,
+    "scale": scale.measure,
+    "memory": demo_memory.measure,
+}
 
 
 def main(names: list[str]) -> None:
@@ -15,10 +21,13 @@ def main(names: list[str]) -> None:
     unknown = sorted(set(names) - set(ROWS))
     if unknown:
         sys.exit(f"no such row: {unknown[0]}; there are {', '.join(ROWS)}")
-    print(f"{'what':44}{'asrkd':>12}{'beside it':>12}{'ratio':>8}  wanted", flush=True)
+    print(f"{'what':56}{'asrkd':>12}{'beside it':>12}{'ratio':>8}  wanted", flush=True)
     for name in names or ROWS:
-        row = ROWS[name]()
-        print(f"{row.what:44}{row.ours:>12.4g}{row.theirs:>12.4g}{row.ratio:>8.2f}  {row.wanted}", flush=True)
+        for row in ROWS[name]():
+            print(
+                f"{row.what:56}{row.ours:>12.4g}{row.theirs:>12.4g}{row.ratio:>8.3f}  {row.wanted}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

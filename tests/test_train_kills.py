@@ -131,11 +131,10 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(config, overrides, whole
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
 def test_a_run_killed_at_a_random_step_goes_on_with_any_number_of_loader_workers(
-    config, overrides, whole, tmp_path, seed
+    config, overrides, whole, tmp_path
 ):
-    step = random.Random(seed).randrange(2, STEPS - 3)
+    step = random.randrange(2, STEPS - 10)
     asked = command(config, tmp_path / "run", overrides, "--workers", "1", "--checkpoint-every", "0")
     with (tmp_path / "err").open("w") as err:
         process = subprocess.Popen([sys.executable, "-m", "asrkd", *asked], stderr=err)
@@ -155,7 +154,7 @@ def test_a_run_killed_at_a_random_step_goes_on_with_any_number_of_loader_workers
 @pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(config, overrides, whole, tmp_path):
     asked = command(config, tmp_path / "run", overrides, "--resume")
-    for passes in (40, 30, 33):
+    for passes in (40, 24):
         killed = subprocess.run(
             [sys.executable, "-c", SUICIDE, "batch", str(passes), *asked],
             capture_output=True, text=True, timeout=TIMEOUT, check=False,

@@ -67,9 +67,10 @@ class Jobs:
     def _wait(self, pause_s: float) -> None:
         """Sleep in slices, because a signal does not cut a sleep short."""
         until = time.monotonic() + pause_s
-        while time.monotonic() < until:
+        self._stop.check(self._saved())
+        while (left_s := until - time.monotonic()) > 0:
+            time.sleep(min(_SLICE_S, left_s))
             self._stop.check(self._saved())
-            time.sleep(_SLICE_S)
 
     def _gather(self, ended: dict[Task, Ended], shown: Meter) -> None:
         """Take what is over out of the running ones: done, to be submitted again, or an error."""

@@ -19,7 +19,7 @@ fi
 if [[ ${SLURM_ARRAY_TASK_ID-} == 3 && -z ${SLURM_RESTART_COUNT-} ]]; then
   scancel --signal=USR1 --batch "$SLURM_JOB_ID" && sleep 1
 fi
-exec "$@"
+"$@"
 """
 
 

@@ -74,14 +74,14 @@ def test_this_machine_does_the_same(cluster, teacher, corpus, tmp_path, plain):
     assert contents(tmp_path / "store") == plain
 
 
-@pytest.mark.parametrize("launcher", ["slurm", "local"])
-def test_the_mistake_of_a_job_is_the_launchers_one_line(cluster, teacher, corpus, tmp_path, launcher):
+@pytest.mark.parametrize(("launcher", "jobs"), [("slurm", 2), ("local", 1)])
+def test_the_mistake_of_a_job_is_the_launchers_one_line(cluster, teacher, corpus, tmp_path, launcher, jobs):
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.tex").write_text("mine")
     with pytest.raises(AsrkdError, match="holds 'thesis.tex'") as mistake:
         outputs.inspect(tmp_path / "store", "contract.json")
     command = ask(teacher, corpus, tmp_path / "store")
-    launched = cluster.run(*command, "--launcher", launcher, "--jobs", "2")
+    launched = cluster.run(*command, "--launcher", launcher, "--jobs", jobs)
     assert launched.returncode == 1
     assert launched.stderr.splitlines()[-1] == f"asrkd: {mistake.value}"
     assert "Traceback" not in launched.stderr

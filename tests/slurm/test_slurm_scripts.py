@@ -63,12 +63,13 @@ def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leave
 
 def test_the_chain_makes_every_link_of_the_tiny_recipe(cluster, tmp_path):
     settings = {"SIZE": "tiny", "DATA": f"{tmp_path}/data", "EXP": f"{tmp_path}/exp", "TARGET_JOBS": "2"}
+    settings["STUDENTS"] = "mvq-kd+seq-kd"  # which learns from both stores
     said = cluster.run(
         ROOT / "stages/slurm/chain.sh", "digits", **settings, SBATCH_OUTPUT=f"{tmp_path}/%j.log"
     )
     assert said.returncode == 0, said.stderr
     jobs = dict(reversed(line.split()) for line in said.stdout.splitlines())
-    assert list(jobs) == ["prepare", "teacher", "quantizer", "nbest", "codebook", "seq-kd", "mvq-kd"]
+    assert list(jobs) == ["prepare", "teacher", "quantizer", "nbest", "codebook", "mvq-kd+seq-kd"]
     states = cluster.wait(*jobs.values())
     logs = "\n".join(path.read_text()[-500:] for path in sorted(tmp_path.glob("*.log")))
     assert set(states.values()) == {"COMPLETED"}, f"{states}\n{logs}"

@@ -10,6 +10,7 @@ import pytest
 
 from asrkd import outputs
 from asrkd.errors import AsrkdError
+from asrkd.training.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
 
@@ -101,11 +102,19 @@ def test_a_terminated_launcher_cancels_its_jobs_and_exits_75(cluster, teacher, c
     assert "PENDING" not in cluster.wait().values()
 
 
-def test_a_training_that_is_stopped_in_time_goes_on_in_another_job(cluster, config, tmp_path):
-    """A limit so short that each job makes one step, and the next one sees that it was the last."""
-    options = ["--set", "phases.0.steps=1", "--set", "augment={specaugment: null}", "--threads", "1"]
+def test_a_training_that_is_told_to_stop_goes_on_in_another_job(cluster, config, tmp_path):
+    """As preemption or the end of its time tells it: Slurm sends SIGUSR1."""
+    options = ["--set", "phases.0.steps=60", "--set", "validation.every_steps=60", "--threads", "1"]
     command = [*ASRKD, "train", config, "--out", tmp_path / "run", "--device", "cpu", *options]
-    done = cluster.run(*command, "--launcher", "slurm", "--time-limit", "0.01")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{tmp_path}/run: 1 steps")
-    assert "1 submitted again" in done.stderr
+    launcher = cluster.start(*command, "--launcher", "slurm", "--time-limit", "10m")
+    give_up_at = time.monotonic() + 60
+    while not read_metrics(tmp_path / "run" / "metrics.jsonl") and time.monotonic() < give_up_at:
+        time.sleep(0.01)
+    cluster.run("scancel", "--signal=USR1", "--name=asrkd-run")
+    out, err = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, err
+    assert out.startswith(f"{tmp_path}/run: 60 steps")
+    assert "1 submitted again" in err
+    logs = "".join(path.read_text() for path in (tmp_path / "run-logs").glob("*.err"))
+    assert logs.count("asrkd: stopped by SIGUSR1: ") == 1
+    assert "time=10" in "".join(path.read_text() for path in (tmp_path / "run-logs").glob("*.sh"))

@@ -61,6 +61,21 @@ def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leave
     assert contents(tmp_path / "store") == contents(tmp_path / "plain")
 
 
+def test_a_training_stopped_in_time_is_queued_again_and_what_waits_for_it_goes_on_waiting(
+    cluster, config, tmp_path
+):
+    options = ["--device", "cpu", "--threads", 1, "--time-limit", "0.01", "--set", "phases.0.steps=1"]
+    log = {"SBATCH_OUTPUT": f"{tmp_path}/%j.log"}
+    said = cluster.run(ROOT / "stages/slurm/train.sh", config, tmp_path / "run", *options, **log)
+    job = said.stdout.strip()
+    waits = cluster.run(
+        "sbatch", "--parsable", f"--dependency=afterok:{job}", f"--wrap=ls {tmp_path}/run/stamp.json", **log
+    )
+    states = cluster.wait(job, waits.stdout.strip())
+    assert list(states.values()) == ["COMPLETED", "COMPLETED"], (tmp_path / f"{job}.log").read_text()
+    assert cluster.restarts(job) == 1
+
+
 def test_the_chain_makes_every_link_of_the_tiny_recipe(cluster, tmp_path):
     settings = {"SIZE": "tiny", "DATA": f"{tmp_path}/data", "EXP": f"{tmp_path}/exp", "TARGET_JOBS": "2"}
     settings["STUDENTS"] = "mvq-kd+seq-kd"  # which learns from both stores

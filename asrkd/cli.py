@@ -10,6 +10,19 @@ from typing import Annotated
 import typer
 
 from asrkd import __version__
+from asrkd.cli_launching import launchable
+from asrkd.cli_options import (
+    Cuts,
+    CutsPerShard,
+    Device,
+    Dtype,
+    Jobs,
+    MaxBad,
+    Out,
+    Shard,
+    Teacher,
+    TimeLimit,
+)
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
@@ -23,22 +36,6 @@ distill = typer.Typer(
 app.add_typer(distill, name="distill")
 targets = typer.Typer(no_args_is_help=True, help="Stores of codebook indexes to and from icefall's form.")
 app.add_typer(targets, name="targets")
-
-Out = Annotated[Path, typer.Option(help="Folder to write to; one that holds something else is refused.")]
-Jobs = Annotated[int, typer.Option(help="Processes; the result is the same for any number.")]
-Shard = Annotated[
-    str | None,
-    typer.Option(help="K/N: only part K of N of what is missing; the last part to end finishes the folder."),
-]
-TimeLimit = Annotated[
-    str | None, typer.Option(help="Stop in time, save, and exit 75: seconds, 30m, 2h, 1d or hh:mm:ss.")
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto: the GPU where there is one.")]
-Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
-Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
-Dtype = Annotated[str, typer.Option(help="float16 or float32, of what is stored.")]
-CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
-MaxBad = Annotated[float, typer.Option(help="Share of cuts that may be quarantined, 0 to 1.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,6 +64,7 @@ def doctor() -> None:
 
 
 @app.command()
+@launchable
 def prepare(
     corpus: Annotated[str, typer.Argument(help="librispeech, tsv, kaldi, cuts, or digits (made here).")],
     out: Out,
@@ -123,6 +121,7 @@ def prepare(
 
 
 @app.command()
+@launchable
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.")],
     out: Out,
@@ -159,6 +158,7 @@ def train(
 
 
 @distill.command("nbest")
+@launchable
 def distill_nbest(
     teacher: Teacher,
     cuts: Cuts,
@@ -186,6 +186,7 @@ def distill_nbest(
 
 
 @distill.command("quantizer")
+@launchable
 def distill_quantizer(
     teacher: Teacher,
     cuts: Cuts,
@@ -211,6 +212,7 @@ def distill_quantizer(
 
 
 @distill.command("codebook")
+@launchable
 def distill_codebook(
     teacher: Teacher,
     cuts: Cuts,
@@ -240,6 +242,7 @@ def distill_codebook(
 
 
 @distill.command("posterior")
+@launchable
 def distill_posterior(
     teacher: Teacher,
     cuts: Cuts,
@@ -264,6 +267,7 @@ def distill_posterior(
 
 
 @distill.command("hidden")
+@launchable
 def distill_hidden(
     teacher: Teacher,
     cuts: Cuts,
@@ -326,6 +330,7 @@ def targets_import(
 
 
 @app.command()
+@launchable
 def score(
     model: Annotated[Path, typer.Argument(help="Model folder.")],
     cuts: Annotated[Path, typer.Option(help="Cuts manifest with transcripts.")],

@@ -48,6 +48,7 @@ def doctor() -> DoctorReport:
             packages.check_fit(),
             *(packages.check_package(package) for package in packages.PACKAGES),
             packages.check_k2(),
+            packages.check_submitit(),
             machine.check_gpu(),
             *(machine.check_program(program) for program in machine.PROGRAMS),
             machine.check_disk(Path.cwd()),

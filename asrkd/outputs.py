@@ -64,10 +64,11 @@ def inspect(out: Path, record_name: str) -> Any | None:
     """
     if out.exists() and not out.is_dir():
         raise AsrkdError(f"{out}: is a file, expected a folder; give another --out")
+    # Looked at before the record, which another process of the same stage may be writing just now.
+    strangers = sorted(p.name for p in out.iterdir() if p.suffix != ".partial") if out.exists() else []
     record = out / record_name
     if record.is_file():
         return files.read_json(record)
-    strangers = sorted(p.name for p in out.iterdir() if p.suffix != ".partial") if out.exists() else []
     if strangers:
         raise AsrkdError(
             f"{out}: holds {strangers[0]!r} but no {record_name}, so it is not ours to write to; "

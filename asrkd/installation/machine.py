@@ -44,8 +44,8 @@ PROGRAMS = (
     Program(
         "sbatch",
         "slurm-wlm",
-        "running the stages as batch jobs",
-        "run the stage scripts one after the other, with --jobs",
+        "--launcher slurm, the scripts of stages/slurm, and their tests",
+        "use --jobs on this machine, or --launcher local",
     ),
 )
 

@@ -29,9 +29,13 @@ def check_package(package: Package) -> Check:
         module = import_module(package.module)
         shown = package.probe(module) if package.probe else ""
     except BROKEN as error:
-        again = [] if version is None else ["--force-reinstall", "--no-deps"]
-        remedy = stack.pip_install(*again, package.distribution)
-        return Check(package.distribution, Status.WRONG, in_a_line(error), f"for {package.use}", remedy)
+        return Check(
+            package.distribution,
+            Status.WRONG,
+            in_a_line(error),
+            f"for {package.use}",
+            _installation(package.distribution),
+        )
     found = [version or "no version", shown] if shown else [version or "no version"]
     return Check(package.distribution, Status.OK, ", ".join(found))
 
@@ -50,6 +54,18 @@ def check_k2() -> Check:
     return Check("k2", Status.OK, f"{version}, built for torch {getattr(k2, 'k2_torch_version', 'unknown')}")
 
 
+def check_submitit() -> Check:
+    """Whether commands can be launched as jobs. Absent or broken, it is in nobody's way."""
+    version = stack.installed("submitit")
+    try:
+        import_module("submitit")
+    except BROKEN as error:
+        found = "not installed" if version is None else in_a_line(error)
+        note = "only --launcher needs it; without it, --jobs on this machine, or the scripts of stages/slurm"
+        return Check("submitit", Status.NOTE, found, note, _installation("submitit"))
+    return Check("submitit", Status.OK, version or "no version")
+
+
 def check_fit() -> Check:
     """Which stack this is, and whether the packages that are compiled together go together."""
     misfits = stack.misfits()
@@ -61,6 +77,12 @@ def check_fit() -> Check:
         remedies.append(stack.pip_install("torch", *sorted(packages - {"k2"})))
     found = "; ".join(words for _, words in misfits)
     return Check("stack", Status.WRONG, f"{stack.current()}, {found}", remedy=" && ".join(remedies))
+
+
+def _installation(distribution: str) -> str:
+    """The command that installs a package, over itself if it is there."""
+    again = [] if stack.installed(distribution) is None else ["--force-reinstall", "--no-deps"]
+    return stack.pip_install(*again, distribution)
 
 
 def _k2_remedy() -> str:

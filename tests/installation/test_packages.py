@@ -133,3 +133,16 @@ def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch)
     uninstall, install = check.remedy.split(" && ")
     assert uninstall.endswith("pip uninstall -y k2")
     assert install.endswith("torch torchaudio")
+
+
+def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
+    assert packages.check_submitit().status is Status.OK
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    broken = packages.check_submitit()
+    monkeypatch.setattr(packages.stack, "installed", lambda distribution: None)
+    absent = packages.check_submitit()
+    assert broken.status is absent.status is Status.NOTE
+    assert broken.remedy.endswith("--force-reinstall --no-deps submitit")
+    assert absent.remedy.endswith("submitit")
+    assert absent.found == "not installed"
+    assert "only --launcher needs it" in absent.note

@@ -1,0 +1,80 @@
+"""What ``--launcher`` does with a command: the options it adds, and running the command as jobs.
+
+A command that has ``--jobs`` is divided into so many; when all have ended,
+the command itself runs here and finds nothing left to compute. Where the
+jobs have GPUs it runs as a last job instead, as this machine may have none.
+A command without ``--jobs`` is one job.
+"""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from asrkd.cli_options import Gpus, Launcher, Partition, SlurmSettings
+from asrkd.errors import AsrkdError
+from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
+
+if TYPE_CHECKING:
+    from asrkd.launching.launch import Launch
+
+
+def launchable(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options ``--launcher``, ``--partition``, ``--gpus`` and ``--slurm``."""
+
+    def launched(
+        *,
+        launcher: Launcher = None,
+        partition: Partition = None,
+        gpus: Gpus = 0,
+        slurm: SlurmSettings = [],  # noqa: B006
+        **own: Any,
+    ) -> None:
+        if launcher is None:
+            if partition or gpus or slurm:
+                raise AsrkdError("--partition, --gpus, --slurm: are for jobs; give --launcher slurm too")
+            command(**own)
+            return
+        launch = _launch(launcher, partition, gpus, slurm, own)
+        with stop_requests() as stop:
+            here = _run(launch, own, stop)
+        if here:
+            command(**own | {"jobs": 1, "time_limit": None})
+
+    added = inspect.signature(launched).parameters  # before it is dressed up as the command
+    functools.update_wrapper(launched, command)
+    kept = inspect.signature(command).parameters
+    parameters = [p for p in (*kept.values(), *added.values()) if p.name != "own"]
+    launched.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    launched.__annotations__ = {p.name: p.annotation for p in parameters}
+    return launched
+
+
+def _launch(
+    launcher: str, partition: str | None, gpus: int, slurm: list[str], own: dict[str, Any]
+) -> "Launch":
+    from asrkd.launching.launch import Launch
+    from asrkd.launching.scheduler import Wanted
+
+    if own.get("shard") is not None:
+        raise AsrkdError(f"--shard {own['shard']}: the launcher gives each job its own; leave it out")
+    if gpus < 0:
+        raise AsrkdError(f"--gpus {gpus}: expected 0 or more")
+    wanted = Wanted(parse_time_limit(own["time_limit"]), gpus, partition, tuple(slurm))
+    return Launch(sys.argv[1:], launcher, own["out"], wanted)
+
+
+def _run(launch: "Launch", own: dict[str, Any], stop: StopRequest) -> bool:
+    """Run the command as jobs; whether it is still to be run here."""
+    if "jobs" in own:
+        launch.run_parts(own["jobs"], stop)
+        if not launch.wanted.gpus:
+            return True
+    when_again = ["--resume"] if own.get("resume") is False else []
+    typer.echo(launch.run_whole(stop, when_again), nl=False)
+    return False

@@ -1,0 +1,33 @@
+"""Options that several commands have, each with its one explanation."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option(help="Folder to write to; one that holds something else is refused.")]
+Jobs = Annotated[int, typer.Option(help="Processes; the result is the same for any number.")]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="K/N: only part K of N of what is missing; the last part to end finishes the folder."),
+]
+TimeLimit = Annotated[
+    str | None, typer.Option(help="Stop in time, save, and exit 75: seconds, 30m, 2h, 1d or hh:mm:ss.")
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto: the GPU where there is one.")]
+Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
+Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
+Dtype = Annotated[str, typer.Option(help="float16 or float32, of what is stored.")]
+CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
+MaxBad = Annotated[float, typer.Option(help="Share of cuts that may be quarantined, 0 to 1.")]
+
+Launcher = Annotated[
+    str | None,
+    typer.Option(help="slurm: run as --jobs jobs of the cluster, and wait; local: the same on this machine."),
+]
+Partition = Annotated[str | None, typer.Option(help="--launcher slurm: where the jobs run.")]
+Gpus = Annotated[int, typer.Option(help="--launcher: GPUs of each job.")]
+SlurmSettings = Annotated[
+    list[str],
+    typer.Option("--slurm", metavar="KEY=VALUE", help="Whatever else sbatch knows; repeat it."),
+]

@@ -1,0 +1,93 @@
+"""The scripts of stages/slurm on a real Slurm: jobs that are killed and stopped, and a whole recipe."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+# Task 2 is killed by its third shard, task 3 stops its own job; each the first time only.
+TROUBLE = """
+if [[ ${SLURM_ARRAY_TASK_ID-} == 2 && -z ${SLURM_RESTART_COUNT-} ]]; then
+  export ASRKD_FAULT=kill@publish:3
+fi
+if [[ ${SLURM_ARRAY_TASK_ID-} == 3 && -z ${SLURM_RESTART_COUNT-} ]]; then
+  scancel --signal=USR1 --batch "$SLURM_JOB_ID" && sleep 1
+fi
+"$@"
+"""
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.suffix != ".partial"
+    }
+
+
+def ask(teacher: Path, corpus: Path, out: Path) -> list[str]:
+    """A command of thirty shards that takes a second or two."""
+    options = (
+        f"--teacher {teacher} --cuts {corpus}/cuts_train.jsonl.gz --out {out} --beam 16 --cuts-per-shard 1"
+    )
+    return ["distill", "nbest", *options.split()]
+
+
+def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leaves(
+    cluster, teacher, corpus, tmp_path
+):
+    plain = [sys.executable, "-m", "asrkd", *ask(teacher, corpus, tmp_path / "plain")]
+    subprocess.run(plain, check=True, capture_output=True)
+    (tmp_path / "trouble.sh").write_text(TROUBLE)
+    command = ["bash", tmp_path / "trouble.sh", "asrkd", *ask(teacher, corpus, tmp_path / "store")]
+    said = cluster.run(ROOT / "stages/slurm/targets.sh", 4, *command, SBATCH_OUTPUT=f"{tmp_path}/%j.log")
+    assert said.returncode == 0, said.stderr
+    finish = said.stdout.strip()
+    array = str(int(finish) - 1)
+    while "PENDING" in cluster.states(array).values():
+        time.sleep(0.2)
+    states = cluster.wait(array, finish)
+    logs = "\n".join(path.read_text()[-700:] for path in sorted(tmp_path.glob("*.log")))
+    assert set(states.values()) == {"COMPLETED"}, f"{states}\n{logs}"
+    restarts = {number: cluster.restarts(f"{array}_{number}") for number in range(1, 5)}
+    assert restarts == {1: 0, 2: 1, 3: 1, 4: 0}, logs
+    assert "stopped by SIGUSR1" in logs
+    assert contents(tmp_path / "store") == contents(tmp_path / "plain")
+
+
+def test_a_training_stopped_in_time_is_queued_again_and_what_waits_for_it_goes_on_waiting(
+    cluster, config, tmp_path
+):
+    options = ["--device", "cpu", "--threads", 1, "--time-limit", "0.01", "--set", "phases.0.steps=1"]
+    log = {"SBATCH_OUTPUT": f"{tmp_path}/%j.log"}
+    said = cluster.run(ROOT / "stages/slurm/train.sh", config, tmp_path / "run", *options, **log)
+    job = said.stdout.strip()
+    waits = cluster.run(
+        "sbatch", "--parsable", f"--dependency=afterok:{job}", f"--wrap=ls {tmp_path}/run/stamp.json", **log
+    )
+    states = cluster.wait(job, waits.stdout.strip())
+    assert list(states.values()) == ["COMPLETED", "COMPLETED"], (tmp_path / f"{job}.log").read_text()
+    assert cluster.restarts(job) == 1
+
+
+def test_the_chain_makes_every_link_of_the_tiny_recipe(cluster, tmp_path):
+    settings = {"SIZE": "tiny", "DATA": f"{tmp_path}/data", "EXP": f"{tmp_path}/exp", "TARGET_JOBS": "2"}
+    settings["STUDENTS"] = "mvq-kd+seq-kd"  # which learns from both stores
+    said = cluster.run(
+        ROOT / "stages/slurm/chain.sh", "digits", **settings, SBATCH_OUTPUT=f"{tmp_path}/%j.log"
+    )
+    assert said.returncode == 0, said.stderr
+    jobs = dict(reversed(line.split()) for line in said.stdout.splitlines())
+    assert list(jobs) == ["prepare", "teacher", "quantizer", "nbest", "codebook", "mvq-kd+seq-kd"]
+    states = cluster.wait(*jobs.values())
+    logs = "\n".join(path.read_text()[-500:] for path in sorted(tmp_path.glob("*.log")))
+    assert set(states.values()) == {"COMPLETED"}, f"{states}\n{logs}"
+    assert (tmp_path / "data/stamp.json").is_file()
+    for name in list(jobs)[1:]:
+        assert (tmp_path / "exp" / name / "stamp.json").is_file(), name

@@ -10,19 +10,10 @@ from typing import Annotated
 import typer
 
 from asrkd import __version__
+from asrkd.cli_distill import distill
 from asrkd.cli_launching import launchable
-from asrkd.cli_options import (
-    Cuts,
-    CutsPerShard,
-    Device,
-    Dtype,
-    Jobs,
-    MaxBad,
-    Out,
-    Shard,
-    Teacher,
-    TimeLimit,
-)
+from asrkd.cli_options import Device, Jobs, MaxBad, Out, Shard, TimeLimit
+from asrkd.cli_targets import targets
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
@@ -30,11 +21,7 @@ from asrkd.stopping import parse_time_limit, stop_requests
 _DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOTDIR, errno.EEXIST)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-distill = typer.Typer(
-    no_args_is_help=True, help="Ask a teacher once and keep its answers; it never trains a student."
-)
 app.add_typer(distill, name="distill")
-targets = typer.Typer(no_args_is_help=True, help="Stores of codebook indexes to and from icefall's form.")
 app.add_typer(targets, name="targets")
 
 
@@ -157,178 +144,6 @@ def train(
         typer.echo(report.text())
 
 
-@distill.command("nbest")
-@launchable
-def distill_nbest(
-    teacher: Teacher,
-    cuts: Cuts,
-    out: Out,
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame, at least --nbest.")] = 8,
-    nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most; 1 to --beam.")] = 8,
-    search: Annotated[str, typer.Option(help="prefix-beam, greedy, or k2 where k2 is.")] = "prefix-beam",
-    jobs: Jobs = 1,
-    device: Device = "cpu",
-    cuts_per_shard: CutsPerShard = 200,
-    shard: Shard = None,
-    time_limit: TimeLimit = None,
-) -> None:
-    """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import distill as stage
-    from asrkd.decoding import SearchOptions
-    from asrkd.distill_options import Question
-    from asrkd.shared_work import parse_part
-
-    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
-    options = SearchOptions(beam, nbest)
-    with stop_requests(limit) as stop:
-        typer.echo(stage.nbest(question, search, options, stop))
-
-
-@distill.command("quantizer")
-@launchable
-def distill_quantizer(
-    teacher: Teacher,
-    cuts: Cuts,
-    out: Out,
-    layer: Annotated[int, typer.Option(help="Layer of the teacher, from 1.")],
-    codebooks: Annotated[
-        int, typer.Option(help="Codebooks of 256 entries, a power of two: bytes a frame.")
-    ] = 8,
-    utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
-    steps: Annotated[int | None, typer.Option(help="Of each of its two phases; 200 by default.")] = None,
-    device: Device = "cpu",
-    time_limit: TimeLimit = None,
-) -> None:
-    """Train a direct-sum quantiser on embeddings of one layer of the teacher."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import distill as stage
-    from asrkd.distill_options import Question, quantizer_request
-
-    request = quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
-    with stop_requests(limit) as stop:
-        typer.echo(stage.quantizer(Question(teacher, tuple(cuts), out, device), request, stop))
-
-
-@distill.command("codebook")
-@launchable
-def distill_codebook(
-    teacher: Teacher,
-    cuts: Cuts,
-    out: Out,
-    quantizer: Annotated[Path | None, typer.Option(help="Folder of `asrkd distill quantizer`.")] = None,
-    layer: Annotated[int | None, typer.Option(help="Without --quantizer: layer to make one for.")] = None,
-    codebooks: Annotated[int | None, typer.Option(help="Without --quantizer: its codebooks.")] = None,
-    seed: Annotated[int, typer.Option(help="Without --quantizer: of its training.")] = 1,
-    jobs: Jobs = 1,
-    device: Device = "cpu",
-    cuts_per_shard: CutsPerShard = 200,
-    shard: Shard = None,
-    time_limit: TimeLimit = None,
-) -> None:
-    """Store the codebook indexes of the teacher's embeddings, one byte per codebook and frame."""
-    limit = parse_time_limit(time_limit)
-    if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
-        raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
-    from asrkd import distill as stage
-    from asrkd.distill_options import Question, quantizer_request
-    from asrkd.shared_work import parse_part
-
-    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
-    source = quantizer or quantizer_request(layer or 0, codebooks or 0, seed=seed)
-    with stop_requests(limit) as stop:
-        typer.echo(stage.codebook(question, source, stop))
-
-
-@distill.command("posterior")
-@launchable
-def distill_posterior(
-    teacher: Teacher,
-    cuts: Cuts,
-    out: Out,
-    top_k: Annotated[int, typer.Option(help="Tokens kept in each frame; the rest is one number.")] = 8,
-    dtype: Dtype = "float16",
-    jobs: Jobs = 1,
-    device: Device = "cpu",
-    cuts_per_shard: CutsPerShard = 200,
-    shard: Shard = None,
-    time_limit: TimeLimit = None,
-) -> None:
-    """Store the teacher's likeliest tokens at each frame, with their log-probabilities."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import distill as stage
-    from asrkd.distill_options import Question
-    from asrkd.shared_work import parse_part
-
-    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
-    with stop_requests(limit) as stop:
-        typer.echo(stage.posterior(question, top_k, dtype, stop))
-
-
-@distill.command("hidden")
-@launchable
-def distill_hidden(
-    teacher: Teacher,
-    cuts: Cuts,
-    out: Out,
-    layer: Annotated[int, typer.Option(help="Layer of the teacher, from 1.")],
-    dtype: Dtype = "float16",
-    jobs: Jobs = 1,
-    device: Device = "cpu",
-    cuts_per_shard: CutsPerShard = 200,
-    shard: Shard = None,
-    time_limit: TimeLimit = None,
-) -> None:
-    """Store the output of one layer of the teacher at each frame."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import distill as stage
-    from asrkd.distill_options import Question
-    from asrkd.shared_work import parse_part
-
-    question = Question(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_part(shard))
-    with stop_requests(limit) as stop:
-        typer.echo(stage.hidden(question, layer, dtype, stop))
-
-
-@targets.command("export")
-def targets_export(
-    store: Annotated[Path, typer.Argument(help="Store of `asrkd distill codebook`.")],
-    cuts: Annotated[Path, typer.Option(help="Cuts manifest that the store is of.")],
-    out: Out,
-    format_: Annotated[str, typer.Option("--format", help="icefall.")] = "icefall",
-    storage: Annotated[str, typer.Option(help="numpy_files, or numpy_hdf5 where h5py is.")] = "numpy_files",
-    time_limit: TimeLimit = None,
-) -> None:
-    """Write cuts that carry their codebook indexes, as lhotse and icefall read them."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import exchange as stage
-
-    with stop_requests(limit) as stop:
-        request = stage.ExportRequest(store, cuts, out, format_, storage)
-        typer.echo(stage.export_targets(request, stop))
-
-
-@targets.command("import")
-def targets_import(
-    manifest: Annotated[Path, typer.Argument(help="Cuts manifest whose cuts carry codebook_indexes.")],
-    out: Out,
-    cuts: Annotated[
-        Path | None, typer.Option(help="The same cuts as asrkd prepared them, to be trained on.")
-    ] = None,
-    format_: Annotated[str, typer.Option("--format", help="icefall.")] = "icefall",
-    cuts_per_shard: CutsPerShard = 200,
-    time_limit: TimeLimit = None,
-) -> None:
-    """Make a store of the codebook indexes that a manifest's cuts carry."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import exchange as stage
-
-    with stop_requests(limit) as stop:
-        request = stage.ImportRequest(manifest, out, cuts, format_, cuts_per_shard)
-        typer.echo(stage.import_targets(request, stop))
-
-
 @app.command()
 @launchable
 def score(
@@ -379,13 +194,11 @@ def selftest(
     out: Annotated[Path, typer.Option(help="Folder to try it in, on the file system in question.")],
     kills: Annotated[int, typer.Option(help="SIGKILLs, spread over the commands.")] = 12,
     seed: Annotated[int, typer.Option(help="Of where they strike.")] = 1,
-    time_limit: TimeLimit = None,
 ) -> None:
     """Kill and starve every command of a small pipeline, and prove that nothing was lost."""
-    limit = parse_time_limit(time_limit)
     from asrkd import selftest as stage
 
-    with stop_requests(limit) as stop:
+    with stop_requests() as stop:
         tally = stage.selftest(out, kills, seed, stop)
     typer.echo(tally.text())
     raise typer.Exit(1 if tally.broken else 0)

@@ -1,0 +1,151 @@
+"""The commands `asrkd distill ...`: each reads its options, asks the stage, prints what it says."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from asrkd.cli_launching import launchable
+from asrkd.cli_options import Cuts, CutsPerShard, Device, Dtype, Jobs, Out, Shard, Teacher, TimeLimit
+from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
+
+if TYPE_CHECKING:
+    from asrkd.distill_options import Question
+
+distill = typer.Typer(
+    no_args_is_help=True, help="Ask a teacher once and keep its answers; it never trains a student."
+)
+
+Layer = Annotated[int, typer.Option(help="Layer of the teacher, from 1.")]
+
+
+def _answer(flags: dict[str, Any], ask: Callable[["Question", StopRequest], str]) -> None:
+    """Print what ``ask`` says of the question that a command's own options make."""
+    limit = parse_time_limit(flags["time_limit"])
+    from asrkd.distill_options import Question
+    from asrkd.shared_work import parse_part
+
+    machine = {name: flags[name] for name in ("device", "jobs", "cuts_per_shard") if name in flags}
+    part = parse_part(flags.get("shard"))
+    question = Question(flags["teacher"], tuple(flags["cuts"]), flags["out"], part=part, **machine)
+    with stop_requests(limit) as stop:
+        typer.echo(ask(question, stop))
+
+
+@distill.command("nbest")
+@launchable
+def distill_nbest(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame, at least --nbest.")] = 8,
+    nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most; 1 to --beam.")] = 8,
+    search: Annotated[str, typer.Option(help="prefix-beam, greedy, or k2 where k2 is.")] = "prefix-beam",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
+    flags = dict(locals())
+    from asrkd import distill as stage
+    from asrkd.decoding import SearchOptions
+
+    options = SearchOptions(beam, nbest)
+    _answer(flags, lambda question, stop: stage.nbest(question, search, options, stop))
+
+
+@distill.command("quantizer")
+@launchable
+def distill_quantizer(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    layer: Layer,
+    codebooks: Annotated[
+        int, typer.Option(help="Codebooks of 256 entries, a power of two: bytes a frame.")
+    ] = 8,
+    utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Of each of its two phases; 200 by default.")] = None,
+    device: Device = "cpu",
+    time_limit: TimeLimit = None,
+) -> None:
+    """Train a direct-sum quantiser on embeddings of one layer of the teacher."""
+    flags = dict(locals())
+    from asrkd import distill as stage
+    from asrkd.distill_options import quantizer_request
+
+    request = quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
+    _answer(flags, lambda question, stop: stage.quantizer(question, request, stop))
+
+
+@distill.command("codebook")
+@launchable
+def distill_codebook(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    quantizer: Annotated[Path | None, typer.Option(help="Folder of `asrkd distill quantizer`.")] = None,
+    layer: Annotated[int | None, typer.Option(help="Without --quantizer: layer to make one for.")] = None,
+    codebooks: Annotated[int | None, typer.Option(help="Without --quantizer: its codebooks.")] = None,
+    seed: Annotated[int, typer.Option(help="Without --quantizer: of its training.")] = 1,
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the codebook indexes of the teacher's embeddings, one byte per codebook and frame."""
+    flags = dict(locals())
+    if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
+        raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
+    from asrkd import distill as stage
+    from asrkd.distill_options import quantizer_request
+
+    source = quantizer or quantizer_request(layer or 0, codebooks or 0, seed=seed)
+    _answer(flags, lambda question, stop: stage.codebook(question, source, stop))
+
+
+@distill.command("posterior")
+@launchable
+def distill_posterior(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    top_k: Annotated[int, typer.Option(help="Tokens kept in each frame; the rest is one number.")] = 8,
+    dtype: Dtype = "float16",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the teacher's likeliest tokens at each frame, with their log-probabilities."""
+    flags = dict(locals())
+    from asrkd import distill as stage
+
+    _answer(flags, lambda question, stop: stage.posterior(question, top_k, dtype, stop))
+
+
+@distill.command("hidden")
+@launchable
+def distill_hidden(
+    teacher: Teacher,
+    cuts: Cuts,
+    out: Out,
+    layer: Layer,
+    dtype: Dtype = "float16",
+    jobs: Jobs = 1,
+    device: Device = "cpu",
+    cuts_per_shard: CutsPerShard = 200,
+    shard: Shard = None,
+    time_limit: TimeLimit = None,
+) -> None:
+    """Store the output of one layer of the teacher at each frame."""
+    flags = dict(locals())
+    from asrkd import distill as stage
+
+    _answer(flags, lambda question, stop: stage.hidden(question, layer, dtype, stop))

@@ -129,6 +129,9 @@ def work(
                 check()
                 time.sleep(LOOK_AGAIN_S)
     left = sum(not piece.is_done() for piece in pieces) if crew.part else 0
+    if not left:
+        for folder in {piece.path.parent for piece in pieces}:
+            _sweep(folder)
     return Progress(made, left, len(pieces))
 
 
@@ -147,6 +150,14 @@ def _take(piece: P, make: Callable[[P], float]) -> float | None:
     """Make a piece unless somebody holds it or has made it; seconds of audio, None if it was not ours."""
     with try_lock(_lock(piece)) as ours:
         return make(piece) if ours and not piece.is_done() else None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed writers left in a folder whose pieces are all there and that nobody works in."""
+    if not (folder / "locks").exists():
+        for leftover in [*folder.glob("shard-*.partial*"), *folder.glob(".tmp*")]:  # safetensors' are these
+            if leftover.is_file():
+                leftover.unlink(missing_ok=True)
 
 
 def _is_free(piece: Piece) -> bool:

@@ -144,10 +144,7 @@ def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alon
         first.send_signal(signal.SIGKILL)
         first.wait()
         assert second.wait(timeout=120) == 0
-    left = contents(out)
-    assert {name: data for name, data in left.items() if not name.endswith(".partial")} == contents(
-        whole / "nbest"
-    )
+    assert contents(out) == contents(whole / "nbest")  # and nothing is left of the writers that were killed
 
 
 def test_posteriors_are_the_best_tokens_and_the_rest(whole, teacher, corpus):

@@ -11,15 +11,21 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
-# Task 2 is killed by its third shard, task 3 stops its own job; each the first time only.
+# Task 2 is killed by its third shard. Task 3 is halted after its first one, until it has been told to stop.
+# Each the first time only.
 TROUBLE = """
-if [[ ${SLURM_ARRAY_TASK_ID-} == 2 && -z ${SLURM_RESTART_COUNT-} ]]; then
-  export ASRKD_FAULT=kill@publish:3
-fi
-if [[ ${SLURM_ARRAY_TASK_ID-} == 3 && -z ${SLURM_RESTART_COUNT-} ]]; then
-  scancel --signal=USR1 --batch "$SLURM_JOB_ID" && sleep 1
-fi
-"$@"
+case ${SLURM_ARRAY_TASK_ID-}${SLURM_RESTART_COUNT+ again} in
+  2) ASRKD_FAULT=kill@publish:3 "$@" ;;
+  3)
+    "$@" &
+    until [[ -e $STORE/shard-00002-of-00030.jsonl ]]; do sleep 0.01; done
+    kill -STOP $!
+    scancel --signal=USR1 --batch "$SLURM_JOB_ID" && sleep 1
+    kill -CONT $!
+    wait $!
+    ;;
+  *) "$@" ;;
+esac
 """
 
 
@@ -46,7 +52,8 @@ def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leave
     subprocess.run(plain, check=True, capture_output=True)
     (tmp_path / "trouble.sh").write_text(TROUBLE)
     command = ["bash", tmp_path / "trouble.sh", "asrkd", *ask(teacher, corpus, tmp_path / "store")]
-    said = cluster.run(ROOT / "stages/slurm/targets.sh", 4, *command, SBATCH_OUTPUT=f"{tmp_path}/%j.log")
+    environment = {"SBATCH_OUTPUT": f"{tmp_path}/%j.log", "STORE": f"{tmp_path}/store"}
+    said = cluster.run(ROOT / "stages/slurm/targets.sh", 4, *command, **environment)
     assert said.returncode == 0, said.stderr
     finish = said.stdout.strip()
     array = str(int(finish) - 1)

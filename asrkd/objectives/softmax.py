@@ -1,0 +1,85 @@
+"""Squared distance between the student's token posteriors and the teacher's, frame by frame.
+
+Source: Yoon et al., "TutorNet", arXiv:2008.00671, softmax-level distillation:
+|| softmax(teacher) - softmax(student) ||^2 over all tokens, blank among them.
+The temperature, of which the paper gives no value, is 1.
+
+Departure: of a store that keeps k of the V tokens, all others together count
+as one more; with k = V it is the paper's quantity. Summed over frames and
+divided by their number (by the trainer).
+
+Letters: N utterances, T frames, V tokens, k of them stored.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from asrkd.errors import AsrkdError
+from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, TargetSource
+from asrkd.targets.alignment import ratio
+from asrkd.targets.dense import PosteriorSource, PosteriorTargets
+from asrkd.tokens import Tokens
+
+
+class SoftmaxConfig(ObjectiveConfig):
+    """Settings of the objective ``softmax``."""
+
+    targets: str  # a store made by `asrkd distill posterior`
+
+
+class Softmax(Objective):
+    """Distance of posteriors at frames of one rate; it owns no parameters."""
+
+    def __init__(self, source: PosteriorSource, student: Recogniser) -> None:
+        """Raise AsrkdError unless the frames of teacher and student are the same."""
+        super().__init__()
+        try:
+            meets = ratio(student.frame_shift, source.frame_shift) == (1, 1)
+        except ValueError:
+            meets = False
+        if not meets:
+            raise AsrkdError(
+                f"objectives, softmax: a student frame every {student.frame_shift:g} s and a posterior every "
+                f"{source.frame_shift:g} s; posteriors of another rate cannot be told apart by token"
+            )
+
+    def count(self, targets: PosteriorTargets, num_frames: Tensor) -> float:
+        """Number of frames that both have."""
+        return float(torch.minimum(targets.num_frames, num_frames).sum())
+
+    def forward(self, output: RecogniserOutput, targets: PosteriorTargets) -> Tensor:
+        """Sum over frames of the squared distances."""
+        shared = min(output.logits.shape[1], targets.tokens.shape[1])
+        frame = torch.arange(shared, device=output.logits.device)
+        real = frame < torch.minimum(targets.num_frames, output.num_frames)[:, None]  # (N, T)
+        student = output.logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
+        return posterior_distance(
+            student, targets.log_probs[:, :shared][real].exp(), targets.tokens[:, :shared][real]
+        )
+
+
+def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tensor:
+    """Sum of squared differences of probabilities, a scalar in [0, 2 frames].
+
+    Args:
+        student: (frames, V) probabilities.
+        teacher: (frames, k + 1) probabilities, the last of all other tokens together.
+        tokens: (frames, k) whose probabilities the teacher's others are.
+    """
+    kept = student.gather(-1, tokens)  # (frames, k)
+    rest = 1 - kept.sum(dim=-1)
+    return (kept - teacher[:, :-1]).square().sum() + (rest - teacher[:, -1]).square().sum()
+
+
+def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:
+    return PosteriorSource(settings.targets, tokens)
+
+
+def _build(settings: SoftmaxConfig, source: Any, student: Recogniser) -> Objective:
+    return Softmax(source, student)
+
+
+KIND = Kind("softmax", SoftmaxConfig, _source, _build)

@@ -1,0 +1,87 @@
+"""A teacher's hidden states and posteriors as targets.
+
+Letters: N utterances, T teacher frames after padding, k tokens stored of each
+frame, D size of the teacher's layer, V tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from asrkd.errors import AsrkdError
+from asrkd.targets.array_store import VALUES, ArrayStore
+from asrkd.targets.frames import FrameTargets
+from asrkd.tokens import Tokens
+
+
+class HiddenSource:
+    """A layer's output from a store made by ``asrkd distill hidden``."""
+
+    def __init__(self, path: str) -> None:
+        self.store = ArrayStore(Path(path), "hidden")
+        self.dim = int(_entry(self.store, "dim"))
+        self.frame_shift = float(_entry(self.store, "frame_shift"))
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
+        """(N, T, D) values of each cut in float32, padded to the longest."""
+        arrays = [self.store.read(cut.id).float() for cut in cuts]
+        counts = torch.tensor([len(array) for array in arrays])
+        return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless each cut has hidden states, made of its own audio."""
+        self.store.verify(cuts)
+
+
+@dataclass(frozen=True)
+class PosteriorTargets:
+    """The likeliest tokens at the teacher's frames."""
+
+    log_probs: Tensor  # (N, T, k + 1), the last of all other tokens together; padding is 0
+    tokens: Tensor  # (N, T, k), whose log-probabilities the others are
+    num_frames: Tensor  # (N,)
+
+    def to(self, device: torch.device) -> "PosteriorTargets":
+        """The same on another device."""
+        fields = (self.log_probs, self.tokens, self.num_frames)
+        return PosteriorTargets(*(field.to(device) for field in fields))
+
+
+class PosteriorSource:
+    """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens."""
+
+    def __init__(self, path: str, tokens: Tokens) -> None:
+        self.store = ArrayStore(Path(path), "posterior")
+        self.frame_shift = float(_entry(self.store, "frame_shift"))
+        theirs, ours = _entry(self.store, "teacher")["tokens"], tokens.identity()
+        if theirs != ours:
+            raise AsrkdError(
+                f"{path}: its posteriors are over other tokens than the student's ({str(theirs)[:12]}, the "
+                f"student has {ours[:12]}); give both the same: asrkd prepare ... --token-source FOLDER"
+            )
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> PosteriorTargets:
+        """The stored posteriors of each cut, padded to the longest."""
+        arrays = [self.store.read_all(cut.id) for cut in cuts]
+        return PosteriorTargets(
+            pad_sequence([own[VALUES].float() for own in arrays], batch_first=True),
+            pad_sequence([own["tokens"].long() for own in arrays], batch_first=True),
+            torch.tensor([len(own[VALUES]) for own in arrays]),
+        )
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless each cut has posteriors, made of its own audio."""
+        self.store.verify(cuts)
+
+
+def _entry(store: ArrayStore, name: str) -> Any:
+    """A field of the contract; AsrkdError if it lacks it."""
+    if name not in store.contract:
+        raise AsrkdError(f"{store.path}/contract.json: lacks {name!r}; make the store with: {store.remake}")
+    return store.contract[name]

@@ -69,8 +69,9 @@ MYPY_OPTIONS_k2 := --no-warn-return-any
 
 ##@ Pipelines
 
-# Two trainings side by side, a thread each; every stage says by its stamp that it is done.
-PARALLEL := --no-print-directory -j2
+# Trainings side by side, a thread each: three share two cores without an idle end. Every stage says by its stamp
+# that it is done.
+PARALLEL := --no-print-directory -j3
 SEEDS ?= 1
 SIZE ?= demo
 export SIZE

@@ -19,7 +19,7 @@ from asrkd.features import shards
 from asrkd.features.fbank import FeatureOptions
 from asrkd.manifests import read_cuts
 from asrkd.prepare import PrepareOptions, PrepareReport, prepare
-from asrkd.shared_work import Crew
+from asrkd.shared_work import Crew, Part
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens, train_char
 
@@ -136,6 +136,33 @@ def test_a_stop_keeps_finished_shards_and_the_same_command_goes_on(tmp_path, cor
     assert not (tmp_path / "out/cuts_train.jsonl.gz").exists()
     run(corpus, tmp_path / "out")
     run(corpus, tmp_path / "straight")
+    assert contents(tmp_path / "out") == contents(tmp_path / "straight")
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_parts_in_any_order_make_the_same_folder_and_the_last_finishes_it(tmp_path, corpus, order):
+    run(corpus, tmp_path / "straight")
+    for number in order:
+        crew = Crew(1, Part(number, 2))
+        options = PrepareOptions(cuts_per_shard=2)
+        report = prepare("tsv", corpus, tmp_path / "out", options, crew=crew, stop=StopRequest())
+        assert bool(report.unfinished) == (number == order[0])
+        assert (tmp_path / "out/stamp.json").exists() == (number == order[1])
+    assert contents(tmp_path / "out") == contents(tmp_path / "straight")
+
+
+def test_parts_share_the_blocks_of_the_synthetic_corpus(tmp_path):
+    from asrkd.corpora.digits import DigitsOptions
+
+    sizes = DigitsOptions(minutes=0.5, dev_minutes=0.1, test_minutes=0.1, num_speakers=2)
+    options = PrepareOptions(digits=sizes, cuts_per_shard=4)
+    prepare("digits", None, tmp_path / "straight", options, crew=Crew(), stop=StopRequest())
+    first, second = (
+        prepare("digits", None, tmp_path / "out", options, crew=Crew(1, Part(n, 2)), stop=StopRequest())
+        for n in (1, 2)
+    )
+    assert "this part is done" in str(first)
+    assert second.splits
     assert contents(tmp_path / "out") == contents(tmp_path / "straight")
 
 

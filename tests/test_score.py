@@ -17,6 +17,7 @@ from asrkd.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.score import ScoreReport, ScoreRequest, score
+from asrkd.shared_work import Part, Progress
 from asrkd.stopping import StopRequest
 from asrkd.targets.nbest_store import NbestStore
 
@@ -136,6 +137,30 @@ def test_two_jobs_give_the_bytes_of_one(request_, tmp_path, monkeypatch):
     run(request_)
     run(request_, out=tmp_path / "two", jobs=2)
     assert contents(request_.out) == contents(tmp_path / "two")
+
+
+def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "CUTS_PER_SHARD", 1)
+    run(request_)
+    for number, missing in ((3, 4), (1, 2), (2, 0)):
+        report = run(request_, out=tmp_path / "parts", part=Part(number, 3))
+        assert (report.progress.missing, report.counts is None) == (missing, missing > 0)
+    assert (
+        f"{tmp_path / 'parts'}: this part is done; 2 of 6 shards"
+        in ScoreReport(tmp_path / "parts", None, Progress(2, 4, 6)).text()
+    )
+    assert contents(request_.out) == contents(tmp_path / "parts")
+
+
+def test_hypotheses_of_other_cuts_are_not_counted(request_, monkeypatch):
+    monkeypatch.setattr(stage, "CUTS_PER_SHARD", 3)
+    run(request_)
+    (request_.out / "stamp.json").unlink()
+    first, second = sorted((request_.out / "hypotheses").iterdir())
+    shutil.copy(first, second)
+    with pytest.raises(AsrkdError, match="00001-of-00002.jsonl: not the hypotheses of its cuts; remove it"):
+        run(request_)
+    assert not (request_.out / "stamp.json").exists()
 
 
 def test_a_complete_score_is_not_computed_again(request_):

@@ -24,6 +24,7 @@ from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.manifests import cut_digest
 from asrkd.shards import shard_name
+from asrkd.targets import shard_index
 from asrkd.targets.array_store import ArrayStore, write_array_shard
 from asrkd.targets.nbest_store import Nbest, NbestStore, write_nbest_shard
 
@@ -315,6 +316,27 @@ def test_a_writer_that_raises_leaves_no_shard(tmp_path):
     with pytest.raises(ValueError, match="zip|shorter|longer"):
         write_array_shard(path, "", make_cuts(2), [{"values": array} for array in make_arrays([1])])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_of_one_shard_leave_it_whole(tmp_path):
+    """The second begins and ends while the first is writing; both write the same."""
+    cuts = write_store(tmp_path / "alone", ".safetensors")
+    arrays = [{"values": array} for array in make_arrays([1, 2])]
+    contract = write_contract(tmp_path / "both", "codebook")
+    path = tmp_path / "both" / shard_name(0, 3, ".safetensors")
+    whole = (tmp_path / "alone" / path.name).read_bytes()
+
+    def write_as_another_does(partial: Path) -> None:
+        write_array_shard(path, contract, cuts[:2], arrays)
+        partial.write_bytes(whole)
+
+    index = list(shard_index.read_index(tmp_path / "alone" / path.name))
+    shard_index.write_shard(path, contract, write_as_another_does, index)
+    alone, both = (
+        {file.name: file.read_bytes() for file in (tmp_path / name).glob("shard-00000-*")}
+        for name in ("alone", "both")
+    )
+    assert alone == both
 
 
 KILLED_WRITER = """

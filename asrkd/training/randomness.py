@@ -28,9 +28,16 @@ def seeded(*parts: int | str) -> Iterator[random.Random]:
     seed = derive(*parts)
     python_state, torch_state = random.getstate(), torch.get_rng_state()
     random.seed(seed)
-    torch.manual_seed(seed)
+    _seed_torch(seed)
     try:
         yield random.Random(seed)
     finally:
         random.setstate(python_state)
         torch.set_rng_state(torch_state)
+
+
+def _seed_torch(seed: int) -> None:
+    """As torch.manual_seed, which without a GPU in use notes its caller's whole stack, at each call."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

@@ -15,7 +15,7 @@ from lhotse import MonoCut
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cuts_digest, read_cuts, write_cuts
+from asrkd.manifests import cuts_digest, read_cuts, texts_digest, write_cuts
 from asrkd.outputs import State
 from asrkd.progress import meter
 from asrkd.shards import Shard
@@ -59,6 +59,7 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
         "storage": request.storage,
         "contract": files.sha256(request.store / CONTRACT),
         "cuts": cuts_digest(cuts),
+        "texts": texts_digest(cuts),
     }
     claimed = outputs.claim(request.out, RECORD, record)
     manifest = request.out / "cuts.jsonl.gz"

@@ -1,5 +1,6 @@
 """Files that are whole or absent, and lines that say where they are wrong."""
 
+import errno
 import fcntl
 import gzip
 import hashlib
@@ -16,6 +17,9 @@ from typing import IO, Any
 
 from asrkd import faults
 from asrkd.errors import AsrkdError
+
+# What a file system without locks answers to the wish for one.
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def fsync_folder(folder: Path) -> None:
@@ -87,8 +91,12 @@ def create(path: Path) -> Iterator[IO[str]]:
 def write_json(path: Path, record: Any) -> None:
     """Write ``record`` as indented JSON with sorted keys: equal records, equal bytes."""
     with create(path) as stream:
-        json.dump(record, stream, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        stream.write("\n")
+        stream.write(json_text(record))
+
+
+def json_text(record: Any) -> str:
+    """What :func:`write_json` writes."""
+    return json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
@@ -172,7 +180,8 @@ def sha256_of(record: Any) -> str:
 def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let one process at a time into the block; the others wait.
 
-    The lock goes when the process ends, however it ends.
+    The lock goes when the process ends, however it ends. On a file system
+    without locks everybody is let in.
 
     Args:
         path: a file that is made for it and stays.
@@ -187,4 +196,8 @@ def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterat
             except (BlockingIOError, PermissionError):  # which of them, depends on the system
                 while_waiting()
                 time.sleep(1.0)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                break  # done twice, at worst
         yield

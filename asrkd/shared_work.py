@@ -18,12 +18,16 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Protocol, TypeVar
 
+from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.parallel import run_tasks
 from asrkd.progress import meter
 from asrkd.stopping import StopRequest
 
 LOOK_AGAIN_S = 0.5  # for pieces that are in other hands
+# A file without its name that nobody wrote to for so long is a killed writer's. Where locks do not
+# work a younger one may be somebody's who makes the same piece.
+LEFTOVER_S = 3600.0
 
 
 class Piece(Protocol):
@@ -156,8 +160,9 @@ def _sweep(folder: Path) -> None:
     """Remove what killed writers left in a folder whose pieces are all there and that nobody works in."""
     if not (folder / "locks").exists():
         for leftover in [*folder.glob("shard-*.partial*"), *folder.glob(".tmp*")]:  # safetensors' are these
-            if leftover.is_file():
-                leftover.unlink(missing_ok=True)
+            with suppress(OSError):  # somebody else swept it
+                if time.time() - leftover.stat().st_mtime > LEFTOVER_S and leftover.is_file():
+                    leftover.unlink()
 
 
 def _is_free(piece: Piece) -> bool:
@@ -186,7 +191,7 @@ def try_lock(path: Path) -> Iterator[bool]:
             if error.errno in (errno.EACCES, errno.EAGAIN):
                 yield False
                 return
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            if error.errno not in files.NO_LOCKS:
                 raise
         try:
             yield True

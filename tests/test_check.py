@@ -193,6 +193,73 @@ def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, 
     assert any(f"{path}:2: not a lhotse cut" in problem for problem in problems(path))
 
 
+def test_a_store_of_two_manifests_of_which_one_has_moved_is_not_called_stale(teacher, corpus, tmp_path):
+    from asrkd.decoding import SearchOptions
+    from asrkd.distill import nbest
+    from asrkd.distill_options import Question
+
+    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    both = (tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+    write_cuts(both[0], cuts[:4])
+    write_cuts(both[1], cuts[4:])
+    options = SearchOptions(beam=2, num_best=2)
+    nbest(Question(teacher, both, tmp_path / "nbest"), "prefix-beam", options, StopRequest())
+    both[1].rename(tmp_path / "elsewhere.jsonl")
+    assert problems(tmp_path / "nbest") == []
+    write_cuts(both[1], cuts[4:5])
+    (problem,) = problems(tmp_path / "nbest")
+    assert "stale: 1 of its cuts are no longer in its manifests" in problem
+
+
+def test_a_stamp_that_counts_other_cuts_is_told(tree):
+    stores, _, _ = parts(tree)
+    files.write_json(stores / "nbest/stamp.json", {"num_shards": 3, "num_cuts": 31})
+    (problem,) = problems(stores / "nbest")
+    assert f"{stores / 'nbest'}: holds 30 cuts, its stamp says 31" in problem
+
+
+@pytest.mark.parametrize("broken", ['{"supervisions": [3]}', '{"features": {"sampling_rate": 8000}}'])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_line_that_train_would_refuse_never_ends_in_a_traceback(corpus, tmp_path, broken, deep):
+    with gzip.open(corpus / "cuts_dev.jsonl.gz", "rt") as stream:
+        record = json.loads(stream.readline()) | json.loads(broken)
+    (tmp_path / "cuts.jsonl").write_text(json.dumps(record))
+    found = [problem for problem in problems(tmp_path / "cuts.jsonl", deep=deep) if "not a lhotse" in problem]
+    assert found or not deep
+
+
+def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teacher):
+    (tmp_path / "cuts.jsonl").write_text("")
+    assert problems(tmp_path / "cuts.jsonl") == [
+        f"{tmp_path / 'cuts.jsonl'}: holds no cuts; prepare the corpus anew with: asrkd prepare"
+    ]
+    for name, content in (("request.json", {}), ("prepare.json", {}), ("lineage.json", {})):
+        folder = tmp_path / name.split(".")[0]
+        if name == "lineage.json":
+            shutil.copytree(teacher, folder)
+        files.write_json(folder / name, content)
+        stamp = {"hits": 1, "splits": [{}], "num_tokens": 3, "params": 1, "steps": 1}
+        files.write_json(folder / "stamp.json", stamp)
+        (problem,) = problems(folder)
+        assert f"{folder}: a record in it is not of the form that this stage writes" in problem
+
+
+def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus):
+    from asrkd.distill import quantizer
+    from asrkd.distill_options import Question, quantizer_request
+
+    stores, teacher, moved = parts(tree)
+    weights = stores / "quantizer/quantizer.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    (problem,) = problems(stores / "quantizer")
+    assert "torn or exchanged: make it anew with: asrkd distill quantizer" in problem.replace("; ", ": ")
+    question = Question(teacher, (moved / "cuts_train.jsonl.gz",), stores / "quantizer")
+    quantizer(question, quantizer_request(2, 2, steps=3), StopRequest())
+    assert weights.read_bytes() == whole
+    assert problems(stores / "quantizer") == []
+
+
 def test_what_is_no_artefact_is_refused_in_a_line(tmp_path):
     for path, words in ((tmp_path, "is no artefact"), (tmp_path / "x", "no such file or folder")):
         with pytest.raises(AsrkdError, match=words):

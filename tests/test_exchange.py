@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lhotse import CutSet, NumpyFilesWriter
+from lhotse import AudioSource, CutSet, MonoCut, NumpyFilesWriter, Recording
 from lhotse.dataset.collation import collate_custom_field
 
+from asrkd import files, outputs
 from asrkd.check import check
 from asrkd.errors import AsrkdError
 from asrkd.exchange import ExportRequest, ImportRequest, export_targets, import_targets
 from asrkd.manifests import read_cuts, write_cuts
 from asrkd.stopping import StopRequest
-from asrkd.targets.array_store import ArrayStore
+from asrkd.targets.array_store import ArrayStore, write_array_shard
 
 
 def exported(stores: Path, corpus: Path, out: Path, storage: str) -> CutSet:
@@ -96,10 +97,41 @@ def test_a_manifest_of_icefalls_is_imported_as_it_is(corpus, tmp_path):
         assert np.array_equal(store.read(cut.id).numpy(), cut.codebook_indexes.load())
 
 
+@pytest.mark.parametrize("extra", [0, 1, 2, 3])
+def test_no_frame_is_lost_whatever_the_length_and_the_name_of_a_cut(tmp_path, extra):
+    """Four feature frames make a target frame, the last of which may be of one to four."""
+    frames = 120 + extra
+    recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, frames * 80, frames / 100)
+    cut = MonoCut("speaker/1 a:b", 0.0, recording.duration, 0, recording=recording)
+    write_cuts(tmp_path / "cuts.jsonl.gz", [cut])
+    values = torch.arange(-(-frames // 4) * 2, dtype=torch.uint8).reshape(-1, 2)
+    store = tmp_path / "store"
+    contract = {"kind": "codebook", "frame_shift": 0.04, "quantizer": {"num_codebooks": 2}}
+    files.write_json(store / "contract.json", contract)
+    path = store / "shard-00000-of-00001.safetensors"
+    write_array_shard(path, files.sha256(store / "contract.json"), [cut], [{"values": values}])
+    outputs.stamp(store, {"num_shards": 1, "num_cuts": 1})
+    export_targets(ExportRequest(store, tmp_path / "cuts.jsonl.gz", tmp_path / "out"), StopRequest())
+    import_targets(ImportRequest(tmp_path / "out/cuts.jsonl.gz", tmp_path / "back"), StopRequest())
+    assert torch.equal(ArrayStore(tmp_path / "back", "codebook").read(cut.id), values)
+
+
+def test_an_export_of_other_transcripts_is_not_taken_for_this_one(stores, corpus, tmp_path):
+    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    request = ExportRequest(stores / "codebook", tmp_path / "cuts.jsonl.gz", tmp_path / "out")
+    export_targets(request, StopRequest())
+    cuts[0].supervisions[0].text = "OFF"
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    with pytest.raises(AsrkdError, match="made from something else: texts was"):
+        export_targets(request, StopRequest())
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
         (lambda values: values[: len(values) // 2], "frames, expected about .*: are they of another speed"),
+        (lambda values: np.concatenate([values, values[:30]]), "frames, expected about"),
         (lambda values: values.astype(np.int64) + 200, "expected 0 to 255"),
         (lambda values: values.astype(np.float32), "expected integers"),
     ],

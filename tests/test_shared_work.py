@@ -1,5 +1,6 @@
 """Work that processes share: each piece once, none lost, whoever comes, goes or dies."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asrkd import files
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.shared_work import Crew, Part, parse_part, try_lock, work
 from asrkd.stopping import StopRequest
@@ -152,6 +154,39 @@ def test_waiting_for_others_ends_when_a_stop_is_asked_for(tmp_path):
         work("work", pieces, make, Crew(), StopRequest(time_limit_s=0.3))
     holder.kill()
     holder.wait()
+
+
+def test_leftovers_of_an_hour_ago_are_swept_when_all_is_there_and_younger_ones_stay(tmp_path):
+    pieces = [Note(tmp_path / f"shard-{number}") for number in range(2)]
+    old, young, other = (
+        tmp_path / name for name in ("shard-0.aaaa.partial", "shard-1.bbbb.partial", "else.partial")
+    )
+    for leftover in (old, young, other):
+        leftover.write_text("half")
+    for leftover in (old, other):
+        os.utime(leftover, (time.time() - 7200,) * 2)
+    work("work", pieces, make, Crew(1, Part(1, 2)), StopRequest())
+    assert old.exists()  # not all is there yet
+    work("work", pieces, make, Crew(1, Part(2, 2)), StopRequest())
+    assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_everybody_works_and_nothing_breaks(tmp_path, monkeypatch, number):
+    def no_locks(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.lockf", no_locks)
+    pieces = notes(tmp_path, 3)
+    with (
+        try_lock(tmp_path / "locks/note-1.lock") as first,
+        try_lock(tmp_path / "locks/note-1.lock") as second,
+    ):
+        assert first
+        assert second
+        assert work("work", pieces, make, Crew(), StopRequest()).made == 3
+    with files.lock(tmp_path / "a.lock"), files.lock(tmp_path / "a.lock"):
+        pass
 
 
 def test_a_lock_is_free_again_after_its_block_and_leaves_no_file(tmp_path):

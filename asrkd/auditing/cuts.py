@@ -36,7 +36,7 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> None:
     """
     seen: set[str] = set()
     present: dict[str, bool] = {}
-    with findings.looking():
+    with findings.looking(path):
         for number, cut, record in stream_records(path):
             if cut.id in seen:
                 findings.wrong(f"{path}:{number}: cut {cut.id!r} comes twice", kind="ids that come twice")
@@ -45,6 +45,8 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> None:
             if deep:
                 _audit_contents(path, number, record, findings)
     findings.saw(f"{path}: {len(seen)} cuts")
+    if not seen:
+        findings.wrong(f"{path}: holds no cuts; prepare the corpus anew with: asrkd prepare")
 
 
 def _audit_files(
@@ -66,7 +68,11 @@ def _audit_files(
 
 
 def _audit_contents(path: Path, number: int, record: dict[str, Any], findings: Findings) -> None:
-    cut = resolve(deserialize_item(dict(record)), path.parent)
+    try:
+        cut = resolve(deserialize_item(dict(record)), path.parent)
+    except Exception as error:  # lhotse raises whatever the missing field causes
+        findings.wrong(f"{path}:{number}: not a lhotse cut: {error!r}", kind="lines that are no cuts")
+        return
     where = f"{path}:{number}: cut {cut.id}"
     try:
         features = load_features(cut) if cut.features is not None else None

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from asrkd.errors import AsrkdError
 
@@ -30,12 +31,17 @@ class Findings:
         self.problems.append(problem)
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
-        """Within the block an AsrkdError is a problem that was found, and ends the block."""
+    def looking(self, where: Path) -> Iterator[None]:
+        """Within the block an AsrkdError is a problem that was found, and ends the block.
+
+        So is a field that a record of the artefact ``where`` lacks.
+        """
         try:
             yield
         except AsrkdError as error:
             self.wrong(str(error))
+        except (KeyError, TypeError, AttributeError) as error:  # a record that is JSON, but another's
+            self.wrong(f"{where}: a record in it is not of the form that this stage writes ({error!r})")
 
     def lines(self) -> list[str]:
         """The problems, with a count of those that are not told."""

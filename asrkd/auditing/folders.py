@@ -15,7 +15,7 @@ from asrkd.tokens import Tokens
 
 def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
     """Look over a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
-    with findings.looking():
+    with findings.looking(path):
         splits = outputs.read_stamp(path, "asrkd prepare", ["splits", "num_tokens"])
         for row in splits["splits"]:
             manifest = path / f"cuts_{row['split']}.jsonl.gz"
@@ -34,15 +34,15 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
 
 def audit_model(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd train`: its weights load, and what it was trained on is what is there."""
-    with findings.looking():
+    with findings.looking(path):
         outputs.read_stamp(path, f"asrkd train CONFIG --out {path} --resume", ["params", "steps"])
         model = load_model(path)
         findings.saw(f"{path}: weights {model.weights_sha256[:12]}")
-    with findings.looking():
+    with findings.looking(path):
         lineage = files.read_json(path / "lineage.json")
         data = lineage["experiment"]["data"]
         for name in ("train", "dev"):
-            with findings.looking():
+            with findings.looking(path):
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
             _compare(path, Path(store) / "contract.json", files.sha256, expected, findings)
@@ -73,7 +73,7 @@ def _audit_lineage(
 
 def audit_quantizer(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd distill quantizer`: its weights are those that it describes."""
-    with findings.looking():
+    with findings.looking(path):
         loaded = load_quantizer(path)
         outputs.read_stamp(path, f"asrkd distill quantizer --out {path}")
         sizes = f"{loaded.quantizer.num_codebooks} codebooks of {loaded.quantizer.codebook_size}"
@@ -82,7 +82,7 @@ def audit_quantizer(path: Path, findings: Findings) -> None:
 
 def audit_score(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd score`: finished, and of the model that it lies in, if it lies in one."""
-    with findings.looking():
+    with findings.looking(path):
         counts = outputs.read_stamp(path, "asrkd score", ["hits"])
         findings.saw(f"{path}: {sum(counts.values())} words aligned")
         expected = files.read_json(path / "request.json")["model"]

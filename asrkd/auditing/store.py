@@ -27,6 +27,7 @@ class _Store:
     contract: dict[str, Any]
     digest: str  # of the contract
     payloads: Sequence[Path]
+    num_cuts: int  # by its stamp
     remake: str
 
 
@@ -39,20 +40,26 @@ def audit_store(path: Path, cuts: Sequence[Path], findings: Findings, *, deep: b
         findings: what is found goes here.
         deep: read every byte of the payloads and compare their hashes.
     """
-    with findings.looking():
+    with findings.looking(path):
         store = _open(path)
         if deep:
             for payload in store.payloads:
-                with findings.looking():
+                with findings.looking(path):
                     check_payload(payload, store.digest, _measure_bytes)
         index = read_indexes(store.payloads, store.digest)
         findings.saw(f"{path}: {len(index)} cuts in {len(store.payloads)} shards")
-        with findings.looking():
+        if len(index) != store.num_cuts:
+            findings.wrong(
+                f"{path}: holds {len(index)} cuts, its stamp says {store.num_cuts}; "
+                f"make the store anew: rm -r {path}; {store.remake}"
+            )
+        with findings.looking(path):
             check_sources(path, store.contract)
         sources = read_sources(path)
-        manifests = cuts or [p for p in (sources.cuts if sources else ()) if p.is_file()]
+        own = sources.cuts if sources else ()
+        manifests = cuts or [path for path in own if path.is_file()]
         if manifests:
-            _compare(store, index, manifests, findings, complete=not cuts)
+            _compare(store, index, manifests, findings, complete=not cuts and len(manifests) == len(own))
         else:
             findings.saw(f"{path}: its cuts are not where they were: give them with --cuts")
 
@@ -62,14 +69,15 @@ def _open(path: Path) -> _Store:
     kind = contract.get("kind") if isinstance(contract, dict) else None
     remake = remake_command(path) or f"asrkd distill {kind} --cuts ... --out {path}"
     try:
-        total = outputs.read_stamp(path, remake, ["num_shards"])["num_shards"]
+        stamp = outputs.read_stamp(path, remake, ["num_shards", "num_cuts"])
     except AsrkdError as error:
         raise AsrkdError(
             f"{error} ({len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there)"
         ) from None
     suffix = NbestStore.suffix if kind == "nbest" else ArrayStore.suffix
+    total = stamp["num_shards"]
     payloads = [path / shard_name(number, total, suffix) for number in range(total)]
-    return _Store(path, contract, files.sha256(path / CONTRACT), payloads, remake)
+    return _Store(path, contract, files.sha256(path / CONTRACT), payloads, stamp["num_cuts"], remake)
 
 
 def _measure_bytes(path: Path, payload: Payload) -> int:

@@ -22,6 +22,7 @@ class Ended:
 
     status: int  # exit status; minus the signal where it was killed
     stderr: str
+    was_struck: bool  # whether the fault that was asked for came to pass
 
     @property
     def was_killed(self) -> bool:
@@ -53,7 +54,13 @@ class Command:
         os.kill(pid, signal.SIGKILL)  # until it is waited for the number is nobody else's
         return self._ended(pid)
 
+    @property
+    def _strikes(self) -> Path:
+        """Where the command notes that it was struck."""
+        return self.log.with_suffix(".strikes")
+
     def _fork(self, fault: str | None) -> int:
+        self._strikes.unlink(missing_ok=True)
         sys.stdout.flush()
         sys.stderr.flush()
         pid = os.fork()
@@ -69,6 +76,7 @@ class Command:
             _write_to(self.log)
             sys.argv = ["asrkd", *self.words]
             os.environ.pop(faults.VARIABLE, None)
+            os.environ[faults.LOG_VARIABLE] = str(self._strikes)
             if fault is not None:
                 os.environ[faults.VARIABLE] = fault
             from asrkd import cli
@@ -88,7 +96,7 @@ class Command:
 
     def _read(self, status: int) -> Ended:
         said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
-        return Ended(os.waitstatus_to_exitcode(status), said)
+        return Ended(os.waitstatus_to_exitcode(status), said, self._strikes.is_file())
 
 
 def _write_to(log: Path) -> None:

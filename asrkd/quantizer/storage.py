@@ -74,8 +74,12 @@ def save_quantizer(
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the folder ``path`` holds both files of a quantiser."""
-    return all((path / name).is_file() for name in (DESCRIPTION, WEIGHTS))
+    """Whether the folder ``path`` holds a quantiser: weights, and the description that names their hash."""
+    try:
+        load_quantizer(path)
+    except AsrkdError:
+        return False
+    return True
 
 
 def load_quantizer(path: Path) -> LoadedQuantizer:

@@ -41,10 +41,10 @@ def parse_record(path: Path, number: int, record: dict[str, Any]) -> CutRecord:
         if record.get("type") != "MonoCut":
             raise ValueError(f"expected a MonoCut, found {record.get('type')}")
         identity = _identity(record)
+        texts = [supervision.get("text") for supervision in record.get("supervisions") or ()]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise AsrkdError(f"{path}:{number}: not a lhotse cut: {error!r}") from None
     digest = files.sha256_of(identity)
-    texts = [supervision.get("text") for supervision in record.get("supervisions") or ()]
     return CutRecord(record["id"], digest, record["duration"], identity["sampling_rate"], texts)
 
 

@@ -4,6 +4,7 @@ The stamp is written by whoever finds that every shard is there and that the
 cuts in them are exactly those that were asked about, each once.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, sto
     state = outputs.claim(plan.out, CONTRACT, plan.contract)
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
-    digest = files.sha256(plan.out / CONTRACT)
+    digest = _contract_digest(plan)
     asked = shards.Asked(plan.sources.teacher or plan.out, plan.device, plan.cuts_per_shard, digest)
     planned = shards.plan(plan.out, plan.cuts, asked, plan.suffix)
     progress = work(f"distill {plan.out.name}", planned, write, crew, stop)
@@ -80,6 +81,21 @@ def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, sto
         _check_complete(plan, [shard.path for shard in planned], digest)
         outputs.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})
     return Made(plan, progress, state is State.COMPLETE)
+
+
+def _contract_digest(plan: StorePlan) -> str:
+    """SHA-256 of the file that holds the contract, which must be the plan's own.
+
+    Raises:
+        AsrkdError: another command claimed the folder in the same moment.
+    """
+    difference = outputs.first_difference(files.read_json(plan.out / CONTRACT), plan.contract)
+    if difference:
+        raise AsrkdError(f"{plan.out}: another command writes here now: {difference}; give another --out")
+    digest = hashlib.sha256(files.json_text(plan.contract).encode("utf-8")).hexdigest()
+    if digest != files.sha256(plan.out / CONTRACT):
+        raise AsrkdError(f"{plan.out / CONTRACT}: was edited; make the store anew: rm -r {plan.out}")
+    return digest
 
 
 def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> None:

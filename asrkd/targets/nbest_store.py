@@ -9,9 +9,10 @@ from typing import Any
 
 from lhotse import MonoCut
 
+from asrkd.errors import AsrkdError
 from asrkd.manifests import cut_digest
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
-from asrkd.targets.store import Store
+from asrkd.targets.store import Store, damage
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,12 @@ class NbestStore(Store):
             AsrkdError: there are none, or their bytes are not those that were written.
         """
         shard, entry = self.entry(cut_id)
-        with self.shards[shard].open("rb") as stream:
-            stream.seek(entry.offset)
-            line = stream.read(entry.length)
+        try:
+            with self.shards[shard].open("rb") as stream:
+                stream.seek(entry.offset)
+                line = stream.read(entry.length)
+        except OSError as error:
+            raise AsrkdError(damage(self.shards[shard], f"cannot be read ({error.strerror})")) from None
         if zlib.crc32(line) != entry.crc32:
             raise self.damaged(cut_id, shard)
         record = json.loads(line)

@@ -55,7 +55,10 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint into ``folder`` and remove all but the last two."""
+    """Write a checkpoint into ``folder``; of the others keep the one before it.
+
+    Those of later steps go too: the run did not go on from them, so they are broken.
+    """
     tensors = {f"weights/{name}": value for name, value in checkpoint.weights.items()}
     tensors |= {f"moments/{name}": value for name, value in checkpoint.moments.items()}
     for number, snapshot in enumerate(checkpoint.snapshots):
@@ -66,8 +69,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     header = {"position": position, "digest": _digest(position, contiguous)}
     with files.create_aside(path) as partial:
         save_file(contiguous, str(partial), metadata=header)
-    for old in list_checkpoints(folder)[:-KEPT]:
-        old.unlink()
+    earlier = [old for old in list_checkpoints(folder) if old.name < path.name]
+    kept = {path, *earlier[len(earlier) - (KEPT - 1) :]}
+    for old in list_checkpoints(folder):
+        if old not in kept:
+            old.unlink()
     return path
 
 

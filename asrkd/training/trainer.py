@@ -71,6 +71,7 @@ class Trainer:
         if step is None:
             return False
         found = found or ckpt.load_checkpoint(ckpt.checkpoint_path(folder, step))
+        self.processes.exchange(None)  # one that cannot read it ends all, here
         self.learner.load_state_dict(found.weights)
         ckpt.restore_moments(self.optimiser, found.moments)
         self.snapshots = [

@@ -1,5 +1,7 @@
 """Checkpoints: what is saved comes back bit by bit, two are kept, a broken one is stepped over."""
 
+import shutil
+
 import pytest
 import torch
 from torch import nn
@@ -162,3 +164,17 @@ def test_tensors_of_one_storage_and_transposed_ones_are_saved(tmp_path):
     assert found is not None
     assert torch.equal(found.weights["a"], base.t())
     assert torch.equal(found.weights["b"], base[:, :2])
+
+
+def test_a_checkpoint_that_was_put_back_is_gone_on_from_and_the_broken_later_ones_go(tmp_path):
+    for step in (200, 300):
+        save_checkpoint(tmp_path, make(step))
+    for path in ckpt.list_checkpoints(tmp_path):
+        path.write_bytes(path.read_bytes()[:-1])
+    aside = tmp_path / "aside"
+    shutil.copy(save_checkpoint(aside, make(100)), tmp_path)
+    assert load_latest(tmp_path).position.step == 100
+    save_checkpoint(tmp_path, make(150))
+    names = [path.name for path in ckpt.list_checkpoints(tmp_path)]
+    assert names == ["step-00000100.safetensors", "step-00000150.safetensors"]
+    assert load_latest(tmp_path).position.step == 150

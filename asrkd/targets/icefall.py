@@ -98,7 +98,7 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
 
 
 def _load(temporal: TemporalArray, cut: MonoCut) -> np.ndarray:
-    """The cut's part of an array; all of it where they begin together, as lhotse rounds lengths its own way."""
+    """The cut's part of an array: all of it where they begin together, as lhotse rounds its own way."""
     if abs(temporal.start - cut.start) < temporal.frame_shift / 2:
         return np.asarray(temporal.load())
     return np.asarray(temporal.load(start=cut.start, duration=cut.duration))

@@ -115,6 +115,26 @@ def test_a_shard_of_another_plan_keeps_the_store_from_being_finished(question, s
     assert not (out / "stamp.json").exists()
 
 
+def test_another_machine_may_go_on_with_a_store_and_says_so(
+    question, whole, stores, tmp_path, monkeypatch, capsys
+):
+    contract = distill.contract
+
+    def elsewhere(*arguments):
+        agreed = contract(*arguments)
+        return agreed | {"computed_with": agreed["computed_with"] | {"device": "NVIDIA H200"}}
+
+    out = tmp_path / "nbest"
+    ask("nbest", replace(question, out=out, part=Part(1, 2)), stores)
+    monkeypatch.setattr(distill, "contract", elsewhere)
+    ask("nbest", replace(question, out=out), stores)
+    said = f"{out}: computed_with.device was 'cpu' then and is 'NVIDIA H200' now: its shards will differ"
+    assert said in capsys.readouterr().err
+    assert contents(out) == contents(whole / "nbest")
+    assert "already complete" in ask("nbest", replace(question, out=out), stores)
+    assert "computed_with" not in capsys.readouterr().err
+
+
 RUN = """
 import sys
 from asrkd import cli

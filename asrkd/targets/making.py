@@ -5,8 +5,9 @@ cuts in them are exactly those that were asked about, each once.
 """
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from asrkd.stopping import StopRequest
 from asrkd.targets.shard_index import index_path
 from asrkd.targets.sources import Sources, write_sources
 from asrkd.targets.store import CONTRACT, read_indexes
+
+MACHINE = "computed_with"  # the part of a contract that tells builds and devices
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, sto
         AsrkdError: the folder is something else's, or what is there cannot be completed.
         StoppedInTime: asked to stop; finished shards stay.
     """
+    plan = _as_begun(plan)
     state = outputs.claim(plan.out, CONTRACT, plan.contract)
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
@@ -81,6 +85,22 @@ def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, sto
         _check_complete(plan, [shard.path for shard in planned], digest)
         outputs.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})
     return Made(plan, progress, state is State.COMPLETE)
+
+
+def _as_begun(plan: StorePlan) -> StorePlan:
+    """The plan under the contract that the folder was begun with, if only the machine is another.
+
+    Shards of several torch builds or device models differ in their last bits; that is said, not refused.
+    """
+    found = outputs.inspect(plan.out, CONTRACT)
+    if not isinstance(found, dict) or found == plan.contract:
+        return plan
+    if found | {MACHINE: None} != plan.contract | {MACHINE: None}:
+        return plan
+    if not (plan.out / outputs.STAMP).is_file():
+        difference = outputs.first_difference(found, plan.contract)
+        print(f"asrkd: {plan.out}: {difference}: its shards will differ in their last bits", file=sys.stderr)
+    return replace(plan, contract=found)
 
 
 def _contract_digest(plan: StorePlan) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from asrkd import outputs
 from asrkd.errors import AsrkdError
+from asrkd.proving.pipeline import write_corpus
 from asrkd.training.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -65,6 +66,19 @@ def test_jobs_of_slurm_that_are_killed_are_submitted_again_until_all_is_there(
     assert "submitted again" in err
     assert contents(tmp_path / "store") == plain
     assert {path.name for path in tmp_path.iterdir()} == {"store", "store-logs"}
+
+
+def test_prepare_and_score_are_launched_alike(cluster, teacher, corpus, tmp_path):
+    write_corpus(tmp_path)
+    prepare = [*ASRKD, "prepare", "tsv", tmp_path / "corpus", "--cuts-per-shard", 4]
+    score = [*ASRKD, "score", teacher, "--cuts", corpus / "cuts_dev.jsonl.gz"]
+    for name, command in (("data", prepare), ("score", score)):
+        for folder, options in (("slurm", ["--launcher", "slurm", "--jobs", 3]), ("here", [])):
+            out = tmp_path / f"{folder}-{name}"
+            done = cluster.run(*command, "--out", out, *options)
+            assert done.returncode == 0, done.stderr
+            assert (out / "stamp.json").is_file()
+        assert contents(tmp_path / f"slurm-{name}") == contents(tmp_path / f"here-{name}")
 
 
 def test_this_machine_does_the_same(cluster, teacher, corpus, tmp_path, plain):

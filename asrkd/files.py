@@ -72,7 +72,8 @@ def create_bytes(path: Path) -> Iterator[IO[bytes]]:
     """
     with create_aside(path) as partial, partial.open("wb") as raw:
         if path.suffix == ".gz":
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as stream:
+            # Level 9, the default, takes twice the time of 6 for a percent of the size.
+            with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as stream:
                 yield stream  # type: ignore[misc]
         else:
             yield raw

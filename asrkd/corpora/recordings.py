@@ -148,7 +148,8 @@ def _decode_span(cut: MonoCut, recording: Recording) -> Samples:
         if stream.frames != recording.num_samples:
             raise BadAudio(f"{stream.frames} samples in the file, declared {recording.num_samples}")
         _check_wav_size(stream.extra_info)
-        stream.seek(compute_num_samples(cut.start, rate))
+        if cut.start > 0:  # even to where it is, FLAC seeks slowly
+            stream.seek(compute_num_samples(cut.start, rate))
         samples = stream.read(num_samples, dtype="float32", always_2d=True).T  # (C, num_samples)
     if samples.shape[1] != num_samples:
         raise BadAudio(f"decodes to {samples.shape[1]} samples, {num_samples} are declared")

@@ -22,7 +22,7 @@ from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
 from asrkd.parallel import check_jobs
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import Rules, Utterance, require_words, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.score_folder import KINDS
 from asrkd.scoring.score_summary import wer_line
@@ -48,6 +48,7 @@ class ScoreRequest:
     device: str = "cpu"
     jobs: int = 1
     part: Part | None = None  # of the shards; None: all that are missing
+    rules: Rules = Rules()
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     model, cuts = load_model(request.model, device), read_cuts(request.cuts)
     check_features(model, cuts, str(request.cuts))
     references = {cut.id: transcript(cut) for cut in cuts}
-    if not any(text.split() for text in references.values()):
-        raise AsrkdError(f"{request.cuts}: no words in the transcripts, so there is no error rate")
+    require_words(references, request.cuts, request.rules)
     claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
     if claimed is outputs.State.COMPLETE:
         return ScoreReport(request.out, _read_counts(request.out), None)
@@ -97,7 +97,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
         "search": {"name": request.search} | asdict(request.options),
-    } | asdict(Rules())
+    } | asdict(request.rules)
 
 
 def _recognise(
@@ -153,8 +153,7 @@ def _write_files(
         "params": num_parameters(model.recogniser),
         "search": {"name": request.search} | asdict(request.options),
     }
-    rules = Rules()
-    write_score(request.out, described, rules, score_utterances(utterances, hypotheses, rules))
+    write_score(request.out, described, score_utterances(utterances, hypotheses, request.rules))
 
 
 def _read_counts(out: Path) -> Counts:

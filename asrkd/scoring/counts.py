@@ -1,18 +1,16 @@
 """How many words, or characters, are right, substituted, deleted and inserted.
 
-The counts are those of a Levenshtein alignment (all errors cost 1), made by
-jiwer on rapidfuzz. Texts meet by utterance id, never by their order.
+Counts are those of an alignment (:mod:`asrkd.scoring.edits`). Texts meet by utterance id, never by order.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import TypeVar
 
-import jiwer
-
 from asrkd.errors import AsrkdError
+from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
 
 NAMED_IDS = 3  # ids that an error names before it says "..."
 
@@ -94,32 +92,38 @@ class CharacterCounts(EditCounts):
         return self.error_rate
 
 
+def word_counts(edits: str) -> Counts:
+    """The counts of an alignment of words."""
+    return Counts(*_numbers(edits))
+
+
+def character_counts(edits: str) -> CharacterCounts:
+    """The counts of an alignment of characters."""
+    return CharacterCounts(*_numbers(edits))
+
+
+def _numbers(edits: str) -> tuple[int, int, int, int]:
+    return edits.count(HIT), edits.count(SUBSTITUTION), edits.count(DELETION), edits.count(INSERTION)
+
+
 def count_errors(reference: str, hypothesis: str) -> Counts:
-    """Word counts of one utterance; against an empty reference every word is an insertion."""
-    aligned = jiwer.process_words(one_spaced(reference), one_spaced(hypothesis))
-    return Counts(aligned.hits, aligned.substitutions, aligned.deletions, aligned.insertions)
+    """Word counts of one utterance, Levenshtein's; against an empty reference every word is an insertion."""
+    return word_counts(levenshtein_edits(reference.split(), hypothesis.split()))
 
 
 def count_character_errors(reference: str, hypothesis: str) -> CharacterCounts:
     """Character counts of one utterance, runs of whitespace taken as one space, none at the ends."""
-    aligned = jiwer.process_characters(one_spaced(reference), one_spaced(hypothesis))
-    return CharacterCounts(aligned.hits, aligned.substitutions, aligned.deletions, aligned.insertions)
+    return character_counts(levenshtein_edits(one_spaced(reference), one_spaced(hypothesis)))
 
 
 def score_texts(references: Mapping[str, str], hypotheses: Mapping[str, str]) -> dict[str, Counts]:
-    """Word counts per utterance id, in the order of the ids.
+    """Word counts per utterance id, Levenshtein's, in the order of the ids.
 
     Raises:
         AsrkdError: an utterance has no hypothesis, or a hypothesis no utterance.
     """
-    return _score(count_errors, references, hypotheses)
-
-
-def score_characters(
-    references: Mapping[str, str], hypotheses: Mapping[str, str]
-) -> dict[str, CharacterCounts]:
-    """Character counts per utterance id, in the order of the ids; raises as :func:`score_texts`."""
-    return _score(count_character_errors, references, hypotheses)
+    require_same_ids(references, hypotheses)
+    return {utt_id: count_errors(references[utt_id], hypotheses[utt_id]) for utt_id in sorted(references)}
 
 
 def corpus_counts(counts: Iterable[AnyCounts]) -> AnyCounts:
@@ -145,21 +149,18 @@ def require_same_ids(references: Mapping[str, str], hypotheses: Mapping[str, str
         (hypotheses.keys() - references.keys(), "hypotheses have no reference"),
     ):
         if ids:
-            some = ", ".join(repr(utt_id) for utt_id in sorted(ids)[:NAMED_IDS])
-            more = ", ..." if len(ids) > NAMED_IDS else ""
             raise AsrkdError(
-                f"{len(ids)} {problem}: {some}{more}; expected one hypothesis for each utterance, "
+                f"{len(ids)} {problem}: {some_ids(ids)}; expected one hypothesis for each utterance, "
                 "score the same cuts that were decoded"
             )
+
+
+def some_ids(ids: Iterable[str]) -> str:
+    """The first few of them, in order."""
+    names = sorted(ids)
+    return ", ".join(map(repr, names[:NAMED_IDS])) + (", ..." if len(names) > NAMED_IDS else "")
 
 
 def one_spaced(text: str) -> str:
     """The same words with single spaces between them."""
     return " ".join(text.split())
-
-
-def _score(
-    count: Callable[[str, str], AnyCounts], references: Mapping[str, str], hypotheses: Mapping[str, str]
-) -> dict[str, AnyCounts]:
-    require_same_ids(references, hypotheses)
-    return {utt_id: count(references[utt_id], hypotheses[utt_id]) for utt_id in sorted(references)}

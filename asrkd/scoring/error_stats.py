@@ -1,13 +1,14 @@
 """``errs-<set>.txt`` in icefall's form: what was wrong, utterance by utterance and word by word."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asrkd import files
-from asrkd.scoring.counts import Counts, corpus_counts, score_texts
-from asrkd.scoring.word_alignment import WordPair, align_words, inline
+from asrkd.scoring.counts import Counts
+from asrkd.scoring.score_corpus import CorpusScore
+from asrkd.scoring.word_alignment import WordPair, inline, word_pairs
 
 
 @dataclass(frozen=True)
@@ -34,49 +35,54 @@ class WordStats:
         for word in sorted(said | heard, key=lambda word: (-errors[word], word)):
             yield f"{word}   {self.hits[word]} {errors[word]} {said[word]} {heard[word]}"
 
-
-def word_stats(alignments: Iterable[list[WordPair]]) -> WordStats:
-    """Sum over all aligned words."""
-    stats = WordStats()
-    for reference, hypothesis in (pair for pairs in alignments for pair in pairs):
-        if reference is None and hypothesis is not None:
-            stats.insertions[hypothesis] += 1
-        elif hypothesis is None and reference is not None:
-            stats.deletions[reference] += 1
-        elif reference is not None and hypothesis is not None and reference != hypothesis:
-            stats.substitutions[reference, hypothesis] += 1
-        elif reference is not None:
-            stats.hits[reference] += 1
-    return stats
+    def add(self, pairs: Iterable[WordPair]) -> None:
+        """Count an aligned utterance."""
+        for reference, hypothesis in pairs:
+            if reference is None and hypothesis is not None:
+                self.insertions[hypothesis] += 1
+            elif hypothesis is None and reference is not None:
+                self.deletions[reference] += 1
+            elif reference is not None and hypothesis is not None and reference != hypothesis:
+                self.substitutions[reference, hypothesis] += 1
+            elif reference is not None:
+                self.hits[reference] += 1
 
 
-def write_error_stats(path: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
+def write_error_stats(path: Path, scored: CorpusScore) -> None:
     """Write the whole file; utterances are in the order of their ids.
 
     Raises:
-        AsrkdError: the two are not of the same utterances, or the references hold no words.
+        AsrkdError: the references hold no words.
     """
-    counts = corpus_counts(score_texts(references, hypotheses).values())
-    aligned = {utt_id: align_words(references[utt_id], hypotheses[utt_id]) for utt_id in sorted(references)}
-    lines = [*_head(counts), *_utterances(aligned), *_words(word_stats(aligned.values()))]
+    head, stats = _head(scored.counts, scored.rules.alignment), WordStats()
     with files.create(path) as stream:
-        stream.writelines(line + "\n" for line in lines)
+        for lines in (head, _utterances(scored, stats), _words(stats)):
+            stream.writelines(line + "\n" for line in lines)
 
 
-def _head(counts: Counts) -> Iterator[str]:
-    yield f"%WER = {100 * counts.wer:.2f}"
-    yield (
+def _head(counts: Counts, alignment: str) -> list[str]:
+    return [
+        f"%WER = {100 * counts.wer:.2f}",
         f"Errors: {counts.insertions} insertions, {counts.deletions} deletions, {counts.substitutions} "
-        f"substitutions, over {counts.num_words} reference words ({counts.hits} correct)"
-    )
-    yield "Sections: PER-UTT DETAILS:, SUBSTITUTIONS:, DELETIONS:, INSERTIONS:, PER-WORD STATS:"
+        f"substitutions, over {counts.num_words} reference words ({counts.hits} correct)",
+        f"Alignment: {alignment}",
+        "Sections: PER-UTT DETAILS:, SUBSTITUTIONS:, DELETIONS:, INSERTIONS:, PER-WORD STATS:",
+    ]
 
 
-def _utterances(aligned: Mapping[str, list[WordPair]]) -> Iterator[str]:
+def _utterances(scored: CorpusScore, stats: WordStats) -> Iterator[str]:
+    """A line each; what is aligned in them goes to ``stats`` as well."""
     yield ""
     yield "PER-UTT DETAILS: corr or (ref->hyp)"
-    for utt_id, pairs in aligned.items():
-        yield f"{utt_id}:\t{inline(pairs)}"
+    for utterance, edits in zip(scored.utterances, scored.edits, strict=True):
+        words = utterance.reference.split()
+        if utterance.counts.errors == 0:
+            stats.hits.update(words)
+            yield f"{utterance.id}:\t{' '.join(words)}"
+        else:
+            pairs = word_pairs(words, utterance.hypothesis.split(), edits)
+            stats.add(pairs)
+            yield f"{utterance.id}:\t{inline(pairs)}"
 
 
 def _words(stats: WordStats) -> Iterator[str]:

@@ -9,7 +9,7 @@ tests/scoring/test_normaliser.py holds it to the version. A step that is done di
            categories P) but apostrophes within words, all of which are written ``'``. Other punctuation
            separates words: ``well-known`` are two. Numbers and symbols stay.
 
-Unicode is that of the running Python (``unicodedata``); its versions agree on all characters that they share.
+Unicode is that of the running Python (``unicodedata``); its versions agree on characters that they share.
 """
 
 import re
@@ -24,16 +24,20 @@ from asrkd.errors import AsrkdError
 # A step: what is done, and with what.
 Step = tuple[str, ...]
 
+_APOSTROPHES = ("replace", "[\u2018\u2019\u02bc`\u00b4]", "'")
+
 DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
     "none": (1, (("single spaces",),)),
     "basic": (
         1,
         (
+            _APOSTROPHES,  # before NFKC, which takes some apart
             ("NFKC",),
             ("casefold",),
             ("NFKC",),  # folding can leave what NFKC would have composed
-            ("replace", "[\u2018\u2019\u02bc\u0060\u00b4]", "'"),
-            ("space for categories, but between letters, marks or digits", "P", "'"),
+            _APOSTROPHES,
+            ("space for punctuation but", "'"),
+            ("space outside words for", "'"),
             ("single spaces",),
         ),
     ),
@@ -86,20 +90,27 @@ def _function(what: str, *how: str) -> Callable[[str], str]:
         return lambda text: re.sub(how[0], how[1], text)
     if what == "single spaces":
         return lambda text: " ".join(text.split())
-    if what == "space for categories, but between letters, marks or digits":
-        return lambda text: _without(text, *how)
+    if what == "space for punctuation but":
+        table = _Spaces(how[0])
+        return lambda text: text.translate(table)
+    if what == "space outside words for":
+        return lambda text: re.sub(re.escape(how[0]), _space_outside_words, text)
     raise ValueError(f"no such step: {what}")
 
 
-def _without(text: str, categories: str, kept_within: str) -> str:
-    """A space for each character of ``categories``; one of ``kept_within`` stays inside a word."""
-    found = [unicodedata.category(character)[0] for character in text]
-    return "".join(
-        " " if kind in categories and not (character in kept_within and _inside(found, place)) else character
-        for place, (character, kind) in enumerate(zip(text, found, strict=True))
-    )
+class _Spaces(dict[int, int]):
+    """For str.translate: a space for each character of Unicode's categories P, but for some."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__({ord(character): ord(character) for character in kept})
+
+    def __missing__(self, code: int) -> int:
+        self[code] = ord(" ") if unicodedata.category(chr(code)).startswith("P") else code
+        return self[code]
 
 
-def _inside(kinds: Sequence[str], place: int) -> bool:
-    """Whether letters, marks or digits are on both sides."""
-    return 0 < place < len(kinds) - 1 and kinds[place - 1] in "LMN" and kinds[place + 1] in "LMN"
+def _space_outside_words(found: re.Match[str]) -> str:
+    """What was found where letters, marks or digits are on both sides, a space elsewhere."""
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    inside = all(side and unicodedata.category(side)[0] in "LMN" for side in (before, after))
+    return found[0] if inside else " "

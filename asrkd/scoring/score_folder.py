@@ -4,7 +4,7 @@ Read by everything that compares scores; nothing else of a score folder need be 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from asrkd.scoring.normaliser import Normaliser
 
 SCORE = "score.json"
 UTTERANCES = "utterances.jsonl"
+_PLAIN = ("id", "speaker", "recording", "duration_s", "reference", "hypothesis")
 KINDS = ("hits", "substitutions", "deletions", "insertions")
 
 
@@ -103,9 +104,9 @@ def require_comparable(scores: Sequence[ScoreFolder]) -> None:
 
 
 def _row(utterance: ScoredUtterance) -> dict[str, Any]:
-    row = asdict(utterance)
-    row |= row.pop("counts")
-    row["character_counts"] = row.pop("character_counts")
+    row = {name: getattr(utterance, name) for name in _PLAIN}  # asdict takes ten times as long
+    row |= vars(utterance.counts)
+    row["character_counts"] = vars(utterance.character_counts)
     return row
 
 

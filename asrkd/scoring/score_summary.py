@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from asrkd.scoring.counts import Counts, EditCounts, corpus_counts
-from asrkd.scoring.score_corpus import Rules
+from asrkd.scoring.score_corpus import CorpusScore
 from asrkd.scoring.score_folder import ScoredUtterance, references_sha256
+from asrkd.scoring.word_alignment import LEVENSHTEIN
+from asrkd.significance.bootstrap import NUM_REPLICATES, wer_interval
+
+SEED = 1  # of the resampling: a score has the same interval whenever it is made
 
 
 def wer_line(counts: Counts) -> str:
@@ -21,12 +27,12 @@ def wer_line(counts: Counts) -> str:
     )
 
 
-def summary(scored: Sequence[ScoredUtterance], rules: Rules) -> dict[str, Any]:
+def summary(scored: CorpusScore) -> dict[str, Any]:
     """What ``score.json`` says of the corpus; the utterances have a file of their own.
 
     Returns:
-        ``wer`` and ``cer``, fractions; ``num_utterances``; ``counts`` of
-        words and ``character_counts``, each with its ``reference_length``;
+        ``wer`` and ``cer``, fractions; ``interval`` of the WER; ``num_utterances``;
+        ``counts`` of words and ``character_counts``, each with its ``reference_length``;
         ``speakers``, with ``num_utterances`` and word ``counts`` of each;
         ``alignment``, ``normaliser`` and ``references_sha256``: two scores
         that differ in one of these are of different things.
@@ -34,19 +40,36 @@ def summary(scored: Sequence[ScoredUtterance], rules: Rules) -> dict[str, Any]:
     Raises:
         AsrkdError: there are no utterances, or the references hold no words.
     """
-    words = corpus_counts(utterance.counts for utterance in scored)
-    characters = corpus_counts(utterance.character_counts for utterance in scored)
+    utterances, rules = scored.utterances, scored.rules
+    words = scored.counts
+    characters = corpus_counts(utterance.character_counts for utterance in utterances)
     return {
         "wer": words.wer,
         "cer": characters.cer,
-        "num_utterances": len(scored),
+        "interval": _interval(utterances),
+        "num_utterances": len(utterances),
         "counts": _with_length(words),
         "character_counts": _with_length(characters),
-        "speakers": _speakers(scored),
+        "speakers": _speakers(utterances),
         "alignment": rules.alignment,
+        "character_alignment": LEVENSHTEIN,
         "normaliser": asdict(rules.normaliser),
-        "references_sha256": references_sha256((each.id, each.reference) for each in scored),
+        "references_sha256": references_sha256((each.id, each.reference) for each in utterances),
     }
+
+
+def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
+    """Where the WER lies by a bootstrap over speakers; None where that says nothing: a single speaker."""
+    interval = wer_interval(
+        np.array([utterance.counts.errors for utterance in utterances]),
+        np.array([utterance.counts.num_words for utterance in utterances]),
+        [utterance.speaker for utterance in utterances],
+        SEED,
+    )
+    if interval is None:
+        return None
+    how = {"resampled": "speakers", "replicates": NUM_REPLICATES, "seed": SEED}
+    return asdict(interval) | how
 
 
 def _speakers(scored: Sequence[ScoredUtterance]) -> list[dict[str, Any]]:

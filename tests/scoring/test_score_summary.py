@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
-from asrkd.scoring.score_folder import ScoredUtterance
+from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
 from asrkd.scoring.score_summary import summary, wer_line
 
 REFERENCES = {"utt2": "A B C D", "utt1": "A B", "utt3": ""}
@@ -39,7 +38,7 @@ def test_a_line_without_reference_words_is_refused():
         wer_line(Counts(0, 0, 0, 3))
 
 
-def scored(references=REFERENCES, hypotheses=HYPOTHESES) -> list[ScoredUtterance]:
+def scored(references=REFERENCES, hypotheses=HYPOTHESES) -> CorpusScore:
     utterances = [
         Utterance(utt_id, reference, f"tape-{utt_id}", "bob" if utt_id < "utt3" else None)
         for utt_id, reference in references.items()
@@ -48,7 +47,7 @@ def scored(references=REFERENCES, hypotheses=HYPOTHESES) -> list[ScoredUtterance
 
 
 def test_a_small_summary_by_hand():
-    record = summary(scored(), Rules())
+    record = summary(scored())
     assert record["wer"] == pytest.approx(4 / 6)
     assert record["cer"] == pytest.approx((1 + 3 + 2) / (3 + 7))
     assert record["num_utterances"] == 3
@@ -69,7 +68,7 @@ def test_a_small_summary_by_hand():
 
 
 def test_rates_are_jiwers():
-    record = summary(scored(), Rules())
+    record = summary(scored())
     ids = sorted(REFERENCES)
     pairs = [REFERENCES[i] for i in ids], [HYPOTHESES[i] for i in ids]
     assert record["wer"] == pytest.approx(jiwer.wer(*pairs))
@@ -77,9 +76,9 @@ def test_rates_are_jiwers():
 
 
 def test_the_same_texts_in_any_order_are_the_same_bytes(tmp_path):
-    files.write_json(tmp_path / "one.json", summary(scored(), Rules()))
+    files.write_json(tmp_path / "one.json", summary(scored()))
     in_order = scored(dict(sorted(REFERENCES.items())))
-    files.write_json(tmp_path / "two.json", summary(in_order, Rules()))
+    files.write_json(tmp_path / "two.json", summary(in_order))
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
 
 

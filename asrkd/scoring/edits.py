@@ -1,0 +1,35 @@
+"""An alignment as a string of edits: a letter for each step from the left to the right of both texts.
+
+The letters say what became of the reference: ``=`` right, ``S`` substituted,
+``D`` deleted, ``I`` inserted. Their numbers are the counts; with the words
+of both texts they say which word stands opposite which.
+"""
+
+from collections.abc import Sequence
+
+from rapidfuzz.distance import Levenshtein
+
+HIT, SUBSTITUTION, DELETION, INSERTION = "=SDI"
+_LETTERS = {"equal": HIT, "replace": SUBSTITUTION, "delete": DELETION, "insert": INSERTION}
+
+
+def levenshtein_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> str:
+    """Edits of the least number of errors; among several such alignments the one that jiwer takes.
+
+    Args:
+        reference: words, or a text whose characters are compared.
+        hypothesis: likewise.
+    """
+    if reference == hypothesis:
+        return HIT * len(reference)
+    if isinstance(reference, str):
+        opcodes = Levenshtein.opcodes(reference, hypothesis)
+    else:  # of words rapidfuzz would compare hashes
+        numbers: dict[str, int] = {}
+        said = [numbers.setdefault(word, len(numbers)) for word in reference]
+        heard = [numbers.setdefault(word, len(numbers)) for word in hypothesis]
+        opcodes = Levenshtein.opcodes(said, heard)
+    return "".join(
+        _LETTERS[code.tag] * max(code.src_end - code.src_start, code.dest_end - code.dest_start)
+        for code in opcodes
+    )

@@ -49,3 +49,27 @@ def compare(
     from asrkd import compare as stage
 
     typer.echo(stage.compare(models, score_name, out).text())
+
+
+@scoring.command()
+def report(
+    models: Annotated[list[Path], typer.Argument(help="Scored model folders; those of one name are seeds.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    score_name: Annotated[
+        str, typer.Option("--score", help="Name of the score folder in each.")
+    ] = "score-test",
+    cuts: Annotated[
+        Path | None, typer.Option(help="The cuts that were scored, for audio; looked for by default.")
+    ] = None,
+    clips: Annotated[int, typer.Option(help="Utterances that can be heard.")] = 32,
+    utterances: Annotated[int, typer.Option(help="Utterances that can be looked at.")] = 1000,
+    teacher: Annotated[str, typer.Option(help="Name of the teacher's folder.")] = "teacher",
+    baseline: Annotated[str, typer.Option(help="Name of the baseline's folder.")] = "baseline",
+) -> None:
+    """Write scored systems as one page: comparison, curves, targets, inherited errors, every utterance."""
+    from asrkd import report as stage
+    from asrkd.reporting.systems import Naming
+
+    naming = Naming(teacher, baseline)
+    request = stage.ReportRequest(models, out, score_name, cuts, clips, utterances, naming)
+    typer.echo(stage.report(request).text())

@@ -31,6 +31,7 @@ COMMANDS = [
     "check",
     "selftest",
     "compare",
+    "report",
     "doctor",
 ]
 
@@ -133,6 +134,7 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
         "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
         "compare": ["compare", teacher, "--out", out],
+        "report": ["report", teacher, "--out", out],
     }
 
 
@@ -175,6 +177,7 @@ MISTAKES = [
     "score cuts",
     "score foreign",
     "compare",
+    "report",
 ]
 
 
@@ -231,6 +234,7 @@ def test_the_list_of_mistakes_is_whole(mistakes):
         ],
         ["score", "x"],
         ["compare"],
+        ["report", "x"],
     ],
 )
 def test_wrong_usage_is_exit_2(monkeypatch, capsys, arguments):

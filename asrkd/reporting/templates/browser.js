@@ -202,6 +202,7 @@
   player.addEventListener("ended", () => playing && rest(playing));
   player.addEventListener("pause", () => playing && playing.setAttribute("aria-pressed", "false"));
   form.addEventListener("input", update);
+  form.addEventListener("change", update); // what some browsers say of a choice
   form.addEventListener("submit", (event) => event.preventDefault());
   more.addEventListener("click", showMore);
   chip.addEventListener("click", () => { pair = null; update(); });

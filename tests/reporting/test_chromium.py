@@ -58,7 +58,7 @@ def page(browser, scored) -> WebDriver:
 
 
 def resize(browser: WebDriver, width: int, **features: str) -> None:
-    """Give the window a width, and media features their values; nothing moves, so that clicks find their aim."""
+    """Give the window a width, and media features their values; nothing moves by itself."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     listed = [{"name": name.replace("_", "-"), "value": value} for name, value in (features | STILL).items()]
@@ -205,7 +205,7 @@ def test_nothing_sticks_out_to_the_side(page, width):
 
 def test_everything_that_can_be_used_has_a_name(page):
     nameless = page.execute_script(
-        "return [...document.querySelectorAll('button, select, input, svg[role=img], [role=region], section')]"
+        "return [...document.querySelectorAll('button, select, input, [role=img], [role=region], section')]"
         ".filter((e) => !(e.getAttribute('aria-label') || e.getAttribute('aria-labelledby') || e.title"
         " || e.textContent.trim() || e.closest('label') || e.hidden))"
         ".map((e) => e.outerHTML.slice(0, 80))"

@@ -1,5 +1,6 @@
 """The commands that give and compare scores; they have no group name of their own."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,13 +40,36 @@ def score(
 
 @scoring.command()
 def compare(
-    models: Annotated[list[Path], typer.Argument(help="Model folders; those of one name are seeds.")],
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Model folders, those of one name are seeds; or folders of finished scores."),
+    ],
     score_name: Annotated[
-        str, typer.Option("--score", help="Name of the score folder in each.")
+        str, typer.Option("--score", help="Name of the score folder in each model's.")
     ] = "score-test",
+    teacher: Annotated[
+        str | None, typer.Option(help="Name of the system at the gap's far end; 'teacher' if there is one.")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Name of the system to compare with; 'baseline', or else the first one."),
+    ] = None,
+    blocks: Annotated[
+        str, typer.Option(help="What intervals draw as a whole: speaker, recording or utterance.")
+    ] = "speaker",
+    seed: Annotated[int, typer.Option(help="Of the intervals' drawing.")] = 1,
+    costs: Annotated[
+        Path | None,
+        typer.Option(help="Cuts on which to measure multiply-adds, speed and memory of the models."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the results.")] = None,
 ) -> None:
-    """Put scored systems beside each other: a table, and with --out a list for programs."""
+    """Say which system is better, by how much, and whether that is noise."""
     from asrkd import compare as stage
+    from asrkd.comparing.evidence import Resampling
+    from asrkd.comparing.systems import Roles
+    from asrkd.comparing.table import render
 
-    typer.echo(stage.compare(models, score_name, out).text())
+    roles, resampling = Roles(teacher, baseline), Resampling(blocks, seed=seed)
+    request = stage.CompareRequest(models, score_name, roles, resampling, costs)
+    typer.echo(render(stage.compare(request, out), styled=sys.stdout.isatty()))

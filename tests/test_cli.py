@@ -133,6 +133,7 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
         "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
         "compare": ["compare", teacher, "--out", out],
+        "compare blocks": ["compare", teacher, "--blocks", "word", "--out", out],
     }
 
 
@@ -175,6 +176,7 @@ MISTAKES = [
     "score cuts",
     "score foreign",
     "compare",
+    "compare blocks",
 ]
 
 

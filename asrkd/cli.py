@@ -13,6 +13,7 @@ from asrkd import __version__
 from asrkd.cli_distill import distill
 from asrkd.cli_launching import launchable
 from asrkd.cli_options import Device, Jobs, MaxBad, Out, Shard, TimeLimit
+from asrkd.cli_scoring import scoring
 from asrkd.cli_targets import targets
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
@@ -23,6 +24,7 @@ _DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(distill, name="distill")
 app.add_typer(targets, name="targets")
+app.add_typer(scoring)
 
 
 def _print_version(wanted: bool) -> None:
@@ -145,31 +147,6 @@ def train(
 
 
 @app.command()
-@launchable
-def score(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
-    cuts: Annotated[Path, typer.Option(help="Cuts manifest with transcripts.")],
-    out: Out,
-    search: Annotated[str, typer.Option(help="greedy, prefix-beam, or k2 where k2 is.")] = "greedy",
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame; not for greedy.")] = 8,
-    jobs: Jobs = 1,
-    device: Device = "cpu",
-    shard: Shard = None,
-    time_limit: TimeLimit = None,
-) -> None:
-    """Recognise cuts with a model and count its word errors."""
-    limit = parse_time_limit(time_limit)
-    from asrkd import score as stage
-    from asrkd.decoding import SearchOptions
-    from asrkd.shared_work import parse_part
-
-    part = parse_part(shard)
-    request = stage.ScoreRequest(model, cuts, out, search, SearchOptions(beam), device, jobs, part)
-    with stop_requests(limit) as stop:
-        typer.echo(stage.score(request, stop).text())
-
-
-@app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="A cuts manifest, or any folder that asrkd made.")],
     cuts: Annotated[
@@ -202,20 +179,6 @@ def selftest(
         tally = stage.selftest(out, kills, seed, stop)
     typer.echo(tally.text())
     raise typer.Exit(1 if tally.broken else 0)
-
-
-@app.command()
-def compare(
-    models: Annotated[list[Path], typer.Argument(help="Model folders; those of one name are seeds.")],
-    score_name: Annotated[
-        str, typer.Option("--score", help="Name of the score folder in each.")
-    ] = "score-test",
-    out: Annotated[Path | None, typer.Option(help="JSON file for the results.")] = None,
-) -> None:
-    """Put scored systems beside each other: a table, and with --out a list for programs."""
-    from asrkd import compare as stage
-
-    typer.echo(stage.compare(models, score_name, out).text())
 
 
 def run() -> None:

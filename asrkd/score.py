@@ -1,10 +1,9 @@
 """Stage ``score``: recognise cuts with a model and count its errors.
 
 Reads:   a model folder and cuts with transcripts.
-Writes:  hypotheses by shard, recogs, errs and trn files, ``score.json``.
+Writes:  hypotheses by shard, and the score of it (asrkd/scoring/score_files.py).
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,10 +22,11 @@ from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
 from asrkd.parallel import check_jobs
-from asrkd.scoring.counts import Counts, corpus_counts, score_texts
-from asrkd.scoring.error_stats import write_error_stats
-from asrkd.scoring.score_summary import summary, wer_line
-from asrkd.scoring.transcript_files import write_recogs, write_trn
+from asrkd.scoring.counts import Counts
+from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_files import write_score
+from asrkd.scoring.score_folder import KINDS
+from asrkd.scoring.score_summary import wer_line
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
 from asrkd.stopping import StopRequest
@@ -35,7 +35,6 @@ from asrkd.training.precision import pick_device
 
 RECORD = "request.json"
 CUTS_PER_SHARD = 200
-COUNTS = ("hits", "substitutions", "deletions", "insertions")
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
         "search": {"name": request.search} | asdict(request.options),
-    }
+    } | asdict(Rules())
 
 
 def _recognise(
@@ -144,27 +143,24 @@ def _write_files(
     references: dict[str, str],
     hypotheses: dict[str, str],
 ) -> None:
-    out, name = request.out, _set_name(request.cuts)
-    speakers = {cut.id: cut.supervisions[0].speaker or cut.id for cut in cuts}
-    write_recogs(out / f"recogs-{name}.txt", references, hypotheses)
-    write_error_stats(out / f"errs-{name}.txt", references, hypotheses)
-    try:
-        write_trn(out / "ref.trn", references, speakers)
-        write_trn(out / "hyp.trn", hypotheses, speakers)
-    except AsrkdError as error:  # sclite gives some symbols a meaning; the counts need no sclite
-        print(f"asrkd: no trn files: {error}", file=sys.stderr)
+    utterances = [
+        Utterance(
+            cut.id, references[cut.id], cut.recording_id, cut.supervisions[0].speaker, round(cut.duration, 6)
+        )
+        for cut in cuts
+    ]
     described = {
-        "set": name,
+        "set": _set_name(request.cuts),
         "params": num_parameters(model.recogniser),
         "search": {"name": request.search} | asdict(request.options),
     }
-    files.write_json(out / "score.json", described | summary(references, hypotheses))
-    outputs.stamp(out, asdict(corpus_counts(score_texts(references, hypotheses).values())))
+    rules = Rules()
+    write_score(request.out, described, rules, score_utterances(utterances, hypotheses, rules))
 
 
 def _read_counts(out: Path) -> Counts:
-    stamp = outputs.read_stamp(out, "asrkd score", COUNTS)
-    return Counts(**{kind: stamp[kind] for kind in COUNTS})
+    stamp = outputs.read_stamp(out, "asrkd score", KINDS)
+    return Counts(**{kind: stamp[kind] for kind in KINDS})
 
 
 def _set_name(manifest: Path) -> str:

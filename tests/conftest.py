@@ -1,6 +1,9 @@
-"""A corpus of a few seconds, small enough that a model is trained on it in a test."""
+"""A corpus of a few seconds, small enough that a model is trained on it in a test; programs tests need."""
 
+import os
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,42 @@ from safetensors.torch import load_file, save_file
 from asrkd.manifests import write_cuts
 from asrkd.tokens import train_char
 
+# System programs that some tests need: what to install, by the name that ASRKD_REQUIRED knows it by.
+PACKAGES = {"slurm": "slurm-wlm munge", "sctk": "sctk", "chromium": "chromium chromium-driver"}
+SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
 WORDS = ["NO", "YES", "ON", "OFF"]
 NUM_FEATURES = 8
 SAMPLING_RATE = 8000
+
+
+def pytest_configure() -> None:
+    """Refuse a name in ASRKD_REQUIRED that requires nothing."""
+    for name in required() - PACKAGES.keys():
+        raise pytest.UsageError(f"ASRKD_REQUIRED: {name!r} is none of {', '.join(PACKAGES)}")
+
+
+def required() -> set[str]:
+    """The names in ASRKD_REQUIRED, which stand between commas or spaces."""
+    return set(filter(None, re.split(r"[,\s]+", os.environ.get("ASRKD_REQUIRED", ""))))
+
+
+@pytest.fixture(scope="session")
+def need() -> Callable[..., str]:
+    """``need("sctk", "sctk")``: the PATH on which all programs after the name are.
+
+    Where one is missing the test is skipped, with the command that installs
+    it; it fails if ASRKD_REQUIRED, which `.ci/run` sets, names what it needs.
+    """
+
+    def find(name: str, *programs: str) -> str:
+        missing = [program for program in programs if not shutil.which(program, path=SEARCHED)]
+        if missing:
+            reason = f"no {missing[0]} here; to run it: sudo apt install {PACKAGES[name]}"
+            (pytest.fail if name in required() else pytest.skip)(reason)
+        return SEARCHED
+
+    return find
 
 
 def make_cuts(folder: Path, split: str, count: int) -> list[MonoCut]:

@@ -17,6 +17,7 @@ from asrkd.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.score import ScoreReport, ScoreRequest, score
+from asrkd.scoring.score_folder import read_score
 from asrkd.shared_work import Part, Progress
 from asrkd.stopping import StopRequest
 from asrkd.targets.nbest_store import NbestStore
@@ -58,11 +59,12 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
     expected = jiwer.process_words([refs[i] for i in ids], [found[i]["text"] for i in ids])
     assert expected.wer > 0
     scored = json.loads((request_.out / "score.json").read_text())
+    utterances = read_score(request_.out).utterances
     assert scored["wer"] == pytest.approx(expected.wer)
     assert scored["cer"] == pytest.approx(jiwer.cer([refs[i] for i in ids], [found[i]["text"] for i in ids]))
     for kind in ("hits", "substitutions", "deletions", "insertions"):
         assert scored["counts"][kind] == getattr(expected, kind)
-        assert sum(utterance[kind] for utterance in scored["utterances"]) == getattr(expected, kind)
+        assert sum(getattr(utterance.counts, kind) for utterance in utterances) == getattr(expected, kind)
     assert scored["search"]["name"] == search
     line = re.fullmatch(
         r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] " + re.escape(str(request_.out)),

@@ -1,10 +1,12 @@
 """The result of a scoring in one line, and as the record that ``score.json`` holds."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from asrkd.scoring.counts import Counts, corpus_counts, score_characters, score_texts
+from asrkd.scoring.counts import Counts, EditCounts, corpus_counts
+from asrkd.scoring.score_corpus import Rules
+from asrkd.scoring.score_folder import ScoredUtterance, references_sha256
 
 
 def wer_line(counts: Counts) -> str:
@@ -19,27 +21,43 @@ def wer_line(counts: Counts) -> str:
     )
 
 
-def summary(references: Mapping[str, str], hypotheses: Mapping[str, str]) -> dict[str, Any]:
-    """What ``score.json`` holds; the order of the arguments' keys does not matter.
+def summary(scored: Sequence[ScoredUtterance], rules: Rules) -> dict[str, Any]:
+    """What ``score.json`` says of the corpus; the utterances have a file of their own.
 
     Returns:
         ``wer`` and ``cer``, fractions; ``num_utterances``; ``counts`` of
-        words and ``character_counts`` over the corpus, each with its
-        ``reference_length``; ``utterances``, a list by id with the word
-        counts of each (``id``, ``hits``, ``substitutions``, ``deletions``,
-        ``insertions``), from which intervals and comparisons are made.
+        words and ``character_counts``, each with its ``reference_length``;
+        ``speakers``, with ``num_utterances`` and word ``counts`` of each;
+        ``alignment``, ``normaliser`` and ``references_sha256``: two scores
+        that differ in one of these are of different things.
 
     Raises:
-        AsrkdError: the two are not of the same utterances, or the references hold no words.
+        AsrkdError: there are no utterances, or the references hold no words.
     """
-    by_utterance = score_texts(references, hypotheses)
-    words = corpus_counts(by_utterance.values())
-    characters = corpus_counts(score_characters(references, hypotheses).values())
+    words = corpus_counts(utterance.counts for utterance in scored)
+    characters = corpus_counts(utterance.character_counts for utterance in scored)
     return {
         "wer": words.wer,
         "cer": characters.cer,
-        "num_utterances": len(by_utterance),
-        "counts": {**asdict(words), "reference_length": words.num_words},
-        "character_counts": {**asdict(characters), "reference_length": characters.num_characters},
-        "utterances": [{"id": utt_id, **asdict(counts)} for utt_id, counts in by_utterance.items()],
+        "num_utterances": len(scored),
+        "counts": _with_length(words),
+        "character_counts": _with_length(characters),
+        "speakers": _speakers(scored),
+        "alignment": rules.alignment,
+        "normaliser": asdict(rules.normaliser),
+        "references_sha256": references_sha256((each.id, each.reference) for each in scored),
     }
+
+
+def _speakers(scored: Sequence[ScoredUtterance]) -> list[dict[str, Any]]:
+    by_speaker: dict[str, list[Counts]] = {}
+    for utterance in scored:
+        by_speaker.setdefault(utterance.speaker, []).append(utterance.counts)
+    return [
+        {"speaker": speaker, "num_utterances": len(counts), "counts": _with_length(corpus_counts(counts))}
+        for speaker, counts in sorted(by_speaker.items())
+    ]
+
+
+def _with_length(counts: EditCounts) -> dict[str, int]:
+    return {**asdict(counts), "reference_length": counts.reference_length}

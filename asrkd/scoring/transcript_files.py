@@ -1,4 +1,4 @@
-"""References and hypotheses as files that other tools read: icefall's recogs, sclite's trn.
+"""References and hypotheses as files that other tools read: icefall's recogs, sclite's trn, Kaldi's text.
 
 All files list the utterances in the order of their ids, and are whole or absent.
 """
@@ -26,6 +26,19 @@ def write_recogs(path: Path, references: Mapping[str, str], hypotheses: Mapping[
         for utt_id in sorted(references):
             stream.write(f"{utt_id}:\tref={references[utt_id].split()}\n")
             stream.write(f"{utt_id}:\thyp={hypotheses[utt_id].split()}\n")
+
+
+def write_kaldi_text(path: Path, texts: Mapping[str, str]) -> None:
+    """Write ``text`` as Kaldi's: the id and the words of an utterance a line.
+
+    Raises:
+        AsrkdError: an id is empty or has whitespace in it.
+    """
+    for utt_id in texts:
+        if len(utt_id.split()) != 1:
+            raise AsrkdError(f"cut {utt_id!r}: Kaldi's text needs ids without spaces; rename it")
+    with files.create(path) as stream:
+        stream.writelines(f"{utt_id} {one_spaced(texts[utt_id])}".rstrip() + "\n" for utt_id in sorted(texts))
 
 
 def write_trn(path: Path, texts: Mapping[str, str], speakers: Mapping[str, str]) -> None:

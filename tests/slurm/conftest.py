@@ -1,12 +1,11 @@
 """A cluster of one node, this machine: Slurm's daemons on loopback, in a temporary folder, for a session."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from getpass import getuser
@@ -15,8 +14,6 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol", "sinfo")
-INSTALL = "sudo apt install slurm-wlm munge"
-SEARCHED = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 # The node is said to have four CPUs whatever it has. A job that is queued again waits cred_expire seconds.
 CONFIGURATION = """
@@ -107,19 +104,14 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(need: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Start munged, slurmctld and slurmd, and stop them, by their process ids, in the end."""
-    missing = [name for name in PROGRAMS if not shutil.which(name, path=SEARCHED)]
-    if missing:
-        reason = f"no {missing[0]} here; to run it: {INSTALL}"
-        if "slurm" in os.environ.get("ASRKD_REQUIRED", "").split():
-            pytest.fail(reason)
-        pytest.skip(reason)
+    searched = need("slurm", *PROGRAMS)
     folder = tmp_path_factory.mktemp("slurm")
     write_files(folder)
     environment = os.environ | {"SLURM_CONF": str(folder / "slurm.conf")}
     # What is run is this very asrkd, by this very Python.
-    environment["PATH"] = f"{Path(sys.executable).parent}:{SEARCHED}"
+    environment["PATH"] = f"{Path(sys.executable).parent}:{searched}"
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
     found = Cluster(environment)
     with ExitStack() as stack:

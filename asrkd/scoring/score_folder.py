@@ -1,0 +1,125 @@
+"""A score on disk: ``score.json`` for the corpus, ``utterances.jsonl`` for what each utterance added to it.
+
+Read by everything that compares scores; nothing else of a score folder need be read.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd import files, outputs
+from asrkd.errors import AsrkdError
+from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
+from asrkd.scoring.normaliser import Normaliser
+
+SCORE = "score.json"
+UTTERANCES = "utterances.jsonl"
+KINDS = ("hits", "substitutions", "deletions", "insertions")
+
+
+@dataclass(frozen=True)
+class ScoredUtterance:
+    """What was said, what was heard, and the errors."""
+
+    id: str
+    speaker: str  # the recording's id where no speaker is known
+    recording: str
+    duration_s: float | None
+    reference: str  # as scored: after the normaliser
+    hypothesis: str
+    counts: Counts
+    character_counts: CharacterCounts
+
+
+@dataclass(frozen=True)
+class ScoreFolder:
+    """A finished score."""
+
+    path: Path
+    set_name: str
+    alignment: str  # levenshtein or sclite
+    normaliser: Normaliser
+    references_sha256: str  # of ids and normalised references
+    utterances: list[ScoredUtterance]  # by id
+    counts: Counts  # of the corpus
+
+
+def references_sha256(references: Iterable[tuple[str, str]]) -> str:
+    """Hex digest of pairs of id and normalised reference, whatever their order."""
+    return files.sha256_of(sorted(references))
+
+
+def write_utterances(path: Path, utterances: Iterable[ScoredUtterance]) -> None:
+    """Write ``utterances.jsonl``, a row each, in the order given."""
+    files.write_jsonl(path, map(_row, utterances))
+
+
+def read_score(folder: Path) -> ScoreFolder:
+    """Read a folder of `asrkd score`.
+
+    Raises:
+        AsrkdError: it is absent, unfinished, torn or of an older asrkd; the
+            message has the command that mends it.
+    """
+    remedy = f"score anew: rm -r {folder}, then asrkd score ... --out {folder}"
+    outputs.read_stamp(folder, f"asrkd score ... --out {folder}", KINDS)
+    scored = files.read_json(folder / SCORE)
+    try:
+        found = ScoreFolder(
+            path=folder,
+            set_name=scored["set"],
+            alignment=scored["alignment"],
+            normaliser=Normaliser(**scored["normaliser"]),
+            references_sha256=scored["references_sha256"],
+            utterances=_read_utterances(folder / UTTERANCES, remedy),
+            counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
+        )
+    except (KeyError, TypeError) as error:
+        raise AsrkdError(f"{folder / SCORE}: not as this asrkd writes it ({error!r}); {remedy}") from None
+    if corpus_counts(utterance.counts for utterance in found.utterances) != found.counts:
+        raise AsrkdError(f"{folder}: {UTTERANCES} and {SCORE} do not add up; {remedy}")
+    return found
+
+
+def require_comparable(scores: Sequence[ScoreFolder]) -> None:
+    """Refuse to compare what was not scored alike.
+
+    Raises:
+        AsrkdError: references, normaliser or alignment of one are not those of the first.
+    """
+    for other in scores[1:]:
+        first = scores[0]
+        for what, of_first, of_other in (
+            ("normaliser", str(first.normaliser), str(other.normaliser)),
+            ("alignment", first.alignment, other.alignment),
+            ("references", first.references_sha256[:12], other.references_sha256[:12]),
+        ):
+            if of_first != of_other:
+                raise AsrkdError(
+                    f"{other.path}: {what} {of_other}, but {first.path} has {of_first}; "
+                    "score both alike: the same cuts or --ref, --normaliser and --alignment"
+                )
+
+
+def _row(utterance: ScoredUtterance) -> dict[str, Any]:
+    row = asdict(utterance)
+    row |= row.pop("counts")
+    row["character_counts"] = row.pop("character_counts")
+    return row
+
+
+def _read_utterances(path: Path, remedy: str) -> list[ScoredUtterance]:
+    utterances = []
+    for number, row in files.read_jsonl(path):
+        try:
+            utterances.append(_utterance(dict(row)))
+        except (KeyError, TypeError) as error:
+            raise AsrkdError(f"{path}:{number}: not a scored utterance ({error!r}); {remedy}") from None
+    return utterances
+
+
+def _utterance(row: dict[str, Any]) -> ScoredUtterance:
+    counts = Counts(**{kind: row.pop(kind) for kind in KINDS})
+    characters = CharacterCounts(**row.pop("character_counts"))
+    return ScoredUtterance(**row, counts=counts, character_counts=characters)

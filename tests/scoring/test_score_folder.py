@@ -1,0 +1,95 @@
+"""What a score folder says of its utterances, read back, and what cannot be compared."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+from asrkd.scoring.counts import CharacterCounts, Counts
+from asrkd.scoring.normaliser import find_normaliser
+from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_files import write_score
+from asrkd.scoring.score_folder import read_score, require_comparable
+
+UTTERANCES = [
+    Utterance("b", "THE CAT", "tape", "ann", 1.25),
+    Utterance("a", "A  DOG", "tape"),
+    Utterance("c", "", "reel", "bob", 0.5),
+]
+HYPOTHESES = {"a": "A DOG", "b": "CAT", "c": "UH"}
+
+
+def make(folder: Path, hypotheses=HYPOTHESES, utterances=UTTERANCES, **rules: object) -> Path:
+    asked = Rules(**rules)
+    described = {"set": "test", "params": None, "search": None}
+    write_score(folder, described, asked, score_utterances(utterances, hypotheses, asked))
+    return folder
+
+
+def test_what_was_written_is_read(tmp_path):
+    found = read_score(make(tmp_path / "score"))
+    assert (found.path, found.set_name, found.alignment) == (tmp_path / "score", "test", "levenshtein")
+    assert found.normaliser == find_normaliser("none")
+    assert found.counts == Counts(3, 0, 1, 1)
+    a, b, c = found.utterances
+    assert (a.id, a.speaker, a.recording, a.duration_s, a.reference) == ("a", "tape", "tape", None, "A DOG")
+    assert (b.speaker, b.duration_s, b.hypothesis, b.counts) == ("ann", 1.25, "CAT", Counts(1, 0, 1, 0))
+    assert (c.counts, c.character_counts) == (Counts(0, 0, 0, 1), CharacterCounts(0, 0, 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "complaint"),
+    [
+        ("stamp.json", None, r"unfinished \(no stamp.json\); finish it with: asrkd score"),
+        ("utterances.jsonl", None, "utterances.jsonl: no such file"),
+        (
+            "utterances.jsonl",
+            '{"id": "a"}\n',
+            "utterances.jsonl:1: not a scored utterance .*; score anew",
+        ),
+        ("score.json", "{}", "score.json: not as this asrkd writes it .*; score anew: rm -r"),
+        ("score.json", '{"wer"', "score.json: torn"),
+    ],
+)
+def test_a_score_that_is_not_whole_is_a_line_with_its_remedy(tmp_path, name, damage, complaint):
+    folder = make(tmp_path / "score")
+    (folder / name).unlink()
+    if damage is not None:
+        (folder / name).write_text(damage)
+    with pytest.raises(AsrkdError, match=complaint) as error:
+        read_score(folder)
+    assert "\n" not in str(error.value)
+
+
+def test_a_lost_line_is_noticed(tmp_path):
+    folder = make(tmp_path / "score")
+    lines = (folder / "utterances.jsonl").read_text().splitlines(keepends=True)
+    (folder / "utterances.jsonl").write_text("".join(lines[1:]))
+    with pytest.raises(AsrkdError, match=r"utterances.jsonl and score.json do not add up; score anew"):
+        read_score(folder)
+
+
+def test_no_folder_says_how_to_make_one(tmp_path):
+    with pytest.raises(AsrkdError, match="nowhere: no such folder; make it with: asrkd score"):
+        read_score(tmp_path / "nowhere")
+
+
+def test_scores_of_the_same_references_can_be_compared(tmp_path):
+    other = make(tmp_path / "other", {"a": "DOG", "b": "", "c": ""}, UTTERANCES[::-1])
+    require_comparable([read_score(make(tmp_path / "score")), read_score(other)])
+
+
+def test_other_references_normalisers_and_alignments_are_refused(tmp_path):
+    first = make(tmp_path / "score")
+    others = {
+        "references": make(tmp_path / "1", utterances=[*UTTERANCES[:2], Utterance("c", "HM", "reel")]),
+        "normaliser": make(tmp_path / "2", normaliser=find_normaliser("basic")),
+        "alignment": make(tmp_path / "3"),
+    }
+    record = files.read_json(others["alignment"] / "score.json")
+    (others["alignment"] / "score.json").write_text(json.dumps(record | {"alignment": "sclite"}))
+    for what, other in others.items():
+        with pytest.raises(AsrkdError, match=f"{other}: {what} .*, but {first} has .*; score both alike"):
+            require_comparable([read_score(first), read_score(other)])

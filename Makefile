@@ -88,19 +88,19 @@ demo-folder = $(DEMO)$(if $(filter-out 1,$(1)),/seed-$(1))
 DEMO_SYSTEMS := $(foreach seed,$(SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
 
 .PHONY: demo
-demo: $(INSTALLED)  ## corpus, teacher, targets, students, table; SEEDS="1 2 3", SIZE=tiny for a minute
-	@$(MAKE) $(PARALLEL) $(DEMO)/results.json
-	@asrkd compare $(DEMO_SYSTEMS)
+demo: $(INSTALLED)  ## corpus, teacher, targets, students, table, report; SEEDS="1 2 3", SIZE=tiny for a minute
+	@$(MAKE) $(PARALLEL) $(DEMO)/report.html
+	@cat $(DEMO)/compare.txt $(DEMO)/report.txt
 
 .PHONY: fsdd
 fsdd: $(INSTALLED)  ## real spoken digits: make fsdd CORPUS=folder
-	@$(MAKE) $(PARALLEL) exp/fsdd/results.json
-	@asrkd compare $(addprefix exp/fsdd/,teacher baseline $(STUDENTS)) --score score-dev
+	@$(MAKE) $(PARALLEL) exp/fsdd/report.html
+	@cat exp/fsdd/compare.txt exp/fsdd/report.txt
 
 .PHONY: librispeech
 librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=folder
-	@$(MAKE) $(PARALLEL) exp/librispeech/results.json
-	@asrkd compare $(addprefix exp/librispeech/,teacher baseline $(STUDENTS)) --score score-dev
+	@$(MAKE) $(PARALLEL) exp/librispeech/report.html
+	@cat exp/librispeech/compare.txt exp/librispeech/report.txt
 
 $(DIGITS)/stamp.json:
 	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
@@ -116,12 +116,22 @@ $(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-fold
 $(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
   DATA=data/$(corpus) EXP=exp/$(corpus),dev,$(STUDENTS))))
 
-$(DEMO)/results.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))
-	@asrkd compare $(DEMO_SYSTEMS) --out $@ > /dev/null
+# Costs are measured when the other jobs are done: the table depends on all of them. The text is for people.
+$(DEMO)/compare.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))
+	@asrkd compare $(DEMO_SYSTEMS) --costs $(DIGITS)/cuts_test.jsonl.gz --out $@ > $(@D)/compare.txt
 
-exp/fsdd/results.json exp/librispeech/results.json: exp/%/results.json: \
+exp/fsdd/compare.json exp/librispeech/compare.json: exp/%/compare.json: \
   $(foreach system,teacher baseline $(STUDENTS),exp/%/$(system)/score-dev/stamp.json)
-	@asrkd compare $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev --out $@ > /dev/null
+	@asrkd compare $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev \
+	  --costs data/$*/cuts_dev.jsonl.gz --out $@ > $(@D)/compare.txt
+
+# The page, and the line that says where it is.
+$(DEMO)/report.html: $(DEMO)/compare.json
+	@asrkd report $(DEMO_SYSTEMS) --comparison $< --out $@ > $(@D)/report.txt
+
+exp/fsdd/report.html exp/librispeech/report.html: exp/%/report.html: exp/%/compare.json
+	@asrkd report $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev --comparison $< --out $@ \
+	  > $(@D)/report.txt
 
 ##@ Measurements
 

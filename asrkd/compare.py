@@ -1,100 +1,75 @@
-"""Stage ``compare``: systems beside each other, as a table for people and a list for programs.
+"""Stage ``compare``: which system is better, by how much, and whether that is noise.
 
-Reads:   model folders and the scores in them.
-Writes:  one JSON list of system, seed, WER, counts, parameters and training time.
+Reads:   score folders, and the model folders that they are in.
+Writes:  one JSON file, read by asrkd.comparing.comparison.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean, stdev
 
-from asrkd import files
+from asrkd.comparing.analysis import analyse
+from asrkd.comparing.comparison import Comparison, write_comparison
+from asrkd.comparing.conclusions import conclusions
+from asrkd.comparing.evidence import Evidence, Resampling
+from asrkd.comparing.systems import BASELINE, TEACHER, Roles, System, read_systems
+from asrkd.costs.costs import Costs, Protocol
+from asrkd.costs.measuring import measure_costs
 from asrkd.errors import AsrkdError
-from asrkd.models.directory import CONFIG
-from asrkd.training.metrics import read_metrics
 
 
 @dataclass(frozen=True)
-class SystemResult:
-    """One system trained from one seed."""
+class CompareRequest:
+    """What to compare, and how."""
 
-    system: str
-    seed: int
-    wer: float  # a fraction
-    errors: int
-    words: int  # of the references
-    params: int
-    train_seconds: float
+    folders: Sequence[Path]  # of models, or of scores
+    score_name: str = "score-test"  # of the score folder inside each model folder
+    roles: Roles = Roles()
+    resampling: Resampling = Resampling()
+    costs_cuts: Path | None = None  # measure costs on these cuts; None: do not
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Results of systems, in the order in which they were named."""
-
-    results: list[SystemResult]
-
-    def text(self) -> str:
-        """A table: the mean WER of each system, and its spread where there are several seeds."""
-        rows: list[tuple[str, ...]] = [("system", "params", "seeds", "WER %", "errors / words", "train s")]
-        for system in dict.fromkeys(result.system for result in self.results):
-            rows.append(_row([result for result in self.results if result.system == system]))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
-        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def compare(folders: Sequence[Path], score_name: str, out: Path | None) -> Comparison:
-    """Gather the results of model folders.
-
-    Args:
-        folders: of the models; a system is called by its folder's name, and
-            folders of one name are its seeds.
-        score_name: name of the folder that `asrkd score` wrote inside each.
-        out: JSON file to write; None writes nothing.
+def compare(request: CompareRequest, out: Path | None) -> Comparison:
+    """Compare scored systems, and write the result to ``out`` if it is given.
 
     Raises:
-        AsrkdError: a model has no such score, or two results are of the same
-            system and seed.
+        AsrkdError: a score is missing or unfinished, comes twice, is of other
+            references, another normaliser or alignment; no system has a name
+            that was given; the cuts for the costs do not fit a model.
     """
-    results = [_read(folder, score_name) for folder in folders]
-    taken: set[tuple[str, int]] = set()
-    for folder, result in zip(folders, results, strict=True):
-        if (result.system, result.seed) in taken:
-            raise AsrkdError(f"{folder}: system {result.system!r} with seed {result.seed} comes twice")
-        taken.add((result.system, result.seed))
+    systems = read_systems(request.folders, request.score_name, request.roles)
+    evidence = Evidence(systems, request.resampling)
+    models = {system.name: system.runs[0].model for system in systems}
+    costs: dict[str, Costs] = {}
+    protocol: Protocol | None = None
+    if request.costs_cuts is not None:
+        found = {name: model for name, model in models.items() if model is not None}
+        if not found:
+            raise AsrkdError("--costs: no model among what is compared; name model folders")
+        costs, protocol = measure_costs(found, request.costs_cuts)
+    score = systems[0].runs[0].score
+    comparison = Comparison(
+        set_name=score.set_name,
+        num_utterances=len(score.utterances),
+        num_words=score.counts.num_words,
+        alignment=score.alignment,
+        normaliser=score.normaliser,
+        references_sha256=score.references_sha256,
+        blocks=request.resampling.blocks,
+        num_blocks=evidence.num_blocks,
+        num_replicates=request.resampling.num_replicates,
+        seed=request.resampling.seed,
+        teacher=_name_of(TEACHER, systems),
+        baseline=_name_of(BASELINE, systems),
+        systems=analyse(systems, evidence, costs),
+        conclusions=[],
+        costs_protocol=protocol,
+    )
+    comparison = replace(comparison, conclusions=conclusions(comparison))
     if out is not None:
-        files.write_json(out, [asdict(result) for result in results])
-    return Comparison(results)
+        write_comparison(out, comparison)
+    return comparison
 
 
-def _read(folder: Path, score_name: str) -> SystemResult:
-    path = folder / score_name / "score.json"
-    remedy = f"make it with: asrkd score {folder} --cuts ... --out {path.parent}"
-    if not path.is_file():
-        raise AsrkdError(f"{path}: no such file; {remedy}")
-    scored, described = files.read_json(path), files.read_json(folder / CONFIG)
-    ends = [record for record in read_metrics(folder / "metrics.jsonl") if record["kind"] == "end"]
-    try:
-        return SystemResult(
-            system=folder.name,
-            seed=described["experiment"]["seed"],
-            wer=scored["wer"],
-            errors=sum(scored["counts"][kind] for kind in ("substitutions", "deletions", "insertions")),
-            words=scored["counts"]["reference_length"],
-            params=scored["params"],
-            train_seconds=ends[-1]["train_seconds"] if ends else 0.0,
-        )
-    except (KeyError, TypeError) as error:
-        raise AsrkdError(f"{path}: not a score of the model beside it ({error!r}); {remedy}") from None
-
-
-def _row(results: Sequence[SystemResult]) -> tuple[str, ...]:
-    """A system's line of the table."""
-    rates = [100 * result.wer for result in results]
-    spread = f" ± {stdev(rates):.2f}" if len(rates) > 1 else ""
-    errors = "; ".join(f"{result.errors} / {result.words}" for result in results)
-    seconds = mean(result.train_seconds for result in results)
-    seeds = " ".join(str(result.seed) for result in results)
-    name, params = results[0].system, f"{results[0].params:,}"
-    return name, params, seeds, f"{mean(rates):.2f}{spread}", errors, f"{seconds:.0f}"
+def _name_of(role: str, systems: Sequence[System]) -> str | None:
+    return next((system.name for system in systems if system.role == role), None)

@@ -14,10 +14,10 @@ from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd import files, outputs
+from asrkd.cut_records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
-from asrkd.manifests import texts_digest
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
 from asrkd.models.inference import answers
@@ -193,7 +193,8 @@ def _embeddings(
 ) -> Tensor:
     """(frames, D) embeddings of some random utterances' frames."""
     with seeded(request.options.seed, "quantizer utterances") as rng:
-        sample = rng.sample(list(cuts), min(request.utterances, len(cuts)))
+        rows = rng.sample(range(len(cuts)), min(request.utterances, len(cuts)))
+    sample = [cuts[row] for row in rows]
     embeddings: list[Tensor] = []
     with meter("embeddings", len(sample), "cuts") as shown:
         for answer in answers(model, sample, [tap]):

@@ -3,15 +3,15 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
-
-from lhotse import MonoCut
 
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import check_features
+from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.shared_work import Crew, Part
@@ -36,21 +36,22 @@ class Question:
         """Who works."""
         return Crew(self.jobs, self.part)
 
-    def open(self) -> tuple[LoadedModel, list[MonoCut]]:
+    def open(self) -> tuple[LoadedModel, PackedCuts]:
         """The teacher, and all cuts that fit it; an id in two manifests is an error."""
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
         model = load_model(self.teacher, str(pick_device(self.device)))
-        cuts: dict[str, MonoCut] = {}
+        manifests, seen = [], set[str]()
         for path in self.cuts:
             own = read_cuts(path)
             check_features(model, own, str(path))
-            for cut in own:
-                if cut.id in cuts:
-                    raise AsrkdError(f"{path}: cut {cut.id} is in an earlier --cuts too")
-                cuts[cut.id] = cut
-        return model, list(cuts.values())
+            for record in own.records:
+                if record.id in seen:
+                    raise AsrkdError(f"{path}: cut {record.id} is in an earlier --cuts too")
+                seen.add(record.id)
+            manifests.append(own)
+        return model, manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
     def sources(self, kind: str, flags: dict[str, Any]) -> Sources:
         """Where everything was, with the command that asks the same again.

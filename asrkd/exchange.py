@@ -14,9 +14,11 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd import files, outputs
+from asrkd.cut_records import cuts_digest, texts_digest
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cuts_digest, read_cuts, texts_digest, write_cuts
+from asrkd.manifests import read_cuts, write_cuts
 from asrkd.outputs import State
+from asrkd.packed_cuts import CutsById, PackedCuts
 from asrkd.progress import meter
 from asrkd.shards import Shard
 from asrkd.shared_work import Crew
@@ -64,7 +66,7 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
     claimed = outputs.claim(request.out, RECORD, record)
     manifest = request.out / "cuts.jsonl.gz"
     if claimed is not State.COMPLETE:
-        exported = []
+        exported = PackedCuts()
         with (
             icefall.open_writer(request.out, request.storage) as writer,
             meter("export", len(cuts), "cuts") as shown,
@@ -101,15 +103,16 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
     _check_format(request.format)
     if request.cuts_per_shard < 1:
         raise AsrkdError(f"--cuts-per-shard {request.cuts_per_shard}: expected 1 or more")
-    carrying = {cut.id: cut for cut in read_cuts(request.manifest)}
-    codebooks, frame_shift = icefall.common_shape(list(carrying.values()), request.manifest)
-    cuts = list(carrying.values()) if request.cuts is None else read_cuts(request.cuts)
+    theirs = read_cuts(request.manifest)
+    carrying = CutsById(theirs)
+    codebooks, frame_shift = icefall.common_shape(theirs, request.manifest)
+    cuts = theirs if request.cuts is None else read_cuts(request.cuts)
     for cut in cuts:
         _check_same(cut, carrying, request)
     contract = {
         "format": FORMAT,
         "kind": "codebook",
-        "imported": {"format": request.format, "manifest_sha256": icefall.manifest_sha256(request.manifest)},
+        "imported": {"format": request.format, "manifest_sha256": files.sha256(request.manifest)},
         "frame_shift": frame_shift,
         "first_frame_offset": 0.0,
         "length_rule": "as imported",

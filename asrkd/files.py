@@ -102,10 +102,15 @@ def json_text(record: Any) -> str:
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
     """Write one JSON object a line, as they arrive; return how many there were."""
+    return write_lines(path, (json.dumps(record, ensure_ascii=False) for record in records))
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> int:
+    """Write lines, without their ends, as they arrive; return how many there were."""
     count = 0
     with create(path) as stream:
-        for record in records:
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+        for line in lines:
+            stream.write(line + "\n")
             count += 1
     return count
 
@@ -126,13 +131,18 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         AsrkdError: no such file, a torn gzip member, or a line that is not an object.
     """
     for number, line in read_lines(path):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise AsrkdError(f"{path}:{number}: torn or not JSON ({error})") from None
-        if not isinstance(record, dict):
-            raise AsrkdError(f"{path}:{number}: expected a JSON object, found {line[:40]!r}")
-        yield number, record
+        yield number, parse_object(path, number, line)
+
+
+def parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
+    """The JSON object in line ``number`` of the file ``path``; AsrkdError if it is none."""
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise AsrkdError(f"{path}:{number}: torn or not JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise AsrkdError(f"{path}:{number}: expected a JSON object, found {line[:40]!r}")
+    return record
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

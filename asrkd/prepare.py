@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lhotse import MonoCut
-
 from asrkd import manifests, outputs, tokens
 from asrkd.corpora import validation
 from asrkd.corpora.corpus import FILE_KINDS, Corpus, open_corpus, read_splits
@@ -21,6 +19,7 @@ from asrkd.corpora.digits import DigitsOptions
 from asrkd.corpora.validation import Quarantined, Splits
 from asrkd.errors import AsrkdError
 from asrkd.features import shards
+from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
 from asrkd.shared_work import Crew, Progress, work
@@ -64,8 +63,8 @@ def prepare(
     num_items = sum(map(len, splits.values())) + len(bad)
     good, rate, screened = _screen(splits, options, inventory)
     bad += screened
-    small = _small_set(good.get("train", []), options)
-    inventory = inventory or _train_tokens(good.get("train", []), options)
+    small = _small_set(good, options)
+    inventory = inventory or _train_tokens(good, options)
     computed = _compute(good, _plan(out, options, rate), crew, stop)
     if isinstance(computed, Progress):
         return PrepareReport(out, unfinished=computed.text())
@@ -74,7 +73,7 @@ def prepare(
     validation.write_quarantine(out / QUARANTINE, bad)
     validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
     if small:
-        splits["train_small"] = [cut for cut in splits["train"] if str(cut.supervisions[0].speaker) in small]
+        splits["train_small"] = splits["train"].where(lambda cut: str(cut.speakers[0]) in small)
     return _publish(out, splits, bad, inventory)
 
 
@@ -118,34 +117,34 @@ def _screen(
     if rate is None:
         good, mixed, rate = validation.screen_sampling_rates(good)
         bad += mixed
-    _check_copies(good.get("train", []), options.speeds)
+    _check_copies(good, options.speeds)
     return good, rate, bad
 
 
-def _check_copies(cuts: Sequence[MonoCut], speeds: Sequence[float]) -> None:
-    """Refuse speeds whose copies would bear the name of a cut that is there."""
-    names = {cut.id for cut in cuts}
+def _check_copies(splits: Splits, speeds: Sequence[float]) -> None:
+    """Refuse speeds whose copies would bear the name of a cut of ``train`` that is there."""
+    names = {cut.id for cut in splits.get("train", PackedCuts()).records}
     for speed in speeds:
-        for cut in cuts:
-            if f"{cut.id}_sp{speed}" in names:
+        for name in names:
+            if f"{name}_sp{speed}" in names:
                 raise AsrkdError(
-                    f"--speeds {speed}: cut '{cut.id}_sp{speed}' exists already; "
+                    f"--speeds {speed}: cut '{name}_sp{speed}' exists already; "
                     "the corpus is perturbed: leave --speeds out"
                 )
 
 
-def _small_set(cuts: Sequence[MonoCut], options: PrepareOptions) -> set[str]:
-    """The speakers of ``train_small``, the first so many by name; empty if none is wanted."""
-    speakers = sorted({str(cut.supervisions[0].speaker) for cut in cuts})
+def _small_set(splits: Splits, options: PrepareOptions) -> set[str]:
+    """The speakers of ``train_small``, the first so many of ``train`` by name; empty if none is wanted."""
+    speakers = sorted({str(cut.speakers[0]) for cut in splits.get("train", PackedCuts()).records})
     wanted = options.small_speakers or 0
     if wanted > len(speakers):
         raise AsrkdError(f"--small-speakers {wanted}: train has {len(speakers)} speakers")
     return set(speakers[:wanted])
 
 
-def _train_tokens(cuts: Sequence[MonoCut], options: PrepareOptions) -> Tokens | None:
+def _train_tokens(splits: Splits, options: PrepareOptions) -> Tokens | None:
     """Tokens of the transcripts of ``train``; None if there are none."""
-    texts = [text for cut in cuts if (text := cut.supervisions[0].text)]
+    texts = [text for cut in splits.get("train", PackedCuts()).records if (text := cut.texts[0])]
     if not texts:
         return None
     if options.tokens == "bpe":
@@ -174,11 +173,11 @@ def _compute(
     progress = work("features", planned, shards.compute_shard, crew, stop)
     if progress.missing:
         return progress
-    finished: Splits = {split: [] for split in splits}
+    finished: Splits = {split: PackedCuts() for split in splits}
     bad: list[Quarantined] = []
     for shard in planned:
         cuts, set_aside = shards.read_ledger(shard)
-        finished[shard.split] += cuts
+        finished[shard.split].extend(cuts)
         bad += set_aside
     return finished, bad
 
@@ -193,7 +192,7 @@ def _publish(
     for split, cuts in splits.items():
         reports[split] = SplitReport(
             num_cuts=len(cuts),
-            hours=round(sum(cut.duration for cut in cuts) / 3600, 6),
+            hours=round(sum(cut.duration for cut in cuts.records) / 3600, 6),
             num_quarantined=sum(item.split == split for item in bad),
         )
         if cuts:

@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asrkd import __version__, files
+from asrkd.compare import CompareRequest, compare
+from asrkd.comparing.comparison import Comparison
+from asrkd.comparing.systems import Roles
 from asrkd.errors import AsrkdError
 from asrkd.inheritance.fates import STUDENT
 from asrkd.reporting import browser, choosing, clips, page, passing_on
-from asrkd.reporting.comparison import comparison
+from asrkd.reporting.comparison_shown import comparison_shown, read_matching
 from asrkd.reporting.curves import curves
 from asrkd.reporting.held_cuts import scored_cuts, snr_db
 from asrkd.reporting.inheritance_shown import GROUPS, ORDER, inheritance_shown
 from asrkd.reporting.looks import looks
 from asrkd.reporting.strata import strata
-from asrkd.reporting.systems import Naming, System, first_seeds, read_systems
+from asrkd.reporting.systems import System, first_seeds, read_systems
 from asrkd.reporting.targets_shown import targets_shown
 
 
@@ -29,10 +32,11 @@ class ReportRequest:
     models: Sequence[Path]
     out: Path
     score_name: str = "score-test"
+    roles: Roles = Roles()
+    comparison: Path | None = None  # what `asrkd compare` wrote of them; None: made here, without costs
     cuts: Path | None = None  # that were scored; None: looked for
     num_clips: int = 32
     num_utterances: int = 1000
-    naming: Naming = Naming()
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def report(request: ReportRequest) -> ReportResult:
         AsrkdError: a model is missing or not scored, or the scores are not of one test set.
     """
     _check(request)
-    systems = read_systems(request.models, request.score_name, request.naming)
+    systems = read_systems(request.models, request.score_name, request.roles)
     cuts = scored_cuts(systems, request.cuts)
     ratios = snr_db(cuts)
     shown = first_seeds(systems)
@@ -72,7 +76,7 @@ def report(request: ReportRequest) -> ReportResult:
         score=systems[0].score,
         systems=systems,
         looks=looks(systems),
-        comparison=comparison(systems),
+        comparison=comparison_shown(_comparison(request, systems), systems),
         curves=curves(systems),
         strata=strata(systems, ratios),
         targets=targets_shown(systems),
@@ -102,9 +106,15 @@ def _check(request: ReportRequest) -> None:
             raise AsrkdError(f"{name} {number}: expected 0 or more")
 
 
+def _comparison(request: ReportRequest, systems: Sequence[System]) -> Comparison:
+    if request.comparison is not None:
+        return read_matching(request.comparison, systems)
+    return compare(CompareRequest(request.models, request.score_name, request.roles), None)
+
+
 def _title(systems: Sequence[System]) -> str:
     """The folder that the models share."""
-    return systems[0].folder.resolve().parent.name
+    return (systems[0].folder or systems[0].score.path).resolve().parent.name
 
 
 def _browsed(

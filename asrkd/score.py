@@ -14,9 +14,10 @@ import torch
 from lhotse import MonoCut
 
 from asrkd import files, outputs, shards
+from asrkd.cut_records import cuts_digest, records, texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cuts_digest, read_cuts, texts_digest
+from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
@@ -29,7 +30,7 @@ from asrkd.scoring.score_summary import wer_line
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
 from asrkd.stopping import StopRequest
-from asrkd.targets.sequences import transcript
+from asrkd.targets.sequences import reference
 from asrkd.training.precision import pick_device
 
 RECORD = "request.json"
@@ -78,7 +79,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     device = str(pick_device(request.device))
     model, cuts = load_model(request.model, device), read_cuts(request.cuts)
     check_features(model, cuts, str(request.cuts))
-    references = {cut.id: transcript(cut) for cut in cuts}
+    references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
     claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
     if claimed is outputs.State.COMPLETE:
@@ -115,7 +116,7 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
     """The text of every cut by id; AsrkdError unless they are exactly those of ``cuts``, each once."""
     texts: dict[str, str] = {}
     for shard in planned:
-        expected = [cut.id for cut in shard.cuts]
+        expected = [record.id for record in records(shard.cuts)]
         rows = [row for _, row in files.read_jsonl(shard.path)]
         if [row.get("id") for row in rows] != expected:
             raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; remove it and score again")

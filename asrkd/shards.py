@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lhotse import MonoCut
 
+from asrkd.cut_records import records
 from asrkd.targets.shard_index import is_whole
 
 
@@ -18,7 +19,7 @@ class Shard:
     """A piece of work for a process: ask a model about some cuts, write a file."""
 
     path: Path
-    cuts: tuple[MonoCut, ...]
+    cuts: Sequence[MonoCut]
     model: Path
     device: str
     contract: str | None = None  # digest of the store's contract; None: a file without an index
@@ -31,7 +32,7 @@ class Shard:
     @property
     def audio_s(self) -> float:
         """Seconds of its cuts."""
-        return float(sum(cut.duration for cut in self.cuts))
+        return float(sum(record.duration for record in records(self.cuts)))
 
     def is_done(self) -> bool:
         """Whether it is there and whole; AsrkdError if it is of another store."""
@@ -59,7 +60,7 @@ def plan(folder: Path, cuts: Sequence[MonoCut], asked: Asked, suffix: str) -> li
     return [
         Shard(
             folder / shard_name(number, len(starts), suffix),
-            tuple(cuts[start : start + asked.cuts_per_shard]),
+            cuts[start : start + asked.cuts_per_shard],
             asked.model,
             asked.device,
             asked.contract,

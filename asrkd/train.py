@@ -7,21 +7,23 @@ Writes:  a model folder (config, tokens, lineage, weights), checkpoints, metrics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from lhotse import MonoCut
 
 from asrkd import __version__, config, files, outputs
+from asrkd.cut_records import cuts_digest, texts_digest
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import feature_config, load_features
-from asrkd.manifests import cuts_digest, read_cuts, texts_digest
+from asrkd.manifests import read_cuts
 from asrkd.models.config import Architecture
 from asrkd.models.conformer import global_statistics
 from asrkd.models.directory import save_model
 from asrkd.models.recogniser import Recogniser, num_parameters
 from asrkd.outputs import State
+from asrkd.packed_cuts import PackedCuts
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens
 from asrkd.training.augment import verify_noise
@@ -102,7 +104,7 @@ def train(
         machine = options.machine(processes)
         processes.check_shares(experiment.optim.accumulate, experiment.data.max_duration)
         parts = _Parts.gather(experiment)
-        processes.agree(parts.lineage(), "config, cuts, tokens or stores")
+        processes.agree(parts.lineage, "config, cuts, tokens or stores")
         report = processes.first(lambda: _complete(out, parts, options))
         report = report or _train(out, parts, machine, stop)
         return replace(report, rank=processes.rank)
@@ -112,7 +114,7 @@ def _train(out: Path, parts: "_Parts", machine: Machine, stop: StopRequest) -> T
     """Train what is left of the run in ``out``."""
     processes = machine.processes
     trainer = parts.trainer(machine)
-    processes.first(lambda: outputs.claim(out, LINEAGE, parts.lineage()))
+    processes.first(lambda: outputs.claim(out, LINEAGE, parts.lineage))
     if not trainer.resume(out / "checkpoints"):
         parts.set_statistics(trainer.learner.student)
     last = trainer.run(out, stop)
@@ -125,8 +127,8 @@ class _Parts:
 
     experiment: TrainConfig
     tokens: Tokens
-    train_cuts: list[MonoCut]
-    dev_cuts: list[MonoCut]
+    train_cuts: PackedCuts
+    dev_cuts: PackedCuts
     architecture: Architecture
 
     @classmethod
@@ -135,7 +137,7 @@ class _Parts:
         data = experiment.data
         tokens = Tokens.load(data.tokens)
         train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
-        usable = [cut for cut in train_cuts if data.min_cut <= cut.duration <= data.max_cut]
+        usable = train_cuts.where(lambda cut: data.min_cut <= cut.duration <= data.max_cut)
         if left_out := len(train_cuts) - len(usable):
             bounds = f"shorter than {data.min_cut:g} s or longer than {data.max_cut:g} s"
             print(f"asrkd: {data.train}: {left_out} cuts left out, {bounds}", file=sys.stderr)
@@ -150,6 +152,7 @@ class _Parts:
         architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
         return cls(experiment, tokens, usable, dev_cuts, architecture)
 
+    @cached_property
     def lineage(self) -> dict[str, Any]:
         """What decides the result: the config, the cuts, the tokens, the stores."""
         noise = self.experiment.augment.noise
@@ -185,14 +188,14 @@ class _Parts:
     def set_statistics(self, student: Recogniser) -> None:
         """Give the front end the mean and spread of the training features."""
         with seeded(self.experiment.seed, "statistics") as rng:
-            sample = rng.sample(self.train_cuts, min(STATISTICS_CUTS, len(self.train_cuts)))
-        mean, std = global_statistics([load_features(cut) for cut in sample])
+            rows = rng.sample(range(len(self.train_cuts)), min(STATISTICS_CUTS, len(self.train_cuts)))
+        mean, std = global_statistics([load_features(self.train_cuts[row]) for row in rows])
         student.encoder.front_end.set_statistics(mean, std)
 
 
 def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | None:
     """The report of a run that is complete; None if there is something to do, and it may be done."""
-    state = outputs.survey(out, LINEAGE, parts.lineage())
+    state = outputs.survey(out, LINEAGE, parts.lineage)
     if state is State.COMPLETE:
         summary = outputs.read_stamp(out, "asrkd train", ["params", "steps", "validation"])
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
@@ -205,7 +208,7 @@ def _finish(out: Path, parts: _Parts, trainer: Trainer, last: dict[str, Any]) ->
     """Export the averaged student and stamp the folder."""
     prefix = "student."
     weights = {k[len(prefix) :]: v for k, v in trainer.average().items() if k.startswith(prefix)}
-    save_model(out, parts.architecture, weights, parts.tokens, parts.lineage()["experiment"])
+    save_model(out, parts.architecture, weights, parts.tokens, parts.lineage["experiment"])
     params = num_parameters(trainer.learner.student)
     summary = {"params": params, "steps": trainer.total_steps, "validation": last}
     outputs.stamp(out, summary)

@@ -80,7 +80,7 @@ def test_a_quantizer_that_was_made_anew_makes_the_store_stale(tree):
 def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
     stores, _, corpus = parts(tree)
     manifest = corpus / "cuts_train.jsonl.gz"
-    cuts = read_cuts(manifest)
+    cuts = list(read_cuts(manifest))
     faster = replace(cuts[3].perturb_speed(1.1), id=cuts[3].id)
     cuts[3] = faster
     write_cuts(manifest, cuts[:-1] + [replace(cuts[-1], id="stranger")])
@@ -132,7 +132,7 @@ def test_a_model_is_stale_when_its_transcripts_or_its_store_changed(config, tree
     ]
     train(config, tmp_path / "student", overrides, TrainOptions("cpu", threads=1), StopRequest())
     assert problems(tmp_path / "student") == []
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     cuts[0].supervisions[0].text = "OFF ON"
     write_cuts(corpus / "cuts_train.jsonl.gz", cuts)
     (problem,) = problems(tmp_path / "student")
@@ -198,7 +198,7 @@ def test_a_store_of_two_manifests_of_which_one_has_moved_is_not_called_stale(tea
     from asrkd.distill import nbest
     from asrkd.distill_options import Question
 
-    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     both = (tmp_path / "a.jsonl", tmp_path / "b.jsonl")
     write_cuts(both[0], cuts[:4])
     write_cuts(both[1], cuts[4:])

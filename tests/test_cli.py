@@ -134,6 +134,7 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
         "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
         "compare": ["compare", teacher, "--out", out],
+        "compare blocks": ["compare", teacher, "--blocks", "word", "--out", out],
         "report": ["report", teacher, "--out", out],
     }
 
@@ -177,6 +178,7 @@ MISTAKES = [
     "score cuts",
     "score foreign",
     "compare",
+    "compare blocks",
     "report",
 ]
 

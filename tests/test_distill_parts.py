@@ -173,7 +173,7 @@ def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alon
 
 def test_posteriors_are_the_best_tokens_and_the_rest(whole, teacher, corpus):
     store = ArrayStore(whole / "posterior", "posterior")
-    model, cuts = load_model(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")
+    model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     for answer in answers(model, cuts[5:9]):
         kept = store.read_all(answer.cut.id)
         assert kept["values"].shape == (len(answer.log_probs), 4)
@@ -186,7 +186,7 @@ def test_posteriors_are_the_best_tokens_and_the_rest(whole, teacher, corpus):
 
 def test_hidden_states_are_the_layers_own_to_half_precision(whole, teacher, corpus):
     store = ArrayStore(whole / "hidden", "hidden")
-    model, cuts = load_model(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")
+    model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     for answer in answers(model, cuts[:3], [Tap(1)]):
         found = store.read(answer.cut.id)
         assert found.dtype == torch.float16

@@ -117,7 +117,7 @@ def test_no_frame_is_lost_whatever_the_length_and_the_name_of_a_cut(tmp_path, ex
 
 
 def test_an_export_of_other_transcripts_is_not_taken_for_this_one(stores, corpus, tmp_path):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
     request = ExportRequest(stores / "codebook", tmp_path / "cuts.jsonl.gz", tmp_path / "out")
     export_targets(request, StopRequest())
@@ -147,7 +147,7 @@ def test_indexes_that_cannot_be_the_cuts_are_refused_by_cut(corpus, tmp_path, ch
 
 def test_cuts_of_another_length_or_name_are_refused(corpus, tmp_path):
     manifest = icefall_manifest(corpus, tmp_path)
-    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     for changed, complaint in (
         (
             replace(cuts[2].perturb_speed(1.1), id="dev-002"),

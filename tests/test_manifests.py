@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from lhotse import AudioSource, CutSet, Features, MonoCut, NumpyFilesWriter, Recording, SupervisionSegment
 
+from asrkd.cut_records import cut_digest, cut_identity
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest, cut_identity, read_cuts, write_cuts
+from asrkd.manifests import read_cuts, write_cuts
 
 
 def make_cut(cut_id: str = "a", **changes: object) -> MonoCut:
@@ -31,7 +32,7 @@ def test_cuts_come_back_as_lhotse_reads_them(tmp_path):
     absolute = Recording("rec", [AudioSource("file", [0], "/far/a.wav")], 8000, 16000, 2.0)
     cuts = [make_cut("a", recording=absolute), make_cut("b", recording=absolute, custom={"x": [1, 2]})]
     assert write_cuts(path, cuts) == 2
-    assert read_cuts(path) == cuts == list(CutSet.from_file(path))
+    assert list(read_cuts(path)) == cuts == list(CutSet.from_file(path))
 
 
 def test_equal_cuts_are_equal_bytes(tmp_path):
@@ -68,7 +69,7 @@ def test_absolute_paths_stay(tmp_path):
         ('{"id": "b", "type": "MonoCut", "start": 0}', r"cuts.jsonl:2: not a lhotse cut"),
         (
             json.dumps(make_cut("b").append(make_cut("c")).to_dict()),
-            r"cuts.jsonl:2: expected a MonoCut, found MixedCut",
+            r"cuts.jsonl:2: not a lhotse cut: expected a MonoCut, found MixedCut",
         ),
     ],
 )
@@ -83,7 +84,9 @@ def test_a_line_that_is_no_cut_is_named_by_its_number(tmp_path, bad, complaint):
 def test_a_recording_manifest_is_not_taken_for_cuts(tmp_path):
     path = tmp_path / "recordings.jsonl"
     path.write_text(json.dumps(make_cut().recording.to_dict()) + "\n")
-    with pytest.raises(AsrkdError, match=r"recordings.jsonl:1: expected a MonoCut, found Recording"):
+    with pytest.raises(
+        AsrkdError, match="recordings.jsonl:1: not a lhotse cut: expected a MonoCut, found some"
+    ):
         read_cuts(path)
 
 

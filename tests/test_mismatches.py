@@ -82,7 +82,7 @@ def _of_length(cut: MonoCut) -> MonoCut:
 @both
 @pytest.mark.parametrize("change", AUDIO)
 def test_a_cut_of_other_audio_is_named_with_what_was_expected(config, stores, corpus, tmp_path, kind, change):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     cuts[7] = AUDIO[change](cuts)
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
     message = refused(config, stores, kind, tmp_path, tmp_path / "cuts.jsonl.gz")
@@ -94,7 +94,7 @@ def test_a_cut_of_other_audio_is_named_with_what_was_expected(config, stores, co
 
 @both
 def test_two_cuts_that_changed_places_are_found(config, stores, corpus, tmp_path, kind):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     cuts[3], cuts[4] = replace(cuts[4], id=cuts[3].id), replace(cuts[3], id=cuts[4].id)
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
     message = refused(config, stores, kind, tmp_path, tmp_path / "cuts.jsonl.gz")
@@ -103,7 +103,7 @@ def test_two_cuts_that_changed_places_are_found(config, stores, corpus, tmp_path
 
 @both
 def test_a_cut_without_targets_is_named(config, stores, corpus, tmp_path, kind):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     write_cuts(tmp_path / "cuts.jsonl.gz", [*cuts, replace(cuts[0], id="stranger")])
     message = refused(config, stores, kind, tmp_path, tmp_path / "cuts.jsonl.gz")
     assert f"{stores / kind}: no targets for cut stranger; " in message

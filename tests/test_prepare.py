@@ -18,6 +18,7 @@ from asrkd.errors import AsrkdError, QuarantineError, StoppedInTime
 from asrkd.features import shards
 from asrkd.features.fbank import FeatureOptions
 from asrkd.manifests import read_cuts
+from asrkd.packed_cuts import PackedCuts
 from asrkd.prepare import PrepareOptions, PrepareReport, prepare
 from asrkd.shared_work import Crew, Part
 from asrkd.stopping import StopRequest
@@ -346,7 +347,8 @@ def test_the_demo_corpus_lies_inside_and_moves_along(tmp_path, monkeypatch):
         soundfile.write(out / "audio/d.wav", np.full(4000, 0.1), RATE)
         recording = Recording.from_file(out / "audio/d.wav", recording_id="d")
         recording.sources[0].source = "audio/d.wav"
-        return {"train": [make_cut(Utterance("d", Path("audio/d.wav"), "train", "", "ONE"), recording)]}
+        cut = make_cut(Utterance("d", Path("audio/d.wav"), "train", "", "ONE"), recording)
+        return {"train": PackedCuts([cut])}
 
     monkeypatch.setattr(digits, "make", make)
     run(None, tmp_path / "out", kind="digits", digits=digits.DigitsOptions(minutes=0.1, sampling_rate=RATE))

@@ -190,7 +190,7 @@ def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes
 
 def changed(corpus: Path, path: Path, **changes: object) -> Path:
     """The dev cuts with other features, or another text of the first."""
-    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     if "text" in changes:
         cuts[0].supervisions[0].text = changes["text"]
     else:
@@ -230,7 +230,7 @@ def test_cuts_that_do_not_fit_are_refused_and_nothing_is_written(
 
 
 def test_references_without_words_have_no_rate(request_, corpus, tmp_path):
-    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     for cut in cuts:
         cut.supervisions[0].text = " "
     write_cuts(tmp_path / "cuts.jsonl", cuts)
@@ -259,7 +259,7 @@ def test_a_mistake_is_a_line_and_leaves_nothing(request_, changes, complaint):
 
 
 def test_speaker_names_that_sclite_cannot_read_cost_the_trn_files_alone(request_, corpus, tmp_path, capsys):
-    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     cuts[2].supervisions[0].speaker = "Mrs (Smith)"
     write_cuts(tmp_path / "cuts.jsonl", cuts)
     report = run(request_, cuts=tmp_path / "cuts.jsonl")

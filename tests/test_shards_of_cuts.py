@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lhotse import MonoCut
+from lhotse import MonoCut, Recording
 
 from asrkd.errors import StoppedInTime
 from asrkd.shards import Asked, Shard, plan, shard_name
@@ -20,7 +20,8 @@ class StopAtOnce(StopRequest):
 
 
 def make_shards(folder: Path, count: int, cuts_per_shard: int = 1) -> list[Shard]:
-    cuts = [MonoCut(f"cut-{number}", 0, 1, 0) for number in range(count)]
+    recording = Recording("r", [], 8000, 8000, 1.0)
+    cuts = [MonoCut(f"cut-{number}", 0, 1, 0, recording=recording) for number in range(count)]
     return plan(folder, cuts, Asked(Path("model"), "cpu", cuts_per_shard), ".txt")
 
 

@@ -47,7 +47,7 @@ def test_a_student_learns_from_stores_by_its_config_alone_and_exports_no_trainin
 
 
 def test_a_store_of_other_audio_is_refused_before_the_first_step(config, stores, corpus, tmp_path):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     cuts[7].custom = {"audio_sha256": "f" * 64}
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
     for name in OBJECTIVES:

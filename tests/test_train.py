@@ -122,7 +122,7 @@ def test_two_phases_are_trained_one_after_the_other(config, tmp_path):
 
 
 def batches_of_an_epoch(corpus: Path) -> int:
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     return len(plan_epoch(cuts, seed=1, epoch=0, max_duration=6, num_buckets=2).batches)
 
 
@@ -187,7 +187,7 @@ def test_a_mistake_in_the_config_is_a_line_and_makes_no_folder(config, tmp_path,
 
 
 def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config, corpus, tmp_path):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     for cut in cuts:
         cut.supervisions[0].text = "NO " * 200
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
@@ -199,7 +199,7 @@ def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config,
 
 
 def test_a_transcript_with_unknown_symbols_names_the_cut(config, corpus, tmp_path):
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     cuts[3].supervisions[0].text = "YES ÄH"
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
     with pytest.raises(AsrkdError, match=r"cut train-003.*Ä"):

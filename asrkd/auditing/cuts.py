@@ -1,33 +1,21 @@
 """Cut manifests, streamed: a million cuts are looked over in one pass and in little memory."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lhotse import MonoCut
 from lhotse.serialization import deserialize_item
 
-from asrkd import files
 from asrkd.auditing.findings import Findings
 from asrkd.corpora.recordings import BadAudio, audio_sha256, decode
+from asrkd.cut_paths import resolve
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import load_features
-from asrkd.manifests import resolve
-from asrkd.targets.cut_records import CutRecord, parse_record
+from asrkd.manifests import stream_lines
 
 
-def stream_records(path: Path) -> Iterator[tuple[int, CutRecord, dict[str, Any]]]:
-    """(line number, what identifies the cut, its JSON) of a manifest.
-
-    Raises:
-        AsrkdError: no such file, a torn line, or one that is not a cut of one channel.
-    """
-    for number, record in files.read_jsonl(path):
-        yield number, parse_record(path, number, record), record
-
-
-def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> None:
-    """Look over a manifest: every line is a cut, no id twice, the files named are there.
+def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
+    """Look over a manifest: every line is a cut, no id twice, the files named are there; how many they are.
 
     Args:
         path: the manifest.
@@ -37,16 +25,18 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> None:
     seen: set[str] = set()
     present: dict[str, bool] = {}
     with findings.looking(path):
-        for number, cut, record in stream_records(path):
-            if cut.id in seen:
-                findings.wrong(f"{path}:{number}: cut {cut.id!r} comes twice", kind="ids that come twice")
-            seen.add(cut.id)
-            _audit_files(path, number, record, present, findings)
+        for line in stream_lines(path):
+            if line.cut.id in seen:
+                what = f"{path}:{line.number}: cut {line.cut.id!r} comes twice"
+                findings.wrong(what, kind="ids that come twice")
+            seen.add(line.cut.id)
+            _audit_files(path, line.number, line.fields, present, findings)
             if deep:
-                _audit_contents(path, number, record, findings)
+                _audit_contents(path, line.number, line.fields, findings)
     findings.saw(f"{path}: {len(seen)} cuts")
     if not seen:
         findings.wrong(f"{path}: holds no cuts; prepare the corpus anew with: asrkd prepare")
+    return len(seen)
 
 
 def _audit_files(

@@ -1,13 +1,13 @@
 """Prepared corpora, models, quantisers and scores: whole, and made from what is there now."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from asrkd import files, outputs
-from asrkd.auditing.cuts import audit_cuts, stream_records
+from asrkd.auditing.cuts import audit_cuts
 from asrkd.auditing.findings import Findings
 from asrkd.errors import AsrkdError
+from asrkd.manifests import stream_lines
 from asrkd.models.directory import load_model
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.tokens import Tokens
@@ -21,8 +21,7 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
             manifest = path / f"cuts_{row['split']}.jsonl.gz"
             if not row["num_cuts"]:
                 continue
-            audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
-            found = sum(1 for _ in files.read_lines(manifest))
+            found = audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
             if found != row["num_cuts"]:
                 findings.wrong(
                     f"{manifest}: holds {found} cuts, the stamp says {row['num_cuts']}; "
@@ -45,7 +44,7 @@ def audit_model(path: Path, findings: Findings) -> None:
             with findings.looking(path):
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
-            _compare(path, Path(store) / "contract.json", files.sha256, expected, findings)
+            _compare(path, Path(store) / "contract.json", expected, findings)
 
 
 def _audit_lineage(
@@ -57,10 +56,10 @@ def _audit_lineage(
         return
     bounds = lineage["experiment"]["data"]
     digests, texts = [], []
-    for _, cut, _ in stream_records(manifest):
-        if name == "dev" or bounds["min_cut"] <= cut.duration <= bounds["max_cut"]:
-            digests.append(cut.digest)
-            texts.append(cut.texts)
+    for line in stream_lines(manifest):
+        if name == "dev" or bounds["min_cut"] <= line.cut.duration <= bounds["max_cut"]:
+            digests.append(line.cut.digest)
+            texts.append(line.cut.texts)
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
         if files.sha256_of(values) != lineage[f"{name}_{key}"]:
             findings.wrong(
@@ -86,16 +85,14 @@ def audit_score(path: Path, findings: Findings) -> None:
         counts = outputs.read_stamp(path, "asrkd score", ["hits"])
         findings.saw(f"{path}: {sum(counts.values())} words aligned")
         expected = files.read_json(path / "request.json")["model"]
-        _compare(path, path.parent / "model.safetensors", files.sha256, expected, findings)
+        _compare(path, path.parent / "model.safetensors", expected, findings)
 
 
-def _compare(
-    path: Path, source: Path, digest: Callable[[Path], str], expected: str, findings: Findings
-) -> None:
-    """Note that ``path`` is stale if ``source`` is there and has another digest than it had."""
+def _compare(path: Path, source: Path, expected: str, findings: Findings) -> None:
+    """Note that ``path`` is stale if ``source`` is there and has other bytes than it had."""
     if not source.is_file():
         return
-    found = digest(source)
+    found = files.sha256(source)
     if found != expected:
         findings.wrong(
             f"{path}: stale: {source} was made anew since (sha256 {found[:12]} now, {expected[:12]} then); "

@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from asrkd import files, outputs
-from asrkd.auditing.cuts import stream_records
 from asrkd.auditing.findings import Findings
 from asrkd.errors import AsrkdError
+from asrkd.manifests import stream_lines
 from asrkd.shards import shard_name
 from asrkd.targets.array_store import ArrayStore
-from asrkd.targets.cut_records import CutRecord
-from asrkd.targets.frame_count import expected_frames
 from asrkd.targets.nbest_store import NbestStore
-from asrkd.targets.shard_index import DIGEST_LENGTH, Payload
+from asrkd.targets.shard_index import Payload
 from asrkd.targets.sources import check_sources, read_sources, remake_command
-from asrkd.targets.store import CONTRACT, CutIndex, check_payload, damage, read_indexes
+from asrkd.targets.store import CONTRACT, CutIndex, check_payload, damage, mismatch, read_indexes
 
 
 @dataclass(frozen=True)
@@ -102,30 +100,19 @@ def _compare(
     met = 0
     remedy = f"make the store anew: rm -r {store.path}; {store.remake}"
     for manifest in manifests:
-        for number, cut, _ in stream_records(manifest):
+        for number, _, _, cut in stream_lines(manifest):
             where = f"{manifest}:{number}: cut {cut.id}"
             if cut.id not in index:
                 findings.wrong(f"{where}: has no targets in {store.path}; {remedy}", kind="without targets")
                 continue
             met += 1
-            problem = _mismatch(store, index, cut)
+            problem = mismatch(store.contract, index[cut.id][1], cut)
             if problem:
-                findings.wrong(f"{where}: {problem}; {remedy}", kind="that do not match their targets")
+                findings.wrong(
+                    f"{where}: its targets {problem}; {remedy}", kind="that do not match their targets"
+                )
     findings.saw(f"{store.path}: compared with {', '.join(map(str, manifests))}")
     if complete and met < len(index):
         findings.wrong(
             f"{store.path}: stale: {len(index) - met} of its cuts are no longer in its manifests; {remedy}"
         )
-
-
-def _mismatch(store: _Store, index: CutIndex, cut: CutRecord) -> str | None:
-    """In what a cut is not the one that its targets were made of; None if it is."""
-    _, entry = index[cut.id]
-    if entry.digest != cut.digest[:DIGEST_LENGTH]:
-        return (
-            f"its targets were made of other audio (digest {entry.digest[:12]}, expected {cut.digest[:12]})"
-        )
-    expected = expected_frames(store.contract, cut.duration, cut.sampling_rate)
-    if store.contract.get("kind") != "nbest" and expected not in (None, entry.length):
-        return f"its targets have {entry.length} frames, expected {expected} for {cut.duration:g} s"
-    return None

@@ -16,6 +16,7 @@ from asrkd.corpora.recordings import BadAudio, make_cut, read_recording
 from asrkd.corpora.utterances import Utterance, check_utterances, listing_digest
 from asrkd.corpora.validation import Quarantined, Splits
 from asrkd.errors import AsrkdError
+from asrkd.packed_cuts import PackedCuts
 from asrkd.progress import meter
 from asrkd.stopping import StopRequest
 
@@ -65,7 +66,8 @@ def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarant
     """
     if corpus.manifests:
         return lhotse_cuts.read_splits(corpus.manifests), []
-    splits: Splits = {utterance.split: [] for utterance in corpus.utterances}
+    names = dict.fromkeys(utterance.split for utterance in corpus.utterances)
+    splits: Splits = {split: PackedCuts() for split in names}
     bad: list[Quarantined] = []
     opened: dict[Path, Recording | BadAudio] = {}  # of recordings with several segments
     with meter("headers", len(corpus.utterances), "utterances") as progress:

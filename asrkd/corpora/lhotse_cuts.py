@@ -20,6 +20,7 @@ from asrkd import manifests
 from asrkd.corpora.recordings import with_source
 from asrkd.corpora.utterances import locate, usual_split
 from asrkd.errors import AsrkdError
+from asrkd.packed_cuts import PackedCuts
 
 Item = TypeVar("Item", Recording, SupervisionSegment)
 
@@ -50,18 +51,18 @@ def list_manifests(source: Path) -> list[tuple[str, tuple[Path, ...]]]:
     return found
 
 
-def read_splits(listed: Sequence[tuple[str, tuple[Path, ...]]]) -> dict[str, list[MonoCut]]:
+def read_splits(listed: Sequence[tuple[str, tuple[Path, ...]]]) -> dict[str, PackedCuts]:
     """Cuts by split, each with one supervision, their audio located.
 
     Raises:
         AsrkdError: a torn line, an id in two splits, audio that is not in a
             file, or a cut with several supervisions.
     """
-    splits: dict[str, list[MonoCut]] = {}
+    splits: dict[str, PackedCuts] = {}
     home: dict[str, Path] = {}
     for split, paths in listed:
         cuts = _read_cuts(paths[0]) if len(paths) == 1 else _join(*paths)
-        for cut in cuts:
+        for cut in cuts.records:
             if home.setdefault(cut.id, paths[0]) != paths[0]:
                 raise AsrkdError(f"{paths[0]}: cut {cut.id!r} is in {home[cut.id]} too; give each its own id")
         splits[split] = cuts
@@ -75,9 +76,9 @@ def _pair(recordings: Path) -> tuple[Path, Path]:
     return recordings, supervisions
 
 
-def _read_cuts(path: Path) -> list[MonoCut]:
+def _read_cuts(path: Path) -> PackedCuts:
     """Cuts as ``manifests.read_cuts`` checks them, their own paths tried in the working directory too."""
-    cuts = []
+    cuts = PackedCuts()
     for cut in manifests.read_cuts(path):
         if cut.recording is None:
             raise AsrkdError(f"{path}: cut {cut.id!r} has no recording; give a manifest made from audio")
@@ -97,7 +98,7 @@ def _read_cuts(path: Path) -> list[MonoCut]:
     return cuts
 
 
-def _join(recordings_path: Path, supervisions_path: Path) -> list[MonoCut]:
+def _join(recordings_path: Path, supervisions_path: Path) -> PackedCuts:
     """A cut for each supervision, with its id."""
     recordings = {item.id: _locate(item, recordings_path) for item in _items(recordings_path, Recording)}
     cuts: dict[str, MonoCut] = {}
@@ -119,7 +120,7 @@ def _join(recordings_path: Path, supervisions_path: Path) -> list[MonoCut]:
         )
     if not cuts:
         raise AsrkdError(f"{supervisions_path}: holds no supervisions")
-    return list(cuts.values())
+    return PackedCuts(cuts.values())
 
 
 def _items(path: Path, kind: type[Item]) -> list[Item]:

@@ -6,7 +6,7 @@ more of them than the user allows is exit status 3.
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -14,10 +14,12 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd import files
+from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError, QuarantineError
+from asrkd.packed_cuts import PackedCuts
 from asrkd.tokens import Tokens
 
-Splits = dict[str, list[MonoCut]]
+Splits = dict[str, PackedCuts]
 
 
 @dataclass(frozen=True)
@@ -57,19 +59,15 @@ def screen_transcripts(
         untranscribed: whether a missing or empty transcript is fine.
         tokens: an inventory that must spell every transcript of ``train``.
     """
-    good: Splits = {split: [] for split in splits}
-    bad: list[Quarantined] = []
-    for split, cuts in splits.items():
-        for cut in cuts:
-            text = cut.supervisions[0].text
-            fault = transcript_fault(text, untranscribed=untranscribed)
-            if fault is None and tokens is not None and split == "train":
-                fault = spelling_fault(tokens, text or "")
-            if fault is None:
-                good[split].append(cut)
-            else:
-                bad.append(quarantine(cut, split, fault))
-    return good, bad
+
+    def fault(split: str, cut: CutRecord) -> str | None:
+        (text,) = cut.texts
+        found = transcript_fault(text, untranscribed=untranscribed)
+        if found is None and tokens is not None and split == "train":
+            return spelling_fault(tokens, text or "")
+        return found
+
+    return _screen(splits, fault)
 
 
 def spelling_fault(tokens: Tokens, text: str) -> str | None:
@@ -86,17 +84,30 @@ def screen_sampling_rates(splits: Splits) -> tuple[Splits, list[Quarantined], in
 
     Of equally frequent rates the higher one counts as that of most.
     """
-    count = Counter(cut.sampling_rate for cuts in splits.values() for cut in cuts)
+    count = Counter(cut.sampling_rate for cuts in splits.values() for cut in cuts.records)
     common = max(count, key=lambda rate: (count[rate], rate), default=0)
-    cause = f"sampling rate {{}} Hz, most have {common} Hz (--sampling-rate resamples all to one)"
-    bad = [
-        quarantine(cut, split, cause.format(cut.sampling_rate))
-        for split, cuts in splits.items()
-        for cut in cuts
-        if cut.sampling_rate != common
-    ]
-    good = {split: [cut for cut in cuts if cut.sampling_rate == common] for split, cuts in splits.items()}
-    return good, bad, common
+
+    def fault(_split: str, cut: CutRecord) -> str | None:
+        if cut.sampling_rate == common:
+            return None
+        rates = f"sampling rate {cut.sampling_rate} Hz, most have {common} Hz"
+        return f"{rates} (--sampling-rate resamples all to one)"
+
+    return *_screen(splits, fault), common
+
+
+def _screen(
+    splits: Splits, fault: Callable[[str, CutRecord], str | None]
+) -> tuple[Splits, list[Quarantined]]:
+    """Part cuts by whether they have a fault."""
+    good: Splits = {}
+    bad: list[Quarantined] = []
+    for split, cuts in splits.items():
+        causes = {row: cause for row, cut in enumerate(cuts.records) if (cause := fault(split, cut))}
+        bad += [quarantine(cuts[row], split, cause) for row, cause in causes.items()]
+        ids = {cuts.records[row].id for row in causes}
+        good[split] = cuts.where(lambda cut, ids=ids: cut.id not in ids)  # type: ignore[misc]
+    return good, bad
 
 
 def quarantine(cut: MonoCut, split: str, cause: str) -> Quarantined:
@@ -130,10 +141,10 @@ def check_share(bad: Sequence[Quarantined], num_items: int, max_bad: float, list
     )
 
 
-def shared_speakers(splits: Mapping[str, Sequence[MonoCut]]) -> list[str]:
+def shared_speakers(splits: Mapping[str, PackedCuts]) -> list[str]:
     """A warning for each pair of splits that have speakers in common."""
     speakers = {
-        split: {cut.supervisions[0].speaker for cut in cuts} - {None, ""} for split, cuts in splits.items()
+        split: {cut.speakers[0] for cut in cuts.records} - {None, ""} for split, cuts in splits.items()
     }
     warnings = []
     for one, other in combinations(speakers, 2):
@@ -144,11 +155,11 @@ def shared_speakers(splits: Mapping[str, Sequence[MonoCut]]) -> list[str]:
     return warnings
 
 
-def spelling_warnings(splits: Mapping[str, Sequence[MonoCut]], tokens: Tokens) -> list[str]:
+def spelling_warnings(splits: Mapping[str, PackedCuts], tokens: Tokens) -> list[str]:
     """A warning for each split with transcripts that ``tokens`` cannot spell."""
     warnings = []
     for split, cuts in splits.items():
-        faults = [fault for cut in cuts if (fault := spelling_fault(tokens, cut.supervisions[0].text or ""))]
+        faults = [fault for cut in cuts.records if (fault := spelling_fault(tokens, cut.texts[0] or ""))]
         if faults:
             warnings.append(f"{len(faults)} transcripts of {split} cannot be spelled: {faults[0]}")
     return warnings

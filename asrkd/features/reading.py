@@ -9,6 +9,7 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
+from asrkd.cut_records import FeatureKind, records
 from asrkd.errors import AsrkdError
 from asrkd.models.config import FeatureConfig
 
@@ -36,22 +37,16 @@ def feature_config(cuts: Sequence[MonoCut], where: str) -> FeatureConfig:
     Raises:
         AsrkdError: a cut has none, or others than the first.
     """
-    first: FeatureConfig | None = None
-    for cut in cuts:
+    first: FeatureKind | None = None
+    for cut in records(cuts):
         if cut.features is None:
             raise AsrkdError(f"{where}: cut {cut.id} has no features; make them with: asrkd prepare cuts")
-        config = FeatureConfig(
-            type=cut.features.type,
-            num_features=cut.features.num_features,
-            frame_shift=cut.features.frame_shift,
-            sampling_rate=cut.features.sampling_rate,
-        )
-        first = first or config
-        if config != first:
-            raise AsrkdError(f"{where}: cut {cut.id} has features {config}, the first cut {first}")
+        first = first or cut.features
+        if cut.features != first:
+            raise AsrkdError(f"{where}: cut {cut.id} has features {cut.features}, the first cut {first}")
     if first is None:
         raise AsrkdError(f"{where}: holds no cuts")
-    return first
+    return FeatureConfig(**first._asdict())
 
 
 def collate(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

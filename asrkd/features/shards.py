@@ -8,6 +8,7 @@ written last: a shard is there if both are. Paths in it are relative to the
 output folder, as in the manifests that are joined from it.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,10 +16,13 @@ from pathlib import Path
 
 from lhotse import Fbank, LilcomChunkyWriter, MonoCut
 
-from asrkd import files, manifests
+from asrkd import files
 from asrkd.corpora.recordings import BadAudio, audio_sha256, decode
 from asrkd.corpora.validation import Quarantined, Splits, quarantine
+from asrkd.cut_paths import resolve
+from asrkd.cut_records import parse_record
 from asrkd.features.fbank import make_extractor
+from asrkd.packed_cuts import PackedCuts
 
 FOLDER = "features"
 
@@ -42,7 +46,7 @@ class Shard:
     split: str
     index: int
     count: int
-    cuts: tuple[MonoCut, ...]  # audio paths as the manifests will have them
+    cuts: PackedCuts  # audio paths as the manifests will have them
 
     @property
     def archive(self) -> Path:
@@ -80,7 +84,7 @@ def plan_shards(plan: Plan, splits: Splits) -> list[Shard]:
     for split, cuts in splits.items():
         starts = range(0, len(cuts), plan.cuts_per_shard)
         for index, start in enumerate(starts):
-            own = tuple(cuts[start : start + plan.cuts_per_shard])
+            own = cuts[start : start + plan.cuts_per_shard]
             shards.append(Shard(plan, split, index, len(starts), own))
     return shards
 
@@ -102,13 +106,14 @@ def compute_shard(shard: Shard) -> float:
     return float(sum(cut.duration for cut in done))
 
 
-def read_ledger(shard: Shard) -> tuple[list[MonoCut], list[Quarantined]]:
+def read_ledger(shard: Shard) -> tuple[PackedCuts, list[Quarantined]]:
     """The finished cuts of a shard, and the items it set aside."""
-    cuts: list[MonoCut] = []
+    cuts, path = PackedCuts(), shard.plan.out / shard.ledger
     bad: list[Quarantined] = []
-    for _, row in files.read_jsonl(shard.plan.out / shard.ledger):
+    for number, row in files.read_jsonl(path):
         if "cut" in row:
-            cuts.append(MonoCut.from_dict({k: v for k, v in row["cut"].items() if k != "type"}))
+            line = json.dumps(row["cut"], ensure_ascii=False)
+            cuts.append_line(line, parse_record(path, number, row["cut"]))
         else:
             bad.append(Quarantined(**row["quarantined"]))
     return cuts, bad
@@ -121,7 +126,7 @@ def copies(cut: MonoCut, speeds: Sequence[float]) -> list[MonoCut]:
 
 def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChunkyWriter) -> list[MonoCut]:
     """The cut and its copies with their features, which are written on the way."""
-    found = manifests.resolve(cut, shard.plan.out)
+    found = resolve(cut, shard.plan.out)
     samples = decode(found)
     sha256 = audio_sha256(samples)
     if cut.sampling_rate != shard.plan.sampling_rate:

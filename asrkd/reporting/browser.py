@@ -37,7 +37,7 @@ def rows(systems: Sequence[System], shown: Sequence[Utterance]) -> dict[str, Any
     speakers = {name: number for number, name in enumerate(sorted({one.speaker for one in shown}))}
     return {
         "systems": [
-            {"name": own.label, "role": system.role.value, "css": own.css}
+            {"name": own.label, "role": system.role, "css": own.css}
             for system, own in ((system, look(system)) for system in systems)
         ],
         "speakers": list(speakers),

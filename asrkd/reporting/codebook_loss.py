@@ -73,7 +73,7 @@ def measure_codebook_loss(
     every = max(1, -(-len(held_out) // MOST_CUTS))
     sums, frames, count = torch.zeros(source.num_codebooks, dtype=torch.float64), 0, 0
     with one_thread(), torch.no_grad():
-        for cut in held_out[::every]:
+        for cut in (held_out[row] for row in range(0, len(held_out), every)):
             indexes, embeddings = _meet(cut, student, ask, settings)
             logits = torch.nn.functional.linear(embeddings, weight, bias).unflatten(
                 -1, (-1, source.codebook_size)

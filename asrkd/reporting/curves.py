@@ -28,7 +28,7 @@ class Curves:
 
 def curves(systems: Sequence[System]) -> Curves:
     """Draw the logs of ``systems``."""
-    logs = [(system, read_metrics(system.folder / "metrics.jsonl")) for system in systems]
+    logs = [(system, _log(system)) for system in systems]
 
     def series(kind: str, name: str) -> list[Series]:
         return [Series(look(system), thinned(_points(log, kind, name))) for system, log in logs]
@@ -51,6 +51,10 @@ def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
         return points
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], mean(value for _, value in group)) for group in groups]
+
+
+def _log(system: System) -> list[dict[str, Any]]:
+    return read_metrics(system.folder / "metrics.jsonl") if system.folder else []
 
 
 def _points(log: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[float, float]]:

@@ -33,12 +33,14 @@ class Row:
 
 
 def dot_figure(rows: Sequence[Row], label: str, note_title: str = "") -> Markup:
-    """Draw ``rows`` over a common axis of percentages from 0; ``note_title`` heads the notes at the right."""
+    """Draw ``rows`` over a common axis of percentages with 0; ``note_title`` heads the notes."""
     left = min(14 + LETTER * max(len(row.label) for row in rows), 120.0)
     height = TOP + ROW * len(rows) + BOTTOM
-    top = max(max(dot.rate, *(dot.interval or (0.0,))) for row in rows for dot in row.dots)
+    ends = [end for row in rows for dot in row.dots for end in (dot.rate, *(dot.interval or ()))]
+    low, high = min(0.0, *ends), max(0.0, *ends)
     right = WIDTH - (RIGHT if any(row.note for row in rows) else 14.0)
-    across = svg.Scale(0.0, max(top * 1.03, 0.01), left, right)
+    spare = 0.03 * (high - low)
+    across = svg.Scale(low - spare * (low < 0), max(high + spare * (high > 0), low + 0.01), left, right)
     parts: list[str] = [*_axis(across, height)]
     if note_title:
         parts.append(svg.text(WIDTH - 2, TOP - 9, note_title, "end", "faint"))
@@ -50,8 +52,9 @@ def dot_figure(rows: Sequence[Row], label: str, note_title: str = "") -> Markup:
 def _axis(across: svg.Scale, height: float) -> Sequence[str]:
     parts: list[str] = []
     for tick in across.ticks(4):
-        parts.append(svg.line(across(tick), TOP, across(tick), height - BOTTOM, "grid"))
-        shown = f"{svg.number(round(100 * tick, 6))} %"
+        css = "zero" if tick == 0 and across.low < 0 else "grid"
+        parts.append(svg.line(across(tick), TOP, across(tick), height - BOTTOM, css))
+        shown = f"{svg.number(round(100 * tick, 6))} %".replace("-", "\u2212")
         parts.append(svg.text(across(tick), height - BOTTOM + 16, shown, "middle"))
     return parts
 

@@ -1,19 +1,38 @@
 """The cuts that a report looks at: those that were scored, and those of a system's training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lhotse import MonoCut
 
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
+from asrkd.packed_cuts import PackedCuts
 from asrkd.reporting.systems import System
 from asrkd.scoring.normaliser import normalise
 from asrkd.targets.sequences import transcript
 
 
-def scored_cuts(systems: Sequence[System], given: Path | None) -> dict[str, MonoCut]:
-    """The cuts of the utterances that were scored, by id.
+class CutsById(Mapping[str, MonoCut]):
+    """Packed cuts, found by their ids."""
+
+    def __init__(self, cuts: PackedCuts) -> None:
+        """Make the index."""
+        self._cuts = cuts
+        self._row = {record.id: row for row, record in enumerate(cuts.records)}
+
+    def __getitem__(self, cut_id: str) -> MonoCut:
+        return self._cuts[self._row[cut_id]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row)
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+
+def scored_cuts(systems: Sequence[System], given: Path | None) -> CutsById:
+    """The cuts of the utterances that were scored.
 
     Args:
         systems: scored on one set.
@@ -22,24 +41,21 @@ def scored_cuts(systems: Sequence[System], given: Path | None) -> dict[str, Mono
 
     Returns:
         Nothing where no manifest was given, and none was found that has the
-        utterances with their references.
+        utterances with their references; else all cuts of the manifest.
 
     Raises:
         AsrkdError: ``given`` is not the manifest of these utterances.
     """
     if given is not None:
-        cuts = _of_score(read_cuts(given), systems[0])
-        if cuts is None:
+        cuts = read_cuts(given)
+        if not _is_of(cuts, systems[0]):
             score = systems[0].score.path
             raise AsrkdError(f"{given}: not the cuts that {score} is of; give the --cuts of asrkd score")
-        return cuts
+        return CutsById(cuts)
     for system in systems:
-        beside = _path(system, "dev").parent / f"cuts_{system.score.set_name}.jsonl.gz"
-        found = nearby(beside, system.folder)
-        cuts = _of_score(read_cuts(found), system) if found else None
-        if cuts is not None:
-            return cuts
-    return {}
+        if (found := _beside_dev(system)) and _is_of(cuts := read_cuts(found), system):
+            return CutsById(cuts)
+    return CutsById(PackedCuts())
 
 
 def training_transcripts(system: System) -> Mapping[str, str]:
@@ -51,9 +67,20 @@ def training_transcripts(system: System) -> Mapping[str, str]:
     return {cut.id: transcript(cut) for cut in _cuts(system, "train") if _has_text(cut)}
 
 
-def dev_cuts(system: System) -> list[MonoCut]:
+def dev_cuts(system: System) -> PackedCuts:
     """The cuts that a system was validated on; AsrkdError if they are no longer there."""
     return _cuts(system, "dev")
+
+
+def snr_db(cuts: CutsById) -> dict[str, float]:
+    """Signal-to-noise ratios by id, where a cut or a supervision has a custom field ``snr_db``."""
+    found = {}
+    for cut in cuts.values():
+        for custom in (cut.custom, *(supervision.custom for supervision in cut.supervisions)):
+            value = (custom or {}).get("snr_db")
+            if isinstance(value, (int, float)):
+                found[cut.id] = float(value)
+    return found
 
 
 def nearby(path: Path, model: Path) -> Path | None:
@@ -62,38 +89,38 @@ def nearby(path: Path, model: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def snr_db(cuts: Mapping[str, MonoCut]) -> dict[str, float]:
-    """Signal-to-noise ratios by id, where a cut or a supervision has a custom field ``snr_db``."""
-    found = {}
-    for utt_id, cut in cuts.items():
-        for custom in (cut.custom, *(supervision.custom for supervision in cut.supervisions)):
-            value = (custom or {}).get("snr_db")
-            if isinstance(value, (int, float)):
-                found[utt_id] = float(value)
-    return found
+def _is_of(cuts: PackedCuts, system: System) -> bool:
+    """Whether every utterance of the score is there, with the reference that was scored."""
+    score = system.score
+    said = {one.id: one.reference for one in score.utterances}
+    for cut in cuts:
+        if cut.id in said:
+            if not _has_text(cut) or normalise(transcript(cut), score.normaliser) != said[cut.id]:
+                return False
+            del said[cut.id]
+    return not said
 
 
-def _of_score(cuts: Sequence[MonoCut], system: System) -> dict[str, MonoCut] | None:
-    """The cuts of the score's utterances by id; None unless all are there, with the references."""
-    by_id, score = {cut.id: cut for cut in cuts}, system.score
-    for one in score.utterances:
-        cut = by_id.get(one.id)
-        if cut is None or not _has_text(cut) or normalise(transcript(cut), score.normaliser) != one.reference:
-            return None
-    return {one.id: by_id[one.id] for one in score.utterances}
+def _beside_dev(system: System) -> Path | None:
+    path = _path(system, "dev")
+    if path is None or system.folder is None:
+        return None
+    return nearby(path.parent / f"cuts_{system.score.set_name}.jsonl.gz", system.folder)
 
 
 def _has_text(cut: MonoCut) -> bool:
     return bool(cut.supervisions) and all(own.text is not None for own in cut.supervisions)
 
 
-def _path(system: System, split: str) -> Path:
-    return Path(str(system.experiment.get("data", {}).get(split, "")))
+def _path(system: System, split: str) -> Path | None:
+    """What its config calls the manifest of a split."""
+    path = system.experiment.get("data", {}).get(split)
+    return None if path is None else Path(path)
 
 
-def _cuts(system: System, split: str) -> list[MonoCut]:
+def _cuts(system: System, split: str) -> PackedCuts:
     path = _path(system, split)
-    found = nearby(path, system.folder)
+    found = nearby(path, system.folder) if path and system.folder else None
     if found is None:
         raise AsrkdError(f"{path}, on which {system.label} was trained, is no longer there")
     return read_cuts(found)

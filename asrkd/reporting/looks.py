@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asrkd.reporting.systems import Role, System
+from asrkd.comparing.systems import BASELINE, TEACHER
+from asrkd.reporting.systems import System
 
 NUM_COLOURS = 6  # of students in the stylesheet
 
@@ -19,9 +20,9 @@ class Look:
 
 def look(system: System) -> Look:
     """The teacher in ink, the baseline in grey, students in colours."""
-    if system.role is Role.TEACHER:
+    if system.role == TEACHER:
         return Look(system.label, "c-teacher", 0)
-    if system.role is Role.BASELINE:
+    if system.role == BASELINE:
         return Look(system.label, "c-baseline", 1)
     return Look(system.label, f"c-{system.number % NUM_COLOURS}", 2 + system.number % 3)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from asrkd.comparing.systems import BASELINE, STUDENT, TEACHER
 from asrkd.errors import AsrkdError
 from asrkd.inheritance.confusions import Confusion, PassedOn, confusions, passed_on
 from asrkd.inheritance.fates import Fate, Fates, Tally, fates
@@ -12,7 +13,7 @@ from asrkd.inheritance.lineage import UsedStore
 from asrkd.inheritance.places import Aligned, WordError, lay_along
 from asrkd.inheritance.pseudo_labels import PseudoLabels, read_pseudo_labels
 from asrkd.reporting.held_cuts import training_transcripts
-from asrkd.reporting.systems import Role, System, of_role
+from asrkd.reporting.systems import System, of_role
 from asrkd.scoring.normaliser import normalise
 from asrkd.scoring.word_alignment import align_words
 
@@ -43,8 +44,8 @@ def lines(systems: Sequence[System]) -> list[Line]:
     """Every student with teacher and baseline of its seed; none without a teacher and a baseline."""
     found = []
     for number, system in enumerate(systems):
-        teacher, baseline = (of_role(systems, role, system.seed) for role in (Role.TEACHER, Role.BASELINE))
-        if system.role is Role.STUDENT and teacher is not None and baseline is not None:
+        teacher, baseline = (of_role(systems, role, system.seed) for role in (TEACHER, BASELINE))
+        if system.role == STUDENT and teacher is not None and baseline is not None:
             found.append(Line(number, systems.index(teacher), systems.index(baseline)))
     return found
 

@@ -55,12 +55,13 @@ def strata(systems: Sequence[System], snr_db: Mapping[str, float]) -> Strata:
     """
     utterances = systems[0].score.utterances
     counted = [_Counted(own, {one.id: one.counts for one in own.score.utterances}) for own in systems]
-    durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
     speakers = by_speaker(utterances)
+    ratios = {one.id: snr_db[one.id] for one in utterances if one.id in snr_db}
+    durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
     return Strata(
         _figure(counted, bins(durations, "s"), "Word error rate by duration"),
         _figure(counted, _hardest(counted, speakers), "Word error rate by speaker"),
-        _figure(counted, bins(snr_db, "dB"), "Word error rate by signal-to-noise ratio"),
+        _figure(counted, bins(ratios, "dB"), "Word error rate by signal-to-noise ratio"),
         len(speakers),
         min(len(speakers), MOST_SPEAKERS),
     )

@@ -94,9 +94,7 @@ def _show_codebooks(shown: TargetsShown, store: UsedStore, users: Sequence[Syste
     losses = []
     for system in users:
         try:
-            measured = codebook_loss.measure_codebook_loss(
-                system.folder, system.experiment, store, dev_cuts(system)
-            )
+            measured = _loss(system, store)
         except AsrkdError as error:
             shown.notes.append(f"cross-entropy of {system.label} by codebook: {error}")
             continue
@@ -106,3 +104,8 @@ def _show_codebooks(shown: TargetsShown, store: UsedStore, users: Sequence[Syste
     labels = [system.label for system in users]
     drawn = codebook_diagnostics.entropies(figures)
     shown.codebooks.append(CodebooksShown(store.name, labels, figures, drawn, losses))
+
+
+def _loss(system: System, store: UsedStore) -> CodebookLoss:
+    assert system.folder is not None  # it has a lineage
+    return codebook_loss.measure_codebook_loss(system.folder, system.experiment, store, dev_cuts(system))

@@ -27,10 +27,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from asrkd.scoring.word_alignment import WordPair
+from asrkd.scoring.edits import DELETION, INSERTION, SUBSTITUTION
 from asrkd.significance.blocks import Numbers
 
 MIN_GOOD = 2  # words right in both systems that part two segments
+_END = "$"  # of an utterance, among edits
 
 
 @dataclass(frozen=True)
@@ -52,25 +53,16 @@ class MatchedPairs:
     p: float  # two-sided
 
 
-def error_map(alignments: Iterable[Sequence[WordPair]]) -> ErrorMap:
-    """Gather the aligned words of all utterances, which come in one order for all systems."""
-    wrong: list[bool] = []
-    inserted: list[int] = []
-    ends: list[bool] = []
-    for pairs in alignments:
-        pending = 0
-        for reference, hypothesis in pairs:
-            if reference is None:
-                pending += 1
-                continue
-            wrong.append(reference != hypothesis)
-            inserted.append(pending)
-            ends.append(False)
-            pending = 0
-        wrong.append(False)
-        inserted.append(pending)
-        ends.append(True)
-    return ErrorMap(np.array(wrong, bool), np.array(inserted, np.int64), np.array(ends, bool))
+def error_map(edits: Iterable[str]) -> ErrorMap:
+    """Gather the edits (:mod:`asrkd.scoring.edits`) of all utterances, in one order for all systems."""
+    letters = np.frombuffer("".join(each + _END for each in edits).encode("ascii"), np.uint8)
+    slots = np.flatnonzero(letters != ord(INSERTION))
+    letter = letters[slots]
+    return ErrorMap(
+        wrong=(letter == ord(SUBSTITUTION)) | (letter == ord(DELETION)),
+        inserted=np.diff(slots, prepend=-1) - 1,
+        ends=letter == ord(_END),
+    )
 
 
 def matched_pairs(first: Sequence[ErrorMap], second: Sequence[ErrorMap]) -> MatchedPairs:

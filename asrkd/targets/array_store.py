@@ -18,8 +18,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from asrkd.cut_records import cut_digest
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store import Store, damage
 

@@ -12,7 +12,7 @@ import torch
 from lhotse import MonoCut
 
 from asrkd import __version__
-from asrkd.manifests import cuts_digest
+from asrkd.cut_records import cuts_digest
 from asrkd.models.directory import LoadedModel
 from asrkd.targets.frame_count import CONFORMER_RULE
 

@@ -20,7 +20,6 @@ from lhotse import MonoCut, NumpyFilesWriter, NumpyHdf5Writer
 from lhotse.array import TemporalArray
 from torch import Tensor
 
-from asrkd import files
 from asrkd.corpora.utterances import locate
 from asrkd.errors import AsrkdError
 from asrkd.targets.array_store import ArrayStore
@@ -141,8 +140,3 @@ def common_shape(cuts: Sequence[MonoCut], manifest: Path) -> tuple[int, float]:
     if first is None:
         raise AsrkdError(f"{manifest}: holds no cuts")
     return first
-
-
-def manifest_sha256(manifest: Path) -> str:
-    """Digest by which an imported store knows what it was made of."""
-    return files.sha256(manifest)

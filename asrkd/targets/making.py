@@ -14,6 +14,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd import files, outputs, shards
+from asrkd.cut_records import records
 from asrkd.errors import AsrkdError
 from asrkd.outputs import State
 from asrkd.shards import Shard
@@ -121,9 +122,9 @@ def _contract_digest(plan: StorePlan) -> str:
 def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> None:
     """Expected minus found and found minus expected are empty, and so are the files of other plans."""
     found = read_indexes(payloads, digest)
-    expected = {cut.id for cut in plan.cuts}
-    missing = [cut.id for cut in plan.cuts if cut.id not in found]
-    extra = [cut_id for cut_id in found.ids() if cut_id not in expected]
+    asked = dict.fromkeys(cut.id for cut in records(plan.cuts))
+    missing = [cut_id for cut_id in asked if cut_id not in found]
+    extra = [cut_id for cut_id in found.ids() if cut_id not in asked]
     for words, ids in (("lacks", missing), ("was not asked about", extra)):
         if ids:
             raise AsrkdError(

@@ -9,8 +9,8 @@ from typing import Any
 
 from lhotse import MonoCut
 
+from asrkd.cut_records import cut_digest
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store import Store, damage
 

@@ -11,6 +11,7 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
+from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.tokens import Tokens
@@ -58,9 +59,17 @@ def transcript(cut: MonoCut) -> str:
     Raises:
         AsrkdError: it has none.
     """
-    texts = [supervision.text for supervision in cut.supervisions]
+    return _joined(cut.id, [supervision.text for supervision in cut.supervisions])
+
+
+def reference(record: CutRecord) -> str:
+    """As :func:`transcript`, of a cut's record."""
+    return _joined(record.id, record.texts)
+
+
+def _joined(cut_id: str, texts: Sequence[str | None]) -> str:
     if not texts or any(text is None for text in texts):
-        raise AsrkdError(f"cut {cut.id}: has no transcript; train on stored targets, or leave it out")
+        raise AsrkdError(f"cut {cut_id}: has no transcript; train on stored targets, or leave it out")
     return " ".join(text.strip() for text in texts if text is not None)
 
 
@@ -84,8 +93,8 @@ class TranscriptSource:
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError at the first cut whose transcript is missing or has unknown symbols."""
-        for cut in cuts:
-            encode(self.tokens, transcript(cut), cut.id)
+        for record in records(cuts):
+            encode(self.tokens, reference(record), record.id)
 
 
 class NbestSource:
@@ -98,17 +107,17 @@ class NbestSource:
 
     def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
         """The tokens of each cut's best hypotheses, at most ``num_hypotheses`` of them."""
-        return collate([self._sequences(cut) for cut in cuts])
+        return collate([self._sequences(cut.id) for cut in cuts])
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenised."""
         self.store.verify(cuts)
-        for cut in cuts:
-            self._sequences(cut)
+        for record in records(cuts):
+            self._sequences(record.id)
 
-    def _sequences(self, cut: MonoCut) -> list[list[int]]:
-        texts = self.store.read(cut.id).texts[: self.num_hypotheses]
-        return [encode(self.tokens, text, cut.id) for text in texts]
+    def _sequences(self, cut_id: str) -> list[list[int]]:
+        texts = self.store.read(cut_id).texts[: self.num_hypotheses]
+        return [encode(self.tokens, text, cut_id) for text in texts]
 
 
 def sequence_source(targets: str, tokens: Tokens, num_hypotheses: int) -> TranscriptSource | NbestSource:

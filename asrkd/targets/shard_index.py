@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
     offset: int  # rows of the payload's tensor, or bytes of its lines
     length: int
-    digest: str  # of the cut, see asrkd.manifests.cut_digest, its first 32 digits
+    digest: str  # of the cut, see asrkd.cut_records.cut_digest, its first 32 digits
     crc32: int  # of the answer's bytes
 
 

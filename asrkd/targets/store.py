@@ -14,8 +14,8 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd import files, outputs
+from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest
 from asrkd.shards import shard_name
 from asrkd.targets.frame_count import expected_frames
 from asrkd.targets.shard_index import (
@@ -115,31 +115,29 @@ class Store:
         where they still are.
         """
         check_sources(self.path, self.contract)
-        for cut in cuts:
-            _, entry = self.entry(cut.id)
-            self._verify_audio(cut, entry)
-            self._verify_length(cut, entry)
-
-    def _verify_audio(self, cut: MonoCut, entry: Entry) -> None:
-        expected = cut_digest(cut)
-        if entry.digest != expected[:DIGEST_LENGTH]:
-            raise AsrkdError(
-                f"{self.path}: the targets of cut {cut.id} were made of other audio "
-                f"(digest {entry.digest[:12]}, the cut has {expected[:12]}: {describe_audio(cut)}); "
-                f"make the store anew: rm -r {self.path}; {self.remake}"
-            )
-
-    def _verify_length(self, cut: MonoCut, entry: Entry) -> None:
-        expected = expected_frames(self.contract, cut.duration, cut.sampling_rate)
-        if self.kind != "nbest" and expected not in (None, entry.length):
-            raise AsrkdError(
-                f"{self.path}: the targets of cut {cut.id} have {entry.length} frames, expected {expected} "
-                f"for {cut.duration:g} s; make the store anew: rm -r {self.path}; {self.remake}"
-            )
+        for row, record in enumerate(records(cuts)):
+            problem = mismatch(self.contract, self.entry(record.id)[1], record)
+            if problem:
+                raise AsrkdError(
+                    f"{self.path}: the targets of cut {record.id} {problem}: {describe_audio(cuts[row])}; "
+                    f"make the store anew: rm -r {self.path}; {self.remake}"
+                )
 
     def damaged(self, cut_id: str, shard: int) -> AsrkdError:
         """The error of an answer whose bytes are not those that were written."""
         return AsrkdError(damage(self.shards[shard], f"the targets of cut {cut_id} are damaged"))
+
+
+def mismatch(contract: dict[str, Any], entry: Entry, cut: CutRecord) -> str | None:
+    """What is wrong with the targets of a cut, as the end of a sentence about them; None if nothing is."""
+    if entry.digest != cut.digest[:DIGEST_LENGTH]:
+        return f"were made of other audio (digest {entry.digest[:12]}, the cut has {cut.digest[:12]})"
+    if contract.get("kind") == "nbest":  # a list of texts has no frames
+        return None
+    expected = expected_frames(contract, cut.duration, cut.sampling_rate)
+    if expected not in (None, entry.length):
+        return f"have {entry.length} frames, expected {expected} for {cut.duration:g} s"
+    return None
 
 
 def read_contract(path: Path, kind: str) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from itertools import islice
 
 from lhotse import MonoCut
 
+from asrkd.cut_records import records
 from asrkd.errors import AsrkdError
 from asrkd.objectives.base import TargetSource
+from asrkd.packed_cuts import CutsById
 from asrkd.training.augment import Augmentation
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
@@ -30,7 +32,7 @@ class Groups:
     def __init__(self, config: TrainConfig, cuts: Sequence[MonoCut], machine: Machine) -> None:
         """Args as they are read; AsrkdError if the noise of the augmentation cannot be used."""
         self.config, self.machine = config, machine
-        self.cuts: Mapping[str, MonoCut] = {cut.id: cut for cut in cuts}
+        self.cuts, self.records = CutsById(cuts), records(cuts)
         self.augmentation = Augmentation(config.augment, config.seed)
 
     def per_epoch(self) -> int:
@@ -70,7 +72,7 @@ class Groups:
     def _plan(self, epoch: int) -> EpochPlan:
         data = self.config.data
         return plan_epoch(
-            list(self.cuts.values()),
+            self.records,
             seed=self.config.seed,
             epoch=epoch,
             max_duration=data.max_duration,

@@ -1,13 +1,20 @@
-"""How the processes of a run find each other: by the environment that torchrun or a scheduler gives them."""
+"""How the processes of a run find each other: by the environment that torchrun or a scheduler gives them.
+
+torchrun's names are RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT;
+Slurm's srun has names of its own, which are translated.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 
 import torch.distributed as dist
 
 from asrkd.errors import AsrkdError
 from asrkd.training.processes import PATIENCE, Processes
+
+# Below the ports that Linux gives to whoever asks for any (32768 and up).
+_SLURM_PORTS = range(20_000, 32_000)
 
 _PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SIZE
 
@@ -22,16 +29,23 @@ def joined() -> Iterator[Processes]:
     Raises:
         AsrkdError: the environment is incomplete, or the others cannot be reached.
     """
-    processes = _from_environment()
+    place = os.environ if os.environ.get("WORLD_SIZE") else _of_slurm(os.environ)
+    processes = _processes(place)
     if processes.count == 1:
         yield processes
         return
+    address, port = place["MASTER_ADDR"], place["MASTER_PORT"]
     try:
-        dist.init_process_group("gloo", timeout=PATIENCE)
+        dist.init_process_group(
+            "gloo",
+            init_method=f"tcp://{address}:{port}",
+            timeout=PATIENCE,
+            rank=processes.rank,
+            world_size=processes.count,
+        )
     except (RuntimeError, ValueError, OSError) as error:
-        place = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = str(error).splitlines()[0]
-        raise AsrkdError(f"MASTER_ADDR, MASTER_PORT: no meeting at {place} ({reason})") from None
+        raise AsrkdError(f"MASTER_ADDR, MASTER_PORT: no meeting at {address}:{port} ({reason})") from None
     try:
         with _silence() if processes.rank else nullcontext():
             yield processes
@@ -42,17 +56,36 @@ def joined() -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def _from_environment() -> Processes:
+def _of_slurm(environment: Mapping[str, str]) -> dict[str, str]:
+    """torchrun's names for the place of a task of srun; empty elsewhere, as in the script of a batch job.
+
+    All tasks of a step take the same port, which is another for another job or step.
+    """
+    if not environment.get("SLURM_STEP_NUM_TASKS"):
+        return {}
+    number = int(environment["SLURM_JOB_ID"]) * 7 + int(environment.get("SLURM_STEP_ID", 0))
+    named = {
+        "WORLD_SIZE": environment["SLURM_STEP_NUM_TASKS"],
+        "RANK": environment.get("SLURM_PROCID", ""),
+        "LOCAL_RANK": environment.get("SLURM_LOCALID", ""),
+        # Of the node that runs srun: in a batch job the first, which has the first task.
+        "MASTER_ADDR": environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
+        "MASTER_PORT": str(_SLURM_PORTS[number % len(_SLURM_PORTS)]),
+    }
+    return named | {name: environment[name] for name in _PLACE if environment.get(name)}
+
+
+def _processes(place: Mapping[str, str]) -> Processes:
     try:
-        count = int(os.environ.get("WORLD_SIZE") or 1)
+        count = int(place.get("WORLD_SIZE") or 1)
         if count == 1:
             return Processes()
-        if missing := [name for name in _PLACE if not os.environ.get(name)]:
+        if missing := [name for name in _PLACE if not place.get(name)]:
             raise AsrkdError(
                 f"WORLD_SIZE={count}, but no {', '.join(missing)}: start with "
                 f"torchrun --nproc_per_node {count} -m asrkd train …, or unset WORLD_SIZE"
             )
-        return Processes(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
+        return Processes(int(place["RANK"]), count, int(place["LOCAL_RANK"]))
     except ValueError as error:
         raise AsrkdError(f"WORLD_SIZE, RANK, LOCAL_RANK: expected numbers ({error})") from None
 

@@ -8,12 +8,25 @@ state runs ahead of the trained step by what the loader has prefetched.
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from lhotse import CutSet, MonoCut
 from lhotse.dataset import DynamicBucketingSampler
 
 from asrkd import files
 from asrkd.training.randomness import derive
+
+
+class Timed(Protocol):
+    """All that a plan needs to know of a cut: a record will do."""
+
+    @property
+    def id(self) -> str:
+        """Of the cut."""
+
+    @property
+    def duration(self) -> float:
+        """In seconds."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,7 @@ class EpochPlan:
 
 
 def plan_epoch(
-    cuts: Sequence[MonoCut], *, seed: int, epoch: int, max_duration: float, num_buckets: int
+    cuts: Sequence[Timed], *, seed: int, epoch: int, max_duration: float, num_buckets: int
 ) -> EpochPlan:
     """Shuffle ``cuts`` into batches of like duration.
 
@@ -63,10 +76,10 @@ def _fitting(batch: Sequence[MonoCut], max_duration: float) -> Iterator[tuple[st
 
 
 def _sampler(
-    cuts: Sequence[MonoCut], seed: int, max_duration: float, num_buckets: int
+    cuts: Sequence[Timed], seed: int, max_duration: float, num_buckets: int
 ) -> DynamicBucketingSampler:
     return DynamicBucketingSampler(
-        CutSet.from_cuts(cuts),
+        CutSet.from_cuts(MonoCut(cut.id, 0.0, cut.duration, 0) for cut in cuts),
         max_duration=max_duration,
         num_buckets=max(2, min(num_buckets, len(cuts) // 20)),
         shuffle=True,
@@ -78,7 +91,7 @@ def _sampler(
     )
 
 
-def plan_in_order(cuts: Sequence[MonoCut], max_duration: float) -> EpochPlan:
+def plan_in_order(cuts: Sequence[Timed], max_duration: float) -> EpochPlan:
     """Batches for validation: longest cuts first, nothing shuffled.
 
     Args:

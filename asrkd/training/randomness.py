@@ -28,7 +28,7 @@ def seeded(*parts: int | str) -> Iterator[random.Random]:
     seed = derive(*parts)
     python_state, torch_state = random.getstate(), torch.get_rng_state()
     random.seed(seed)
-    _seed_torch(seed)
+    seed_torch(seed)
     try:
         yield random.Random(seed)
     finally:
@@ -36,7 +36,7 @@ def seeded(*parts: int | str) -> Iterator[random.Random]:
         torch.set_rng_state(torch_state)
 
 
-def _seed_torch(seed: int) -> None:
+def seed_torch(seed: int) -> None:
     """As torch.manual_seed, which without a GPU in use notes its caller's whole stack, at each call."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():

@@ -12,7 +12,7 @@ from asrkd.training.groups import Group
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import Batch
 from asrkd.training.machine import Machine
-from asrkd.training.randomness import derive
+from asrkd.training.randomness import derive, seed_torch
 
 MAX_SKIPPED = 50  # updates in a row without a finite gradient
 
@@ -100,7 +100,7 @@ class Update:
         batches: dict[int, Batch | None] = {**group.batches} or {processes.rank: None}
         last = max(batches)
         for number, batch in batches.items():
-            torch.manual_seed(derive(self.config.seed, "update", step, number))
+            seed_torch(derive(self.config.seed, "update", step, number))
             with processes.backward_pass(self.model, is_last=number == last):
                 with precision.autocast():
                     total, shares = self.model(batch, terms, counts)

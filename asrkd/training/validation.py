@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from lhotse import MonoCut
 
+from asrkd.cut_records import records
 from asrkd.decoding.greedy import greedy_search
 from asrkd.errors import AsrkdError
 from asrkd.objectives.base import TargetSource
 from asrkd.objectives.ctc import Ctc
+from asrkd.packed_cuts import CutsById
 from asrkd.scoring.counts import corpus_counts, score_texts
-from asrkd.targets.sequences import TRANSCRIPT, TranscriptSource, transcript
+from asrkd.targets.sequences import TRANSCRIPT, TranscriptSource, reference
 from asrkd.tokens import Tokens
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import BatchReader, load_batches
@@ -33,19 +35,18 @@ class Validator:
         Raises:
             AsrkdError: a cut has no transcript, or one with unknown symbols.
         """
-        self.cuts = {cut.id: cut for cut in cuts}
-        self.tokens = tokens
-        self.plan = plan_in_order(cuts, max_duration)
+        self.cuts, self.by_id, self.tokens = cuts, CutsById(cuts), tokens
+        self.plan = plan_in_order(records(cuts), max_duration)
         self.transcripts = TranscriptSource(tokens)
         self.transcripts.verify(cuts)
-        self.references = {cut.id: transcript(cut) for cut in cuts}
+        self.references = {record.id: reference(record) for record in records(cuts)}
 
     def covered(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[Term]:
         """Those terms whose source has targets for all dev cuts."""
         covered = []
         for term in terms:
             try:
-                sources[term.label].verify(list(self.cuts.values()))
+                sources[term.label].verify(self.cuts)
             except AsrkdError:  # targets were stored for the training cuts alone
                 continue
             covered.append(term)
@@ -68,7 +69,7 @@ class Validator:
         objectives = {TRANSCRIPT: Ctc()} | {term.label: learner.objective(term.label) for term in terms}
         sources = {TRANSCRIPT: self.transcripts} | {term.label: learner.sources[term.label] for term in terms}
         hypotheses: dict[str, str] = {}
-        for batch in load_batches(BatchReader(self.cuts, sources), self.plan.batches):
+        for batch in load_batches(BatchReader(self.by_id, sources), self.plan.batches):
             batch = batch.to(device)
             with precision.autocast():
                 output = learner.student(batch.features, batch.num_frames, learner.taps(terms))

@@ -1,11 +1,11 @@
-# Sourced by the scripts beside it: where things go, and the options that they share.
+# Sourced by the stages: where things go, and what they share.
 #
 # DATA, EXP  folders for the corpus and for the models
 # SEED       of models, targets and training; the corpus is the same for all
 # JOBS       processes of prepare, distill and score
 # SIZE       demo (minutes), or tiny (a minute, for tests: its error rates mean nothing)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-SEED=${SEED:-1} JOBS=${JOBS:-2} SIZE=${SIZE:-demo}
+CONF=stages/digits/conf SCORED=test SIZE=${SIZE:-demo}
 case $SIZE in
   demo)
     DATA=${DATA:-data/digits} EXP=${EXP:-exp/demo}
@@ -22,8 +22,5 @@ case $SIZE in
     ;;
   *) echo "SIZE=$SIZE: expected demo or tiny" >&2; exit 2 ;;
 esac
-# One thread each: two runs side by side use two cores better than one run's two threads.
-TRAIN+=(--seed "$SEED" --threads 1 --resume)
-TRAIN+=(--set data.tokens="$DATA" --set data.dev="$DATA/cuts_dev.jsonl.gz")
-TEACHER=("${TRAIN[@]}" --set data.train="$DATA/cuts_train.jsonl.gz")
-STUDENT=("${TRAIN[@]}" --set data.train="$DATA/cuts_train_small.jsonl.gz")
+STUDENT_CUTS=$DATA/cuts_train_small.jsonl.gz
+source stages/training.sh

@@ -6,20 +6,20 @@
 # Prints:  the number of each job and its stage; squeue shows them
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-recipe=stages/${1:?which recipe? a folder of stages} STUDENTS=${STUDENTS:-seq-kd mvq-kd}
+corpus=${1:?which corpus? a folder of stages} STUDENTS=${STUDENTS:-seq-kd mvq-kd}
 export JOBS=${JOBS:-1} # processes in a job
 
 stage() { # AFTER SCRIPT ARGUMENT ...
-  sbatch --parsable --kill-on-invalid-dep=yes --job-name="${2%.sh}" ${1:+--dependency="afterok:$1"} \
-    stages/slurm/job.sh bash "$recipe/$2" "${@:3}"
+  sbatch --parsable --kill-on-invalid-dep=yes --job-name="$(basename "$2" .sh)" \
+    ${1:+--dependency="afterok:$1"} stages/slurm/job.sh bash "stages/$2" "${@:3}"
 }
-store() { AFTER=$1 bash stages/slurm/targets.sh "${TARGET_JOBS:-4}" bash "$recipe/30_distill.sh" "$2"; }
+store() { AFTER=$1 bash stages/slurm/targets.sh "${TARGET_JOBS:-4}" bash stages/30_distill.sh "$corpus" "$2"; }
 
-prepare=$(stage "" 00_prepare.sh "${@:2}") && echo "$prepare prepare"
-teacher=$(stage "$prepare" 10_teacher.sh) && echo "$teacher teacher"
-quantizer=$(stage "$teacher" 30_distill.sh quantizer) && echo "$quantizer quantizer"
+prepare=$(stage "" "$corpus/00_prepare.sh" "${@:2}") && echo "$prepare prepare"
+teacher=$(stage "$prepare" 10_teacher.sh "$corpus") && echo "$teacher teacher"
+quantizer=$(stage "$teacher" 30_distill.sh "$corpus" quantizer) && echo "$quantizer quantizer"
 nbest=$(store "$teacher" nbest) && echo "$nbest nbest"
 codebook=$(store "$quantizer" codebook) && echo "$codebook codebook"
 for student in $STUDENTS; do
-  echo "$(stage "$nbest:$codebook" 40_student.sh "$student") $student"
+  echo "$(stage "$nbest:$codebook" 40_student.sh "$corpus" "$student") $student"
 done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A training as a job that goes on until it is done, however often it is stopped.
 # Usage:   train.sh CONFIG OUT [OPTION ...]      (options of asrkd train)
+#          TASKS=4 train.sh ...                  (of so many processes, with a GPU each if --gpus-per-task says so)
 #
 # Reads:   $AFTER: jobs that must succeed first, by number, joined by colons
 #          $SBATCH_GPUS, $SBATCH_TIMELIMIT and the like, as sbatch does
@@ -9,6 +10,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 config=${1:?which config?} out=${2:?which folder?}
+# srun passes the signal on to tasks that do not ignore it yet, which would die of it while Python starts or ends.
+task='trap "" USR1 && exec "$@"'
 sbatch --parsable --kill-on-invalid-dep=yes --job-name="train-$(basename "$out")" \
-  ${AFTER:+--dependency="afterok:$AFTER"} stages/slurm/job.sh \
-  asrkd train "$config" --out "$out" --resume "${@:3}"
+  ${AFTER:+--dependency="afterok:$AFTER"} --ntasks="${TASKS:-1}" stages/slurm/job.sh \
+  ${TASKS:+srun --kill-on-bad-exit=0 bash -c "$task" task} asrkd train "$config" --out "$out" --resume "${@:3}"

@@ -9,9 +9,9 @@ from statistics import median
 from lhotse import CutSet, LilcomChunkyWriter
 
 from asrkd.corpora.digits import DigitsOptions, make
+from asrkd.cut_paths import resolve
 from asrkd.features.fbank import make_extractor
 from asrkd.features.shards import Plan, compute_shard, plan_shards
-from asrkd.manifests import resolve
 from asrkd.parallel import one_thread
 from asrkd.stopping import StopRequest
 from tests.bench.row import Row

@@ -10,6 +10,7 @@ from lhotse.audio import AudioSource
 from asrkd.corpora import validation
 from asrkd.corpora.validation import Quarantined
 from asrkd.errors import QuarantineError
+from asrkd.packed_cuts import PackedCuts
 from asrkd.tokens import train_char
 
 
@@ -50,7 +51,7 @@ def test_untranscribed_lets_nothing_pass_but_missing_transcripts(text, fine):
 
 
 def test_bad_transcripts_are_set_aside_with_their_file():
-    splits = {"train": [cut("a"), cut("b", "")], "dev": [cut("c", "!")]}
+    splits = {"train": PackedCuts([cut("a"), cut("b", "")]), "dev": PackedCuts([cut("c", "!")])}
     good, bad = validation.screen_transcripts(splits, untranscribed=False)
     assert {split: [c.id for c in cuts] for split, cuts in good.items()} == {"train": ["a"], "dev": []}
     assert [(item.id, item.split, item.path) for item in bad] == [
@@ -62,7 +63,9 @@ def test_bad_transcripts_are_set_aside_with_their_file():
 def test_given_tokens_must_spell_what_is_trained_on_and_only_that():
     tokens = train_char(["ONE"])
     good, bad = validation.screen_transcripts(
-        {"train": [cut("a"), cut("b", "TWO")], "dev": [cut("c", "TWO")]}, untranscribed=False, tokens=tokens
+        {"train": PackedCuts([cut("a"), cut("b", "TWO")]), "dev": PackedCuts([cut("c", "TWO")])},
+        untranscribed=False,
+        tokens=tokens,
     )
     assert [c.id for c in good["dev"]] == ["c"]
     assert [(item.id, item.cause[:20]) for item in bad] == [("b", "no token spells 'T' ")]
@@ -71,7 +74,7 @@ def test_given_tokens_must_spell_what_is_trained_on_and_only_that():
 
 
 def test_the_sampling_rate_of_most_is_that_of_the_corpus():
-    splits = {"train": [cut("a"), cut("b", rate=16000)], "dev": [cut("c")]}
+    splits = {"train": PackedCuts([cut("a"), cut("b", rate=16000)]), "dev": PackedCuts([cut("c")])}
     good, bad, rate = validation.screen_sampling_rates(splits)
     assert rate == 8000
     assert [c.id for cuts in good.values() for c in cuts] == ["a", "c"]
@@ -79,8 +82,8 @@ def test_the_sampling_rate_of_most_is_that_of_the_corpus():
 
 
 def test_of_equally_frequent_rates_the_higher_one_is_taken():
-    assert validation.screen_sampling_rates({"x": [cut("a"), cut("b", rate=16000)]})[2] == 16000
-    assert validation.screen_sampling_rates({"x": [cut("b", rate=16000), cut("a")]})[2] == 16000
+    assert validation.screen_sampling_rates({"x": PackedCuts([cut("a"), cut("b", rate=16000)])})[2] == 16000
+    assert validation.screen_sampling_rates({"x": PackedCuts([cut("b", rate=16000), cut("a")])})[2] == 16000
 
 
 @pytest.mark.parametrize(
@@ -111,11 +114,11 @@ def test_the_list_is_json_lines_and_empty_where_nothing_is_bad(tmp_path):
 
 
 def test_speakers_in_two_splits_are_named():
-    train = [cut("a", speaker="ann"), cut("b", speaker="bob"), cut("c", speaker=None)]
+    train = PackedCuts([cut("a", speaker="ann"), cut("b", speaker="bob"), cut("c", speaker=None)])
     splits = {
         "train": train,
-        "dev": [cut("d", speaker="bob"), cut("e", speaker=None)],
-        "test": [cut("f", speaker="eve")],
+        "dev": PackedCuts([cut("d", speaker="bob"), cut("e", speaker=None)]),
+        "test": PackedCuts([cut("f", speaker="eve")]),
     }
     assert validation.shared_speakers(splits) == ["1 speakers of dev are in train: bob"]
 

@@ -42,9 +42,13 @@ def first_block(out: Path) -> blocks.BlockTask:
     return blocks.BlockTask(out, plan.plan_blocks(TINY, "train")[0], TINY.sampling_rate)
 
 
+def listed(splits):
+    return {split: list(cuts) for split, cuts in splits.items()}
+
+
 def test_two_jobs_write_the_same_bytes_as_one(corpus, tmp_path):
     out, cuts = corpus
-    assert make(tmp_path, TINY, jobs=2, stop=StopRequest()) == cuts
+    assert listed(make(tmp_path, TINY, jobs=2, stop=StopRequest())) == listed(cuts)
     assert contents(tmp_path) == contents(out)
     assert len(list(out.glob("audio/train/block-*"))) >= 2
 
@@ -55,7 +59,7 @@ def test_a_block_that_was_removed_comes_back_the_same_and_the_others_are_left_al
     shutil.rmtree(tmp_path / "copy/audio/train/block-00001")
     kept = tmp_path / "copy/audio/train/block-00000/cuts.jsonl"
     written_at = kept.stat().st_mtime_ns
-    assert make(tmp_path / "copy", TINY, jobs=1, stop=StopRequest()) == cuts
+    assert listed(make(tmp_path / "copy", TINY, jobs=1, stop=StopRequest())) == listed(cuts)
     assert contents(tmp_path / "copy") == contents(out)
     assert kept.stat().st_mtime_ns == written_at
 
@@ -64,7 +68,7 @@ def test_a_stop_keeps_whole_blocks_and_the_next_run_goes_on(corpus, tmp_path):
     with pytest.raises(StoppedInTime, match="4 of 15 cuts are done"):
         make(tmp_path, TINY, jobs=1, stop=StopRequest(time_limit_s=0))
     assert [path.name for path in (tmp_path / "audio/train").iterdir()] == ["block-00000"]
-    assert make(tmp_path, TINY, jobs=1, stop=StopRequest()) == corpus[1]
+    assert listed(make(tmp_path, TINY, jobs=1, stop=StopRequest())) == listed(corpus[1])
     assert contents(tmp_path) == contents(corpus[0])
 
 

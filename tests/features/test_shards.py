@@ -7,10 +7,11 @@ import pytest
 import soundfile
 from lhotse import CutSet, Fbank, FbankConfig, LilcomChunkyWriter
 
-from asrkd import manifests
 from asrkd.corpora.recordings import audio_sha256, make_cut, read_recording
 from asrkd.corpora.utterances import Utterance
+from asrkd.cut_paths import resolve
 from asrkd.features import shards
+from asrkd.packed_cuts import PackedCuts
 
 RATE = 8000
 # lilcom rounds to multiples of 2^-5 (LilcomChunkyWriter's tick_power).
@@ -44,16 +45,18 @@ def plan(out: Path, **options: object) -> shards.Plan:
 def compute(out: Path, cuts, split: str = "train", **options: object):
     """All finished cuts, with their paths resolved, and what was set aside."""
     finished, bad = [], []
-    for shard in shards.plan_shards(plan(out, **options), {split: cuts}):
+    for shard in shards.plan_shards(plan(out, **options), {split: PackedCuts(cuts)}):
         shards.compute_shard(shard)
         done, aside = shards.read_ledger(shard)
-        finished += [manifests.resolve(cut, out) for cut in done]
+        finished += [resolve(cut, out) for cut in done]
         bad += aside
     return finished, bad
 
 
 def test_boundaries_follow_from_the_list_alone(tmp_path, cuts):
-    planned = shards.plan_shards(plan(tmp_path), {"train": cuts, "dev": cuts[:1], "test": []})
+    planned = shards.plan_shards(
+        plan(tmp_path), {"train": PackedCuts(cuts), "dev": PackedCuts(cuts[:1]), "test": PackedCuts()}
+    )
     assert [(s.split, s.index, s.count, [c.id for c in s.cuts]) for s in planned] == [
         ("train", 0, 3, ["c0", "c1"]),
         ("train", 1, 3, ["c2", "c3"]),
@@ -116,7 +119,7 @@ def test_computing_twice_gives_the_same_bytes(tmp_path, cuts):
 
 
 def test_a_shard_that_is_interrupted_has_no_file(tmp_path, cuts, monkeypatch):
-    (shard, *_) = shards.plan_shards(plan(tmp_path / "out", cuts_per_shard=5), {"train": cuts})
+    (shard, *_) = shards.plan_shards(plan(tmp_path / "out", cuts_per_shard=5), {"train": PackedCuts(cuts)})
     real, calls = shards.decode, []
 
     def decode_two(cut):
@@ -133,7 +136,7 @@ def test_a_shard_that_is_interrupted_has_no_file(tmp_path, cuts, monkeypatch):
 
 
 def test_a_shard_needs_both_its_files(tmp_path, cuts):
-    (shard,) = shards.plan_shards(plan(tmp_path, cuts_per_shard=9), {"dev": cuts})
+    (shard,) = shards.plan_shards(plan(tmp_path, cuts_per_shard=9), {"dev": PackedCuts(cuts)})
     shards.compute_shard(shard)
     for path in (shard.archive, shard.ledger):
         content = (tmp_path / path).read_bytes()

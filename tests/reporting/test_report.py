@@ -11,6 +11,7 @@ import pytest
 
 from asrkd import files
 from asrkd.cli import run
+from asrkd.compare import CompareRequest, compare
 from asrkd.errors import AsrkdError
 from asrkd.report import ReportRequest, report
 from tests.reporting.conftest import HOSTILE, TEXTS, write_scored
@@ -154,6 +155,38 @@ def test_scores_of_other_references_are_refused(scored):
 def test_a_system_named_twice_is_refused(scored):
     with pytest.raises(AsrkdError, match="'student' with seed 1 comes twice"):
         report(ReportRequest([*scored.models, scored.exp / "student"], scored.exp / "report.html"))
+
+
+def test_what_compare_wrote_is_shown_with_its_costs(scored):
+    compare(CompareRequest(scored.models), scored.exp / "compare.json")
+    written = files.read_json(scored.exp / "compare.json")
+    costs = {
+        "multiply_adds_per_second": 12.3e6, "uncounted": [], "real_time_factor": 0.0042,
+        "peak_memory_bytes": 321000000, "idle_memory_bytes": 200000000,
+    }  # fmt: skip
+    written["systems"][2]["costs"] = costs
+    written["costs_protocol"] = {
+        "cuts": "x", "num_cuts": 3, "audio_seconds": 4.0, "repeats": 5, "threads": 1, "batch_size": 1,
+        "device": "CPU",
+    }  # fmt: skip
+    files.write_json(scored.exp / "compare.json", written)
+    text = Page(make(scored, comparison=scored.exp / "compare.json")).text
+    assert "12.3 million" in text and "0.0042" in text and "321 MB" in text
+    assert "12.3 million" not in Page(make(scored)).text
+
+
+def test_a_comparison_of_other_systems_is_refused(scored):
+    compare(CompareRequest(scored.models[:2]), scored.exp / "compare.json")
+    with pytest.raises(AsrkdError, match=r"is of other systems or scores \(teacher, baseline\)"):
+        make(scored, comparison=scored.exp / "compare.json")
+
+
+def test_transcripts_that_were_scored_without_a_model_are_shown_too(scored):
+    shutil.move(scored.exp / "student/score-test", scored.exp / "finished")
+    report(ReportRequest([*scored.models[:2], scored.exp / "finished"], scored.exp / "report.html"))
+    page = Page((scored.exp / "report.html").read_text(encoding="utf-8"))
+    assert "finished" in page.text
+    assert "Without a log of training (metrics.jsonl): finished" in page.text
 
 
 def test_a_folder_is_no_place_for_a_page(scored):

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asrkd.comparing.systems import Roles
 from asrkd.reporting.strata import NUM_BINS, bins, strata
-from asrkd.reporting.systems import Naming, read_systems
+from asrkd.reporting.systems import read_systems
 
 values = st.dictionaries(st.text(max_size=3), st.floats(0, 9).map(lambda x: round(x, 1)), min_size=1)
 
@@ -30,7 +31,7 @@ def test_every_id_is_in_one_group_and_groups_do_not_overlap(known):
 
 
 def test_a_speakers_rate_is_over_its_own_words(scored):
-    systems = read_systems(scored.models, "score-test", Naming())
+    systems = read_systems(scored.models, "score-test", Roles())
     drawn = strata(systems, {})
     # bob: hostile (6 words), mended (3), silence (0); the student makes 2 errors of them, by hand.
     words = len(systems[0].score.utterances[1].reference.split()) + 3

@@ -83,6 +83,31 @@ def test_a_training_stopped_in_time_is_queued_again_and_what_waits_for_it_goes_o
     assert cluster.restarts(job) == 1
 
 
+def test_processes_that_train_together_are_stopped_in_time_and_end_with_the_same_weights(
+    cluster, config, tmp_path
+):
+    """The signal goes to the job, whose srun passes it on."""
+    shared = ["--set", "optim.accumulate=4", "--set", "data.max_duration=3", "--set", "phases.0.steps=40"]
+    options = ["--device", "cpu", "--threads", 1, *shared]
+    script, log = ROOT / "stages/slurm/train.sh", {"SBATCH_OUTPUT": f"{tmp_path}/%j.log", "TASKS": "2"}
+    whole, halted = (
+        cluster.run(script, config, tmp_path / name, *options, **log).stdout.strip()
+        for name in ("whole", "halted")
+    )
+    steps = tmp_path / "halted/metrics.jsonl"
+    while not (steps.is_file() and steps.stat().st_size):
+        assert cluster.states(halted)[halted] in ("PENDING", "CONFIGURING", "RUNNING")
+        time.sleep(0.05)
+    cluster.run("scancel", "--signal=USR1", "--batch", halted)
+    states = cluster.wait(whole, halted)
+    said = (tmp_path / f"{halted}.log").read_text()
+    assert list(states.values()) == ["COMPLETED", "COMPLETED"], said
+    assert (cluster.restarts(whole), cluster.restarts(halted)) == (0, 1), said
+    assert said.count("stopped by SIGUSR1") == 1
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "halted")]
+    assert weights[0] == weights[1]
+
+
 def test_the_chain_makes_every_link_of_the_tiny_recipe(cluster, tmp_path):
     settings = {"SIZE": "tiny", "DATA": f"{tmp_path}/data", "EXP": f"{tmp_path}/exp", "TARGET_JOBS": "2"}
     settings["STUDENTS"] = "mvq-kd+seq-kd"  # which learns from both stores

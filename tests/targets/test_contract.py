@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from asrkd import files
-from asrkd.manifests import cut_digest, read_cuts
+from asrkd.cut_records import cut_digest
+from asrkd.manifests import read_cuts
 from asrkd.models.directory import load_model
 from asrkd.targets.contract import contract
 from asrkd.targets.frame_count import expected_frames
@@ -15,7 +16,7 @@ from asrkd.tokens import Tokens
 
 
 def test_it_names_the_teacher_by_its_weights_and_the_cuts_by_their_digests(teacher, corpus):
-    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     found = contract("nbest", load_model(teacher), cuts, {"search": {"name": "greedy"}})
     assert found["kind"] == "nbest"
     assert found["search"] == {"name": "greedy"}
@@ -31,7 +32,7 @@ def test_it_names_the_teacher_by_its_weights_and_the_cuts_by_their_digests(teach
 
 
 def test_the_length_rule_is_what_the_encoder_does(teacher, corpus):
-    model, cuts = load_model(teacher), read_cuts(corpus / "cuts_dev.jsonl.gz")
+    model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     agreed = contract("hidden", model, cuts, {})
     for num_frames in range(1, 40):
         output = model.recogniser(torch.zeros(1, num_frames, 8), torch.tensor([num_frames]))
@@ -44,7 +45,7 @@ def test_a_length_rule_that_is_not_known_expects_nothing(rule):
 
 
 def test_equal_questions_have_equal_contracts_without_paths_and_others_do_not(teacher, corpus):
-    model, cuts = load_model(teacher), read_cuts(corpus / "cuts_dev.jsonl.gz")
+    model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     first = contract("nbest", model, cuts, {"beam": 4})
     assert contract("nbest", model, cuts, {"beam": 4}) == first
     assert str(corpus.parent) not in json.dumps(first)

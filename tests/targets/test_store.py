@@ -21,8 +21,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from asrkd import files, outputs
+from asrkd.cut_records import cut_digest
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest
 from asrkd.shards import shard_name
 from asrkd.targets import shard_index
 from asrkd.targets.array_store import ArrayStore, write_array_shard

@@ -7,12 +7,13 @@ from asrkd.errors import AsrkdError
 from asrkd.training.joining import joined
 from asrkd.training.processes import Processes
 
+SLURM = ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID", "SLURM_LOCALID", "SLURM_LAUNCH_NODE_IPADDR", "SLURM_JOB_ID")
 PLACE = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @pytest.fixture(autouse=True)
 def _no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in PLACE:
+    for name in (*PLACE, *SLURM):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -36,6 +37,10 @@ def test_a_process_that_is_told_of_no_others_is_alone(monkeypatch, size):
         ({"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "x", "MASTER_PORT": "1"}, "no LOCAL_RANK"),
         ({"WORLD_SIZE": "two"}, "expected numbers"),
         (dict.fromkeys(PLACE, "x") | {"WORLD_SIZE": "2"}, "expected numbers"),
+        (
+            {"SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": "7", "SLURM_PROCID": "1"},
+            "no LOCAL_RANK, MASTER_ADDR:",
+        ),
     ],
 )
 def test_half_a_place_is_a_line_that_says_how_to_start(monkeypatch, environment, complaint):
@@ -43,6 +48,13 @@ def test_half_a_place_is_a_line_that_says_how_to_start(monkeypatch, environment,
         monkeypatch.setenv(name, value)
     with pytest.raises(AsrkdError, match=complaint), joined():
         pass
+
+
+def test_the_script_of_a_batch_job_with_several_tasks_is_not_one_of_them(monkeypatch):
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}.items():
+        monkeypatch.setenv(name, value)
+    with joined() as processes:
+        assert processes.count == 1
 
 
 def test_a_share_of_all_batches_is_a_share_of_each_update():

@@ -15,12 +15,12 @@ from asrkd.corpora.digits.options import SPLITS, DigitsOptions
 from asrkd.stopping import StopRequest
 
 if TYPE_CHECKING:
-    from lhotse import MonoCut
+    from asrkd.packed_cuts import PackedCuts
 
 __all__ = ["DigitsOptions", "SPLITS", "make"]
 
 
-def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> "dict[str, list[MonoCut]]":
+def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> "dict[str, PackedCuts]":
     """Make the corpus below ``out``, or go on with it; return the cuts of each split, in order.
 
     A cut covers its own recording ``audio/<split>/<block>/<cut id>.flac`` (a
@@ -39,6 +39,7 @@ def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> 
     """
     from asrkd.corpora.digits.blocks import BlockTask, make_block, read_block
     from asrkd.corpora.digits.plan import plan_blocks
+    from asrkd.packed_cuts import PackedCuts
     from asrkd.shared_work import Crew, work
 
     tasks = {
@@ -47,4 +48,4 @@ def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> 
     }
     everything = [task for split in SPLITS for task in tasks[split]]
     work("digits", everything, make_block, Crew(jobs), stop)
-    return {split: [cut for task in tasks[split] for cut in read_block(task)] for split in SPLITS}
+    return {split: PackedCuts(cut for task in tasks[split] for cut in read_block(task)) for split in SPLITS}

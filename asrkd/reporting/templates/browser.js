@@ -139,7 +139,9 @@
     data.systems.forEach((system, number) => {
       const header = make("th", system.css);
       header.scope = "row";
-      header.append(make("i"), `${system.name} `, make("b", "", String(utterance.errors[number])));
+      const line = make("span");
+      line.append(make("i"), make("span", "", system.name), make("b", "", String(utterance.errors[number])));
+      header.append(line);
       header.title = `${utterance.errors[number]} errors`;
       row(header, (index, inserted) => {
         const errors = at[number].get(`${index}/${inserted === null ? 0 : 1}`) || [];

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from lhotse import AudioSource, MonoCut, Recording
 from lhotse.serialization import deserialize_item
 
+from asrkd.cut_records import cut_digest, parse_record
 from asrkd.errors import AsrkdError
-from asrkd.manifests import cut_digest
-from asrkd.targets.cut_records import parse_record
 
 CHANGES = {
     "speed": lambda cut: cut.perturb_speed(1.1),
@@ -20,7 +19,7 @@ CHANGES = {
     "volume": lambda cut: cut.perturb_volume(0.5),
     "tempo": lambda cut: cut.perturb_tempo(1.1),
     "resample": lambda cut: cut.resample(16000),
-    "truncate": lambda cut: cut.truncate(offset=0.25, duration=cut.duration / 2),
+    "truncate": lambda cut: cut.truncate(offset=cut.duration / 4, duration=cut.duration / 2),
 }
 
 
@@ -49,7 +48,7 @@ def test_lines_of_prepared_cuts_have_the_digests_and_texts_of_the_cuts(corpus):
     lines = [parse_record(path, number, record) for number, record in files.read_jsonl(path)]
     for line, cut in zip(lines, read_cuts(path), strict=True):
         assert line.digest == cut_digest(replace(cut))
-        assert line.texts == [cut.supervisions[0].text]
+        assert line.texts == (cut.supervisions[0].text,)
 
 
 @pytest.mark.parametrize("record", [{}, {"type": "MixedCut"}, {"type": "MonoCut", "recording": {}}])

@@ -1,0 +1,92 @@
+"""What a comparison shows, in words: who is better beyond noise, and what the test set could have shown."""
+
+from collections.abc import Iterator, Sequence
+
+from asrkd.comparing.comparison import Comparison, Difference, SystemResult
+from asrkd.comparing.systems import STUDENT
+
+SIGNIFICANT = 0.05
+FEW_BLOCKS = 10  # intervals of fewer are known to be too narrow, see significance.bootstrap
+
+
+def is_shown(difference: Difference) -> bool:
+    """Whether the system differs from the baseline beyond noise.
+
+    Both tests must say so, at 5 % after Holm's correction: MAPSSWE, which
+    sees each segment but takes all for independent, and the t test over
+    blocks and seeds, which knows that a speaker's errors come together.
+    """
+    return difference.mapsswe.p_holm < SIGNIFICANT and (
+        difference.p_holm is not None and difference.p_holm < SIGNIFICANT
+    )
+
+
+def conclusions(comparison: Comparison) -> list[str]:
+    """Sentences, to be read below the table."""
+    compared = [system for system in comparison.systems if system.difference and system.role == STUDENT]
+    said = [*_few_blocks(comparison)]
+    if compared:
+        said = [*_verdicts(compared, comparison.baseline or ""), *_power(comparison, compared), *said]
+        said += _seeds(comparison)
+    return said
+
+
+def _verdicts(students: Sequence[SystemResult], baseline: str) -> Iterator[str]:
+    shown = [student for student in students if student.difference and is_shown(student.difference)]
+    better = [student for student in shown if student.difference and student.difference.value < 0]
+    worse = [student for student in shown if student not in better]
+    rest = [student for student in students if student not in shown]
+    for verdict, found in (
+        (f"Better than {baseline} beyond noise", better),
+        (f"Worse than {baseline} beyond noise", worse),
+        (f"Not shown to differ from {baseline}", rest),
+    ):
+        if found:
+            yield f"{verdict}: {', '.join(map(_with_points, found))}."
+
+
+def _with_points(student: SystemResult) -> str:
+    value = student.difference.value if student.difference else 0.0
+    return f"{student.name} ({100 * value:+.2f} points)"
+
+
+def _power(comparison: Comparison, students: Sequence[SystemResult]) -> Iterator[str]:
+    smallest = [
+        100 * student.difference.smallest
+        for student in students
+        if student.difference and student.difference.smallest is not None
+    ]
+    if not smallest:
+        return
+    low, high = f"{min(smallest):.2f}", f"{max(smallest):.2f}"
+    size = low if low == high else f"{low} to {high}"
+    yield (
+        f"The smallest difference from {comparison.baseline} that this test set can show is {size} points, "
+        f"depending on the student (two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances, "
+        f"{_blocks(comparison)})."
+    )
+
+
+def _few_blocks(comparison: Comparison) -> Iterator[str]:
+    if comparison.num_blocks < 2:
+        yield (
+            f"There is one {comparison.blocks}: nothing can be said of others, so there are no intervals; "
+            "--blocks utterance gives intervals for this one."
+        )
+    elif comparison.num_blocks < FEW_BLOCKS:
+        yield (
+            f"With {_blocks(comparison)} the intervals are somewhat too narrow: of five they cover about "
+            "91 % instead of 95."
+        )
+
+
+def _seeds(comparison: Comparison) -> Iterator[str]:
+    fewest = min(len(system.runs) for system in comparison.systems)
+    if fewest == 1:
+        yield "Where a system has one seed, this is about that model; trained again, it may differ."
+    elif fewest < 4:
+        yield f"With {fewest} seeds, how much trainings differ is hardly known: hence the wide intervals."
+
+
+def _blocks(comparison: Comparison) -> str:
+    return f"{comparison.num_blocks:,} {comparison.blocks}{'' if comparison.num_blocks == 1 else 's'}"

@@ -1,0 +1,132 @@
+"""The errors of all systems as arrays, summed over blocks and resampled, the same blocks for all.
+
+Letters: U utterances, B blocks, S seeds of a system, R replicates.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asrkd.comparing.systems import ScoredRun, System
+from asrkd.errors import AsrkdError
+from asrkd.scoring.edits import HIT
+from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder
+from asrkd.scoring.word_alignment import align_many
+from asrkd.significance.blocks import Numbers, block_sums
+from asrkd.significance.bootstrap import (
+    NUM_REPLICATES,
+    Interval,
+    can_be_resampled,
+    expanded_percentile,
+    probability_below_zero,
+    resample,
+)
+from asrkd.significance.contrast import Estimate, Term, contrast
+from asrkd.significance.matched_pairs import ErrorMap, error_map
+
+BLOCKS: dict[str, Callable[[ScoredUtterance], str]] = {
+    "speaker": lambda utterance: utterance.speaker,
+    "recording": lambda utterance: utterance.recording,
+    "utterance": lambda utterance: utterance.id,
+}
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made."""
+
+    blocks: str = "speaker"  # or recording, or utterance: what is drawn as a whole
+    num_replicates: int = NUM_REPLICATES
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        if self.blocks not in BLOCKS:
+            raise AsrkdError(f"--blocks {self.blocks}: expected one of {', '.join(BLOCKS)}")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A weighted sum of error rates: what it is, where it lies, and whether it may be 0."""
+
+    value: float
+    interval: Interval
+    p: float  # two-sided
+    probability_below_zero: float
+    estimate: Estimate
+
+
+class Evidence:
+    """What is known of the systems' error rates."""
+
+    def __init__(self, systems: Sequence[System], resampling: Resampling) -> None:
+        """Sum errors over blocks and, if there are at least two, resample them."""
+        utterances = systems[0].runs[0].score.utterances
+        words = [[utterance.counts.num_words for utterance in utterances]]
+        runs = [run for system in systems for run in system.runs]
+        values = np.array([*map(_errors, runs), *words], np.float64)
+        names = [BLOCKS[resampling.blocks](utterance) for utterance in utterances]
+        sums = block_sums(values, names, resampling.seed)
+        self.num_blocks = len(set(names))
+        self.words: Numbers = sums[-1]  # (B,)
+        self._terms: dict[str, Term] = {}
+        first = 0
+        for system in systems:
+            last = first + len(system.runs)
+            seeds = tuple(run.seed for run in system.runs)
+            self._terms[system.name] = Term(1.0, sums[first:last], seeds)
+            first = last
+        self.can_be_resampled = can_be_resampled(self.words)
+        self._rates: dict[str, Numbers] = {}  # (R,) of the mean over seeds
+        if self.can_be_resampled:
+            means = [self._terms[system.name].errors.mean(axis=0) for system in systems]
+            totals = resample(np.stack([*means, self.words]), resampling.seed, resampling.num_replicates)
+            rates = totals[:-1] / totals[-1]
+            self._rates = {system.name: rate for system, rate in zip(systems, rates, strict=True)}
+
+    def terms(self, weights: dict[str, float]) -> list[Term]:
+        """The terms of a contrast, by system."""
+        parts = [(weight, self._terms[name]) for name, weight in weights.items()]
+        return [Term(weight, term.errors, term.seeds) for weight, term in parts]
+
+    def replicates(self, weights: dict[str, float]) -> Numbers | None:
+        """(R,) of the weighted sum of rates; None where a system has several seeds, which they leave out."""
+        if any(len(self._terms[name].seeds) > 1 for name in weights):
+            return None
+        return sum((weight * self._rates[name] for name, weight in weights.items()), np.zeros(1))
+
+    def judge(self, weights: dict[str, float]) -> Judged | None:
+        """Judge a weighted sum of rates, by system; None if there are fewer than two blocks.
+
+        Of one seed each the interval is the bootstrap's, over several the t
+        interval of seeds crossed with blocks.
+        """
+        if not self.can_be_resampled:
+            return None
+        estimate = contrast(self.terms(weights), self.words)
+        replicates = self.replicates(weights)
+        if replicates is None:
+            interval, below = estimate.interval(), estimate.probability_below_zero()
+        else:
+            interval = expanded_percentile(replicates, self.words.size)
+            below = probability_below_zero(replicates)
+        return Judged(estimate.value, interval, estimate.p(), below, estimate)
+
+
+def error_maps(system: System) -> list[ErrorMap]:
+    """Where each of the system's seeds erred, in the alignment that its errors were counted in."""
+    return [error_map(_edits(run.score)) for run in system.runs]
+
+
+def _edits(score: ScoreFolder) -> list[str]:
+    """The edits of each utterance; what has no errors needs no alignment."""
+    wrong = [utterance for utterance in score.utterances if utterance.counts.errors]
+    pairs = [(utterance.reference.split(), utterance.hypothesis.split()) for utterance in wrong]
+    found = dict(zip((each.id for each in wrong), align_many(pairs, score.alignment), strict=True))
+    return [found.get(each.id, HIT * each.counts.hits) for each in score.utterances]
+
+
+def _errors(run: ScoredRun) -> list[int]:
+    """(U,) errors of each utterance."""
+    return [utterance.counts.errors for utterance in run.score.utterances]

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Stage 10: the teacher, a Conformer-CTC.
+# Usage:   10_teacher.sh CORPUS          (a folder beside this script: digits, fsdd, librispeech)
+#
+# Reads:   $DATA, CORPUS/conf/teacher.yaml
+# Writes:  $EXP/teacher
+# Takes:   two to six minutes on one core; CORPUS/RESULTS.md says what it showed
+set -euo pipefail
+source "$(dirname "$0")/${1:?which corpus?}/settings.sh"
+
+asrkd train "$CONF/teacher.yaml" --out "$EXP/teacher" "${TEACHER[@]}"

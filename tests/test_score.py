@@ -67,7 +67,8 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
         assert sum(getattr(utterance.counts, kind) for utterance in utterances) == getattr(expected, kind)
     assert scored["search"]["name"] == search
     line = re.fullmatch(
-        r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] " + re.escape(str(request_.out)),
+        r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] levenshtein "
+        + re.escape(str(request_.out)),
         report.text(),
     )
     assert line is not None

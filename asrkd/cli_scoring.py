@@ -2,12 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from asrkd.cli_launching import launchable
 from asrkd.cli_options import Device, Jobs, Out, Shard, TimeLimit
+from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
 scoring = typer.Typer()
@@ -16,9 +17,20 @@ scoring = typer.Typer()
 @scoring.command()
 @launchable
 def score(
-    model: Annotated[Path, typer.Argument(help="Model folder.")],
-    cuts: Annotated[Path, typer.Option(help="Cuts manifest with transcripts.")],
     out: Out,
+    model: Annotated[Path | None, typer.Argument(help="Model folder; none with --ref.")] = None,
+    cuts: Annotated[Path | None, typer.Option(help="Cuts manifest with transcripts.")] = None,
+    ref: Annotated[
+        Path | None, typer.Option(help="Finished transcripts: Kaldi's text, sclite's trn or JSON lines.")
+    ] = None,
+    hyp: Annotated[Path | None, typer.Option(help="Hypotheses for --ref, in any of these forms.")] = None,
+    utt2spk: Annotated[
+        Path | None, typer.Option(help="With --ref: lines of an utterance and its speaker, as Kaldi's.")
+    ] = None,
+    alignment: Annotated[str, typer.Option(help="levenshtein, or sclite: weights 4, 3, 3.")] = "levenshtein",
+    normaliser: Annotated[
+        str, typer.Option(help="none, or basic: no case, no punctuation, Unicode's NFKC.")
+    ] = "none",
     search: Annotated[str, typer.Option(help="greedy, prefix-beam, or k2 where k2 is.")] = "greedy",
     beam: Annotated[int, typer.Option(help="Prefixes kept at each frame; not for greedy.")] = 8,
     jobs: Jobs = 1,
@@ -26,16 +38,55 @@ def score(
     shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Recognise cuts with a model and count its word errors."""
+    """Count the word errors of a model on cuts, or of finished transcripts."""
+    flags = dict(locals())
     limit = parse_time_limit(time_limit)
-    from asrkd import score as stage
-    from asrkd.decoding import SearchOptions
-    from asrkd.shared_work import parse_part
+    from asrkd.scoring.score_corpus import parse_rules
 
-    part = parse_part(shard)
-    request = stage.ScoreRequest(model, cuts, out, search, SearchOptions(beam), device, jobs, part)
+    _check_combination(flags)
+    rules = parse_rules(alignment, normaliser)
     with stop_requests(limit) as stop:
-        typer.echo(stage.score(request, stop).text())
+        if ref is not None and hyp is not None:
+            from asrkd.score_transcripts import TranscriptsRequest, score_transcripts
+
+            asked = TranscriptsRequest(ref, hyp, out, utt2spk, rules)
+            typer.echo(score_transcripts(asked, stop).text())
+        elif model is not None and cuts is not None:
+            from asrkd import score as stage
+            from asrkd.decoding import SearchOptions
+            from asrkd.shared_work import parse_part
+
+            part, options = parse_part(shard), SearchOptions(beam)
+            request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, part, rules)
+            typer.echo(stage.score(request, stop).text())
+
+
+# What only a model has use for, and what it is where nobody asked for it.
+_OF_MODELS: dict[str, Any] = {"model": None, "cuts": None, "shard": None}
+_OF_MODELS |= {"search": "greedy", "beam": 8, "jobs": 1, "device": "cpu"}
+_OF_TRANSCRIPTS = ("ref", "hyp", "utt2spk")
+
+
+def _check_combination(flags: dict[str, Any]) -> None:
+    """Refuse a mixture of the two uses of the command, and half of one."""
+    finished = [f"--{name}" for name in _OF_TRANSCRIPTS if flags[name] is not None]
+    if not finished:
+        for name, option in (("model", "MODEL"), ("cuts", "--cuts")):
+            if flags[name] is None:
+                raise typer.BadParameter(
+                    f"{option} is missing; or give --ref and --hyp: finished transcripts"
+                )
+        return
+    others = [name for name, usual in _OF_MODELS.items() if flags[name] != usual]
+    if others:
+        option = "MODEL" if others[0] == "model" else f"--{others[0]}"
+        raise AsrkdError(
+            f"{option}, {finished[0]}: either a model is asked about --cuts or --ref and --hyp are compared; "
+            f"leave out {option} or {', '.join(finished)}"
+        )
+    for name in ("ref", "hyp"):
+        if flags[name] is None:
+            raise AsrkdError(f"{finished[0]}: finished transcripts are two files; give --{name} too")
 
 
 @scoring.command()

@@ -152,11 +152,21 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as stream:
+        with opener(path, "rb") as stream:
             for number, line in enumerate(stream, start=1):
-                yield number, line.rstrip("\r\n")
-    except (EOFError, OSError, UnicodeDecodeError, zlib.error) as error:  # BadGzipFile is an OSError
+                yield number, _decoded(line, path, number)
+    except (EOFError, OSError, zlib.error) as error:  # BadGzipFile is an OSError
         raise AsrkdError(f"{path}: cannot be read after line {number}: {error}") from None
+
+
+def _decoded(line: bytes, path: Path, number: int) -> str:
+    """The text of a line, without its end."""
+    try:
+        return line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise AsrkdError(
+            f"{path}:{number}: not UTF-8 ({error}); convert it, as with iconv -t utf-8"
+        ) from None
 
 
 def read_text(path: Path) -> str:

@@ -18,6 +18,8 @@ LINE_EVERY_S = 5.0
 class Meter:
     """Counts work done and shows it; made by :func:`meter`."""
 
+    after_s = 0.0  # shows nothing before
+
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.done, self.audio_s, self.note = done, 0.0, ""
@@ -30,7 +32,12 @@ class Meter:
         self.audio_s += audio_s
         if note is not None:
             self.note = note
-        self._show()
+        if self.is_due():
+            self._show()
+
+    def is_due(self) -> bool:
+        """Whether the work has taken long enough to be shown."""
+        return time.monotonic() - self.started_at >= self.after_s
 
     def rate(self) -> str:
         """Audio-hours per second so far, in words; empty if there is no audio."""
@@ -44,6 +51,9 @@ class Meter:
         fresh = self.done - self._resumed_at
         elapsed_s = time.monotonic() - self.started_at
         return elapsed_s / fresh * (self.total - self.done) if fresh else float("inf")
+
+    def begin(self) -> None:
+        """Show that there is work, where that takes no line of its own."""
 
     def _show(self) -> None:
         raise NotImplementedError
@@ -71,8 +81,9 @@ class _Lines(Meter):
         self._shown = line
 
     def close(self) -> None:
-        """Print the last state, unless it stands there already."""
-        self._print()
+        """Print the last state, unless it stands there already or the work was short."""
+        if self.is_due():
+            self._print()
 
 
 class _Bar(Meter):
@@ -87,19 +98,25 @@ class _Bar(Meter):
             console=Console(stderr=True),
         )
         self._task = self._bar.add_task(label, total=total, completed=done, detail=unit)
-        self._bar.start()
+
+    def begin(self) -> None:
+        """Show the bar, unless it is there."""
+        if not self._bar.live.is_started:
+            self._bar.start()
 
     def _show(self) -> None:
+        self.begin()
         detail = ", ".join(part for part in (self.unit, self.rate(), self.note) if part)
         self._bar.update(self._task, completed=self.done, detail=detail)
 
     def close(self) -> None:
         """Leave the bar as it is and free the terminal."""
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()
 
 
 @contextmanager
-def meter(label: str, total: int, unit: str, done: int = 0) -> Iterator[Meter]:
+def meter(label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0) -> Iterator[Meter]:
     """Show progress of a piece of work within the block.
 
     Args:
@@ -107,10 +124,14 @@ def meter(label: str, total: int, unit: str, done: int = 0) -> Iterator[Meter]:
         total: how many units there are.
         unit: what is counted, in the plural.
         done: how many were there already when a run goes on.
+        after_s: seconds before which nothing is shown, for work that is mostly short.
     """
     kind = _Bar if sys.stderr.isatty() else _Lines
     shown = kind(label, total, unit, done)
+    shown.after_s = after_s
     try:
+        if shown.is_due():
+            shown.begin()
         yield shown
     finally:
         shown.close()

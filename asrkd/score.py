@@ -23,10 +23,10 @@ from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
 from asrkd.parallel import check_jobs
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import Rules, Utterance, require_words, score_utterances
-from asrkd.scoring.score_files import write_score
-from asrkd.scoring.score_folder import KINDS
-from asrkd.scoring.score_summary import wer_line
+from asrkd.scoring.score_corpus import Rules, Utterance, require_words
+from asrkd.scoring.score_files import result_line, score_with_progress, write_score
+from asrkd.scoring.score_folder import read_counts
+from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
 from asrkd.stopping import StopRequest
@@ -59,12 +59,14 @@ class ScoreReport:
     out: Path
     counts: Counts | None  # None: shards are missing, for other parts
     progress: Progress | None  # None: it was complete
+    alignment: str = LEVENSHTEIN
 
     def text(self) -> str:
         """The %WER line and where the rest is."""
         if self.counts is None:
             return f"{self.out}: this part is done; {self.progress.text() if self.progress else ''}"
-        return f"{wer_line(self.counts)} {self.out}{'' if self.progress else ' (already complete)'}"
+        was_complete = self.progress is None
+        return result_line(self.counts, self.alignment, self.out, was_complete=was_complete)
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
@@ -81,14 +83,17 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     check_features(model, cuts, str(request.cuts))
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
+    alignment = request.rules.alignment
     claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
     if claimed is outputs.State.COMPLETE:
-        return ScoreReport(request.out, _read_counts(request.out), None)
+        return ScoreReport(request.out, read_counts(request.out), None, alignment)
     planned, progress = _recognise(request, device, cuts, stop)
     if progress.missing:
-        return ScoreReport(request.out, None, progress)
-    _write_files(request, model, cuts, references, _read_hypotheses(planned, cuts))
-    return ScoreReport(request.out, _read_counts(request.out), progress)
+        return ScoreReport(request.out, None, progress, alignment)
+    hypotheses = _read_hypotheses(planned, cuts)
+    scored = score_with_progress(_utterances(cuts, references), hypotheses, request.rules, stop)
+    write_score(request.out, _described(request, model), scored)
+    return ScoreReport(request.out, read_counts(request.out), progress, alignment)
 
 
 def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
@@ -136,30 +141,21 @@ def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> floa
     return shard.audio_s
 
 
-def _write_files(
-    request: ScoreRequest,
-    model: LoadedModel,
-    cuts: Sequence[MonoCut],
-    references: dict[str, str],
-    hypotheses: dict[str, str],
-) -> None:
-    utterances = [
+def _utterances(cuts: Sequence[MonoCut], references: dict[str, str]) -> list[Utterance]:
+    return [
         Utterance(
             cut.id, references[cut.id], cut.recording_id, cut.supervisions[0].speaker, round(cut.duration, 6)
         )
         for cut in cuts
     ]
-    described = {
+
+
+def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
+    return {
         "set": _set_name(request.cuts),
         "params": num_parameters(model.recogniser),
         "search": {"name": request.search} | asdict(request.options),
     }
-    write_score(request.out, described, score_utterances(utterances, hypotheses, request.rules))
-
-
-def _read_counts(out: Path) -> Counts:
-    stamp = outputs.read_stamp(out, "asrkd score", KINDS)
-    return Counts(**{kind: stamp[kind] for kind in KINDS})
 
 
 def _set_name(manifest: Path) -> str:

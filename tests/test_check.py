@@ -18,6 +18,7 @@ from asrkd.manifests import read_cuts, write_cuts
 from asrkd.prepare import prepare
 from asrkd.prepare_options import PrepareOptions
 from asrkd.score import ScoreRequest, score
+from asrkd.score_transcripts import TranscriptsRequest, score_transcripts
 from asrkd.shared_work import Crew
 from asrkd.stopping import StopRequest
 
@@ -146,9 +147,27 @@ def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
     _, teacher, corpus = parts(tree)
     score(ScoreRequest(teacher, corpus / "cuts_dev.jsonl.gz", teacher / "score-dev"), StopRequest())
     assert problems(teacher / "score-dev") == []
+    (line,) = [line for line in check(teacher / "score-dev").looked_at if "words" in line]
+    assert "words of 6 utterances aligned by levenshtein, normaliser none 1 (" in line
     shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
     (problem,) = problems(teacher / "score-dev")
     assert f"stale: {teacher / 'model.safetensors'} was made anew since" in problem
+
+
+def test_a_score_of_finished_transcripts_is_looked_over_without_a_model(tmp_path):
+    (tmp_path / "ref").write_text("a NO YES\nb ON\n")
+    (tmp_path / "hyp").write_text("a NO YES\nb OFF ON\n")
+    request = TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", tmp_path / "score")
+    score_transcripts(request, StopRequest())
+    assert problems(tmp_path / "score") == []
+    lines = (tmp_path / "score/utterances.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "score/utterances.jsonl").write_text(lines[0])
+    (problem,) = problems(tmp_path / "score")
+    assert "utterances.jsonl and score.json do not add up; score anew: rm -r" in problem
+    files.write_json(tmp_path / "score/request.json", {})
+    (tmp_path / "score/score.json").write_text("{}")
+    (problem,) = problems(tmp_path / "score")
+    assert "score.json: not as this asrkd writes it" in problem
 
 
 @pytest.fixture
@@ -233,7 +252,7 @@ def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teache
     assert problems(tmp_path / "cuts.jsonl") == [
         f"{tmp_path / 'cuts.jsonl'}: holds no cuts; prepare the corpus anew with: asrkd prepare"
     ]
-    for name, content in (("request.json", {}), ("prepare.json", {}), ("lineage.json", {})):
+    for name, content in (("prepare.json", {}), ("lineage.json", {})):
         folder = tmp_path / name.split(".")[0]
         if name == "lineage.json":
             shutil.copytree(teacher, folder)

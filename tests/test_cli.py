@@ -133,6 +133,13 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "score shard": ["score", teacher, "--cuts", cuts, "--out", out, "--shard", "0/2"],
         "score cuts": ["score", teacher, "--cuts", tmp_path / "nowhere", "--out", out],
         "score foreign": ["score", teacher, "--cuts", cuts, "--out", teacher],
+        "score alignment": ["score", teacher, "--cuts", cuts, "--out", out, "--alignment", "kaldi"],
+        "score normaliser": ["score", teacher, "--cuts", cuts, "--out", out, "--normaliser", "whisper"],
+        "score both": ["score", teacher, "--ref", cuts, "--hyp", cuts, "--out", out],
+        "score ref": ["score", "--ref", tmp_path / "nowhere", "--hyp", cuts, "--out", out],
+        "score hyp": ["score", "--hyp", cuts, "--out", out],
+        "score utt2spk": ["score", teacher, "--cuts", cuts, "--utt2spk", cuts, "--out", out],
+        "score beam": ["score", "--ref", cuts, "--hyp", cuts, "--out", out, "--beam", 4],
         "compare": ["compare", teacher, "--out", out],
         "compare blocks": ["compare", teacher, "--blocks", "word", "--out", out],
         "report": ["report", teacher, "--out", out],
@@ -177,6 +184,13 @@ MISTAKES = [
     "score shard",
     "score cuts",
     "score foreign",
+    "score alignment",
+    "score normaliser",
+    "score both",
+    "score ref",
+    "score hyp",
+    "score utt2spk",
+    "score beam",
     "compare",
     "compare blocks",
     "report",
@@ -234,7 +248,9 @@ def test_the_list_of_mistakes_is_whole(mistakes):
             "--codebooks",
             "2",
         ],
-        ["score", "x"],
+        ["score", "x", "--out", "y"],
+        ["score", "--cuts", "x", "--out", "y"],
+        ["score", "--ref", "x", "--hyp", "y"],
         ["compare"],
         ["report", "x"],
     ],
@@ -279,6 +295,16 @@ def test_train_distill_score_and_compare_say_what_they_wrote(monkeypatch, capsys
         == 0
     )
     assert "already complete" in capsys.readouterr().out
+
+
+def test_transcripts_are_scored_without_a_model_and_without_torch(tmp_path):
+    for name, text in (("ref", "a NO YES\nb ON\n"), ("hyp", "a YES OFF\nb ON\n")):
+        (tmp_path / name).write_text(text)
+    command = f"score --ref {tmp_path}/ref --hyp {tmp_path}/hyp --out {tmp_path}/out --alignment sclite"
+    code = HELP.replace(', "--help"]', "]").replace('"numpy", ', "")
+    done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == f"%WER 66.67 [ 2 / 3, 1 ins, 1 del, 0 sub ] sclite {tmp_path}/out\n"
 
 
 def test_quantizer_and_codebook_take_their_options(monkeypatch, capsys, teacher, corpus, tmp_path):

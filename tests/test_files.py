@@ -135,6 +135,14 @@ def test_a_line_that_is_wrong_is_named_by_its_number(tmp_path, text, complaint):
     assert "\n" not in str(error.value)
 
 
+def test_a_line_in_another_encoding_is_named_by_its_number(tmp_path):
+    for name, opener in (("x.txt", open), ("x.txt.gz", gzip.open)):
+        with opener(tmp_path / name, "wb") as stream:
+            stream.write("café\n".encode() * 2000 + "café\n".encode("latin-1") + b"x\n" * 2000)
+        with pytest.raises(AsrkdError, match=f"{name}:2001: not UTF-8 .*; convert it, as with iconv"):
+            list(files.read_lines(tmp_path / name))
+
+
 def _line(number: int) -> str:
     """A line that does not compress to nothing."""
     return json.dumps({"id": hashlib.sha256(bytes([number])).hexdigest()})

@@ -63,6 +63,17 @@ def test_the_last_state_is_shown_when_the_work_is_cut_short(clock, capsys):
     assert capsys.readouterr().err.splitlines()[-1].startswith("score: 3/9 cuts")
 
 
+def test_work_that_is_short_is_not_shown_if_it_may_be_long(clock, capsys):
+    with meter("align", 9, "utterances", after_s=3.0) as shown:
+        clock.now += 2.9
+        shown.advance(9)
+    assert capsys.readouterr().err == ""
+    with meter("align", 9, "utterances", after_s=3.0) as shown:
+        clock.now += 3.5
+        shown.advance(7)
+    assert capsys.readouterr().err.startswith("align: 7/9 utterances, ETA 1 s")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -75,3 +86,15 @@ def test_a_terminal_gets_a_bar(monkeypatch):
         shown.advance(4, audio_s=5)
     assert "4/4" in sys.stderr.getvalue()
     assert "\r" in sys.stderr.getvalue() or "\x1b" in sys.stderr.getvalue()
+
+
+def test_a_terminal_gets_no_bar_of_short_work(monkeypatch, clock):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    with meter("align", 4, "utterances", after_s=3.0) as shown:
+        shown.advance(4)
+    assert sys.stderr.getvalue() == ""
+    with meter("align", 4, "utterances", after_s=3.0) as shown:
+        clock.now += 4
+        shown.advance(4)
+    assert "4/4" in sys.stderr.getvalue()

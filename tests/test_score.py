@@ -17,7 +17,8 @@ from asrkd.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.score import ScoreReport, ScoreRequest, score
-from asrkd.scoring.score_folder import read_score
+from asrkd.scoring.score_corpus import parse_rules
+from asrkd.scoring.score_folder import read_score, require_comparable
 from asrkd.shared_work import Part, Progress
 from asrkd.stopping import StopRequest
 from asrkd.targets.nbest_store import NbestStore
@@ -67,7 +68,8 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
         assert sum(getattr(utterance.counts, kind) for utterance in utterances) == getattr(expected, kind)
     assert scored["search"]["name"] == search
     line = re.fullmatch(
-        r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] " + re.escape(str(request_.out)),
+        r"%WER (\S+) \[ (\d+) / (\d+), (\d+) ins, (\d+) del, (\d+) sub \] levenshtein "
+        + re.escape(str(request_.out)),
         report.text(),
     )
     assert line is not None
@@ -152,6 +154,40 @@ def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, 
         in ScoreReport(tmp_path / "parts", None, Progress(2, 4, 6)).text()
     )
     assert contents(request_.out) == contents(tmp_path / "parts")
+
+
+def test_a_long_decoding_shows_how_far_it_is(request_, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stage, "CUTS_PER_SHARD", 2)
+    run(request_, part=Part(1, 2))
+    assert "score teacher: 2/4 cuts, " in capsys.readouterr().err
+    run(request_)
+    shown = capsys.readouterr().err
+    assert "score teacher: 6/6 cuts" in shown
+    assert "h audio/s" in shown
+
+
+def test_alignment_and_normaliser_are_chosen_and_kept(request_, tmp_path):
+    plain = run(request_)
+    chosen = run(request_, out=tmp_path / "chosen", rules=parse_rules("sclite", "basic"))
+    assert " ] levenshtein " in plain.text()
+    assert " ] sclite " in chosen.text()
+    before, after = read_score(request_.out), read_score(tmp_path / "chosen")
+    assert (after.alignment, after.normaliser.name) == ("sclite", "basic")
+    assert [u.reference for u in after.utterances] == [u.reference.lower() for u in before.utterances]
+    with pytest.raises(AsrkdError, match="normaliser basic 1 .*, but .* has none 1 .*; score both alike"):
+        require_comparable([before, after])
+    with pytest.raises(AsrkdError, match="made from something else: alignment was 'levenshtein' then"):
+        run(request_, rules=parse_rules("sclite", "none"))
+
+
+def test_a_cut_whose_speaker_is_unknown_counts_for_its_recording(request_, corpus, tmp_path):
+    cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
+    changed_ = [replace(cut, supervisions=[replace(cut.supervisions[0], speaker=None)]) for cut in cuts]
+    write_cuts(tmp_path / "cuts.jsonl", changed_)
+    run(request_, cuts=tmp_path / "cuts.jsonl")
+    utterances = read_score(request_.out).utterances
+    assert [u.speaker for u in utterances] == [u.recording for u in utterances] == [cut.id for cut in cuts]
+    assert [u.duration_s for u in utterances] == [pytest.approx(cut.duration) for cut in cuts]
 
 
 def test_hypotheses_of_other_cuts_are_not_counted(request_, monkeypatch):

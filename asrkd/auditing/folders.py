@@ -10,6 +10,7 @@ from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import load_model
 from asrkd.quantizer.storage import load_quantizer
+from asrkd.scoring.score_folder import read_score
 from asrkd.tokens import Tokens
 
 
@@ -80,12 +81,16 @@ def audit_quantizer(path: Path, findings: Findings) -> None:
 
 
 def audit_score(path: Path, findings: Findings) -> None:
-    """Look over a folder of `asrkd score`: finished, and of the model that it lies in, if it lies in one."""
+    """Look over a folder of `asrkd score`: whole, and of the model that it lies in, if it lies in one."""
     with findings.looking(path):
-        counts = outputs.read_stamp(path, "asrkd score", ["hits"])
-        findings.saw(f"{path}: {sum(counts.values())} words aligned")
-        expected = files.read_json(path / "request.json")["model"]
-        _compare(path, path.parent / "model.safetensors", expected, findings)
+        scored = read_score(path)
+        findings.saw(
+            f"{path}: {scored.counts.num_words} words of {len(scored.utterances)} utterances aligned by "
+            f"{scored.alignment}, normaliser {scored.normaliser}"
+        )
+        expected = files.read_json(path / "request.json").get("model")
+        if expected is not None:  # finished transcripts have none
+            _compare(path, path.parent / "model.safetensors", expected, findings)
 
 
 def _compare(path: Path, source: Path, expected: str, findings: Findings) -> None:

@@ -81,7 +81,12 @@ def _percent(interval: Interval | None, digits: int = 1) -> str:
     """In percent, or points."""
     if interval is None:
         return NOTHING
-    return f"[{100 * interval.low:.{digits}f}, {100 * interval.high:.{digits}f}]"
+    return f"[{_in_percent(interval.low, digits)}, {_in_percent(interval.high, digits)}]"
+
+
+def _in_percent(value: float, digits: int) -> str:
+    """Without a minus before nothing."""
+    return f"{round(100 * value, digits) + 0.0:.{digits}f}"
 
 
 def _probability(p: float) -> str:
@@ -106,7 +111,7 @@ ERRORS: list[Column] = [
 ]
 SIZES: list[Column] = [
     ("system", lambda system: system.name),
-    ("gap %", lambda system: f"{100 * system.gap_share.value:.0f}" if system.gap_share else NOTHING),
+    ("gap %", lambda system: _in_percent(system.gap_share.value, 0) if system.gap_share else NOTHING),
     ("95 %", lambda system: _percent(system.gap_share.interval, 0) if system.gap_share else NOTHING),
     ("params", lambda system: _or_nothing(system.params, ",")),
     ("bytes", lambda system: _or_nothing(system.weight_bytes, ",")),

@@ -11,6 +11,7 @@ from asrkd.costs.multiply_adds import MultiplyAdds, count_multiply_adds
 from asrkd.costs.peak_memory import measure_memory
 from asrkd.costs.real_time import REPEATS, computing_seconds
 from asrkd.costs.recognising import recognise
+from asrkd.cut_records import records
 from asrkd.features.reading import load_features
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
@@ -56,10 +57,10 @@ def measure_costs(models: Mapping[str, Path], manifest: Path) -> tuple[dict[str,
 
 def spread_by_duration(cuts: Sequence[MonoCut], count: int) -> list[MonoCut]:
     """At most ``count`` cuts, from the shortest to the longest in even steps."""
-    ordered = sorted(cuts, key=lambda cut: (cut.duration, cut.id))
-    if len(ordered) <= count:
-        return ordered
-    return [ordered[round(place * (len(ordered) - 1) / (count - 1))] for place in range(count)]
+    by_duration = sorted((record.duration, record.id, row) for row, record in enumerate(records(cuts)))
+    last = len(by_duration) - 1
+    places = range(last + 1) if last < count else [round(n * last / (count - 1)) for n in range(count)]
+    return [cuts[by_duration[place][2]] for place in places]
 
 
 def _multiply_adds(model: LoadedModel, utterances: Sequence[Tensor]) -> MultiplyAdds:

@@ -58,7 +58,7 @@ class Codebook(Objective):
         return [self._tap]
 
     def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
-        """Number of indexes that have a student frame to predict them."""
+        """Number of indexes that have one of the student's ``num_frames`` (N,) to predict them."""
         aligned = align(targets, num_frames, self._frame_shift, delay=self._delay)
         return float(aligned.mask.sum()) * aligned.values.shape[2]
 

@@ -37,7 +37,7 @@ class Ctc(Objective):
     """Weighted CTC loss over the sequences of each utterance."""
 
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
-        """Weighted number of tokens that can be aligned: nats are per reference token."""
+        """Weighted number of tokens that ``num_frames`` (N,) can align: nats are per reference token."""
         possible = alignable(targets, num_frames)
         return float((targets.weight * targets.num_tokens * possible).sum())
 

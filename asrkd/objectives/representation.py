@@ -58,12 +58,12 @@ class Representation(Objective):
         return [self._tap]
 
     def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
-        """Number of values that have a student frame."""
+        """Number of values that have one of the student's ``num_frames`` (N,)."""
         aligned = align(targets, num_frames, self._frame_shift, delay=self._settings.delay)
         return float(aligned.mask.sum()) * aligned.values.shape[2]
 
     def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
-        """Sum over frames and dimensions of the weighted squared differences."""
+        """Sum over frames and dimensions of the weighted squared differences, a scalar ()."""
         aligned = align(targets, output.num_frames, self._frame_shift, delay=self._settings.delay)
         real = output.tapped[self._tap][:, : aligned.mask.shape[1]][aligned.mask]  # (frames, D student)
         projected = self.project(real).float()

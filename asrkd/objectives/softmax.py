@@ -47,11 +47,11 @@ class Softmax(Objective):
             )
 
     def count(self, targets: PosteriorTargets, num_frames: Tensor) -> float:
-        """Number of frames that both have."""
+        """Number of frames that teacher and student, with ``num_frames`` (N,), both have."""
         return float(torch.minimum(targets.num_frames, num_frames).sum())
 
     def forward(self, output: RecogniserOutput, targets: PosteriorTargets) -> Tensor:
-        """Sum over frames of the squared distances."""
+        """Sum over frames of the squared distances, a scalar ()."""
         shared = min(output.logits.shape[1], targets.tokens.shape[1])
         frame = torch.arange(shared, device=output.logits.device)
         real = frame < torch.minimum(targets.num_frames, output.num_frames)[:, None]  # (N, T)

@@ -43,7 +43,7 @@ class QuantizerLosses:
 
     @property
     def total(self) -> Tensor:
-        """The sum that multi_quantization minimises."""
+        """The sum that multi_quantization minimises, a scalar ()."""
         return self.relative_error + self.prediction + ENTROPY_SCALE * self.logits_entropy
 
 
@@ -67,6 +67,6 @@ def quantizer_losses(quantizer: DirectSumQuantizer, centred: Tensor, indexes: Te
 
 
 def entropy_bits(probs: Tensor) -> Tensor:
-    """Entropy in bits along the last axis; 0 log 0 is 0."""
+    """Entropy in bits (...) of distributions (..., K); 0 log 0 is 0."""
     bits: Tensor = -torch.xlogy(probs, probs).sum(dim=-1) / math.log(2)
     return bits

@@ -56,6 +56,9 @@ def measure(quantizer: DirectSumQuantizer, held_out: Tensor, num_frames: int) ->
 
 
 def relative_error(quantizer: DirectSumQuantizer, embeddings: Tensor, indexes: Tensor) -> float:
-    """Squared error of the decoded frames over their squared distance from the quantiser's mean."""
+    """Squared error of decoded frames over the squared distance of ``embeddings`` (F, D) from the mean.
+
+    ``indexes`` are (F, N).
+    """
     error = (quantizer.decode(indexes) - embeddings).double().square().sum()
     return float(error / (embeddings - quantizer.mean).double().square().sum())

@@ -1,7 +1,7 @@
 """All files of a score, from its utterances: ours, and those that the field's tools read."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +9,16 @@ from typing import Any
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
+from asrkd.progress import meter
+from asrkd.scoring.counts import Counts
 from asrkd.scoring.error_stats import write_error_stats
-from asrkd.scoring.score_corpus import CorpusScore
+from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
 from asrkd.scoring.score_folder import SCORE, UTTERANCES, write_utterances
-from asrkd.scoring.score_summary import summary
+from asrkd.scoring.score_summary import summary, wer_line
 from asrkd.scoring.transcript_files import write_kaldi_text, write_recogs, write_trn
+from asrkd.stopping import StopRequest
+
+SHOWN_AFTER_S = 3.0  # of aligning, which most often takes less
 
 
 def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) -> None:
@@ -38,6 +43,30 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
     write_utterances(out / UTTERANCES, scored.utterances)
     files.write_json(out / SCORE, dict(described) | summary(scored))
     outputs.stamp(out, asdict(scored.counts))
+
+
+def score_with_progress(
+    utterances: Collection[Utterance], hypotheses: Mapping[str, str], rules: Rules, stop: StopRequest
+) -> CorpusScore:
+    """Score every utterance, as :func:`score_utterances` does, showing progress if it takes a while.
+
+    Raises:
+        AsrkdError: the two are not of the same utterances.
+        StoppedInTime: asked to stop; nothing is kept.
+    """
+    with meter("align", len(utterances), "utterances", after_s=SHOWN_AFTER_S) as shown:
+
+        def advance(count: int) -> None:
+            shown.advance(count)
+            if shown.done < shown.total:
+                stop.check(f"{shown.done} of {shown.total} utterances were aligned, which is begun anew")
+
+        return score_utterances(utterances, hypotheses, rules, advance)
+
+
+def result_line(counts: Counts, alignment: str, out: Path, *, was_complete: bool) -> str:
+    """The %WER line, by which alignment, and where the rest is."""
+    return f"{wer_line(counts)} {alignment} {out}{' (already complete)' if was_complete else ''}"
 
 
 @contextmanager

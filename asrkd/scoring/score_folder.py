@@ -65,6 +65,9 @@ def read_score(folder: Path) -> ScoreFolder:
     """
     remedy = f"score anew: rm -r {folder}, then asrkd score ... --out {folder}"
     outputs.read_stamp(folder, f"asrkd score ... --out {folder}", KINDS)
+    for name in (SCORE, UTTERANCES):
+        if not (folder / name).is_file():
+            raise AsrkdError(f"{folder / name}: no such file; {remedy}")
     scored = files.read_json(folder / SCORE)
     try:
         found = ScoreFolder(
@@ -81,6 +84,16 @@ def read_score(folder: Path) -> ScoreFolder:
     if corpus_counts(utterance.counts for utterance in found.utterances) != found.counts:
         raise AsrkdError(f"{folder}: {UTTERANCES} and {SCORE} do not add up; {remedy}")
     return found
+
+
+def read_counts(folder: Path) -> Counts:
+    """The corpus's counts of a finished score, from its stamp.
+
+    Raises:
+        AsrkdError: it is unfinished.
+    """
+    stamp = outputs.read_stamp(folder, "asrkd score", KINDS)
+    return Counts(**{kind: stamp[kind] for kind in KINDS})
 
 
 def require_comparable(scores: Sequence[ScoreFolder]) -> None:

@@ -59,7 +59,7 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
 
 
 def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
-    """Where the WER lies by a bootstrap over speakers; None where that says nothing: a single speaker."""
+    """Where the WER lies by a bootstrap over speakers; None where that says nothing: of a single one."""
     interval = wer_interval(
         np.array([utterance.counts.errors for utterance in utterances]),
         np.array([utterance.counts.num_words for utterance in utterances]),
@@ -68,8 +68,16 @@ def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
     )
     if interval is None:
         return None
-    how = {"resampled": "speakers", "replicates": NUM_REPLICATES, "seed": SEED}
+    how = {"resampled": _blocks(utterances), "replicates": NUM_REPLICATES, "seed": SEED}
     return asdict(interval) | how
+
+
+def _blocks(utterances: Sequence[ScoredUtterance]) -> str:
+    """What the names of speakers are the names of: where none is known, of recordings."""
+    if any(utterance.speaker != utterance.recording for utterance in utterances):
+        return "speakers"
+    recordings = {utterance.recording for utterance in utterances}
+    return "recordings" if len(recordings) < len(utterances) else "utterances"
 
 
 def _speakers(scored: Sequence[ScoredUtterance]) -> list[dict[str, Any]]:

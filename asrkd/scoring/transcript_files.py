@@ -11,8 +11,8 @@ from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import one_spaced, require_same_ids
 
-# sclite takes { a / b } for alternatives, (word) for an optional word, * for nothing, and ;; for a comment.
-SPECIAL_TO_SCLITE = re.compile(r"[{}()*]|;;")
+# sclite takes { a / b } for alternatives, @ for no word, (word) for an optional one, ** and ;; for comments.
+SPECIAL_TO_SCLITE = re.compile(r"[{}()*]|;;|^@$")
 
 
 def write_recogs(path: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
@@ -45,7 +45,8 @@ def write_trn(path: Path, texts: Mapping[str, str], speakers: Mapping[str, str])
     """Write ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
 
     An utterance without words keeps its line, for sclite drops what one of
-    two files lacks.
+    two files lacks. Where every id begins with its speaker and ``-``, as
+    LibriSpeech's do, the ids stand there as they are.
 
     Args:
         path: the file to write.
@@ -56,15 +57,16 @@ def write_trn(path: Path, texts: Mapping[str, str], speakers: Mapping[str, str])
         AsrkdError: an utterance has no speaker, or an id or a word has a
             meaning of its own to sclite.
     """
-    lines = [_trn_line(utt_id, texts[utt_id], speakers.get(utt_id)) for utt_id in sorted(texts)]
+    named = all(utt_id.startswith(f"{speakers.get(utt_id)}-") for utt_id in texts)
+    lines = [_trn_line(utt_id, texts[utt_id], speakers.get(utt_id), named) for utt_id in sorted(texts)]
     with files.create(path) as stream:
         stream.writelines(lines)
 
 
-def _trn_line(utt_id: str, text: str, speaker: str | None) -> str:
+def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:
     if not speaker:
         raise AsrkdError(f"cut {utt_id!r}: has no speaker, sclite's trn needs one; set it in the supervision")
-    label = f"{speaker}-{utt_id}"
+    label = utt_id if named else f"{speaker}-{utt_id}"
     if SPECIAL_TO_SCLITE.search(label) or len(label.split()) != 1:
         raise AsrkdError(f"cut {utt_id!r}: sclite cannot read {label!r}; rename what has {{}}()*;; or spaces")
     for word in text.split():

@@ -1,10 +1,10 @@
 """Time and memory: systems take turns, medians count, and a process has what its model weighs."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
+from lhotse import MonoCut, Recording
 from safetensors.torch import save_file
 
 from asrkd.costs import peak_memory, real_time
@@ -38,10 +38,10 @@ def test_systems_take_turns_and_the_median_round_counts(monkeypatch):
 
 
 def test_cuts_are_chosen_from_the_shortest_to_the_longest():
-    cuts = [SimpleNamespace(id=str(n), duration=float(n * 7 % 101)) for n in range(101)]
-    chosen = spread_by_duration(cuts, 5)
-    assert [cut.duration for cut in chosen] == [0, 25, 50, 75, 100]
-    assert spread_by_duration(cuts[:3], 5) == sorted(cuts[:3], key=lambda cut: cut.duration)
+    recording = Recording("r", [], 8000, 8000 * 200, 200.0)
+    cuts = [MonoCut(str(n), 0.0, 1.0 + n * 7 % 101, 0, recording=recording) for n in range(101)]
+    assert [cut.duration for cut in spread_by_duration(cuts, 5)] == [1, 26, 51, 76, 101]
+    assert [cut.duration for cut in spread_by_duration(cuts[:3], 5)] == [1, 8, 15]
 
 
 def test_multiply_adds_are_those_of_all_cuts_over_their_seconds(teacher, corpus):

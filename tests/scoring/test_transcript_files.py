@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrkd.errors import AsrkdError
-from asrkd.scoring.transcript_files import write_recogs, write_trn
+from asrkd.scoring.transcript_files import write_kaldi_text, write_recogs, write_trn
 
 REFERENCES = {"b-2": "THE CAT'S  MAT", "a-1": "ONE TWO", "c-3": ""}
 HYPOTHESES = {"a-1": "ONE", "b-2": "THE CATS MAT", "c-3": "UH"}
@@ -62,7 +62,26 @@ def test_trn_ends_in_speaker_and_utterance(tmp_path):
     assert (tmp_path / "ref.trn").read_text() == "ONE TWO (ann-a-1)\nTHE CAT'S MAT (bob-b-2)\n(cy-c-3)\n"
 
 
-@pytest.mark.parametrize("word", ["{", "(%HES)", "A*", ";;"])
+def test_ids_that_begin_with_their_speakers_stand_in_a_trn_as_they_are(tmp_path):
+    write_trn(tmp_path / "ref.trn", {"84-1-0": "ONE", "84-1-1": ""}, {"84-1-0": "84", "84-1-1": "84"})
+    assert (tmp_path / "ref.trn").read_text() == "ONE (84-1-0)\n(84-1-1)\n"
+    write_trn(tmp_path / "ref.trn", {"84-1": "ONE", "85-1": "TWO"}, {"84-1": "84", "85-1": "86"})
+    assert (tmp_path / "ref.trn").read_text() == "ONE (84-84-1)\nTWO (86-85-1)\n"
+
+
+def test_an_at_sign_within_a_word_is_no_harm(tmp_path):
+    write_trn(tmp_path / "hyp.trn", {"a": "me@home"}, {"a": "s"})
+    assert (tmp_path / "hyp.trn").read_text() == "me@home (s-a)\n"
+
+
+def test_kaldis_text_has_an_id_and_words_a_line(tmp_path):
+    write_kaldi_text(tmp_path / "text", REFERENCES)
+    assert (tmp_path / "text").read_text() == "a-1 ONE TWO\nb-2 THE CAT'S MAT\nc-3\n"
+    with pytest.raises(AsrkdError, match="cut 'a b': Kaldi's text needs ids without spaces"):
+        write_kaldi_text(tmp_path / "other", {"a b": "ONE"})
+
+
+@pytest.mark.parametrize("word", ["{", "(%HES)", "A*", ";;", "@"])
 def test_words_that_sclite_takes_for_something_else_are_refused(tmp_path, word):
     with pytest.raises(AsrkdError, match="cut 'b': sclite would not take") as caught:
         write_trn(tmp_path / "hyp.trn", {"a": "FINE", "b": f"ONE {word}"}, {"a": "s", "b": "s"})

@@ -11,6 +11,7 @@ from statistics import NormalDist, mean, stdev
 import numpy as np
 import pytest
 
+from asrkd.scoring.word_alignment import align_many
 from asrkd.significance.matched_pairs import ErrorMap, MatchedPairs, error_map, matched_pairs
 
 VOCABULARY = ["one", "two", "three", "four", "five", "six", "a", "o", "be", "bee"]
@@ -122,11 +123,11 @@ def nist(folder: Path, path: str, *command: str, given: str = "") -> str:
 
 
 def sgml_edits(sgml: str) -> list[str]:
-    """The edits in sclite's -o sgml, in the order of the utterances' ids."""
+    """The edits in sclite's -o sgml, in the order of the utterances' numbers."""
     found = {}
     for name, body in re.findall(r'<PATH id="([^"]*)"[^>]*>\n(.*?)</PATH>', sgml, re.DOTALL):
         found[name] = "".join(item[0] for item in body.strip().split(":") if item).replace("C", "=")
-    return [found[name] for name in sorted(found)]
+    return [found[name] for name in sorted(found, key=lambda name: int(name.strip("()").split("-u")[1]))]
 
 
 def test_z_and_decision_are_those_of_sc_stats(need: Callable[..., str], tmp_path):
@@ -139,9 +140,12 @@ def test_z_and_decision_are_those_of_sc_stats(need: Callable[..., str], tmp_path
         maps, sgmls = [], ""
         for name in ("A", "B"):
             rate = rng.choice([0.05, 0.1, 0.2, 0.4, 0.6])
-            write_trn(tmp_path / f"{name}.trn", [corrupted(words, rate, rng) for words in references])
+            heard = [corrupted(words, rate, rng) for words in references]
+            write_trn(tmp_path / f"{name}.trn", heard)
             options = ["-r", "ref.trn", "trn", "-h", f"{name}.trn", "trn", name, "-i", "spu_id"]
             sgml = nist(tmp_path, path, "sclite", *options, "-o", "sgml", "stdout")
+            pairs = list(zip(references, heard, strict=True))
+            assert align_many(pairs, "sclite") == sgml_edits(sgml)  # so it holds from texts to the decision
             maps.append(error_map(sgml_edits(sgml)))
             sgmls += sgml
         said = nist(tmp_path, path, "sc_stats", "-p", "-t", "mapsswe", "-v", "-n", "-", given=sgmls)

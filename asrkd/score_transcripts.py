@@ -1,0 +1,104 @@
+"""Stage ``score`` without a model: count the errors of transcripts that are finished.
+
+Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/transcripts.py).
+Writes:  the score of them (asrkd/scoring/score_files.py).
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd import files, outputs
+from asrkd.errors import AsrkdError
+from asrkd.scoring.counts import Counts, require_same_ids, some_ids
+from asrkd.scoring.score_corpus import Rules, Utterance, require_words
+from asrkd.scoring.score_files import result_line, score_with_progress, write_score
+from asrkd.scoring.score_folder import read_counts
+from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
+from asrkd.stopping import StopRequest
+
+RECORD = "request.json"
+
+
+@dataclass(frozen=True)
+class TranscriptsRequest:
+    """What to compare, and how."""
+
+    references: Path
+    hypotheses: Path
+    out: Path
+    utt2spk: Path | None = None  # None: speakers are those that the ids of a trn name
+    rules: Rules = Rules()
+
+
+@dataclass(frozen=True)
+class TranscriptsReport:
+    """What was counted."""
+
+    out: Path
+    counts: Counts
+    alignment: str
+    was_complete: bool
+
+    def text(self) -> str:
+        """The %WER line and where the rest is."""
+        return result_line(self.counts, self.alignment, self.out, was_complete=self.was_complete)
+
+
+def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
+    """Compare every hypothesis with its reference; errors are summed over the corpus.
+
+    Raises:
+        AsrkdError: something the user can mend; nothing was changed.
+        StoppedInTime: asked to stop; nothing is kept.
+    """
+    references, hypotheses = read_transcripts(request.references), read_transcripts(request.hypotheses)
+    try:
+        require_same_ids(references.texts, hypotheses.texts)
+    except AsrkdError as error:
+        raise AsrkdError(f"{request.references}, {request.hypotheses}: {error}") from None
+    require_words(references.texts, request.references, request.rules)
+    speakers = _speakers(request, references, hypotheses)
+    record = _record(references, hypotheses, speakers) | asdict(request.rules)
+    claimed = outputs.claim(request.out, RECORD, record)
+    if claimed is not outputs.State.COMPLETE:
+        utterances = [
+            Utterance(utt_id, text, utt_id, speakers.get(utt_id)) for utt_id, text in references.texts.items()
+        ]
+        scored = score_with_progress(utterances, hypotheses.texts, request.rules, stop)
+        described = {"set": record["set"], "params": None, "search": None}
+        write_score(request.out, described, scored)
+    was_complete = claimed is outputs.State.COMPLETE
+    return TranscriptsReport(request.out, read_counts(request.out), request.rules.alignment, was_complete)
+
+
+def _speakers(
+    request: TranscriptsRequest, references: Transcripts, hypotheses: Transcripts
+) -> dict[str, str]:
+    """Of every utterance, or of those whose ids tell."""
+    if request.utt2spk is None:
+        return hypotheses.speakers | references.speakers
+    speakers = read_speakers(request.utt2spk)
+    missing = references.texts.keys() - speakers.keys()
+    if missing:
+        raise AsrkdError(
+            f"{request.utt2spk}: {len(missing)} utterances of {request.references} have no speaker: "
+            f"{some_ids(missing)}; add a line 'utterance speaker' for each"
+        )
+    return {utt_id: speakers[utt_id] for utt_id in references.texts}
+
+
+def _record(references: Transcripts, hypotheses: Transcripts, speakers: dict[str, str]) -> dict[str, Any]:
+    """What decides the result."""
+    return {
+        "set": _set_name(references.path),
+        "references": files.sha256_of(references.texts),
+        "hypotheses": files.sha256_of(hypotheses.texts),
+        "speakers": files.sha256_of(speakers),
+    }
+
+
+def _set_name(path: Path) -> str:
+    """'test' of test.trn, test.jsonl.gz, and of test/text and test/ref.trn, whose names say nothing."""
+    stem = path.name.split(".")[0]
+    return path.absolute().parent.name if stem in ("text", "ref") else stem

@@ -1,0 +1,136 @@
+"""Finished transcripts from files of three forms, gzipped or not, each utterance once.
+
+====================  ==============================  =================================
+form                  a line                          told by
+====================  ==============================  =================================
+JSON lines            ``{"id": "a-1", "text": ...}``  ``.jsonl``, ``.json``; first is ``{``
+trn, of sclite        ``words (speaker-utterance)``   ``.trn``; every line ends in an id
+text, of Kaldi        ``a-1 words``                   the name ``text``; anything else
+====================  ==============================  =================================
+
+Of a trn the id is all that stands in the last brackets, and the speaker, as
+sclite's ``spu_id`` has it, what comes before the first ``-`` or, for want of
+one, before the first ``_``. An id alone is an utterance without words.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+
+TRN_LINE = re.compile(r"(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
+# sclite takes { a / b } for alternatives and a lone @ for no word.
+TRN_ALTERNATIVES = re.compile(r"\{|(?<!\S)@(?!\S)")
+
+Line = tuple[int, str]  # 1-based number, and what it says
+
+
+@dataclass(frozen=True)
+class Transcripts:
+    """Texts by utterance id, as they stand in the file, and the speakers that its ids name."""
+
+    path: Path
+    texts: dict[str, str]
+    speakers: dict[str, str]  # of a trn; empty otherwise
+
+
+def read_transcripts(path: Path) -> Transcripts:
+    """Read a file of any form.
+
+    Raises:
+        AsrkdError: no such file, no utterance in it, or a line that is
+            malformed, badly encoded or of an utterance that was there before.
+    """
+    lines = [(number, line) for number, line in _lines(path) if line.strip()]
+    parse = _form(path, lines)
+    texts: dict[str, str] = {}
+    first: dict[str, int] = {}
+    for number, line in lines:
+        if parse is _trn and line.startswith(";;"):
+            continue  # a comment
+        utt_id, text = parse(f"{path}:{number}", line)
+        if utt_id in texts:
+            raise AsrkdError(
+                f"{path}:{number}: utterance {utt_id!r} was in line {first[utt_id]} already; remove one"
+            )
+        texts[utt_id], first[utt_id] = text, number
+    if not texts:
+        raise AsrkdError(f"{path}: holds no transcripts; expected Kaldi's text, sclite's trn or JSON lines")
+    speakers = {utt_id: _speaker(utt_id) for utt_id in texts} if parse is _trn else {}
+    return Transcripts(path, texts, {utt_id: name for utt_id, name in speakers.items() if name})
+
+
+def read_speakers(path: Path) -> dict[str, str]:
+    """Speaker by utterance id, of Kaldi's ``utt2spk``.
+
+    Raises:
+        AsrkdError: no such file, a line that is not an id and a speaker, or an id that comes twice.
+    """
+    speakers: dict[str, str] = {}
+    for number, line in _lines(path):
+        words = line.split()
+        if len(words) != 2:
+            raise AsrkdError(f"{path}:{number}: expected an utterance and its speaker, found {line[:40]!r}")
+        if words[0] in speakers:
+            raise AsrkdError(f"{path}:{number}: utterance {words[0]!r} comes twice; remove one")
+        speakers[words[0]] = words[1]
+    return speakers
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    """Without the mark that some editors put before UTF-8."""
+    for number, line in files.read_lines(path):
+        yield number, line.removeprefix("\ufeff") if number == 1 else line
+
+
+def _form(path: Path, lines: Sequence[Line]) -> Callable[[str, str], tuple[str, str]]:
+    """What parses a line of the file."""
+    name = path.name.removesuffix(".gz")
+    for suffix, parse in ((".trn", _trn), (".jsonl", _json), (".json", _json)):
+        if name.endswith(suffix):
+            return parse
+    if name == "text" or not lines:
+        return _kaldi
+    if lines[0][1].lstrip().startswith("{"):
+        return _json
+    return _trn if all(TRN_LINE.fullmatch(line) for _, line in lines) else _kaldi
+
+
+def _json(where: str, line: str) -> tuple[str, str]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise AsrkdError(f"{where}: torn or not JSON ({error})") from None
+    utt_id, text = (row.get("id"), row.get("text")) if isinstance(row, dict) else (None, None)
+    if not isinstance(utt_id, str) or not utt_id or not isinstance(text, str):
+        raise AsrkdError(f'{where}: expected {{"id": "...", "text": "..."}}, found {line[:60]!r}')
+    return utt_id, text
+
+
+def _trn(where: str, line: str) -> tuple[str, str]:
+    match = TRN_LINE.fullmatch(line)
+    if not match:
+        raise AsrkdError(
+            f"{where}: expected words and (speaker-utterance) as in sclite's trn, found {line[-60:]!r}"
+        )
+    if TRN_ALTERNATIVES.search(match["words"]):
+        raise AsrkdError(f"{where}: sclite's {{ a / b }} and @ are not read here; write out what was said")
+    return match["id"], match["words"]
+
+
+def _kaldi(_where: str, line: str) -> tuple[str, str]:
+    utt_id, *text = line.split(maxsplit=1)
+    return utt_id, "".join(text)
+
+
+def _speaker(label: str) -> str:
+    """What sclite takes for the speaker; empty if it is not told."""
+    for mark in "-_":
+        speaker, found, _ = label.partition(mark)
+        if found:
+            return speaker
+    return ""

@@ -17,6 +17,8 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from asrkd.report import ReportRequest, report
 
+pytestmark = pytest.mark.slow  # together they take half a minute
+
 ARGUMENTS = (
     "--headless=new",
     "--no-sandbox",  # root has none

@@ -132,6 +132,5 @@ def _browsed(
             heard=heard,
             fates=passing_on.student_fates(systems, heard),
         )
-        for utt_id, heard in passing_on.aligned(systems)
-        if utt_id in chosen
+        for utt_id, heard in passing_on.aligned(systems, chosen)
     }

@@ -27,7 +27,7 @@ class PassedOn:
 
 def confusions(aligned: Iterable[Aligned]) -> Counter[Confusion]:
     """How often each confusion occurs; the counts sum to the errors."""
-    return Counter(Confusion(one.said(error.place), error.heard) for one in aligned for error in one.errors())
+    return Counter(Confusion(one.said(error.place), error.heard) for one in aligned for error in one.errors)
 
 
 def passed_on(

@@ -12,6 +12,7 @@ alignment that the counts are from; the same hypothesis always gives the same.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from asrkd.scoring.word_alignment import WordPair
@@ -40,6 +41,7 @@ class Aligned:
     heard: tuple[str | None, ...]  # at each of them; None: deleted
     inserted: tuple[tuple[str, ...], ...]  # in each gap, one more than words
 
+    @cached_property
     def errors(self) -> list[WordError]:
         """Its errors, left to right and each once: as many as its substitutions, deletions, insertions."""
         found = []

@@ -54,7 +54,7 @@ def json_in_script(record: Any) -> Markup:
 def _row(one: Utterance, speaker: int) -> dict[str, Any]:
     row: dict[str, Any] = {"id": one.id, "s": speaker, "r": list(one.heard[0].words), "h": []}
     for aligned, fate_of in zip(one.heard, one.fates, strict=True):
-        row["h"].append([_error(error, fate_of) for error in aligned.errors()])
+        row["h"].append([_error(error, fate_of) for error in aligned.errors])
     if one.duration_s is not None:
         row["d"] = round(one.duration_s, 2)
     if one.snr_db is not None:

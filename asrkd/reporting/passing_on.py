@@ -1,7 +1,7 @@
 """What students inherit from their teacher, over a test set and in their training labels."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +15,7 @@ from asrkd.inheritance.pseudo_labels import PseudoLabels, read_pseudo_labels
 from asrkd.reporting.held_cuts import training_transcripts
 from asrkd.reporting.systems import System, of_role
 from asrkd.scoring.normaliser import normalise
+from asrkd.scoring.score_folder import ScoredUtterance
 from asrkd.scoring.word_alignment import align_words
 
 MOST_CONFUSIONS = 12  # of a student, in the table
@@ -50,21 +51,32 @@ def lines(systems: Sequence[System]) -> list[Line]:
     return found
 
 
-def aligned(systems: Sequence[System]) -> Iterator[tuple[str, list[Aligned]]]:
-    """(id, each system's words along the reference), an utterance after the other."""
+def aligned(
+    systems: Sequence[System], chosen: Container[str] | None = None
+) -> Iterator[tuple[str, list[Aligned]]]:
+    """(id, each system's words along the reference), an utterance after the other.
+
+    Args:
+        systems: scored on the same references.
+        chosen: ids of those that are wanted; None: all.
+    """
     for found in zip(*(system.score.utterances for system in systems), strict=True):
-        yield (
-            found[0].id,
-            [
-                lay_along(align_words(one.reference, one.hypothesis, system.score.alignment))
-                for one, system in zip(found, systems, strict=True)
-            ],
-        )
+        if chosen is None or found[0].id in chosen:
+            yield (
+                found[0].id,
+                [_lay(one, system.score.alignment) for one, system in zip(found, systems, strict=True)],
+            )
+
+
+def _lay(one: ScoredUtterance, alignment: str) -> Aligned:
+    if not one.counts.errors:  # most are, and aligning takes the time
+        return lay_along([(word, word) for word in one.reference.split()])
+    return lay_along(align_words(one.reference, one.hypothesis, alignment))
 
 
 def fates_on(line: Line, heard: Sequence[Aligned]) -> Fates:
     """The fates of an utterance's errors between the systems of a line."""
-    return fates(*(heard[number].errors() for number in (line.teacher, line.baseline, line.student)))
+    return fates(*(heard[number].errors for number in (line.teacher, line.baseline, line.student)))
 
 
 def student_fates(

@@ -18,7 +18,7 @@ utterances = st.lists(st.tuples(texts, texts, texts, texts), min_size=1, max_siz
 
 
 def errors(reference, hypothesis):
-    return lay_along(align_words(reference, hypothesis)).errors()
+    return lay_along(align_words(reference, hypothesis)).errors
 
 
 def of(reference, teacher, baseline, student):

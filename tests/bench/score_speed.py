@@ -18,7 +18,7 @@ UTTERANCES = 20_000  # of twenty words, one in ten wrong, of five hundred speake
 
 
 def measure() -> Iterator[Row]:
-    """Utterances per second: words and characters aligned and counted; sclite's is of words, its files read."""
+    """Utterances per second: words and characters are aligned and counted; sclite reads files of words."""
     said, heard = corpus()
     speakers = {utt_id: utt_id.split("-")[0] for utt_id in said}
     utterances = [Utterance(utt_id, text, utt_id, speakers[utt_id]) for utt_id, text in said.items()]

@@ -46,6 +46,8 @@ class Resampling:
         """Refuse what cannot be done."""
         if self.blocks not in BLOCKS:
             raise AsrkdError(f"--blocks {self.blocks}: expected one of {', '.join(BLOCKS)}")
+        if self.seed < 0:
+            raise AsrkdError(f"--seed {self.seed}: expected 0 or more")
 
 
 @dataclass(frozen=True)

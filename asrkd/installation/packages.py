@@ -130,7 +130,7 @@ PACKAGES = (
     Package("torchaudio", "torchaudio", "transducer loss, alignment, pretrained teachers", _probe_torchaudio),
     Package("lhotse", "lhotse", "cuts, features and batches"),
     Package("numpy", "numpy", "arrays"),
-    Package("jiwer", "jiwer", "word errors"),
+    Package("rapidfuzz", "rapidfuzz", "word errors"),
     Package("sentencepiece", "sentencepiece", "BPE tokens"),
     Package("safetensors.torch", "safetensors", "weights and stored targets"),
     Package("soundfile", "soundfile", "reading audio", _probe_soundfile),

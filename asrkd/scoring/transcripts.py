@@ -108,6 +108,10 @@ def _json(where: str, line: str) -> tuple[str, str]:
     utt_id, text = (row.get("id"), row.get("text")) if isinstance(row, dict) else (None, None)
     if not isinstance(utt_id, str) or not utt_id or not isinstance(text, str):
         raise AsrkdError(f'{where}: expected {{"id": "...", "text": "..."}}, found {line[:60]!r}')
+    try:
+        (utt_id + text).encode()
+    except UnicodeEncodeError:  # JSON can spell half of a character
+        raise AsrkdError(f"{where}: a lone surrogate, which is no text; mend what wrote it") from None
     return utt_id, text
 
 

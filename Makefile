@@ -88,19 +88,19 @@ demo-folder = $(DEMO)$(if $(filter-out 1,$(1)),/seed-$(1))
 DEMO_SYSTEMS := $(foreach seed,$(SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
 
 .PHONY: demo
-demo: $(INSTALLED)  ## corpus, teacher, targets, students, table; SEEDS="1 2 3", SIZE=tiny for a minute
-	@$(MAKE) $(PARALLEL) $(DEMO)/compare.json
-	@cat $(DEMO)/compare.txt
+demo: $(INSTALLED)  ## corpus, teacher, targets, students, table, report; SEEDS="1 2 3", SIZE=tiny for a minute
+	@$(MAKE) $(PARALLEL) $(DEMO)/report.html
+	@cat $(DEMO)/compare.txt $(DEMO)/report.txt
 
 .PHONY: fsdd
 fsdd: $(INSTALLED)  ## real spoken digits: make fsdd CORPUS=folder
-	@$(MAKE) $(PARALLEL) exp/fsdd/compare.json
-	@cat exp/fsdd/compare.txt
+	@$(MAKE) $(PARALLEL) exp/fsdd/report.html
+	@cat exp/fsdd/compare.txt exp/fsdd/report.txt
 
 .PHONY: librispeech
 librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=folder
-	@$(MAKE) $(PARALLEL) exp/librispeech/compare.json
-	@cat exp/librispeech/compare.txt
+	@$(MAKE) $(PARALLEL) exp/librispeech/report.html
+	@cat exp/librispeech/compare.txt exp/librispeech/report.txt
 
 $(DIGITS)/stamp.json:
 	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
@@ -124,6 +124,14 @@ exp/fsdd/compare.json exp/librispeech/compare.json: exp/%/compare.json: \
   $(foreach system,teacher baseline $(STUDENTS),exp/%/$(system)/score-dev/stamp.json)
 	@asrkd compare $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev \
 	  --costs data/$*/cuts_dev.jsonl.gz --out $@ > $(@D)/compare.txt
+
+# The page, and the line that says where it is.
+$(DEMO)/report.html: $(DEMO)/compare.json
+	@asrkd report $(DEMO_SYSTEMS) --comparison $< --out $@ > $(@D)/report.txt
+
+exp/fsdd/report.html exp/librispeech/report.html: exp/%/report.html: exp/%/compare.json
+	@asrkd report $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev --comparison $< --out $@ \
+	  > $(@D)/report.txt
 
 ##@ Measurements
 

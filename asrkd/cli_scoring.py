@@ -124,3 +124,33 @@ def compare(
     roles, resampling = Roles(teacher, baseline), Resampling(blocks, seed=seed)
     request = stage.CompareRequest(models, score_name, roles, resampling, costs)
     typer.echo(render(stage.compare(request, out), styled=sys.stdout.isatty()))
+
+
+@scoring.command()
+def report(
+    models: Annotated[
+        list[Path],
+        typer.Argument(help="Model folders, those of one name are seeds; or folders of finished scores."),
+    ],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    score_name: Annotated[
+        str, typer.Option("--score", help="Name of the score folder in each model's.")
+    ] = "score-test",
+    teacher: Annotated[str | None, typer.Option(help="Name of the teacher, as for compare.")] = None,
+    baseline: Annotated[str | None, typer.Option(help="Name of the baseline, as for compare.")] = None,
+    comparison: Annotated[
+        Path | None, typer.Option(help="What compare --out wrote of them, for its costs; made by default.")
+    ] = None,
+    cuts: Annotated[
+        Path | None, typer.Option(help="The cuts that were scored, for audio; looked for by default.")
+    ] = None,
+    clips: Annotated[int, typer.Option(help="Utterances that can be heard.")] = 32,
+    utterances: Annotated[int, typer.Option(help="Utterances that can be looked at.")] = 1000,
+) -> None:
+    """Write scored systems as one page: comparison, curves, targets, inherited errors, utterances."""
+    from asrkd import report as stage
+    from asrkd.comparing.systems import Roles
+
+    roles = Roles(teacher, baseline)
+    request = stage.ReportRequest(models, out, score_name, roles, comparison, cuts, clips, utterances)
+    typer.echo(stage.report(request).text())

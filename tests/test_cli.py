@@ -31,6 +31,7 @@ COMMANDS = [
     "check",
     "selftest",
     "compare",
+    "report",
     "doctor",
 ]
 
@@ -141,6 +142,7 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "score beam": ["score", "--ref", cuts, "--hyp", cuts, "--out", out, "--beam", 4],
         "compare": ["compare", teacher, "--out", out],
         "compare blocks": ["compare", teacher, "--blocks", "word", "--out", out],
+        "report": ["report", teacher, "--out", out],
     }
 
 
@@ -191,6 +193,7 @@ MISTAKES = [
     "score beam",
     "compare",
     "compare blocks",
+    "report",
 ]
 
 
@@ -249,6 +252,7 @@ def test_the_list_of_mistakes_is_whole(mistakes):
         ["score", "--cuts", "x", "--out", "y"],
         ["score", "--ref", "x", "--hyp", "y"],
         ["compare"],
+        ["report", "x"],
     ],
 )
 def test_wrong_usage_is_exit_2(monkeypatch, capsys, arguments):

@@ -19,7 +19,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make in this environment, with outputs in ``folder``."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     options = [f"VENV={sys.prefix}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
-    command = ["make", "--no-print-directory", "-j2", *options, *arguments, f"{folder}/demo/compare.json"]
+    command = ["make", "--no-print-directory", "-j2", *options, *arguments, f"{folder}/demo/report.html"]
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
 
 
@@ -38,6 +38,13 @@ def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
         assert system.costs.multiply_adds_per_second > 1e5
     table = (tmp_path / "demo/compare.txt").read_text()
     assert all(name in table for name in SYSTEMS)
+    said = (tmp_path / "demo/report.txt").read_text()
+    assert said.startswith(f"{tmp_path}/demo/report.html: ") and said.count("\n") == 1
+    page = (tmp_path / "demo/report.html").read_text()
+    assert len(page) < 5_000_000
+    for section in ("comparison", "training", "where", "targets", "inheritance", "utterances"):
+        assert f'<section id="{section}"' in page
+    assert "Left out: " not in page and "Its training labels, left out" not in page
     for split in ("train", "dev", "test"):
         assert read_cuts(tmp_path / f"data/cuts_{split}.jsonl.gz")
     for system in SYSTEMS:

@@ -135,5 +135,6 @@ PACKAGES = (
     Package("safetensors.torch", "safetensors", "weights and stored targets"),
     Package("soundfile", "soundfile", "reading audio", _probe_soundfile),
     Package("espeakng_loader", "espeakng-loader", "the voices of the synthetic corpus", _probe_espeak),
+    Package("jinja2", "jinja2", "the page of asrkd report"),
     Package("torch.utils.tensorboard", "tensorboard", "curves of a training run"),
 )

@@ -1,0 +1,1 @@
+"""Which errors of a teacher its students make too, word by word."""

@@ -1,0 +1,1 @@
+"""What `asrkd report` shows, and the page that shows it."""

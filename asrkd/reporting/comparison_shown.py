@@ -1,0 +1,118 @@
+"""The comparison at the head of a page: what `asrkd compare` found, with figures of its intervals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from asrkd.comparing.comparison import Comparison, SystemResult, read_comparison
+from asrkd.comparing.conclusions import is_shown
+from asrkd.comparing.systems import STUDENT
+from asrkd.errors import AsrkdError
+from asrkd.reporting.dot_figure import Dot, Row, dot_figure
+from asrkd.reporting.looks import Look, look
+from asrkd.reporting.systems import System, first_seeds
+from asrkd.scoring.counts import Counts, corpus_counts
+from asrkd.significance.bootstrap import Interval
+
+
+@dataclass(frozen=True)
+class ComparedRow:
+    """A system's line."""
+
+    look: Look
+    result: SystemResult
+    counts: Counts  # summed over its seeds
+    is_best: bool  # of the students
+    is_shown: bool  # to differ from the baseline, beyond noise
+
+
+@dataclass(frozen=True)
+class ComparisonShown:
+    """The table, its figures, and who is spoken of first."""
+
+    comparison: Comparison
+    rows: list[ComparedRow]
+    best: ComparedRow | None  # student
+    teacher: ComparedRow | None
+    baseline: ComparedRow | None
+    rates: Markup
+    differences: Markup | None
+
+
+def read_matching(path: Path, systems: Sequence[System]) -> Comparison:
+    """Read what `asrkd compare --out` wrote of these very systems.
+
+    Raises:
+        AsrkdError: it is of others, or of other scores of theirs.
+    """
+    found = read_comparison(path)
+    there = [(one.name, [(run.seed, run.errors) for run in one.runs]) for one in found.systems]
+    here = [
+        (name, [(one.seed, one.score.counts.errors) for one in systems if one.name == name])
+        for name in dict.fromkeys(system.name for system in systems)
+    ]
+    if there != here or found.references_sha256 != systems[0].score.references_sha256:
+        names = ", ".join(name for name, _ in there)
+        raise AsrkdError(
+            f"{path}: is of other systems or scores ({names}); make it anew of these, in their order, "
+            f"with: asrkd compare MODEL ... --out {path}"
+        )
+    return found
+
+
+def comparison_shown(comparison: Comparison, systems: Sequence[System]) -> ComparisonShown:
+    """Draw a comparison of ``systems``."""
+    students = [result for result in comparison.systems if result.role == STUDENT]
+    best = min(students, key=lambda result: result.wer, default=None)
+    rows = [
+        ComparedRow(
+            look=_look(systems, result.name),
+            result=result,
+            counts=corpus_counts(one.score.counts for one in systems if one.name == result.name),
+            is_best=result is best,
+            is_shown=result.difference is not None and is_shown(result.difference),
+        )
+        for result in comparison.systems
+    ]
+    by_name = {row.result.name: row for row in rows}
+    return ComparisonShown(
+        comparison,
+        rows,
+        by_name[best.name] if best else None,
+        by_name.get(comparison.teacher or ""),
+        by_name.get(comparison.baseline or ""),
+        _rates(rows),
+        _differences(rows, comparison.baseline),
+    )
+
+
+def _look(systems: Sequence[System], name: str) -> Look:
+    """That of the first seed, called by the name."""
+    (first,) = (system for system in first_seeds(systems) if system.name == name)
+    own = look(first)
+    return Look(name, own.css, own.shape)
+
+
+def _rates(rows: Sequence[ComparedRow]) -> Markup:
+    drawn = [_row(row, row.result.wer, row.result.interval, "") for row in rows]
+    return dot_figure(drawn, "Word error rates, with their 95 % intervals")
+
+
+def _differences(rows: Sequence[ComparedRow], baseline: str | None) -> Markup | None:
+    """Of the students; the teacher's is so large that theirs could not be seen beside it."""
+    drawn = [
+        _row(row, found.value, found.interval, "+")
+        for row in rows
+        if (found := row.result.difference) and row.result.role == STUDENT
+    ]
+    label = f"Differences of word error rates from {baseline}, with their 95 % intervals"
+    return dot_figure(drawn, label) if drawn else None
+
+
+def _row(row: ComparedRow, value: float, interval: Interval | None, sign: str) -> Row:
+    ends = (interval.low, interval.high) if interval else None
+    among = f", between {100 * ends[0]:{sign}.1f} and {100 * ends[1]:{sign}.1f} %" if ends else ""
+    title = f"{row.look.label}: {100 * value:{sign}.2f} %{among}"
+    return Row(row.look.label, "", [Dot(row.look, value, title, ends)])

@@ -1,0 +1,40 @@
+"""Groups of utterances: by hand, and nothing lost."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asrkd.comparing.systems import Roles
+from asrkd.reporting.strata import NUM_BINS, bins, strata
+from asrkd.reporting.systems import read_systems
+
+values = st.dictionaries(st.text(max_size=3), st.floats(0, 9).map(lambda x: round(x, 1)), min_size=1)
+
+
+def test_ten_values_make_five_pairs():
+    groups = bins({f"u{number}": float(number) for number in range(10)}, "s")
+    assert [sorted(group.ids) for group in groups] == [[f"u{n}", f"u{n + 1}"] for n in range(0, 10, 2)]
+    assert groups[0].label == "0.0–1.0 s"
+
+
+def test_equal_values_are_not_divided():
+    groups = bins(dict.fromkeys("abcdefgh", 2.0), "dB")
+    assert [(group.label, len(group.ids)) for group in groups] == [("2.0 dB", 8)]
+
+
+@given(values)
+def test_every_id_is_in_one_group_and_groups_do_not_overlap(known):
+    groups = bins(known, "s")
+    assert sorted(i for group in groups for i in group.ids) == sorted(known)
+    assert len(groups) <= NUM_BINS
+    spans = [(min(known[i] for i in g.ids), max(known[i] for i in g.ids)) for g in groups]
+    assert all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
+
+
+def test_a_speakers_rate_is_over_its_own_words(scored):
+    systems = read_systems(scored.models, "score-test", Roles())
+    drawn = strata(systems, {})
+    # bob: hostile (6 words), mended (3), silence (0); the student makes 2 errors of them, by hand.
+    words = len(systems[0].score.utterances[1].reference.split()) + 3
+    assert f"student, bob: {2 / words:.1%}, 2 of {words} words" in drawn.speaker
+    assert drawn.snr is None
+    assert (drawn.num_speakers, drawn.speakers_shown) == (3, 3)

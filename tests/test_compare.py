@@ -262,6 +262,8 @@ def test_blocks_are_speakers_recordings_or_utterances(folders):
     assert len({by_name(each)["good"].interval for each in found.values()}) == 3
     with pytest.raises(AsrkdError, match="--blocks word: expected one of speaker, recording, utterance"):
         Resampling("word")
+    with pytest.raises(AsrkdError, match="--seed -1: expected 0 or more"):
+        Resampling(seed=-1)
 
 
 def test_one_speaker_gives_no_interval_and_says_so(tmp_path, monkeypatch):

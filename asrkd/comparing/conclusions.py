@@ -6,7 +6,7 @@ from asrkd.comparing.comparison import Comparison, Difference, SystemResult
 from asrkd.comparing.systems import STUDENT
 
 SIGNIFICANT = 0.05
-FEW_BLOCKS = 10  # intervals of fewer are known to be too narrow, see significance.bootstrap
+FEW_BLOCKS = 10  # of fewer one cannot see whether they are alike
 
 
 def is_shown(difference: Difference) -> bool:
@@ -75,8 +75,8 @@ def _few_blocks(comparison: Comparison) -> Iterator[str]:
         )
     elif comparison.num_blocks < FEW_BLOCKS:
         yield (
-            f"With {_blocks(comparison)} the intervals are somewhat too narrow: of five they cover about "
-            "91 % instead of 95."
+            f"With {_blocks(comparison)} much rests on each of them: one that is unlike the others decides, "
+            "and other test sets may say otherwise."
         )
 
 

@@ -17,10 +17,12 @@ from asrkd.significance.blocks import Numbers, block_sums
 from asrkd.significance.bootstrap import (
     NUM_REPLICATES,
     Interval,
+    bootstrap_error,
     can_be_resampled,
-    expanded_percentile,
     probability_below_zero,
+    rate_interval,
     resample,
+    t_interval,
 )
 from asrkd.significance.contrast import Estimate, Term, contrast
 from asrkd.significance.matched_pairs import ErrorMap, error_map
@@ -44,6 +46,8 @@ class Resampling:
         """Refuse what cannot be done."""
         if self.blocks not in BLOCKS:
             raise AsrkdError(f"--blocks {self.blocks}: expected one of {', '.join(BLOCKS)}")
+        if self.seed < 0:
+            raise AsrkdError(f"--seed {self.seed}: expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -99,18 +103,22 @@ class Evidence:
     def judge(self, weights: dict[str, float]) -> Judged | None:
         """Judge a weighted sum of rates, by system; None if there are fewer than two blocks.
 
-        Of one seed each the interval is the bootstrap's, over several the t
-        interval of seeds crossed with blocks.
+        Of one seed each the standard error is the bootstrap's, over several
+        that of seeds crossed with blocks. A single rate, of weight 1, has the
+        interval of a rate.
         """
         if not self.can_be_resampled:
             return None
         estimate = contrast(self.terms(weights), self.words)
         replicates = self.replicates(weights)
         if replicates is None:
-            interval, below = estimate.interval(), estimate.probability_below_zero()
+            error, degrees = estimate.std_error, estimate.degrees
+            below = estimate.probability_below_zero()
         else:
-            interval = expanded_percentile(replicates, self.words.size)
+            error, degrees = bootstrap_error(replicates, self.words.size), self.words.size - 1
             below = probability_below_zero(replicates)
+        make_interval = rate_interval if list(weights.values()) == [1.0] else t_interval
+        interval = make_interval(estimate.value, error, degrees)
         return Judged(estimate.value, interval, estimate.p(), below, estimate)
 
 

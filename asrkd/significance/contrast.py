@@ -29,8 +29,8 @@ from math import sqrt
 import numpy as np
 
 from asrkd.significance.blocks import Numbers
-from asrkd.significance.bootstrap import LEVEL, Interval
-from asrkd.significance.student_t import t_cdf, t_quantile, two_sided_p
+from asrkd.significance.bootstrap import LEVEL, Interval, t_interval
+from asrkd.significance.student_t import t_cdf, two_sided_p
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,7 @@ class Estimate:
 
     def interval(self, level: float = LEVEL) -> Interval:
         """The t interval."""
-        reach = t_quantile(0.5 + level / 2, self.degrees) * self.std_error
-        return Interval(self.value - reach, self.value + reach, level)
+        return t_interval(self.value, self.std_error, self.degrees, level)
 
     def p(self) -> float:
         """Two-sided, that the quantity is 0; 1 where nothing varies and nothing differs."""

@@ -1,9 +1,10 @@
 """The interval of a ratio of two differences of error rates, such as the share of a gap that is closed.
 
 Where each system has one seed, it is that of a bootstrap: numerator and
-denominator from the same blocks (see :mod:`asrkd.significance.bootstrap`).
-Over several seeds it is Fieller's: all ratios r for which numerator - r x
-denominator is not shown to differ from 0, by :mod:`asrkd.significance.contrast`.
+denominator from the same blocks, by expanded percentiles (see
+:mod:`asrkd.significance.bootstrap`). Over several seeds it is Fieller's:
+all ratios r for which numerator - r x denominator is not shown to differ
+from 0, by :mod:`asrkd.significance.contrast`.
 Source: E. C. Fieller, "Some problems in interval estimation", Journal of the
 Royal Statistical Society B 16 (1954).
 """

@@ -6,7 +6,7 @@ Usage:   python -m tests.significance.coverage      (half a minute)
 import numpy as np
 
 from asrkd.significance.blocks import block_sums
-from asrkd.significance.bootstrap import expanded_percentile, resample
+from asrkd.significance.bootstrap import bootstrap_error, rate_interval, resample, t_interval
 from asrkd.significance.contrast import Term, contrast
 from tests.significance.simulated import FIRST, seeds_of_equals, two_systems
 
@@ -16,7 +16,7 @@ REPLICATES = 2000
 def coverage(num_speakers: int, trials: int, seed: int) -> dict[str, float]:
     """The share of trials whose 95 % interval holds the true value: of the difference, and of an error rate.
 
-    'plain' is the percentile interval, without its expansion, of the difference.
+    'plain' is the percentile interval of the difference.
     """
     rng = np.random.default_rng(seed)
     held = {"difference": 0, "rate": 0, "plain": 0}
@@ -27,9 +27,12 @@ def coverage(num_speakers: int, trials: int, seed: int) -> dict[str, float]:
         difference = (first - second) / words
         low, high = np.quantile(difference, [0.025, 0.975])
         held["plain"] += bool(low <= truth <= high)
-        found = expanded_percentile(difference, num_speakers)
+        first_errors, second_errors, all_words = sums.sum(axis=1)
+        value = (first_errors - second_errors) / all_words
+        found = t_interval(value, bootstrap_error(difference, num_speakers), num_speakers - 1)
         held["difference"] += bool(found.low <= truth <= found.high)
-        found = expanded_percentile(first / words, num_speakers)
+        error = bootstrap_error(first / words, num_speakers)
+        found = rate_interval(first_errors / all_words, error, num_speakers - 1)
         held["rate"] += bool(found.low <= FIRST <= found.high)
     return {name: count / trials for name, count in held.items()}
 
@@ -53,7 +56,7 @@ def false_alarms(num_seeds: int, num_speakers: int, trials: int, seed: int) -> d
 
 def main() -> None:
     """Print both."""
-    print("coverage of 95 % intervals (2,000 trials; plain: of the difference, not expanded)")
+    print("coverage of 95 % intervals (2,000 trials; plain: percentiles, of the difference)")
     for num_speakers in (40, 20, 10, 5):
         found = coverage(num_speakers, 2000, seed=1)
         print(f"{num_speakers:4} speakers  " + "  ".join(f"{k} {100 * v:.1f} %" for k, v in found.items()))

@@ -20,8 +20,8 @@ avoided    yes     no       no      the teacher's alone
 
 So the student's errors are shared + inherited + kept + changed + new, the
 baseline's shared + kept + mended + replaced, the teacher's shared + inherited
-+ shed + avoided. ``shed`` is what ``inherited`` is to be held against: without
-any influence of the teacher's errors the two would be about equally many.
++ shed + avoided. ``shed`` is what ``inherited`` is to be held against: were
+the student but another baseline, the two would be about equally many.
 """
 
 from collections import Counter

@@ -170,6 +170,18 @@ def test_a_score_of_finished_transcripts_is_looked_over_without_a_model(tmp_path
     assert "score.json: not as this asrkd writes it" in problem
 
 
+def test_counts_that_are_not_those_of_the_texts_are_found_by_jiwer(tmp_path):
+    (tmp_path / "ref").write_text("a NO YES\nb ON\nc GO\n")
+    (tmp_path / "hyp").write_text("a NO YES\nb OFF ON\nc\n")
+    request = TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", tmp_path / "score")
+    score_transcripts(request, StopRequest())
+    assert check(tmp_path / "score").looked_at[-1].endswith("score: 2 errors by jiwer's count")
+    rows = tmp_path / "score/utterances.jsonl"
+    rows.write_text(rows.read_text().replace("OFF ON", "ON"))
+    (problem,) = problems(tmp_path / "score")
+    assert "says 2 errors, jiwer counts 1" in problem
+
+
 @pytest.fixture
 def prepared(tmp_path) -> Path:
     rows = ["utt_id\taudio\tspeaker\ttext\tsplit"]

@@ -257,7 +257,7 @@ def test_the_second_process_ends_when_the_first_is_killed(start, config, tmp_pat
 
 def _without_a_feature_file(corpus: Path, folder: Path) -> Path:
     """A manifest in which the features of one training cut cannot be read."""
-    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     cuts[11].features.storage_key = "nowhere.npy"
     write_cuts(folder / "cuts.jsonl.gz", cuts)
     return folder / "cuts.jsonl.gz"

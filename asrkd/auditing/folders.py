@@ -1,7 +1,10 @@
 """Prepared corpora, models, quantisers and scores: whole, and made from what is there now."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import jiwer
 
 from asrkd import files, outputs
 from asrkd.auditing.cuts import audit_cuts
@@ -10,8 +13,11 @@ from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import load_model
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.scoring.score_folder import read_score
+from asrkd.scoring.score_folder import ScoreFolder, read_score
+from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.tokens import Tokens
+
+TEXTS_AT_ONCE = 10_000
 
 
 def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
@@ -88,9 +94,25 @@ def audit_score(path: Path, findings: Findings) -> None:
             f"{path}: {scored.counts.num_words} words of {len(scored.utterances)} utterances aligned by "
             f"{scored.alignment}, normaliser {scored.normaliser}"
         )
+        if scored.alignment == LEVENSHTEIN:
+            _recount(path, scored, findings)
         expected = files.read_json(path / "request.json").get("model")
         if expected is not None:  # finished transcripts have none
             _compare(path, path.parent / "model.safetensors", expected, findings)
+
+
+def _recount(path: Path, scored: ScoreFolder, findings: Findings) -> None:
+    """A second opinion on the errors: jiwer's, over the texts that the folder holds."""
+    errors, utterances = 0, iter(scored.utterances)
+    while some := list(islice(utterances, TEXTS_AT_ONCE)):
+        found = jiwer.process_words([item.reference for item in some], [item.hypothesis for item in some])
+        errors += found.substitutions + found.deletions + found.insertions
+    if errors != scored.counts.errors:
+        findings.wrong(
+            f"{path}: says {scored.counts.errors} errors, jiwer counts {errors}; "
+            f"remove it and score again: rm -r {path}"
+        )
+    findings.saw(f"{path}: {errors} errors by jiwer's count")
 
 
 def _compare(path: Path, source: Path, expected: str, findings: Findings) -> None:

@@ -12,13 +12,17 @@ by default a frame gets the best indexes met in its refinements, not the last.
 Letters: B frames, N codebooks, K entries of each, D dimensions.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from asrkd.errors import AsrkdError
-from asrkd.quantizer.refinement import look_up, refine, squared_errors
+from asrkd.quantizer.search import refine
+from asrkd.quantizer.tables import CenterTables, dots_of, look_up
 
+BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
 SCALE_SPEED = 10.0  # a scale is exp(10 * parameter), so that it learns faster than the rest
 
 
@@ -39,12 +43,11 @@ class DirectSumQuantizer(nn.Module):
         """Zeros of the right shape; training or a file fills them. Draws nothing at random.
 
         Raises:
-            ValueError: N or K is not a power of two, or there are more than 256 entries.
+            ValueError: there is no codebook, or not 2 to 256 entries in it.
         """
         super().__init__()
-        for name, size in (("num_codebooks", num_codebooks), ("codebook_size", codebook_size)):
-            if size < 1 or size & (size - 1):
-                raise ValueError(f"{name} must be a power of two, got {size}")
+        if num_codebooks < 1:
+            raise ValueError(f"num_codebooks must be at least 1, got {num_codebooks}")
         if not 2 <= codebook_size <= 256:
             raise ValueError(f"codebook_size must be 2 to 256 (an index is a byte), got {codebook_size}")
         self.register_buffer("mean", torch.zeros(dim))
@@ -54,6 +57,7 @@ class DirectSumQuantizer(nn.Module):
             nn.init.zeros_(parameter)
         self.logits_scale = nn.Parameter(torch.zeros(()))
         self.centers_scale = nn.Parameter(torch.zeros(()))
+        self._tables: tuple[object, CenterTables] | None = None
 
     @property
     def num_codebooks(self) -> int:
@@ -80,12 +84,24 @@ class DirectSumQuantizer(nn.Module):
         logits: Tensor = self.to_logits(scaled)
         return logits.view(-1, self.num_codebooks, self.codebook_size)
 
+    def tables(self) -> CenterTables:
+        """Of the scaled centres; made anew only after these have changed."""
+        state = (
+            self.centers._version,
+            self.centers_scale._version,
+            self.centers.device,
+            self.centers.data_ptr(),
+        )
+        if self._tables is None or self._tables[0] != state:
+            self._tables = (state, CenterTables.of(self.scaled_centers()))
+        return self._tables[1]
+
     def encode(
         self,
         embeddings: Tensor,
         *,
         refinements: int = 5,
-        chunk_frames: int = 128,
+        chunk_frames: int = 256,
         keep_better: bool = True,
     ) -> Tensor:
         """Indexes of every frame, (B, N) uint8.
@@ -93,10 +109,10 @@ class DirectSumQuantizer(nn.Module):
         Args:
             embeddings: (B, D), finite.
             refinements: at most this many passes over a frame; fewer once it no longer changes.
-            chunk_frames: frames worked on at once; memory grows with it and not with B, by
-                0.11 MB a frame for 8 codebooks and D = 96, 1.4 MB for D = 1280 (measured).
-                The last chunk is filled up, so that arithmetic has the same shapes, and
-                a frame the same indexes, however many come together.
+            chunk_frames: frames worked on at once; memory grows with it and not with B, by some
+                8 N K bytes a frame. The indexes do not depend on it, nor on how many frames
+                come together: matrices are multiplied in blocks of one size, and searched
+                in whole numbers.
             keep_better: give the best indexes met on the way; False gives the last, as
                 ``multi_quantization`` does, though a pass may raise a frame's error.
 
@@ -104,31 +120,43 @@ class DirectSumQuantizer(nn.Module):
             AsrkdError: an embedding has a NaN or an infinity.
             ValueError: the shape does not fit, or a count is out of range.
         """
-        rounds = self.encode_rounds(embeddings, refinements, chunk_frames, keep_better)
-        return rounds[-1]
+        return self.encode_rounds(embeddings, refinements, chunk_frames, keep_better)[-1]
 
     @torch.no_grad()
     def encode_rounds(
-        self, embeddings: Tensor, refinements: int = 5, chunk_frames: int = 128, keep_better: bool = True
+        self, embeddings: Tensor, refinements: int = 5, chunk_frames: int = 256, keep_better: bool = True
     ) -> Tensor:
         """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8; see :meth:`encode`."""
         self._check(embeddings, refinements, chunk_frames)
-        centred = embeddings.to(self.mean) - self.mean
         centers = self.scaled_centers()
-        indexes, errors = self._in_chunks(centred, None, chunk_frames, centers)
-        chosen = [indexes.to(torch.uint8)]
-        unsettled = torch.arange(len(centred), device=centred.device)
-        for _ in range(refinements):
+        rounds = embeddings.new_zeros(
+            (refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
+        )
+        for start in range(0, len(embeddings), chunk_frames):
+            centred = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
+            own = rounds[:, start : start + chunk_frames]
+            own[0] = _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1))
+            self._search(_in_blocks(centred, lambda block: dots_of(block, centers)), own, keep_better)
+        return rounds
+
+    def _search(self, dots: Tensor, rounds: Tensor, keep_better: bool) -> None:
+        """Fill rounds (passes + 1, b, N) from their first on; dots are (b, N * K)."""
+        indexes, tables = rounds[0].long(), self.tables()
+        change = indexes.new_zeros(len(indexes))  # of each frame's squared error, in the tables' units
+        best = change.clone()
+        unsettled = torch.arange(len(indexes), device=indexes.device)
+        for number in range(1, len(rounds)):
             before = indexes[unsettled]
-            after, errors_after = self._in_chunks(centred[unsettled], before, chunk_frames, centers)
+            after, changes = refine(dots[unsettled], tables, before)
             # A pass is a function of the frame and its indexes: unchanged once is unchanged for ever.
-            changed = (after != before).any(dim=1)
-            unsettled, after, errors_after = unsettled[changed], after[changed], errors_after[changed]
+            moved = (after != before).any(dim=1)
+            unsettled, after, changes = unsettled[moved], after[moved], changes[moved]
             indexes[unsettled] = after
-            taken = (errors_after < errors[unsettled]) | (not keep_better)
-            errors[unsettled[taken]] = errors_after[taken]
-            chosen.append(chosen[-1].index_copy(0, unsettled[taken], after[taken].to(torch.uint8)))
-        return torch.stack(chosen)
+            change[unsettled] += changes
+            taken = (change[unsettled] < best[unsettled]) | (not keep_better)
+            better = unsettled[taken]
+            best[better] = change[better]
+            rounds[number] = rounds[number - 1].index_copy(0, better, after[taken].to(torch.uint8))
 
     @torch.no_grad()
     def decode(self, indexes: Tensor) -> Tensor:
@@ -152,22 +180,6 @@ class DirectSumQuantizer(nn.Module):
             raise ValueError(f"refinements {refinements} or chunk_frames {chunk_frames} is out of range")
         check_finite(embeddings)
 
-    def _in_chunks(
-        self, centred: Tensor, indexes: Tensor | None, size: int, centers: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Indexes (B, N) and squared errors (B,): the first ones if there are none, else after a pass."""
-        indexes_found: list[Tensor] = [centred.new_zeros((0, self.num_codebooks), dtype=torch.long)]
-        errors: list[Tensor] = [centred.new_zeros(0)]
-        for start in range(0, len(centred), size):
-            frames = _filled(centred[start : start + size], size)
-            if indexes is None:
-                found = self.logits(frames).argmax(dim=-1)
-            else:
-                found = refine(frames, centers, _filled(indexes[start : start + size], size))
-            indexes_found.append(found[: len(centred) - start])
-            errors.append(squared_errors(frames, centers, found)[: len(centred) - start])
-        return torch.cat(indexes_found), torch.cat(errors)
-
 
 def check_finite(embeddings: Tensor) -> None:
     """Refuse embeddings (B, D) that hold a NaN or an infinity.
@@ -183,6 +195,11 @@ def check_finite(embeddings: Tensor) -> None:
         )
 
 
-def _filled(rows: Tensor, size: int) -> Tensor:
-    """Rows (b, X) with zeros after them, (size, X)."""
-    return rows if len(rows) == size else torch.cat([rows, rows.new_zeros(size - len(rows), rows.shape[1])])
+def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
+    """What ``multiply`` makes of rows (b, X), so many at a time; the last ones have zeros after them."""
+    products = []
+    for block in rows.split(BLOCK_FRAMES):
+        missing = BLOCK_FRAMES - len(block)
+        filled = block if not missing else torch.cat([block, block.new_zeros(missing, block.shape[1])])
+        products.append(multiply(filled)[: len(block)])
+    return torch.cat(products)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.refinement import squared_errors
+from asrkd.quantizer.tables import squared_errors
 
 ENTROPY_SCALE = 0.01  # that of multi_quantization
 

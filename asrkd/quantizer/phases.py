@@ -17,7 +17,8 @@ from asrkd.quantizer.least_squares import CenterStatistics
 from asrkd.quantizer.losses import quantizer_losses
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.product import product_quantizer
-from asrkd.quantizer.refinement import refine
+from asrkd.quantizer.search import refine
+from asrkd.quantizer.tables import dots_of
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def _run(
 @torch.no_grad()
 def _refined(quantizer: DirectSumQuantizer, frames: Tensor, passes: int) -> Tensor:
     """Indexes (B, N) after so many passes from what the classifiers propose."""
-    centers = quantizer.scaled_centers()
+    dots = dots_of(frames, quantizer.scaled_centers())
     indexes = quantizer.logits(frames).argmax(dim=-1)
     for _ in range(passes):
-        indexes = refine(frames, centers, indexes)
+        indexes, _changes = refine(dots, quantizer.tables(), indexes)
     return indexes

@@ -6,13 +6,17 @@ codebooks are merged into one of all pairs of survivors, and so on until one
 choice is left. How many survive is that of the ``multi_quantization``
 package, whose indexes this reproduces.
 
-Departures: codebooks of 2, 4 and 8 entries work too (there nothing is pruned
-at first); the vectors of a pair are built only if the pair survives.
+Departures: all is done with inner products in whole numbers (see
+:mod:`asrkd.quantizer.tables`), where that package builds the vector of every
+option; codebooks of any number and size (an odd one is merged with nothing).
 
 A pass usually lowers the error but need not: each choice was ranked as if
-the others stayed. :func:`squared_errors` lets the caller check.
+the others stayed. The change is given, so that the caller can tell.
 
-Letters: B frames, N codebooks, K entries of each, D dimensions, C choices
+This is the search in torch, for any device; :mod:`asrkd.quantizer.compiled`
+has the same for CPUs, many times as fast, where numba is installed.
+
+Letters: B frames, N codebooks, K entries of each, R = N * K rows, C choices
 left, O options of each, L codebooks that a choice spans.
 """
 
@@ -20,102 +24,131 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
+
+from asrkd.quantizer.tables import CenterTables
 
 MOST_SURVIVORS = 128  # options of a choice, whatever its span; multi_quantization's cap
+PLACES = 2**14  # >= MOST_SURVIVORS^2; values are ranked as value * PLACES + place, so that none are equal
+IMPOSSIBLE = 2**47  # an error that no real option has
+FRAMES_AT_ONCE = {
+    "cpu": 16,
+    "cuda": 1024,
+}  # memory: a frame takes up to N * R * 4 bytes while it is worked on
 
 
 @dataclass(frozen=True)
 class _Options:
     """What every choice may become, relative to the indexes that the pass started from."""
 
-    entries: Tensor  # (B, C, O, L) indexes of the L codebooks of each choice
-    errors: Tensor  # (B, C, O) squared error if this choice alone becomes that
-    deltas: Tensor  # (B, C, O, D) by which the decoded vector would move
+    rows: Tensor  # (B, C, O, L) rows of the L codebooks' entries
+    changes: Tensor  # (B, C, O) of the squared error if this choice alone becomes that, in units
 
 
-def refine(embeddings: Tensor, centers: Tensor, indexes: Tensor, *, survivors: int | None = None) -> Tensor:
-    """Indexes after one pass, (B, N) int64.
+def refine(
+    dots: Tensor, tables: CenterTables, indexes: Tensor, survivors: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Indexes after one pass, (B, N) int64, and the change of the squared error, (B,) int64 in units.
 
     Args:
-        embeddings: (B, D) what is to be approximated.
-        centers: (N, K, D) what the entries stand for; N a power of two.
+        dots: (B, R) of the frames with the centres.
+        tables: of the centres.
         indexes: (B, N) int64, the entries chosen so far.
         survivors: options of a single codebook that are kept; choices of L
             codebooks keep twice as many for every factor 4 of L, up to 128.
             By default 8 where K <= 16, else 16. At K or more, two
             codebooks are searched completely.
     """
-    num_codebooks, codebook_size = centers.shape[:2]
-    base = survivors if survivors is not None else (8 if codebook_size <= 16 else 16)
-    current = look_up(centers, indexes)  # (B, N, D)
-    excess = current.sum(dim=1) - embeddings  # (B, D)
-    squared = excess.square().sum(dim=-1)  # (B,)
-    options = _single_options(centers, current, excess, _num_survivors(base, 1, num_codebooks))
-    span = 1
-    while span < num_codebooks:
-        span *= 2
-        options = _merge(options, squared, _num_survivors(base, span, num_codebooks))
-    return options.entries[:, 0, 0]
+    size = FRAMES_AT_ONCE.get(dots.device.type, 16)
+    done = [
+        _refine(tables.whole(some), tables, own, survivors or default_survivors(tables.codebook_size))
+        for some, own in zip(dots.split(size), indexes.split(size), strict=True)
+    ]
+    if not done:
+        return indexes, indexes.new_zeros(0)
+    return torch.cat([found for found, _ in done]), torch.cat([change for _, change in done])
 
 
-def look_up(centers: Tensor, indexes: Tensor) -> Tensor:
-    """The chosen entries' vectors, (B, N, D), of centers (N, K, D) and indexes (B, N)."""
-    return embedding(indexes + _first_rows(centers), centers.flatten(0, 1))
+def default_survivors(codebook_size: int) -> int:
+    """Options of a single codebook that survive in ``multi_quantization``."""
+    return 8 if codebook_size <= 16 else 16
 
 
-def _first_rows(centers: Tensor) -> Tensor:
-    """Row of every codebook's entry 0 in centers (N, K, D) seen as (N * K, D): (N,)."""
-    num_codebooks, codebook_size, _ = centers.shape
-    return torch.arange(0, num_codebooks * codebook_size, codebook_size, device=centers.device)
-
-
-def squared_errors(embeddings: Tensor, centers: Tensor, indexes: Tensor) -> Tensor:
-    """Squared distance of each frame from the sum of its entries, (B,)."""
-    return (look_up(centers, indexes).sum(dim=1) - embeddings).square().sum(dim=-1)
-
-
-def _num_survivors(base: int, span: int, num_codebooks: int) -> int:
-    if span == num_codebooks:
+def num_survivors(base: int, span: int, num_codebooks: int) -> int:
+    """Options that a choice of ``span`` codebooks keeps."""
+    if span >= num_codebooks:
         return 1
     factors_of_four = (span.bit_length() - 1) // 2
     return min(base << factors_of_four, max(MOST_SURVIVORS, base))
 
 
-def _single_options(centers: Tensor, current: Tensor, excess: Tensor, count: int) -> _Options:
+def _refine(dots: Tensor, tables: CenterTables, indexes: Tensor, base: int) -> tuple[Tensor, Tensor]:
+    current = indexes + tables.first_rows  # (B, N)
+    options = _single_options(dots, tables, current, num_survivors(base, 1, tables.num_codebooks))
+    span = 1
+    while span < tables.num_codebooks:
+        if options.rows.shape[1] % 2:
+            options, current = _with_spare(options, current, span, len(tables.gram) - 1)
+        span *= 2
+        options = _merge(options, tables.gram, current, num_survivors(base, span, tables.num_codebooks))
+    found = options.rows[:, 0, 0, : tables.num_codebooks] - tables.first_rows
+    return found, options.changes[:, 0, 0]
+
+
+def _single_options(dots: Tensor, tables: CenterTables, current: Tensor, count: int) -> _Options:
     """The best entries of every codebook, each tried with the other codebooks kept."""
-    others = excess[:, None] - current  # (B, N, D): the excess without codebook n
-    dots = torch.bmm(others.transpose(0, 1), centers.transpose(1, 2)).transpose(0, 1)  # (B, N, K)
-    errors = others.square().sum(dim=-1, keepdim=True) + centers.square().sum(dim=-1) + 2 * dots
-    best, entries = _smallest(errors, count)  # (B, N, O)
-    first = _first_rows(centers)[:, None]
-    deltas = embedding(entries + first, centers.flatten(0, 1)).sub_(current[:, :, None])
-    return _Options(entries[..., None], best, deltas)
+    num_codebooks, codebook_size = tables.num_codebooks, tables.codebook_size
+    of_current = tables.gram[current][..., :-1]  # (B, N, R)
+    total = of_current.sum(dim=1, dtype=torch.long).unflatten(-1, (num_codebooks, codebook_size))
+    blocks = of_current.unflatten(-1, (num_codebooks, codebook_size))
+    own = blocks.diagonal(dim1=1, dim2=2).movedim(-1, 1).long()  # (B, N, K): of the codebook's own entry
+    squares = tables.gram.diagonal()[:-1].view(num_codebooks, codebook_size).long()
+    errors = squares + 2 * (total - own - dots.view_as(total))
+    before = errors.gather(-1, (current - tables.first_rows)[..., None])
+    changes, entries = _smallest(errors - before, count)
+    return _Options((entries + tables.first_rows[:, None])[..., None], changes)
 
 
-def _merge(options: _Options, squared: Tensor, count: int) -> _Options:
+def _with_spare(options: _Options, current: Tensor, span: int, nothing: int) -> tuple[_Options, Tensor]:
+    """A last choice beside an odd number of them: so many codebooks with nothing in them."""
+    rows, changes = options.rows[:, :1], options.changes[:, :1]
+    impossible = torch.full_like(changes, IMPOSSIBLE)
+    impossible[..., 0] = 0
+    spare = _Options(torch.full_like(rows, nothing), impossible)
+    wide = torch.cat([current, current.new_full((len(current), span), nothing)], dim=1)
+    return _Options(
+        torch.cat([options.rows, spare.rows], 1), torch.cat([options.changes, spare.changes], 1)
+    ), wide
+
+
+def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Options:
     """The best pairs of options of choices 2c and 2c + 1, as options of one choice.
 
-    ||e + a + b||^2 = ||e + a||^2 + ||e + b||^2 - ||e||^2 + 2 <a, b>.
+    With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
+    a and b change alone, and twice the sum of <d, d'> over their codebooks.
     """
-    batch, choices, width, dim = options.deltas.shape
-    pairs_of = options.deltas.view(-1, 2, width, dim)  # (B * C/2, 2, O, D)
-    dots = torch.bmm(pairs_of[:, 0], pairs_of[:, 1].transpose(1, 2)).view(batch, -1, width, width)
-    errors = options.errors[:, 0::2, :, None] + options.errors[:, 1::2, None, :] + 2 * dots
-    best, pairs = _smallest(errors.flatten(2) - squared[:, None, None], count)  # (B, C/2, O')
-    left = torch.div(pairs, width, rounding_mode="floor")
-    right = pairs - left * width
-    first = torch.arange(0, batch * choices * width, 2 * width, device=pairs.device).view(batch, -1, 1)
-    even, odd = first + left, first + width + right  # rows of (B * C * O, D)
-    entries, deltas = options.entries.flatten(0, 2), options.deltas.flatten(0, 2)
-    return _Options(
-        torch.cat([embedding(even, entries), embedding(odd, entries)], dim=-1),
-        best,
-        embedding(even, deltas).add_(embedding(odd, deltas)),
+    batch, choices, width, span = options.rows.shape
+    rows = options.rows.view(batch, -1, 2, width, span)
+    now = current[:, : choices * span].view(batch, -1, 2, span)
+    changes = options.changes.view(batch, -1, 2, width)
+    together = changes[:, :, 0, :, None] + changes[:, :, 1, None, :]  # (B, C/2, O, O)
+    for u in range(span):
+        for v in range(span):
+            left, right = rows[:, :, 0, :, u, None], rows[:, :, 1, None, :, v]
+            left_now, right_now = now[:, :, 0, u, None, None], now[:, :, 1, v, None, None]
+            moved = gram[left, right] - gram[left_now, right] - gram[left, right_now]
+            together += 2 * (moved + gram[left_now, right_now]).long()
+    best, pairs = _smallest(together.flatten(2), count)  # (B, C/2, O')
+    first = torch.div(pairs, width, rounding_mode="floor")
+    of_first = rows[:, :, 0].gather(2, first[..., None].expand(-1, -1, -1, span))
+    of_second = rows[:, :, 1].gather(2, (pairs - first * width)[..., None].expand(-1, -1, -1, span))
+    return _Options(torch.cat([of_first, of_second], dim=-1), best)
+
+
+def _smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Values and places of the ``count`` smallest (or all) along the last axis, equal ones by their place."""
+    places = torch.arange(values.shape[-1], device=values.device)
+    ranks = (
+        (values * PLACES + places).topk(min(count, len(places)), dim=-1, largest=False, sorted=True).values
     )
-
-
-def _smallest(errors: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Values and places of the ``count`` smallest (or all) along the last axis, in any order."""
-    best, places = errors.topk(min(count, errors.shape[-1]), dim=-1, largest=False, sorted=False)
-    return best, places
+    best = torch.div(ranks, PLACES, rounding_mode="floor")
+    return best, ranks - best * PLACES

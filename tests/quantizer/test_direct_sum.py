@@ -61,7 +61,8 @@ def test_the_reference_package_makes_some_frame_worse_and_this_does_not():
     assert torch.stack(worse).any()
     best = made.encode_rounds(frames, 5)
     for before, after in zip(best, best[1:], strict=False):
-        assert (errors(made, frames, after) <= errors(made, frames, before)).all()
+        # To the unit of the search, 2^-28 of the largest centre's square, here 13.
+        assert (errors(made, frames, after) <= errors(made, frames, before) + 1e-6).all()
 
 
 @pytest.mark.parametrize("chunk_frames", [16, 100, 128, 333, 1000])
@@ -118,7 +119,7 @@ def test_wrong_calls_are_refused(quantizer):
         quantizer.decode(torch.full((3, 4), 16))
     with pytest.raises(ValueError, match="chunk_frames 0 is out of range"):
         quantizer.encode(torch.zeros(3, 12), chunk_frames=0)
-    with pytest.raises(ValueError, match="num_codebooks must be a power of two, got 3"):
-        DirectSumQuantizer(12, num_codebooks=3)
+    with pytest.raises(ValueError, match="num_codebooks must be at least 1, got 0"):
+        DirectSumQuantizer(12, num_codebooks=0)
     with pytest.raises(ValueError, match="codebook_size must be 2 to 256"):
         DirectSumQuantizer(12, num_codebooks=2, codebook_size=512)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from asrkd.quantizer.least_squares import CenterStatistics
-from asrkd.quantizer.refinement import squared_errors
+from asrkd.quantizer.tables import squared_errors
 
 
 def best_centers(frames, indexes, centers, ridge):

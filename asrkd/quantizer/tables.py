@@ -1,0 +1,76 @@
+"""Inner products of a quantiser's centres in whole numbers: all that a search for indexes needs of them.
+
+The squared distance of a frame x from the sum of its entries is
+
+    ||x||^2 - 2 sum_n <x, c_n> + sum_n sum_m <c_n, c_m>,
+
+so with the products of the centres with each other, computed once, and of
+the frame with the centres, one matrix product for all frames, a search adds
+numbers and never touches a vector of D dimensions. The products are rounded
+to whole multiples of a unit, 2^-28 of the largest centre's square (float32
+has 2^-24 of each): sums of whole numbers do not depend on their order, so a
+search gives the same indexes whoever carries it out, in whatever batch.
+
+Letters: B frames, N codebooks, K entries of each, D dimensions, R = N * K rows.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding
+
+LARGEST = 2**28  # of the products of centres; 64 codebooks' sums, and a place beside them, fit 64 bits
+LARGEST_DOT = 2.0**38  # of a frame with a centre; what is beyond is far outside of the data
+
+
+@dataclass(frozen=True)
+class CenterTables:
+    """The centres of a quantiser as a search sees them."""
+
+    gram: Tensor  # (R + 1, R + 1) int32, in units; the last row is of a centre that is zero
+    num_codebooks: int
+    codebook_size: int
+    units: float  # in 1
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, centers: Tensor) -> "CenterTables":
+        """Tables of centers (N, K, D), in 4 R^2 bytes: 17 MB for N = 8 and K = 256, 1 GB for N = 64."""
+        num_codebooks, codebook_size, _ = centers.shape
+        flat = centers.flatten(0, 1)
+        products = flat @ flat.T
+        units = LARGEST / max(float(products.diagonal().max()), torch.finfo(torch.float32).tiny)
+        size = len(flat) + 1
+        gram = torch.zeros(size, size, dtype=torch.int32, device=centers.device)
+        for start in range(0, len(flat), 1024):  # float64 for a part of it at a time
+            rows = products[start : start + 1024].double().mul_(units).round_()
+            gram[start : start + len(rows), :-1] = rows.to(torch.int32)
+        return cls(gram, num_codebooks, codebook_size, units)
+
+    @property
+    def first_rows(self) -> Tensor:
+        """(N,) row of entry 0 of every codebook."""
+        size = self.num_codebooks * self.codebook_size
+        return torch.arange(0, size, self.codebook_size, device=self.gram.device)
+
+    def whole(self, dots: Tensor) -> Tensor:
+        """Dots (B, R) of frames with the centres in whole units, int64."""
+        return dots.double().mul_(self.units).clamp_(-LARGEST_DOT, LARGEST_DOT).round_().long()
+
+
+def dots_of(embeddings: Tensor, centers: Tensor) -> Tensor:
+    """<x, c> of embeddings (B, D) and centers (N, K, D), (B, R)."""
+    return embeddings @ centers.flatten(0, 1).T
+
+
+def look_up(centers: Tensor, indexes: Tensor) -> Tensor:
+    """The chosen entries' vectors, (B, N, D), of centers (N, K, D) and indexes (B, N)."""
+    num_codebooks, codebook_size, _ = centers.shape
+    first = torch.arange(0, num_codebooks * codebook_size, codebook_size, device=centers.device)
+    return embedding(indexes + first, centers.flatten(0, 1))
+
+
+def squared_errors(embeddings: Tensor, centers: Tensor, indexes: Tensor) -> Tensor:
+    """Squared distance of each frame from the sum of its entries, (B,)."""
+    return (look_up(centers, indexes).sum(dim=1) - embeddings).square().sum(dim=-1)

@@ -39,15 +39,8 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
     """
     systems = read_systems(request.folders, request.score_name, request.roles)
     evidence = Evidence(systems, request.resampling)
-    models = {system.name: system.runs[0].model for system in systems}
-    costs: dict[str, Costs] = {}
-    protocol: Protocol | None = None
-    if request.costs_cuts is not None:
-        found = {name: model for name, model in models.items() if model is not None}
-        if not found:
-            raise AsrkdError("--costs: no model among what is compared; name model folders")
-        costs, protocol = measure_costs(found, request.costs_cuts)
-    score = systems[0].runs[0].score
+    costs, protocol = _costs(systems, request.costs_cuts)
+    score, resampling = systems[0].runs[0].score, request.resampling
     comparison = Comparison(
         set_name=score.set_name,
         num_utterances=len(score.utterances),
@@ -55,10 +48,10 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         alignment=score.alignment,
         normaliser=score.normaliser,
         references_sha256=score.references_sha256,
-        blocks=request.resampling.blocks,
+        blocks=resampling.blocks,
         num_blocks=evidence.num_blocks,
-        num_replicates=request.resampling.num_replicates,
-        seed=request.resampling.seed,
+        num_replicates=resampling.num_replicates,
+        seed=resampling.seed,
         teacher=_name_of(TEACHER, systems),
         baseline=_name_of(BASELINE, systems),
         systems=analyse(systems, evidence, costs),
@@ -69,6 +62,17 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
     if out is not None:
         write_comparison(out, comparison)
     return comparison
+
+
+def _costs(systems: Sequence[System], cuts: Path | None) -> tuple[dict[str, Costs], Protocol | None]:
+    """The costs of those systems that have a model, if they are asked for."""
+    if cuts is None:
+        return {}, None
+    models = {system.name: system.runs[0].model for system in systems}
+    found = {name: model for name, model in models.items() if model is not None}
+    if not found:
+        raise AsrkdError("--costs: no model among what is compared; name model folders")
+    return measure_costs(found, cuts)
 
 
 def _name_of(role: str, systems: Sequence[System]) -> str | None:

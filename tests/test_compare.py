@@ -13,7 +13,14 @@ import pytest
 
 from asrkd import compare as stage
 from asrkd.compare import CompareRequest
-from asrkd.comparing.comparison import Comparison, SystemResult, read_comparison
+from asrkd.comparing.comparison import (
+    Comparison,
+    Difference,
+    MatchedPairsTest,
+    SystemResult,
+    read_comparison,
+)
+from asrkd.comparing.conclusions import is_shown
 from asrkd.comparing.evidence import Resampling
 from asrkd.comparing.systems import Roles
 from asrkd.comparing.table import render
@@ -131,6 +138,15 @@ def test_the_words_say_who_is_better_and_what_could_be_shown(folders):
     assert "48 utterances, 12 speakers" in said
     turned = compare(folders, roles=Roles(baseline="good"))
     assert "Worse than good beyond noise: baseline (+10.42 points), same" in "\n".join(turned.conclusions)
+
+
+@pytest.mark.parametrize(
+    ("of_segments", "of_blocks"), [(0.04, 0.04), (0.06, 0.04), (0.04, 0.06), (0.01, None)]
+)
+def test_beyond_noise_is_what_both_tests_find(of_segments, of_blocks):
+    tested = MatchedPairsTest(50, -2.0, 0.001, of_segments)
+    found = Difference(-0.1, None, 0.001, of_blocks, 1.0, 0.05, tested)
+    assert is_shown(found) == ((of_segments, of_blocks) == (0.04, 0.04))
 
 
 def test_the_ends_of_the_gap_close_none_and_all_of_it(folders, tmp_path):

@@ -100,7 +100,7 @@ def _segments(maps: Sequence[ErrorMap]) -> NDArray[np.int64]:
     ends = maps[0].ends
     wrong = np.logical_or.reduce([each.wrong for each in maps])
     inserted = np.logical_or.reduce([each.inserted > 0 for each in maps])
-    good = ~wrong & ~ends
+    good = ~wrong  # an end too, which parts segments anyway
     good_before = np.cumsum(good) - good
     utterance: NDArray[np.int64] = np.cumsum(ends) - ends
     bad = np.flatnonzero(wrong | inserted)

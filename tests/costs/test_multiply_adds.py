@@ -106,10 +106,13 @@ def test_an_operator_that_nobody_knows_is_named():
     library = torch.library.Library("asrkd_test", "DEF")
     library.define("secret(Tensor a, Tensor b) -> Tensor")
     library.impl("secret", lambda a, b: a + b, "CPU")
+    library.define("lonely(Tensor a) -> Tensor")
+    library.impl("lonely", lambda a: a + 1, "CPU")
     a = torch.randn(4, 4)
     found = count_multiply_adds(lambda: torch.ops.asrkd_test.secret(a, a @ a))
     assert found.uncounted == {"asrkd_test::secret"}
     assert found.total == 64
+    assert count_multiply_adds(lambda: torch.ops.asrkd_test.lonely(a)).uncounted == {"asrkd_test::lonely"}
     assert count_multiply_adds(lambda: torch.fft.rfft(a)).uncounted
     assert count_multiply_adds(lambda: torch.cdist(a, a)).uncounted
     assert count_multiply_adds(lambda: torch.linalg.inv(a)).uncounted

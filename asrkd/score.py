@@ -25,7 +25,7 @@ from asrkd.parallel import check_jobs
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
-from asrkd.scoring.score_folder import read_counts
+from asrkd.scoring.score_folder import REQUEST, read_counts
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
@@ -33,7 +33,6 @@ from asrkd.stopping import StopRequest
 from asrkd.targets.sequences import reference
 from asrkd.training.precision import pick_device
 
-RECORD = "request.json"
 CUTS_PER_SHARD = 200
 
 
@@ -84,7 +83,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
     alignment = request.rules.alignment
-    claimed = outputs.claim(request.out, RECORD, _record(request, model, cuts))
+    claimed = outputs.claim(request.out, REQUEST, _record(request, model, cuts))
     if claimed is outputs.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, alignment)
     planned, progress = _recognise(request, device, cuts, stop)

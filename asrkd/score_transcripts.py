@@ -13,11 +13,9 @@ from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
-from asrkd.scoring.score_folder import read_counts
+from asrkd.scoring.score_folder import REQUEST, read_counts
 from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
 from asrkd.stopping import StopRequest
-
-RECORD = "request.json"
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
     require_words(references.texts, request.references, request.rules)
     speakers = _speakers(request, references, hypotheses)
     record = _record(references, hypotheses, speakers) | asdict(request.rules)
-    claimed = outputs.claim(request.out, RECORD, record)
+    claimed = outputs.claim(request.out, REQUEST, record)
     if claimed is not outputs.State.COMPLETE:
         utterances = [
             Utterance(utt_id, text, utt_id, speakers.get(utt_id)) for utt_id, text in references.texts.items()

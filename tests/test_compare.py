@@ -314,6 +314,12 @@ def test_what_was_scored_by_the_stages_can_be_compared(teacher, corpus, tmp_path
     assert (comparison.costs_protocol.num_cuts, comparison.costs_protocol.threads) == (6, 1)
     assert "x real time" in render(comparison, styled=False)
     assert read_comparison(tmp_path / "compare.json") == comparison
+    with (folder / "model.safetensors").open("ab") as stream:
+        stream.write(b"trained anew")
+    with pytest.raises(
+        AsrkdError, match="score-dev: is older than the weights of .*; remove it and score again"
+    ):
+        compare([folder], "score-dev")
 
 
 def test_costs_want_a_model(tmp_path):

@@ -13,7 +13,7 @@ from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import load_model
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.scoring.score_folder import ScoreFolder, read_score
+from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.tokens import Tokens
 
@@ -96,7 +96,7 @@ def audit_score(path: Path, findings: Findings) -> None:
         )
         if scored.alignment == LEVENSHTEIN:
             _recount(path, scored, findings)
-        expected = files.read_json(path / "request.json").get("model")
+        expected = files.read_json(path / REQUEST).get("model")
         if expected is not None:  # finished transcripts have none
             _compare(path, path.parent / "model.safetensors", expected, findings)
 

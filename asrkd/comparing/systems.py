@@ -8,7 +8,7 @@ from typing import Any
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.models.directory import CONFIG, WEIGHTS
-from asrkd.scoring.score_folder import SCORE, ScoreFolder, read_score, require_comparable
+from asrkd.scoring.score_folder import REQUEST, SCORE, ScoreFolder, read_score, require_comparable
 from asrkd.training.metrics import read_metrics
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and the names that have them unasked
@@ -105,10 +105,22 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
         if any(run.score.path.resolve() == path.resolve() for run in runs.get(name, [])):
             raise AsrkdError(f"{folder}: comes twice; name a folder once")
         return name, ScoredRun(len(runs.get(name, [])) + 1, scored, None, None, None)
+    _check_fresh(path, model)
     ends = [record for record in read_metrics(model / "metrics.jsonl") if record["kind"] == "end"]
     seconds = ends[-1].get("train_seconds") if ends else None
     params = files.read_json(path / SCORE).get("params")
     return name, ScoredRun(_seed(model), scored, model, params, seconds)
+
+
+def _check_fresh(score: Path, model: Path) -> None:
+    """Refuse a score of weights that the model has no longer; those that are gone are nobody's."""
+    request = score / REQUEST
+    expected = files.read_json(request).get("model") if request.is_file() else None
+    if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
+        raise AsrkdError(
+            f"{score}: is older than the weights of {model}; remove it and score again: rm -r {score}; "
+            f"asrkd score {model} --cuts ... --out {score}"
+        )
 
 
 def _seed(model: Path) -> int:

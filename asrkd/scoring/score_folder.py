@@ -14,6 +14,7 @@ from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
 
 SCORE = "score.json"
+REQUEST = "request.json"  # what was asked: model, cuts, references, search, rules
 UTTERANCES = "utterances.jsonl"
 _PLAIN = ("id", "speaker", "recording", "duration_s", "reference", "hypothesis")
 KINDS = ("hits", "substitutions", "deletions", "insertions")

@@ -1,34 +1,15 @@
 """The cuts that a report looks at: those that were scored, and those of a system's training."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lhotse import MonoCut
-
+from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
-from asrkd.packed_cuts import PackedCuts
+from asrkd.packed_cuts import CutsById, PackedCuts
 from asrkd.reporting.systems import System
 from asrkd.scoring.normaliser import normalise
-from asrkd.targets.sequences import transcript
-
-
-class CutsById(Mapping[str, MonoCut]):
-    """Packed cuts, found by their ids."""
-
-    def __init__(self, cuts: PackedCuts) -> None:
-        """Make the index."""
-        self._cuts = cuts
-        self._row = {record.id: row for row, record in enumerate(cuts.records)}
-
-    def __getitem__(self, cut_id: str) -> MonoCut:
-        return self._cuts[self._row[cut_id]]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._row)
-
-    def __len__(self) -> int:
-        return len(self._row)
+from asrkd.targets.sequences import reference
 
 
 def scored_cuts(systems: Sequence[System], given: Path | None) -> CutsById:
@@ -64,7 +45,7 @@ def training_transcripts(system: System) -> Mapping[str, str]:
     Raises:
         AsrkdError: the manifest is no longer there.
     """
-    return {cut.id: transcript(cut) for cut in _cuts(system, "train") if _has_text(cut)}
+    return {cut.id: reference(cut) for cut in _cuts(system, "train").records if _has_text(cut)}
 
 
 def dev_cuts(system: System) -> PackedCuts:
@@ -93,9 +74,9 @@ def _is_of(cuts: PackedCuts, system: System) -> bool:
     """Whether every utterance of the score is there, with the reference that was scored."""
     score = system.score
     said = {one.id: one.reference for one in score.utterances}
-    for cut in cuts:
+    for cut in cuts.records:
         if cut.id in said:
-            if not _has_text(cut) or normalise(transcript(cut), score.normaliser) != said[cut.id]:
+            if not _has_text(cut) or normalise(reference(cut), score.normaliser) != said[cut.id]:
                 return False
             del said[cut.id]
     return not said
@@ -108,8 +89,8 @@ def _beside_dev(system: System) -> Path | None:
     return nearby(path.parent / f"cuts_{system.score.set_name}.jsonl.gz", system.folder)
 
 
-def _has_text(cut: MonoCut) -> bool:
-    return bool(cut.supervisions) and all(own.text is not None for own in cut.supervisions)
+def _has_text(cut: CutRecord) -> bool:
+    return bool(cut.texts) and None not in cut.texts
 
 
 def _path(system: System, split: str) -> Path | None:

@@ -50,7 +50,7 @@ def gap_share(evidence: Evidence, student: str, baseline: str, teacher: str) -> 
     if of_gap is None or of_closed is None or of_gap.interval.low <= 0:
         return None
     above, below = evidence.replicates(closed), evidence.replicates(gap)
-    if above is not None and below is not None:
+    if above is not None and below is not None and below.min() > 0:
         interval = expanded_percentile(above / below, evidence.words.size)
     else:
         found = fieller(evidence.terms(closed), evidence.terms(gap), evidence.words)
@@ -112,7 +112,7 @@ def _difference(
         p=judged.p,
         p_holm=judged.p,
         probability_of_improvement=judged.probability_below_zero,
-        smallest=smallest_difference(judged.estimate),
+        smallest=smallest_difference(judged.estimate) if judged.estimate.std_error else None,
         mapsswe=mapsswe,
     )
 

@@ -50,7 +50,9 @@ class Difference:
     p: float | None  # two-sided, of blocks and seeds as random draws; None as above
     p_holm: float | None
     probability_of_improvement: float | None
-    smallest: float | None  # the smallest true difference that would be shown in four of five cases
+    # The smallest true difference that would be shown in four of five cases; None too where all blocks
+    # differ alike, as of a copy, for then nothing is known of their spread.
+    smallest: float | None
     mapsswe: MatchedPairsTest
 
 

@@ -59,11 +59,10 @@ def _power(comparison: Comparison, students: Sequence[SystemResult]) -> Iterator
     if not smallest:
         return
     low, high = f"{min(smallest):.2f}", f"{max(smallest):.2f}"
-    size = low if low == high else f"{low} to {high}"
+    size = f"{low} points" if low == high else f"{low} to {high} points, depending on the student"
     yield (
-        f"The smallest difference from {comparison.baseline} that this test set can show is {size} points, "
-        f"depending on the student (two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances, "
-        f"{_blocks(comparison)})."
+        f"The smallest difference from {comparison.baseline} that this test set can show is {size} "
+        f"(two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances, {_blocks(comparison)})."
     )
 
 

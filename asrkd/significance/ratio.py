@@ -2,9 +2,10 @@
 
 Where each system has one seed, it is that of a bootstrap: numerator and
 denominator from the same blocks, by expanded percentiles (see
-:mod:`asrkd.significance.bootstrap`). Over several seeds it is Fieller's:
-all ratios r for which numerator - r x denominator is not shown to differ
-from 0, by :mod:`asrkd.significance.contrast`.
+:mod:`asrkd.significance.bootstrap`). Over several seeds, and where some
+replicate has no denominator above 0 and so no ratio, it is Fieller's: all
+ratios r for which numerator - r x denominator is not shown to differ from 0,
+by :mod:`asrkd.significance.contrast`.
 Source: E. C. Fieller, "Some problems in interval estimation", Journal of the
 Royal Statistical Society B 16 (1954).
 """

@@ -104,6 +104,15 @@ def test_speakers_come_from_a_file_of_kaldis_if_one_is_given(request_, tmp_path)
         run(request_, utt2spk=tmp_path / "utt2spk", out=tmp_path / "other")
 
 
+def test_there_are_both_trn_files_or_neither(request_, tmp_path, capsys):
+    (tmp_path / "starred.jsonl").write_text(
+        "".join(json.dumps({"id": utt_id, "text": f"{text} *"}) + "\n" for utt_id, text in HYP.items())
+    )
+    run(request_, hypotheses=tmp_path / "starred.jsonl")
+    assert "asrkd: no trn files: cut 'ann-1': sclite would not take '*'" in capsys.readouterr().err
+    assert not list(request_.out.glob("*.trn"))
+
+
 def test_without_speakers_the_interval_is_over_utterances(tmp_path):
     for name, texts in (("ref", REF), ("hyp", HYP)):
         (tmp_path / name).write_text("".join(f"{utt_id} {text}\n" for utt_id, text in texts.items()))

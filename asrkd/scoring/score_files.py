@@ -15,7 +15,7 @@ from asrkd.scoring.error_stats import write_error_stats
 from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
 from asrkd.scoring.score_folder import SCORE, UTTERANCES, write_utterances
 from asrkd.scoring.score_summary import summary, wer_line
-from asrkd.scoring.transcript_files import write_kaldi_text, write_recogs, write_trn
+from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_recogs
 from asrkd.stopping import StopRequest
 
 SHOWN_AFTER_S = 3.0  # of aligning, which most often takes less
@@ -38,8 +38,9 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
     with _or_not("Kaldi text"):
         write_kaldi_text(out / "text", hypotheses)
     with _or_not("trn files"):
-        write_trn(out / "ref.trn", references, speakers)
-        write_trn(out / "hyp.trn", hypotheses, speakers)
+        said, heard = trn_lines(references, speakers), trn_lines(hypotheses, speakers)  # both, or neither
+        files.write_lines(out / "ref.trn", said)
+        files.write_lines(out / "hyp.trn", heard)
     write_utterances(out / UTTERANCES, scored.utterances)
     files.write_json(out / SCORE, dict(described) | summary(scored))
     outputs.stamp(out, asdict(scored.counts))

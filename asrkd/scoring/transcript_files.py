@@ -41,15 +41,14 @@ def write_kaldi_text(path: Path, texts: Mapping[str, str]) -> None:
         stream.writelines(f"{utt_id} {one_spaced(texts[utt_id])}".rstrip() + "\n" for utt_id in sorted(texts))
 
 
-def write_trn(path: Path, texts: Mapping[str, str], speakers: Mapping[str, str]) -> None:
-    """Write ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
+def trn_lines(texts: Mapping[str, str], speakers: Mapping[str, str]) -> list[str]:
+    """The lines of ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
 
     An utterance without words keeps its line, for sclite drops what one of
     two files lacks. Where every id begins with its speaker and ``-``, as
     LibriSpeech's do, the ids stand there as they are.
 
     Args:
-        path: the file to write.
         texts: words by utterance id.
         speakers: speaker by utterance id.
 
@@ -58,9 +57,7 @@ def write_trn(path: Path, texts: Mapping[str, str], speakers: Mapping[str, str])
             meaning of its own to sclite.
     """
     named = all(utt_id.startswith(f"{speakers.get(utt_id)}-") for utt_id in texts)
-    lines = [_trn_line(utt_id, texts[utt_id], speakers.get(utt_id), named) for utt_id in sorted(texts)]
-    with files.create(path) as stream:
-        stream.writelines(lines)
+    return [_trn_line(utt_id, texts[utt_id], speakers.get(utt_id), named) for utt_id in sorted(texts)]
 
 
 def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:
@@ -72,4 +69,4 @@ def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:
     for word in text.split():
         if SPECIAL_TO_SCLITE.search(word):
             raise AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalise the text")
-    return f"{one_spaced(text)} ({label})\n".lstrip()
+    return f"{one_spaced(text)} ({label})".lstrip()

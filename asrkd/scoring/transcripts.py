@@ -65,7 +65,7 @@ def read_transcripts(path: Path) -> Transcripts:
 
 
 def read_speakers(path: Path) -> dict[str, str]:
-    """Speaker by utterance id, of Kaldi's ``utt2spk``.
+    """Speaker by utterance id, of Kaldi's ``utt2spk``; empty lines say nothing.
 
     Raises:
         AsrkdError: no such file, a line that is not an id and a speaker, or an id that comes twice.
@@ -73,6 +73,8 @@ def read_speakers(path: Path) -> dict[str, str]:
     speakers: dict[str, str] = {}
     for number, line in _lines(path):
         words = line.split()
+        if not words:
+            continue
         if len(words) != 2:
             raise AsrkdError(f"{path}:{number}: expected an utterance and its speaker, found {line[:40]!r}")
         if words[0] in speakers:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import jiwer
 
+from asrkd import files
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
-from asrkd.scoring.transcript_files import write_trn
+from asrkd.scoring.transcript_files import trn_lines
 from tests.bench.row import Row
 
 UTTERANCES = 20_000  # of twenty words, one in ten wrong, of five hundred speakers
@@ -33,8 +34,8 @@ def measure() -> Iterator[Row]:
     if not shutil.which("sctk"):
         return
     with tempfile.TemporaryDirectory() as name:
-        write_trn(Path(name, "ref.trn"), said, speakers)
-        write_trn(Path(name, "hyp.trn"), heard, speakers)
+        files.write_lines(Path(name, "ref.trn"), trn_lines(said, speakers))
+        files.write_lines(Path(name, "hyp.trn"), trn_lines(heard, speakers))
         command = "sctk sclite -r ref.trn trn -h hyp.trn trn -i spu_id -s -o sum -O .".split()
         theirs = rate(lambda: subprocess.run(command, cwd=name, check=True, capture_output=True))
     yield Row(

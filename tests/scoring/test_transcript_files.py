@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrkd.errors import AsrkdError
-from asrkd.scoring.transcript_files import write_kaldi_text, write_recogs, write_trn
+from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_recogs
 
 REFERENCES = {"b-2": "THE CAT'S  MAT", "a-1": "ONE TWO", "c-3": ""}
 HYPOTHESES = {"a-1": "ONE", "b-2": "THE CATS MAT", "c-3": "UH"}
@@ -57,21 +57,19 @@ def test_recogs_of_different_utterances_are_refused_and_leave_no_file(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_trn_ends_in_speaker_and_utterance(tmp_path):
-    write_trn(tmp_path / "ref.trn", REFERENCES, SPEAKERS)
-    assert (tmp_path / "ref.trn").read_text() == "ONE TWO (ann-a-1)\nTHE CAT'S MAT (bob-b-2)\n(cy-c-3)\n"
+def test_trn_ends_in_speaker_and_utterance():
+    assert trn_lines(REFERENCES, SPEAKERS) == ["ONE TWO (ann-a-1)", "THE CAT'S MAT (bob-b-2)", "(cy-c-3)"]
 
 
-def test_ids_that_begin_with_their_speakers_stand_in_a_trn_as_they_are(tmp_path):
-    write_trn(tmp_path / "ref.trn", {"84-1-0": "ONE", "84-1-1": ""}, {"84-1-0": "84", "84-1-1": "84"})
-    assert (tmp_path / "ref.trn").read_text() == "ONE (84-1-0)\n(84-1-1)\n"
-    write_trn(tmp_path / "ref.trn", {"84-1": "ONE", "85-1": "TWO"}, {"84-1": "84", "85-1": "86"})
-    assert (tmp_path / "ref.trn").read_text() == "ONE (84-84-1)\nTWO (86-85-1)\n"
+def test_ids_that_begin_with_their_speakers_stand_in_a_trn_as_they_are():
+    found = trn_lines({"84-1-0": "ONE", "84-1-1": ""}, {"84-1-0": "84", "84-1-1": "84"})
+    assert found == ["ONE (84-1-0)", "(84-1-1)"]
+    found = trn_lines({"84-1": "ONE", "85-1": "TWO"}, {"84-1": "84", "85-1": "86"})
+    assert found == ["ONE (84-84-1)", "TWO (86-85-1)"]
 
 
-def test_an_at_sign_within_a_word_is_no_harm(tmp_path):
-    write_trn(tmp_path / "hyp.trn", {"a": "me@home"}, {"a": "s"})
-    assert (tmp_path / "hyp.trn").read_text() == "me@home (s-a)\n"
+def test_an_at_sign_within_a_word_is_no_harm():
+    assert trn_lines({"a": "me@home"}, {"a": "s"}) == ["me@home (s-a)"]
 
 
 def test_kaldis_text_has_an_id_and_words_a_line(tmp_path):
@@ -82,19 +80,18 @@ def test_kaldis_text_has_an_id_and_words_a_line(tmp_path):
 
 
 @pytest.mark.parametrize("word", ["{", "(%HES)", "A*", ";;", "@"])
-def test_words_that_sclite_takes_for_something_else_are_refused(tmp_path, word):
+def test_words_that_sclite_takes_for_something_else_are_refused(word):
     with pytest.raises(AsrkdError, match="cut 'b': sclite would not take") as caught:
-        write_trn(tmp_path / "hyp.trn", {"a": "FINE", "b": f"ONE {word}"}, {"a": "s", "b": "s"})
+        trn_lines({"a": "FINE", "b": f"ONE {word}"}, {"a": "s", "b": "s"})
     assert "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("utt_id", ["two words", "a(1)"])
-def test_ids_that_sclite_cannot_read_are_refused(tmp_path, utt_id):
+def test_ids_that_sclite_cannot_read_are_refused(utt_id):
     with pytest.raises(AsrkdError, match="sclite cannot read"):
-        write_trn(tmp_path / "hyp.trn", {utt_id: "A"}, {utt_id: "s"})
+        trn_lines({utt_id: "A"}, {utt_id: "s"})
 
 
-def test_an_utterance_without_a_speaker_is_refused(tmp_path):
+def test_an_utterance_without_a_speaker_is_refused():
     with pytest.raises(AsrkdError, match="cut 'a': has no speaker"):
-        write_trn(tmp_path / "hyp.trn", {"a": "A"}, {})
+        trn_lines({"a": "A"}, {})

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asrkd import files
 from asrkd.errors import AsrkdError
-from asrkd.scoring.transcript_files import write_kaldi_text, write_trn
+from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text
 from asrkd.scoring.transcripts import read_speakers, read_transcripts
 
 TEXTS = {"ann-1": "THE CAT", "ann-2": "", "bob-1": "IT'S É 猫"}
@@ -65,7 +66,7 @@ def test_what_was_written_is_read(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("transcripts")
     expected = {utt_id: text.split() for utt_id, text in texts.items()}
     write_kaldi_text(folder / "text", texts)
-    write_trn(folder / "x.trn", texts, dict.fromkeys(texts, "s"))
+    files.write_lines(folder / "x.trn", trn_lines(texts, dict.fromkeys(texts, "s")))
     for name in ("text", "x.trn"):
         found = read_transcripts(folder / name).texts
         assert {utt_id: text.split() for utt_id, text in found.items()} == expected
@@ -104,7 +105,7 @@ def test_no_file_is_a_line(tmp_path):
 
 def test_speakers_of_kaldis_utt2spk(tmp_path):
     path = tmp_path / "utt2spk"
-    path.write_text("a ann\nb bob\n")
+    path.write_text("a ann\n\nb bob\n\n")
     assert read_speakers(path) == {"a": "ann", "b": "bob"}
     for contents, complaint in (
         ("a ann\nb\n", ":2: expected an utterance"),

@@ -25,7 +25,11 @@ KEPT = 8000  # cuts that stay as objects once they were asked for by index
 
 
 class PackedCuts(Sequence[MonoCut]):
-    """A list of cuts that grows at its end. What is taken out is a copy: changing it changes no cut here."""
+    """A list of cuts that grows at its end.
+
+    What is taken out is made anew, but for the last KEPT cuts that were asked for by index, which are
+    handed out again: change a copy of them.
+    """
 
     def __init__(self, cuts: Iterable[MonoCut] = (), folder: Path | None = None) -> None:
         """Pack ``cuts``; relative paths in those that are taken out again are resolved from ``folder``.

@@ -45,19 +45,19 @@ def read_matching(path: Path, systems: Sequence[System]) -> Comparison:
     """Read what `asrkd compare --out` wrote of these very systems.
 
     Raises:
-        AsrkdError: it is of others, or of other scores of theirs.
+        AsrkdError: it is of others, in other roles, or of other scores of theirs.
     """
     found = read_comparison(path)
-    there = [(one.name, [(run.seed, run.errors) for run in one.runs]) for one in found.systems]
+    there = [(one.name, one.role, [(run.seed, run.errors) for run in one.runs]) for one in found.systems]
     here = [
-        (name, [(one.seed, one.score.counts.errors) for one in systems if one.name == name])
-        for name in dict.fromkeys(system.name for system in systems)
+        (name, role, [(one.seed, one.score.counts.errors) for one in systems if one.name == name])
+        for name, role in dict.fromkeys((system.name, system.role) for system in systems)
     ]
     if there != here or found.references_sha256 != systems[0].score.references_sha256:
-        names = ", ".join(name for name, _ in there)
+        names = ", ".join(f"{name} as {role}" if name != role else name for name, role, _ in there)
         raise AsrkdError(
-            f"{path}: is of other systems or scores ({names}); make it anew of these, in their order, "
-            f"with: asrkd compare MODEL ... --out {path}"
+            f"{path}: is of other systems, roles or scores ({names}); make it anew of these, in their order, "
+            f"with the same --teacher and --baseline: asrkd compare MODEL ... --out {path}"
         )
     return found
 

@@ -1,5 +1,6 @@
 """Training curves of systems, from their logs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -58,6 +59,8 @@ def _log(system: System) -> list[dict[str, Any]]:
 
 
 def _points(log: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[float, float]]:
-    """(step, value) of the records of a kind that have a number under the name."""
+    """(step, value) of the records of a kind that have a finite number under the name."""
     found = [(record["step"], record.get(name)) for record in log if record["kind"] == kind]
-    return [(step, value) for step, value in found if isinstance(value, (int, float)) and value == value]
+    return [
+        (step, value) for step, value in found if isinstance(value, (int, float)) and math.isfinite(value)
+    ]

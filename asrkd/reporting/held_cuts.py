@@ -1,5 +1,6 @@
 """The cuts that a report looks at: those that were scored, and those of a system's training."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -54,12 +55,12 @@ def dev_cuts(system: System) -> PackedCuts:
 
 
 def snr_db(cuts: CutsById) -> dict[str, float]:
-    """Signal-to-noise ratios by id, where a cut or a supervision has a custom field ``snr_db``."""
+    """Signal-to-noise ratios by id, where a cut or a supervision has a finite custom field ``snr_db``."""
     found = {}
     for cut in cuts.values():
         for custom in (cut.custom, *(supervision.custom for supervision in cut.supervisions)):
             value = (custom or {}).get("snr_db")
-            if isinstance(value, (int, float)):
+            if isinstance(value, (int, float)) and math.isfinite(value):
                 found[cut.id] = float(value)
     return found
 

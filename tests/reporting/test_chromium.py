@@ -16,6 +16,8 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from asrkd.report import ReportRequest, report
+from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_files import write_score
 
 pytestmark = pytest.mark.slow  # together they take half a minute
 
@@ -193,6 +195,17 @@ def test_hostile_words_are_shown_as_they_are(page):
     card = page.find_element(By.CSS_SELECTOR, "#list > li[data-id=hostile]")
     assert "</script><script>window.broken=1</script>" in card.text
     assert page.execute_script("return window.broken") is None
+
+
+def test_an_id_that_every_object_of_the_language_has_is_an_id(browser, tmp_path):
+    """Only what has a clip can be played, also where the id is that of an inherited property."""
+    said = Utterance("constructor", "one", "r", "ann")
+    scored = score_utterances([said], {"constructor": "two"}, Rules())
+    write_score(tmp_path / "finished", {"set": "test", "params": None, "search": None}, scored)
+    report(ReportRequest([tmp_path / "finished"], tmp_path / "report.html"))
+    browser.get((tmp_path / "report.html").as_uri())
+    assert shown(browser) == ["constructor"]
+    assert not browser.find_elements(By.CSS_SELECTOR, "button.play")
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1200])

@@ -12,6 +12,7 @@ import pytest
 from asrkd import files
 from asrkd.cli import run
 from asrkd.compare import CompareRequest, compare
+from asrkd.comparing.systems import Roles
 from asrkd.errors import AsrkdError
 from asrkd.report import ReportRequest, report
 from tests.reporting.conftest import HOSTILE, TEXTS, write_scored
@@ -177,8 +178,28 @@ def test_what_compare_wrote_is_shown_with_its_costs(scored):
 
 def test_a_comparison_of_other_systems_is_refused(scored):
     compare(CompareRequest(scored.models[:2]), scored.exp / "compare.json")
-    with pytest.raises(AsrkdError, match=r"is of other systems or scores \(teacher, baseline\)"):
+    with pytest.raises(AsrkdError, match=r"is of other systems, roles or scores \(teacher, baseline\)"):
         make(scored, comparison=scored.exp / "compare.json")
+
+
+def test_a_comparison_with_another_baseline_is_refused_or_asked_for(scored):
+    """Else one part of the page would hold systems against one baseline, another part against another."""
+    compare(CompareRequest(scored.models, roles=Roles(baseline="student")), scored.exp / "compare.json")
+    with pytest.raises(AsrkdError, match=r"\(teacher, baseline as student, student as baseline\)"):
+        make(scored, comparison=scored.exp / "compare.json")
+    make(scored, comparison=scored.exp / "compare.json", roles=Roles(baseline="student"))
+
+
+def test_what_is_no_number_is_left_out(scored):
+    """Silence over silence gives a ratio that is none, and a loss may overflow."""
+    lines = [line for _, line in files.read_jsonl(scored.cuts)]
+    lines[0]["supervisions"][0]["custom"]["snr_db"] = float("nan")
+    lines[1]["supervisions"][0]["custom"]["snr_db"] = float("inf")
+    files.write_lines(scored.cuts, map(json.dumps, lines))
+    with (scored.models[2] / "metrics.jsonl").open("a") as log:
+        log.write('{"kind": "train", "step": 30, "loss": Infinity}\n')
+    rows = json.loads(Page(make(scored)).scripts["utterance-data"])["utterances"]
+    assert sum("n" in row for row in rows) == len(TEXTS) - 2
 
 
 def test_transcripts_that_were_scored_without_a_model_are_shown_too(scored):

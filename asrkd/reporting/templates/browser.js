@@ -1,7 +1,7 @@
 "use strict";
 (function () {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const data = read("utterance-data"), clips = read("clip-data");
+  const data = read("utterance-data"), clips = new Map(Object.entries(read("clip-data")));
   const list = document.getElementById("list"), more = document.getElementById("more");
   const found = document.getElementById("found"), chip = document.getElementById("chip");
   const form = document.getElementById("filters"), player = document.getElementById("player");
@@ -45,7 +45,7 @@
     const system = control("system").value, speaker = control("speaker").value;
     if (query && !utterance.text.includes(query)) return false;
     if (speaker !== "" && utterance.s !== Number(speaker)) return false;
-    if (control("audio").checked && !(utterance.id in clips)) return false;
+    if (control("audio").checked && !clips.has(utterance.id)) return false;
     const errors = system === "" ? utterance.h.flat() : utterance.h[Number(system)];
     if (pair) {
       const own = utterance.h[pair.system];
@@ -95,7 +95,7 @@
   function card(utterance) {
     const made = make("li", "utt card"), header = make("header"), about = make("div");
     made.dataset.id = utterance.id;
-    if (utterance.id in clips) header.append(playButton(utterance.id));
+    if (clips.has(utterance.id)) header.append(playButton(utterance.id));
     const facts = [data.speakers[utterance.s]];
     if (utterance.d !== undefined) facts.push(`${utterance.d.toFixed(1)} s`);
     if (utterance.n !== undefined) facts.push(`${utterance.n.toFixed(1)} dB`);
@@ -182,7 +182,7 @@
     if (playing !== button) {
       if (playing) rest(playing);
       playing = button;
-      const bytes = Uint8Array.from(atob(clips[id]), (c) => c.charCodeAt(0));
+      const bytes = Uint8Array.from(atob(clips.get(id)), (c) => c.charCodeAt(0));
       if (player.src) URL.revokeObjectURL(player.src);
       player.src = URL.createObjectURL(new Blob([bytes], { type: player.dataset.mime }));
     }

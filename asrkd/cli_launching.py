@@ -63,6 +63,10 @@ def _launch(
 
     if own.get("shard") is not None:
         raise AsrkdError(f"--shard {own['shard']}: the launcher gives each job its own; leave it out")
+    if own.get("ref") is not None or own.get("hyp") is not None:
+        raise AsrkdError(
+            f"--launcher {launcher}, --ref, --hyp: finished transcripts are no jobs; leave it out"
+        )
     if gpus < 0:
         raise AsrkdError(f"--gpus {gpus}: expected 0 or more")
     wanted = Wanted(parse_time_limit(own["time_limit"]), gpus, partition, tuple(slurm))

@@ -276,6 +276,15 @@ def test_finished_scores_without_models_are_compared_too(folders, tmp_path):
     assert "params" not in render(alone, styled=False)
 
 
+def test_scores_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    for name, errors in (("kaldi", 60), ("nemo", 64)):
+        write(tmp_path / name / "scored", hypotheses(errors))
+    systems = [tmp_path / "kaldi", tmp_path / "nemo"]
+    assert list(by_name(compare(systems, "scored"))) == ["kaldi", "nemo"]
+    together = compare([folder / "scored" for folder in systems])
+    assert [(system.name, len(system.runs)) for system in together.systems] == [("scored", 2)]
+
+
 def test_a_score_folder_of_a_model_is_the_models(folders):
     direct = compare([folder / "score-test" for folder in folders])
     assert direct == compare(folders)

@@ -11,6 +11,7 @@ from pathlib import Path
 import jiwer
 import pytest
 
+from asrkd import cli
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.score_transcripts import TranscriptsReport, TranscriptsRequest, score_transcripts
 from asrkd.scoring import score_corpus
@@ -120,6 +121,16 @@ def test_without_speakers_the_interval_is_over_utterances(tmp_path):
     run(TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", out))
     assert json.loads((out / "score.json").read_text())["interval"]["resampled"] == "utterances"
     assert [utterance.speaker for utterance in read_score(out).utterances] == sorted(REF)
+
+
+def test_no_job_is_launched_for_finished_transcripts(request_, monkeypatch):
+    files = ["--ref", str(request_.references), "--hyp", str(request_.hypotheses)]
+    monkeypatch.setattr(
+        "sys.argv", ["asrkd", "score", *files, "--out", str(request_.out), "--launcher", "local"]
+    )
+    with pytest.raises(AsrkdError, match="--launcher local, --ref, --hyp: .* leave it out"):
+        cli.app(standalone_mode=False)
+    assert [path.name for path in request_.out.parent.iterdir() if path.is_dir()] == []
 
 
 def test_the_same_files_again_are_already_complete(request_):

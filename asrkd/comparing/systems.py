@@ -52,9 +52,10 @@ def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list
     """Read the scores of model folders, or score folders themselves.
 
     Args:
-        folders: a system is called by the name of its model's folder, or of
-            its score's where there is no model; folders of one name are its seeds.
-        score_name: name of the score folder inside each model folder.
+        folders: of models, of scores, or with scores in them; a system is
+            called by the name of its model's folder, or of the folder given
+            where there is no model. Folders of one name are its seeds.
+        score_name: name of the score folder inside each folder that is none itself.
         roles: the teacher and the baseline. Unless they are named, the system
             called 'teacher' is one, and 'baseline' or else the first other one the other.
 
@@ -95,7 +96,7 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
         path = folder
         model = folder.parent if (folder.parent / CONFIG).is_file() else None
     else:
-        path, model = folder / score_name, folder
+        path, model = folder / score_name, folder if (folder / CONFIG).is_file() else None
         if not (path / SCORE).is_file():
             remedy = f"make it with: asrkd score {folder} --cuts ... --out {path}"
             raise AsrkdError(f"{path / SCORE}: no such file; {remedy}")

@@ -28,6 +28,7 @@ from asrkd.errors import AsrkdError
 from asrkd.score import ScoreRequest, score
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
 from asrkd.scoring.score_files import write_score
+from asrkd.significance.bootstrap import Interval
 from asrkd.significance.contrast import Term, contrast
 from asrkd.stopping import StopRequest
 
@@ -238,6 +239,19 @@ def test_the_table_fits_and_is_plain_or_coloured(seeds, folders):
     assert baseline.split()[:4] == ["baseline", "3", "25.42", "1.71"]
     assert student.split()[:2] == ["student", "3"]
     assert "12,345" in plain and "678" in plain
+
+
+def test_ends_beyond_a_thousand_percent_are_not_told_apart(folders):
+    """Two speakers of whom one has all the errors: the interval's end is a number of ten digits."""
+    comparison = compare(folders)
+    first, *rest = comparison.systems
+    wide = replace(
+        first,
+        interval=Interval(0.0001, 2.3e8),
+        difference=replace(first.difference, interval=Interval(-11, 12)),
+    )
+    table = render(replace(comparison, systems=[wide, *rest]), styled=False)
+    assert "[0.0, >1000]" in table and "[<-1000, >1000]" in table and "23000000" not in table
 
 
 def test_what_was_written_is_read_back(folders, seeds, tmp_path):

@@ -14,6 +14,7 @@ from asrkd.costs.costs import Costs
 from asrkd.significance.bootstrap import Interval
 
 WIDTH = 100
+FARTHEST = 10.0  # of a rate or a difference; what lies beyond is not told apart
 NOTHING = ""
 
 Column = tuple[str, Callable[[SystemResult], str]]
@@ -85,7 +86,9 @@ def _percent(interval: Interval | None, digits: int = 1) -> str:
 
 
 def _in_percent(value: float, digits: int) -> str:
-    """Without a minus before nothing."""
+    """Without a minus before nothing; the ends of intervals from two or three blocks can be astronomical."""
+    if abs(value) >= FARTHEST:
+        return f"{'<-' if value < 0 else '>'}{100 * FARTHEST:.0f}"
     return f"{round(100 * value, digits) + 0.0:.{digits}f}"
 
 

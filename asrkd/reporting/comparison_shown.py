@@ -9,9 +9,11 @@ from markupsafe import Markup
 from asrkd.comparing.comparison import Comparison, SystemResult, read_comparison
 from asrkd.comparing.conclusions import is_shown
 from asrkd.comparing.systems import STUDENT
+from asrkd.comparing.table import FARTHEST
 from asrkd.errors import AsrkdError
 from asrkd.reporting.dot_figure import Dot, Row, dot_figure
 from asrkd.reporting.looks import Look, look
+from asrkd.reporting.page import end
 from asrkd.reporting.systems import System, first_seeds
 from asrkd.scoring.counts import Counts, corpus_counts
 from asrkd.significance.bootstrap import Interval
@@ -96,7 +98,8 @@ def _look(systems: Sequence[System], name: str) -> Look:
 
 
 def _rates(rows: Sequence[ComparedRow]) -> Markup:
-    drawn = [_row(row, row.result.wer, row.result.interval, "") for row in rows]
+    most = max(1.0, 1.2 * max(row.result.wer for row in rows))  # of two speakers an end may be astronomical
+    drawn = [_row(row, row.result.wer, row.result.interval, "", most) for row in rows]
     return dot_figure(drawn, "Word error rates, with their 95 % intervals")
 
 
@@ -111,8 +114,11 @@ def _differences(rows: Sequence[ComparedRow], baseline: str | None) -> Markup | 
     return dot_figure(drawn, label) if drawn else None
 
 
-def _row(row: ComparedRow, value: float, interval: Interval | None, sign: str) -> Row:
-    ends = (interval.low, interval.high) if interval else None
-    among = f", between {100 * ends[0]:{sign}.1f} and {100 * ends[1]:{sign}.1f} %" if ends else ""
-    title = f"{row.look.label}: {100 * value:{sign}.2f} %{among}"
+def _row(row: ComparedRow, value: float, interval: Interval | None, sign: str, most: float = FARTHEST) -> Row:
+    """An interval is drawn as far as ``most`` to either side."""
+    title = f"{row.look.label}: {100 * value:{sign}.2f} %"
+    if interval is None:
+        return Row(row.look.label, "", [Dot(row.look, value, title)])
+    title += f", between {end(interval.low, 1, sign == '+')} and {end(interval.high, 1, sign == '+')} %"
+    ends = max(interval.low, -most), min(interval.high, most)
     return Row(row.look.label, "", [Dot(row.look, value, title, ends)])

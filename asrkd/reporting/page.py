@@ -6,6 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from asrkd.comparing.table import FARTHEST
 from asrkd.reporting import svg
 
 
@@ -20,7 +21,7 @@ def render(**parts: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        percent=percent, points=points, minus=minus, count=count, p=p_value, mark=_mark
+        percent=percent, points=points, end=end, minus=minus, count=count, p=p_value, mark=_mark
     )
     return environment.get_template("report.html.j2").render(**parts)
 
@@ -33,6 +34,13 @@ def percent(fraction: float, digits: int = 1) -> str:
 def points(fraction: float, digits: int = 2, signed: bool = False) -> str:
     """Hundredths, without their sign: ``12.34``, or ``+12.34`` where they are a difference."""
     return f"{100 * fraction:{'+' if signed else ''}.{digits}f}".replace("-", "\u2212")
+
+
+def end(fraction: float, digits: int = 2, signed: bool = False) -> str:
+    """Points of an interval's end, which may be astronomical from two or three speakers: ``> 1000`` then."""
+    if abs(fraction) < FARTHEST:
+        return points(fraction, digits, signed)
+    return f"{'< -' if fraction < 0 else '> '}{points(FARTHEST, 0)}".replace("-", "\u2212")
 
 
 def minus(sentence: str) -> str:

@@ -176,6 +176,18 @@ def test_what_compare_wrote_is_shown_with_its_costs(scored):
     assert "12.3 million" not in Page(make(scored)).text
 
 
+def test_an_interval_that_says_nothing_leaves_room_for_the_others(scored):
+    """As of two speakers: the figure ends at 100 %, and the table says that the end lies beyond."""
+    compare(CompareRequest(scored.models), scored.exp / "compare.json")
+    written = files.read_json(scored.exp / "compare.json")
+    written["systems"][0]["interval"] |= {"low": 0.0001, "high": 2.3e8}
+    files.write_json(scored.exp / "compare.json", written)
+    text = Page(make(scored, comparison=scored.exp / "compare.json")).text
+    assert "0.0 … > 1000" in text and "between 0.0 and > 1000 %" in text
+    rates = text[text.index("Word error rate") : text.index("Difference from")]
+    assert "100 %" in rates and "150 %" not in rates
+
+
 def test_a_comparison_of_other_systems_is_refused(scored):
     compare(CompareRequest(scored.models[:2]), scored.exp / "compare.json")
     with pytest.raises(AsrkdError, match=r"is of other systems, roles or scores \(teacher, baseline\)"):

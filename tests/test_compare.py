@@ -28,6 +28,7 @@ from asrkd.errors import AsrkdError
 from asrkd.score import ScoreRequest, score
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
 from asrkd.scoring.score_files import write_score
+from asrkd.scoring.score_folder import read_score
 from asrkd.significance.bootstrap import Interval
 from asrkd.significance.contrast import Term, contrast
 from asrkd.stopping import StopRequest
@@ -288,6 +289,20 @@ def test_finished_scores_without_models_are_compared_too(folders, tmp_path):
     alone = compare([folder, write(tmp_path / "other", hypotheses(61))])
     assert (alone.teacher, alone.baseline) == (None, "kaldi")
     assert "params" not in render(alone, styled=False)
+
+
+def test_no_errors_are_no_certainty(tmp_path):
+    perfect = write(tmp_path / "perfect", hypotheses(0))
+    assert read_score(perfect).counts.errors == 0
+    assert json.loads((perfect / "score.json").read_text())["interval"] is None
+    (found,) = compare([perfect]).systems
+    assert (found.wer, found.interval) == (0.0, None)
+
+
+def test_the_legend_says_how_intervals_of_several_seeds_are_made(folders, seeds):
+    crossed = "of several seeds by t, seeds crossed with speakers"
+    assert crossed in " ".join(render(compare(seeds), styled=False).split())
+    assert crossed not in " ".join(render(compare(folders), styled=False).split())
 
 
 def test_scores_of_one_name_are_told_apart_by_their_folders(tmp_path):

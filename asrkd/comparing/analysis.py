@@ -75,7 +75,7 @@ def _result(system: System, evidence: Evidence, costs: Costs | None) -> SystemRe
         runs=[_run(run) for run in system.runs],
         wer=mean(rates),
         wer_std=stdev(rates) if len(rates) > 1 else None,
-        interval=judged.interval if judged else None,
+        interval=judged.interval if judged and judged.value > 0 else None,
         difference=None,
         gap_share=None,
         params=system.runs[0].params,

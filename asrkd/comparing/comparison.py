@@ -73,7 +73,9 @@ class SystemResult:
     runs: list[Run]
     wer: float  # mean over seeds
     wer_std: float | None  # standard deviation over seeds; None: one seed
-    interval: Interval | None  # of the mean
+    interval: (
+        Interval | None
+    )  # of the mean; None: fewer than two blocks, or no errors to say how far off 0 is
     difference: Difference | None  # None: it is the baseline
     gap_share: GapShare | None  # of students; None: no teacher, or no gap that is clearly above 0
     params: int | None  # None: no model is known; so below

@@ -68,10 +68,12 @@ def _multiply_adds(costs: Costs) -> str:
 def _legend(comparison: Comparison) -> list[str]:
     lines = []
     if any(system.difference for system in comparison.systems):
+        several = any(len(system.runs) > 1 for system in comparison.systems)
+        crossed = f", of several seeds by t, seeds crossed with {comparison.blocks}s" if several else ""
         lines.append(
-            f"diff: from {comparison.baseline}, in points; 95 %: by drawing {comparison.blocks}s anew; z, p: "
-            "MAPSSWE, p after Holm for all students; better: probability of improvement; gap: the share "
-            "closed of the way to the teacher."
+            f"diff: from {comparison.baseline}, in points; 95 %: by drawing {comparison.blocks}s anew"
+            f"{crossed}; z, p: MAPSSWE, p after Holm for all students; better: probability of improvement; "
+            "gap: the share closed of the way to the teacher."
         )
     if comparison.costs_protocol:
         lines.append(comparison.costs_protocol.text())

@@ -59,7 +59,7 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
 
 
 def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
-    """Where the WER lies by a bootstrap over speakers; None where that says nothing: of a single one."""
+    """Where the WER lies, by a bootstrap over speakers; None where one, or no error, says nothing."""
     interval = wer_interval(
         np.array([utterance.counts.errors for utterance in utterances]),
         np.array([utterance.counts.num_words for utterance in utterances]),

@@ -67,11 +67,11 @@ def wer_interval(
         num_replicates: R.
 
     Returns:
-        Fractions; None if there are fewer than two blocks with words, of which
-        nothing can be said.
+        Fractions; None if there are fewer than two blocks with words, or no
+        errors: drawing them anew says nothing of others.
     """
     sums = block_sums(np.stack([errors, words]).astype(np.float64), blocks, seed)
-    if not can_be_resampled(sums[1]):
+    if not can_be_resampled(sums[1]) or not sums[0].any():
         return None
     errors_drawn, words_drawn = resample(sums, seed, num_replicates)
     num_blocks = sums.shape[1]

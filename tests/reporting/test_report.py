@@ -109,6 +109,8 @@ def test_systems_and_their_seeds_are_told_apart(scored):
     assert "student (seed 2)" in page.text
     assert len(json.loads(page.scripts["utterance-data"])["systems"]) == 3
     assert "Of systems with several seeds the first is shown" in page.text
+    assert "of systems with several seeds by the t distribution" in page.text
+    assert "by the t distribution" not in Page(make(scored)).text
 
 
 def test_without_teacher_or_baseline_there_is_no_inheritance_but_a_page(scored):

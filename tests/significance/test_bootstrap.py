@@ -103,6 +103,7 @@ def test_one_block_has_no_interval_and_blocks_without_words_count_for_none():
     words, errors = np.array([3.0, 4.0]), np.array([1.0, 0.0])
     assert wer_interval(errors, words, ["s", "s"], seed=1) is None
     assert wer_interval(errors, np.array([3.0, 0.0]), ["s", "t"], seed=1) is None
+    assert wer_interval(np.zeros(2), words, ["s", "t"], seed=1) is None  # not: surely 0
     found = wer_interval(np.array([1.0, 2.0, 1.0]), np.array([3.0, 4.0, 0.0]), ["s", "t", "u"], seed=1)
     assert 0 < found.low <= found.high
 

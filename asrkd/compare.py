@@ -48,7 +48,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         alignment=score.alignment,
         normaliser=score.normaliser,
         references_sha256=score.references_sha256,
-        blocks=resampling.blocks,
+        blocks=evidence.blocks,
         num_blocks=evidence.num_blocks,
         num_replicates=resampling.num_replicates,
         seed=resampling.seed,

@@ -291,6 +291,22 @@ def test_finished_scores_without_models_are_compared_too(folders, tmp_path):
     assert "params" not in render(alone, styled=False)
 
 
+@pytest.mark.parametrize(
+    ("recordings", "asked", "called"),
+    [(4, "speaker", "recording"), (48, "speaker", "utterance"), (48, "recording", "utterance")],
+)
+def test_blocks_are_called_what_they_are_where_no_speaker_is_known(tmp_path, recordings, asked, called):
+    utterances = [
+        Utterance(each.id, each.reference, f"tape{n % recordings}") for n, each in enumerate(UTTERANCES)
+    ]
+    scored = score_utterances(utterances, hypotheses(30), Rules())
+    write_score(tmp_path / "kaldi", {"set": "test", "params": None, "search": None}, scored)
+    found = compare([tmp_path / "kaldi"], resampling=Resampling(asked))
+    assert (found.blocks, found.num_blocks) == (called, recordings)
+    resampled = json.loads((tmp_path / "kaldi/score.json").read_text())["interval"]["resampled"]
+    assert resampled == ("recordings" if recordings == 4 else "utterances")
+
+
 def test_no_errors_are_no_certainty(tmp_path):
     perfect = write(tmp_path / "perfect", hypotheses(0))
     assert read_score(perfect).counts.errors == 0

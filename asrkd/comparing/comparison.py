@@ -94,7 +94,7 @@ class Comparison:
     alignment: str
     normaliser: Normaliser
     references_sha256: str
-    blocks: str  # what the bootstrap draws as a whole: speaker, recording or utterance
+    blocks: str  # what the bootstrap draws as a whole: speaker, recording or utterance, as far as it is known
     num_blocks: int
     num_replicates: int
     seed: int  # of the bootstrap

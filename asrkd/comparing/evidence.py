@@ -11,7 +11,7 @@ import numpy as np
 from asrkd.comparing.systems import ScoredRun, System
 from asrkd.errors import AsrkdError
 from asrkd.scoring.edits import HIT
-from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder
+from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder, named_as_speakers
 from asrkd.scoring.word_alignment import align_many
 from asrkd.significance.blocks import Numbers, block_sums
 from asrkd.significance.bootstrap import (
@@ -73,6 +73,7 @@ class Evidence:
         names = [BLOCKS[resampling.blocks](utterance) for utterance in utterances]
         sums = block_sums(values, names, resampling.seed)
         self.num_blocks = len(set(names))
+        self.blocks = _called(resampling.blocks, utterances)
         self.words: Numbers = sums[-1]  # (B,)
         self._terms: dict[str, Term] = {}
         first = 0
@@ -120,6 +121,14 @@ class Evidence:
         make_interval = rate_interval if list(weights.values()) == [1.0] else t_interval
         interval = make_interval(estimate.value, error, degrees)
         return Judged(estimate.value, interval, estimate.p(), below, estimate)
+
+
+def _called(blocks: str, utterances: Sequence[ScoredUtterance]) -> str:
+    """What the blocks are: not speakers where none is known, nor recordings where each is an utterance."""
+    known = named_as_speakers(utterances) if blocks == "speaker" else blocks
+    if known == "recording" and len({utterance.recording for utterance in utterances}) == len(utterances):
+        return "utterance"
+    return known
 
 
 def error_maps(system: System) -> list[ErrorMap]:

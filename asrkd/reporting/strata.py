@@ -10,7 +10,7 @@ from asrkd.reporting.dot_figure import Dot, Row, dot_figure
 from asrkd.reporting.looks import look
 from asrkd.reporting.systems import System
 from asrkd.scoring.counts import Counts, corpus_counts
-from asrkd.scoring.score_folder import ScoredUtterance
+from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers
 
 NUM_BINS = 5  # of about equally many utterances
 MOST_SPEAKERS = 24  # rows; of more, those that are hardest
@@ -31,7 +31,7 @@ class Strata:
     duration: Markup | None
     speaker: Markup | None
     snr: Markup | None
-    num_speakers: int
+    num_speakers: int  # 0: none is known
     speakers_shown: int
 
 
@@ -55,7 +55,7 @@ def strata(systems: Sequence[System], snr_db: Mapping[str, float]) -> Strata:
     """
     utterances = systems[0].score.utterances
     counted = [_Counted(own, {one.id: one.counts for one in own.score.utterances}) for own in systems]
-    speakers = by_speaker(utterances)
+    speakers = by_speaker(utterances) if named_as_speakers(utterances) == "speaker" else []
     ratios = {one.id: snr_db[one.id] for one in utterances if one.id in snr_db}
     durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
     return Strata(

@@ -47,6 +47,14 @@ class ScoreFolder:
     counts: Counts  # of the corpus
 
 
+def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
+    """What the names in ``speaker`` are of: speaker, or where none is known recording or utterance."""
+    if any(utterance.speaker != utterance.recording for utterance in utterances):
+        return "speaker"
+    recordings = {utterance.recording for utterance in utterances}
+    return "recording" if len(recordings) < len(utterances) else "utterance"
+
+
 def references_sha256(references: Iterable[tuple[str, str]]) -> str:
     """Hex digest of pairs of id and normalised reference, whatever their order."""
     return files.sha256_of(sorted(references))

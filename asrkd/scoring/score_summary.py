@@ -8,7 +8,7 @@ import numpy as np
 
 from asrkd.scoring.counts import Counts, EditCounts, corpus_counts
 from asrkd.scoring.score_corpus import CorpusScore
-from asrkd.scoring.score_folder import ScoredUtterance, references_sha256
+from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers, references_sha256
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.significance.bootstrap import NUM_REPLICATES, wer_interval
 
@@ -68,16 +68,8 @@ def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
     )
     if interval is None:
         return None
-    how = {"resampled": _blocks(utterances), "replicates": NUM_REPLICATES, "seed": SEED}
+    how = {"resampled": f"{named_as_speakers(utterances)}s", "replicates": NUM_REPLICATES, "seed": SEED}
     return asdict(interval) | how
-
-
-def _blocks(utterances: Sequence[ScoredUtterance]) -> str:
-    """What the names of speakers are the names of: where none is known, of recordings."""
-    if any(utterance.speaker != utterance.recording for utterance in utterances):
-        return "speakers"
-    recordings = {utterance.recording for utterance in utterances}
-    return "recordings" if len(recordings) < len(utterances) else "utterances"
 
 
 def _speakers(scored: Sequence[ScoredUtterance]) -> list[dict[str, Any]]:

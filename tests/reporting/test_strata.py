@@ -4,8 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrkd.comparing.systems import Roles
+from asrkd.report import ReportRequest, report
 from asrkd.reporting.strata import NUM_BINS, bins, strata
 from asrkd.reporting.systems import read_systems
+from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_files import write_score
+from tests.reporting.conftest import TEXTS
 
 values = st.dictionaries(st.text(max_size=3), st.floats(0, 9).map(lambda x: round(x, 1)), min_size=1)
 
@@ -28,6 +32,17 @@ def test_every_id_is_in_one_group_and_groups_do_not_overlap(known):
     assert len(groups) <= NUM_BINS
     spans = [(min(known[i] for i in g.ids), max(known[i] for i in g.ids)) for g in groups]
     assert all(before[1] < after[0] for before, after in zip(spans, spans[1:], strict=False))
+
+
+def test_utterances_are_no_speakers(scored, tmp_path):
+    utterances = [Utterance(utt_id, texts[0], utt_id) for utt_id, texts in TEXTS.items()]
+    heard = {utt_id: texts[1] for utt_id, texts in TEXTS.items()}
+    write_score(tmp_path / "x", {"set": "x", "params": None}, score_utterances(utterances, heard, Rules()))
+    drawn = strata(read_systems([tmp_path / "x"], "", Roles()), {})
+    assert (drawn.speaker, drawn.num_speakers) == (None, 0)
+    report(ReportRequest([tmp_path / "x"], tmp_path / "x.html"))
+    page = (tmp_path / "x.html").read_text(encoding="utf-8")
+    assert "the score does not know speakers" in page and "<li>8 speakers</li>" not in page
 
 
 def test_a_speakers_rate_is_over_its_own_words(scored):

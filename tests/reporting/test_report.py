@@ -15,6 +15,8 @@ from asrkd.compare import CompareRequest, compare
 from asrkd.comparing.systems import Roles
 from asrkd.errors import AsrkdError
 from asrkd.report import ReportRequest, report
+from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_files import write_score
 from tests.reporting.conftest import HOSTILE, TEXTS, write_scored
 
 
@@ -214,6 +216,32 @@ def test_what_is_no_number_is_left_out(scored):
         log.write('{"kind": "train", "step": 30, "loss": Infinity}\n')
     rows = json.loads(Page(make(scored)).scripts["utterance-data"])["utterances"]
     assert sum("n" in row for row in rows) == len(TEXTS) - 2
+
+
+@pytest.mark.parametrize(
+    ("errors", "verdict"),
+    [
+        ({"baseline": 9, "student": 3}, "That is better than the baseline beyond noise."),
+        ({"baseline": 3, "student": 9}, "That is worse than the baseline beyond noise."),
+        ({"baseline": 5, "student": 5}, "That is not shown to differ from the baseline."),
+        ({"teacher": 1, "baseline": 9, "student": 5}, "It closes 50 % of the gap between them."),
+    ],
+)
+def test_the_first_paragraph_says_whether_the_best_student_is_better(tmp_path, errors, verdict):
+    """Systems with that many, or one more or less, of thirty words wrong of each of sixteen speakers."""
+    said = [Utterance(f"u{n}", " a b c" * 10, f"u{n}", f"s{n}") for n in range(16)]
+    for place, (name, count) in enumerate(errors.items()):
+        wrong = {n: count + (n // 2**place % 2) * 2 - 1 for n in range(16)}
+        heard = {
+            f"u{n}": " ".join("x" if m < wrong[n] else word for m, word in enumerate("abc" * 10))
+            for n in range(16)
+        }
+        scored = score_utterances(said, heard, Rules())
+        write_score(tmp_path / name, {"set": "test", "params": None}, scored)
+    report(ReportRequest([tmp_path / name for name in errors], tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    (lead,) = re.findall(r'<p class="lead">(.*?)</p>', page, re.DOTALL)
+    assert " ".join(Page(lead).text.split()).endswith(verdict)
 
 
 def test_transcripts_that_were_scored_without_a_model_are_shown_too(scored):

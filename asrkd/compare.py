@@ -35,8 +35,10 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
     Raises:
         AsrkdError: a score is missing or unfinished, comes twice, is of other
             references, another normaliser or alignment; no system has a name
-            that was given; the cuts for the costs do not fit a model.
+            that was given; the cuts for the costs do not fit a model; ``out`` is a folder.
     """
+    if out is not None and out.is_dir():
+        raise AsrkdError(f"{out}: is a folder, expected the name of a JSON file to write")
     systems = read_systems(request.folders, request.score_name, request.roles)
     evidence = Evidence(systems, request.resampling)
     costs, protocol = _costs(systems, request.costs_cuts)

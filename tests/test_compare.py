@@ -267,8 +267,8 @@ def test_what_was_written_is_read_back(folders, seeds, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        ("[]", "not a comparison as this asrkd writes it; make it anew with: asrkd compare"),
-        ('{"version": 1}', "set_name: Field required; make it anew with: asrkd compare"),
+        ("[]", "not a comparison as this asrkd writes it; give what asrkd compare"),
+        ('{"version": 1}', "set_name: Field required; give what asrkd compare"),
         ('{"version"', "torn or not JSON"),
     ],
 )
@@ -431,6 +431,14 @@ def test_one_system_and_seed_twice_is_refused_and_writes_nothing(folders, tmp_pa
     assert not (tmp_path / "compare.json").exists()
 
 
+def test_a_folder_is_no_place_for_the_results(folders, tmp_path, monkeypatch):
+    """Found out before costs are measured, which takes minutes."""
+    monkeypatch.setattr(stage, "measure_costs", lambda *_: pytest.fail("measured first"))
+    for out in (tmp_path, Path()):
+        with pytest.raises(AsrkdError, match=": is a folder, expected the name of a JSON file"):
+            compare(folders, out=out, costs_cuts=tmp_path / "cuts.jsonl")
+
+
 def test_scores_of_another_kind_are_refused(folders, tmp_path):
     other = write(tmp_path / "nist", hypotheses(3), Rules(alignment="sclite"))
     with pytest.raises(AsrkdError, match="nist: alignment sclite, but .* has levenshtein"):
@@ -444,3 +452,9 @@ def test_a_foreign_or_torn_config_is_a_line(folders, tmp_path, text):
     with pytest.raises(AsrkdError, match="teacher/config.json: (not the config of|torn)") as error:
         compare([folder])
     assert "\n" not in str(error.value)
+
+
+def test_a_request_that_is_none_tells_nothing_of_the_weights(folders, tmp_path):
+    folder = Path(shutil.copytree(folders[0], tmp_path / "teacher"))
+    (folder / "score-test/request.json").write_text("[]")
+    assert [system.name for system in compare([folder]).systems] == ["teacher"]

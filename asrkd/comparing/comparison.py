@@ -118,7 +118,7 @@ def read_comparison(path: Path) -> Comparison:
         AsrkdError: no such file, torn, or of another kind or version.
     """
     record = files.read_json(path)
-    remedy = f"make it anew with: asrkd compare MODEL ... --out {path}"
+    remedy = "give what asrkd compare MODEL ... --out FILE wrote"  # not this path: it may be somebody's
     if not isinstance(record, dict) or record.get("version") != VERSION:
         raise AsrkdError(f"{path}: not a comparison as this asrkd writes it; {remedy}")
     try:

@@ -115,8 +115,8 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
 
 def _check_fresh(score: Path, model: Path) -> None:
     """Refuse a score of weights that the model has no longer; those that are gone are nobody's."""
-    request = score / REQUEST
-    expected = files.read_json(request).get("model") if request.is_file() else None
+    request = files.read_json(score / REQUEST) if (score / REQUEST).is_file() else None
+    expected = request.get("model") if isinstance(request, dict) else None
     if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
         raise AsrkdError(
             f"{score}: is older than the weights of {model}; remove it and score again: rm -r {score}; "

@@ -249,14 +249,22 @@ def test_a_stamp_that_counts_other_cuts_is_told(tree):
     assert f"{stores / 'nbest'}: holds 30 cuts, its stamp says 31" in problem
 
 
-@pytest.mark.parametrize("broken", ['{"supervisions": [3]}', '{"features": {"sampling_rate": 8000}}'])
+@pytest.mark.parametrize(
+    "broken",
+    [
+        '{"supervisions": [3]}',
+        '{"features": {"sampling_rate": 8000}}',
+        '{"recording": {"id": "r", "sampling_rate": 8000}}',
+        '{"recording": {"id": "r", "sampling_rate": 8000, "sources": [{"type": "file"}]}}',
+    ],
+)
 @pytest.mark.parametrize("deep", [False, True])
 def test_a_line_that_train_would_refuse_never_ends_in_a_traceback(corpus, tmp_path, broken, deep):
     with gzip.open(corpus / "cuts_dev.jsonl.gz", "rt") as stream:
         record = json.loads(stream.readline()) | json.loads(broken)
     (tmp_path / "cuts.jsonl").write_text(json.dumps(record))
     found = [problem for problem in problems(tmp_path / "cuts.jsonl", deep=deep) if "not a lhotse" in problem]
-    assert found or not deep
+    assert found or not (deep or "recording" in broken)
 
 
 def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teacher):

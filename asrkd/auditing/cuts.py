@@ -43,9 +43,11 @@ def _audit_files(
     path: Path, number: int, record: dict[str, Any], present: dict[str, bool], findings: Findings
 ) -> None:
     """The audio files and feature archives of a line are there; each file is looked for once."""
-    recording, features = record.get("recording") or {}, record.get("features") or {}
-    named = [source["source"] for source in recording.get("sources", ()) if source.get("type") == "file"]
-    named += [features["storage_path"]] if "storage_path" in features else []
+    try:
+        named = _named_files(record)
+    except (KeyError, TypeError, AttributeError) as error:
+        findings.wrong(f"{path}:{number}: not a lhotse cut: {error!r}", kind="lines that are no cuts")
+        return
     for name in named:
         if name not in present:
             present[name] = (path.parent / name).exists()
@@ -55,6 +57,14 @@ def _audit_files(
                     "put it back, or prepare the corpus anew with: asrkd prepare",
                     kind="files that are not there",
                 )
+
+
+def _named_files(record: dict[str, Any]) -> list[str]:
+    """Of audio and of features; KeyError and the like if lhotse could not read what names them."""
+    recording, features = record.get("recording"), record.get("features") or {}
+    sources = recording["sources"] if recording else ()
+    named = [source["source"] for source in sources if source["type"] == "file"]
+    return named + ([features["storage_path"]] if "storage_path" in features else [])
 
 
 def _audit_contents(path: Path, number: int, record: dict[str, Any], findings: Findings) -> None:

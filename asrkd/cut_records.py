@@ -108,12 +108,16 @@ def texts_digest(cuts: Iterable[MonoCut]) -> str:
 
 def _record(line: dict[str, Any], identity: dict[str, Any]) -> CutRecord:
     supervisions = line.get("supervisions") or ()
+    texts = tuple(supervision.get("text") for supervision in supervisions)
+    for name, value in (("id", line["id"]), *(("text", text) for text in texts if text is not None)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is {value!r}, expected a string")
     return CutRecord(
         id=line["id"],
         digest=files.sha256_of(identity),
         duration=line["duration"],
         sampling_rate=identity["sampling_rate"],
-        texts=tuple(supervision.get("text") for supervision in supervisions),
+        texts=texts,
         speakers=tuple(_interned(supervision.get("speaker")) for supervision in supervisions),
         features=_kind(line.get("features")),
     )

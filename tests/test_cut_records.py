@@ -51,6 +51,16 @@ def test_lines_of_prepared_cuts_have_the_digests_and_texts_of_the_cuts(corpus):
         assert line.texts == (cut.supervisions[0].text,)
 
 
+@pytest.mark.parametrize(
+    ("broken", "complaint"), [({"id": 5}, "id is 5"), ({"supervisions": [{"text": 7}]}, "text is 7")]
+)
+def test_ids_and_transcripts_that_are_numbers_are_told(broken, complaint):
+    recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, 8000, 1.0)
+    line = MonoCut("c", 0.0, 1.0, 0, recording=recording).to_dict()
+    with pytest.raises(AsrkdError, match=f"m:7: not a lhotse cut: .*{complaint}, expected a string"):
+        parse_record(Path("m"), 7, line | broken)
+
+
 @pytest.mark.parametrize("record", [{}, {"type": "MixedCut"}, {"type": "MonoCut", "recording": {}}])
 def test_a_line_that_is_no_cut_is_told(record):
     with pytest.raises(AsrkdError, match="m:7: not a lhotse cut"):

@@ -147,8 +147,7 @@ def parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(1-based number, line without its end) of a UTF-8 text file, gzipped or not."""
-    if not path.is_file():
-        raise AsrkdError(f"{path}: no such file")
+    _require_file(path)
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
@@ -157,6 +156,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, _decoded(line, path, number)
     except (EOFError, OSError, zlib.error) as error:  # BadGzipFile is an OSError
         raise AsrkdError(f"{path}: cannot be read after line {number}: {error}") from None
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        problem = "is a folder, expected a file" if path.is_dir() else "no such file"
+        raise AsrkdError(f"{path}: {problem}")
 
 
 def _decoded(line: bytes, path: Path, number: int) -> str:
@@ -171,8 +176,7 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
 
 def read_text(path: Path) -> str:
     """The whole of a UTF-8 text file, or an error that names it."""
-    if not path.is_file():
-        raise AsrkdError(f"{path}: no such file")
+    _require_file(path)
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -212,3 +212,11 @@ def test_a_lock_lets_one_process_in_at_a_time(tmp_path):
     os.set_blocking(waiter.stdout.fileno(), True)
     assert waiter.stdout.read() == "in\n"
     assert waiter.wait() == 0
+
+
+@pytest.mark.parametrize("read", [lambda path: list(files.read_lines(path)), files.read_text])
+def test_a_folder_is_called_one(tmp_path, read):
+    with pytest.raises(AsrkdError, match=": is a folder, expected a file"):
+        read(tmp_path)
+    with pytest.raises(AsrkdError, match="nothing: no such file"):
+        read(tmp_path / "nothing")

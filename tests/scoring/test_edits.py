@@ -9,6 +9,7 @@ from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import Counts, corpus_counts, word_counts
 from asrkd.scoring.edits import levenshtein_edits
 from asrkd.scoring.word_alignment import align_many, align_words, check_alignment, word_pairs
+from tests.scoring.test_sclite import generated
 
 LETTERS = st.lists(st.sampled_from("abcd"), max_size=12)
 # Words of any script, long and short lines; jiwer splits words at spaces alone.
@@ -52,6 +53,18 @@ def test_totals_are_jiwers_over_the_same_pairs(pairs):
     texts = [" ".join(reference) for reference, _ in pairs], [" ".join(heard) for _, heard in pairs]
     theirs = jiwer.process_words(*texts)
     assert ours == Counts(theirs.hits, theirs.substitutions, theirs.deletions, theirs.insertions)
+
+
+def test_totals_are_jiwers_over_three_thousand_pairs():
+    """The pairs that sclite is compared on: repeats, empties, letters, many scripts, lines of 200 words."""
+    pairs = generated(3000, seed=4)
+    edits = align_many(pairs, "levenshtein")
+    for size in (1, 3000):  # each by itself, and all
+        for start in range(0, len(pairs), size):
+            texts = [[" ".join(pair[side]) for pair in pairs[start : start + size]] for side in (0, 1)]
+            theirs = jiwer.process_words(*texts)
+            ours = corpus_counts(map(word_counts, edits[start : start + size]))
+            assert ours == Counts(theirs.hits, theirs.substitutions, theirs.deletions, theirs.insertions)
 
 
 @settings(max_examples=60, deadline=None)

@@ -225,7 +225,8 @@ def test_several_seeds_have_a_mean_a_spread_and_a_test_that_counts_them(seeds):
     assert "With 3 seeds" in compare(seeds[1:]).conclusions[-1]
 
 
-def test_the_table_fits_and_is_plain_or_coloured(seeds, folders):
+def test_the_table_fits_and_is_plain_or_coloured(seeds, folders, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no colours
     for comparison in (compare(seeds), compare(folders)):
         plain = render(comparison, styled=False)
         assert max(map(len, plain.splitlines())) <= 100

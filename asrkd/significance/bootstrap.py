@@ -23,7 +23,7 @@ Why these: coverage in 2,000 to 3,000 simulated trials with speakers that differ
                 t of the logarithm      93    93    93    95     (as here)
 
 Bootstrap-t also explodes where a replicate has no spread, as few blocks or few
-errors make it. `python -m tests.significance.coverage` runs what is used again.
+errors make it. `python -m tests.significance.simulated_coverage` runs what is used again.
 
 Departure from Bisani and Ney: of replicates without a difference half count as improved, so that a system
 compared with itself improves with probability 0.5.

@@ -19,7 +19,7 @@ from asrkd.significance.bootstrap import (
     t_interval,
     wer_interval,
 )
-from tests.significance.coverage import coverage
+from tests.significance.simulated_coverage import coverage
 
 
 def test_block_sums_are_those_written_out():
@@ -134,7 +134,7 @@ def test_pooling_many_blocks_keeps_totals_and_the_width(monkeypatch):
 
 @pytest.mark.slow
 def test_the_interval_covers_a_known_difference_of_speakers_that_differ():
-    """The issue's demand for 40 speakers; those of 10 are reported by tests.significance.coverage."""
+    """The issue's demand for 40 speakers; those of 10 are reported by tests.significance.simulated_coverage."""
     found = coverage(num_speakers=40, trials=500, seed=2026)
     assert 0.93 <= found["difference"] <= 0.97
     assert found["rate"] >= 0.91

@@ -7,7 +7,7 @@ import pytest
 
 from asrkd.significance.contrast import Estimate, Term, contrast
 from asrkd.significance.smallest_difference import smallest_difference
-from tests.significance.coverage import false_alarms
+from tests.significance.simulated_coverage import false_alarms
 
 
 def term(weight: float, errors: object, seeds: tuple[int, ...] = (1,)) -> Term:

@@ -1,6 +1,6 @@
 """How often the intervals hold the truth, and how often the tests cry wolf, by simulation.
 
-Usage:   python -m tests.significance.coverage      (half a minute)
+Usage:   python -m tests.significance.simulated_coverage      (half a minute)
 """
 
 import numpy as np

@@ -9,13 +9,13 @@ from typing import Any
 
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
-from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.inference import check_features
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.shared_work import Crew, Part
 from asrkd.targets.sources import Sources
+from asrkd.teachers.opening import open_teacher
+from asrkd.teachers.teacher import Teacher
 from asrkd.training.precision import pick_device
 
 
@@ -36,22 +36,22 @@ class Question:
         """Who works."""
         return Crew(self.jobs, self.part)
 
-    def open(self) -> tuple[LoadedModel, PackedCuts]:
+    def open(self) -> tuple[Teacher, PackedCuts]:
         """The teacher, and all cuts that fit it; an id in two manifests is an error."""
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
-        model = load_model(self.teacher, str(pick_device(self.device)))
+        teacher = open_teacher(self.teacher, str(pick_device(self.device)))
         manifests, seen = [], set[str]()
         for path in self.cuts:
             own = read_cuts(path)
-            check_features(model, own, str(path))
+            teacher.check_cuts(own, str(path))
             for record in own.records:
                 if record.id in seen:
                     raise AsrkdError(f"{path}: cut {record.id} is in an earlier --cuts too")
                 seen.add(record.id)
             manifests.append(own)
-        return model, manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
+        return teacher, manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
     def sources(self, kind: str, flags: dict[str, Any]) -> Sources:
         """Where everything was, with the command that asks the same again.

@@ -1,6 +1,6 @@
 """Stage ``distill``: ask a teacher about cuts and keep its answers; no student is trained here.
 
-Reads:   a model folder and cuts; for codebook indexes a quantiser as well.
+Reads:   a teacher (asrkd/teachers/opening.py says which) and cuts; for codebook indexes a quantiser as well.
 Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
@@ -69,7 +69,7 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
     """
     teacher, cuts = question.open()
     if isinstance(source, QuantizerRequest):
-        teacher.tap(source.layer)
+        teacher.tap(source.layer, source.tap)
         source = _quantizer_beside(question, source, stop)
     loaded = load_quantizer(source)
     tap = _check_quantizer(source, loaded.contract, teacher)
@@ -104,7 +104,7 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
     return made.text() + f", {top_k} tokens a frame"
 
 
-def hidden(question: Question, layer: int, dtype: str, stop: StopRequest) -> str:
+def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place: str | None = None) -> str:
     """Store the output of a layer of the teacher at each frame.
 
     Args:
@@ -112,12 +112,13 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest) -> str
         layer: of the teacher, from 1.
         dtype: 'float16' or 'float32'.
         stop: asks to stop.
+        place: 'before_norm' or 'after_norm'; None for the usual one of the teacher.
     """
     check_dtype(dtype)
     teacher, cuts = question.open()
-    tap = teacher.tap(layer)
+    tap = teacher.tap(layer, place)
     details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
-    asked = _Asked(question, teacher, cuts, "hidden", details, {"layer": layer, "dtype": dtype})
+    asked = _Asked(question, teacher, cuts, "hidden", details, {"layer": layer, "tap": place, "dtype": dtype})
     made = asked.make(ArrayStore.suffix, asking.hidden_writer(tap, dtype), stop)
     return made.text() + f", {teacher.dim} values a frame of layer {layer}"
 
@@ -125,7 +126,7 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest) -> str
 def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
     """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them."""
     teacher, cuts = question.open()
-    tap = teacher.tap(request.layer)
+    tap = teacher.tap(request.layer, request.tap)
     agreed = contract("quantizer", teacher, cuts, asdict(request) | {"tap": tap.place})
     found = outputs.survey(question.out, CONTRACT, agreed)
     if found is not State.COMPLETE or not is_whole(question.out):

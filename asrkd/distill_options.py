@@ -30,6 +30,7 @@ class Question:
     jobs: int = 1
     cuts_per_shard: int = 200
     part: Part | None = None  # of the shards; None: all that are missing
+    resample: bool = False  # for a teacher that reads audio: take that of other sampling rates too
 
     @property
     def crew(self) -> Crew:
@@ -41,7 +42,7 @@ class Question:
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
-        teacher = open_teacher(self.teacher, str(pick_device(self.device)))
+        teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
         manifests, seen = [], set[str]()
         for path in self.cuts:
             own = read_cuts(path)
@@ -67,6 +68,7 @@ class Question:
             for item in value if isinstance(value, tuple) else (value,):
                 if item is not None:
                     words += [f"--{name.replace('_', '-')}", str(item)]
+        words += ["--resample"] if self.resample else []
         return Sources(shlex.join(words), self.teacher, self.cuts, flags.get("quantizer"))
 
 
@@ -78,6 +80,7 @@ class QuantizerRequest:
     options: QuantizerOptions = QuantizerOptions()
     utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
     max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
+    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
 
 
 def quantizer_request(

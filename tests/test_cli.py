@@ -24,6 +24,7 @@ COMMANDS = [
     "distill codebook",
     "distill posterior",
     "distill hidden",
+    "distill convert",
     "targets",
     "targets export",
     "targets import",

@@ -28,14 +28,14 @@ def bundle_files(spec: str) -> tuple[Path, Path]:
     import torch
 
     name = spec.removeprefix(PREFIX)
-    state_name, described = describe_bundle(name)
+    url, described = describe_bundle(name)
     cache = Path(torch.hub.get_dir()) / "checkpoints"
-    state, weights = cache / state_name, cache / f"asrkd-{name}.safetensors"
+    state, weights = cache / url.rsplit("/", 1)[-1], cache / f"asrkd-{name}.safetensors"
     if not weights.is_file():
         from asrkd.teachers.torch_state import convert_state
 
         if not state.is_file():
-            _fetch(state_name, state, name)
+            _fetch(url, state, name)
         convert_state(state, weights)
     text = files.json_text(described)
     if not weights.with_suffix(".json").is_file() or files.read_text(weights.with_suffix(".json")) != text:
@@ -44,7 +44,7 @@ def bundle_files(spec: str) -> tuple[Path, Path]:
 
 
 def describe_bundle(name: str) -> tuple[str, dict[str, Any]]:
-    """(name of its state file, how it is built) of the bundle called ``name``.
+    """(URL of its state, how it is built) of the bundle called ``name``.
 
     Raises:
         AsrkdError: this torchaudio has none of that name.
@@ -60,18 +60,19 @@ def describe_bundle(name: str) -> tuple[str, dict[str, Any]]:
     function = "wavlm_model" if getattr(bundle, "_model_type", "") == "WavLM" else "wav2vec2_model"
     arguments = json.loads(json.dumps(bundle._params))  # tuples become lists, as in a file
     described = {"function": function, "arguments": arguments, "sampling_rate": int(bundle.sample_rate)}
-    return bundle._path.rsplit("/", 1)[-1], described
+    url = bundle._path if bundle._path.startswith("https://") else _PLACE + bundle._path
+    return url, described
 
 
-def _fetch(state_name: str, state: Path, name: str) -> None:
+def _fetch(url: str, state: Path, name: str) -> None:
     import torch
 
     state.parent.mkdir(parents=True, exist_ok=True)
     try:
-        torch.hub.download_url_to_file(_PLACE + state_name, str(state), progress=False)
+        torch.hub.download_url_to_file(url, str(state), progress=False)
     except OSError as error:  # urllib's and the socket's are of this kind
         raise AsrkdError(
             f"{PREFIX}{name}: cannot be fetched here ({' '.join(str(error).split())[:100]}); bring "
-            f"{_PLACE}{state_name} from elsewhere, then: asrkd distill convert {state_name} --bundle {name} "
+            f"{url} from elsewhere, then: asrkd distill convert {state.name} --bundle {name} "
             "--out DIR, and give --teacher DIR"
         ) from None

@@ -41,8 +41,11 @@ def convert_state(state: Path, out: Path) -> int:
     """
     tensors = read_state(state)
     out.parent.mkdir(parents=True, exist_ok=True)
+    own = {
+        name: value.contiguous().clone() for name, value in tensors.items()
+    }  # safetensors shares no memory
     with files.create_aside(out) as partial:
-        save_file({name: value.contiguous().clone() for name, value in tensors.items()}, str(partial))
+        save_file(own, str(partial), metadata={"format": "pt"})  # without which transformers refuses it
     return len(tensors)
 
 

@@ -66,7 +66,6 @@ class WaveformTeacher(Teacher):
         """Raise AsrkdError unless all cuts are of the teacher's sampling rate, and not too short or long."""
         self.audio.check(cuts, where, self.name)
 
-    @torch.no_grad()
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
         """The (T, D) values of the tapped layers for each cut, in order."""
         together = GPU_BATCH if self.device.type != "cpu" and self.encoder.batched else 1

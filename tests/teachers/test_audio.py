@@ -52,6 +52,15 @@ def test_resampled_audio_has_the_length_that_the_contract_counts_by_and_keeps_a_
     np.testing.assert_allclose(loaded.numpy()[middle], expected[middle], atol=2e-2)
 
 
+@pytest.mark.parametrize("speed", [0.9, 1.1])
+def test_a_speed_perturbed_copy_is_read_perturbed(tmp_path, speed):
+    cut = cut_of(tmp_path / "tone.wav", np.sin(np.arange(16001) / 7))
+    copy = cut.perturb_speed(speed)
+    loaded = replace(INPUT, epsilon=None).load(copy)
+    assert len(loaded) == copy.num_samples
+    np.testing.assert_array_equal(loaded.numpy(), copy.load_audio()[0])
+
+
 def test_another_rate_is_refused_with_what_to_add_and_taken_where_that_was_asked(tmp_path):
     cut = cut_of(tmp_path / "low.wav", np.ones(8000), 8000)
     with pytest.raises(AsrkdError, match="cuts: cut low has 8000 Hz, HUBERT reads 16000 Hz; add --resample"):

@@ -88,9 +88,9 @@ def test_a_name_that_there_is_not_comes_with_the_nearest():
     ],
 )
 def test_bundles_are_described_as_they_were_trained_on_either_stack(name, epsilon, layers, dim):
-    state, described = bundles.describe_bundle(name)
+    url, described = bundles.describe_bundle(name)
     settings = TorchaudioConfig(**json.loads(json.dumps(described)))
-    assert state.endswith(".pth")
+    assert url.startswith("https://download.pytorch.org/torchaudio/models/")
     assert settings.epsilon == epsilon
     assert (settings.arguments["encoder_num_layers"], settings.arguments["encoder_embed_dim"]) == (
         layers,

@@ -9,6 +9,7 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
+from asrkd.convert import convert
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.targets.frame_count import expected_frames
@@ -132,6 +133,16 @@ def test_a_folder_with_a_pickle_alone_says_how_to_convert_it(tmp_path):
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(AsrkdError, match=r"asrkd distill convert .*pytorch_model.bin --out"):
         open_teacher(tmp_path)
+
+
+def test_the_pickle_in_a_folder_becomes_what_the_library_reads(tmp_path, spoken_cuts):
+    model = hugging_face_model(tmp_path, "wav2vec2")
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    before = next(open_teacher(tmp_path).embeddings(spoken_cuts[:1], [Tap(2)]))
+    (tmp_path / "model.safetensors").unlink()
+    convert(tmp_path / "pytorch_model.bin", tmp_path)
+    after = next(open_teacher(tmp_path).embeddings(spoken_cuts[:1], [Tap(2)]))
+    assert torch.equal(before.tapped[Tap(2)], after.tapped[Tap(2)])
 
 
 def test_without_the_package_the_command_that_installs_it_is_told(tmp_path, monkeypatch):

@@ -79,6 +79,20 @@ def test_audio_beyond_the_window_is_refused_with_the_cut_named_before_anything_i
     teacher.check_cuts([cut for cut in spoken_cuts if cut.duration <= 1], "here")
 
 
+def test_a_whole_recogniser_is_read_for_its_encoder(spoken_cuts, tmp_path):
+    model = whisper_model(tmp_path)
+    from transformers import WhisperForConditionalGeneration
+
+    recogniser = WhisperForConditionalGeneration(model.config)
+    recogniser.model.load_state_dict(model.state_dict())
+    recogniser.save_pretrained(str(tmp_path / "whole"), safe_serialization=True)
+    ours, theirs = (
+        next(open_teacher(path).embeddings(spoken_cuts[:1], [Tap(2)]))
+        for path in (tmp_path, tmp_path / "whole")
+    )
+    assert torch.equal(ours.tapped[Tap(2)], theirs.tapped[Tap(2)])
+
+
 def test_a_preprocessor_of_another_model_is_refused(tmp_path):
     whisper_model(tmp_path)
     described = {"feature_extractor_type": "WhisperFeatureExtractor", "chunk_length": 30, "feature_size": 80}

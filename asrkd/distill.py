@@ -209,12 +209,13 @@ def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopR
 
 def _check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
     """The place that a quantiser is for; AsrkdError if it was trained on another teacher."""
-    theirs, ours = made.get("teacher", {}).get("weights_sha256"), teacher.weights_sha256
-    if theirs != ours:
-        raise AsrkdError(
-            f"{path}: was trained on another teacher (weights {str(theirs)[:12]}, "
-            f"{teacher.name} has {ours[:12]}); make one with: asrkd distill quantizer"
-        )
+    theirs, ours = made.get("teacher", {}), teacher.contract()["teacher"]
+    for key in ours:
+        if (key in theirs or key == "weights_sha256") and theirs.get(key) != ours[key]:
+            raise AsrkdError(
+                f"{path}: was trained on another teacher ({key} {str(theirs.get(key))[:12]}, "
+                f"{teacher.name} has {ours[key][:12]}); make one with: asrkd distill quantizer"
+            )
     return teacher.tap(int(made["layer"]), made.get("tap"))
 
 

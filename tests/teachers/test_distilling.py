@@ -149,6 +149,16 @@ def test_a_quantiser_of_another_teacher_is_refused(ask, tmp_path):
         distill.codebook(ask("codebook", teacher=tmp_path / "other"), tmp_path / "quantizer", STOP)
 
 
+def test_the_same_weights_configured_otherwise_are_another_teacher(ask, tmp_path):
+    torchaudio_model(tmp_path / "model")
+    asked = ask("quantizer", teacher=tmp_path / "model")
+    distill.quantizer(asked, REQUEST, STOP)
+    described = {"function": "wav2vec2_model", "arguments": arguments("base"), "normalise": True}
+    (tmp_path / "model/config.json").write_text(json.dumps(described))
+    with pytest.raises(AsrkdError, match="was trained on another teacher .config_sha256"):
+        distill.codebook(replace(asked, out=tmp_path / "codebook"), tmp_path / "quantizer", STOP)
+
+
 def test_a_teacher_that_was_made_anew_makes_its_store_stale(ask, spoken, tmp_path):
     torchaudio_model(tmp_path / "model")
     distill.hidden(ask("hidden", teacher=tmp_path / "model"), 2, "float32", STOP)

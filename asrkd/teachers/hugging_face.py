@@ -54,13 +54,22 @@ def load_hugging_face(folder: Path) -> Encoder:
     identity = {
         "family": f"transformers {family}",
         "weights_sha256": files.sha256(folder / WEIGHTS),
-        "config_sha256": files.sha256_of([described, preprocessor]),
+        "config_sha256": files.sha256_of([_settings(described), _settings(preprocessor)]),
     }
     if family == "whisper":
         from asrkd.teachers.whisper import whisper_encoder
 
         return whisper_encoder(folder, model, preprocessor, identity)
     return _wav2vec2_encoder(model, preprocessor, identity)
+
+
+def _settings(described: dict[str, Any]) -> dict[str, Any]:
+    """What decides the numbers: not where a model was once loaded from, nor by which version it was saved."""
+    return {
+        name: value
+        for name, value in described.items()
+        if not name.startswith("_") and name != "transformers_version"
+    }
 
 
 def transformers(name: str, reader: Path) -> Any:

@@ -91,6 +91,15 @@ def test_the_preprocessor_decides_about_normalisation(spoken_cuts, tmp_path):
     torch.testing.assert_close(embedded.tapped[Tap(1)], expected, rtol=0, atol=1e-5)
 
 
+def test_where_a_model_was_loaded_from_is_no_part_of_its_identity(tmp_path):
+    hugging_face_model(tmp_path, "hubert")
+    before = open_teacher(tmp_path).contract()
+    described = json.loads((tmp_path / "config.json").read_text())
+    described |= {"_name_or_path": "/another/place", "transformers_version": "4.40.0"}
+    (tmp_path / "config.json").write_text(json.dumps(described))
+    assert open_teacher(tmp_path).contract() == before
+
+
 def test_a_model_with_a_head_is_read_without_it(spoken_cuts, tmp_path):
     model = hugging_face_model(tmp_path, "hubert")
     from transformers import HubertForCTC

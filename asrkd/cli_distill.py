@@ -1,13 +1,27 @@
 """The commands `asrkd distill ...`: each reads its options, asks the stage, prints what it says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from asrkd.cli_launching import launchable
-from asrkd.cli_options import Cuts, CutsPerShard, Device, Dtype, Jobs, Out, Shard, Teacher, TimeLimit
+from asrkd.cli_options import (
+    AnyTeacher,
+    Cuts,
+    CutsPerShard,
+    Device,
+    Dtype,
+    Jobs,
+    Out,
+    Resample,
+    Shard,
+    Tap,
+    Teacher,
+    TimeLimit,
+)
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:
@@ -26,7 +40,9 @@ def _answer(flags: dict[str, Any], ask: Callable[["Question", StopRequest], str]
     from asrkd.distill_options import Question
     from asrkd.shared_work import parse_part
 
-    machine = {name: flags[name] for name in ("device", "jobs", "cuts_per_shard") if name in flags}
+    machine = {
+        name: flags[name] for name in ("device", "jobs", "cuts_per_shard", "resample") if name in flags
+    }
     part = parse_part(flags.get("shard"))
     question = Question(flags["teacher"], tuple(flags["cuts"]), flags["out"], part=part, **machine)
     with stop_requests(limit) as stop:
@@ -60,7 +76,7 @@ def distill_nbest(
 @distill.command("quantizer")
 @launchable
 def distill_quantizer(
-    teacher: Teacher,
+    teacher: AnyTeacher,
     cuts: Cuts,
     out: Out,
     layer: Layer,
@@ -70,6 +86,8 @@ def distill_quantizer(
     utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
     steps: Annotated[int | None, typer.Option(help="Of each of its two phases; 200 by default.")] = None,
+    tap: Tap = None,
+    resample: Resample = False,
     device: Device = "cpu",
     time_limit: TimeLimit = None,
 ) -> None:
@@ -79,19 +97,22 @@ def distill_quantizer(
     from asrkd.distill_options import quantizer_request
 
     request = quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
+    request = replace(request, tap=tap)
     _answer(flags, lambda question, stop: stage.quantizer(question, request, stop))
 
 
 @distill.command("codebook")
 @launchable
 def distill_codebook(
-    teacher: Teacher,
+    teacher: AnyTeacher,
     cuts: Cuts,
     out: Out,
     quantizer: Annotated[Path | None, typer.Option(help="Folder of `asrkd distill quantizer`.")] = None,
     layer: Annotated[int | None, typer.Option(help="Without --quantizer: layer to make one for.")] = None,
     codebooks: Annotated[int | None, typer.Option(help="Without --quantizer: its codebooks.")] = None,
     seed: Annotated[int, typer.Option(help="Without --quantizer: of its training.")] = 1,
+    tap: Tap = None,
+    resample: Resample = False,
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
@@ -102,10 +123,12 @@ def distill_codebook(
     flags = dict(locals())
     if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
         raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
+    if quantizer is not None and tap is not None:
+        raise typer.BadParameter("a quantizer says what it taps: leave out --tap, or give --layer")
     from asrkd import distill as stage
     from asrkd.distill_options import quantizer_request
 
-    source = quantizer or quantizer_request(layer or 0, codebooks or 0, seed=seed)
+    source = quantizer or replace(quantizer_request(layer or 0, codebooks or 0, seed=seed), tap=tap)
     _answer(flags, lambda question, stop: stage.codebook(question, source, stop))
 
 
@@ -133,11 +156,13 @@ def distill_posterior(
 @distill.command("hidden")
 @launchable
 def distill_hidden(
-    teacher: Teacher,
+    teacher: AnyTeacher,
     cuts: Cuts,
     out: Out,
     layer: Layer,
     dtype: Dtype = "float16",
+    tap: Tap = None,
+    resample: Resample = False,
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
@@ -148,4 +173,18 @@ def distill_hidden(
     flags = dict(locals())
     from asrkd import distill as stage
 
-    _answer(flags, lambda question, stop: stage.hidden(question, layer, dtype, stop))
+    _answer(flags, lambda question, stop: stage.hidden(question, layer, dtype, stop, tap))
+
+
+@distill.command("convert")
+def distill_convert(
+    state: Annotated[Path, typer.Argument(help="State file of torch.save: .pt, .pth, .bin.")],
+    out: Out,
+    bundle: Annotated[
+        str | None, typer.Option(help="torchaudio's name of the model, such as HUBERT_BASE: for config.json.")
+    ] = None,
+) -> None:
+    """Take the tensors out of a pickled state, without unpickling it, for a folder that is a teacher."""
+    from asrkd.convert import convert
+
+    typer.echo(convert(state, out, bundle))

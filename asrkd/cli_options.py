@@ -16,6 +16,23 @@ TimeLimit = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto: the GPU where there is one.")]
 Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
+AnyTeacher = Annotated[
+    Path,
+    typer.Option(
+        help="Model folder of asrkd, of transformers or of torchaudio; or torchaudio:NAME, such as "
+        "torchaudio:HUBERT_BASE."
+    ),
+]
+Tap = Annotated[
+    str | None,
+    typer.Option(
+        help="before_norm or after_norm, of the layer's final norm; what the layer gives by default."
+    ),
+]
+Resample = Annotated[
+    bool,
+    typer.Option("--resample", help="For a teacher of audio: take other sampling rates than its own too."),
+]
 Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
 Dtype = Annotated[str, typer.Option(help="float16 or float32, of what is stored.")]
 CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]

@@ -1,6 +1,6 @@
 """Stage ``distill``: ask a teacher about cuts and keep its answers; no student is trained here.
 
-Reads:   a model folder and cuts; for codebook indexes a quantiser as well.
+Reads:   a teacher (asrkd/teachers/opening.py says which) and cuts; for codebook indexes a quantiser as well.
 Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
@@ -19,8 +19,6 @@ from asrkd.decoding import SearchOptions, find_search
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.directory import LoadedModel
-from asrkd.models.inference import answers
 from asrkd.outputs import State
 from asrkd.parallel import one_thread
 from asrkd.progress import meter
@@ -34,6 +32,7 @@ from asrkd.targets.contract import contract
 from asrkd.targets.making import Made, StorePlan, make_store
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.store import CONTRACT
+from asrkd.teachers.teacher import Teacher
 from asrkd.training.precision import pick_device
 from asrkd.training.randomness import seeded
 
@@ -46,14 +45,15 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
     find_search(search)
-    model, cuts = question.open()
+    teacher, cuts = question.open()
+    teacher.recogniser("nbest")
     details = {
         "search": {"name": search} | asdict(options),
         "score": "log P(token sequence | audio) in nats, over all alignments, exact",
         "references": texts_digest(cuts),  # that errors are counted against
     }
     flags = {"search": search, "beam": options.beam, "nbest": options.num_best}
-    asked = _Asked(question, model, cuts, "nbest", details, flags)
+    asked = _Asked(question, teacher, cuts, "nbest", details, flags)
     made = asked.make(NbestStore.suffix, asking.nbest_writer(search, options), stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
@@ -67,17 +67,17 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
             the store; of several processes one makes it and the others wait.
         stop: asks to stop.
     """
-    model, cuts = question.open()
+    teacher, cuts = question.open()
     if isinstance(source, QuantizerRequest):
-        _tap(model, source.layer)
+        teacher.tap(source.layer, source.tap)
         source = _quantizer_beside(question, source, stop)
     loaded = load_quantizer(source)
-    layer = _check_quantizer(source, loaded.contract, model)
+    tap = _check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
-    details = _layer(layer) | {"quantizer": {"sha256": loaded.identity} | sizes}
-    asked = _Asked(question, model, cuts, "codebook", details, {"quantizer": source})
-    made = asked.make(ArrayStore.suffix, asking.codebook_writer(source, Tap(layer)), stop)
-    return made.text() + f", {sizes['num_codebooks']} codebooks of layer {layer}"
+    details = _place(tap) | {"quantizer": {"sha256": loaded.identity} | sizes}
+    asked = _Asked(question, teacher, cuts, "codebook", details, {"quantizer": source})
+    made = asked.make(ArrayStore.suffix, asking.codebook_writer(source, tap), stop)
+    return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"
 
 
 def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> str:
@@ -92,19 +92,19 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
     check_dtype(dtype)
     if top_k < 1:
         raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
-    model, cuts = question.open()
-    top_k = min(top_k, model.tokens.size)
+    teacher, cuts = question.open()
+    top_k = min(top_k, teacher.recogniser("posterior").tokens.size)
     details = {
         "top_k": top_k,
         "dtype": dtype,
         "score": "natural logarithms, best first; the last is that of all other tokens together",
     }
-    asked = _Asked(question, model, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
+    asked = _Asked(question, teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
     made = asked.make(ArrayStore.suffix, asking.posterior_writer(top_k, dtype), stop)
     return made.text() + f", {top_k} tokens a frame"
 
 
-def hidden(question: Question, layer: int, dtype: str, stop: StopRequest) -> str:
+def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place: str | None = None) -> str:
     """Store the output of a layer of the teacher at each frame.
 
     Args:
@@ -112,25 +112,26 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest) -> str
         layer: of the teacher, from 1.
         dtype: 'float16' or 'float32'.
         stop: asks to stop.
+        place: 'before_norm' or 'after_norm'; None for the usual one of the teacher.
     """
     check_dtype(dtype)
-    model, cuts = question.open()
-    tap = _tap(model, layer)
-    details = _layer(layer) | {"dim": model.recogniser.dim, "dtype": dtype}
-    asked = _Asked(question, model, cuts, "hidden", details, {"layer": layer, "dtype": dtype})
+    teacher, cuts = question.open()
+    tap = teacher.tap(layer, place)
+    details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
+    asked = _Asked(question, teacher, cuts, "hidden", details, {"layer": layer, "tap": place, "dtype": dtype})
     made = asked.make(ArrayStore.suffix, asking.hidden_writer(tap, dtype), stop)
-    return made.text() + f", {model.recogniser.dim} values a frame of layer {layer}"
+    return made.text() + f", {teacher.dim} values a frame of layer {layer}"
 
 
 def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
     """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them."""
-    model, cuts = question.open()
-    tap = _tap(model, request.layer)
-    agreed = contract("quantizer", model, cuts, asdict(request) | {"tap": "after_norm"})
+    teacher, cuts = question.open()
+    tap = teacher.tap(request.layer, request.tap)
+    agreed = contract("quantizer", teacher, cuts, asdict(request) | {"tap": tap.place})
     found = outputs.survey(question.out, CONTRACT, agreed)
     if found is not State.COMPLETE or not is_whole(question.out):
         with one_thread():
-            frames = _embeddings(model, cuts, tap, request, stop)
+            frames = _embeddings(teacher, cuts, tap, request, stop)
             with meter("quantizer", request.options.steps, "steps") as shown:
                 trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
         outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
@@ -149,7 +150,7 @@ class _Asked:
     def __init__(
         self,
         question: Question,
-        model: LoadedModel,
+        teacher: Teacher,
         cuts: Sequence[MonoCut],
         kind: str,
         details: dict[str, Any],
@@ -157,7 +158,7 @@ class _Asked:
     ) -> None:
         self.question, self.cuts = question, cuts
         sized = details | {"cuts_per_shard": question.cuts_per_shard}
-        self.contract = contract(kind, model, cuts, sized)
+        self.contract = contract(kind, teacher, cuts, sized)
         self.sources = question.sources(kind, flags)
 
     def make(self, suffix: str, write: Callable[[Shard], float], stop: StopRequest) -> Made:
@@ -175,21 +176,12 @@ class _Asked:
         return make_store(plan, write, question.crew, stop)
 
 
-def _layer(layer: int) -> dict[str, Any]:
-    return {"layer": layer, "tap": "after_norm"}
-
-
-def _tap(model: LoadedModel, layer: int) -> Tap:
-    tap = Tap(layer)
-    try:
-        model.recogniser.encoder.check_taps([tap])
-    except ValueError as error:
-        raise AsrkdError(f"--layer {layer}: {error}") from None
-    return tap
+def _place(tap: Tap) -> dict[str, Any]:
+    return {"layer": tap.layer, "tap": tap.place}
 
 
 def _embeddings(
-    model: LoadedModel, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest, stop: StopRequest
+    teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest, stop: StopRequest
 ) -> Tensor:
     """(frames, D) embeddings of some random utterances' frames."""
     with seeded(request.options.seed, "quantizer utterances") as rng:
@@ -197,10 +189,10 @@ def _embeddings(
     sample = [cuts[row] for row in rows]
     embeddings: list[Tensor] = []
     with meter("embeddings", len(sample), "cuts") as shown:
-        for answer in answers(model, sample, [tap]):
-            embeddings.append(answer.tapped[tap])
+        for embedded in teacher.embeddings(sample, [tap]):
+            embeddings.append(embedded.tapped[tap])
             stop.check("an unfinished quantiser is not kept")
-            shown.advance(audio_s=answer.cut.duration)
+            shown.advance(audio_s=embedded.cut.duration)
     frames = torch.cat(embeddings)
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))
     return frames[order[: request.max_frames]]
@@ -215,15 +207,16 @@ def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopR
     return out
 
 
-def _check_quantizer(path: Path, made: dict[str, Any], model: LoadedModel) -> int:
-    """The layer that a quantiser is for; AsrkdError if it was trained on another teacher."""
-    theirs, ours = made.get("teacher", {}).get("weights_sha256"), model.weights_sha256
-    if theirs != ours:
-        raise AsrkdError(
-            f"{path}: was trained on another teacher (weights {str(theirs)[:12]}, "
-            f"{model.path} has {ours[:12]}); make one with: asrkd distill quantizer"
-        )
-    return int(made["layer"])
+def _check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
+    """The place that a quantiser is for; AsrkdError if it was trained on another teacher."""
+    theirs, ours = made.get("teacher", {}), teacher.contract()["teacher"]
+    for key in ours:
+        if (key in theirs or key == "weights_sha256") and theirs.get(key) != ours[key]:
+            raise AsrkdError(
+                f"{path}: was trained on another teacher ({key} {str(theirs.get(key))[:12]}, "
+                f"{teacher.name} has {ours[key][:12]}); make one with: asrkd distill quantizer"
+            )
+    return teacher.tap(int(made["layer"]), made.get("tap"))
 
 
 def _quality(out: Path) -> str:

@@ -9,13 +9,13 @@ from typing import Any
 
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
-from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.inference import check_features
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.shared_work import Crew, Part
 from asrkd.targets.sources import Sources
+from asrkd.teachers.opening import open_teacher
+from asrkd.teachers.teacher import Teacher
 from asrkd.training.precision import pick_device
 
 
@@ -30,28 +30,29 @@ class Question:
     jobs: int = 1
     cuts_per_shard: int = 200
     part: Part | None = None  # of the shards; None: all that are missing
+    resample: bool = False  # for a teacher that reads audio: take that of other sampling rates too
 
     @property
     def crew(self) -> Crew:
         """Who works."""
         return Crew(self.jobs, self.part)
 
-    def open(self) -> tuple[LoadedModel, PackedCuts]:
+    def open(self) -> tuple[Teacher, PackedCuts]:
         """The teacher, and all cuts that fit it; an id in two manifests is an error."""
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
-        model = load_model(self.teacher, str(pick_device(self.device)))
+        teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
         manifests, seen = [], set[str]()
         for path in self.cuts:
             own = read_cuts(path)
-            check_features(model, own, str(path))
+            teacher.check_cuts(own, str(path))
             for record in own.records:
                 if record.id in seen:
                     raise AsrkdError(f"{path}: cut {record.id} is in an earlier --cuts too")
                 seen.add(record.id)
             manifests.append(own)
-        return model, manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
+        return teacher, manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
     def sources(self, kind: str, flags: dict[str, Any]) -> Sources:
         """Where everything was, with the command that asks the same again.
@@ -67,6 +68,7 @@ class Question:
             for item in value if isinstance(value, tuple) else (value,):
                 if item is not None:
                     words += [f"--{name.replace('_', '-')}", str(item)]
+        words += ["--resample"] if self.resample else []
         return Sources(shlex.join(words), self.teacher, self.cuts, flags.get("quantizer"))
 
 
@@ -78,6 +80,7 @@ class QuantizerRequest:
     options: QuantizerOptions = QuantizerOptions()
     utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
     max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
+    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
 
 
 def quantizer_request(

@@ -49,6 +49,7 @@ def doctor() -> DoctorReport:
             *(packages.check_package(package) for package in packages.PACKAGES),
             packages.check_k2(),
             packages.check_submitit(),
+            packages.check_transformers(),
             machine.check_gpu(),
             *(machine.check_program(program) for program in machine.PROGRAMS),
             machine.check_disk(Path.cwd()),

@@ -66,6 +66,18 @@ def check_submitit() -> Check:
     return Check("submitit", Status.OK, version or "no version")
 
 
+def check_transformers() -> Check:
+    """Whether models of Hugging Face can be teachers. Absent or broken, it is in nobody's way."""
+    version = stack.installed("transformers")
+    try:
+        getattr(import_module("transformers"), "Wav2Vec2Model")  # noqa: B009 (loaded when it is named)
+    except BROKEN as error:
+        found = "not installed" if version is None else in_a_line(error)
+        note = "only teachers in Hugging Face's folders need it; those of asrkd and torchaudio do not"
+        return Check("transformers", Status.NOTE, found, note, _installation("transformers"))
+    return Check("transformers", Status.OK, version or "no version")
+
+
 def check_fit() -> Check:
     """Which stack this is, and whether the packages that are compiled together go together."""
     misfits = stack.misfits()

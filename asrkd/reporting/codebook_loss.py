@@ -34,6 +34,9 @@ from asrkd.targets.alignment import align
 from asrkd.targets.codebook import CodebookSource
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources import check_sources, read_sources
+from asrkd.teachers.bundles import is_bundle
+from asrkd.teachers.opening import open_teacher
+from asrkd.teachers.teacher import Teacher
 from asrkd.training.checkpoint import load_latest
 from asrkd.training.learner import mean_weights
 
@@ -138,15 +141,15 @@ def _meet(
 class _Teacher:
     """What made the store's indexes, able to make more."""
 
-    model: LoadedModel
+    teacher: Teacher
     quantizer: DirectSumQuantizer
     tap: Tap
     frame_shift: float
 
     def indexes(self, cut: MonoCut) -> FrameTargets:
         """The indexes of a cut, as a batch of one."""
-        (answer,) = answers(self.model, [cut], [self.tap])
-        values = self.quantizer.encode(answer.tapped[self.tap])
+        (embedded,) = self.teacher.embeddings([cut], [self.tap])
+        values = self.quantizer.encode(embedded.tapped[self.tap])
         return FrameTargets(values[None], torch.tensor([len(values)]), self.frame_shift)
 
 
@@ -155,10 +158,10 @@ def _teacher(store: Path, source: CodebookSource) -> _Teacher:
     if sources is None or sources.teacher is None or sources.quantizer is None:
         raise AsrkdError("the store does not say who made it")
     for path in (sources.teacher, sources.quantizer):
-        if not path.is_dir():
+        if not path.exists() and not is_bundle(path):
             raise AsrkdError(f"{path.name}, which made the store, is no longer beside it")
     check_sources(store, source.store.contract)
     contract = source.store.contract
     tap = Tap(contract["layer"], contract["tap"])
     quantizer = load_quantizer(sources.quantizer).quantizer
-    return _Teacher(load_model(sources.teacher), quantizer, tap, source.frame_shift)
+    return _Teacher(open_teacher(sources.teacher), quantizer, tap, source.frame_shift)

@@ -21,6 +21,7 @@ from asrkd.shards import Shard
 from asrkd.targets.array_store import VALUES, write_array_shard
 from asrkd.targets.nbest_store import Nbest, write_nbest_shard
 from asrkd.targets.top_tokens import top_tokens
+from asrkd.teachers.opening import open_teacher
 
 SEARCH_BATCH = 16  # utterances searched together, always neighbours in a shard
 
@@ -41,12 +42,12 @@ def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
     A cut has ``values`` (T, k + 1), the natural logarithms of the k best and
     of the rest together, and ``tokens`` (T, k), whose they are.
     """
-    return partial(_write_arrays, take=partial(_posteriors, top_k=top_k, dtype=dtype))
+    return partial(_write_posteriors, top_k=top_k, dtype=dtype)
 
 
 def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
     """What writes a shard of hidden states, (T, D) a cut; importable by worker processes."""
-    return partial(_write_arrays, take=partial(_hidden, tap=tap, dtype=dtype), taps=(tap,))
+    return partial(_write_hidden, tap=tap, dtype=dtype)
 
 
 def _write_nbest(shard: Shard, search: str, options: SearchOptions) -> float:
@@ -82,26 +83,31 @@ def _with_errors(cut: MonoCut, scored: dict[str, float]) -> Nbest:
     return Nbest(texts, log_probs, [count.errors for count in counts], counts[0].num_words)
 
 
-def _write_arrays(
-    shard: Shard, take: Callable[[Answer], Mapping[str, Tensor]], taps: Sequence[Tap] = ()
-) -> float:
-    """Write what ``take`` makes of each answer."""
-    arrays = [take(answer) for answer in answers(load_model(shard.model, shard.device), shard.cuts, taps)]
-    write_array_shard(shard.path, str(shard.contract), shard.cuts, arrays)
-    return shard.audio_s
+def _write_posteriors(shard: Shard, top_k: int, dtype: str) -> float:
+    said = answers(load_model(shard.model, shard.device), shard.cuts)
+    return _write_arrays(shard, [_posteriors(answer, top_k, dtype) for answer in said])
+
+
+def _write_embeddings(shard: Shard, tap: Tap, take: Callable[[Tensor], Tensor]) -> float:
+    """Write what ``take`` makes of each cut's (T, D) embeddings."""
+    embedded = open_teacher(shard.model, shard.device).embeddings(shard.cuts, [tap])
+    return _write_arrays(shard, [{VALUES: take(own.tapped[tap])} for own in embedded])
 
 
 def _write_codebook(shard: Shard, quantizer: Path, tap: Tap) -> float:
     loaded = load_quantizer(quantizer).quantizer
-    return _write_arrays(
-        shard, lambda answer: {VALUES: loaded.encode(answer.tapped[tap]).to(torch.uint8)}, [tap]
-    )
+    return _write_embeddings(shard, tap, lambda frames: loaded.encode(frames).to(torch.uint8))
+
+
+def _write_hidden(shard: Shard, tap: Tap, dtype: str) -> float:
+    return _write_embeddings(shard, tap, lambda frames: frames.to(getattr(torch, dtype)))
+
+
+def _write_arrays(shard: Shard, arrays: Sequence[Mapping[str, Tensor]]) -> float:
+    write_array_shard(shard.path, str(shard.contract), shard.cuts, arrays)
+    return shard.audio_s
 
 
 def _posteriors(answer: Answer, top_k: int, dtype: str) -> dict[str, Tensor]:
     values, tokens = top_tokens(answer.log_probs, top_k)
     return {VALUES: values.to(getattr(torch, dtype)), "tokens": tokens}
-
-
-def _hidden(answer: Answer, tap: Tap, dtype: str) -> dict[str, Tensor]:
-    return {VALUES: answer.tapped[tap].to(getattr(torch, dtype))}

@@ -13,32 +13,25 @@ from lhotse import MonoCut
 
 from asrkd import __version__
 from asrkd.cut_records import cuts_digest
-from asrkd.models.directory import LoadedModel
-from asrkd.targets.frame_count import CONFORMER_RULE
+from asrkd.teachers.teacher import Teacher
 
 FORMAT = 2  # 2: an index beside each shard
 
 
-def contract(
-    kind: str, model: LoadedModel, cuts: Sequence[MonoCut], details: dict[str, Any]
-) -> dict[str, Any]:
+def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict[str, Any]) -> dict[str, Any]:
     """The contract of a store (or quantiser).
 
     Args:
         kind: 'nbest', 'codebook', 'quantizer', ...
-        model: the teacher.
+        teacher: whom they are of.
         cuts: all that it is asked about, in order.
         details: what is particular to the kind.
     """
-    device = next(model.recogniser.parameters()).device
+    device = teacher.device
     return {
         "format": FORMAT,
         "kind": kind,
-        "teacher": {"weights_sha256": model.weights_sha256, "tokens": model.tokens.identity()},
-        "features": model.architecture.features.model_dump(mode="json"),
-        "frame_shift": model.recogniser.frame_shift,
-        "first_frame_offset": 0.0,  # seconds from the first feature frame's centre to the first target's
-        "length_rule": CONFORMER_RULE,
+        **teacher.contract(),
         "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
         "computed_with": {
             "asrkd": __version__,
@@ -46,6 +39,7 @@ def contract(
             "lhotse": version("lhotse"),
             "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
             "precision": "fp32",
+            **teacher.versions(),
         },
         **details,
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.teachers.bundles import is_bundle
 
 SOURCES = "sources.json"
 
@@ -24,7 +25,7 @@ class Sources:
     """What a store was made from, as paths."""
 
     command: str  # that makes it, from the working directory of then; to be completed by --out
-    teacher: Path | None  # None: imported
+    teacher: Path | None  # or the name of a bundle of torchaudio; None: imported
     cuts: tuple[Path, ...]
     quantizer: Path | None = None
 
@@ -33,7 +34,7 @@ def write_sources(out: Path, sources: Sources) -> None:
     """Write ``sources.json`` into the store ``out``."""
 
     def relative(path: Path | None) -> str | None:
-        return None if path is None else os.path.relpath(path, out)
+        return None if path is None else str(path) if is_bundle(path) else os.path.relpath(path, out)
 
     record = {
         "command": sources.command,
@@ -90,8 +91,10 @@ def _identities(sources: Sources, contract: dict[str, Any]) -> Sequence[tuple[st
     ]
 
 
-def _sha256(folder: Path | None, name: str) -> str | None:
-    return files.sha256(folder / name) if folder is not None and (folder / name).is_file() else None
+def _sha256(place: Path | None, name: str) -> str | None:
+    """Of the weights at ``place``, a file or a folder that has them under ``name``; None if they are gone."""
+    path = place if place is None or place.is_file() else place / name
+    return files.sha256(path) if path is not None and path.is_file() else None
 
 
 def _get(contract: dict[str, Any], *keys: str) -> str | None:
@@ -102,4 +105,6 @@ def _get(contract: dict[str, Any], *keys: str) -> str | None:
 
 
 def _resolve(out: Path, path: str | None) -> Path | None:
-    return None if path is None else Path(os.path.normpath(out / path))
+    if path is None or is_bundle(path):
+        return None if path is None else Path(path)
+    return Path(os.path.normpath(out / path))

@@ -18,6 +18,7 @@ from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
 from asrkd.shards import shard_name
 from asrkd.targets.frame_count import expected_frames
+from asrkd.targets.frame_times import offset_problem
 from asrkd.targets.shard_index import (
     DIGEST_LENGTH,
     REMAKE,
@@ -115,12 +116,25 @@ class Store:
         where they still are.
         """
         check_sources(self.path, self.contract)
+        self._check_first_frame(cuts)
         for row, record in enumerate(records(cuts)):
             problem = mismatch(self.contract, self.entry(record.id)[1], record)
             if problem:
                 raise AsrkdError(
                     f"{self.path}: the targets of cut {record.id} {problem}: {describe_audio(cuts[row])}; "
                     f"make the store anew: rm -r {self.path}; {self.remake}"
+                )
+
+    def _check_first_frame(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError if the targets lie between the frames of a student that reads these cuts."""
+        if self.kind == "nbest":  # texts are at no instant
+            return
+        for features in {record.features for record in records(cuts) if record.features is not None}:
+            problem = offset_problem(self.contract, features)
+            if problem:
+                raise AsrkdError(
+                    f"{self.path}: its frames {problem}; ask a teacher that begins where the student does, "
+                    "or prepare the cuts with features of its frame shift"
                 )
 
     def damaged(self, cut_id: str, shard: int) -> AsrkdError:

@@ -135,6 +135,21 @@ def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch)
     assert install.endswith("torch torchaudio")
 
 
+def test_transformers_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", types.SimpleNamespace(Wav2Vec2Model=object))
+    monkeypatch.setattr(packages.stack, "installed", lambda distribution: "4.57.6")
+    assert packages.check_transformers().status is Status.OK
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    broken = packages.check_transformers()
+    monkeypatch.setattr(packages.stack, "installed", lambda distribution: None)
+    absent = packages.check_transformers()
+    assert broken.status is absent.status is Status.NOTE
+    assert broken.remedy.endswith("--force-reinstall --no-deps transformers")
+    assert absent.remedy.endswith("transformers")
+    assert absent.found == "not installed"
+    assert "only teachers in Hugging Face's folders need it" in absent.note
+
+
 def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     assert packages.check_submitit().status is Status.OK
     monkeypatch.setitem(sys.modules, "submitit", None)

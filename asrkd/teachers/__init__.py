@@ -1,0 +1,1 @@
+"""Teachers whose layers can be asked for: asrkd's own models, torchaudio's, Hugging Face's."""

@@ -1,0 +1,54 @@
+"""asrkd's own models as teachers: they read stored features, and have tokens as well."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from lhotse import MonoCut
+
+from asrkd.models.conformer import Tap
+from asrkd.models.directory import LoadedModel
+from asrkd.models.inference import answers, check_features
+from asrkd.targets.frame_count import CONFORMER_RULE
+from asrkd.teachers.teacher import Embedded, Teacher
+
+
+class AsrkdTeacher(Teacher):
+    """A model folder of ``asrkd train``."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        """Take the model as it is, on the device that it is on."""
+        self.model = model
+        self.name = str(model.path)
+        self.dim = model.recogniser.dim
+        self.num_layers = len(model.recogniser.encoder.layers)
+        self.frame_shift = model.recogniser.frame_shift
+        self.weights_sha256 = model.weights_sha256
+        self.device = next(model.recogniser.parameters()).device
+
+    def places(self, layer: int) -> Collection[str]:
+        """Every layer of a Conformer ends in a LayerNorm."""
+        return ("after_norm", "before_norm")
+
+    def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
+        """Raise AsrkdError unless ``cuts`` have the features that the model reads."""
+        check_features(self.model, cuts, where)
+
+    def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
+        """The (T, D) values of the tapped layers for each cut, in order."""
+        for answer in answers(self.model, cuts, taps):
+            yield Embedded(answer.cut, answer.tapped)
+
+    def contract(self) -> dict[str, Any]:
+        """The hashes of weights and tokens, and the features."""
+        model = self.model
+        return {
+            "teacher": {"weights_sha256": model.weights_sha256, "tokens": model.tokens.identity()},
+            "features": model.architecture.features.model_dump(mode="json"),
+            "frame_shift": self.frame_shift,
+            "first_frame_offset": 0.0,  # seconds from the first feature frame's centre to the first target's
+            "length_rule": CONFORMER_RULE,
+        }
+
+    def recogniser(self, kind: str) -> LoadedModel:
+        """The model itself."""
+        return self.model

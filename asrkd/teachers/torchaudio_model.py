@@ -1,0 +1,154 @@
+"""torchaudio's wav2vec 2.0, HuBERT and WavLM: a state file with the arguments of the function that builds it.
+
+``DIR/model.safetensors`` and ``DIR/config.json``, or ``NAME.safetensors`` and
+``NAME.json`` beside it, which says::
+
+    {"function": "wav2vec2_model",
+     "arguments": {"extractor_mode": "group_norm", ..., "aux_num_out": null}}
+
+with ``"sampling_rate"`` (16000) and ``"normalise"`` where they are not the
+usual ones: audio is normalised for encoders whose convolutions have layer
+norms, as they were trained. (torchaudio 0.13 forgets it for its large bundles.)
+
+Departure: a head (``aux``) is left out.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import torchaudio
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from asrkd import config, files
+from asrkd.errors import AsrkdError
+from asrkd.targets.frame_count import convolution_rule
+from asrkd.targets.receptive_field import hop, span
+from asrkd.teachers.audio import AudioInput
+from asrkd.teachers.waveform import Encoder, pad
+
+LAYER_NORM_EPSILON = 1e-5  # of torch.nn.functional.layer_norm, by which torchaudio normalises audio
+
+
+class TorchaudioConfig(config.Section):
+    """How a model of torchaudio is built, and what it reads."""
+
+    function: Literal["wav2vec2_model", "wavlm_model"]  # of torchaudio.models
+    arguments: dict[str, Any]  # of the function
+    sampling_rate: int = Field(16000, ge=1)  # Hz
+    normalise: bool | None = None  # audio to mean 0 and variance 1; None: if convolutions have layer norms
+
+    @property
+    def epsilon(self) -> float | None:
+        """Of the normalisation; None if there is none."""
+        usual = self.arguments.get("extractor_mode") == "layer_norm"
+        return LAYER_NORM_EPSILON if (usual if self.normalise is None else self.normalise) else None
+
+
+def load_torchaudio(weights: Path, described: Path) -> Encoder:
+    """The encoder in two files, on the CPU.
+
+    Args:
+        weights: safetensors.
+        described: JSON of a :class:`TorchaudioConfig`.
+
+    Raises:
+        AsrkdError: a file is missing or torn, or they do not fit together.
+    """
+    for path in (weights, described):
+        if not path.is_file():
+            raise AsrkdError(
+                f"{path}: no such file; a torchaudio teacher is NAME.safetensors with NAME.json, or a folder "
+                "of model.safetensors and config.json; make one: asrkd distill convert STATE.pth --out DIR"
+            )
+    settings = config.parse(TorchaudioConfig, files.read_json(described), str(described))
+    model = _build(settings, str(described))
+    _fill(model, weights)
+    return _encoder(model, settings, files.sha256(weights))
+
+
+def _build(settings: TorchaudioConfig, where: str) -> nn.Module:
+    function: Callable[..., nn.Module] | None = getattr(torchaudio.models, settings.function, None)
+    if function is None:
+        raise AsrkdError(
+            f"{where}: torchaudio {version('torchaudio')} has no {settings.function}; use the modern stack "
+            "(make setup STACK=modern), or the model as Hugging Face has it"
+        )
+    try:
+        inspect.signature(function).bind(**settings.arguments)
+        return function(**settings.arguments | {"aux_num_out": None})
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise AsrkdError(
+            f"{where}: arguments: {error}; expected those of torchaudio.models.{settings.function}"
+        ) from None
+
+
+def _fill(model: nn.Module, weights: Path) -> None:
+    """Load the state, whichever torch it was saved by."""
+    try:
+        state = load_file(str(weights))
+    except (SafetensorError, ValueError, OSError) as error:
+        raise AsrkdError(f"{weights}: not safetensors ({error})") from None
+    if all(name.startswith("model.") for name in state):  # of a model that normalises its input
+        state = {name.removeprefix("model."): value for name, value in state.items()}
+    own = {name: value for name, value in state.items() if not name.startswith("aux.")}
+    try:
+        model.load_state_dict(_renamed(own, model))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise AsrkdError(f"{weights}: not the weights of its configuration: {reason}") from None
+    model.eval().requires_grad_(False)
+
+
+def _renamed(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """The state with the names that this torch gives to the two parts of a weight that is normed."""
+    ours = model.state_dict().keys()
+    names = (
+        ("parametrizations.weight.original0", "weight_g"),
+        ("parametrizations.weight.original1", "weight_v"),
+    )
+    for new, old in names:
+        for have, want in ((new, old), (old, new)):
+            for name in [name for name in state if name.endswith(have) and name not in ours]:
+                state[name.removesuffix(have) + want] = state.pop(name)
+    return state
+
+
+def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) -> Encoder:
+    blocks: Any = model.get_submodule("feature_extractor.conv_layers")
+    convolutions = [(block.kernel_size, block.stride) for block in blocks]
+    stack = model.get_submodule("encoder.transformer")
+    rate, dim = settings.sampling_rate, int(settings.arguments["encoder_embed_dim"])
+    sees = span(convolutions)
+    identity = {
+        "family": f"torchaudio {settings.function}",
+        "weights_sha256": weights_sha256,
+        "config_sha256": files.sha256_of(settings.model_dump(mode="json")),
+    }
+    return Encoder(
+        model=model,
+        stack=stack,
+        run=partial(_run, model),
+        dim=dim,
+        ends_in_norm=not settings.arguments["encoder_layer_norm_first"],
+        # A group norm takes its statistics over time, padding and all; torchaudio's WavLM has no mask.
+        batched=settings.arguments["extractor_mode"] == "layer_norm"
+        and settings.function == "wav2vec2_model",
+        audio=AudioInput(rate, settings.epsilon, sees, None),
+        frame_shift=hop(convolutions) / rate,
+        first_frame=sees / 2 / rate,
+        length_rule=convolution_rule(convolutions, rate),
+        identity=identity,
+        versions={"torchaudio": torchaudio.__version__},
+    )
+
+
+def _run(model: Any, utterances: Sequence[Tensor]) -> object:
+    samples, counts = pad(utterances)
+    return model.extract_features(samples, counts)

@@ -1,0 +1,75 @@
+"""Whisper's encoder: log-mel features of its own, and a window of 30 s, whatever the utterance.
+
+Shorter audio is padded with zeros to the window, as Whisper was trained, and
+of the frames only those that are centred on the audio are kept: frame k is
+centred on sample 320 k, so S samples have ceil(S / 320) of them. What is
+longer than the window is refused: its halves would be other utterances.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from asrkd.errors import AsrkdError
+from asrkd.targets.frame_count import centre_rule
+from asrkd.teachers.audio import AudioInput
+from asrkd.teachers.hugging_face import PREPROCESSOR, transformers, versions
+from asrkd.teachers.waveform import Encoder
+
+SUBSAMPLING = 2  # the stride of its second convolution
+
+
+def whisper_encoder(
+    folder: Path, model: Any, preprocessor: dict[str, Any], identity: dict[str, Any]
+) -> Encoder:
+    """The encoder of a whole model.
+
+    Args:
+        folder: that it is from.
+        model: of the library, ``WhisperModel``.
+        preprocessor: its ``preprocessor_config.json``; empty if it has none.
+        identity: family and hashes.
+
+    Raises:
+        AsrkdError: the preprocessor gives another window than the encoder reads.
+    """
+    front_end = _front_end(folder, model, preprocessor)
+    rate, step = int(front_end.sampling_rate), int(front_end.hop_length) * SUBSAMPLING
+    window = int(model.config.max_source_positions) * step
+    if front_end.n_samples != window or front_end.feature_size != model.config.num_mel_bins:
+        raise AsrkdError(
+            f"{folder / PREPROCESSOR}: gives {front_end.feature_size} mel bands of {front_end.n_samples} "
+            f"samples, the encoder reads {model.config.num_mel_bins} of {window}; are they of one model?"
+        )
+    return Encoder(
+        model=model.encoder,
+        stack=model.encoder,
+        run=partial(_run, model.encoder, front_end),
+        dim=int(model.config.d_model),
+        ends_in_norm=False,
+        batched=True,  # every utterance fills its own window
+        audio=AudioInput(rate, None, 1, window),
+        frame_shift=step / rate,
+        first_frame=0.0,
+        length_rule=centre_rule(step, rate),
+        identity=identity,
+        versions=versions(),
+    )
+
+
+def _front_end(folder: Path, model: Any, preprocessor: dict[str, Any]) -> Any:
+    """The library's feature extractor."""
+    kind = transformers("WhisperFeatureExtractor", folder)
+    if preprocessor:
+        return kind.from_pretrained(str(folder), local_files_only=True)
+    seconds = model.config.max_source_positions * SUBSAMPLING * 160 // 16000
+    return kind(feature_size=model.config.num_mel_bins, chunk_length=seconds)
+
+
+def _run(encoder: Any, front_end: Any, utterances: Sequence[Tensor]) -> object:
+    samples = [utterance.cpu().numpy() for utterance in utterances]
+    features = front_end(samples, sampling_rate=front_end.sampling_rate, return_tensors="pt").input_features
+    return encoder(features.to(utterances[0].device))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from asrkd.errors import AsrkdError
-from asrkd.quantizer.search import refine
+from asrkd.quantizer.search import refine_rounds
 from asrkd.quantizer.tables import CenterTables, dots_of, look_up
 
 BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
@@ -134,29 +134,11 @@ class DirectSumQuantizer(nn.Module):
         )
         for start in range(0, len(embeddings), chunk_frames):
             centred = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
-            own = rounds[:, start : start + chunk_frames]
-            own[0] = _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1))
-            self._search(_in_blocks(centred, lambda block: dots_of(block, centers)), own, keep_better)
+            first = _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1))
+            dots = _in_blocks(centred, lambda block: dots_of(block, centers))
+            found, changes = refine_rounds(dots, self.tables(), first, refinements)
+            rounds[:, start : start + chunk_frames] = _best_so_far(found, changes) if keep_better else found
         return rounds
-
-    def _search(self, dots: Tensor, rounds: Tensor, keep_better: bool) -> None:
-        """Fill rounds (passes + 1, b, N) from their first on; dots are (b, N * K)."""
-        indexes, tables = rounds[0].long(), self.tables()
-        change = indexes.new_zeros(len(indexes))  # of each frame's squared error, in the tables' units
-        best = change.clone()
-        unsettled = torch.arange(len(indexes), device=indexes.device)
-        for number in range(1, len(rounds)):
-            before = indexes[unsettled]
-            after, changes = refine(dots[unsettled], tables, before)
-            # A pass is a function of the frame and its indexes: unchanged once is unchanged for ever.
-            moved = (after != before).any(dim=1)
-            unsettled, after, changes = unsettled[moved], after[moved], changes[moved]
-            indexes[unsettled] = after
-            change[unsettled] += changes
-            taken = (change[unsettled] < best[unsettled]) | (not keep_better)
-            better = unsettled[taken]
-            best[better] = change[better]
-            rounds[number] = rounds[number - 1].index_copy(0, better, after[taken].to(torch.uint8))
 
     @torch.no_grad()
     def decode(self, indexes: Tensor) -> Tensor:
@@ -193,6 +175,18 @@ def check_finite(embeddings: Tensor) -> None:
             f"embeddings: frame {int(bad[0])} of {len(embeddings)} has a NaN or an infinity "
             f"({len(bad)} such frames); look for bad audio with: asrkd check"
         )
+
+
+def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
+    """Of rounds (P + 1, B, N) the best up to each, the first of equals; ``changes`` (P, B) are between them."""
+    best, change = [rounds[0]], changes.new_zeros(changes.shape[1])
+    lowest = change
+    for indexes, step in zip(rounds[1:], changes, strict=True):
+        change = change + step
+        better = change < lowest
+        lowest = torch.where(better, change, lowest)
+        best.append(torch.where(better[:, None], indexes, best[-1]))
+    return torch.stack(best)
 
 
 def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:

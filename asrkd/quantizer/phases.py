@@ -17,7 +17,7 @@ from asrkd.quantizer.least_squares import CenterStatistics
 from asrkd.quantizer.losses import quantizer_losses
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.product import product_quantizer
-from asrkd.quantizer.search import refine
+from asrkd.quantizer.search import refine_rounds
 from asrkd.quantizer.tables import dots_of
 
 
@@ -114,6 +114,4 @@ def _refined(quantizer: DirectSumQuantizer, frames: Tensor, passes: int) -> Tens
     """Indexes (B, N) after so many passes from what the classifiers propose."""
     dots = dots_of(frames, quantizer.scaled_centers())
     indexes = quantizer.logits(frames).argmax(dim=-1)
-    for _ in range(passes):
-        indexes, _changes = refine(dots, quantizer.tables(), indexes)
-    return indexes
+    return refine_rounds(dots, quantizer.tables(), indexes, passes)[0][-1].long()

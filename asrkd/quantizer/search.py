@@ -1,5 +1,6 @@
 """The search for a frame's indexes, by whichever means is quickest here: the indexes are the same."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from types import ModuleType
 
@@ -11,25 +12,34 @@ from asrkd.quantizer import refinement
 from asrkd.quantizer.tables import CenterTables
 
 
-def refine(
-    dots: Tensor, tables: CenterTables, indexes: Tensor, survivors: int | None = None
+def refine_rounds(
+    dots: Tensor, tables: CenterTables, indexes: Tensor, passes: int, survivors: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """One pass; arguments and results are those of :func:`asrkd.quantizer.refinement.refine`."""
+    """All passes; arguments and results are those of :func:`asrkd.quantizer.refinement.refine_rounds`."""
     compiled = _compiled() if dots.device.type == "cpu" else None
     if compiled is None or dots.dtype != torch.float32:
-        return refinement.refine(dots, tables, indexes, survivors)
-    after, changes = indexes.numpy().copy(), np.empty(len(indexes), np.int64)
-    compiled.use_threads(torch.get_num_threads())
-    compiled.refine_frames(
-        np.ascontiguousarray(dots.numpy()),
-        tables.gram.numpy(),
-        tables.units,
-        np.array([tables.num_codebooks, tables.codebook_size]),
-        _survivors(tables, survivors),
-        after,
-        changes,
+        return refinement.refine_rounds(dots, tables, indexes, passes, survivors)
+    rounds = np.empty((passes + 1, *indexes.shape), np.uint8)
+    rounds[0] = indexes.numpy()
+    changes = np.zeros((passes, len(indexes)), np.int64)
+    centers = compiled.Centers(
+        tables.gram.numpy(), tables.squares.numpy(), tables.units, _survivors(tables, survivors)
     )
-    return torch.from_numpy(after), torch.from_numpy(changes)
+    values = np.ascontiguousarray(dots.detach().numpy())
+
+    def refine(part: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> None:
+        some = slice(part[0], part[-1] + 1)
+        own = np.ascontiguousarray(rounds[:, some]), np.ascontiguousarray(changes[:, some])
+        compiled.refine_frames(values[some], centers, *own)
+        rounds[:, some], changes[:, some] = own
+
+    parts = np.array_split(np.arange(len(values)), max(1, min(torch.get_num_threads(), len(values))))
+    if len(parts) == 1 and len(values):
+        refine(parts[0])
+    elif len(values):
+        with ThreadPoolExecutor(len(parts)) as pool:  # machine code runs beside others
+            list(pool.map(refine, parts))
+    return torch.from_numpy(rounds), torch.from_numpy(changes)
 
 
 def _survivors(tables: CenterTables, survivors: int | None) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
@@ -43,6 +53,6 @@ def _survivors(tables: CenterTables, survivors: int | None) -> "np.ndarray[tuple
 def _compiled() -> ModuleType | None:
     try:
         from asrkd.quantizer import compiled
-    except ImportError:  # without numba
+    except (ImportError, RuntimeError):  # without numba, or without a folder for what it compiles
         return None
     return compiled

@@ -15,6 +15,7 @@ Letters: B frames, N codebooks, K entries of each, D dimensions, R = N * K rows.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -48,7 +49,12 @@ class CenterTables:
             gram[start : start + len(rows), :-1] = rows.to(torch.int32)
         return cls(gram, num_codebooks, codebook_size, units)
 
-    @property
+    @cached_property
+    def squares(self) -> Tensor:
+        """(R,) int64, of the centres in units."""
+        return self.gram.diagonal()[:-1].long()
+
+    @cached_property
     def first_rows(self) -> Tensor:
         """(N,) row of entry 0 of every codebook."""
         size = self.num_codebooks * self.codebook_size

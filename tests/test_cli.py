@@ -111,7 +111,7 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "nbest search": ["distill", "nbest", *ask, "--search", "magic"],
         "quantizer": ["distill", "quantizer", *missing, "--layer", 1],
         "quantizer layer": ["distill", "quantizer", *ask, "--layer", 9],
-        "quantizer codebooks": ["distill", "quantizer", *ask, "--layer", 1, "--codebooks", 3],
+        "quantizer codebooks": ["distill", "quantizer", *ask, "--layer", 1, "--codebooks", 65],
         "codebook": ["distill", "codebook", *missing, "--quantizer", tmp_path],
         "codebook quantizer": ["distill", "codebook", *ask, "--quantizer", tmp_path / "nowhere"],
         "codebook layer": ["distill", "codebook", *ask, "--layer", 9, "--codebooks", 1],

@@ -220,9 +220,9 @@ def _find_columns(work: _Scratch, side: int, choice: int, first: int, span: int)
 def _sum_products(
     centers: Centers, work: _Scratch, entries: Array, bounds: tuple[int, int], num_columns: int
 ) -> int:
-    """Fill ``sums`` with the products of a left option's moves with the columns; minus those with the current.
+    """Fill ``sums`` with the products of a left option's moves with the columns.
 
-    What is given is to be added to the sum over the columns of a right option.
+    Given is minus those with the current entries: to be added to the sum over a right option's columns.
     """
     (start, middle), single, still = bounds, work.entries.shape[1], np.int64(0)
     sums = work.sums[:num_columns]

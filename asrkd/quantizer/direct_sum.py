@@ -20,7 +20,7 @@ from torch.nn.utils import skip_init
 
 from asrkd.errors import AsrkdError
 from asrkd.quantizer.search import refine_rounds
-from asrkd.quantizer.tables import CenterTables, dots_of, look_up
+from asrkd.quantizer.tables import CenterTables, dots_of, sum_entries
 
 BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
 SCALE_SPEED = 10.0  # a scale is exp(10 * parameter), so that it learns faster than the rest
@@ -153,7 +153,7 @@ class DirectSumQuantizer(nn.Module):
         if wide.numel() and not 0 <= int(wide.min()) <= int(wide.max()) < self.codebook_size:
             raise ValueError(f"indexes must be in [0, {self.codebook_size})")
         centers = self.scaled_centers()
-        return torch.cat([look_up(centers, rows).sum(dim=1) for rows in wide.split(1024)]) + self.mean
+        return sum_entries(centers, wide) + self.mean
 
     def _check(self, embeddings: Tensor, refinements: int, chunk_frames: int) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.dim:
@@ -178,7 +178,7 @@ def check_finite(embeddings: Tensor) -> None:
 
 
 def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
-    """Of rounds (P + 1, B, N) the best up to each, the first of equals; ``changes`` (P, B) are between them."""
+    """Of rounds (P + 1, B, N) the best up to each, the first of equals; ``changes`` are (P, B)."""
     best, change = [rounds[0]], changes.new_zeros(changes.shape[1])
     lowest = change
     for indexes, step in zip(rounds[1:], changes, strict=True):

@@ -17,11 +17,9 @@ from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import SCALE_SPEED, DirectSumQuantizer
 from asrkd.quantizer.storage import filled, read_weights
+from asrkd.teachers.torch_state import read_state
 
 ID_DIGITS = 8
-CONVERT = (
-    "python -c \"import torch, safetensors.torch as s; s.save_file(torch.load('{0}'), '{0}.safetensors')\""
-)
 
 
 def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
@@ -95,30 +93,15 @@ def write_reference(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def read_reference(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from ``*.safetensors``, or from ``*.pt`` where torch reads it without running code.
+    """Read a state dict from ``*.safetensors``, or from ``*.pt`` without running anything in it.
 
     Raises:
-        AsrkdError: it is neither, or a ``*.pt`` on a torch that cannot do that.
+        AsrkdError: it is neither, or holds something else than tensors.
     """
     _check_name(path)
     if not path.is_file():
         raise AsrkdError(f"{path}: no such file")
-    if path.suffix == ".safetensors":
-        return read_weights(path)
-    if tuple(int(part) for part in torch.__version__.split(".")[:2]) < (2, 6):
-        raise AsrkdError(
-            f"{path}: a pickle can run code, which torch {torch.__version__} does not prevent (2.6 does); "
-            f"if you trust it, convert it with: {CONVERT.format(path)}"
-        )
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a broken or hostile pickle raises
-        raise AsrkdError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise AsrkdError(
-            f"{path}: expected a state dict; write it with torch.save(quantizer.state_dict(), ...)"
-        )
-    return state
+    return read_weights(path) if path.suffix == ".safetensors" else read_state(path)
 
 
 def _check_name(path: Path) -> None:

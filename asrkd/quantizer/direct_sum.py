@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils import skip_init
 
 from asrkd.errors import AsrkdError
@@ -80,8 +81,9 @@ class DirectSumQuantizer(nn.Module):
 
     def logits(self, centred: Tensor) -> Tensor:
         """Scores (B, N, K) of embeddings (B, D) without their mean."""
-        scaled = centred * (SCALE_SPEED * self.logits_scale).exp()
-        logits: Tensor = self.to_logits(scaled)
+        # The factor comes after the product: its gradient then takes no product of its own.
+        factor = (SCALE_SPEED * self.logits_scale).exp()
+        logits = torch.addcmul(self.to_logits.bias, linear(centred, self.to_logits.weight), factor)
         return logits.view(-1, self.num_codebooks, self.codebook_size)
 
     def tables(self) -> CenterTables:

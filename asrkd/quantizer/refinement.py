@@ -30,10 +30,7 @@ from asrkd.quantizer.tables import CenterTables
 MOST_SURVIVORS = 128  # options of a choice, whatever its span; multi_quantization's cap
 PLACES = 2**14  # >= MOST_SURVIVORS^2; values are ranked as value * PLACES + place, so that none are equal
 IMPOSSIBLE = 2**47  # an error that no real option has
-FRAMES_AT_ONCE = {
-    "cpu": 16,
-    "cuda": 1024,
-}  # memory: a frame takes up to N * R * 4 bytes while it is worked on
+FRAMES_AT_ONCE = {"cpu": 16, "cuda": 1024}  # a frame takes some N R 4 bytes while it is worked on
 
 
 @dataclass(frozen=True)

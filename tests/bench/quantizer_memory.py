@@ -3,6 +3,8 @@
 Usage:   python -m tests.bench.quantizer_memory FOLDER ours|theirs
 """
 
+import ctypes
+import gc
 import sys
 from pathlib import Path
 
@@ -22,14 +24,12 @@ def main(folder: Path, which: str) -> None:
     frames = load_file(str(folder / "frames"))["frames"][: IN_FLIGHT[which]]
     if which == "ours":
         quantizer.encode(frames[:2])
-        before = _resident("VmRSS")
-        _forget_peak()
+        before = _resting()
         quantizer.encode(frames, chunk_frames=len(frames))
     else:
         theirs = as_reference(quantizer)
         theirs.encode(frames[:1])
-        before = _resident("VmRSS")
-        _forget_peak()
+        before = _resting()
         theirs.encode(frames)
     print(max(_resident("VmHWM") - before, 0) / len(frames))
 
@@ -40,8 +40,12 @@ def _resident(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def _forget_peak() -> None:
+def _resting() -> int:
+    """KiB resident now, what is free given back; the peak is forgotten."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")
+    return _resident("VmRSS")
 
 
 if __name__ == "__main__":

@@ -86,6 +86,10 @@ class DirectSumQuantizer(nn.Module):
         logits = torch.addcmul(self.to_logits.bias, linear(centred, self.to_logits.weight), factor)
         return logits.view(-1, self.num_codebooks, self.codebook_size)
 
+    def _dots(self, centred: Tensor) -> Tensor:
+        """<x, c> of embeddings (B, D) without their mean and the scaled centres, (B, N * K)."""
+        return dots_of(centred, self.centers).mul_((SCALE_SPEED * self.centers_scale).exp())
+
     def tables(self) -> CenterTables:
         """Of the scaled centres; made anew only after these have changed."""
         state = (
@@ -130,14 +134,15 @@ class DirectSumQuantizer(nn.Module):
     ) -> Tensor:
         """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8; see :meth:`encode`."""
         self._check(embeddings, refinements, chunk_frames)
-        centers = self.scaled_centers()
         rounds = embeddings.new_zeros(
             (refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
         )
         for start in range(0, len(embeddings), chunk_frames):
             centred = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
-            first = _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1))
-            dots = _in_blocks(centred, lambda block: dots_of(block, centers))
+            first = centred.new_empty((len(centred), self.num_codebooks), dtype=torch.long)
+            _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1), first)
+            dots = centred.new_empty(len(centred), self.num_codebooks * self.codebook_size)
+            _in_blocks(centred, self._dots, dots)
             found, changes = refine_rounds(dots, self.tables(), first, refinements)
             rounds[:, start : start + chunk_frames] = _best_so_far(found, changes) if keep_better else found
         return rounds
@@ -191,11 +196,13 @@ def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
     return torch.stack(best)
 
 
-def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
-    """What ``multiply`` makes of rows (b, X), so many at a time; the last ones have zeros after them."""
-    products = []
-    for block in rows.split(BLOCK_FRAMES):
+def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor], products: Tensor) -> None:
+    """Put what ``multiply`` makes of rows (b, X) into ``products`` (b, ...), so many rows at a time.
+
+    The last ones have zeros after them.
+    """
+    for start in range(0, len(rows), BLOCK_FRAMES):
+        block = rows[start : start + BLOCK_FRAMES]
         missing = BLOCK_FRAMES - len(block)
         filled = block if not missing else torch.cat([block, block.new_zeros(missing, block.shape[1])])
-        products.append(multiply(filled)[: len(block)])
-    return torch.cat(products)
+        products[start : start + len(block)] = multiply(filled)[: len(block)]

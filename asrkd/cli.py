@@ -13,6 +13,7 @@ from asrkd import __version__
 from asrkd.cli_distill import distill
 from asrkd.cli_launching import launchable
 from asrkd.cli_options import Device, Jobs, MaxBad, Out, Shard, TimeLimit
+from asrkd.cli_quantizer import quantizer
 from asrkd.cli_scoring import scoring
 from asrkd.cli_targets import targets
 from asrkd.errors import AsrkdError
@@ -24,6 +25,7 @@ _DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(distill, name="distill")
 app.add_typer(targets, name="targets")
+app.add_typer(quantizer, name="quantizer")
 app.add_typer(scoring)
 
 

@@ -80,9 +80,8 @@ def distill_quantizer(
     cuts: Cuts,
     out: Out,
     layer: Layer,
-    codebooks: Annotated[
-        int, typer.Option(help="Codebooks of 256 entries, a power of two: bytes a frame.")
-    ] = 8,
+    codebooks: Annotated[int, typer.Option(help="Codebooks, 1 to 64: bytes a frame.")] = 8,
+    entries: Annotated[int, typer.Option(help="Entries of a codebook, 2 to 256; squares are best.")] = 256,
     utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
     steps: Annotated[int | None, typer.Option(help="Of each of its two phases; 200 by default.")] = None,
@@ -91,12 +90,14 @@ def distill_quantizer(
     device: Device = "cpu",
     time_limit: TimeLimit = None,
 ) -> None:
-    """Train a direct-sum quantiser on embeddings of one layer of the teacher."""
+    """Train a direct-sum quantiser on embeddings of one layer; run it again to go on where it was stopped."""
     flags = dict(locals())
     from asrkd import distill as stage
     from asrkd.distill_options import quantizer_request
 
-    request = quantizer_request(layer, codebooks, utterances=utterances, seed=seed, steps=steps)
+    request = quantizer_request(
+        layer, codebooks, entries=entries, utterances=utterances, seed=seed, steps=steps
+    )
     request = replace(request, tap=tap)
     _answer(flags, lambda question, stop: stage.quantizer(question, request, stop))
 

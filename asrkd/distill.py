@@ -4,6 +4,7 @@ Reads:   a teacher (asrkd/teachers/opening.py says which) and cuts; for codebook
 Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import torch
 from lhotse import MonoCut
-from torch import Tensor
 
 from asrkd import files, outputs
 from asrkd.cut_records import texts_digest
@@ -22,8 +22,12 @@ from asrkd.models.conformer import Tap
 from asrkd.outputs import State
 from asrkd.parallel import one_thread
 from asrkd.progress import meter
+from asrkd.quantizer.checkpoint import Checkpoint
+from asrkd.quantizer.direct_sum import DirectSumQuantizer
+from asrkd.quantizer.report import QuantizerReport
+from asrkd.quantizer.sampling import Sample, sample_embeddings
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
-from asrkd.quantizer.training import train_quantizer
+from asrkd.quantizer.training import check_enough, train_quantizer
 from asrkd.shards import Shard
 from asrkd.stopping import StopRequest
 from asrkd.targets import asking
@@ -35,6 +39,8 @@ from asrkd.targets.store import CONTRACT
 from asrkd.teachers.teacher import Teacher
 from asrkd.training.precision import pick_device
 from asrkd.training.randomness import seeded
+
+UNFINISHED = "unfinished"  # folder in a quantiser's, for what it takes to go on
 
 
 def nbest(question: Question, search: str, options: SearchOptions, stop: StopRequest) -> str:
@@ -124,24 +130,28 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place:
 
 
 def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
-    """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them."""
+    """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them.
+
+    Raises:
+        AsrkdError: something the user can mend.
+        StoppedInTime: asked to stop; what was made so far stays, run again to go on.
+    """
     teacher, cuts = question.open()
     tap = teacher.tap(request.layer, request.tap)
     agreed = contract("quantizer", teacher, cuts, asdict(request) | {"tap": tap.place})
-    found = outputs.survey(question.out, CONTRACT, agreed)
-    if found is not State.COMPLETE or not is_whole(question.out):
+    already = outputs.survey(question.out, CONTRACT, agreed) is State.COMPLETE
+    if not is_whole(question.out):
+        sample = _sample(teacher, cuts, tap, request)
+        already = False
+        outputs.claim(question.out, CONTRACT, agreed)
         with one_thread():
-            frames = _embeddings(teacher, cuts, tap, request, stop)
-            with meter("quantizer", request.options.steps, "steps") as shown:
-                trained, report = train_quantizer(frames, request.options, stop=stop, meter=shown)
-        outputs.claim(question.out, CONTRACT, agreed)  # only now: nothing of an unfinished one is kept
+            trained, report = _trained(question, teacher, sample, request, stop)
         save_quantizer(question.out, trained, report, agreed)
+    shutil.rmtree(question.out / UNFINISHED, ignore_errors=True)
+    report = QuantizerReport.of(load_quantizer(question.out).report, question.out)
+    if not already:
         outputs.stamp(question.out, asdict(report))
-    summary = outputs.read_stamp(question.out, "asrkd distill quantizer", ["held_out_errors"])
-    already = "already complete, " if found is State.COMPLETE else ""
-    return f"{question.out}: {already}{len(cuts)} cuts" + (
-        f"; relative squared error {summary['held_out_errors'][-1]:.3f} on held-out frames"
-    )
+    return f"{question.out}: {'already complete, ' if already else ''}{len(cuts)} cuts; {report.text()}"
 
 
 class _Asked:
@@ -180,22 +190,28 @@ def _place(tap: Tap) -> dict[str, Any]:
     return {"layer": tap.layer, "tap": tap.place}
 
 
-def _embeddings(
-    teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest, stop: StopRequest
-) -> Tensor:
-    """(frames, D) embeddings of some random utterances' frames."""
+def _sample(teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest) -> Sample:
+    """Some random utterances; AsrkdError if they are too short to learn from."""
     with seeded(request.options.seed, "quantizer utterances") as rng:
         rows = rng.sample(range(len(cuts)), min(request.utterances, len(cuts)))
-    sample = [cuts[row] for row in rows]
-    embeddings: list[Tensor] = []
-    with meter("embeddings", len(sample), "cuts") as shown:
-        for embedded in teacher.embeddings(sample, [tap]):
-            embeddings.append(embedded.tapped[tap])
-            stop.check("an unfinished quantiser is not kept")
-            shown.advance(audio_s=embedded.cut.duration)
-    frames = torch.cat(embeddings)
+    chosen = [cuts[row] for row in rows]
+    check_enough(sum(int(cut.duration / teacher.frame_shift) + 1 for cut in chosen), request.options)
+    # A few long ones shall not fill the memory; short ones may leave room to the others.
+    frames_per_cut = max(1, 2 * request.max_frames // len(chosen))
+    return Sample(chosen, tap, frames_per_cut, request.options.seed)
+
+
+def _trained(
+    question: Question, teacher: Teacher, sample: Sample, request: QuantizerRequest, stop: StopRequest
+) -> tuple[DirectSumQuantizer, QuantizerReport]:
+    """A quantiser of the sample's frames, which are kept beside its checkpoint until it is done."""
+    folder = question.out / UNFINISHED
+    frames = sample_embeddings(folder, teacher, sample, stop)
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))
-    return frames[order[: request.max_frames]]
+    frames = frames[order[: request.max_frames]].to(teacher.device)
+    checkpoint = Checkpoint(folder / "checkpoint.safetensors")
+    with meter("quantizer", request.options.steps, "steps") as shown:
+        return train_quantizer(frames, request.options, stop=stop, meter=shown, checkpoint=checkpoint)
 
 
 def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopRequest) -> Path:

@@ -84,13 +84,20 @@ class QuantizerRequest:
 
 
 def quantizer_request(
-    layer: int, codebooks: int, *, utterances: int = 1000, seed: int = 1, steps: int | None = None
+    layer: int,
+    codebooks: int,
+    *,
+    entries: int = 256,
+    utterances: int = 1000,
+    seed: int = 1,
+    steps: int | None = None,
 ) -> QuantizerRequest:
     """A request as the command line gives it.
 
     Args:
         layer: of the teacher, from 1.
         codebooks: bytes of a frame.
+        entries: of a codebook.
         utterances: to learn from.
         seed: of the utterances and the training.
         steps: of each of the two phases; None for the defaults.
@@ -100,9 +107,9 @@ def quantizer_request(
     """
     sizes = {} if steps is None else {"phase_one_steps": steps, "phase_two_steps": steps}
     try:
-        options = QuantizerOptions(num_codebooks=codebooks, seed=seed, **sizes)
+        options = QuantizerOptions(num_codebooks=codebooks, codebook_size=entries, seed=seed, **sizes)
     except ValueError as error:
-        raise AsrkdError(f"--codebooks, --steps: {error}") from None
+        raise AsrkdError(f"--codebooks, --entries, --steps: {error}") from None
     if utterances < 1:
         raise AsrkdError(f"--utterances {utterances}: expected 1 or more")
     return QuantizerRequest(layer, options, utterances)

@@ -153,7 +153,8 @@ class _Proof:
         self._expect(False, f"{step.name}: was over before it could be killed, twenty times")
 
     def _fault(self, step: Step, attempt: int) -> str:
-        points = ["publish", "named", "open"] + (["step", "step"] if step.name.startswith("train") else [])
+        learns = step.name.startswith(("train", "distill quantizer"))
+        points = ["publish", "named", "open"] + (["step", "step"] if learns else [])
         action = "tear" if self.rng.random() < 0.3 else "kill"
         point = "publish" if action == "tear" else self.rng.choice(points)
         return f"{action}@{point}:{self.rng.randint(1, max(1, 4 - attempt))}"

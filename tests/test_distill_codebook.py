@@ -1,6 +1,7 @@
 """The stages `distill quantizer` and `distill codebook`: the teacher's embeddings in a few bytes a frame."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,22 +9,21 @@ import pytest
 import torch
 
 from asrkd import distill
+from asrkd.check import check
 from asrkd.distill_options import Question, quantizer_request
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.manifests import read_cuts
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
+from asrkd.quantizer.sampling import Sample, sample_embeddings
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.stopping import StopRequest
 from asrkd.targets.array_store import ArrayStore
+from asrkd.teachers.asrkd_model import AsrkdTeacher
+from asrkd.teachers.opening import open_teacher
 
 QUICK = quantizer_request(2, 2, steps=3)  # as the fixture `stores` has it
-
-
-class StopAtOnce(StopRequest):
-    def reason(self) -> str:
-        return "a test"
 
 
 @pytest.fixture
@@ -104,11 +104,75 @@ def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_n
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_quantiser_that_is_stopped_leaves_nothing_and_can_be_made_later(question, tmp_path):
+class StopAfter(StopRequest):
+    """Asks to stop once it was asked so often: after every cut, then after every step."""
+
+    def __init__(self, asked: int) -> None:
+        super().__init__()
+        self.left = asked
+
+    def reason(self) -> str | None:
+        self.left -= 1
+        return "a test" if self.left < 1 else None
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [(1, "embeddings of 1 of 30 cuts"), (30, "embeddings of 30 of 30 cuts"), (34, "step 4 of 6")],
+)
+def test_a_quantiser_that_is_stopped_goes_on_to_the_same_bytes(question, stores, tmp_path, asked, said):
     about = replace(question, out=tmp_path / "q")
-    with pytest.raises(StoppedInTime, match="not kept"):
-        distill.quantizer(about, QUICK, StopAtOnce())
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StoppedInTime, match=said):
+        distill.quantizer(about, QUICK, StopAfter(asked))
+    assert "unfinished (no stamp.json)" in check(tmp_path / "q").problems[0]
+    assert "already" not in distill.quantizer(about, QUICK, StopRequest())
+    assert contents(tmp_path / "q") == contents(stores / "quantizer")
+
+
+def test_the_teacher_is_not_asked_again_about_what_is_kept(question, tmp_path, monkeypatch):
+    about = replace(question, out=tmp_path / "q")
+    with pytest.raises(StoppedInTime):
+        distill.quantizer(about, QUICK, StopAfter(32))
+    asked = []
+    embeddings = AsrkdTeacher.embeddings
+    ask = lambda self, cuts, taps: asked.extend(cuts) or embeddings(self, cuts, taps)  # noqa: E731
+    monkeypatch.setattr(AsrkdTeacher, "embeddings", ask)
+    distill.quantizer(about, QUICK, StopRequest())
+    assert asked == []
+    assert sorted(path.name for path in (tmp_path / "q").iterdir()) == [
+        "contract.json", "quantizer.json", "quantizer.safetensors", "stamp.json",
+    ]  # fmt: skip
+
+
+def test_a_killed_quantiser_that_was_whole_needs_nothing_but_its_stamp(question, stores, tmp_path):
+    shutil.copytree(stores / "quantizer", tmp_path / "q")
+    (tmp_path / "q/stamp.json").unlink()
+    (tmp_path / "q/unfinished").mkdir()
+    weights = (tmp_path / "q/quantizer.safetensors").stat().st_mtime_ns
+    distill.quantizer(replace(question, out=tmp_path / "q"), QUICK, StopRequest())
+    assert (tmp_path / "q/quantizer.safetensors").stat().st_mtime_ns == weights
+    assert contents(tmp_path / "q") == contents(stores / "quantizer")
+
+
+def test_what_is_said_of_a_quantiser_is_what_its_stamp_holds(question, stores):
+    said = distill.quantizer(replace(question, out=stores / "quantizer"), QUICK, StopRequest())
+    stamp = json.loads((stores / "quantizer/stamp.json").read_text())
+    assert f"relative squared error {stamp['held_out_errors'][5]:.3f}" in said
+    assert f"{512 - sum(stamp['used_entries'])} entries unused" in said
+    assert f"index entropy {sum(stamp['index_entropy_bits']) / 2:.2f} of 8.00 bits" in said
+
+
+@pytest.mark.parametrize("part_every_s", [0.0, 60.0])
+def test_parts_of_a_sample_join_and_long_cuts_give_so_many_frames(teacher, corpus, tmp_path, part_every_s):
+    model, cuts = open_teacher(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")
+    whole = torch.cat([answer.tapped[Tap(2)] for answer in model.embeddings(cuts, [Tap(2)])])
+    sample = Sample(cuts, Tap(2), 10_000, seed=1)
+    found = sample_embeddings(tmp_path, model, sample, StopRequest(), part_every_s)
+    assert torch.equal(found, whole)
+    assert len(list(tmp_path.iterdir())) == (len(cuts) if part_every_s == 0 else 1)
+    few = sample_embeddings(tmp_path / "few", model, replace(sample, frames_per_cut=3), StopRequest())
+    assert len(few) == 3 * len(cuts)
+    assert all((row == whole).all(dim=1).any() for row in few)
 
 
 def test_a_quantiser_of_another_teacher_is_refused(question, stores, retouched, tmp_path):
@@ -122,7 +186,7 @@ def test_a_quantiser_of_another_teacher_is_refused(question, stores, retouched, 
 
 @pytest.mark.parametrize(
     ("codebooks", "utterances", "steps", "complaint"),
-    [(3, 10, None, "power of two"), (2, 0, None, "--utterances 0"), (2, 10, 0, "must be positive")],
+    [(65, 10, None, "1 to 64"), (2, 0, None, "--utterances 0"), (2, 10, 0, "must be positive")],
 )
 def test_a_request_out_of_range_is_refused(codebooks, utterances, steps, complaint):
     with pytest.raises(AsrkdError, match=complaint):

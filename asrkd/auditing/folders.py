@@ -80,8 +80,8 @@ def _audit_lineage(
 def audit_quantizer(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd distill quantizer`: its weights are those that it describes."""
     with findings.looking(path):
-        loaded = load_quantizer(path)
         outputs.read_stamp(path, f"asrkd distill quantizer --out {path}")
+        loaded = load_quantizer(path)
         sizes = f"{loaded.quantizer.num_codebooks} codebooks of {loaded.quantizer.codebook_size}"
         findings.saw(f"{path}: {sizes}, weights {loaded.identity[:12]}")
 

@@ -16,11 +16,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 from torch.nn.utils import skip_init
 
 from asrkd.errors import AsrkdError
-from asrkd.quantizer.search import refine
-from asrkd.quantizer.tables import CenterTables, dots_of, look_up
+from asrkd.quantizer.search import refine_rounds
+from asrkd.quantizer.tables import CenterTables, dots_of, sum_entries
 
 BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
 SCALE_SPEED = 10.0  # a scale is exp(10 * parameter), so that it learns faster than the rest
@@ -80,9 +81,14 @@ class DirectSumQuantizer(nn.Module):
 
     def logits(self, centred: Tensor) -> Tensor:
         """Scores (B, N, K) of embeddings (B, D) without their mean."""
-        scaled = centred * (SCALE_SPEED * self.logits_scale).exp()
-        logits: Tensor = self.to_logits(scaled)
+        # The factor comes after the product: its gradient then takes no product of its own.
+        factor = (SCALE_SPEED * self.logits_scale).exp()
+        logits = torch.addcmul(self.to_logits.bias, linear(centred, self.to_logits.weight), factor)
         return logits.view(-1, self.num_codebooks, self.codebook_size)
+
+    def _dots(self, centred: Tensor) -> Tensor:
+        """<x, c> of embeddings (B, D) without their mean and the scaled centres, (B, N * K)."""
+        return dots_of(centred, self.centers).mul_((SCALE_SPEED * self.centers_scale).exp())
 
     def tables(self) -> CenterTables:
         """Of the scaled centres; made anew only after these have changed."""
@@ -128,35 +134,18 @@ class DirectSumQuantizer(nn.Module):
     ) -> Tensor:
         """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8; see :meth:`encode`."""
         self._check(embeddings, refinements, chunk_frames)
-        centers = self.scaled_centers()
         rounds = embeddings.new_zeros(
             (refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
         )
         for start in range(0, len(embeddings), chunk_frames):
             centred = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
-            own = rounds[:, start : start + chunk_frames]
-            own[0] = _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1))
-            self._search(_in_blocks(centred, lambda block: dots_of(block, centers)), own, keep_better)
+            first = centred.new_empty((len(centred), self.num_codebooks), dtype=torch.long)
+            _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1), first)
+            dots = centred.new_empty(len(centred), self.num_codebooks * self.codebook_size)
+            _in_blocks(centred, self._dots, dots)
+            found, changes = refine_rounds(dots, self.tables(), first, refinements)
+            rounds[:, start : start + chunk_frames] = _best_so_far(found, changes) if keep_better else found
         return rounds
-
-    def _search(self, dots: Tensor, rounds: Tensor, keep_better: bool) -> None:
-        """Fill rounds (passes + 1, b, N) from their first on; dots are (b, N * K)."""
-        indexes, tables = rounds[0].long(), self.tables()
-        change = indexes.new_zeros(len(indexes))  # of each frame's squared error, in the tables' units
-        best = change.clone()
-        unsettled = torch.arange(len(indexes), device=indexes.device)
-        for number in range(1, len(rounds)):
-            before = indexes[unsettled]
-            after, changes = refine(dots[unsettled], tables, before)
-            # A pass is a function of the frame and its indexes: unchanged once is unchanged for ever.
-            moved = (after != before).any(dim=1)
-            unsettled, after, changes = unsettled[moved], after[moved], changes[moved]
-            indexes[unsettled] = after
-            change[unsettled] += changes
-            taken = (change[unsettled] < best[unsettled]) | (not keep_better)
-            better = unsettled[taken]
-            best[better] = change[better]
-            rounds[number] = rounds[number - 1].index_copy(0, better, after[taken].to(torch.uint8))
 
     @torch.no_grad()
     def decode(self, indexes: Tensor) -> Tensor:
@@ -171,7 +160,7 @@ class DirectSumQuantizer(nn.Module):
         if wide.numel() and not 0 <= int(wide.min()) <= int(wide.max()) < self.codebook_size:
             raise ValueError(f"indexes must be in [0, {self.codebook_size})")
         centers = self.scaled_centers()
-        return torch.cat([look_up(centers, rows).sum(dim=1) for rows in wide.split(1024)]) + self.mean
+        return sum_entries(centers, wide) + self.mean
 
     def _check(self, embeddings: Tensor, refinements: int, chunk_frames: int) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.dim:
@@ -195,11 +184,25 @@ def check_finite(embeddings: Tensor) -> None:
         )
 
 
-def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor]) -> Tensor:
-    """What ``multiply`` makes of rows (b, X), so many at a time; the last ones have zeros after them."""
-    products = []
-    for block in rows.split(BLOCK_FRAMES):
+def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
+    """Of rounds (P + 1, B, N) the best up to each, the first of equals; ``changes`` are (P, B)."""
+    best, change = [rounds[0]], changes.new_zeros(changes.shape[1])
+    lowest = change
+    for indexes, step in zip(rounds[1:], changes, strict=True):
+        change = change + step
+        better = change < lowest
+        lowest = torch.where(better, change, lowest)
+        best.append(torch.where(better[:, None], indexes, best[-1]))
+    return torch.stack(best)
+
+
+def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor], products: Tensor) -> None:
+    """Put what ``multiply`` makes of rows (b, X) into ``products`` (b, ...), so many rows at a time.
+
+    The last ones have zeros after them.
+    """
+    for start in range(0, len(rows), BLOCK_FRAMES):
+        block = rows[start : start + BLOCK_FRAMES]
         missing = BLOCK_FRAMES - len(block)
         filled = block if not missing else torch.cat([block, block.new_zeros(missing, block.shape[1])])
-        products.append(multiply(filled)[: len(block)])
-    return torch.cat(products)
+        products[start : start + len(block)] = multiply(filled)[: len(block)]

@@ -16,6 +16,8 @@ Letters: B frames, N codebooks, K entries of each, D dimensions.
 import torch
 from torch import Tensor
 
+HEAVIEST = 1e6  # a weight at which all is scaled back to 1
+
 
 class CenterStatistics:
     """Fading sums of A^T A (N * K, N * K) and A^T X (N * K, D), float64."""
@@ -26,21 +28,32 @@ class CenterStatistics:
         size = self.num_codebooks * self.codebook_size
         self._counts = centers.new_zeros((size, size), dtype=torch.float64)
         self._sums = centers.new_zeros((size, dim), dtype=torch.float64)
+        self._weight = 1.0  # of what comes next: it grows, so that nothing need be multiplied to fade
 
     def fade(self, factor: float) -> None:
-        """Let all that was seen count ``factor`` times as much, in [0, 1]."""
-        self._counts *= factor
-        self._sums *= factor
+        """Let all that was seen count ``factor`` times as much, in (0, 1]."""
+        self._weight /= factor
+        if self._weight > HEAVIEST:
+            self._counts /= self._weight
+            self._sums /= self._weight
+            self._weight = 1.0
 
     def add(self, centred: Tensor, indexes: Tensor) -> None:
         """See frames without their mean, (B, D), and their indexes, (B, N) int64."""
         size = len(self._counts)
         first = torch.arange(0, size, self.codebook_size, device=indexes.device)
         rows = indexes + first  # (B, N): which of the N * K entries a frame has
-        for column in rows.unbind(dim=1):
-            pairs = (column[:, None] * size + rows).flatten()
-            self._counts.view(-1).index_add_(0, pairs, self._counts.new_ones(pairs.shape))
-            self._sums.index_add_(0, column, centred.double())
+        if indexes.device.type == "cpu":
+            _scatter(rows, centred.double() * self._weight, self._weight, self._counts, self._sums)
+        else:
+            _multiply(rows, centred, self._weight, self._counts, self._sums)
+
+    def pair_counts(self) -> Tensor:
+        """How often, fading, each pair of entries of codebooks 2n and 2n + 1 was seen, (N / 2, K, K)."""
+        size = self.codebook_size
+        starts = range(0, self.num_codebooks * size, 2 * size)
+        pairs = [self._counts[start : start + size, start + size : start + 2 * size] for start in starts]
+        return torch.stack(pairs) / self._weight
 
     def solve(self, centers: Tensor, ridge: float) -> Tensor:
         """Centres (N, K, D) that minimise squared error + ridge * squared distance from ``centers``.
@@ -50,7 +63,33 @@ class CenterStatistics:
             ridge: > 0, in frames: an entry seen so often moves half way.
         """
         counts = self._counts.clone()
-        counts.diagonal().add_(ridge)
-        sums = self._sums + ridge * centers.flatten(0, 1)
+        counts.diagonal().add_(ridge * self._weight)
+        sums = self._sums + ridge * self._weight * centers.flatten(0, 1)
         solved = torch.cholesky_solve(sums, torch.linalg.cholesky(counts))
         return solved.view(centers.shape).to(centers.dtype)
+
+    def state(self) -> dict[str, Tensor]:
+        """All that was seen."""
+        weight = torch.tensor(self._weight, dtype=torch.float64)
+        return {"counts": self._counts, "sums": self._sums, "weight": weight}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Have seen what another had; KeyError or RuntimeError if its ``state`` is of other sizes."""
+        self._counts.copy_(state["counts"])
+        self._sums.copy_(state["sums"])
+        self._weight = float(state["weight"])
+
+
+def _scatter(rows: Tensor, weighted: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
+    """Add A^T A, of so much weight, and A^T X of frames that have it already, entry by entry."""
+    pairs = (rows[:, :, None] * len(counts) + rows[:, None, :]).flatten()  # (B * N * N,)
+    counts.view(-1).index_add_(0, pairs, counts.new_full(pairs.shape, weight))
+    for column in rows.unbind(dim=1):
+        sums.index_add_(0, column, weighted)
+
+
+def _multiply(rows: Tensor, centred: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
+    """Add the same by matrix products: on a GPU the sums of a scatter have no fixed order."""
+    picks = centred.new_zeros(len(rows), len(counts)).scatter_(1, rows, 1.0)  # A
+    counts += (picks.T @ picks).double() * weight
+    sums += (picks.T @ centred).double() * weight

@@ -56,14 +56,19 @@ def quantizer_losses(quantizer: DirectSumQuantizer, centred: Tensor, indexes: Te
         indexes: (B, N) int64, refined; both the codes and the labels of the classifiers.
     """
     errors = squared_errors(centred, quantizer.scaled_centers(), indexes)
-    log_probs = quantizer.logits(centred).log_softmax(dim=-1)  # (B, N, K)
+    prediction, logits_entropy = classifier_losses(quantizer.logits(centred), indexes)
+    return QuantizerLosses(errors.sum() / centred.square().sum(), prediction, logits_entropy)
+
+
+def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:
+    """``prediction`` and ``logits_entropy`` of :class:`QuantizerLosses`.
+
+    ``logits`` are (B, N, K), ``indexes`` (B, N) int64.
+    """
+    log_probs = logits.log_softmax(dim=-1)
     mean_probs = log_probs.exp().mean(dim=0)  # (N, K)
-    most_bits = math.log2(quantizer.codebook_size)
-    return QuantizerLosses(
-        relative_error=errors.sum() / centred.square().sum(),
-        prediction=-log_probs.gather(-1, indexes[..., None]).mean(),
-        logits_entropy=1 - entropy_bits(mean_probs).mean() / most_bits,
-    )
+    prediction = -log_probs.gather(-1, indexes[..., None]).mean()
+    return prediction, 1 - entropy_bits(mean_probs).mean() / math.log2(logits.shape[-1])
 
 
 def entropy_bits(probs: Tensor) -> Tensor:

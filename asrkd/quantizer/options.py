@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 
+MOST_CODEBOOKS = 64  # of 256 entries: a table of their products takes 1 GB
+
 
 @dataclass(frozen=True)
 class QuantizerOptions:
     """What decides a quantiser, beside the frames.
 
     Attributes:
-        num_codebooks: N, bytes of a frame; a power of two.
-        codebook_size: K; 4, 16, 64 or 256, so that it is a product of equals.
-        phase_one_steps: with 2 N codebooks of sqrt(K) entries.
+        num_codebooks: N, bytes of a frame; 1 to 64.
+        codebook_size: K; 2 to 256. Best if it is a square: of other products some entries are dropped.
+        phase_one_steps: with 2 N codebooks of sqrt(K) entries, rounded up.
         phase_two_steps: with N codebooks of K entries.
         batch_frames: B, drawn anew for every step.
         learning_rate: of Adam in phase one, half of it in phase two; halved after every
@@ -29,10 +31,10 @@ class QuantizerOptions:
     held_out_share: float = 0.05
 
     def __post_init__(self) -> None:
-        if self.num_codebooks < 1 or self.num_codebooks & (self.num_codebooks - 1):
-            raise ValueError(f"num_codebooks must be a power of two, got {self.num_codebooks}")
-        if self.codebook_size not in (4, 16, 64, 256):
-            raise ValueError(f"codebook_size must be 4, 16, 64 or 256, got {self.codebook_size}")
+        if not 1 <= self.num_codebooks <= MOST_CODEBOOKS:
+            raise ValueError(f"num_codebooks must be 1 to {MOST_CODEBOOKS}, got {self.num_codebooks}")
+        if not 2 <= self.codebook_size <= 256:
+            raise ValueError(f"codebook_size must be 2 to 256, got {self.codebook_size}")
         for name in ("phase_one_steps", "phase_two_steps", "batch_frames", "learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -13,30 +13,48 @@ from asrkd.quantizer.direct_sum import DirectSumQuantizer
 
 
 @torch.no_grad()
-def product_quantizer(small: DirectSumQuantizer) -> DirectSumQuantizer:
-    """The quantiser of N codebooks whose entry a * sqrt(K) + b is entries a and b of two small ones.
+def product_quantizer(
+    small: DirectSumQuantizer, codebook_size: int | None = None, pair_counts: Tensor | None = None
+) -> DirectSumQuantizer:
+    """The quantiser of N codebooks whose entries are pairs of entries of two small ones.
+
+    Entry a * k + b is entries a and b of codebooks 2 n and 2 n + 1; where K is
+    less than k * k, the most used pairs are kept, in that order.
 
     Args:
-        small: 2 N codebooks of sqrt(K) entries; entry a is of codebook 2 n, b of 2 n + 1.
+        small: 2 N codebooks of k entries.
+        codebook_size: K, at most k * k; None for all.
+        pair_counts: (N, k, k), how often each pair occurs; needed for less than all.
 
     Raises:
-        ValueError: it has one codebook only, or more than 16 entries in each.
+        ValueError: it has one codebook only, or K is out of range.
     """
     if small.num_codebooks < 2:
         raise ValueError("a product takes two codebooks or more, got 1")
-    large = DirectSumQuantizer(small.dim, small.num_codebooks // 2, small.codebook_size**2)
-    large.to(small.centers.device)
+    every = small.codebook_size**2
+    wanted = every if codebook_size is None else codebook_size
+    if wanted > every or (wanted < every and pair_counts is None):
+        raise ValueError(f"{wanted} entries of {every} pairs: give fewer, and how often each occurs")
+    large = DirectSumQuantizer(small.dim, small.num_codebooks // 2, wanted).to(small.centers.device)
+    kept = _most_used(pair_counts.flatten(1), wanted) if pair_counts is not None else None
     weight = small.to_logits.weight.view_as(small.centers)
     bias = small.to_logits.bias.view(small.num_codebooks, small.codebook_size, 1)
     large.mean.copy_(small.mean)
-    large.centers.copy_(_sums_of_pairs(small.centers))
-    large.to_logits.weight.copy_(_sums_of_pairs(weight).flatten(0, 1))
-    large.to_logits.bias.copy_(_sums_of_pairs(bias).flatten())
+    large.centers.copy_(_sums_of_pairs(small.centers, kept))
+    large.to_logits.weight.copy_(_sums_of_pairs(weight, kept).flatten(0, 1))
+    large.to_logits.bias.copy_(_sums_of_pairs(bias, kept).flatten())
     large.logits_scale.copy_(small.logits_scale)
     large.centers_scale.copy_(small.centers_scale)
     return large
 
 
-def _sums_of_pairs(values: Tensor) -> Tensor:
-    """Values (2 N, K, X) of two neighbours added in all combinations, (N, K * K, X)."""
-    return (values[0::2, :, None] + values[1::2, None, :]).flatten(1, 2)
+def _most_used(counts: Tensor, number: int) -> Tensor:
+    """(N, number) places of the largest of counts (N, X), ascending; of equals the first."""
+    order = counts.sort(dim=1, descending=True, stable=True).indices
+    return order[:, :number].sort(dim=1).values
+
+
+def _sums_of_pairs(values: Tensor, kept: Tensor | None) -> Tensor:
+    """Values (2 N, k, X) of two neighbours added in all combinations, or in those ``kept``, (N, K, X)."""
+    sums = (values[0::2, :, None] + values[1::2, None, :]).flatten(1, 2)
+    return sums if kept is None else sums.gather(1, kept[..., None].expand(-1, -1, sums.shape[-1]))

@@ -30,42 +30,52 @@ from asrkd.quantizer.tables import CenterTables
 MOST_SURVIVORS = 128  # options of a choice, whatever its span; multi_quantization's cap
 PLACES = 2**14  # >= MOST_SURVIVORS^2; values are ranked as value * PLACES + place, so that none are equal
 IMPOSSIBLE = 2**47  # an error that no real option has
-FRAMES_AT_ONCE = {
-    "cpu": 16,
-    "cuda": 1024,
-}  # memory: a frame takes up to N * R * 4 bytes while it is worked on
+FRAMES_AT_ONCE = {"cpu": 16, "cuda": 1024}  # a frame takes some N R 4 bytes while it is worked on
 
 
 @dataclass(frozen=True)
 class _Options:
     """What every choice may become, relative to the indexes that the pass started from."""
 
-    rows: Tensor  # (B, C, O, L) rows of the L codebooks' entries
+    entries: Tensor  # (B, N, S) rows of the S entries that survived in each codebook
+    places: Tensor  # (B, C, O, L) in ``entries``, of the choice's codebooks
     changes: Tensor  # (B, C, O) of the squared error if this choice alone becomes that, in units
 
 
-def refine(
-    dots: Tensor, tables: CenterTables, indexes: Tensor, survivors: int | None = None
+def refine_rounds(
+    dots: Tensor, tables: CenterTables, indexes: Tensor, passes: int, survivors: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Indexes after one pass, (B, N) int64, and the change of the squared error, (B,) int64 in units.
+    """Indexes after 0, 1, ... passes, (passes + 1, B, N) uint8, and what each changed.
+
+    That is of the squared error, (passes, B) int64 in units.
 
     Args:
         dots: (B, R) of the frames with the centres.
         tables: of the centres.
-        indexes: (B, N) int64, the entries chosen so far.
+        indexes: (B, N), the entries chosen so far.
+        passes: 0 or more.
         survivors: options of a single codebook that are kept; choices of L
             codebooks keep twice as many for every factor 4 of L, up to 128.
             By default 8 where K <= 16, else 16. At K or more, two
             codebooks are searched completely.
     """
-    size = FRAMES_AT_ONCE.get(dots.device.type, 16)
-    done = [
-        _refine(tables.whole(some), tables, own, survivors or default_survivors(tables.codebook_size))
-        for some, own in zip(dots.split(size), indexes.split(size), strict=True)
-    ]
-    if not done:
-        return indexes, indexes.new_zeros(0)
-    return torch.cat([found for found, _ in done]), torch.cat([change for _, change in done])
+    base = survivors or default_survivors(tables.codebook_size)
+    rounds = indexes.to(torch.uint8).repeat(passes + 1, 1, 1)
+    changes = indexes.new_zeros((passes, len(indexes)), dtype=torch.long)
+    for frames in torch.arange(len(indexes), device=dots.device).split(
+        FRAMES_AT_ONCE.get(dots.device.type, 16)
+    ):
+        whole, now = tables.whole(dots[frames]), indexes[frames].long()
+        for number in range(passes):
+            after, change = _refine(whole, tables, now, base)
+            # A pass is a function of the frame and its indexes: unchanged once is unchanged for ever.
+            moved = (after != now).any(dim=1)
+            rounds[number + 1 :, frames] = after.to(torch.uint8)
+            changes[number, frames] = change
+            frames, whole, now = frames[moved], whole[moved], after[moved]
+            if not len(frames):
+                break
+    return rounds, changes
 
 
 def default_survivors(codebook_size: int) -> int:
@@ -86,12 +96,13 @@ def _refine(dots: Tensor, tables: CenterTables, indexes: Tensor, base: int) -> t
     options = _single_options(dots, tables, current, num_survivors(base, 1, tables.num_codebooks))
     span = 1
     while span < tables.num_codebooks:
-        if options.rows.shape[1] % 2:
+        if options.places.shape[1] % 2:
             options, current = _with_spare(options, current, span, len(tables.gram) - 1)
         span *= 2
         options = _merge(options, tables.gram, current, num_survivors(base, span, tables.num_codebooks))
-    found = options.rows[:, 0, 0, : tables.num_codebooks] - tables.first_rows
-    return found, options.changes[:, 0, 0]
+    best = options.places[:, 0, 0, : tables.num_codebooks, None]
+    rows = options.entries[:, : tables.num_codebooks].gather(2, best)[..., 0]
+    return rows - tables.first_rows, options.changes[:, 0, 0]
 
 
 def _single_options(dots: Tensor, tables: CenterTables, current: Tensor, count: int) -> _Options:
@@ -101,23 +112,25 @@ def _single_options(dots: Tensor, tables: CenterTables, current: Tensor, count: 
     total = of_current.sum(dim=1, dtype=torch.long).unflatten(-1, (num_codebooks, codebook_size))
     blocks = of_current.unflatten(-1, (num_codebooks, codebook_size))
     own = blocks.diagonal(dim1=1, dim2=2).movedim(-1, 1).long()  # (B, N, K): of the codebook's own entry
-    squares = tables.gram.diagonal()[:-1].view(num_codebooks, codebook_size).long()
+    squares = tables.squares.view(num_codebooks, codebook_size)
     errors = squares + 2 * (total - own - dots.view_as(total))
     before = errors.gather(-1, (current - tables.first_rows)[..., None])
     changes, entries = _smallest(errors - before, count)
-    return _Options((entries + tables.first_rows[:, None])[..., None], changes)
+    places = torch.arange(changes.shape[-1], device=dots.device).expand_as(changes)
+    return _Options(entries + tables.first_rows[:, None], places[..., None], changes)
 
 
 def _with_spare(options: _Options, current: Tensor, span: int, nothing: int) -> tuple[_Options, Tensor]:
     """A last choice beside an odd number of them: so many codebooks with nothing in them."""
-    rows, changes = options.rows[:, :1], options.changes[:, :1]
+    entries, places, changes = options.entries, options.places[:, :1], options.changes[:, :1]
     impossible = torch.full_like(changes, IMPOSSIBLE)
     impossible[..., 0] = 0
-    spare = _Options(torch.full_like(rows, nothing), impossible)
-    wide = torch.cat([current, current.new_full((len(current), span), nothing)], dim=1)
+    nothings = entries.new_full((len(entries), span, entries.shape[2]), nothing)
     return _Options(
-        torch.cat([options.rows, spare.rows], 1), torch.cat([options.changes, spare.changes], 1)
-    ), wide
+        torch.cat([entries, nothings], dim=1),
+        torch.cat([options.places, torch.zeros_like(places)], dim=1),
+        torch.cat([options.changes, impossible], dim=1),
+    ), torch.cat([current, nothings[..., 0]], dim=1)
 
 
 def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Options:
@@ -126,22 +139,44 @@ def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Opt
     With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
     a and b change alone, and twice the sum of <d, d'> over their codebooks.
     """
-    batch, choices, width, span = options.rows.shape
-    rows = options.rows.view(batch, -1, 2, width, span)
-    now = current[:, : choices * span].view(batch, -1, 2, span)
+    batch, choices, width, span = options.places.shape
+    places = options.places.view(batch, -1, 2, width, span)
+    left, right = places.unbind(dim=2)  # (B, C/2, O, L)
     changes = options.changes.view(batch, -1, 2, width)
     together = changes[:, :, 0, :, None] + changes[:, :, 1, None, :]  # (B, C/2, O, O)
-    for u in range(span):
-        for v in range(span):
-            left, right = rows[:, :, 0, :, u, None], rows[:, :, 1, None, :, v]
-            left_now, right_now = now[:, :, 0, u, None, None], now[:, :, 1, v, None, None]
-            moved = gram[left, right] - gram[left_now, right] - gram[left, right_now]
-            together += 2 * (moved + gram[left_now, right_now]).long()
+    products = _products_of_moves(options.entries, gram, current, span)  # (B, C/2, L * S, L * S)
+    single = options.entries.shape[2]
+    sums = torch.zeros_like(products[:, :, :1]).expand(-1, -1, width, -1)
+    for u in range(span):  # of a left option's moves, with the moves to all right entries
+        rows = (left[..., u, None] + u * single).expand(-1, -1, -1, span * single)
+        sums = sums + products.gather(2, rows)
+    for v in range(span):
+        columns = (right[..., v] + v * single)[:, :, None].expand(-1, -1, width, -1)
+        together += 2 * sums.gather(3, columns)
     best, pairs = _smallest(together.flatten(2), count)  # (B, C/2, O')
     first = torch.div(pairs, width, rounding_mode="floor")
-    of_first = rows[:, :, 0].gather(2, first[..., None].expand(-1, -1, -1, span))
-    of_second = rows[:, :, 1].gather(2, (pairs - first * width)[..., None].expand(-1, -1, -1, span))
-    return _Options(torch.cat([of_first, of_second], dim=-1), best)
+    of_first = left.gather(2, first[..., None].expand(-1, -1, -1, span))
+    of_second = right.gather(2, (pairs - first * width)[..., None].expand(-1, -1, -1, span))
+    return _Options(options.entries, torch.cat([of_first, of_second], dim=-1), best)
+
+
+def _products_of_moves(entries: Tensor, gram: Tensor, current: Tensor, span: int) -> Tensor:
+    """<a - a0, b - b0> of the entries a of choices 2c with b of 2c + 1, (B, C/2, L * S, L * S) int64.
+
+    ``entries`` are (B, N, S) with L | N, a0 and b0 their codebooks' ``current`` ones, (B, N).
+    """
+    batch, _, single = entries.shape
+    rows = entries.view(batch, -1, 2, span * single)
+    now = current[..., None].expand_as(entries).reshape_as(rows)
+    (left, right), (left_now, right_now) = rows.unbind(dim=2), now.unbind(dim=2)
+    left, right, left_now, right_now = (
+        left[..., None],
+        right[..., None, :],
+        left_now[..., None],
+        right_now[..., None, :],
+    )
+    moved = gram[left, right] - gram[left_now, right] - gram[left, right_now]
+    return (moved + gram[left_now, right_now]).long()
 
 
 def _smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:

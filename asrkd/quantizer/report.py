@@ -1,13 +1,21 @@
 """How well a quantiser does on frames that it was not trained on."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.losses import entropy_bits
+from asrkd.quantizer.shannon import gaussian_distortion, principal_variances
 
+BYTES = (1, 2, 4, 8, 16, 32, 64)  # a frame
+MOST_FOR_BOUNDS = 20_000  # frames whose covariance is taken
 MOST_REFINEMENTS = 5  # what multi_quantization and icefall encode with
 
 
@@ -18,38 +26,70 @@ class QuantizerReport:
     Attributes:
         num_frames: trained on.
         held_out_frames: measured on.
+        codebook_size: K.
         held_out_errors: relative error after 0, 1, ... 5 refinements; 1 is what the mean alone gives.
-        gaussian_bound: 2 ** (-2 R / D) for R bits a frame: what no quantiser can beat on
-            isotropic Gaussian data. Real embeddings are not isotropic and lie below it.
+        shannon_bound: what no quantiser of as many bits a frame can beat on Gaussian frames of the
+            same covariance; real embeddings are not Gaussian, and may be described better.
+        shannon_bounds: the same for each number of bytes a frame in :data:`BYTES`.
         index_entropy_bits: of each codebook's indexes, at most log2 K and at most log2 of the frames.
         used_entries: of each codebook, in the held-out frames.
     """
 
     num_frames: int
     held_out_frames: int
+    codebook_size: int
     held_out_errors: tuple[float, ...]
-    gaussian_bound: float
+    shannon_bound: float
+    shannon_bounds: tuple[float, ...]
     index_entropy_bits: tuple[float, ...]
     used_entries: tuple[int, ...]
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any], where: Path) -> "QuantizerReport":
+        """The report whose fields the folder ``where`` holds; AsrkdError if they are not one's."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+        }
+        try:
+            return cls(**values)
+        except TypeError:
+            raise AsrkdError(
+                f"{where}: has no report of this version of asrkd, as of a quantiser that was not trained "
+                f"with it; make one into another --out with: asrkd distill quantizer"
+            ) from None
 
-def measure(quantizer: DirectSumQuantizer, held_out: Tensor, num_frames: int) -> QuantizerReport:
+    def text(self) -> str:
+        """The figures in a line."""
+        bits, most = self.index_entropy_bits, math.log2(self.codebook_size)
+        error, bound = self.held_out_errors[-1], self.shannon_bound
+        unused = len(self.used_entries) * self.codebook_size - sum(self.used_entries)
+        return (
+            f"relative squared error {error:.3f} of {self.held_out_frames} held-out frames "
+            f"({bound:.3f} is a Gaussian's bound), "
+            f"index entropy {sum(bits) / len(bits):.2f} of {most:.2f} bits, {unused} entries unused"
+        )
+
+
+def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -> QuantizerReport:
     """Encode and decode the frames held_out (B, D) with every number of refinements.
 
     Args:
         quantizer: trained; the errors are relative to distances from its mean.
         held_out: (B, D), not all equal to the mean.
-        num_frames: that it was trained on, for the report.
+        training: (F, D), frames that it was trained on; for the bounds.
     """
     rounds = quantizer.encode_rounds(held_out, MOST_REFINEMENTS)
     size = quantizer.codebook_size
     counts = torch.stack([torch.bincount(column.long(), minlength=size) for column in rounds[-1].unbind(1)])
-    bits = quantizer.num_codebooks * (quantizer.codebook_size.bit_length() - 1)
+    bits = quantizer.num_codebooks * math.log2(size)
+    variances = principal_variances(training[:MOST_FOR_BOUNDS])
     return QuantizerReport(
-        num_frames=num_frames,
+        num_frames=len(training),
         held_out_frames=len(held_out),
+        codebook_size=size,
         held_out_errors=tuple(relative_error(quantizer, held_out, indexes) for indexes in rounds),
-        gaussian_bound=2.0 ** (-2 * bits / quantizer.dim),
+        shannon_bound=gaussian_distortion(variances, bits),
+        shannon_bounds=tuple(gaussian_distortion(variances, 8.0 * count) for count in BYTES),
         index_entropy_bits=tuple(entropy_bits(counts / float(len(held_out))).tolist()),
         used_entries=tuple((counts > 0).sum(dim=1).tolist()),
     )

@@ -1,4 +1,4 @@
-"""A quantiser in a folder, and quantisers of the ``multi_quantization`` package.
+"""A quantiser in a folder.
 
 ``quantizer.safetensors`` holds the parameters and ``quantizer.json`` what
 they are: sizes, what was asked, how well it does. The JSON is written last
@@ -33,6 +33,7 @@ class LoadedQuantizer:
     quantizer: DirectSumQuantizer
     identity: str  # sha256 of the weights file, hex
     contract: dict[str, Any]  # what it was made from, as it was given to save_quantizer
+    report: dict[str, Any]  # a QuantizerReport's fields; empty if it was not trained here
 
 
 class _Description(config.Section):
@@ -46,14 +47,14 @@ class _Description(config.Section):
 
 
 def save_quantizer(
-    out: Path, quantizer: DirectSumQuantizer, report: QuantizerReport, contract: dict[str, Any]
+    out: Path, quantizer: DirectSumQuantizer, report: QuantizerReport | None, contract: dict[str, Any]
 ) -> str:
     """Write a quantiser into the folder ``out`` and return its identity.
 
     Args:
         out: made if it is absent.
         quantizer: on any device.
-        report: how well it does.
+        report: how well it does; None if that is not known.
         contract: JSON-able; what decides the weights: teacher, layer, cuts, options. No times.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in quantizer.state_dict().items()}
@@ -66,7 +67,7 @@ def save_quantizer(
         num_codebooks=quantizer.num_codebooks,
         codebook_size=quantizer.codebook_size,
         identity=identity,
-        report=asdict(report),
+        report={} if report is None else asdict(report),
         contract=contract,
     )
     files.write_json(out / DESCRIPTION, description.model_dump())
@@ -99,41 +100,29 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
             f"{path / WEIGHTS}: sha256 {identity[:8]}, but {DESCRIPTION} says {description.identity[:8]}: "
             f"torn or exchanged; make it anew with: {MAKER}"
         )
-    quantizer = _filled(path / WEIGHTS, _read_weights(path / WEIGHTS))
+    quantizer = filled(path / WEIGHTS, read_weights(path / WEIGHTS))
     found = (quantizer.dim, quantizer.num_codebooks, quantizer.codebook_size)
     if found != (description.dim, description.num_codebooks, description.codebook_size):
         raise AsrkdError(
             f"{path / WEIGHTS}: D, N, K are {found}, {DESCRIPTION} says otherwise; make it anew with: {MAKER}"
         )
-    return LoadedQuantizer(quantizer, identity, description.contract)
+    return LoadedQuantizer(quantizer, identity, description.contract, description.report)
 
 
-def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """The quantiser in a state dict of ``multi_quantization``; sizes follow from the shapes.
-
-    That package does not centre, so ``mean`` is zero; its ``id_buf`` is left out.
-
-    Raises:
-        AsrkdError: a key is missing, or the shapes contradict one another.
-    """
-    centers = state.get("centers")
-    if centers is None or centers.dim() != 3:
-        raise AsrkdError(
-            "multi_quantization state: expected 'centers' of shape (N, K, D); is it a Quantizer's state_dict?"
-        )
-    ours = {name: value for name, value in state.items() if name != "id_buf"}
-    return _filled("multi_quantization state", {**ours, "mean": torch.zeros(centers.shape[2])})
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors in a safetensors file, or an error that names it."""
     try:
         return load_file(str(path))
     except (SafetensorError, ValueError, OSError) as error:
         raise AsrkdError(f"{path}: not safetensors ({error}); make it anew with: {MAKER}") from None
 
 
-def _filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """A quantiser with the parameters ``state``, in evaluation mode and without gradients."""
+def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
+    """A quantiser with the parameters ``state``, in evaluation mode and without gradients.
+
+    Raises:
+        AsrkdError: which starts with ``where``: they are not a quantiser's, or not finite.
+    """
     centers = state.get("centers", torch.zeros(0))
     try:
         num_codebooks, codebook_size, dim = centers.shape

@@ -15,10 +15,11 @@ Letters: B frames, N codebooks, K entries of each, D dimensions, R = N * K rows.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
-from torch.nn.functional import embedding
+from torch.nn.functional import embedding_bag
 
 LARGEST = 2**28  # of the products of centres; 64 codebooks' sums, and a place beside them, fit 64 bits
 LARGEST_DOT = 2.0**38  # of a frame with a centre; what is beyond is far outside of the data
@@ -48,7 +49,12 @@ class CenterTables:
             gram[start : start + len(rows), :-1] = rows.to(torch.int32)
         return cls(gram, num_codebooks, codebook_size, units)
 
-    @property
+    @cached_property
+    def squares(self) -> Tensor:
+        """(R,) int64, of the centres in units."""
+        return self.gram.diagonal()[:-1].long()
+
+    @cached_property
     def first_rows(self) -> Tensor:
         """(N,) row of entry 0 of every codebook."""
         size = self.num_codebooks * self.codebook_size
@@ -64,13 +70,13 @@ def dots_of(embeddings: Tensor, centers: Tensor) -> Tensor:
     return embeddings @ centers.flatten(0, 1).T
 
 
-def look_up(centers: Tensor, indexes: Tensor) -> Tensor:
-    """The chosen entries' vectors, (B, N, D), of centers (N, K, D) and indexes (B, N)."""
+def sum_entries(centers: Tensor, indexes: Tensor) -> Tensor:
+    """The chosen entries added up, (B, D), of centers (N, K, D) and indexes (B, N)."""
     num_codebooks, codebook_size, _ = centers.shape
     first = torch.arange(0, num_codebooks * codebook_size, codebook_size, device=centers.device)
-    return embedding(indexes + first, centers.flatten(0, 1))
+    return embedding_bag(indexes + first, centers.flatten(0, 1), mode="sum")
 
 
 def squared_errors(embeddings: Tensor, centers: Tensor, indexes: Tensor) -> Tensor:
     """Squared distance of each frame from the sum of its entries, (B,)."""
-    return (look_up(centers, indexes).sum(dim=1) - embeddings).square().sum(dim=-1)
+    return (sum_entries(centers, indexes) - embeddings).square().sum(dim=-1)

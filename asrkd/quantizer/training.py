@@ -40,11 +40,13 @@ import math
 import torch
 from torch import Tensor
 
+from asrkd import faults
 from asrkd.errors import AsrkdError
 from asrkd.progress import Meter
+from asrkd.quantizer.checkpoint import Checkpoint
 from asrkd.quantizer.direct_sum import SCALE_SPEED, DirectSumQuantizer, check_finite
+from asrkd.quantizer.learner import Learner
 from asrkd.quantizer.options import QuantizerOptions
-from asrkd.quantizer.phases import train_phases
 from asrkd.quantizer.report import QuantizerReport, measure
 from asrkd.stopping import StopRequest
 
@@ -57,54 +59,91 @@ def train_quantizer(
     *,
     stop: StopRequest | None = None,
     meter: Meter | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[DirectSumQuantizer, QuantizerReport]:
     """A quantiser for embeddings like ``frames``, and how well it does on those held out.
 
-    The same frames, options and number of torch threads give the same bits;
-    torch's global random state is neither used nor changed.
+    The same frames, options and number of torch threads give the same bits,
+    whether it is made at once or goes on from a checkpoint; torch's global
+    random state is neither used nor changed.
 
     Args:
         frames: (F, D), float, finite; on the device to train on.
         options: what to make.
         stop: asked after every step.
         meter: advanced by one every step; its note is the relative error of the batch.
+        checkpoint: gone on from, if it holds a state of the same options; written
+            between the phases, every minute or so, and at a stop.
 
     Raises:
         AsrkdError: too few frames, all of them equal, or one with a NaN.
-        StoppedInTime: ``stop`` asked for it; nothing is kept.
+        StoppedInTime: ``stop`` asked for it.
     """
-    _check_frames(frames, options)
+    if frames.dim() != 2:
+        raise ValueError(f"expected frames (F, D), got {tuple(frames.shape)}")
+    check_enough(len(frames), options)
+    check_finite(frames)
     generator = torch.Generator().manual_seed(options.seed)
     shuffled = frames[torch.randperm(len(frames), generator=generator).to(frames.device)].float()
     num_held_out = min(math.ceil(options.held_out_share * len(frames)), MOST_HELD_OUT)
     held_out, training = shuffled[:num_held_out], shuffled[num_held_out:]
     mean = training.double().mean(dim=0).float()
     size = _root_mean_square(training - mean)
-
-    def after_step(relative_error: float) -> None:
+    learner = _begun((training - mean) / size, options, generator, checkpoint)
+    if meter is not None:
+        meter.advance(learner.step)
+    while not learner.is_done:
+        error = learner.advance()
+        faults.strike("step")
         if meter is not None:
-            meter.advance(note=f"relative error {relative_error:.3f}")
-        if stop is not None:
-            stop.check("the unfinished quantiser is not kept")
-
-    quantizer = train_phases((training - mean) / size, options, generator, after_step)
+            meter.advance(note=f"relative error {error:.3f}")
+        _keep(learner, options, checkpoint, stop)
+    quantizer = learner.quantizer()
     with torch.no_grad():
         quantizer.mean.copy_(mean)
         quantizer.centers_scale.add_(math.log(size) / SCALE_SPEED)
         quantizer.logits_scale.sub_(math.log(size) / SCALE_SPEED)
-    return quantizer, measure(quantizer, held_out, len(training))
+    return quantizer, measure(quantizer, held_out, training)
 
 
-def _check_frames(frames: Tensor, options: QuantizerOptions) -> None:
-    if frames.dim() != 2:
-        raise ValueError(f"expected frames (F, D), got {tuple(frames.shape)}")
+def _begun(
+    frames: Tensor, options: QuantizerOptions, generator: torch.Generator, checkpoint: Checkpoint | None
+) -> Learner:
+    """A learner before its first step, or where the checkpoint left off."""
+    state, draws = checkpoint.load() if checkpoint is not None else None, generator.get_state()
+    learner = Learner(frames, options, generator)
+    if state is not None:
+        try:
+            learner.restore(state)
+        except (KeyError, RuntimeError, ValueError):  # not one of this training: begin anew
+            generator.set_state(draws)
+            return Learner(frames, options, generator)
+    return learner
+
+
+def _keep(
+    learner: Learner, options: QuantizerOptions, checkpoint: Checkpoint | None, stop: StopRequest | None
+) -> None:
+    """Write a checkpoint where it is time, and stop where that is asked."""
+    reason = stop.reason() if stop is not None else None
+    if checkpoint is not None and (reason or checkpoint.is_due or learner.step == options.phase_one_steps):
+        checkpoint.save(learner.state())
+    if stop is not None and reason:
+        stop.check(
+            "the unfinished quantiser is not kept"
+            if checkpoint is None
+            else f"the quantiser is at step {learner.step} of {options.steps}"
+        )
+
+
+def check_enough(num_frames: int, options: QuantizerOptions) -> None:
+    """Raise AsrkdError unless so many frames are enough to learn from."""
     least = 2 * options.codebook_size
-    if len(frames) < least:
+    if num_frames < least:
         raise AsrkdError(
-            f"quantiser: {len(frames)} frames, expected at least {least} for codebooks of "
+            f"quantiser: {num_frames} frames, expected at least {least} for codebooks of "
             f"{options.codebook_size} entries; give --cuts with more speech"
         )
-    check_finite(frames)
 
 
 def _root_mean_square(centred: Tensor) -> float:

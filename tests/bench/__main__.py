@@ -1,16 +1,27 @@
 """`make bench`: speed and memory as ratios measured side by side in one run; it fails nothing.
 
-Usage:   python -m tests.bench [ROW ...]        (features, train, store, scale, memory, score; all by default)
+Usage:   python -m tests.bench [ROW ...]        (features, train, store, quantizer, ...; all by default)
 """
 
 import sys
 
-from tests.bench import demo_memory, feature_speed, scale, score_speed, store_speed, train_speed
+from tests.bench import (
+    demo_memory,
+    feature_speed,
+    quantizer_speed,
+    quantizer_training,
+    scale,
+    score_speed,
+    store_speed,
+    train_speed,
+)
 
 ROWS = {
     "features": feature_speed.measure,
     "train": train_speed.measure,
     "store": store_speed.measure,
+    "quantizer": quantizer_speed.measure,
+    "quantizer-training": quantizer_training.measure,
     "scale": scale.measure,
     "memory": demo_memory.measure,
     "score": score_speed.measure,

@@ -1,10 +1,12 @@
 """Best centres against numpy's least squares and against moving away from them."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
-from asrkd.quantizer.least_squares import CenterStatistics
+from asrkd.quantizer.least_squares import CenterStatistics, _multiply, _scatter
 from asrkd.quantizer.tables import squared_errors
 
 
@@ -77,9 +79,44 @@ def test_frames_seen_twice_and_faded_to_half_count_once_and_faded_to_nothing_not
     frames, indexes, centers = case
     statistics = CenterStatistics(centers)
     statistics.add(-frames, indexes)
-    statistics.fade(0.0)
+    statistics.fade(1e-12)
     for _ in range(2):
         statistics.add(frames, indexes)
     statistics.fade(0.5)
     together = best_centers(frames, indexes, centers, ridge=2.0)
     torch.testing.assert_close(statistics.solve(centers, ridge=2.0), together)
+
+
+def test_a_gpus_sums_are_those_of_the_scatter(case):
+    frames, indexes, centers = case
+    size = centers.shape[0] * centers.shape[1]
+    rows = indexes + torch.arange(0, size, centers.shape[1])
+    found = []
+    for add, weighted in ((_scatter, frames.double() * 1.5), (_multiply, frames)):
+        counts, sums = torch.zeros(size, size).double(), torch.zeros(size, frames.shape[1]).double()
+        add(rows, weighted, 1.5, counts, sums)
+        found.append((counts, sums))
+    assert torch.equal(found[0][0], found[1][0])
+    torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-5, atol=1e-5)
+
+
+def test_pairs_of_neighbouring_codebooks_are_counted(generator):
+    indexes = torch.randint(3, (50, 4), generator=generator)
+    statistics = CenterStatistics(torch.zeros(4, 3, 2))
+    statistics.add(torch.zeros(50, 2), indexes)
+    statistics.fade(0.5)
+    counts = statistics.pair_counts()
+    for n, a, b in itertools.product(range(2), range(3), range(3)):
+        together = (indexes[:, 2 * n] == a) & (indexes[:, 2 * n + 1] == b)
+        assert float(counts[n, a, b]) == pytest.approx(0.5 * int(together.sum()))
+
+
+def test_what_was_seen_can_be_handed_on(case):
+    frames, indexes, centers = case
+    statistics, other = CenterStatistics(centers), CenterStatistics(centers)
+    statistics.add(frames, indexes)
+    statistics.fade(0.9)
+    other.restore({name: value.clone() for name, value in statistics.state().items()})
+    for one in (statistics, other):
+        one.add(frames.flip(0), indexes)
+    assert torch.equal(statistics.solve(centers, 1.0), other.solve(centers, 1.0))

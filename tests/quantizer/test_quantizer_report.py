@@ -19,12 +19,17 @@ def corners():
 
 def test_frames_on_the_corners_of_a_square(corners):
     frames = 20 + torch.tensor([[1.0, 1.0], [1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]])
-    report = measure(corners, frames, num_frames=7)
+    report = measure(corners, frames, torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]]))
     assert report.held_out_errors[1:] == (0.0,) * 5
     assert report.index_entropy_bits == pytest.approx((1.0, 0.0))
     assert report.used_entries == (2, 1)
-    assert (report.num_frames, report.held_out_frames) == (7, 4)
-    assert report.gaussian_bound == pytest.approx(2**-2)  # 2 bits in 2 dimensions
+    assert (report.num_frames, report.held_out_frames) == (4, 4)
+    assert report.shannon_bound == pytest.approx(2**-2)  # 2 bits in 2 dimensions
+    assert report.shannon_bounds[:3] == pytest.approx((2**-8, 2**-16, 2**-32))  # 1, 2 and 4 bytes
+    assert report.text() == (
+        "relative squared error 0.000 of 4 held-out frames (0.250 is a Gaussian's bound), "
+        "index entropy 0.50 of 1.00 bits, 1 entries unused"
+    )
 
 
 def test_the_error_is_relative_to_distances_from_the_mean(corners):
@@ -34,7 +39,7 @@ def test_the_error_is_relative_to_distances_from_the_mean(corners):
 
 
 def test_errors_are_those_of_each_number_of_refinements(reference):
-    report = measure(reference.quantizer, reference.frames, num_frames=0)
+    report = measure(reference.quantizer, reference.frames, reference.frames)
     for refinements in (0, 1, 5):
         indexes = reference.quantizer.encode(reference.frames, refinements=refinements)
         decoded = reference.quantizer.decode(indexes)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asrkd.quantizer import refinement, search
-from asrkd.quantizer.tables import CenterTables, dots_of, look_up, squared_errors
+from asrkd.quantizer.tables import CenterTables, dots_of, squared_errors, sum_entries
 
 
 @pytest.fixture(params=["torch", "compiled"])
@@ -16,10 +16,12 @@ def refine(request):
     """A pass by either means, as a function of frames, centres and indexes."""
     if request.param == "compiled":
         pytest.importorskip("numba", reason="no numba here; to run it: pip install numba")
-    one = {"torch": refinement, "compiled": search}[request.param].refine
+    one = {"torch": refinement, "compiled": search}[request.param].refine_rounds
 
     def run(frames, centers, indexes, survivors=None):
-        return one(dots_of(frames, centers), CenterTables.of(centers), indexes, survivors)[0]
+        rounds, _ = one(dots_of(frames, centers), CenterTables.of(centers), indexes, 1, survivors)
+        assert torch.equal(rounds[0].long(), indexes)
+        return rounds[1].long()
 
     return run
 
@@ -91,29 +93,28 @@ def test_both_means_find_the_same_indexes_and_the_true_change(num_codebooks, cod
     frames, centers, indexes = random_case(generator, num_codebooks, codebook_size, dim, num_frames=9)
     centers = centers.round()  # so that many options are equally good
     tables, dots = CenterTables.of(centers), dots_of(frames, centers)
-    for _ in range(2):
-        before = squared_errors(frames, centers, indexes)
-        plain, compiled = (how.refine(dots, tables, indexes) for how in (refinement, search))
-        assert torch.equal(plain[0], compiled[0])
-        assert torch.equal(plain[1], compiled[1])
-        indexes = plain[0]
-        change = squared_errors(frames, centers, indexes) - before
-        torch.testing.assert_close(plain[1].double() / tables.units, change.double(), rtol=1e-3, atol=1e-2)
+    plain, compiled = (how.refine_rounds(dots, tables, indexes, 3) for how in (refinement, search))
+    for ours, theirs in zip(plain, compiled, strict=True):
+        assert torch.equal(ours, theirs)
+    errors = torch.stack([squared_errors(frames, centers, found.long()) for found in plain[0]])
+    change = (errors[1:] - errors[:-1]).double()
+    torch.testing.assert_close(plain[1].double() / tables.units, change, rtol=1e-3, atol=1e-2)
 
 
 def test_values_far_outside_of_the_data_have_indexes_too():
     centers = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(1))
     frames = torch.tensor([[1e30, 0, 0, 0], [0, -1e30, 0, 0], [0, 0, 0, 0.0]])
     tables, dots = CenterTables.of(centers), dots_of(frames, centers)
-    found, _ = refinement.refine(dots, tables, torch.zeros(3, 3, dtype=torch.long))
-    assert torch.equal(found, search.refine(dots, tables, torch.zeros(3, 3, dtype=torch.long))[0])
+    zeros = torch.zeros(3, 3, dtype=torch.long)
+    found, _ = refinement.refine_rounds(dots, tables, zeros, 2)
+    assert torch.equal(found, search.refine_rounds(dots, tables, zeros, 2)[0])
     assert 0 <= int(found.min()) <= int(found.max()) < 8
 
 
 def test_entries_are_looked_up_in_their_own_codebook():
     centers = torch.arange(12.0).view(2, 3, 2)  # entry k of codebook n starts with 6 n + 2 k
-    vectors = look_up(centers, torch.tensor([[0, 2], [1, 0]]))
-    assert vectors.tolist() == [[[0, 1], [10, 11]], [[2, 3], [6, 7]]]
+    sums = sum_entries(centers, torch.tensor([[0, 2], [1, 0]]))
+    assert sums.tolist() == [[0 + 10, 1 + 11], [2 + 6, 3 + 7]]
 
 
 def test_squared_errors_are_summed_by_hand():

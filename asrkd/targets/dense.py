@@ -1,4 +1,4 @@
-"""A teacher's hidden states and posteriors as targets.
+"""A teacher's hidden states and posteriors as targets; the former also made while the student is trained.
 
 Letters: N utterances, T teacher frames after padding, k tokens stored of each
 frame, D size of the teacher's layer, V tokens.
@@ -7,7 +7,7 @@ frame, D size of the teacher's layer, V tokens.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lhotse import MonoCut
@@ -17,26 +17,65 @@ from torch.nn.utils.rnn import pad_sequence
 from asrkd.errors import AsrkdError
 from asrkd.targets.array_store import VALUES, ArrayStore
 from asrkd.targets.frames import FrameTargets
+from asrkd.targets.live import Asked, LiveTargets, LiveTeacher
+from asrkd.targets.target_source import ReadSource, TargetSource
 from asrkd.tokens import Tokens
 
 
-class HiddenSource:
+class HiddenTargets(TargetSource, Protocol):
+    """A layer's embeddings, float32 (N, T, D)."""
+
+    dim: int  # D
+    frame_shift: float  # seconds between the teacher's frames
+
+
+def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
+    """The source that a config names: a store's path, or a teacher to be asked."""
+    return HiddenSource(targets) if isinstance(targets, str) else LiveHiddenSource(targets)
+
+
+class HiddenSource(ReadSource):
     """A layer's output from a store made by ``asrkd distill hidden``."""
 
     def __init__(self, path: str) -> None:
         self.store = ArrayStore(Path(path), "hidden")
         self.dim = int(_entry(self.store, "dim"))
         self.frame_shift = float(_entry(self.store, "frame_shift"))
+        self._offset = float(self.store.contract.get("first_frame_offset", 0.0))
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
         """(N, T, D) values of each cut in float32, padded to the longest."""
         arrays = [self.store.read(cut.id).float() for cut in cuts]
         counts = torch.tensor([len(array) for array in arrays])
-        return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
+        return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift, self._offset)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has hidden states, made of its own audio."""
         self.store.verify(cuts)
+
+
+class LiveHiddenSource:
+    """A layer's output from a teacher that is asked while the student is trained."""
+
+    def __init__(self, live: LiveTargets) -> None:
+        if live.layer is None:
+            raise AsrkdError(f"targets of {live.teacher}: expected the layer that is asked about: layer")
+        if live.quantizer is not None:
+            raise AsrkdError(f"targets of {live.teacher}: a quantizer is for the objective codebook alone")
+        self.teacher = LiveTeacher(live.teacher, live.layer, live.tap)
+        self.dim, self.frame_shift = self.teacher.dim, self.teacher.frame_shift
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
+        """The question, which any process can put."""
+        return self.teacher.fetch(cuts)
+
+    def finish(self, fetched: Asked) -> FrameTargets:
+        """The teacher's answer."""
+        return self.teacher.ask(fetched, lambda embeddings: embeddings)
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless the teacher can read each cut."""
+        self.teacher.verify(cuts)
 
 
 @dataclass(frozen=True)
@@ -53,7 +92,7 @@ class PosteriorTargets:
         return PosteriorTargets(*(field.to(device) for field in fields))
 
 
-class PosteriorSource:
+class PosteriorSource(ReadSource):
     """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens."""
 
     def __init__(self, path: str, tokens: Tokens) -> None:

@@ -3,7 +3,7 @@
 Letters: N utterances, T teacher frames after padding, C values a frame.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,8 @@ class FrameTargets:
     values: Tensor  # (N, T, C); padding is 0 and never read
     num_frames: Tensor  # (N,)
     frame_shift: float  # seconds between teacher frames
+    first_frame_offset: float = 0.0  # seconds from the student's first frame to the teacher's
 
     def to(self, device: torch.device) -> "FrameTargets":
         """The same on another device."""
-        return FrameTargets(self.values.to(device), self.num_frames.to(device), self.frame_shift)
+        return replace(self, values=self.values.to(device), num_frames=self.num_frames.to(device))

@@ -1,15 +1,16 @@
 """`make bench`: speed and memory as ratios measured side by side in one run; it fails nothing.
 
-Usage:   python -m tests.bench [ROW ...]        (features, train, store, scale, memory, score; all by default)
+Usage:   python -m tests.bench [ROW ...]        (features, train, mvq, store, scale, memory, score; all by default)
 """
 
 import sys
 
-from tests.bench import demo_memory, feature_speed, scale, score_speed, store_speed, train_speed
+from tests.bench import demo_memory, feature_speed, mvq_speed, scale, score_speed, store_speed, train_speed
 
 ROWS = {
     "features": feature_speed.measure,
     "train": train_speed.measure,
+    "mvq": mvq_speed.measure,
     "store": store_speed.measure,
     "scale": scale.measure,
     "memory": demo_memory.measure,

@@ -10,17 +10,16 @@ choices are as near. So
 * a student r times faster gets each teacher frame r times;
 * where neither rate is a multiple of the other, the nearest are taken.
 
-Teacher frames whose first lies elsewhere than the student's (the contract's
-``first_frame_offset``) are counted from where they are, to the nearest whole
-one. A delay of d lets a streaming student predict at its frame t + d what
-meets frame t (MVQ-KD, arXiv:2211.00508, section 3.3).
+The first frames of both are taken for one instant; a store or teacher whose
+first frame lies elsewhere is refused (:mod:`asrkd.targets.frame_times`). A
+delay of d lets a streaming student predict at its frame t + d what meets
+frame t (MVQ-KD, arXiv:2211.00508, section 3.3).
 
 Letters: N utterances, T student frames, T' teacher frames, W of them in a
 student frame, C values a teacher frame.
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import torch
 from torch import Tensor
@@ -80,11 +79,10 @@ def _windows(targets: FrameTargets, max_frames: int, frame_shift: float, delay: 
     """
     student, target = _exact(frame_shift), _exact(targets.frame_shift)
     width = frames_within(frame_shift, targets.frame_shift)
-    skipped = round(Fraction(_exact(targets.first_frame_offset), target))
     frame = torch.arange(max_frames, device=targets.num_frames.device) - delay
     # The window's middle, (first + width / 2) * target, is to be nearest to (frame + 1 / 2) * student.
     twice = (2 * frame + 1) * student - (width - 1) * target
-    return torch.div(twice, 2 * target, rounding_mode="floor") - skipped, width
+    return torch.div(twice, 2 * target, rounding_mode="floor"), width
 
 
 def _exact(seconds: float) -> int:

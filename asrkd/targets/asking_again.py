@@ -40,4 +40,5 @@ def _makers(store: Store) -> LiveTargets:
         layer=int(store.contract["layer"]),
         tap=store.contract.get("tap", "after_norm"),
         quantizer=None if made.quantizer is None else str(made.quantizer),
+        resample=store.contract.get("audio", {}).get("other_rates", "refused") != "refused",
     )

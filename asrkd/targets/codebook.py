@@ -43,14 +43,13 @@ class CodebookSource(ReadSource):
             raise AsrkdError(
                 f"{path}/contract.json: lacks {error}; make the store with: asrkd distill codebook"
             ) from None
-        self._offset = float(self.store.contract.get("first_frame_offset", 0.0))
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
         """The indexes of each cut, padded to the longest; bytes still."""
         arrays = [self.store.read(cut.id) for cut in cuts]
         values = torch.nn.utils.rnn.pad_sequence(arrays, batch_first=True)
         counts = torch.tensor([len(array) for array in arrays])
-        return FrameTargets(values, counts, self.frame_shift, self._offset)
+        return FrameTargets(values, counts, self.frame_shift)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has indexes, made of its own audio."""
@@ -73,7 +72,7 @@ class LiveCodebookSource:
         self._quantizer = loaded.quantizer
         self.num_codebooks: int = loaded.quantizer.num_codebooks
         self.codebook_size: int = loaded.quantizer.codebook_size
-        self.teacher = LiveTeacher(live.teacher, layer, place)
+        self.teacher = LiveTeacher(live, layer, place)
         self.frame_shift = self.teacher.frame_shift
         _check(live, (layer, place), str(made.get("teacher", {}).get("weights_sha256")), self.teacher)
 

@@ -41,13 +41,12 @@ class HiddenSource(ReadSource):
         self.store = ArrayStore(Path(path), "hidden")
         self.dim = int(_entry(self.store, "dim"))
         self.frame_shift = float(_entry(self.store, "frame_shift"))
-        self._offset = float(self.store.contract.get("first_frame_offset", 0.0))
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
         """(N, T, D) values of each cut in float32, padded to the longest."""
         arrays = [self.store.read(cut.id).float() for cut in cuts]
         counts = torch.tensor([len(array) for array in arrays])
-        return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift, self._offset)
+        return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has hidden states, made of its own audio."""
@@ -62,7 +61,7 @@ class LiveHiddenSource:
             raise AsrkdError(f"targets of {live.teacher}: expected the layer that is asked about: layer")
         if live.quantizer is not None:
             raise AsrkdError(f"targets of {live.teacher}: a quantizer is for the objective codebook alone")
-        self.teacher = LiveTeacher(live.teacher, live.layer, live.tap)
+        self.teacher = LiveTeacher(live, live.layer, live.tap)
         self.dim, self.frame_shift = self.teacher.dim, self.teacher.frame_shift
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Asked:

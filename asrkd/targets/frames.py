@@ -16,7 +16,6 @@ class FrameTargets:
     values: Tensor  # (N, T, C); padding is 0 and never read
     num_frames: Tensor  # (N,)
     frame_shift: float  # seconds between teacher frames
-    first_frame_offset: float = 0.0  # seconds from the student's first frame to the teacher's
 
     def to(self, device: torch.device) -> "FrameTargets":
         """The same on another device."""

@@ -20,8 +20,11 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.config import Section
+from asrkd.cut_records import records
+from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.quantizer.storage import load_quantizer
+from asrkd.targets.frame_times import offset_problem
 from asrkd.targets.frames import FrameTargets
 from asrkd.teachers.opening import open_teacher
 from asrkd.teachers.teacher import Teacher
@@ -34,6 +37,7 @@ class LiveTargets(Section):
     layer: int | None = Field(None, ge=1)  # of the teacher; a quantiser knows its own
     tap: Literal["before_norm", "after_norm"] | None = None  # of that layer; none: what the layer gives
     quantizer: str | None = None  # folder of one, for codebook indexes
+    resample: bool = False  # of a teacher that reads audio: take that of other sampling rates too
 
 
 @dataclass(frozen=True)
@@ -51,14 +55,14 @@ class Asked:
 class LiveTeacher:
     """A layer of a teacher as a target source; the student's device decides where it runs."""
 
-    def __init__(self, spec: str, layer: int, place: str | None) -> None:
-        """Open the teacher; AsrkdError if there is none, or it has no such layer or place."""
-        self.spec, self._layer, self._place = spec, layer, place
+    def __init__(self, live: LiveTargets, layer: int, place: str | None) -> None:
+        """Open the teacher; AsrkdError if there is none, or it has no such ``layer`` or ``place``."""
+        self.spec, self._resample = live.teacher, live.resample
         self._opened: dict[str, Teacher] = {}
         teacher = self._open("cpu")
         self.dim, self.frame_shift = teacher.dim, teacher.frame_shift
         self.weights_sha256 = teacher.weights_sha256
-        self.first_frame_offset = float(teacher.contract()["first_frame_offset"])
+        self._contract = teacher.contract()
         self.tap: Tap = teacher.tap(layer, place)
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
@@ -72,15 +76,18 @@ class LiveTeacher:
         values = [take(answer.tapped[self.tap]) for answer in teacher.embeddings(asked.cuts, [self.tap])]
         counts = torch.tensor([len(own) for own in values])
         padded = pad_sequence(values, batch_first=True)
-        return FrameTargets(padded, counts, self.frame_shift, self.first_frame_offset).to(asked.device)
+        return FrameTargets(padded, counts, self.frame_shift).to(asked.device)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless the teacher can read each cut."""
+        """Raise AsrkdError unless the teacher can read each cut, and its frames meet the student's."""
         self._open("cpu").check_cuts(cuts, f"targets of {self.spec}")
+        for features in sorted({own.features for own in records(cuts) if own.features is not None}):
+            if problem := offset_problem(self._contract, features):
+                raise AsrkdError(f"targets of {self.spec}: {problem}; expected a teacher whose frames meet")
 
     def _open(self, device: str) -> Teacher:
         if device not in self._opened:
-            self._opened[device] = open_teacher(self.spec, device)
+            self._opened[device] = open_teacher(self.spec, device, resample=self._resample)
         return self._opened[device]
 
     def __getstate__(self) -> dict[str, Any]:

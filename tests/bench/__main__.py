@@ -1,6 +1,6 @@
 """`make bench`: speed and memory as ratios measured side by side in one run; it fails nothing.
 
-Usage:   python -m tests.bench [ROW ...]        (features, train, mvq, store, scale, memory, score; all by default)
+Usage:   python -m tests.bench [ROW ...]        (features, train, mvq, store, ...; all by default)
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What stands under stages: configs that can be read, shell scripts, and the MVQ-KD tables at their tiniest."""
+"""What stands under stages: configs that can be read, shell scripts, and the tiniest tables of MVQ-KD."""
 
 import os
 import subprocess

@@ -53,8 +53,8 @@ def audit_model(path: Path, findings: Findings) -> None:
         for store, expected in lineage["target_stores"].items():
             _compare(path, Path(store) / "contract.json", expected, findings)
         asked = lineage.get("live_targets", {"teachers": {}, "quantizers": {}})
-        for teacher, expected in asked["teachers"].items():
-            _compare(path, Path(teacher) / "model.safetensors", expected, findings)
+        for teacher, hashes in asked["teachers"].items():
+            _compare(path, Path(teacher) / "model.safetensors", hashes["weights_sha256"], findings)
         for quantizer, expected in asked["quantizers"].items():
             _compare(path, Path(quantizer) / "quantizer.safetensors", expected, findings)
 

@@ -14,6 +14,8 @@ from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.live import Asked, LiveTargets, LiveTeacher
 from asrkd.targets.target_source import ReadSource, TargetSource
+from asrkd.teachers.opening import open_teacher
+from asrkd.teachers.quantizer_fit import check_quantizer
 
 
 class CodebookTargets(TargetSource, Protocol):
@@ -65,16 +67,21 @@ class LiveCodebookSource:
                 f"targets of {live.teacher}: expected a quantizer beside the teacher; make one with: "
                 f"asrkd distill quantizer --teacher {live.teacher}"
             )
-        loaded = load_quantizer(Path(live.quantizer))
-        made = loaded.contract
-        layer, place = int(made["layer"]), str(made.get("tap", "after_norm"))
-        self.identity = loaded.identity
+        path = Path(live.quantizer)
+        loaded = load_quantizer(path)
+        teacher = open_teacher(live.teacher, resample=live.resample)
+        tap = check_quantizer(path, loaded.contract, teacher)
+        for name, asked, found in (("layer", live.layer, tap.layer), ("tap", live.tap, tap.place)):
+            if asked not in (None, found):
+                raise AsrkdError(
+                    f"targets of {live.teacher}: {name} {asked}, but {path} is of {name} {found}; leave "
+                    f"{name} out, or make a quantizer of it with: asrkd distill quantizer"
+                )
         self._quantizer = loaded.quantizer
         self.num_codebooks: int = loaded.quantizer.num_codebooks
         self.codebook_size: int = loaded.quantizer.codebook_size
-        self.teacher = LiveTeacher(live, layer, place)
+        self.teacher = LiveTeacher(live, tap.layer, tap.place)
         self.frame_shift = self.teacher.frame_shift
-        _check(live, (layer, place), str(made.get("teacher", {}).get("weights_sha256")), self.teacher)
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
         """The question, which any process can put."""
@@ -90,18 +97,3 @@ class LiveCodebookSource:
 
     def _encode(self, embeddings: Tensor) -> Tensor:
         return self._quantizer.encode(embeddings).to(torch.uint8)
-
-
-def _check(live: LiveTargets, made: tuple[int, str], made_of: str, teacher: LiveTeacher) -> None:
-    """Raise AsrkdError unless the quantiser is for this teacher, and for the layer that the config names."""
-    if made_of != teacher.weights_sha256:
-        raise AsrkdError(
-            f"{live.quantizer}: was trained on another teacher (weights {made_of[:12]}, {live.teacher} has "
-            f"{teacher.weights_sha256[:12]}); make one with: asrkd distill quantizer --teacher {live.teacher}"
-        )
-    for name, asked, found in zip(("layer", "tap"), (live.layer, live.tap), made, strict=True):
-        if asked not in (None, found):
-            raise AsrkdError(
-                f"targets of {live.teacher}: {name} {asked}, but {live.quantizer} is of {name} {found}; "
-                f"leave {name} out, or make a quantizer of it with: asrkd distill quantizer"
-            )

@@ -61,7 +61,6 @@ class LiveTeacher:
         self._opened: dict[str, Teacher] = {}
         teacher = self._open("cpu")
         self.dim, self.frame_shift = teacher.dim, teacher.frame_shift
-        self.weights_sha256 = teacher.weights_sha256
         self._contract = teacher.contract()
         self.tap: Tap = teacher.tap(layer, place)
 
@@ -95,15 +94,16 @@ class LiveTeacher:
         return self.__dict__ | {"_opened": {}}
 
 
-def live_identities(live: Sequence[LiveTargets]) -> dict[str, dict[str, str]]:
+def live_identities(live: Sequence[LiveTargets]) -> dict[str, dict[str, Any]]:
     """What decides the answers of teachers that are asked while training.
 
     Returns:
-        SHA-256 of the weights of each of ``teachers`` and ``quantizers``, by the name that the config has.
+        What contracts say of each of ``teachers``, its hashes, and the SHA-256 of each of ``quantizers``, by
+        the names that the config has.
     """
     teachers = sorted({own.teacher for own in live})
     quantizers = sorted({own.quantizer for own in live if own.quantizer is not None})
     return {
-        "teachers": {spec: open_teacher(spec).weights_sha256 for spec in teachers},
+        "teachers": {spec: open_teacher(spec).contract()["teacher"] for spec in teachers},
         "quantizers": {path: load_quantizer(Path(path)).identity for path in quantizers},
     }

@@ -89,6 +89,7 @@ class LiveCodebookSource:
 
     def finish(self, fetched: Asked) -> FrameTargets:
         """The teacher's answer."""
+        self._quantizer.to(fetched.device)
         return self.teacher.ask(fetched, self._encode)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:

@@ -72,10 +72,10 @@ class LiveTeacher:
     def ask(self, asked: Asked, take: Callable[[Tensor], Tensor]) -> FrameTargets:
         """What ``take`` makes of each cut's (T, D) embeddings, padded to the longest."""
         teacher = self._open(str(asked.device))
-        values = [take(answer.tapped[self.tap]) for answer in teacher.embeddings(asked.cuts, [self.tap])]
-        counts = torch.tensor([len(own) for own in values])
-        padded = pad_sequence(values, batch_first=True)
-        return FrameTargets(padded, counts, self.frame_shift).to(asked.device)
+        answers = teacher.embeddings(asked.cuts, [self.tap])
+        values = [take(answer.tapped[self.tap].to(asked.device)) for answer in answers]
+        counts = torch.tensor([len(own) for own in values], device=asked.device)
+        return FrameTargets(pad_sequence(values, batch_first=True), counts, self.frame_shift)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless the teacher can read each cut, and its frames meet the student's."""

@@ -76,10 +76,11 @@ SEEDS ?= 1
 SIZE ?= demo
 export SIZE
 
-include stages/pipeline.mk
+include stages/pipeline.mk stages/mvq.mk
 
-DIGITS := data/digits$(if $(filter tiny,$(SIZE)),-tiny)
-DEMO := exp/demo$(if $(filter tiny,$(SIZE)),-tiny)
+TINY := $(if $(filter tiny,$(SIZE)),-tiny)
+DIGITS := data/digits$(TINY)
+DEMO := exp/demo$(TINY)
 DEMO_STUDENTS := seq-kd mvq-kd mvq-kd+seq-kd
 STUDENTS := seq-kd mvq-kd
 
@@ -102,6 +103,11 @@ librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=fold
 	@$(MAKE) $(PARALLEL) exp/librispeech/report.html
 	@cat exp/librispeech/compare.txt exp/librispeech/report.txt
 
+.PHONY: mvq-tables
+mvq-tables: $(INSTALLED)  ## MVQ-KD by codebooks, beside regression: make mvq-tables CORPUS=fsdd-connected; 95 minutes
+	@$(MAKE) --no-print-directory mvq-digits
+	@$(MAKE) --no-print-directory mvq-fsdd
+
 $(DIGITS)/stamp.json:
 	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
 
@@ -114,7 +120,11 @@ data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json: .FORCE
 $(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
   SEED=$(seed) DATA=$(DIGITS) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
 $(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
-  DATA=data/$(corpus) EXP=exp/$(corpus),dev,$(STUDENTS))))
+  SIZE=demo DATA=data/$(corpus) EXP=exp/$(corpus),dev,$(STUDENTS))))
+$(if $(TINY),$(eval $(call pipeline,fsdd,data/fsdd,exp/fsdd-tiny,DATA=data/fsdd EXP=exp/fsdd-tiny,dev,)))
+
+$(eval $(call mvq,digits,$(DIGITS),$(DEMO),DATA=$(DIGITS) EXP=$(DEMO),test))
+$(eval $(call mvq,fsdd,data/fsdd,exp/fsdd$(TINY),DATA=data/fsdd EXP=exp/fsdd$(TINY),dev))
 
 # Costs are measured when the other jobs are done: the table depends on all of them. The text is for people.
 $(DEMO)/compare.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))

@@ -36,6 +36,7 @@ from asrkd.targets.contract import contract
 from asrkd.targets.making import Made, StorePlan, make_store
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.store import CONTRACT
+from asrkd.teachers.quantizer_fit import check_quantizer
 from asrkd.teachers.teacher import Teacher
 from asrkd.training.precision import pick_device
 from asrkd.training.randomness import seeded
@@ -78,7 +79,7 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
         teacher.tap(source.layer, source.tap)
         source = _quantizer_beside(question, source, stop)
     loaded = load_quantizer(source)
-    tap = _check_quantizer(source, loaded.contract, teacher)
+    tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
     details = _place(tap) | {"quantizer": {"sha256": loaded.identity} | sizes}
     asked = _Asked(question, teacher, cuts, "codebook", details, {"quantizer": source})
@@ -221,18 +222,6 @@ def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopR
     with files.lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
         quantizer(replace(question, out=out), request, stop)
     return out
-
-
-def _check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
-    """The place that a quantiser is for; AsrkdError if it was trained on another teacher."""
-    theirs, ours = made.get("teacher", {}), teacher.contract()["teacher"]
-    for key in ours:
-        if (key in theirs or key == "weights_sha256") and theirs.get(key) != ours[key]:
-            raise AsrkdError(
-                f"{path}: was trained on another teacher ({key} {str(theirs.get(key))[:12]}, "
-                f"{teacher.name} has {ours[key][:12]}); make one with: asrkd distill quantizer"
-            )
-    return teacher.tap(int(made["layer"]), made.get("tap"))
 
 
 def _quality(out: Path) -> str:

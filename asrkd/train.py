@@ -25,6 +25,7 @@ from asrkd.models.recogniser import Recogniser, num_parameters
 from asrkd.outputs import State
 from asrkd.packed_cuts import PackedCuts
 from asrkd.stopping import StopRequest
+from asrkd.targets.live import LiveTargets, live_identities
 from asrkd.tokens import Tokens
 from asrkd.training.augment import verify_noise
 from asrkd.training.checkpoint import list_checkpoints
@@ -157,7 +158,9 @@ class _Parts:
         """What decides the result: the config, the cuts, the tokens, the stores."""
         noise = self.experiment.augment.noise
         entries = [entry for phase in self.experiment.phases for entry in phase.objectives]
-        paths = {str(getattr(entry.settings, "targets", "")) for entry in entries}
+        targets = [getattr(entry.settings, "targets", "") for entry in entries]
+        live = [own for own in targets if isinstance(own, LiveTargets)]
+        paths = {own for own in targets if isinstance(own, str)}
         contracts = {path: Path(path) / "contract.json" for path in sorted(paths)}
         return {
             "asrkd": __version__,
@@ -173,6 +176,7 @@ class _Parts:
             "target_stores": {
                 p: files.sha256(contract) for p, contract in contracts.items() if contract.is_file()
             },
+            **({"live_targets": live_identities(live)} if live else {}),
         }
 
     def trainer(self, machine: Machine) -> Trainer:

@@ -126,15 +126,19 @@ def weights(out: Path) -> bytes:
 OBJECTIVES = {
     "plain ctc": "[ctc]",
     "an objective with a head": "[ctc, {{codebook: {{targets: {0}/codebook, layer: 2, scale: 0.5}}}}]",
+    "a joint head and a live teacher": (
+        "[ctc, {{codebook: {{targets: {0}/codebook, layer: 2, head: joint, hidden_dim: 8}}}}, "
+        "{{embedding: {{targets: {{teacher: {1}, layer: 2}}, layer: 1, distance: absolute}}}}]"
+    ),
     "parameters that no loss reaches": "[{{codebook: {{targets: {0}/codebook, layer: 1}}}}]",
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_two_processes_have_the_gradient_of_one(start, config, stores, tmp_path, name):
+def test_two_processes_have_the_gradient_of_one(start, config, stores, teacher, tmp_path, name):
     """Dropout and augmentation are on: both draw for a batch what one process draws."""
-    phases = f"phases=[{{steps: 1, objectives: {OBJECTIVES[name].format(stores)}}}]"
+    phases = f"phases=[{{steps: 1, objectives: {OBJECTIVES[name].format(stores, teacher)}}}]"
     overrides = (phases, *SHARED, "optim.clip_norm=1e9", "model.dropout=0.2")
     alone(config, tmp_path / "one", *overrides)
     run = start(config, tmp_path / "two", *overrides)

@@ -52,6 +52,11 @@ def audit_model(path: Path, findings: Findings) -> None:
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
             _compare(path, Path(store) / "contract.json", expected, findings)
+        asked = lineage.get("live_targets", {"teachers": {}, "quantizers": {}})
+        for teacher, hashes in asked["teachers"].items():
+            _compare(path, Path(teacher) / "model.safetensors", hashes["weights_sha256"], findings)
+        for quantizer, expected in asked["quantizers"].items():
+            _compare(path, Path(quantizer) / "quantizer.safetensors", expected, findings)
 
 
 def _audit_lineage(

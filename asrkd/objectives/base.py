@@ -6,28 +6,18 @@ divides by counts that are global over accumulated batches, so a loss does
 not depend on how utterances were batched.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from lhotse import MonoCut
 from pydantic import Field
 from torch import Tensor, nn
 
 from asrkd.config import Section
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
-
-
-class TargetSource(Protocol):
-    """Where targets come from: a transcript, a store, a live teacher. Objectives cannot tell."""
-
-    def fetch(self, cuts: Sequence[MonoCut]) -> Any:
-        """The targets of a batch of cuts, as tensors in their order."""
-
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless there are fitting targets for every cut."""
 
 
 class ObjectiveConfig(Section):

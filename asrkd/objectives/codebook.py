@@ -2,86 +2,134 @@
 
 Source: Guo et al., "Predicting Multi-Codebook Vector Quantization Indexes
 for Knowledge Distillation" (MVQ-KD), arXiv:2211.00508, section 3: one linear
-layer and a softmax per codebook, independent of one another.
+layer and a softmax per codebook, independent of one another. With ``head:
+joint`` a codebook's scores also depend on the true indexes of the codebooks
+before it, as in the ``multi_quantization`` package's JointCodebookLoss; its
+authors find neither better and recommend the independent one.
 
 Departure: the paper sums over frames and codebooks; this is divided by the
 number of indexes (by the trainer), so that a scale means the same for 4
 codebooks and for 32. At chance it is ln 256 = 5.55 nats.
 
-Letters: N utterances, T student frames, C indexes a student frame, K entries
-of a codebook, D size of the student's layer.
+Letters: C indexes a student frame, K entries of a codebook, D size of the
+student's layer, H hidden values of the joint head.
 """
 
-from typing import Any
+import math
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, TargetSource
-from asrkd.targets.alignment import align
-from asrkd.targets.codebook import CodebookSource
+from asrkd.objectives.base import Kind, Objective
+from asrkd.objectives.meeting import FrameConfig, Meeting
+from asrkd.targets.alignment import frames_within
+from asrkd.targets.codebook import CodebookTargets, codebook_source
 from asrkd.targets.frames import FrameTargets
+from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
 
-class CodebookConfig(ObjectiveConfig):
-    """Settings of the objective ``codebook``."""
+class CodebookConfig(FrameConfig):
+    """Settings of the objective ``codebook``; its targets are those of `asrkd distill codebook`."""
 
-    targets: str  # a store made by `asrkd distill codebook`
-    layer: int = Field(ge=1)  # of the student, whose output after its norm predicts the indexes
-    delay: int = Field(0, ge=0)  # student frames by which a streaming student may lag the teacher
+    head: Literal["independent", "joint"] = "independent"
+    hidden_dim: int = Field(512, ge=1)  # H, of the joint head
 
 
 class Codebook(Objective):
-    """Independent linear classifiers, one per codebook, on a layer of the student."""
+    """Classifiers, one per codebook, on a layer of the student."""
 
-    def __init__(self, settings: CodebookConfig, source: CodebookSource, student: Recogniser) -> None:
-        """Build the classifiers for the store's codebooks on the student's layer."""
+    def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recogniser) -> None:
+        """Build the classifiers for the source's codebooks on the student's layer."""
         super().__init__()
-        self._tap = Tap(settings.layer)
-        self._delay = settings.delay
-        self._frame_shift = student.frame_shift
-        try:
-            student.encoder.check_taps([self._tap])
-        except ValueError as error:
-            raise AsrkdError(f"objectives, codebook: {error}") from None
-        width = source.num_codebooks * source.stacking(student.frame_shift)
+        self._meeting = Meeting("codebook", settings, student)
         self.codebook_size = source.codebook_size
-        self.predict = nn.Linear(student.dim, width * source.codebook_size)
+        self.num_indexes = source.num_codebooks * frames_within(student.frame_shift, source.frame_shift)
+        self.predict = nn.Linear(student.dim, self.num_indexes * source.codebook_size)
+        self.joint: Autoregression | None = None
+        if settings.head == "joint":
+            self.joint = Autoregression(
+                student.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
+            )
 
     def taps(self) -> list[Tap]:
         """The student's layer."""
-        return [self._tap]
+        return [self._meeting.tap]
 
     def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
         """Number of indexes that have one of the student's ``num_frames`` (N,) to predict them."""
-        aligned = align(targets, num_frames, self._frame_shift, delay=self._delay)
-        return float(aligned.mask.sum()) * aligned.values.shape[2]
+        return self._meeting.num_frames(targets, num_frames) * self.num_indexes
 
     def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
         """Sum over frames and codebooks of -log P(index), in nats."""
-        aligned = align(targets, output.num_frames, self._frame_shift, delay=self._delay)
-        real = output.tapped[self._tap][:, : aligned.mask.shape[1]][aligned.mask]  # (frames, D)
-        logits = self.predict(real).float().unflatten(-1, (-1, self.codebook_size))  # (frames, C, K)
-        return codebook_cross_entropy(logits, aligned.values[aligned.mask])
+        frames, indexes = self._meeting.frames(output, targets)
+        indexes = indexes.long()  # a byte each until here
+        return codebook_cross_entropy(self.logits(frames, indexes), indexes)
+
+    def logits(self, frames: Tensor, indexes: Tensor) -> Tensor:
+        """Scores of the entries of each codebook.
+
+        Args:
+            frames: (frames, D) of the student.
+            indexes: (frames, C) the true ones; the independent head does not look at them.
+
+        Returns:
+            (frames, C, K).
+        """
+        scores: Tensor = self.predict(frames).unflatten(-1, (-1, self.codebook_size))
+        if self.joint is not None:
+            scores = scores + self.joint(frames, indexes)
+        return scores
+
+
+class Autoregression(nn.Module):
+    """What the codebooks before say about the next: the joint head's addition to the scores.
+
+    A hidden vector, linear in the student's frame, has the embedding of each
+    codebook's index added to it before the next codebook is looked at.
+    """
+
+    def __init__(self, dim: int, num_indexes: int, codebook_size: int, hidden_dim: int) -> None:
+        """Args as they are read: D, C, K, H."""
+        super().__init__()
+        self.codebook_size = codebook_size
+        self.hidden = nn.Linear(dim, hidden_dim)
+        self.weight = nn.Parameter(torch.empty(num_indexes, codebook_size, hidden_dim))
+        nn.init.uniform_(self.weight, -(hidden_dim**-0.5), hidden_dim**-0.5)  # as a linear layer's
+        self.previous: nn.Embedding | None = None
+        if num_indexes > 1:  # else nothing is before it, and no gradient would reach them
+            self.previous = nn.Embedding((num_indexes - 1) * codebook_size, hidden_dim)
+        self._gain = 0.5 * math.sqrt(hidden_dim / num_indexes)  # of the embeddings, as the package has it
+
+    def forward(self, frames: Tensor, indexes: Tensor) -> Tensor:
+        """(frames, D) and the true (frames, C) to (frames, C, K)."""
+        steps = self.hidden(frames)[:, None]  # (frames, 1, H)
+        if self.previous is not None:
+            offsets = torch.arange(indexes.shape[1] - 1, device=indexes.device) * self.codebook_size
+            embedded = self.previous(indexes[:, :-1] + offsets) * self._gain
+            steps = torch.cat([steps, embedded.to(steps.dtype)], dim=1)
+        hidden = steps.float().cumsum(dim=1).relu()  # (frames, C, H)
+        return torch.matmul(hidden.transpose(0, 1), self.weight.transpose(1, 2)).transpose(0, 1)
 
 
 def codebook_cross_entropy(logits: Tensor, indexes: Tensor) -> Tensor:
-    """Sum of -log softmax(logits)[index] in nats, a scalar.
+    """Sum of -log softmax(logits)[index] in nats, a scalar in float32.
 
     Args:
         logits: (frames, C, K) scores of the entries of each codebook.
         indexes: (frames, C) integers in [0, K).
     """
-    return torch.nn.functional.cross_entropy(logits.flatten(0, 1), indexes.flatten().long(), reduction="sum")
+    return torch.nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), indexes.long().flatten(), reduction="sum"
+    )
 
 
 def _source(settings: CodebookConfig, tokens: Tokens) -> TargetSource:
-    return CodebookSource(settings.targets)
+    return codebook_source(settings.targets)
 
 
 def _build(settings: CodebookConfig, source: Any, student: Recogniser) -> Objective:

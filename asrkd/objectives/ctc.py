@@ -21,8 +21,9 @@ from pydantic import Field
 from torch import Tensor
 
 from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, TargetSource
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 from asrkd.targets.sequences import SequenceTargets, sequence_source
+from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
 

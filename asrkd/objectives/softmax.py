@@ -18,9 +18,9 @@ from torch import Tensor
 
 from asrkd.errors import AsrkdError
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, TargetSource
-from asrkd.targets.alignment import ratio
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 from asrkd.targets.dense import PosteriorSource, PosteriorTargets
+from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
 
@@ -36,11 +36,7 @@ class Softmax(Objective):
     def __init__(self, source: PosteriorSource, student: Recogniser) -> None:
         """Raise AsrkdError unless the frames of teacher and student are the same."""
         super().__init__()
-        try:
-            meets = ratio(student.frame_shift, source.frame_shift) == (1, 1)
-        except ValueError:
-            meets = False
-        if not meets:
+        if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
             raise AsrkdError(
                 f"objectives, softmax: a student frame every {student.frame_shift:g} s and a posterior every "
                 f"{source.frame_shift:g} s; posteriors of another rate cannot be told apart by token"

@@ -5,7 +5,7 @@ cuts alone. So the indexes of held-out cuts are made here as the store's were:
 by its teacher and its quantiser. The heads that predict them are in the
 student's last checkpoint, whose snapshots' mean is the student as exported.
 
-Letters: T frames of a cut, C indexes a student frame.
+Letters: C indexes a student frame.
 """
 
 import math
@@ -25,18 +25,12 @@ from asrkd.inheritance.lineage import UsedStore
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers
-from asrkd.objectives.codebook import CodebookConfig
+from asrkd.objectives.codebook import Codebook, CodebookConfig
 from asrkd.parallel import one_thread
-from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.storage import load_quantizer
 from asrkd.reporting.bar_figure import Bar, Upright, bar_figure
 from asrkd.targets.alignment import align
-from asrkd.targets.codebook import CodebookSource
-from asrkd.targets.frames import FrameTargets
-from asrkd.targets.sources import check_sources, read_sources
-from asrkd.teachers.bundles import is_bundle
-from asrkd.teachers.opening import open_teacher
-from asrkd.teachers.teacher import Teacher
+from asrkd.targets.asking_again import ask_again
+from asrkd.targets.codebook import CodebookSource, LiveCodebookSource
 from asrkd.training.checkpoint import load_latest
 from asrkd.training.learner import mean_weights
 
@@ -70,19 +64,16 @@ def measure_codebook_loss(
     """
     source = CodebookSource(str(used.path))
     settings = _settings(experiment, used.name)
-    ask = _teacher(used.path, source)
+    teacher = ask_again(source)
     student = load_model(model)
-    weight, bias = _heads(model)
+    head = _head(model, Codebook(settings, source, student.recogniser))
     every = max(1, -(-len(held_out) // MOST_CUTS))
     sums, frames, count = torch.zeros(source.num_codebooks, dtype=torch.float64), 0, 0
     with one_thread(), torch.no_grad():
         for cut in (held_out[row] for row in range(0, len(held_out), every)):
-            indexes, embeddings = _meet(cut, student, ask, settings)
-            logits = torch.nn.functional.linear(embeddings, weight, bias).unflatten(
-                -1, (-1, source.codebook_size)
-            )
+            indexes, embeddings = _meet(cut, student, teacher, settings)
             losses = torch.nn.functional.cross_entropy(
-                logits.flatten(0, 1), indexes.flatten(), reduction="none"
+                head.logits(embeddings, indexes).flatten(0, 1), indexes.flatten(), reduction="none"
             )
             by_codebook = losses.double().view(-1, source.num_codebooks)  # stacked frames one after another
             sums, frames, count = sums + by_codebook.sum(0), frames + len(by_codebook), count + 1
@@ -107,13 +98,13 @@ def _settings(experiment: Mapping[str, Any], name: str) -> CodebookConfig:
     if not found:
         raise AsrkdError(f"the config names no codebook objective on {name}")
     parsed = [config.parse(CodebookConfig, own, "config.json") for own in found.values()]
-    if len({(own.layer, own.delay) for own in parsed}) > 1:
+    if len({own.model_copy(update={"scale": 1.0}) for own in parsed}) > 1:
         raise AsrkdError("several codebook objectives, whose heads cannot be told apart")
     return parsed[0]
 
 
-def _heads(folder: Path) -> tuple[Tensor, Tensor]:
-    """(C * K, D) weight and (C * K) bias of the classifiers, averaged as the exported student is."""
+def _head(folder: Path, objective: Codebook) -> Codebook:
+    """``objective`` with the classifiers of the checkpoint, averaged as the exported student is."""
     checkpoint = load_latest(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
     if checkpoint is None:
         raise AsrkdError("the checkpoint with the classifiers is no longer there")
@@ -121,47 +112,24 @@ def _heads(folder: Path) -> tuple[Tensor, Tensor]:
     found = [name for name in weights if name.startswith("objectives.codebook") and ".predict.w" in name]
     if len(found) != 1:
         raise AsrkdError(f"expected one set of classifiers in the checkpoint, found {len(found)}")
-    return weights[found[0]], weights[found[0].removesuffix("weight") + "bias"]
+    prefix = found[0].removesuffix("predict.weight")
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    try:
+        objective.load_state_dict(own)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise AsrkdError(f"classifiers of other sizes in the checkpoint ({reason})") from None
+    return objective
 
 
 def _meet(
-    cut: MonoCut, student: LoadedModel, teacher: "_Teacher", settings: CodebookConfig
+    cut: MonoCut, student: LoadedModel, teacher: LiveCodebookSource, settings: CodebookConfig
 ) -> tuple[Tensor, Tensor]:
     """(frames, C) indexes and the (frames, D) student's embeddings that are to predict them."""
-    tap = Tap(settings.layer)
+    tap = Tap(settings.layer, settings.tap)
     (answer,) = answers(student, [cut], [tap])
     embeddings = answer.tapped[tap]
     num_frames = torch.tensor([len(embeddings)])
     shift = student.recogniser.frame_shift
-    aligned = align(teacher.indexes(cut), num_frames, shift, delay=settings.delay)
+    aligned = align(teacher.finish(teacher.fetch([cut])), num_frames, shift, delay=settings.delay)
     return aligned.values[aligned.mask].long(), embeddings[aligned.mask[0]]
-
-
-@dataclass(frozen=True)
-class _Teacher:
-    """What made the store's indexes, able to make more."""
-
-    teacher: Teacher
-    quantizer: DirectSumQuantizer
-    tap: Tap
-    frame_shift: float
-
-    def indexes(self, cut: MonoCut) -> FrameTargets:
-        """The indexes of a cut, as a batch of one."""
-        (embedded,) = self.teacher.embeddings([cut], [self.tap])
-        values = self.quantizer.encode(embedded.tapped[self.tap])
-        return FrameTargets(values[None], torch.tensor([len(values)]), self.frame_shift)
-
-
-def _teacher(store: Path, source: CodebookSource) -> _Teacher:
-    sources = read_sources(store)
-    if sources is None or sources.teacher is None or sources.quantizer is None:
-        raise AsrkdError("the store does not say who made it")
-    for path in (sources.teacher, sources.quantizer):
-        if not path.exists() and not is_bundle(path):
-            raise AsrkdError(f"{path.name}, which made the store, is no longer beside it")
-    check_sources(store, source.store.contract)
-    contract = source.store.contract
-    tap = Tap(contract["layer"], contract["tap"])
-    quantizer = load_quantizer(sources.quantizer).quantizer
-    return _Teacher(open_teacher(sources.teacher), quantizer, tap, source.frame_shift)

@@ -1,16 +1,22 @@
 """Teacher frames meet student frames: the one place where rates and delays are dealt with.
 
-Frame k of a sequence lies k frame shifts after its first frame, in teacher
-and student alike (asrkd's front end centres encoder frame k on feature frame
-4k). With r the ratio of the frame shifts:
+Frame k of a sequence stands for the time from k to k + 1 frame shifts. A
+student frame takes as many whole teacher frames as fit into it, at least one:
+those neighbours whose middle is nearest to its own, the later ones if two
+choices are as near. So
 
-* student r times slower: the r teacher frames from r*k on are stacked into
-  student frame k (as icefall does for MVQ, 50 Hz to 25 Hz);
-* student r times faster: each teacher frame is repeated r times;
-* a delay of d lets a streaming student predict teacher frame t at its frame
-  t + d (MVQ-KD, arXiv:2211.00508, section 3.3).
+* a student r times slower stacks the r teacher frames from r*k on into its
+  frame k (as icefall does for MVQ, 50 Hz to 25 Hz);
+* a student r times faster gets each teacher frame r times;
+* where neither rate is a multiple of the other, the nearest are taken.
 
-Letters: N utterances, T student frames, C values a frame.
+The first frames of both are taken for one instant; a store or teacher whose
+first frame lies elsewhere is refused (:mod:`asrkd.targets.frame_times`). A
+delay of d lets a streaming student predict at its frame t + d what meets
+frame t (MVQ-KD, arXiv:2211.00508, section 3.3).
+
+Letters: N utterances, T student frames, T' teacher frames, W of them in a
+student frame, C values a teacher frame.
 """
 
 from dataclasses import dataclass
@@ -25,55 +31,59 @@ from asrkd.targets.frames import FrameTargets
 class AlignedTargets:
     """Targets on the student's frames."""
 
-    values: Tensor  # (N, T, C)
+    values: Tensor  # (N, T, W * C), teacher frames one after another; anything where there is no target
     mask: Tensor  # (N, T), True where there are both a real student frame and a target
+
+    def real(self) -> Tensor:
+        """The (frames, W * C) values that are targets, utterance by utterance."""
+        return self.values[self.mask]
 
 
 def align(targets: FrameTargets, num_frames: Tensor, frame_shift: float, *, delay: int = 0) -> AlignedTargets:
-    """Bring stored frames to the student's rate.
+    """Bring teacher frames to the student's rate.
 
     Args:
         targets: (N, T', C) values at the teacher's rate.
         num_frames: (N,) student frames.
         frame_shift: of the student, in seconds.
         delay: student frames by which the student lags, at least 0.
-
-    Raises:
-        ValueError: the frame shifts are not whole multiples of one another.
     """
-    values, counts = _to_rate(targets, frame_shift)
-    counts = torch.minimum(counts + delay, num_frames)  # student frames that have a target, from the start
+    mask = aligned_mask(targets, num_frames, frame_shift, delay=delay)
+    if not targets.values.shape[1]:
+        width = frames_within(frame_shift, targets.frame_shift) * targets.values.shape[2]
+        return AlignedTargets(targets.values.new_zeros(*mask.shape, width), mask)
+    first, width = _windows(targets, mask.shape[1], frame_shift, delay)
+    rows = first[:, None] + torch.arange(width, device=first.device)  # (T, W)
+    inside = rows.clamp(0, targets.values.shape[1] - 1)
+    return AlignedTargets(targets.values[:, inside].flatten(2), mask)
+
+
+def aligned_mask(targets: FrameTargets, num_frames: Tensor, frame_shift: float, *, delay: int = 0) -> Tensor:
+    """Where a student frame has a target: (N, T) boolean; args as of :func:`align`."""
     max_frames = int(num_frames.max())
-    shifted = torch.nn.functional.pad(values, (0, 0, delay, 0))[:, :max_frames]
-    shifted = torch.nn.functional.pad(shifted, (0, 0, 0, max_frames - shifted.shape[1]))
-    frame = torch.arange(max_frames, device=values.device)
-    return AlignedTargets(shifted, (frame >= delay) & (frame < counts[:, None]))
+    first, width = _windows(targets, max_frames, frame_shift, delay)
+    frame = torch.arange(max_frames, device=first.device)
+    begun = (frame >= delay) & (first >= 0)
+    return begun & (first + width <= targets.num_frames[:, None]) & (frame < num_frames[:, None])
 
 
-def ratio(student_shift: float, target_shift: float) -> tuple[int, int]:
-    """(teacher frames stacked into a student frame, student frames given one teacher frame).
+def frames_within(student_shift: float, target_shift: float) -> int:
+    """How many teacher frames a student frame meets, at least 1; frame shifts in seconds."""
+    return max(1, _exact(student_shift) // _exact(target_shift))
 
-    One of them is 1.
 
-    Raises:
-        ValueError: neither shift is a whole multiple of the other.
+def _windows(targets: FrameTargets, max_frames: int, frame_shift: float, delay: int) -> tuple[Tensor, int]:
+    """(T,) the first teacher frame that each student frame meets, which may not be there; and how many.
+
+    In whole microseconds, so that every device and every frame has the same answer.
     """
-    slower, faster = student_shift / target_shift, target_shift / student_shift
-    for value, pair in ((slower, (round(slower), 1)), (faster, (1, round(faster)))):
-        if value >= 0.999 and abs(value - round(value)) < 1e-3:
-            return pair
-    raise ValueError(
-        f"a student frame every {student_shift * 1000:g} ms and a target every {target_shift * 1000:g} ms "
-        "do not meet: one must be a whole multiple of the other"
-    )
+    student, target = _exact(frame_shift), _exact(targets.frame_shift)
+    width = frames_within(frame_shift, targets.frame_shift)
+    frame = torch.arange(max_frames, device=targets.num_frames.device) - delay
+    # The window's middle, (first + width / 2) * target, is to be nearest to (frame + 1 / 2) * student.
+    twice = (2 * frame + 1) * student - (width - 1) * target
+    return torch.div(twice, 2 * target, rounding_mode="floor"), width
 
 
-def _to_rate(targets: FrameTargets, frame_shift: float) -> tuple[Tensor, Tensor]:
-    """(N, T, C) values and (N,) counts at the student's rate."""
-    stacked, repeated = ratio(frame_shift, targets.frame_shift)
-    values, counts = targets.values, targets.num_frames
-    if stacked > 1:
-        whole = values.shape[1] // stacked
-        values = values[:, : whole * stacked].reshape(len(values), whole, stacked * values.shape[2])
-        counts = torch.div(counts, stacked, rounding_mode="floor")
-    return values.repeat_interleave(repeated, dim=1), counts * repeated
+def _exact(seconds: float) -> int:
+    return round(seconds * 1e6)

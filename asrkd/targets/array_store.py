@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 from lhotse import MonoCut
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from asrkd.cut_records import cut_digest
 from asrkd.errors import AsrkdError
+from asrkd.targets.array_layout import ArrayLayout, read_layouts
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store import Store, damage
 
@@ -31,6 +31,11 @@ class ArrayStore(Store):
 
     suffix = ".safetensors"
 
+    def __init__(self, path: Path, kind: str) -> None:
+        """Open the finished store at ``path``; see :class:`asrkd.targets.store.Store`."""
+        super().__init__(path, kind)
+        self._layouts: dict[int, dict[str, ArrayLayout]] = {}  # by shard, as they are needed
+
     def read_all(self, cut_id: str) -> dict[str, Tensor]:
         """The (T, ...) arrays stored for a cut, by name.
 
@@ -38,12 +43,13 @@ class ArrayStore(Store):
             AsrkdError: there are none, or their bytes are not those that were written.
         """
         shard, entry = self.entry(cut_id)
-        arrays = {}
         try:
-            with safe_open(str(self.shards[shard]), framework="pt") as stream:
-                for name in stream.keys():  # noqa: SIM118 (it is no dict)
-                    arrays[name] = stream.get_slice(name)[entry.offset : entry.offset + entry.length]
-        except (SafetensorError, OSError) as error:
+            if shard not in self._layouts:
+                self._layouts[shard] = read_layouts(self.shards[shard])
+            with self.shards[shard].open("rb", buffering=0) as stream:
+                layouts = self._layouts[shard].items()
+                arrays = {name: layout.read(stream, entry.offset, entry.length) for name, layout in layouts}
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
             raise AsrkdError(damage(self.shards[shard], f"cannot be read ({error})")) from None
         if checksum(arrays) != entry.crc32:
             raise self.damaged(cut_id, shard)

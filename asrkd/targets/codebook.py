@@ -1,18 +1,37 @@
-"""A teacher's codebook indexes as targets."""
+"""A teacher's codebook indexes as targets, stored or made while the student is trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from lhotse import MonoCut
+from torch import Tensor
 
 from asrkd.errors import AsrkdError
-from asrkd.targets.alignment import ratio
+from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.frames import FrameTargets
+from asrkd.targets.live import Asked, LiveTargets, LiveTeacher
+from asrkd.targets.target_source import ReadSource, TargetSource
+from asrkd.teachers.opening import open_teacher
+from asrkd.teachers.quantizer_fit import check_quantizer
 
 
-class CodebookSource:
+class CodebookTargets(TargetSource, Protocol):
+    """Indexes, uint8 (N, T, codebooks), and how many there are of what size."""
+
+    num_codebooks: int
+    codebook_size: int
+    frame_shift: float  # seconds between the teacher's frames
+
+
+def codebook_source(targets: LiveTargets | str) -> CodebookTargets:
+    """The source that a config names: a store's path, or a teacher to be asked."""
+    return CodebookSource(targets) if isinstance(targets, str) else LiveCodebookSource(targets)
+
+
+class CodebookSource(ReadSource):
     """Codebook indexes from a store made by ``asrkd distill codebook``."""
 
     def __init__(self, path: str) -> None:
@@ -27,23 +46,55 @@ class CodebookSource:
                 f"{path}/contract.json: lacks {error}; make the store with: asrkd distill codebook"
             ) from None
 
-    def stacking(self, student_frame_shift: float) -> int:
-        """Teacher frames that one student frame predicts together.
-
-        Raises:
-            AsrkdError: the two rates do not meet.
-        """
-        try:
-            return ratio(student_frame_shift, self.frame_shift)[0]
-        except ValueError as error:
-            raise AsrkdError(f"{self.store.path}: {error}") from None
-
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
-        """The indexes of each cut, padded to the longest."""
+        """The indexes of each cut, padded to the longest; bytes still."""
         arrays = [self.store.read(cut.id) for cut in cuts]
         values = torch.nn.utils.rnn.pad_sequence(arrays, batch_first=True)
-        return FrameTargets(values, torch.tensor([len(array) for array in arrays]), self.frame_shift)
+        counts = torch.tensor([len(array) for array in arrays])
+        return FrameTargets(values, counts, self.frame_shift)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has indexes, made of its own audio."""
         self.store.verify(cuts)
+
+
+class LiveCodebookSource:
+    """Codebook indexes of a teacher that is asked, and encoded, while the student is trained."""
+
+    def __init__(self, live: LiveTargets) -> None:
+        if live.quantizer is None:
+            raise AsrkdError(
+                f"targets of {live.teacher}: expected a quantizer beside the teacher; make one with: "
+                f"asrkd distill quantizer --teacher {live.teacher}"
+            )
+        path = Path(live.quantizer)
+        loaded = load_quantizer(path)
+        teacher = open_teacher(live.teacher, resample=live.resample)
+        tap = check_quantizer(path, loaded.contract, teacher)
+        for name, asked, found in (("layer", live.layer, tap.layer), ("tap", live.tap, tap.place)):
+            if asked not in (None, found):
+                raise AsrkdError(
+                    f"targets of {live.teacher}: {name} {asked}, but {path} is of {name} {found}; leave "
+                    f"{name} out, or make a quantizer of it with: asrkd distill quantizer"
+                )
+        self._quantizer = loaded.quantizer
+        self.num_codebooks: int = loaded.quantizer.num_codebooks
+        self.codebook_size: int = loaded.quantizer.codebook_size
+        self.teacher = LiveTeacher(live, tap.layer, tap.place)
+        self.frame_shift = self.teacher.frame_shift
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
+        """The question, which any process can put."""
+        return self.teacher.fetch(cuts)
+
+    def finish(self, fetched: Asked) -> FrameTargets:
+        """The teacher's answer."""
+        self._quantizer.to(fetched.device)
+        return self.teacher.ask(fetched, self._encode)
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless the teacher can read each cut."""
+        self.teacher.verify(cuts)
+
+    def _encode(self, embeddings: Tensor) -> Tensor:
+        return self._quantizer.encode(embeddings).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""A teacher's hidden states and posteriors as targets.
+"""A teacher's hidden states and posteriors as targets; the former also made while the student is trained.
 
 Letters: N utterances, T teacher frames after padding, k tokens stored of each
 frame, D size of the teacher's layer, V tokens.
@@ -7,7 +7,7 @@ frame, D size of the teacher's layer, V tokens.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lhotse import MonoCut
@@ -17,10 +17,24 @@ from torch.nn.utils.rnn import pad_sequence
 from asrkd.errors import AsrkdError
 from asrkd.targets.array_store import VALUES, ArrayStore
 from asrkd.targets.frames import FrameTargets
+from asrkd.targets.live import Asked, LiveTargets, LiveTeacher
+from asrkd.targets.target_source import ReadSource, TargetSource
 from asrkd.tokens import Tokens
 
 
-class HiddenSource:
+class HiddenTargets(TargetSource, Protocol):
+    """A layer's embeddings, float32 (N, T, D)."""
+
+    dim: int  # D
+    frame_shift: float  # seconds between the teacher's frames
+
+
+def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
+    """The source that a config names: a store's path, or a teacher to be asked."""
+    return HiddenSource(targets) if isinstance(targets, str) else LiveHiddenSource(targets)
+
+
+class HiddenSource(ReadSource):
     """A layer's output from a store made by ``asrkd distill hidden``."""
 
     def __init__(self, path: str) -> None:
@@ -39,6 +53,30 @@ class HiddenSource:
         self.store.verify(cuts)
 
 
+class LiveHiddenSource:
+    """A layer's output from a teacher that is asked while the student is trained."""
+
+    def __init__(self, live: LiveTargets) -> None:
+        if live.layer is None:
+            raise AsrkdError(f"targets of {live.teacher}: expected the layer that is asked about: layer")
+        if live.quantizer is not None:
+            raise AsrkdError(f"targets of {live.teacher}: a quantizer is for the objective codebook alone")
+        self.teacher = LiveTeacher(live, live.layer, live.tap)
+        self.dim, self.frame_shift = self.teacher.dim, self.teacher.frame_shift
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
+        """The question, which any process can put."""
+        return self.teacher.fetch(cuts)
+
+    def finish(self, fetched: Asked) -> FrameTargets:
+        """The teacher's answer."""
+        return self.teacher.ask(fetched, lambda embeddings: embeddings)
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless the teacher can read each cut."""
+        self.teacher.verify(cuts)
+
+
 @dataclass(frozen=True)
 class PosteriorTargets:
     """The likeliest tokens at the teacher's frames."""
@@ -53,7 +91,7 @@ class PosteriorTargets:
         return PosteriorTargets(*(field.to(device) for field in fields))
 
 
-class PosteriorSource:
+class PosteriorSource(ReadSource):
     """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens."""
 
     def __init__(self, path: str, tokens: Tokens) -> None:

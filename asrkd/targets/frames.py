@@ -3,7 +3,7 @@
 Letters: N utterances, T teacher frames after padding, C values a frame.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -19,4 +19,4 @@ class FrameTargets:
 
     def to(self, device: torch.device) -> "FrameTargets":
         """The same on another device."""
-        return FrameTargets(self.values.to(device), self.num_frames.to(device), self.frame_shift)
+        return replace(self, values=self.values.to(device), num_frames=self.num_frames.to(device))

@@ -14,6 +14,7 @@ from torch import Tensor
 from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
 from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.target_source import ReadSource
 from asrkd.tokens import Tokens
 
 TRANSCRIPT = "transcript"
@@ -81,7 +82,7 @@ def encode(tokens: Tokens, text: str, cut_id: str) -> list[int]:
         raise AsrkdError(f"cut {cut_id}: {error}") from None
 
 
-class TranscriptSource:
+class TranscriptSource(ReadSource):
     """What people wrote down, one sequence an utterance."""
 
     def __init__(self, tokens: Tokens) -> None:
@@ -97,7 +98,7 @@ class TranscriptSource:
             encode(self.tokens, reference(record), record.id)
 
 
-class NbestSource:
+class NbestSource(ReadSource):
     """A teacher's best hypotheses, tokenised anew for the student, all of equal weight."""
 
     def __init__(self, path: Path, tokens: Tokens, num_hypotheses: int) -> None:

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from asrkd.config import Section
 from asrkd.models.config import ConformerConfig
 from asrkd.objectives import ObjectiveEntry
+from asrkd.targets.live import LiveTargets
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -109,7 +110,7 @@ class TrainConfig(Section):
     augment: AugmentConfig = AugmentConfig()
     validation: ValidationConfig = ValidationConfig()
     averaging: AveragingConfig = AveragingConfig()
-    stores: dict[str, str] = {}  # names for target stores, to be used in `targets`
+    stores: dict[str, LiveTargets | str] = {}  # names for target stores, or for whom to ask, in `targets`
     phases: list[PhaseConfig] = Field(min_length=1)
     seed: int = Field(1, ge=0)
 
@@ -121,7 +122,7 @@ class TrainConfig(Section):
         return _renamed(tree, stores) if isinstance(stores, dict) else tree
 
 
-def _renamed(tree: Any, stores: dict[str, str]) -> Any:
+def _renamed(tree: Any, stores: dict[str, Any]) -> Any:
     if isinstance(tree, list):
         return [_renamed(item, stores) for item in tree]
     if not isinstance(tree, dict):

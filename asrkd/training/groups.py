@@ -8,8 +8,8 @@ from lhotse import MonoCut
 
 from asrkd.cut_records import records
 from asrkd.errors import AsrkdError
-from asrkd.objectives.base import TargetSource
 from asrkd.packed_cuts import CutsById
+from asrkd.targets.target_source import TargetSource
 from asrkd.training.augment import Augmentation
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
@@ -67,7 +67,8 @@ class Groups:
             size = min(accumulate, len(left) - begin)
             mine = processes.share(range(size))
             taken = islice(batches, len(mine))
-            yield Group(size, {n: b.to(self.machine.device) for n, b in zip(mine, taken, strict=True)})
+            there = (batch.to(self.machine.device, reader.sources) for batch in taken)
+            yield Group(size, dict(zip(mine, there, strict=True)))
 
     def _plan(self, epoch: int) -> EpochPlan:
         data = self.config.data

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser
 from asrkd.objectives import Objective, kinds
-from asrkd.objectives.base import TargetSource
+from asrkd.targets.live import LiveTargets
+from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.config import PhaseConfig
 from asrkd.training.loader import Batch
@@ -113,7 +114,9 @@ def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]
 
 def _free_label(name: str, settings: object, taken: Mapping[str, object]) -> str:
     """A label for logs and parameter names that is not taken yet."""
-    targets = str(getattr(settings, "targets", "transcript")).rstrip("/").rsplit("/", 1)[-1]
+    named = getattr(settings, "targets", "transcript")
+    spec = named.teacher if isinstance(named, LiveTargets) else str(named)
+    targets = spec.rstrip("/").rsplit("/", 1)[-1]
     label = name if targets in ("transcript", name) else f"{name}-{targets}".replace(".", "_")
     number = 2
     while label in taken:

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import collate, load_features
-from asrkd.objectives.base import TargetSource
 from asrkd.parallel import one_thread
+from asrkd.targets.target_source import TargetSource
 from asrkd.training.augment import Augmentation
 
 
@@ -27,16 +27,16 @@ class Batch:
     cut_ids: tuple[str, ...]
     features: Tensor  # (N, T, F)
     num_frames: Tensor  # (N,)
-    targets: dict[str, Any]  # by source, each in the order of the cuts
+    targets: dict[str, Any]  # by source, each in the order of the cuts; as fetched, until `to`
     audio_s: float  # seconds, without padding
 
-    def to(self, device: torch.device) -> "Batch":
-        """The same on another device."""
+    def to(self, device: torch.device, sources: Mapping[str, TargetSource]) -> "Batch":
+        """The same on the training device, where ``sources`` finish the targets that they fetched."""
         return replace(
             self,
             features=self.features.to(device),
             num_frames=self.num_frames.to(device),
-            targets={key: value.to(device) for key, value in self.targets.items()},
+            targets={key: sources[key].finish(value.to(device)) for key, value in self.targets.items()},
         )
 
 

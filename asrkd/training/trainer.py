@@ -20,6 +20,7 @@ from asrkd.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.config import TrainConfig
 from asrkd.training.groups import Groups
+from asrkd.training.held_out import HeldOut
 from asrkd.training.learner import Learner, mean_weights
 from asrkd.training.machine import Machine
 from asrkd.training.metrics import MetricLog
@@ -48,7 +49,7 @@ class Trainer:
         self.position = ckpt.Position(processes=machine.processes.count)
         self.snapshots: list[dict[str, torch.Tensor]] = []  # of the first process
         self.phase_steps = self._count_steps()
-        self.covered = [validator.covered(terms, learner.sources) for terms in learner.terms]
+        self.held_out: dict[int, list[HeldOut]] = {}  # by phase
         learner.to(machine.device)
         self.optimiser = self._fresh_optimiser()
 
@@ -196,8 +197,10 @@ class Trainer:
         """How the averaged weights do; the learner's own come back afterwards."""
         own = self.learner.snapshot()
         self.learner.load_state_dict(self.average())
-        phase = min(self.position.phase, len(self.covered) - 1)
-        terms, machine = self.covered[phase], self.machine
+        phase, machine = min(self.position.phase, len(self.phase_steps) - 1), self.machine
+        if phase not in self.held_out:
+            self.held_out[phase] = self.validator.held_out(self.learner.terms[phase], self.learner.sources)
+        terms = self.held_out[phase]
         values = self.validator(self.learner, terms, machine.precision, machine.device)
         self.learner.load_state_dict(own)
         return values

@@ -1,6 +1,6 @@
 """How a learner does on cuts that it is not trained on: losses and word errors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -8,16 +8,18 @@ from lhotse import MonoCut
 
 from asrkd.cut_records import records
 from asrkd.decoding.greedy import greedy_search
-from asrkd.errors import AsrkdError
-from asrkd.objectives.base import TargetSource
+from asrkd.models.recogniser import RecogniserOutput
+from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.packed_cuts import CutsById
 from asrkd.scoring.counts import corpus_counts, score_texts
 from asrkd.targets.sequences import TRANSCRIPT, TranscriptSource, reference
+from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
+from asrkd.training.held_out import HeldOut, held_out
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import BatchReader, load_batches
-from asrkd.training.plan import plan_in_order
+from asrkd.training.plan import EpochPlan, plan_in_order
 from asrkd.training.precision import Precision
 
 
@@ -36,25 +38,19 @@ class Validator:
             AsrkdError: a cut has no transcript, or one with unknown symbols.
         """
         self.cuts, self.by_id, self.tokens = cuts, CutsById(cuts), tokens
+        self.max_duration = max_duration
         self.plan = plan_in_order(records(cuts), max_duration)
         self.transcripts = TranscriptSource(tokens)
         self.transcripts.verify(cuts)
         self.references = {record.id: reference(record) for record in records(cuts)}
 
-    def covered(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[Term]:
-        """Those terms whose source has targets for all dev cuts."""
-        covered = []
-        for term in terms:
-            try:
-                sources[term.label].verify(self.cuts)
-            except AsrkdError:  # targets were stored for the training cuts alone
-                continue
-            covered.append(term)
-        return covered
+    def held_out(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[HeldOut]:
+        """Those terms that there are targets of dev cuts for, or of some; their teacher may be asked."""
+        return list(held_out(terms, sources, self.cuts))
 
     @torch.no_grad()
     def __call__(
-        self, learner: Learner, terms: Sequence[Term], precision: Precision, device: torch.device
+        self, learner: Learner, terms: Sequence[HeldOut], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
         """Losses and greedy WER with ``learner``'s weights.
 
@@ -64,25 +60,59 @@ class Validator:
             or index; ``wer``, ``errors`` and ``words``.
         """
         learner.eval()
-        sums = dict.fromkeys([TRANSCRIPT, *(term.label for term in terms)], 0.0)
-        counts = dict.fromkeys(sums, 0.0)
-        objectives = {TRANSCRIPT: Ctc()} | {term.label: learner.objective(term.label) for term in terms}
-        sources = {TRANSCRIPT: self.transcripts} | {term.label: learner.sources[term.label] for term in terms}
+        whole = [own for own in terms if own.cuts is None]
+        objectives = {TRANSCRIPT: Ctc()} | {t.term.label: learner.objective(t.term.label) for t in whole}
+        sources = {TRANSCRIPT: self.transcripts} | {own.term.label: own.source for own in whole}
         hypotheses: dict[str, str] = {}
-        for batch in load_batches(BatchReader(self.by_id, sources), self.plan.batches):
-            batch = batch.to(device)
-            with precision.autocast():
-                output = learner.student(batch.features, batch.num_frames, learner.taps(terms))
-                for label, objective in objectives.items():
-                    sums[label] += float(objective(output, batch.targets[label]))
-                    counts[label] += objective.count(batch.targets[label], output.num_frames)
+        measured = _Losses(learner, precision, device, objectives, sources)
+        for cut_ids, output in measured.over(self.by_id, self.plan):
             found = greedy_search(output.log_probs(), output.num_frames)
-            hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(batch.cut_ids, found, strict=True)}
+            hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, found, strict=True)}
+        losses = measured.means()
+        for label, source, cuts in [(t.term.label, t.source, t.cuts) for t in terms if t.cuts is not None]:
+            some = _Losses(learner, precision, device, {label: learner.objective(label)}, {label: source})
+            for _ in some.over(self.by_id, plan_in_order(records(cuts), self.max_duration)):
+                pass
+            losses |= some.means()
         learner.train()
-        losses = {label: sums[label] / max(counts[label], 1.0) for label in sums}
         return self._summary(losses, hypotheses)
 
     def _summary(self, losses: dict[str, float], hypotheses: dict[str, str]) -> dict[str, Any]:
         total = corpus_counts(score_texts(self.references, hypotheses).values())
         words = {"wer": total.wer, "errors": total.errors, "words": total.num_words}
         return {"loss": losses.pop(TRANSCRIPT), **words} | {f"loss_{k}": loss for k, loss in losses.items()}
+
+
+class _Losses:
+    """The losses of a student, summed up in passes over cuts."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        precision: Precision,
+        device: torch.device,
+        objectives: Mapping[str, Objective],
+        sources: Mapping[str, TargetSource],
+    ) -> None:
+        self.learner, self.precision, self.device = learner, precision, device
+        self.objectives, self.sources = objectives, sources
+        self._sums = dict.fromkeys(objectives, 0.0)
+        self._counts = dict.fromkeys(objectives, 0.0)
+
+    def over(
+        self, cuts: Mapping[str, MonoCut], plan: EpochPlan
+    ) -> Iterator[tuple[tuple[str, ...], RecogniserOutput]]:
+        """The cut ids and the student's output of each batch, once its losses are counted."""
+        taps = {tap for objective in self.objectives.values() for tap in objective.taps()}
+        for batch in load_batches(BatchReader(cuts, self.sources), plan.batches):
+            batch = batch.to(self.device, self.sources)
+            with self.precision.autocast():
+                output = self.learner.student(batch.features, batch.num_frames, taps)
+                for label, objective in self.objectives.items():
+                    self._sums[label] += float(objective(output, batch.targets[label]))
+                    self._counts[label] += objective.count(batch.targets[label], output.num_frames)
+            yield batch.cut_ids, output
+
+    def means(self) -> dict[str, float]:
+        """The mean of each loss, in nats per token or index."""
+        return {label: self._sums[label] / max(self._counts[label], 1.0) for label in self._sums}

@@ -1,6 +1,6 @@
 """`make bench`: speed and memory as ratios measured side by side in one run; it fails nothing.
 
-Usage:   python -m tests.bench [ROW ...]        (features, train, store, quantizer, ...; all by default)
+Usage:   python -m tests.bench [ROW ...]        (features, train, mvq, store, ...; all by default)
 """
 
 import sys
@@ -8,6 +8,7 @@ import sys
 from tests.bench import (
     demo_memory,
     feature_speed,
+    mvq_speed,
     quantizer_speed,
     quantizer_training,
     scale,
@@ -19,6 +20,7 @@ from tests.bench import (
 ROWS = {
     "features": feature_speed.measure,
     "train": train_speed.measure,
+    "mvq": mvq_speed.measure,
     "store": store_speed.measure,
     "quantizer": quantizer_speed.measure,
     "quantizer-training": quantizer_training.measure,

@@ -83,10 +83,12 @@ def test_entropy_use_and_dead_entries_of_codebooks_by_hand(tmp_path, corpus):
     assert measure_codebooks(folder).chance == pytest.approx(5.545, abs=1e-3)
 
 
-@pytest.fixture
-def student(config, stores, corpus, tmp_path):
+@pytest.fixture(params=["independent", "joint"])
+def student(request, config, stores, corpus, tmp_path):
     """Trained for three updates, and validated on the cuts of the store, so that its log has the loss."""
-    objectives = f"[ctc, {{codebook: {{targets: {stores}/codebook, layer: 2, delay: 1}}}}]"
+    objectives = (
+        f"[ctc, {{codebook: {{targets: {stores}/codebook, layer: 2, delay: 1, head: {request.param}}}}}]"
+    )
     overrides = [
         f"phases=[{{steps: 3, objectives: {objectives}}}]",
         f"data.dev={corpus}/cuts_train.jsonl.gz",

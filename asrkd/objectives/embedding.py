@@ -1,0 +1,94 @@
+"""Distance between a layer of the student, projected, and a teacher's embeddings: plain regression.
+
+Source: Guo et al., arXiv:2211.00508, section 4.4 and table 4, which compares
+MVQ-KD with two losses on the embeddings themselves: the paper's l1 is the
+``absolute`` distance, the sum of |teacher - student| over dimensions, its l2
+(printed with a square) the ``squared`` one, the sum of (teacher - student)^2.
+The paper had to clamp the teacher's values for both.
+
+Departure: the paper sums over frames and dimensions; this is divided by
+their number (by the trainer), so that a scale means the same at any width.
+
+Letters: D dimensions of the teacher's embedding (times the teacher's frames
+in a student frame).
+"""
+
+from typing import Any, Literal
+
+from pydantic import model_validator
+from torch import Tensor, nn
+
+from asrkd.models.conformer import Tap
+from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.objectives.base import Kind, Objective
+from asrkd.objectives.meeting import FrameConfig, Meeting
+from asrkd.targets.alignment import frames_within
+from asrkd.targets.dense import HiddenTargets, hidden_source
+from asrkd.targets.frames import FrameTargets
+from asrkd.targets.target_source import TargetSource
+from asrkd.tokens import Tokens
+
+Distance = Literal["absolute", "squared"]
+
+
+class EmbeddingConfig(FrameConfig):
+    """Settings of the objective ``embedding``; its targets are those of `asrkd distill hidden`."""
+
+    distance: Distance = "squared"
+    clamp: tuple[float, float] | None = None  # lowest and highest value that a teacher's may have
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "EmbeddingConfig":
+        if self.clamp is not None and self.clamp[0] >= self.clamp[1]:
+            raise ValueError(f"clamp {list(self.clamp)}: expected the lowest first")
+        return self
+
+
+class Embedding(Objective):
+    """A linear map from a layer of the student to the teacher's, and the distance between the two."""
+
+    def __init__(self, settings: EmbeddingConfig, source: HiddenTargets, student: Recogniser) -> None:
+        """Build the map from the student's layer to the source's."""
+        super().__init__()
+        self._meeting = Meeting("embedding", settings, student)
+        self._settings = settings
+        self.dim = source.dim * frames_within(student.frame_shift, source.frame_shift)
+        self.project = nn.Linear(student.dim, self.dim)
+
+    def taps(self) -> list[Tap]:
+        """The student's layer."""
+        return [self._meeting.tap]
+
+    def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
+        """Number of values that have one of the student's ``num_frames`` (N,)."""
+        return self._meeting.num_frames(targets, num_frames) * self.dim
+
+    def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
+        """Sum over frames and dimensions of the distances, a scalar ()."""
+        frames, teacher = self._meeting.frames(output, targets)
+        if self._settings.clamp is not None:
+            teacher = teacher.clamp(*self._settings.clamp)
+        return embedding_distance(self.project(frames).float(), teacher.float(), self._settings.distance)
+
+
+def embedding_distance(student: Tensor, teacher: Tensor, distance: Distance) -> Tensor:
+    """Sum of absolute or of squared differences, a scalar.
+
+    Args:
+        student: (frames, D), projected.
+        teacher: (frames, D), without gradient.
+        distance: which.
+    """
+    difference = teacher - student
+    return difference.abs().sum() if distance == "absolute" else difference.square().sum()
+
+
+def _source(settings: EmbeddingConfig, tokens: Tokens) -> TargetSource:
+    return hidden_source(settings.targets)
+
+
+def _build(settings: EmbeddingConfig, source: Any, student: Recogniser) -> Objective:
+    return Embedding(settings, source, student)
+
+
+KIND = Kind("embedding", EmbeddingConfig, _source, _build)

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Stage 45: a row of the MVQ-KD table, the baseline's model towards the answers of the teacher of seed 1.
+# Usage:   45_mvq_student.sh CORPUS baseline | mvq-N | l1 | l2 | live
+#
+# Reads:   $DATA, $EXP/mvq/{codebook-N,hidden}; for live $EXP/teacher, which is asked on the fly for what l2 reads
+# Writes:  $EXP/mvq/seed-$SEED/ROW
+# Takes:   three to six minutes on one core, live some more; CORPUS/RESULTS.md says what it showed
+set -euo pipefail
+source "$(dirname "$0")/${1:?which corpus?}/settings.sh"
+
+row=${2:?which row? baseline, mvq-N, l1, l2 or live}
+case $row in
+  baseline) config=baseline targets=() ;;
+  mvq-*) config=mvq-kd targets=(--set stores.codebook="$EXP/mvq/codebook-${row#mvq-}") ;;
+  l1 | l2) config=$row targets=(--set stores.hidden="$EXP/mvq/hidden") ;;
+  live) config=l2 targets=(--set stores.hidden="{teacher: ${MVQ_TEACHER:-$EXP/teacher}, layer: ${MVQ_LAYER:-3}}") ;;
+  *) echo "$row: expected baseline, mvq-N, l1, l2 or live" >&2 && exit 2 ;;
+esac
+asrkd train "$CONF/$config.yaml" --out "$EXP/mvq/seed-$SEED/$row" "${STUDENT[@]}" "${targets[@]}"

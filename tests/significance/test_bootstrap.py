@@ -134,7 +134,7 @@ def test_pooling_many_blocks_keeps_totals_and_the_width(monkeypatch):
 
 @pytest.mark.slow
 def test_the_interval_covers_a_known_difference_of_speakers_that_differ():
-    """The issue's demand for 40 speakers; those of 10 are reported by tests.significance.simulated_coverage."""
+    """The issue's demand for 40 speakers; simulated_coverage.py has those of 10."""
     found = coverage(num_speakers=40, trials=500, seed=2026)
     assert 0.93 <= found["difference"] <= 0.97
     assert found["rate"] >= 0.91

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
+from asrkd.quantizer.refinement import MOST_SURVIVORS, PLACES
 from asrkd.quantizer.tables import LARGEST_DOT
 
 Array = np.ndarray[Any, Any]
@@ -37,16 +38,20 @@ class _Scratch(NamedTuple):
     options: Array  # (two, N, O, N) places in ``entries`` of a choice's codebooks, by codebook
     changes: Array  # (two, N, O) of the squared error, in units
     counts: Array  # (two, N) options of a choice
-    ranked: Array  # (O,) places of the best so far
+    keys: Array  # (O,) of the best so far, ascending; a key is value * PLACES + place, so none are equal
     columns: Array  # (N * S) rows of the right choice's entries that occur in an option
     numbers: Array  # (S,) of a codebook's entries among the columns, or -1
-    of_options: Array  # (O, N) columns of a right option's entries
+    of_options: Array  # (N, O) columns of the right options' entries
+    values: Array  # (K,) keys of the entries of a codebook
+    pairs: Array  # (O,) sums of products of a left option's moves with those of the right ones
+    before: Array  # (N * S,) int32, products of a current entry with the columns
     products: Array  # (N * S, N * S) int32, of a left entry with the columns
     with_current: Array  # (N * S,) of a left entry with the right choice's current ones; NONE: not looked up
     sums: Array  # (N * S,) of an option's entries with the columns, less the current ones'
 
 
 NONE = np.int64(-(2**62))
+LARGEST_KEY = np.int64(2**62)
 
 
 @njit(nogil=True, cache=True)
@@ -62,6 +67,9 @@ def refine_frames(dots: Array, centers: Centers, rounds: Array, changes: Array) 
     num_codebooks = rounds.shape[2]
     codebook_size = dots.shape[1] // num_codebooks
     work = _scratch(num_codebooks, codebook_size, centers.survivors)
+    for n in range(num_codebooks):
+        for option in range(work.entries.shape[1]):
+            work.entries[n, option] = n * codebook_size + option
     for frame in range(len(dots)):
         _start(dots[frame], centers, rounds[0, frame], work)
         for number in range(len(changes)):
@@ -92,9 +100,12 @@ def _scratch(num_codebooks: int, codebook_size: int, survivors: Array) -> _Scrat
         np.empty((2, num_codebooks, most), np.int64),
         np.empty((2, num_codebooks), np.int64),
         np.empty(most, np.int64),
-        np.empty(wide, np.int64),
+        np.empty(wide, np.uint32),
         np.empty(single, np.int64),
-        np.empty((most, num_codebooks), np.int16),
+        np.empty((num_codebooks, most), np.uint16),
+        np.empty(codebook_size, np.int64),
+        np.empty(most, np.int64),
+        np.empty(wide, np.int32),
         np.empty((wide, wide), np.int32),
         np.empty(wide, np.int64),
         np.empty(wide, np.int64),
@@ -124,29 +135,43 @@ def _replace(before: Array, after: Array, errors: Array) -> None:
 @njit(nogil=True, cache=True)
 def _single_options(centers: Centers, codebook_size: int, work: _Scratch) -> None:
     """The best entries of every codebook, each tried with the other codebooks kept."""
-    most = work.entries.shape[1]
+    most, values, squares, errors = work.entries.shape[1], work.values, centers.squares, work.errors
+    keys = work.keys
     for n in range(len(work.current)):
         first, now = n * codebook_size, work.current[n]
-        own, values, held = centers.gram[now], work.changes[0, n], 0
-        before = centers.squares[now] + 2 * (work.errors[now] - own[now])
-        for row in range(first, first + codebook_size):
-            value = centers.squares[row] + 2 * (work.errors[row] - own[row]) - before
-            if held < most or value < values[held - 1]:
-                held = _rank(value, row, held, most, values, work.entries[n])
-        work.counts[0, n] = held
-        for option in range(held):
+        own, before = centers.gram[now], squares[now] + 2 * (errors[now] - centers.gram[now, now])
+        for k in range(codebook_size):
+            value = squares[first + k] + 2 * (errors[first + k] - own[first + k]) - before
+            values[k] = value * PLACES + k
+        _forget(keys, most)
+        for option in range(most):  # those of the pass before are likely to be among them
+            k = work.entries[n, option] - first
+            _insert(values[k], keys, most)
+            values[k] = LARGEST_KEY
+        for k in range(codebook_size):
+            if values[k] < keys[most - 1]:
+                _insert(values[k], keys, most)
+        work.counts[0, n] = most
+        for option in range(most):
+            work.entries[n, option] = first + (keys[option] & (PLACES - 1))
+            work.changes[0, n, option] = keys[option] // PLACES
             work.options[0, n, option, n] = option
 
 
-@njit(nogil=True, cache=True)
-def _rank(value: int, place: int, held: int, most: int, values: Array, places: Array) -> int:
-    """Put a value among the ``most`` smallest in their order, after its equals; how many there are then."""
-    at = held if held < most else most - 1
-    while at > 0 and values[at - 1] > value:
-        values[at], places[at] = values[at - 1], places[at - 1]
-        at -= 1
-    values[at], places[at] = value, place
-    return min(held + 1, most)
+@njit(nogil=True, inline="always")
+def _forget(keys: Array, count: int) -> None:
+    for place in range(count):
+        keys[place] = LARGEST_KEY
+
+
+@njit(nogil=True, inline="always")
+def _insert(key: int, keys: Array, count: int) -> None:
+    """Put a key in its place among the smallest ``count``, which are in order; the last one goes."""
+    place = count - 1
+    while place > 0 and keys[place - 1] > key:
+        keys[place] = keys[place - 1]
+        place -= 1
+    keys[place] = key
 
 
 @njit(nogil=True, cache=True)
@@ -177,29 +202,44 @@ def _merge(centers: Centers, work: _Scratch, side: int, where: tuple[int, int], 
     """
     choice, span = where
     left, right, start = 2 * choice, 2 * choice + 1, 2 * choice * span
-    middle = start + span
-    num_columns = _find_columns(work, side, right, middle, span)
-    width, held, right_span = work.counts[side, right], 0, min(span, len(work.current) - middle)
-    best = work.changes[1 - side, choice]
-    for option in range(work.counts[side, left]):
-        still = _sum_products(centers, work, work.options[side, left, option], (start, middle), num_columns)
-        change = work.changes[side, left, option] + 2 * still
+    middle, width, keys = start + span, work.counts[side, right], work.keys
+    bounds = (start, middle, _find_columns(work, side, right, middle, span))
+    count = work.counts[side, left]
+    kept = min(survivors, count * width)
+    _look_up(centers.gram, work, side, count, bounds)
+    _forget(keys, kept)
+    for option in range(count):
+        change = work.changes[side, left, option] + 2 * _sum_products(work, side, option, bounds)
+        _sum_pairs(work, min(span, len(work.current) - middle), width)
         for other in range(width):
-            cross = np.int64(0)
-            for v in range(right_span):
-                cross += work.sums[work.of_options[other, v]]
-            value = change + work.changes[side, right, other] + 2 * cross
-            if held < survivors or value < best[held - 1]:
-                held = _rank(value, option * width + other, held, survivors, best, work.ranked)
-    work.counts[1 - side, choice] = held
-    for number in range(held):
-        pair = work.ranked[number]
-        merged = work.options[1 - side, choice, number]
-        merged[start:middle] = work.options[side, left, pair // width, start:middle]
-        merged[middle : middle + span] = work.options[side, right, pair % width, middle : middle + span]
+            value = change + work.changes[side, right, other] + 2 * work.pairs[other]
+            work.pairs[other] = value * PLACES + (option * MOST_SURVIVORS + other)
+        for other in range(width):
+            if work.pairs[other] < keys[kept - 1]:
+                _insert(work.pairs[other], keys, kept)
+    work.counts[1 - side, choice] = kept
+    for number in range(kept):
+        place = keys[number] & (PLACES - 1)
+        first, second = place // MOST_SURVIVORS, place & (MOST_SURVIVORS - 1)
+        work.changes[1 - side, choice, number] = keys[number] // PLACES
+        for n in range(start, middle):
+            work.options[1 - side, choice, number, n] = work.options[side, left, first, n]
+        for n in range(middle, min(middle + span, len(work.current))):
+            work.options[1 - side, choice, number, n] = work.options[side, right, second, n]
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, inline="always")
+def _sum_pairs(work: _Scratch, span: int, width: int) -> None:
+    """Fill ``pairs`` with the sums over the columns of the right options."""
+    pairs, sums, columns = work.pairs, work.sums, work.of_options
+    for other in range(width):
+        pairs[other] = sums[columns[0, other]]
+    for v in range(1, span):
+        for other in range(width):
+            pairs[other] += sums[columns[v, other]]
+
+
+@njit(nogil=True, inline="always")
 def _find_columns(work: _Scratch, side: int, choice: int, first: int, span: int) -> int:
     """Number the entries that occur in the options of a right choice; forget the left one's products."""
     count, single = 0, work.entries.shape[1]
@@ -212,47 +252,49 @@ def _find_columns(work: _Scratch, side: int, choice: int, first: int, span: int)
                 work.numbers[entry] = count
                 work.columns[count] = work.entries[n, entry]
                 count += 1
-            work.of_options[option, n - first] = work.numbers[entry]
+            work.of_options[n - first, option] = work.numbers[entry]
     return count
 
 
-@njit(nogil=True, cache=True)
-def _sum_products(
-    centers: Centers, work: _Scratch, entries: Array, bounds: tuple[int, int], num_columns: int
-) -> int:
+@njit(nogil=True, inline="always")
+def _look_up(gram: Array, work: _Scratch, side: int, count: int, bounds: tuple[int, int, int]) -> None:
+    """Find the products of all moves in the options of a left choice; at once, for memory is slow to answer."""
+    (start, middle, num_columns), single = bounds, work.entries.shape[1]
+    choice, columns, current = start // (middle - start), work.columns, work.current
+    products, before = work.products, work.before
+    for n in range(start, middle):
+        now = current[n]
+        for column in range(num_columns):
+            before[column] = gram[now, columns[column]]
+        for option in range(count):
+            entry = work.options[side, choice, option, n]
+            own, row = n * single + entry, work.entries[n, entry]
+            if row == now or work.with_current[own] != NONE:
+                continue
+            total = np.int64(0)
+            for m in range(middle, min(2 * middle - start, len(current))):
+                total += np.int64(gram[row, current[m]]) - np.int64(gram[now, current[m]])
+            work.with_current[own] = total
+            for column in range(num_columns):
+                products[own, column] = gram[row, columns[column]] - before[column]
+
+
+@njit(nogil=True, inline="always")
+def _sum_products(work: _Scratch, side: int, option: int, bounds: tuple[int, int, int]) -> int:
     """Fill ``sums`` with the products of a left option's moves with the columns.
 
     Given is minus those with the current entries: to be added to the sum over a right option's columns.
     """
-    (start, middle), single, still = bounds, work.entries.shape[1], np.int64(0)
-    sums = work.sums[:num_columns]
-    sums[:] = 0
+    (start, middle, num_columns), single, still = bounds, work.entries.shape[1], np.int64(0)
+    choice, sums, products = start // (middle - start), work.sums, work.products
+    for column in range(num_columns):
+        sums[column] = 0
     for n in range(start, middle):
-        row, now = work.entries[n, entries[n]], work.current[n]
-        if row == now:  # it does not move
+        entry = work.options[side, choice, option, n]
+        own = n * single + entry
+        if work.entries[n, entry] == work.current[n]:  # it does not move
             continue
-        own = n * single + entries[n]
-        products = work.products[own]
-        if work.with_current[own] == NONE:
-            work.with_current[own] = _look_up(
-                centers.gram[row], centers.gram[now], work, bounds, products, num_columns
-            )
         still -= work.with_current[own]
         for column in range(num_columns):
-            sums[column] += products[column]
+            sums[column] += products[own, column]
     return still
-
-
-@njit(nogil=True, cache=True)
-def _look_up(
-    after: Array, before: Array, work: _Scratch, bounds: tuple[int, int], products: Array, num_columns: int
-) -> int:
-    """Products of the move from one entry to another with the columns; with the current entries, summed."""
-    start, middle = bounds
-    for column in range(num_columns):
-        row = work.columns[column]
-        products[column] = after[row] - before[row]
-    total = np.int64(0)
-    for n in range(middle, min(2 * middle - start, len(work.current))):
-        total += np.int64(after[work.current[n]]) - np.int64(before[work.current[n]])
-    return total

@@ -56,8 +56,8 @@ def refine_rounds(
         passes: 0 or more.
         survivors: options of a single codebook that are kept; choices of L
             codebooks keep twice as many for every factor 4 of L, up to 128.
-            By default 8 where K <= 16, else 16. At K or more, two
-            codebooks are searched completely.
+            By default 8 where K <= 16, else 16; at most 128. At K or more,
+            two codebooks are searched completely.
     """
     base = survivors or default_survivors(tables.codebook_size)
     rounds = indexes.to(torch.uint8).repeat(passes + 1, 1, 1)

@@ -84,8 +84,8 @@ def test_every_command_is_in_the_list_above():
     own = [*cli.app.registered_commands, *cli.scoring.registered_commands]
     names = {command.name or command.callback.__name__ for command in own}
     names |= {group.name for group in cli.app.registered_groups if isinstance(group.name, str)}
-    names |= {f"distill {command.name}" for command in cli.distill.registered_commands}
-    names |= {f"targets {command.name}" for command in cli.targets.registered_commands}
+    for group in ("distill", "targets", "quantizer"):
+        names |= {f"{group} {command.name}" for command in getattr(cli, group).registered_commands}
     assert names == set(COMMANDS) - {""}
 
 
@@ -242,7 +242,7 @@ def test_a_mistake_is_one_line_and_exit_1_and_nothing_is_changed(
 
 def test_the_list_of_mistakes_is_whole(mistakes):
     assert list(mistakes) == MISTAKES
-    groups = {"distill", "targets"}
+    groups = {"distill", "targets", "quantizer"}
     called = {" ".join(call[:2]) if call[0] in groups else call[0] for call in mistakes.values()}
     assert called == set(COMMANDS) - {"", "doctor"} - groups
 

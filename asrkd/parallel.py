@@ -6,6 +6,9 @@ change what is written.
 """
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -68,7 +71,7 @@ def _run(
         return
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "lhotse"])
-    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_use_one_thread) as pool:
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context, initializer=_begin) as pool:
         try:
             yield from _drain(pool, function, tasks, jobs)
         except BrokenProcessPool:
@@ -94,12 +97,20 @@ def _drain(
             yield running.pop(future), future.result()
 
 
-def _use_one_thread() -> None:
-    import signal
-
+def _begin() -> None:
+    """What a worker does first."""
     import torch
 
     torch.set_num_threads(1)
     # The parent decides when to stop; a worker finishes the shard in hand.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave no worker behind a parent that was killed: it would wait for work for ever, its memory held."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

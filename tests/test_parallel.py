@@ -1,7 +1,12 @@
 """Tasks in one process or two: the same results, and a dead worker is a line."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -86,3 +91,27 @@ def test_two_jobs_give_the_results_of_one():
 def test_a_worker_that_dies_is_a_line_and_not_a_traceback():
     with pytest.raises(AsrkdError, match=r"a worker process was killed .*run again, with fewer --jobs"):
         list(run_tasks(die, [0, 1, 2, 3], jobs=2))
+
+
+def note_and_sleep(folder: str) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    code = (
+        "import sys; from tests.test_parallel import *; list(run_tasks(note_and_sleep, sys.argv[1:], jobs=2))"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), str(tmp_path)], cwd=Path(__file__).parents[1]
+    )
+    give_up_at = time.monotonic() + 60
+    while len(list(tmp_path.iterdir())) < 2:
+        assert parent.poll() is None
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+    workers = [psutil.Process(int(path.name)) for path in tmp_path.iterdir()]
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive

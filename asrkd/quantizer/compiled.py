@@ -258,7 +258,7 @@ def _find_columns(work: _Scratch, side: int, choice: int, first: int, span: int)
 
 @njit(nogil=True, inline="always")
 def _look_up(gram: Array, work: _Scratch, side: int, count: int, bounds: tuple[int, int, int]) -> None:
-    """Find the products of all moves in the options of a left choice; at once, for memory is slow to answer."""
+    """Find the products of all moves in the options of a left choice, at once: memory is slow to answer."""
     (start, middle, num_columns), single = bounds, work.entries.shape[1]
     choice, columns, current = start // (middle - start), work.columns, work.current
     products, before = work.products, work.before

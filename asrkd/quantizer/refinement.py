@@ -153,6 +153,7 @@ def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Opt
     for v in range(span):
         columns = (right[..., v] + v * single)[:, :, None].expand(-1, -1, width, -1)
         together += 2 * sums.gather(3, columns)
+    together.clamp_(max=IMPOSSIBLE)  # what is impossible twice shall still fit a key
     best, pairs = _smallest(together.flatten(2), count)  # (B, C/2, O')
     first = torch.div(pairs, width, rounding_mode="floor")
     of_first = left.gather(2, first[..., None].expand(-1, -1, -1, span))

@@ -123,7 +123,7 @@ def test_a_click_plays_a_clip_and_another_stops_it(page):
     assert button.get_attribute("aria-pressed") == "true"
     button.click()
     wait(page, f"{player}.paused")
-    assert button.get_attribute("aria-pressed") == "false"
+    WebDriverWait(page, PATIENCE_S).until(lambda _: button.get_attribute("aria-pressed") == "false")
     assert page.get_log("browser") == []
 
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective
+from asrkd.objectives.linear_cross_entropy import linear_cross_entropy
 from asrkd.objectives.meeting import FrameConfig, Meeting
 from asrkd.targets.alignment import frames_within
 from asrkd.targets.codebook import CodebookTargets, codebook_source
@@ -68,6 +69,8 @@ class Codebook(Objective):
         """Sum over frames and codebooks of -log P(index), in nats."""
         frames, indexes = self._meeting.frames(output, targets)
         indexes = indexes.long()  # a byte each until here
+        if self.joint is None:
+            return linear_cross_entropy(frames, self.predict.weight, self.predict.bias, indexes)
         return codebook_cross_entropy(self.logits(frames, indexes), indexes)
 
     def logits(self, frames: Tensor, indexes: Tensor) -> Tensor:

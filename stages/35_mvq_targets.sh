@@ -17,10 +17,12 @@ ask() { # KIND NAME OPTION ...
     "${MVQ_DEVICE[@]}" "${@:3}"
   [[ -f $EXP/mvq/$2.seconds ]] || echo $((SECONDS - started)) > "$EXP/mvq/$2.seconds"
 }
+# Of dev too, so that validation finds what it would ask the teacher for; the quantiser learns from train alone.
+targets=(--cuts "$DATA/cuts_dev.jsonl.gz" --jobs "$JOBS")
 case $what in
-  hidden) ask hidden hidden --layer "$layer" --dtype float32 --jobs "$JOBS" ;;
+  hidden) ask hidden hidden --layer "$layer" --dtype float32 "${targets[@]}" ;;
   *)
     ask quantizer "quantizer-$what" --layer "$layer" --codebooks "$what" --seed 1 "${QUANTIZER[@]}"
-    ask codebook "codebook-$what" --quantizer "$EXP/mvq/quantizer-$what" --jobs "$JOBS"
+    ask codebook "codebook-$what" --quantizer "$EXP/mvq/quantizer-$what" "${targets[@]}"
     ;;
 esac

@@ -76,7 +76,7 @@ def read_items(path: Path, kind: type[Item], name: str) -> Iterator[tuple[int, I
 
 
 def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> int:
-    """Write a manifest; return how many cuts there were. Paths are written as they are."""
-    if isinstance(cuts, PackedCuts):
+    """Write a manifest; return how many cuts there were. Paths are those of the cuts, resolved or not."""
+    if isinstance(cuts, PackedCuts) and cuts.folder is None:
         return files.write_lines(path, cuts.lines())
     return files.write_jsonl(path, (cut.to_dict() for cut in cuts))

@@ -11,6 +11,7 @@ from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from asrkd import packed_cuts
 from asrkd.cut_records import cut_record, cuts_digest, records
 from asrkd.errors import AsrkdError
+from asrkd.manifests import read_cuts, write_cuts
 from asrkd.packed_cuts import LINES_PER_BLOCK, CutsById, PackedCuts
 
 
@@ -64,6 +65,14 @@ def test_another_process_gets_the_same_cuts_with_their_paths_resolved():
     arrived = pickle.loads(pickle.dumps(packed[1:45]))
     assert [cut.recording.sources[0].source for cut in arrived] == [f"/data/{n}.wav" for n in range(1, 45)]
     assert len(pickle.dumps(packed)) < 10_000 + sum(len(pickle.dumps(cut_record(cut))) for cut in CUTS[:50])
+
+
+def test_a_list_that_is_written_elsewhere_names_the_same_files(tmp_path):
+    packed = PackedCuts(CUTS[:50], folder=Path("/data"))
+    write_cuts(tmp_path / "cuts.jsonl", packed[3:5])
+    assert list(read_cuts(tmp_path / "cuts.jsonl")) == list(packed[3:5])
+    with pytest.raises(ValueError, match="paths from /data, expected None"):
+        PackedCuts().extend(packed)
 
 
 def test_a_list_has_the_digest_of_its_cuts():

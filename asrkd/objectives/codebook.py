@@ -22,11 +22,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective
 from asrkd.objectives.linear_cross_entropy import linear_cross_entropy
-from asrkd.objectives.meeting import FrameConfig, Meeting
+from asrkd.objectives.meeting import FrameConfig, FrameObjective, Meeting
 from asrkd.targets.alignment import frames_within
 from asrkd.targets.codebook import CodebookTargets, codebook_source
 from asrkd.targets.frames import FrameTargets
@@ -41,29 +40,21 @@ class CodebookConfig(FrameConfig):
     hidden_dim: int = Field(512, ge=1)  # H, of the joint head
 
 
-class Codebook(Objective):
+class Codebook(FrameObjective):
     """Classifiers, one per codebook, on a layer of the student."""
 
     def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recogniser) -> None:
         """Build the classifiers for the source's codebooks on the student's layer."""
-        super().__init__()
-        self._meeting = Meeting("codebook", settings, student)
+        num_indexes = source.num_codebooks * frames_within(student.frame_shift, source.frame_shift)
+        super().__init__(Meeting("codebook", settings, student), num_indexes)
+        self.num_indexes = num_indexes
         self.codebook_size = source.codebook_size
-        self.num_indexes = source.num_codebooks * frames_within(student.frame_shift, source.frame_shift)
         self.predict = nn.Linear(student.dim, self.num_indexes * source.codebook_size)
         self.joint: Autoregression | None = None
         if settings.head == "joint":
             self.joint = Autoregression(
                 student.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
             )
-
-    def taps(self) -> list[Tap]:
-        """The student's layer."""
-        return [self._meeting.tap]
-
-    def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
-        """Number of indexes that have one of the student's ``num_frames`` (N,) to predict them."""
-        return self._meeting.num_frames(targets, num_frames) * self.num_indexes
 
     def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
         """Sum over frames and codebooks of -log P(index), in nats."""

@@ -16,13 +16,11 @@ in a student frame).
 from typing import Any, Literal
 
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.meeting import FrameConfig, Meeting
-from asrkd.targets.alignment import frames_within
+from asrkd.objectives.meeting import FrameConfig, Meeting, Projection
 from asrkd.targets.dense import HiddenTargets, hidden_source
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.target_source import TargetSource
@@ -44,24 +42,13 @@ class EmbeddingConfig(FrameConfig):
         return self
 
 
-class Embedding(Objective):
+class Embedding(Projection):
     """A linear map from a layer of the student to the teacher's, and the distance between the two."""
 
     def __init__(self, settings: EmbeddingConfig, source: HiddenTargets, student: Recogniser) -> None:
         """Build the map from the student's layer to the source's."""
-        super().__init__()
-        self._meeting = Meeting("embedding", settings, student)
+        super().__init__(Meeting("embedding", settings, student), source, student)
         self._settings = settings
-        self.dim = source.dim * frames_within(student.frame_shift, source.frame_shift)
-        self.project = nn.Linear(student.dim, self.dim)
-
-    def taps(self) -> list[Tap]:
-        """The student's layer."""
-        return [self._meeting.tap]
-
-    def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
-        """Number of values that have one of the student's ``num_frames`` (N,)."""
-        return self._meeting.num_frames(targets, num_frames) * self.dim
 
     def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
         """Sum over frames and dimensions of the distances, a scalar ()."""

@@ -7,13 +7,14 @@ target values a student frame (see :mod:`asrkd.targets.alignment`).
 from typing import Literal
 
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
-from asrkd.objectives.base import ObjectiveConfig
-from asrkd.targets.alignment import align, aligned_mask
+from asrkd.objectives.base import Objective, ObjectiveConfig
+from asrkd.targets.alignment import align, aligned_mask, frames_within
+from asrkd.targets.dense import HiddenTargets
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.live import LiveTargets
 
@@ -49,3 +50,31 @@ class Meeting:
         aligned = align(targets, output.num_frames, self._frame_shift, delay=self._delay)
         own = output.tapped[self.tap][:, : aligned.mask.shape[1]]
         return own[aligned.mask], aligned.real()
+
+
+class FrameObjective(Objective):
+    """An objective on the frames at which a layer of the student meets a teacher's."""
+
+    def __init__(self, meeting: Meeting, num_values: int) -> None:
+        """``num_values`` are those of a student frame that the loss is a sum over."""
+        super().__init__()
+        self._meeting, self._num_values = meeting, num_values
+
+    def taps(self) -> list[Tap]:
+        """The student's layer."""
+        return [self._meeting.tap]
+
+    def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
+        """Number of values that have one of the student's ``num_frames`` (N,)."""
+        return self._meeting.num_frames(targets, num_frames) * self._num_values
+
+
+class Projection(FrameObjective):
+    """An objective that maps a layer of the student to the teacher's, linearly, frame by frame."""
+
+    def __init__(self, meeting: Meeting, source: HiddenTargets, student: Recogniser) -> None:
+        """Build the map from the student's layer to the source's."""
+        dim = source.dim * frames_within(student.frame_shift, source.frame_shift)
+        super().__init__(meeting, dim)
+        self.dim = dim
+        self.project = nn.Linear(student.dim, self.dim)

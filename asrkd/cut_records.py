@@ -33,6 +33,7 @@ class CutRecord(NamedTuple):
 
     id: str
     digest: str  # hex, of cut_identity
+    recording: str | None  # its id
     duration: float  # seconds
     sampling_rate: int  # Hz
     texts: tuple[str | None, ...]  # of its supervisions
@@ -115,6 +116,7 @@ def _record(line: dict[str, Any], identity: dict[str, Any]) -> CutRecord:
     return CutRecord(
         id=line["id"],
         digest=files.sha256_of(identity),
+        recording=identity["recording"] or (line.get("features") or {}).get("recording_id"),
         duration=line["duration"],
         sampling_rate=identity["sampling_rate"],
         texts=texts,

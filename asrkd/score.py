@@ -21,6 +21,7 @@ from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import answers, check_features
 from asrkd.models.recogniser import num_parameters
+from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
@@ -140,12 +141,10 @@ def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> floa
     return shard.audio_s
 
 
-def _utterances(cuts: Sequence[MonoCut], references: dict[str, str]) -> list[Utterance]:
+def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[Utterance]:
     return [
-        Utterance(
-            cut.id, references[cut.id], cut.recording_id, cut.supervisions[0].speaker, round(cut.duration, 6)
-        )
-        for cut in cuts
+        Utterance(cut.id, references[cut.id], str(cut.recording), cut.speakers[0], round(cut.duration, 6))
+        for cut in cuts.records
     ]
 
 

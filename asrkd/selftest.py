@@ -135,7 +135,8 @@ class _Proof:
         """Kill a command once; one that ends before it is struck begins anew."""
         for attempt in range(20):
             if number % 3 == 2:
-                fault = f"kill after {self.rng.uniform(0, 0.4):.2f} s"
+                # Sooner each time: a quick command is over soon after its first file.
+                fault = f"kill after {self.rng.uniform(0, 0.4 * 0.7**attempt):.3f} s"
                 ended = command.run_and_kill(out, float(fault.split()[2]))
             else:
                 fault = self._fault(step, attempt)

@@ -26,6 +26,7 @@ from asrkd.quantizer.checkpoint import Checkpoint
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.report import QuantizerReport
 from asrkd.quantizer.sampling import Sample, sample_embeddings
+from asrkd.quantizer.search import STANDARD
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.quantizer.training import check_enough, train_quantizer
 from asrkd.shards import Shard
@@ -81,7 +82,10 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
-    details = _place(tap) | {"quantizer": {"sha256": loaded.identity} | sizes}
+    details = _place(tap) | {
+        "quantizer": {"sha256": loaded.identity} | sizes,
+        "search": asdict(STANDARD),
+    }
     asked = _Asked(question, teacher, cuts, "codebook", details, {"quantizer": source})
     made = asked.make(ArrayStore.suffix, asking.codebook_writer(source, tap), stop)
     return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"

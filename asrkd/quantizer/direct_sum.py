@@ -7,7 +7,9 @@ and scaled as in the ``multi_quantization`` package, so that its quantisers can 
 Departures: embeddings are centred by their mean first (that package learns
 an offset only slowly, and measures its error against its own guess of it);
 frames are worked on in chunks, so memory does not grow with their number;
-by default a frame gets the best indexes met in its refinements, not the last.
+a frame's first indexes come from a beam over the codebooks, and it gets the
+best indexes met in its refinements; :data:`asrkd.quantizer.search.REFERENCE`
+begins with the classifiers' and gives the last.
 
 Letters: B frames, N codebooks, K entries of each, D dimensions.
 """
@@ -20,7 +22,7 @@ from torch.nn.functional import linear
 from torch.nn.utils import skip_init
 
 from asrkd.errors import AsrkdError
-from asrkd.quantizer.search import refine_rounds
+from asrkd.quantizer.search import STANDARD, IndexSearch, beam_indexes, refine_rounds
 from asrkd.quantizer.tables import CenterTables, dots_of, sum_entries
 
 BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
@@ -103,49 +105,49 @@ class DirectSumQuantizer(nn.Module):
         return self._tables[1]
 
     def encode(
-        self,
-        embeddings: Tensor,
-        *,
-        refinements: int = 5,
-        chunk_frames: int = 256,
-        keep_better: bool = True,
+        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 256
     ) -> Tensor:
         """Indexes of every frame, (B, N) uint8.
 
         Args:
             embeddings: (B, D), finite.
-            refinements: at most this many passes over a frame; fewer once it no longer changes.
+            search: how the indexes are looked for.
             chunk_frames: frames worked on at once; memory grows with it and not with B, by some
                 8 N K bytes a frame. The indexes do not depend on it, nor on how many frames
                 come together: matrices are multiplied in blocks of one size, and searched
                 in whole numbers.
-            keep_better: give the best indexes met on the way; False gives the last, as
-                ``multi_quantization`` does, though a pass may raise a frame's error.
 
         Raises:
             AsrkdError: an embedding has a NaN or an infinity.
-            ValueError: the shape does not fit, or a count is out of range.
+            ValueError: the shape does not fit, or ``chunk_frames`` is out of range.
         """
-        return self.encode_rounds(embeddings, refinements, chunk_frames, keep_better)[-1]
+        return self.encode_rounds(embeddings, search, chunk_frames=chunk_frames)[-1]
 
     @torch.no_grad()
     def encode_rounds(
-        self, embeddings: Tensor, refinements: int = 5, chunk_frames: int = 256, keep_better: bool = True
+        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 256
     ) -> Tensor:
         """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8; see :meth:`encode`."""
-        self._check(embeddings, refinements, chunk_frames)
-        rounds = embeddings.new_zeros(
-            (refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
+        self._check(embeddings, chunk_frames)
+        rounds = embeddings.new_empty(
+            (search.refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
         )
         for start in range(0, len(embeddings), chunk_frames):
             centred = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
+            rounds[:, start : start + chunk_frames] = self._search(centred, search)
+        return rounds
+
+    def _search(self, centred: Tensor, search: IndexSearch) -> Tensor:
+        """Indexes of embeddings (B, D) without their mean, after 0, 1, ... passes."""
+        dots = centred.new_empty(len(centred), self.num_codebooks * self.codebook_size)
+        _in_blocks(centred, self._dots, dots)
+        if search.beam:
+            first = beam_indexes(dots, self.tables(), search.beam)
+        else:
             first = centred.new_empty((len(centred), self.num_codebooks), dtype=torch.long)
             _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1), first)
-            dots = centred.new_empty(len(centred), self.num_codebooks * self.codebook_size)
-            _in_blocks(centred, self._dots, dots)
-            found, changes = refine_rounds(dots, self.tables(), first, refinements)
-            rounds[:, start : start + chunk_frames] = _best_so_far(found, changes) if keep_better else found
-        return rounds
+        found, changes = refine_rounds(dots, self.tables(), first, search.refinements)
+        return _best_so_far(found, changes) if search.keep_better else found
 
     @torch.no_grad()
     def decode(self, indexes: Tensor) -> Tensor:
@@ -162,11 +164,11 @@ class DirectSumQuantizer(nn.Module):
         centers = self.scaled_centers()
         return sum_entries(centers, wide) + self.mean
 
-    def _check(self, embeddings: Tensor, refinements: int, chunk_frames: int) -> None:
+    def _check(self, embeddings: Tensor, chunk_frames: int) -> None:
         if embeddings.dim() != 2 or embeddings.shape[1] != self.dim:
             raise ValueError(f"expected embeddings (B, {self.dim}), got {tuple(embeddings.shape)}")
-        if refinements < 0 or chunk_frames < 1:
-            raise ValueError(f"refinements {refinements} or chunk_frames {chunk_frames} is out of range")
+        if chunk_frames < 1:
+            raise ValueError(f"chunk_frames {chunk_frames} is out of range")
         check_finite(embeddings)
 
 

@@ -16,7 +16,6 @@ from asrkd.quantizer.shannon import gaussian_distortion, principal_variances
 
 BYTES = (1, 2, 4, 8, 16, 32, 64)  # a frame
 MOST_FOR_BOUNDS = 20_000  # frames whose covariance is taken
-MOST_REFINEMENTS = 5  # what multi_quantization and icefall encode with
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,8 @@ class QuantizerReport:
         num_frames: trained on.
         held_out_frames: measured on.
         codebook_size: K.
-        held_out_errors: relative error after 0, 1, ... 5 refinements; 1 is what the mean alone gives.
+        held_out_errors: relative error after the beam, and 1, 2, ... passes over it; 1 is what the mean
+            alone gives.
         shannon_bound: what no quantiser of as many bits a frame can beat on Gaussian frames of the
             same covariance; real embeddings are not Gaussian, and may be described better.
         shannon_bounds: the same for each number of bytes a frame in :data:`BYTES`.
@@ -71,14 +71,14 @@ class QuantizerReport:
 
 
 def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -> QuantizerReport:
-    """Encode and decode the frames held_out (B, D) with every number of refinements.
+    """Encode and decode the frames held_out (B, D), stopping after every number of refinements.
 
     Args:
         quantizer: trained; the errors are relative to distances from its mean.
         held_out: (B, D), not all equal to the mean.
         training: (F, D), frames that it was trained on; for the bounds.
     """
-    rounds = quantizer.encode_rounds(held_out, MOST_REFINEMENTS)
+    rounds = quantizer.encode_rounds(held_out)
     size = quantizer.codebook_size
     counts = torch.stack([torch.bincount(column.long(), minlength=size) for column in rounds[-1].unbind(1)])
     bits = quantizer.num_codebooks * math.log2(size)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import Any
@@ -10,48 +11,88 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asrkd.quantizer import refinement
+from asrkd.quantizer import beam, refinement
 from asrkd.quantizer.tables import CenterTables
 
 Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class IndexSearch:
+    """How the indexes of a frame are looked for.
+
+    Attributes:
+        beam: sums that are kept in looking for the first indexes (:mod:`asrkd.quantizer.beam`), at
+            most 64; 0: the classifiers give the first indexes, as in the paper.
+        refinements: at most so many passes over a frame; fewer once it no longer changes.
+        keep_better: give the best indexes met on the way; False gives the last, though a pass may
+            raise a frame's error.
+    """
+
+    beam: int = 16
+    refinements: int = 3
+    keep_better: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what has no meaning.
+
+        Raises:
+            ValueError: a count is out of range.
+        """
+        if not 0 <= self.beam <= beam.WIDEST or self.refinements < 0:
+            raise ValueError(f"beam {self.beam} or refinements {self.refinements} is out of range")
+
+
+STANDARD = IndexSearch()
+REFERENCE = IndexSearch(beam=0, refinements=5, keep_better=False)  # that of multi_quantization and icefall
+
+
+def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
+    """First indexes; arguments and result are those of :func:`asrkd.quantizer.beam.beam_indexes`."""
+    compiled = _compiled(dots)
+    if compiled is None:
+        return beam.beam_indexes(dots, tables, width)
+    halves = tables.coarse_halves.to(torch.int32).numpy()
+    centers = compiled[1].BeamCenters(tables.coarse.numpy(), halves, tables.coarse_units)
+
+    def search(own: Array) -> Array:
+        indexes = np.empty((len(own), tables.num_codebooks), np.uint8)
+        compiled[1].search_frames(np.ascontiguousarray(own), centers, width, indexes)
+        return indexes
+
+    return torch.from_numpy(np.concatenate(_in_threads(search, dots.detach().numpy()))).long()
 
 
 def refine_rounds(
     dots: Tensor, tables: CenterTables, indexes: Tensor, passes: int, survivors: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """All passes; arguments and results are those of :func:`asrkd.quantizer.refinement.refine_rounds`."""
-    compiled = _compiled() if dots.device.type == "cpu" else None
-    if compiled is None or dots.dtype != torch.float32:
+    compiled = _compiled(dots)
+    if compiled is None:
         return refinement.refine_rounds(dots, tables, indexes, passes, survivors)
-    centers = compiled.Centers(
+    centers = compiled[0].Centers(
         tables.gram.numpy(), tables.squares.numpy(), tables.units, _survivors(tables, survivors)
     )
-    parts = max(1, min(torch.get_num_threads(), len(dots)))
-    tasks = [
-        (compiled.refine_frames, own, first, centers, passes)
-        for own, first in zip(
-            np.array_split(dots.detach().numpy(), parts),
-            np.array_split(indexes.to(torch.uint8).numpy(), parts),
-            strict=True,
-        )
-    ]
-    if len(tasks) == 1:
-        found = [_refine_part(*tasks[0])]
-    else:
-        with ThreadPoolExecutor(len(tasks)) as pool:  # machine code runs beside others
-            found = list(pool.map(lambda task: _refine_part(*task), tasks))
+
+    def search(own: Array, first: Array) -> tuple[Array, Array]:
+        rounds = np.repeat(first[None], passes + 1, axis=0)
+        changes = np.zeros((passes, len(first)), np.int64)
+        compiled[0].refine_frames(np.ascontiguousarray(own), centers, rounds, changes)
+        return rounds, changes
+
+    found = _in_threads(search, dots.detach().numpy(), indexes.to(torch.uint8).numpy())
     rounds, changes = (np.concatenate(some, axis=1) for some in zip(*found, strict=True))
     return torch.from_numpy(rounds), torch.from_numpy(changes)
 
 
-def _refine_part(
-    refine_frames: Callable[..., None], dots: Array, first: Array, centers: Any, passes: int
-) -> tuple[Array, Array]:
-    """(passes + 1, b, N) indexes and (passes, b) changes of some frames."""
-    rounds = np.repeat(first[None], passes + 1, axis=0)
-    changes = np.zeros((passes, len(first)), np.int64)
-    refine_frames(np.ascontiguousarray(dots), centers, rounds, changes)
-    return rounds, changes
+def _in_threads(search: Callable[..., Any], *frames: Array) -> list[Any]:
+    """What ``search`` says of the parts of arrays (B, ...), a part for each of torch's threads."""
+    parts = max(1, min(torch.get_num_threads(), len(frames[0])))
+    tasks = list(zip(*(np.array_split(array, parts) for array in frames), strict=True))
+    if len(tasks) == 1:
+        return [search(*tasks[0])]
+    with ThreadPoolExecutor(len(tasks)) as pool:  # machine code runs beside others
+        return list(pool.map(lambda task: search(*task), tasks))
 
 
 def _survivors(tables: CenterTables, survivors: int | None) -> Array:
@@ -61,10 +102,15 @@ def _survivors(tables: CenterTables, survivors: int | None) -> Array:
     return np.array([refinement.num_survivors(base, span, tables.num_codebooks) for span in spans], np.int64)
 
 
+def _compiled(dots: Tensor) -> tuple[ModuleType, ModuleType] | None:
+    """The compiled passes and the compiled beam, if they are for such ``dots``."""
+    return _load_compiled() if dots.device.type == "cpu" and dots.dtype == torch.float32 else None
+
+
 @lru_cache(maxsize=1)
-def _compiled() -> ModuleType | None:
+def _load_compiled() -> tuple[ModuleType, ModuleType] | None:
     try:
-        from asrkd.quantizer import compiled
+        from asrkd.quantizer import compiled, compiled_beam
     except (ImportError, RuntimeError):  # without numba, or without a folder for what it compiles
         return None
-    return compiled
+    return compiled, compiled_beam

@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 LARGEST = 2**28  # of the products of centres; 64 codebooks' sums, and a place beside them, fit 64 bits
+COARSER = 14  # bits between a unit and a coarse one: products in these fit 16 bits, their sums 32
 LARGEST_DOT = 2.0**38  # of a frame with a centre; what is beyond is far outside of the data
 
 
@@ -53,6 +54,21 @@ class CenterTables:
     def squares(self) -> Tensor:
         """(R,) int64, of the centres in units."""
         return self.gram.diagonal()[:-1].long()
+
+    @cached_property
+    def coarse(self) -> Tensor:
+        """(R, R) int16, of the centres in coarse units; 2 R^2 bytes more."""
+        return (self.gram[:-1, :-1] >> COARSER).to(torch.int16)
+
+    @property
+    def coarse_units(self) -> float:
+        """In 1."""
+        return self.units / float(2**COARSER)
+
+    @cached_property
+    def coarse_halves(self) -> Tensor:
+        """(R,) int64, half of the squares of the centres in coarse units."""
+        return self.squares >> (COARSER + 1)
 
     @cached_property
     def first_rows(self) -> Tensor:

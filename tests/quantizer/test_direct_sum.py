@@ -1,10 +1,15 @@
 """Encoding and decoding: the reference's indexes, any chunks alike, and frames that are sums."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
+from asrkd.quantizer.search import REFERENCE, IndexSearch
+
+KEPT = dataclasses.replace(REFERENCE, keep_better=True)
 
 
 @pytest.fixture
@@ -24,7 +29,9 @@ def errors(quantizer, frames, indexes):
 
 @pytest.mark.parametrize("refinements", [0, 1, 2, 5])
 def test_indexes_are_those_of_the_reference_package(reference, refinements):
-    encoded = reference.quantizer.encode(reference.frames, refinements=refinements, keep_better=False)
+    encoded = reference.quantizer.encode(
+        reference.frames, dataclasses.replace(REFERENCE, refinements=refinements)
+    )
     assert encoded.dtype == torch.uint8
     assert torch.equal(encoded.long(), reference.indexes(refinements))
 
@@ -42,10 +49,11 @@ def test_centers_sum_to_the_mean_that_the_reference_package_reports(reference):
 
 def test_the_best_indexes_met_are_never_worse_than_the_last(reference):
     quantizer, frames = reference.quantizer, reference.frames
-    rounds = [errors(quantizer, frames, indexes) for indexes in quantizer.encode_rounds(frames, 5)]
+    kept = quantizer.encode_rounds(frames, KEPT)
+    rounds = [errors(quantizer, frames, indexes) for indexes in kept]
     for before, after in zip(rounds, rounds[1:], strict=False):
         assert (after <= before).all()
-    last = quantizer.encode(frames, keep_better=False)
+    last = quantizer.encode(frames, REFERENCE)
     assert (rounds[-1] <= errors(quantizer, frames, last)).all()
 
 
@@ -56,10 +64,10 @@ def test_the_reference_package_makes_some_frame_worse_and_this_does_not():
     with torch.no_grad():
         made.centers.copy_(torch.randn(4, 256, 1, generator=generator))
     frames = torch.randn(400, 1, generator=generator)
-    last = made.encode_rounds(frames, 5, keep_better=False)
+    last = made.encode_rounds(frames, REFERENCE)
     worse = [errors(made, frames, b) > errors(made, frames, a) for a, b in zip(last, last[1:], strict=False)]
     assert torch.stack(worse).any()
-    best = made.encode_rounds(frames, 5)
+    best = made.encode_rounds(frames, KEPT)
     for before, after in zip(best, best[1:], strict=False):
         # To the unit of the search, 2^-28 of the largest centre's square, here 13.
         assert (errors(made, frames, after) <= errors(made, frames, before) + 1e-6).all()
@@ -119,6 +127,8 @@ def test_wrong_calls_are_refused(quantizer):
         quantizer.decode(torch.full((3, 4), 16))
     with pytest.raises(ValueError, match="chunk_frames 0 is out of range"):
         quantizer.encode(torch.zeros(3, 12), chunk_frames=0)
+    with pytest.raises(ValueError, match="beam 65 or refinements 3 is out of range"):
+        IndexSearch(beam=65)
     with pytest.raises(ValueError, match="num_codebooks must be at least 1, got 0"):
         DirectSumQuantizer(12, num_codebooks=0)
     with pytest.raises(ValueError, match="codebook_size must be 2 to 256"):

@@ -1,10 +1,15 @@
 """Products of codebooks stand for the same sums, as the reference package numbers them."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.product import product_quantizer
+from asrkd.quantizer.search import REFERENCE
+
+FIRST = dataclasses.replace(REFERENCE, refinements=0)
 
 
 @pytest.fixture
@@ -26,9 +31,9 @@ def test_entry_16_a_plus_b_is_entries_a_and_b(small, generator):
 
 def test_classifiers_propose_the_pair_of_what_they_proposed(small, generator):
     frames = torch.randn(50, 6, generator=generator)
-    indexes = small.encode(frames, refinements=0).long()
+    indexes = small.encode(frames, FIRST).long()
     pairs = 16 * indexes[:, 0::2] + indexes[:, 1::2]
-    assert torch.equal(product_quantizer(small).encode(frames, refinements=0).long(), pairs)
+    assert torch.equal(product_quantizer(small).encode(frames, FIRST).long(), pairs)
 
 
 def test_log_probs_of_a_pair_are_the_sum_of_its_entries(small, generator):

@@ -11,6 +11,7 @@ from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.reference import read_reference_state
 from asrkd.quantizer.report import measure
+from asrkd.quantizer.search import REFERENCE, IndexSearch
 from asrkd.quantizer.storage import load_quantizer, save_quantizer
 
 CONTRACT = {"teacher_sha256": "ab12", "layer": 6}
@@ -62,7 +63,7 @@ def test_the_description_holds_the_sizes_and_the_report(saved):
     description = json.loads((saved / "quantizer.json").read_text())
     assert (description["dim"], description["num_codebooks"], description["codebook_size"]) == (5, 2, 4)
     assert description["report"]["num_frames"] == 100
-    assert len(description["report"]["held_out_errors"]) == 6
+    assert len(description["report"]["held_out_errors"]) == 1 + IndexSearch().refinements
 
 
 @pytest.mark.parametrize("name", ["quantizer.json", "quantizer.safetensors"])
@@ -125,7 +126,7 @@ def test_a_reference_state_says_its_sizes_by_its_shapes(reference):
 def test_a_reference_quantizer_survives_being_saved(reference, tmp_path):
     report = measure(reference.quantizer, reference.frames, reference.frames)
     save_quantizer(tmp_path, reference.quantizer, report, {})
-    encoded = load_quantizer(tmp_path).quantizer.encode(reference.frames, keep_better=False)
+    encoded = load_quantizer(tmp_path).quantizer.encode(reference.frames, REFERENCE)
     assert torch.equal(encoded.long(), reference.indexes(5))
 
 

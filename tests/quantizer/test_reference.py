@@ -13,6 +13,7 @@ from asrkd.quantizer.reference import (
     reference_state,
     write_reference,
 )
+from asrkd.quantizer.search import REFERENCE
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_without_a_mean_the_same_vectors_and_indexes_come_of_folded_parameters(o
     assert not folded.mean.any()
     indexes = made.encode(frames)
     torch.testing.assert_close(folded.decode(indexes), made.decode(indexes), rtol=1e-4, atol=1e-4)
-    same = (folded.encode(frames, keep_better=False) == made.encode(frames, keep_better=False)).all(dim=1)
+    same = (folded.encode(frames, REFERENCE) == made.encode(frames, REFERENCE)).all(dim=1)
     assert same.float().mean() > 0.98  # the rest are decided by float32's last bits of 20
     logits = folded.logits(frames)
     torch.testing.assert_close(logits, made.logits(frames - made.mean), rtol=1e-4, atol=1e-3)
@@ -48,7 +49,7 @@ def test_its_own_code_gives_the_indexes_and_vectors_that_ours_gives(offset):
     assert theirs.get_id() == "0123abcd"
     with torch.no_grad():
         indexes = theirs.encode(frames, refine_indexes_iters=5, as_bytes=False)
-        same = (indexes == made.encode(frames, keep_better=False)).all(dim=1)
+        same = (indexes == made.encode(frames, REFERENCE)).all(dim=1)
         assert same.float().mean() > 0.98
         torch.testing.assert_close(theirs.decode(indexes), made.decode(indexes), rtol=1e-4, atol=1e-4)
         # Its mean is that of the centres, ours that of the data: with the fold both are about 20.
@@ -64,7 +65,7 @@ def test_a_state_comes_back_from_a_file_as_it_was(reference, tmp_path, name):
         assert torch.equal(state[key], value), key
     assert reference_id(state) == "0123abcd"
     made = read_reference_state(state)
-    assert torch.equal(made.encode(reference.frames, keep_better=False).long(), reference.indexes(5))
+    assert torch.equal(made.encode(reference.frames, REFERENCE).long(), reference.indexes(5))
 
 
 def test_what_was_read_is_written_with_the_same_values(reference):

@@ -26,6 +26,7 @@ CUTS = int(os.environ.get("ASRKD_BENCH_CUTS", "1000000"))
 CUTS_PER_SHARD = 1000
 SECONDS, FRAME_SHIFT, CODEBOOKS = 12.0, 0.02, 8
 FRAMES = int(SECONDS / FRAME_SHIFT)
+EMBEDDING_BYTES = 1024 * 4  # of a frame, in float32
 CHECK_S, CHECK_GIB, PLAN_GIB = 90.0, 1.0, 2.0
 # What distill, score and train do with a manifest before they begin.
 PLAN = """
@@ -48,10 +49,12 @@ def measure() -> Iterator[Row]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "exp")) as name:
         folder = Path(name)
         store, manifest = folder / "codebook", folder / "cuts_train.jsonl.gz"
-        make(store, manifest)
+        make(store, manifest, CUTS, CODEBOOKS)
         payload = CUTS * FRAMES * CODEBOOKS
-        size = sum(path.stat().st_size for path in store.iterdir())
-        yield Row(f"store of {CUTS} cuts, MB, beside its payload", size / 1e6, payload / 1e6, "<= 1.03")
+        yield Row(
+            f"store of {CUTS} cuts, MB, beside its payload", size(store) / 1e6, payload / 1e6, "<= 1.03"
+        )
+        yield _beside_embeddings(folder)
         seconds, peak = run("-m", "asrkd", "check", str(store))
         yield Row("asrkd check of it, s, beside the limit", seconds, CHECK_S, "<= 1")
         yield Row("asrkd check of it, peak GiB, beside the limit", peak / 2**30, CHECK_GIB, "<= 1")
@@ -62,28 +65,40 @@ def measure() -> Iterator[Row]:
         yield Row("its cuts divided into shards, peak GiB, beside the limit", peak / 2**30, PLAN_GIB, "<= 1")
 
 
-def make(store: Path, manifest: Path) -> None:
-    """Write the store and the manifest, a shard at a time."""
+def _beside_embeddings(folder: Path) -> Row:
+    store, num_cuts = folder / "codebook-16", 20 * CUTS_PER_SHARD
+    make(store, folder / "cuts_few.jsonl.gz", num_cuts, 16)
+    embeddings = num_cuts * FRAMES * EMBEDDING_BYTES
+    name = f"embeddings of {num_cuts} cuts, MB, beside their store of 16 codebooks"
+    return Row(name, embeddings / 1e6, size(store) / 1e6, ">= 250")
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in it."""
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def make(store: Path, manifest: Path, num_cuts: int, codebooks: int) -> None:
+    """Write the store of so many cuts and codebooks and the manifest, a shard at a time."""
     store.mkdir(parents=True)
-    total = -(-CUTS // CUTS_PER_SHARD)
+    total = -(-num_cuts // CUTS_PER_SHARD)
     contract = {
         "kind": "codebook",
         "features": {"frame_shift": 0.01},
         "frame_shift": FRAME_SHIFT,
         "length_rule": {"of": "feature frames", "divisor": 2, "round": "up"},
-        "quantizer": {"num_codebooks": CODEBOOKS, "codebook_size": 256},
+        "quantizer": {"num_codebooks": codebooks, "codebook_size": 256},
     }
     files.write_json(store / "contract.json", contract)
     digest = files.sha256(store / "contract.json")
     write_sources(store, Sources("asrkd distill codebook", None, (manifest,)))
-    values = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (FRAMES, CODEBOOKS), np.uint8))
+    values = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (FRAMES, codebooks), np.uint8))
 
     def shards() -> Iterator[MonoCut]:
         with meter("store", total, "shards") as shown:
             for number in range(total):
-                cuts = [
-                    cut(i) for i in range(number * CUTS_PER_SHARD, min(CUTS, (number + 1) * CUTS_PER_SHARD))
-                ]
+                start = number * CUTS_PER_SHARD
+                cuts = [cut(i) for i in range(start, min(num_cuts, start + CUTS_PER_SHARD))]
                 path = store / shard_name(number, total, ".safetensors")
                 write_array_shard(
                     path, digest, cuts, [{"values": values.roll(i, 0)} for i in range(len(cuts))]
@@ -92,7 +107,7 @@ def make(store: Path, manifest: Path) -> None:
                 yield from cuts
 
     write_cuts(manifest, shards())
-    outputs.stamp(store, {"num_shards": total, "num_cuts": CUTS})
+    outputs.stamp(store, {"num_shards": total, "num_cuts": num_cuts})
 
 
 def cut(number: int) -> MonoCut:

@@ -17,6 +17,7 @@ from asrkd.comparing.comparison import (
     Comparison,
     Difference,
     MatchedPairsTest,
+    Share,
     SystemResult,
     read_comparison,
 )
@@ -109,6 +110,10 @@ def test_rates_differences_and_shares_are_those_counted_by_hand(folders):
     assert [system.role for system in found.values()] == ["teacher", "baseline", "student", "student"]
     assert found["baseline"].difference is None
     assert found["good"].difference.value == pytest.approx(-50 / words)
+    assert found["good"].saved_share.value == pytest.approx(50 / 120)
+    assert found["teacher"].saved_share.value == pytest.approx(100 / 120)
+    assert found["baseline"].saved_share is None
+    assert found["good"].saved_share.interval.low > 0 > found["same"].saved_share.interval.low
     assert found["good"].gap_share.value == pytest.approx(50 / 100)
     assert found["same"].gap_share.value == pytest.approx(-1 / 100)
     assert found["teacher"].gap_share is None
@@ -155,6 +160,7 @@ def test_the_ends_of_the_gap_close_none_and_all_of_it(folders, tmp_path):
     copies = {"teacher": "best", "baseline": "worst"}
     more = [Path(shutil.copytree(folders[n], tmp_path / to)) for n, to in enumerate(copies.values())]
     found = by_name(compare([*folders, *more]))
+    assert found["worst"].saved_share == Share(0.0, Interval(0.0, 0.0, 0.95))
     for name, share in (("best", 1), ("worst", 0)):
         gap = found[name].gap_share
         assert (gap.value, gap.interval.low, gap.interval.high) == pytest.approx((share,) * 3)
@@ -219,8 +225,9 @@ def test_several_seeds_have_a_mean_a_spread_and_a_test_that_counts_them(seeds):
     expected = contrast(terms, np.full(NUM_SPEAKERS, 40.0))
     assert found["student"].difference.interval == expected.interval()
     assert found["student"].difference.p == expected.p()
-    share = found["student"].gap_share
-    assert share.interval.low < share.value < share.interval.high
+    for share in (found["student"].gap_share, found["student"].saved_share):
+        assert share.interval.low < share.value < share.interval.high
+    assert found["student"].saved_share.value == pytest.approx(1 - sum((70, 84, 66)) / sum((120, 131, 115)))
     assert "3 seeds" not in comparison.conclusions[-1]  # the teacher has one
     assert "With 3 seeds" in compare(seeds[1:]).conclusions[-1]
 
@@ -269,7 +276,7 @@ def test_what_was_written_is_read_back(folders, seeds, tmp_path):
     ("damage", "complaint"),
     [
         ("[]", "not a comparison as this asrkd writes it; give what asrkd compare"),
-        ('{"version": 1}', "set_name: Field required; give what asrkd compare"),
+        ('{"version": 2}', "set_name: Field required; give what asrkd compare"),
         ('{"version"', "torn or not JSON"),
     ],
 )

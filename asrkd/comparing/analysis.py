@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import mean, stdev
 
-from asrkd.comparing.comparison import Difference, GapShare, MatchedPairsTest, Run, SystemResult
+from asrkd.comparing.comparison import Difference, MatchedPairsTest, Run, Share, SystemResult
 from asrkd.comparing.evidence import Evidence, error_maps
 from asrkd.comparing.systems import BASELINE, STUDENT, TEACHER, ScoredRun, System
 from asrkd.costs.costs import Costs
@@ -30,34 +30,44 @@ def analyse(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, C
         result = _result(system, evidence, costs.get(system.name))
         if baseline and system is not baseline:
             difference = _difference(system, baseline, evidence, against)
-            result = replace(result, difference=difference)
+            saved = share(evidence, {baseline.name: 1.0, system.name: -1.0}, {baseline.name: 1.0})
+            result = replace(result, difference=difference, saved_share=saved)
         if baseline and teacher and system.role == STUDENT:
-            share = gap_share(evidence, system.name, baseline.name, teacher.name)
-            result = replace(result, gap_share=share)
+            closed = gap_share(evidence, system.name, baseline.name, teacher.name)
+            result = replace(result, gap_share=closed)
         results.append(result)
     return _corrected(results)
 
 
-def gap_share(evidence: Evidence, student: str, baseline: str, teacher: str) -> GapShare | None:
-    """The share of the gap between teacher and baseline that a student closes.
+def gap_share(evidence: Evidence, student: str, baseline: str, teacher: str) -> Share | None:
+    """The share of the gap between teacher and baseline that a student closes; see :func:`share`."""
+    return share(evidence, {baseline: 1.0, student: -1.0}, {baseline: 1.0, teacher: -1.0})
+
+
+def share(evidence: Evidence, part: Mapping[str, float], whole: Mapping[str, float]) -> Share | None:
+    """The ratio of two sums of systems' error rates.
+
+    Args:
+        evidence: of the systems.
+        part: systems with their factors in the sum above.
+        whole: those below.
 
     Returns:
-        None where the 95 % interval of the gap reaches down to 0: a share of
-        what may not be there means nothing.
+        None where the 95 % interval of the whole reaches down to 0: a share
+        of what may not be there means nothing.
     """
-    gap, closed = {baseline: 1.0, teacher: -1.0}, {baseline: 1.0, student: -1.0}
-    of_gap, of_closed = evidence.judge(gap), evidence.judge(closed)
-    if of_gap is None or of_closed is None or of_gap.interval.low <= 0:
+    of_whole, of_part = evidence.judge(whole), evidence.judge(part)
+    if of_whole is None or of_part is None or of_whole.interval.low <= 0:
         return None
-    above, below = evidence.replicates(closed), evidence.replicates(gap)
+    above, below = evidence.replicates(part), evidence.replicates(whole)
     if above is not None and below is not None and below.min() > 0:
         interval = expanded_percentile(above / below, evidence.words.size)
     else:
-        found = fieller(evidence.terms(closed), evidence.terms(gap), evidence.words)
+        found = fieller(evidence.terms(part), evidence.terms(whole), evidence.words)
         if found is None:
             return None
         interval = found
-    return GapShare(of_closed.value / of_gap.value, interval)
+    return Share(of_part.value / of_whole.value, interval)
 
 
 def _of_role(systems: Sequence[System], role: str) -> System | None:
@@ -77,6 +87,7 @@ def _result(system: System, evidence: Evidence, costs: Costs | None) -> SystemRe
         wer_std=stdev(rates) if len(rates) > 1 else None,
         interval=judged.interval if judged and judged.value > 0 else None,
         difference=None,
+        saved_share=None,
         gap_share=None,
         params=system.runs[0].params,
         weight_bytes=system.runs[0].weight_bytes,

@@ -16,7 +16,7 @@ from asrkd.errors import AsrkdError
 from asrkd.scoring.normaliser import Normaliser
 from asrkd.significance.bootstrap import Interval
 
-VERSION = 1  # of this record
+VERSION = 2  # of this record
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class GapShare:
-    """The part of the way from baseline to teacher that a student has come: 0 the baseline, 1 the teacher."""
+class Share:
+    """A part of something, as a fraction of it."""
 
     value: float
     interval: Interval
@@ -77,7 +77,9 @@ class SystemResult:
         Interval | None
     )  # of the mean; None: fewer than two blocks, or no errors to say how far off 0 is
     difference: Difference | None  # None: it is the baseline
-    gap_share: GapShare | None  # of students; None: no teacher, or no gap that is clearly above 0
+    saved_share: Share | None  # of the baseline's errors, below 0 where there are more
+    # The part of the way from baseline to teacher that a student has come: 0 the baseline, 1 the teacher.
+    gap_share: Share | None  # of students; None: no teacher, or no gap that is clearly above 0
     params: int | None  # None: no model is known; so below
     weight_bytes: int | None  # of the exported weights
     train_seconds: float | None  # mean over seeds

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asrkd.comparing.comparison import Comparison, Difference, SystemResult
+from asrkd.comparing.comparison import Comparison, Difference, Share, SystemResult
 from asrkd.comparing.conclusions import is_shown
 from asrkd.costs.costs import Costs
 from asrkd.significance.bootstrap import Interval
@@ -25,7 +25,7 @@ def render(comparison: Comparison, *, styled: bool) -> str:
     options = {"force_terminal": True} if styled else {"force_terminal": False, "no_color": True}
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, highlight=False, **options)  # type: ignore[arg-type]
-    for columns in (ERRORS, SIZES):
+    for columns in (ERRORS, SHARES, SIZES):
         if table := _table(comparison.systems, columns):
             console.print(table)
             console.print()
@@ -73,7 +73,7 @@ def _legend(comparison: Comparison) -> list[str]:
         lines.append(
             f"diff: from {comparison.baseline}, in points; 95 %: by drawing {comparison.blocks}s anew"
             f"{crossed}; z, p: MAPSSWE, p after Holm for all students; better: probability of improvement; "
-            "gap: the share closed of the way to the teacher."
+            f"saved: of {comparison.baseline}'s errors; gap: the share closed of the way to the teacher."
         )
     if comparison.costs_protocol:
         lines.append(comparison.costs_protocol.text())
@@ -98,6 +98,22 @@ def _probability(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
+def _of_share(name: str, digits: int) -> Callable[[SystemResult], str]:
+    def cell(system: SystemResult) -> str:
+        share: Share | None = getattr(system, name)
+        return NOTHING if share is None else _in_percent(share.value, digits)
+
+    return cell
+
+
+def _of_share_interval(name: str, digits: int) -> Callable[[SystemResult], str]:
+    def cell(system: SystemResult) -> str:
+        share: Share | None = getattr(system, name)
+        return NOTHING if share is None else _percent(share.interval, digits)
+
+    return cell
+
+
 def _of_costs(cell: Callable[[Costs], str]) -> Callable[[SystemResult], str]:
     return lambda system: cell(system.costs) if system.costs else NOTHING
 
@@ -114,10 +130,15 @@ ERRORS: list[Column] = [
     ("p", _of_difference(lambda found: _probability(found.mapsswe.p_holm))),
     ("better", _of_difference(lambda found: _or_nothing(found.probability_of_improvement, ".3f"))),
 ]
+SHARES: list[Column] = [
+    ("system", lambda system: system.name),
+    ("saved %", _of_share("saved_share", 1)),
+    ("95 %", _of_share_interval("saved_share", 1)),
+    ("gap %", _of_share("gap_share", 0)),
+    ("95 %", _of_share_interval("gap_share", 0)),
+]
 SIZES: list[Column] = [
     ("system", lambda system: system.name),
-    ("gap %", lambda system: _in_percent(system.gap_share.value, 0) if system.gap_share else NOTHING),
-    ("95 %", lambda system: _percent(system.gap_share.interval, 0) if system.gap_share else NOTHING),
     ("params", lambda system: _or_nothing(system.params, ",")),
     ("bytes", lambda system: _or_nothing(system.weight_bytes, ",")),
     ("train s", lambda system: _or_nothing(system.train_seconds, ".0f")),

@@ -44,7 +44,7 @@ def gap_share(evidence: Evidence, student: str, baseline: str, teacher: str) -> 
     return share(evidence, {baseline: 1.0, student: -1.0}, {baseline: 1.0, teacher: -1.0})
 
 
-def share(evidence: Evidence, part: Mapping[str, float], whole: Mapping[str, float]) -> Share | None:
+def share(evidence: Evidence, part: dict[str, float], whole: dict[str, float]) -> Share | None:
     """The ratio of two sums of systems' error rates.
 
     Args:

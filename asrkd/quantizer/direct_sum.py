@@ -105,7 +105,7 @@ class DirectSumQuantizer(nn.Module):
         return self._tables[1]
 
     def encode(
-        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 256
+        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 1024
     ) -> Tensor:
         """Indexes of every frame, (B, N) uint8.
 
@@ -125,7 +125,7 @@ class DirectSumQuantizer(nn.Module):
 
     @torch.no_grad()
     def encode_rounds(
-        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 256
+        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 1024
     ) -> Tensor:
         """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8; see :meth:`encode`."""
         self._check(embeddings, chunk_frames)

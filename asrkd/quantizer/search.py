@@ -29,7 +29,7 @@ class IndexSearch:
             raise a frame's error.
     """
 
-    beam: int = 16
+    beam: int = 12
     refinements: int = 3
     keep_better: bool = True
 

@@ -19,6 +19,7 @@ from asrkd.decoding import SearchOptions, find_search
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
+from asrkd.models.inference import check_ctc
 from asrkd.outputs import State
 from asrkd.parallel import one_thread
 from asrkd.progress import meter
@@ -53,7 +54,7 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
     """
     find_search(search)
     teacher, cuts = question.open()
-    teacher.recogniser("nbest")
+    check_ctc(teacher.recogniser("nbest"))
     details = {
         "search": {"name": search} | asdict(options),
         "score": "log P(token sequence | audio) in nats, over all alignments, exact",
@@ -100,7 +101,9 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
     if top_k < 1:
         raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
     teacher, cuts = question.open()
-    top_k = min(top_k, teacher.recogniser("posterior").tokens.size)
+    model = teacher.recogniser("posterior")
+    check_ctc(model)
+    top_k = min(top_k, model.tokens.size)
     details = {
         "top_k": top_k,
         "dtype": dtype,

@@ -19,7 +19,7 @@ from asrkd.decoding import SearchOptions, find_search
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.inference import answers, check_features
+from asrkd.models.inference import answers, check_ctc, check_features
 from asrkd.models.recogniser import num_parameters
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
@@ -80,6 +80,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     check_jobs(request.jobs)
     device = str(pick_device(request.device))
     model, cuts = load_model(request.model, device), read_cuts(request.cuts)
+    check_ctc(model)
     check_features(model, cuts, str(request.cuts))
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)

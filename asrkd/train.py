@@ -18,7 +18,7 @@ from asrkd.cut_records import cuts_digest, texts_digest
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import feature_config, load_features
 from asrkd.manifests import read_cuts
-from asrkd.models.config import Architecture
+from asrkd.models.config import RecogniserArchitecture, recogniser_architecture
 from asrkd.models.conformer import global_statistics
 from asrkd.models.directory import save_model
 from asrkd.models.recogniser import Recogniser, num_parameters
@@ -130,7 +130,7 @@ class _Parts:
     tokens: Tokens
     train_cuts: PackedCuts
     dev_cuts: PackedCuts
-    architecture: Architecture
+    architecture: RecogniserArchitecture
 
     @classmethod
     def gather(cls, experiment: TrainConfig) -> "_Parts":
@@ -150,7 +150,7 @@ class _Parts:
                 f"{data.dev}: its features differ from those of {data.train}; prepare both alike"
             )
         verify_noise(experiment.augment, features)
-        architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
+        architecture = recogniser_architecture(experiment.model, features, tokens.size)
         return cls(experiment, tokens, usable, dev_cuts, architecture)
 
     @cached_property

@@ -28,7 +28,7 @@ class Answer:
     """What a recogniser says of one cut, on the CPU in float32."""
 
     cut: MonoCut
-    log_probs: Tensor  # (T, V)
+    log_probs: Tensor  # (T, V) of the CTC head; (T, 0) where there is none
     tapped: dict[Tap, Tensor]  # each (T, D)
 
 
@@ -40,6 +40,15 @@ def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> N
         raise AsrkdError(
             f"{where}: {names[0]} of the features is {getattr(found, names[0])}, the model {model.path} "
             f"reads {getattr(wanted, names[0])}; prepare the cuts as those it was trained on"
+        )
+
+
+def check_ctc(model: LoadedModel) -> None:
+    """Raise AsrkdError unless the model has a CTC head, which searches over frames need."""
+    if not model.recogniser.has_ctc:
+        raise AsrkdError(
+            f"{model.path}: an attention model without a CTC head, which this needs; "
+            "train it with ctc: true in its config's model, and the objective ctc beside attention"
         )
 
 
@@ -58,7 +67,8 @@ def answers(model: LoadedModel, cuts: Sequence[MonoCut], taps: Collection[Tap] =
         group = cuts[start : start + size]
         features, num_frames = collate([load_features(cut) for cut in group])
         output = model.recogniser(features.to(device), num_frames.to(device), taps)
-        log_probs, counts = output.log_probs().cpu(), output.num_frames.tolist()
+        frames = output.log_probs() if model.recogniser.has_ctc else output.memory()[..., :0]
+        log_probs, counts = frames.cpu(), output.num_frames.tolist()
         tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
             own = {tap: value[row, :count] for tap, value in tapped.items()}

@@ -1,6 +1,7 @@
 """Models that are asked for one token at a time: attention decoders and language models alike.
 
-Letters: N utterances, B token sequences (one or several an utterance), T encoder frames, D their size, V tokens.
+Letters: N utterances, B token sequences (one or several an utterance), T
+encoder frames, D their size, V tokens.
 """
 
 from typing import Protocol

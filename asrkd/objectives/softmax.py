@@ -48,10 +48,11 @@ class Softmax(Objective):
 
     def forward(self, output: RecogniserOutput, targets: PosteriorTargets) -> Tensor:
         """Sum over frames of the squared distances, a scalar ()."""
-        shared = min(output.logits.shape[1], targets.tokens.shape[1])
-        frame = torch.arange(shared, device=output.logits.device)
+        logits = output.frame_logits()
+        shared = min(logits.shape[1], targets.tokens.shape[1])
+        frame = torch.arange(shared, device=logits.device)
         real = frame < torch.minimum(targets.num_frames, output.num_frames)[:, None]  # (N, T)
-        student = output.logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
+        student = logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
         return posterior_distance(
             student, targets.log_probs[:, :shared][real].exp(), targets.tokens[:, :shared][real]
         )

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from asrkd.config import Section
-from asrkd.models.config import ConformerConfig
+from asrkd.models.config import ModelConfig
 from asrkd.objectives import ObjectiveEntry
 from asrkd.targets.live import LiveTargets
 
@@ -105,7 +105,7 @@ class TrainConfig(Section):
     """Everything that decides what a training run learns."""
 
     data: DataConfig
-    model: ConformerConfig
+    model: ModelConfig
     optim: OptimConfig = OptimConfig()
     augment: AugmentConfig = AugmentConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -15,7 +15,7 @@ from lhotse import MonoCut
 
 from asrkd import files, outputs
 from asrkd.cut_records import texts_digest
-from asrkd.decoding import SearchOptions, find_search
+from asrkd.decoding import SearchOptions, described, find_search
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
@@ -56,7 +56,7 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
     teacher, cuts = question.open()
     check_ctc(teacher.recogniser("nbest"))
     details = {
-        "search": {"name": search} | asdict(options),
+        "search": described(search, options),
         "score": "log P(token sequence | audio) in nats, over all alignments, exact",
         "references": texts_digest(cuts),  # that errors are counted against
     }

@@ -15,7 +15,7 @@ from lhotse import MonoCut
 
 from asrkd import files, outputs, shards
 from asrkd.cut_records import cuts_digest, records, texts_digest
-from asrkd.decoding import SearchOptions, find_search
+from asrkd.decoding import SearchOptions, described, find_search
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
@@ -103,7 +103,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
         "model": model.weights_sha256,
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
-        "search": {"name": request.search} | asdict(request.options),
+        "search": described(request.search, request.options),
     } | asdict(request.rules)
 
 
@@ -153,7 +153,7 @@ def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
     return {
         "set": _set_name(request.cuts),
         "params": num_parameters(model.recogniser),
-        "search": {"name": request.search} | asdict(request.options),
+        "search": described(request.search, request.options),
     }
 
 

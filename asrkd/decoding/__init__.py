@@ -8,6 +8,8 @@ Letters: N utterances, T frames after padding, V symbols with blank at 0.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 from torch import Tensor
 
@@ -38,4 +40,9 @@ def find_search(name: str) -> Search:
     return SEARCHES[name]
 
 
-__all__ = ["SEARCHES", "Hypothesis", "Search", "SearchOptions", "find_search"]
+def described(name: str, options: SearchOptions) -> dict[str, Any]:
+    """What a contract or a score says of a search: its name and those of its options that it reads."""
+    return {"name": name} | {key: value for key, value in asdict(options).items() if key != "decoder"}
+
+
+__all__ = ["SEARCHES", "Hypothesis", "Search", "SearchOptions", "described", "find_search"]

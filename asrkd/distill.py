@@ -35,6 +35,7 @@ from asrkd.targets import asking
 from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.contract import contract
 from asrkd.targets.making import Made, StorePlan, make_store
+from asrkd.targets.nbest import RECORD
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.store import CONTRACT
 from asrkd.teachers.quantizer_fit import check_quantizer
@@ -59,6 +60,7 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
         "search": described(search, options),
         "score": "log P(token sequence | audio) in nats, over all alignments, exact",
         "references": texts_digest(cuts),  # that errors are counted against
+        "record": RECORD,
     }
     flags = {"search": search, "beam": options.beam, "nbest": options.num_best}
     asked = _Asked(question, teacher, cuts, "nbest", details, flags)

@@ -11,7 +11,7 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.decoding import SearchOptions, find_search
+from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import Answer, answers
@@ -19,7 +19,8 @@ from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.counts import count_errors
 from asrkd.shards import Shard
 from asrkd.targets.array_store import VALUES, write_array_shard
-from asrkd.targets.nbest_store import Nbest, write_nbest_shard
+from asrkd.targets.nbest import Nbest, StoredHypothesis, WordErrors
+from asrkd.targets.nbest_store import write_nbest_shard
 from asrkd.targets.top_tokens import top_tokens
 from asrkd.teachers.opening import open_teacher
 
@@ -64,23 +65,28 @@ def _search(model: LoadedModel, said: Sequence[Answer], search: str, options: Se
     log_probs = torch.nn.utils.rnn.pad_sequence([answer.log_probs for answer in said], batch_first=True)
     num_frames = torch.tensor([len(answer.log_probs) for answer in said])
     found = find_search(search)(log_probs, num_frames, options)
-    lists = []
-    for answer, hypotheses in zip(said, found, strict=True):
-        scored: dict[str, float] = {}  # two token sequences of one text: the likelier stands for both
-        for hypothesis in hypotheses:
-            scored.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis.log_prob)
-        lists.append(_with_errors(answer.cut, scored))
-    return lists
+    return [_listed(model, answer.cut, own) for answer, own in zip(said, found, strict=True)]
 
 
-def _with_errors(cut: MonoCut, scored: dict[str, float]) -> Nbest:
-    """Count each hypothesis's word errors if the cut has a transcript."""
-    texts, log_probs = list(scored), list(scored.values())
-    references = [supervision.text for supervision in cut.supervisions]
-    if not references or any(reference is None for reference in references):
-        return Nbest(texts, log_probs, None, None)
-    counts = [count_errors(" ".join(str(text) for text in references), text) for text in texts]
-    return Nbest(texts, log_probs, [count.errors for count in counts], counts[0].num_words)
+def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nbest:
+    """What is stored of a cut's hypotheses, with their word errors if it has a transcript."""
+    by_text: dict[str, Hypothesis] = {}  # two token sequences of one text: the likelier stands for both
+    for hypothesis in found:
+        by_text.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis)
+    said = [supervision.text for supervision in cut.supervisions]
+    reference = " ".join(map(str, said)) if said and None not in said else None
+    listed = [
+        StoredHypothesis(text, own.log_prob, own.tokens, own.parts, _word_errors(reference, text))
+        for text, own in by_text.items()
+    ]
+    return Nbest(tuple(listed), None if reference is None else len(reference.split()))
+
+
+def _word_errors(reference: str | None, text: str) -> WordErrors | None:
+    if reference is None:
+        return None
+    counts = count_errors(reference, text)
+    return WordErrors(counts.errors, (counts.substitutions, counts.deletions, counts.insertions))
 
 
 def _write_posteriors(shard: Shard, top_k: int, dtype: str) -> float:

@@ -18,24 +18,20 @@ from asrkd.reporting.codebook_loss import figure, measure_codebook_loss
 from asrkd.reporting.nbest_diagnostics import histogram, measure_nbest, oracle
 from asrkd.stopping import StopRequest
 from asrkd.targets.array_store import write_array_shard
-from asrkd.targets.nbest_store import Nbest, write_nbest_shard
 from asrkd.train import TrainOptions, train
 from asrkd.training.metrics import read_metrics
+from tests.nbest_lists import nbest, write_nbest_store
 
 LISTS = [([1, 0, 2], 4), ([0, 3], 2), ([2, 2, 2, 1], 5), ([4], 4)]
 
 
 def nbest_store(folder, corpus, lists):
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[: len(lists)]
-    files.write_json(folder / "contract.json", {"kind": "nbest"})
     filled = [
-        Nbest([f"T{n}" for n in range(len(errors or [0]))], [-1.0] * len(errors or [0]), errors, words)
+        nbest([f"T{n}" for n in range(len(errors or [0]))], [-1.0] * len(errors or [0]), errors, words)
         for errors, words in lists
     ]
-    path = folder / "shard-00000-of-00001.jsonl"
-    write_nbest_shard(path, files.sha256(folder / "contract.json"), cuts, filled)
-    stamp(folder, {"num_shards": 1, "num_cuts": len(lists)})
-    return folder
+    return write_nbest_store(folder, cuts, filled)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [2, 0, 3, 1]])

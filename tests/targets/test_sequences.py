@@ -7,10 +7,7 @@ import pytest
 import torch
 from lhotse import MonoCut, Recording, SupervisionSegment
 
-from asrkd import files, outputs
 from asrkd.errors import AsrkdError
-from asrkd.shards import shard_name
-from asrkd.targets.nbest_store import Nbest, write_nbest_shard
 from asrkd.targets.sequences import (
     NbestSource,
     SequenceTargets,
@@ -20,6 +17,7 @@ from asrkd.targets.sequences import (
     transcript,
 )
 from asrkd.tokens import Tokens, train_char
+from tests.nbest_lists import nbest, write_nbest_store
 
 TEXTS = ["YES", "NO NO", ""]
 HYPOTHESES = [["YES", "NO"], ["NO NO", "NO", "SO NO", "ON"], [""]]
@@ -46,12 +44,8 @@ def cuts() -> list[MonoCut]:
 
 @pytest.fixture
 def store(tmp_path, cuts) -> Path:
-    lists = [Nbest(texts, [-float(n) for n, _ in enumerate(texts)], None, None) for texts in HYPOTHESES]
-    files.write_json(tmp_path / "contract.json", {"kind": "nbest"})
-    contract = files.sha256(tmp_path / "contract.json")
-    write_nbest_shard(tmp_path / shard_name(0, 1, ".jsonl"), contract, cuts, lists)
-    outputs.stamp(tmp_path, {"num_shards": 1})
-    return tmp_path
+    lists = [nbest(texts, [-float(n) for n, _ in enumerate(texts)]) for texts in HYPOTHESES]
+    return write_nbest_store(tmp_path, cuts, lists)
 
 
 def texts_of(targets: SequenceTargets, tokens: Tokens) -> list[tuple[int, str]]:

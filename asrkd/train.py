@@ -185,9 +185,9 @@ class _Parts:
         with seeded(seed, "weights"):
             student = Recogniser(self.architecture)
             learner = Learner(student, self.experiment.phases, self.tokens)
-        learner.verify(self.train_cuts)
+        cuts = learner.verify(self.train_cuts)
         validator = Validator(self.dev_cuts, self.tokens, self.experiment.validation.max_duration)
-        return Trainer(self.experiment, learner, self.train_cuts, validator, machine)
+        return Trainer(self.experiment, learner, cuts, validator, machine)
 
     def set_statistics(self, student: Recogniser) -> None:
         """Give the front end the mean and spread of the training features."""

@@ -25,6 +25,11 @@ class ObjectiveConfig(Section):
 
     scale: float = Field(1.0, ge=0)  # factor in the total loss
 
+    @property
+    def passes_per_epoch(self) -> int:
+        """How often an epoch must go over the cuts for all targets to have been taken."""
+        return 1
+
 
 class Objective(nn.Module):
     """A training loss with the taps it needs and, maybe, parameters used in training only.

@@ -90,9 +90,14 @@ class PhaseConfig(Section):
     """A stretch of training under fixed objectives."""
 
     steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)  # counted in batches of the first epoch's plan
+    epochs: float | None = Field(None, gt=0)  # in batches of the first plan, times the passes of an epoch
     objectives: list[ObjectiveEntry] = Field(min_length=1)  # type: ignore[valid-type]
     restart: bool = True  # begin optimiser and schedule anew
+
+    @property
+    def passes_per_epoch(self) -> int:
+        """How often an epoch of this phase goes over the cuts: more than once where targets say so."""
+        return max(entry.settings.passes_per_epoch for entry in self.objectives)
 
     @model_validator(mode="after")
     def _one_length(self) -> "PhaseConfig":

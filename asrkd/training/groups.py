@@ -9,7 +9,7 @@ from lhotse import MonoCut
 from asrkd.cut_records import records
 from asrkd.errors import AsrkdError
 from asrkd.packed_cuts import CutsById
-from asrkd.targets.target_source import TargetSource
+from asrkd.targets.target_source import Changing, TargetSource
 from asrkd.training.augment import Augmentation
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
@@ -56,7 +56,8 @@ class Groups:
                 "Start anew in another --out"
             )
         position.plan_digest = plan.digest
-        reader = BatchReader(self.cuts, sources, self.augmentation, position.epoch)
+        own = {name: _of_epoch(source, position.epoch) for name, source in sources.items()}
+        reader = BatchReader(self.cuts, own, self.augmentation, position.epoch)
         yield from self._read(reader, plan.batches[position.batch :])
 
     def _read(self, reader: BatchReader, left: Sequence[Sequence[str]]) -> Iterator[Group]:
@@ -79,3 +80,7 @@ class Groups:
             max_duration=data.max_duration,
             num_buckets=data.num_buckets,
         )
+
+
+def _of_epoch(source: TargetSource, epoch: int) -> TargetSource:
+    return source.of_epoch(epoch) if isinstance(source, Changing) else source

@@ -1,16 +1,20 @@
 """What is optimised: the student, and the training-only parameters of its objectives."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import torch
-from lhotse import MonoCut
 from torch import Tensor, nn
 
+from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import Recogniser
 from asrkd.objectives import Objective, kinds
+from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.live import LiveTargets
+from asrkd.targets.selection import Selective
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.config import PhaseConfig
@@ -94,14 +98,48 @@ class Learner(nn.Module):
         """All layers that the terms read."""
         return {tap for term in terms for tap in self.objective(term.label).taps()}
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless every source has fitting targets for every cut."""
+    def verify(self, cuts: PackedCuts) -> PackedCuts:
+        """The cuts that there is anything to learn of.
+
+        What a source's settings leave out, and why, is said on stderr.
+
+        Raises:
+            AsrkdError: a source lacks targets of a cut, or has ones that do not fit it, or nothing is left.
+        """
+        covered: set[str] | None = set()
         for source in self.sources.values():
-            source.verify(cuts)
+            if not isinstance(source, Selective):
+                source.verify(cuts)
+                covered = None  # it has targets of all
+                continue
+            selection = source.examine(cuts)
+            covered = None if covered is None else covered | selection.ids
+            for line in selection.lines:
+                print(f"asrkd: {line}", file=sys.stderr)
+        return cuts if covered is None else _only(cuts, covered)
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of all parameters and buffers, by name."""
         return {name: value.detach().clone() for name, value in self.state_dict().items()}
+
+
+def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> PackedCuts:
+    """Those cuts; how many others there were is said on stderr."""
+    kept = cuts.where(lambda record: record.id in ids)
+    without = [record for record in cuts.records if record.id not in ids]
+    if not kept:
+        raise AsrkdError(
+            f"no targets are left for any of the {len(cuts)} training cuts; "
+            "widen the filter and cuts of the objectives"
+        )
+    if without:
+        hours = sum(record.duration for record in without) / 3600
+        print(
+            f"asrkd: {len(without)} of {len(cuts)} cuts ({hours:.3f} h) have no targets and are left out of "
+            f"training, e.g. {', '.join(record.id for record in without[:3])}",
+            file=sys.stderr,
+        )
+    return kept
 
 
 def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

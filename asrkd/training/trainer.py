@@ -238,6 +238,11 @@ class Trainer:
         return make_optimiser(dict(self.learner.named_parameters()), self.config.optim)
 
     def _count_steps(self) -> list[int]:
-        """Updates of each phase; an epoch counts as many as its first plan makes."""
-        per_epoch = self.groups.per_epoch() if any(phase.epochs for phase in self.config.phases) else 0
-        return [phase.steps or max(1, round((phase.epochs or 0) * per_epoch)) for phase in self.config.phases]
+        """Updates of each phase; a pass over the cuts counts as many as its first plan makes."""
+        phases = self.config.phases
+        per_pass = self.groups.per_epoch() if any(phase.epochs for phase in phases) else 0
+        passes = [(phase.epochs or 0) * phase.passes_per_epoch for phase in phases]
+        return [
+            phase.steps or max(1, round(count * per_pass))
+            for phase, count in zip(phases, passes, strict=True)
+        ]

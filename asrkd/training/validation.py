@@ -13,7 +13,8 @@ from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.packed_cuts import CutsById
 from asrkd.scoring.counts import corpus_counts, score_texts
-from asrkd.targets.sequences import TRANSCRIPT, TranscriptSource, reference
+from asrkd.targets.sequence_settings import TRANSCRIPT
+from asrkd.targets.sequences import TranscriptSource, reference
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.held_out import HeldOut, held_out

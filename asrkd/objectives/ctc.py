@@ -20,6 +20,7 @@ from torch import Tensor
 
 from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+from asrkd.objectives.parts import need_ctc
 from asrkd.targets.nbest_source import sequence_source
 from asrkd.targets.sequence_settings import SequenceSettings
 from asrkd.targets.sequences import SequenceTargets
@@ -92,6 +93,7 @@ def _source(settings: CtcConfig, tokens: Tokens) -> TargetSource:
 
 
 def _build(settings: CtcConfig, source: Any, student: Recogniser) -> Objective:
+    need_ctc("ctc", student)
     return Ctc()
 
 

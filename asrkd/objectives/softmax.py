@@ -19,6 +19,7 @@ from torch import Tensor
 from asrkd.errors import AsrkdError
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+from asrkd.objectives.parts import need_ctc
 from asrkd.targets.dense import PosteriorSource, PosteriorTargets
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
@@ -76,6 +77,7 @@ def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:
 
 
 def _build(settings: SoftmaxConfig, source: Any, student: Recogniser) -> Objective:
+    need_ctc("softmax", student)
     return Softmax(source, student)
 
 

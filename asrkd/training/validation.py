@@ -7,8 +7,9 @@ import torch
 from lhotse import MonoCut
 
 from asrkd.cut_records import records
-from asrkd.decoding.greedy import greedy_search
+from asrkd.decoding.quick import quick_tokens
 from asrkd.models.recogniser import RecogniserOutput
+from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.packed_cuts import CutsById
@@ -56,18 +57,21 @@ class Validator:
         """Losses and greedy WER with ``learner``'s weights.
 
         Returns:
-            ``loss``, CTC of the transcripts in nats per token, the same
-            quantity for every system; ``loss_<label>`` of each term, per token
-            or index; ``wer``, ``errors`` and ``words``.
+            ``loss`` of the transcripts in nats per token, by CTC, or of a
+            student without a CTC head by attention: the same quantity for
+            every system of a kind; ``loss_<label>`` of each term, per token or
+            index; ``wer``, ``errors`` and ``words``.
         """
         learner.eval()
+        student = learner.student
+        reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
         whole = [own for own in terms if own.cuts is None]
-        objectives = {TRANSCRIPT: Ctc()} | {t.term.label: learner.objective(t.term.label) for t in whole}
+        objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {t.term.label: learner.objective(t.term.label) for t in whole}
         sources = {TRANSCRIPT: self.transcripts} | {own.term.label: own.source for own in whole}
         hypotheses: dict[str, str] = {}
         measured = _Losses(learner, precision, device, objectives, sources)
         for cut_ids, output in measured.over(self.by_id, self.plan):
-            found = greedy_search(output.log_probs(), output.num_frames)
+            found = quick_tokens(student, output)
             hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, found, strict=True)}
         losses = measured.means()
         for label, source, cuts in [(t.term.label, t.source, t.cuts) for t in terms if t.cuts is not None]:

@@ -37,7 +37,7 @@ from asrkd.tokens import Tokens
 
 
 class AttentionConfig(SequenceSettings, ObjectiveConfig):
-    """Settings of the objective ``attention``; those beside the targets are of training, not of validation."""
+    """Settings of the objective ``attention``; in validation all tokens are told and nothing is smoothed."""
 
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)  # share of the target spread over all tokens
     teacher_forcing: float = Field(1.0, ge=0.0, le=1.0)  # share of tokens told as the reference has them

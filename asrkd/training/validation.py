@@ -66,7 +66,9 @@ class Validator:
         student = learner.student
         reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
         whole = [own for own in terms if own.cuts is None]
-        objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {t.term.label: learner.objective(t.term.label) for t in whole}
+        objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {
+            t.term.label: learner.objective(t.term.label) for t in whole
+        }
         sources = {TRANSCRIPT: self.transcripts} | {own.term.label: own.source for own in whole}
         hypotheses: dict[str, str] = {}
         measured = _Losses(learner, precision, device, objectives, sources)

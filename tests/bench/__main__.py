@@ -9,6 +9,7 @@ from tests.bench import (
     demo_memory,
     feature_speed,
     mvq_speed,
+    nbest_speed,
     quantizer_speed,
     quantizer_training,
     scale,
@@ -27,6 +28,7 @@ ROWS = {
     "scale": scale.measure,
     "memory": demo_memory.measure,
     "score": score_speed.measure,
+    "nbest": nbest_speed.measure,
 }
 
 

@@ -76,7 +76,14 @@ def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nb
     said = [supervision.text for supervision in cut.supervisions]
     reference = " ".join(map(str, said)) if said and None not in said else None
     listed = [
-        StoredHypothesis(text, own.log_prob, own.tokens, own.parts, _word_errors(reference, text))
+        StoredHypothesis(
+            text=text,
+            log_prob=own.log_prob,
+            tokens=own.tokens,
+            parts=own.parts,
+            errors=_word_errors(reference, text),
+            score=None if own.score == own.log_prob else own.score,
+        )
         for text, own in by_text.items()
     ]
     return Nbest(tuple(listed), None if reference is None else len(reference.split()))

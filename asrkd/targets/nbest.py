@@ -26,11 +26,12 @@ class StoredHypothesis:
     # Of PARTS those that there are: log-probabilities in nats by one model each, and length in tokens.
     parts: Mapping[str, float] = field(default_factory=dict)
     errors: WordErrors | None = None  # None: the cut had no transcript
+    score: float | None = None  # what it was ranked by; None: its log_prob
 
 
 @dataclass(frozen=True)
 class Nbest:
-    """A teacher's hypotheses for a cut, best first."""
+    """A teacher's hypotheses for a cut, those of the highest score first."""
 
     hypotheses: tuple[StoredHypothesis, ...]
     num_words: int | None  # of the reference, where there is one
@@ -75,6 +76,8 @@ def from_record(record: Mapping[str, Any]) -> Nbest:
 
 def _hypothesis_record(hypothesis: StoredHypothesis) -> dict[str, Any]:
     record: dict[str, Any] = {"text": hypothesis.text, "log_prob": hypothesis.log_prob}
+    if hypothesis.score is not None:
+        record["score"] = hypothesis.score
     record |= {name: hypothesis.parts[name] for name in PARTS if name in hypothesis.parts}
     if hypothesis.errors is not None:
         record["errors"] = hypothesis.errors.total
@@ -94,4 +97,5 @@ def _hypothesis(record: Mapping[str, Any]) -> StoredHypothesis:
         tokens=tuple(record["tokens"]) if "tokens" in record else None,
         parts={name: record[name] for name in PARTS if name in record},
         errors=errors,
+        score=record.get("score"),
     )

@@ -19,14 +19,15 @@ def cut() -> MonoCut:
 
 
 def test_tokens_scores_apart_and_errors_by_kind_come_back_as_they_were(tmp_path):
-    first = StoredHypothesis("NO YES", -0.1234567890123456, (3, 1, 2), PARTS, WordErrors(3, (1, 0, 2)))
+    first = StoredHypothesis("NO YES", -0.1234567890123456, (3, 1, 2), PARTS, WordErrors(3, (1, 0, 2)), -0.7)
     second = StoredHypothesis("", -9.5, (), {"lm": -1.0}, WordErrors(2, (0, 2, 0)))
     stored = Nbest((first, second), 2)
     store = NbestStore(write_nbest_store(tmp_path, [cut()], [stored]))
     assert store.read("c") == stored
     (line,) = (tmp_path / "shard-00000-of-00001.jsonl").read_text().splitlines()
     assert json.loads(line)["hypotheses"][0] == {
-        "text": "NO YES", "log_prob": -0.1234567890123456, "ctc": -1.25, "attention": -0.5, "lm": -7.0,
+        "text": "NO YES", "log_prob": -0.1234567890123456, "score": -0.7, "ctc": -1.25, "attention": -0.5,
+        "lm": -7.0,
         "length": 3, "errors": 3, "sub": 1, "del": 0, "ins": 2, "tokens": [3, 1, 2],
     }  # fmt: skip
 

@@ -22,6 +22,17 @@ from asrkd.cli_options import (
     Teacher,
     TimeLimit,
 )
+from asrkd.cli_search import (
+    Alpha,
+    CtcWeight,
+    EosFactor,
+    LengthNorm,
+    Lm,
+    LmWeight,
+    MaxLengthRatio,
+    TokenBonus,
+    search_options,
+)
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:
@@ -55,9 +66,19 @@ def distill_nbest(
     teacher: Teacher,
     cuts: Cuts,
     out: Out,
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame, at least --nbest.")] = 8,
+    beam: Annotated[int, typer.Option(help="Beginnings that are kept, at least --nbest.")] = 8,
     nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most; 1 to --beam.")] = 8,
-    search: Annotated[str, typer.Option(help="prefix-beam, greedy, or k2 where k2 is.")] = "prefix-beam",
+    search: Annotated[
+        str, typer.Option(help="prefix-beam, greedy, k2 where k2 is; of a decoder: attention; joint of both.")
+    ] = "prefix-beam",
+    lm: Lm = None,
+    lm_weight: LmWeight = None,
+    token_bonus: TokenBonus = None,
+    length_norm: LengthNorm = None,
+    alpha: Alpha = None,
+    eos_factor: EosFactor = None,
+    max_length_ratio: MaxLengthRatio = None,
+    ctc_weight: CtcWeight = None,
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
@@ -67,9 +88,8 @@ def distill_nbest(
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
     flags = dict(locals())
     from asrkd import distill as stage
-    from asrkd.decoding import SearchOptions
 
-    options = SearchOptions(beam, nbest)
+    options = search_options(flags, nbest)
     _answer(flags, lambda question, stop: stage.nbest(question, search, options, stop))
 
 

@@ -15,7 +15,8 @@ from lhotse import MonoCut
 
 from asrkd import files, outputs
 from asrkd.cut_records import texts_digest
-from asrkd.decoding import SearchOptions, described, find_search
+from asrkd.decoding import SearchOptions, find_search
+from asrkd.decoding.recognition import described, search_for
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
@@ -53,16 +54,17 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
         AsrkdError: something the user can mend.
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
-    find_search(search)
+    find_search(search, options)
     teacher, cuts = question.open()
-    check_ctc(teacher.recogniser("nbest"))
+    found = search_for(teacher.recogniser("nbest"), search, options)
     details = {
         "search": described(search, options),
-        "score": "log P(token sequence | audio) in nats, over all alignments, exact",
+        "score": found.meaning,
         "references": texts_digest(cuts),  # that errors are counted against
         "record": RECORD,
     }
-    flags = {"search": search, "beam": options.beam, "nbest": options.num_best}
+    flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
+    flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
     asked = _Asked(question, teacher, cuts, "nbest", details, flags)
     made = asked.make(NbestStore.suffix, asking.nbest_writer(search, options), stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")

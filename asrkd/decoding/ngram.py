@@ -21,6 +21,7 @@ from torch import Tensor
 
 from asrkd.errors import AsrkdError
 from asrkd.models.boundary import BOUNDARY
+from asrkd.models.stepwise import StepState
 from asrkd.tokens import Tokens
 from asrkd.tokens.inventory import WORD_START
 
@@ -81,8 +82,9 @@ class WordNgram:
         count = len(num_frames)
         return NgramState([context] * count, [""] * count, encoded.device)
 
-    def step(self, tokens: Tensor, state: NgramState) -> tuple[Tensor, NgramState]:
+    def step(self, tokens: Tensor, state: StepState) -> tuple[Tensor, NgramState]:
         """What each next token ends costs, (B, V) float32 in nats, after ``tokens`` (B,)."""
+        assert isinstance(state, NgramState)
         appended = [
             self._append(*own) for own in zip(state.contexts, state.words, tokens.tolist(), strict=True)
         ]

@@ -1,6 +1,7 @@
 """How hard to search, as the command line gives it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from asrkd.decoding.decoder_options import DecoderOptions
 from asrkd.errors import AsrkdError
@@ -19,6 +20,7 @@ class SearchOptions:
     num_best: int = 1  # hypotheses returned at most, 1..beam
     max_tokens_per_frame: int | None = None  # only a frame's likeliest tokens may be appended; None: all
     decoder: DecoderOptions = DecoderOptions()  # of decoders and language models
+    lm: Path | None = None  # a language model that has a say: see asrkd/decoding/language_models.py
 
     def __post_init__(self) -> None:
         if self.beam < 1:

@@ -30,6 +30,7 @@ class Answer:
     cut: MonoCut
     log_probs: Tensor  # (T, V) of the CTC head; (T, 0) where there is none
     tapped: dict[Tap, Tensor]  # each (T, D)
+    encoded: Tensor | None = None  # (T, D) that a decoder attends to, where there is one
 
 
 def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> None:
@@ -69,7 +70,9 @@ def answers(model: LoadedModel, cuts: Sequence[MonoCut], taps: Collection[Tap] =
         output = model.recogniser(features.to(device), num_frames.to(device), taps)
         frames = output.log_probs() if model.recogniser.has_ctc else output.memory()[..., :0]
         log_probs, counts = frames.cpu(), output.num_frames.tolist()
+        encoded = output.memory().float().cpu() if model.recogniser.has_decoder else None
         tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
             own = {tap: value[row, :count] for tap, value in tapped.items()}
-            yield Answer(cut, log_probs[row, :count], own)
+            memory = None if encoded is None else encoded[row, :count]
+            yield Answer(cut, log_probs[row, :count], own, memory)

@@ -11,7 +11,8 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.decoding import Hypothesis, SearchOptions, find_search
+from asrkd.decoding import Hypothesis, SearchOptions
+from asrkd.decoding.recognition import recognise
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import Answer, answers
@@ -23,8 +24,6 @@ from asrkd.targets.nbest import Nbest, StoredHypothesis, WordErrors
 from asrkd.targets.nbest_store import write_nbest_shard
 from asrkd.targets.top_tokens import top_tokens
 from asrkd.teachers.opening import open_teacher
-
-SEARCH_BATCH = 16  # utterances searched together, always neighbours in a shard
 
 
 def nbest_writer(search: str, options: SearchOptions) -> Callable[[Shard], float]:
@@ -53,19 +52,9 @@ def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
 
 def _write_nbest(shard: Shard, search: str, options: SearchOptions) -> float:
     model = load_model(shard.model, shard.device)
-    lists: list[Nbest] = []
-    for start in range(0, len(shard.cuts), SEARCH_BATCH):
-        said = list(answers(model, shard.cuts[start : start + SEARCH_BATCH]))
-        lists += _search(model, said, search, options)
+    lists = [_listed(model, cut, found) for cut, found in recognise(model, shard.cuts, search, options)]
     write_nbest_shard(shard.path, str(shard.contract), shard.cuts, lists)
     return shard.audio_s
-
-
-def _search(model: LoadedModel, said: Sequence[Answer], search: str, options: SearchOptions) -> list[Nbest]:
-    log_probs = torch.nn.utils.rnn.pad_sequence([answer.log_probs for answer in said], batch_first=True)
-    num_frames = torch.tensor([len(answer.log_probs) for answer in said])
-    found = find_search(search)(log_probs, num_frames, options)
-    return [_listed(model, answer.cut, own) for answer, own in zip(said, found, strict=True)]
 
 
 def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nbest:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asrkd.ctc_graph.one_pass import is_worthwhile, one_pass_sum
 from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 from asrkd.objectives.parts import need_ctc
@@ -52,7 +53,9 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
     """Weighted sum of -log P(sequence | audio) over all sequences, a scalar in nats.
 
     A sequence that needs more frames than there are has probability zero and
-    no gradient; it is left out here and in the count.
+    no gradient; it is left out here and in the count. Several sequences of an
+    utterance are taken in one pass where that is quicker
+    (:mod:`asrkd.ctc_graph.one_pass`).
 
     Args:
         log_probs: (N, T, V) log-softmax outputs; padding may hold anything.
@@ -60,6 +63,14 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
         targets: S sequences, each with the utterance it belongs to and its weight.
     """
     keep = alignable(targets, num_frames).nonzero().flatten()
+    if not is_worthwhile(log_probs, targets.utterance[keep]):
+        return separate_sum(log_probs, num_frames, targets, keep)
+    total, left = one_pass_sum(log_probs, num_frames, targets, keep)
+    return total if len(left) == 0 else total + separate_sum(log_probs, num_frames, targets, left)
+
+
+def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets, keep: Tensor) -> Tensor:
+    """As :func:`ctc_sum`, of the sequences at the places ``keep`` (S',), each with PyTorch's loss."""
     if len(keep) == 0:
         return log_probs.new_zeros(())
     owner = targets.utterance[keep]

@@ -14,6 +14,7 @@ from tests.bench import (
     quantizer_training,
     scale,
     score_speed,
+    sequence_speed,
     store_speed,
     train_speed,
 )
@@ -22,6 +23,7 @@ ROWS = {
     "features": feature_speed.measure,
     "train": train_speed.measure,
     "mvq": mvq_speed.measure,
+    "sequences": sequence_speed.measure,
     "store": store_speed.measure,
     "quantizer": quantizer_speed.measure,
     "quantizer-training": quantizer_training.measure,

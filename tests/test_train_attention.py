@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from asrkd.distill import nbest, posterior
-from asrkd.distill_options import Question
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.models.directory import load_model, read_architecture
 from asrkd.stopping import StopRequest
@@ -56,7 +54,7 @@ def test_steps_lower_the_loss_on_dev_and_the_folder_is_whole(config, tmp_path, k
     records = [r for r in read_metrics(tmp_path / "run/metrics.jsonl") if r["kind"] == "validation"]
     assert records[-1]["loss"] < 0.8 * records[0]["loss"]
     assert records[-1]["loss_attention"] < 0.85 * records[0]["loss_attention"]
-    assert 0 <= report.validation["wer"]
+    assert report.validation["wer"] >= 0
     model = load_model(tmp_path / "run")
     assert (model.recogniser.has_ctc, model.recogniser.has_decoder) == (kind == "joint", True)
     assert read_architecture(tmp_path / "run").kind == "encoder-decoder"

@@ -1,10 +1,10 @@
 """Greedy search over a decoder against one utterance and one step at a time."""
 
 import torch
-from tests.models.small import recogniser
 
 from asrkd.decoding.quick import quick_tokens, stepwise_greedy
 from asrkd.models.boundary import BOUNDARY
+from tests.models.small import recogniser
 
 NUM_FRAMES = torch.tensor([7, 2, 9, 4])
 

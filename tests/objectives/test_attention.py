@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from tests.models.small import recogniser
 
 from asrkd.errors import AsrkdError
 from asrkd.models.boundary import BOUNDARY
@@ -13,6 +12,7 @@ from asrkd.models.recogniser import RecogniserOutput
 from asrkd.objectives import kinds
 from asrkd.objectives.attention import Attention, AttentionConfig, attention_sum
 from asrkd.targets.sequences import SequenceTargets, collate
+from tests.models.small import recogniser
 
 KINDS = ["transformer", "las"]
 NUM_FRAMES = torch.tensor([6, 3])

@@ -33,6 +33,12 @@ class EncoderDecoderConfig(Section):
         return self
 
 
+class LanguageModelConfig(Section):
+    """A language model: a Transformer decoder that attends to no speech."""
+
+    language_model: TransformerLayers
+
+
 class Architecture(Section):
     """Everything needed to build a Conformer-CTC recogniser without its weights."""
 
@@ -85,11 +91,12 @@ def _which_model(value: Any) -> str:
     keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
     if "encoder" in keys or "decoder" in keys:
         return "EncoderDecoderConfig"
-    return "ConformerConfig"
+    return "LanguageModelConfig" if "language_model" in keys else "ConformerConfig"
 
 
 ModelConfig = Annotated[
     Annotated[ConformerConfig, Tag("ConformerConfig")]
-    | Annotated[EncoderDecoderConfig, Tag("EncoderDecoderConfig")],
+    | Annotated[EncoderDecoderConfig, Tag("EncoderDecoderConfig")]
+    | Annotated[LanguageModelConfig, Tag("LanguageModelConfig")],
     Discriminator(_which_model),
 ]

@@ -92,6 +92,14 @@ def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
     return _load_language_model(path, device, _modified_ns(path))
 
 
+def load_any_model(path: Path) -> LoadedModel | LoadedLanguageModel:
+    """As :func:`load_model` or :func:`load_language_model`, by what the folder holds."""
+    modified_ns = _modified_ns(path)
+    if isinstance(read_architecture(path), LanguageModelArchitecture):
+        return _load_language_model(path, "cpu", modified_ns)
+    return _load(path, "cpu", modified_ns)
+
+
 def _modified_ns(path: Path) -> int:
     """When the weights in a folder were written; AsrkdError if there are none."""
     if not path.is_dir():

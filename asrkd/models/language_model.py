@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asrkd.models.config import LanguageModelArchitecture
 from asrkd.models.encoder import Tap
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.models.stepwise import StepState
 from asrkd.models.transformer_decoder import TransformerDecoder
 
@@ -29,13 +29,13 @@ class LanguageModel(nn.Module):
         """What a recogniser's decoder would attend to: nothing, for each of N texts.
 
         Args:
-            features: (N, 0), of which N and the device count.
+            features: (N, 0, 0), of which N and the device count.
             num_frames: (N,), zeros.
             taps: none can be wanted.
         """
         if taps:
             raise ValueError("a language model has no layers over speech")
-        return RecogniserOutput(None, num_frames, {}, features[..., None])
+        return RecogniserOutput(None, num_frames, {}, features)
 
     def start(self, encoded: Tensor, num_frames: Tensor) -> StepState:
         """The state before the first token of N sequences; N is that of ``encoded`` (N, ...)."""
@@ -44,3 +44,6 @@ class LanguageModel(nn.Module):
     def step(self, tokens: Tensor, state: StepState) -> tuple[Tensor, StepState]:
         """(B, V) log-probabilities of what follows the (B,) ``tokens``, and the state after them."""
         return self.decoder.step(tokens, state)
+
+
+Student = Recogniser | LanguageModel  # what is trained

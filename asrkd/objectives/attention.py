@@ -24,7 +24,7 @@ from torch import Tensor
 
 from asrkd.models.boundary import BOUNDARY
 from asrkd.models.decoder import Decoder, expected
-from asrkd.models.language_model import LanguageModel
+from asrkd.models.language_model import Student
 from asrkd.models.masks import frame_mask
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
@@ -47,7 +47,7 @@ class AttentionConfig(SequenceSettings, ObjectiveConfig):
 class Attention(Objective):
     """Weighted cross-entropy over the sequences of each utterance."""
 
-    def __init__(self, settings: AttentionConfig, student: Recogniser | LanguageModel) -> None:
+    def __init__(self, settings: AttentionConfig, student: Student) -> None:
         """Take the student's decoder; AsrkdError if it has none."""
         super().__init__()
         self._settings = settings

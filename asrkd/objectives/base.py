@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from asrkd.config import Section
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.models.recogniser import RecogniserOutput
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
@@ -62,4 +62,4 @@ class Kind:
     name: str  # in configs
     config: type[ObjectiveConfig]
     source: Callable[[Any, Tokens], TargetSource]  # from (settings, the student's tokens)
-    build: Callable[[Any, TargetSource, Recogniser], Objective]  # from (settings, source, student)
+    build: Callable[[Any, TargetSource, Any], Objective]  # from (settings, source, student)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import Recogniser
+from asrkd.models.language_model import Student
 from asrkd.objectives import Objective, kinds
 from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.live import LiveTargets
@@ -32,7 +32,7 @@ class Term:
 class Learner(nn.Module):
     """A student with the objectives of all phases, each with its target source."""
 
-    def __init__(self, student: Recogniser, phases: Sequence[PhaseConfig], tokens: Tokens) -> None:
+    def __init__(self, student: Student, phases: Sequence[PhaseConfig], tokens: Tokens) -> None:
         """Open every target source and build every objective.
 
         Two phases that name the same objective with equal settings, the scale

@@ -8,7 +8,7 @@ from lhotse import MonoCut
 
 from asrkd.cut_records import records
 from asrkd.decoding.quick import quick_tokens
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
@@ -20,7 +20,7 @@ from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.held_out import HeldOut, held_out
 from asrkd.training.learner import Learner, Term
-from asrkd.training.loader import BatchReader, load_batches
+from asrkd.training.loader import BatchReader, Item, load_batches
 from asrkd.training.plan import EpochPlan, plan_in_order
 from asrkd.training.precision import Precision
 
@@ -64,6 +64,7 @@ class Validator:
         """
         learner.eval()
         student = learner.student
+        assert isinstance(student, Recogniser)
         reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
         whole = [own for own in terms if own.cuts is None]
         objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {
@@ -71,13 +72,13 @@ class Validator:
         }
         sources = {TRANSCRIPT: self.transcripts} | {own.term.label: own.source for own in whole}
         hypotheses: dict[str, str] = {}
-        measured = _Losses(learner, precision, device, objectives, sources)
+        measured = Losses(learner, precision, device, objectives, sources)
         for cut_ids, output in measured.over(self.by_id, self.plan):
             found = quick_tokens(student, output)
             hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, found, strict=True)}
         losses = measured.means()
         for label, source, cuts in [(t.term.label, t.source, t.cuts) for t in terms if t.cuts is not None]:
-            some = _Losses(learner, precision, device, {label: learner.objective(label)}, {label: source})
+            some = Losses(learner, precision, device, {label: learner.objective(label)}, {label: source})
             for _ in some.over(self.by_id, plan_in_order(records(cuts), self.max_duration)):
                 pass
             losses |= some.means()
@@ -90,7 +91,7 @@ class Validator:
         return {"loss": losses.pop(TRANSCRIPT), **words} | {f"loss_{k}": loss for k, loss in losses.items()}
 
 
-class _Losses:
+class Losses:
     """The losses of a student, summed up in passes over cuts."""
 
     def __init__(
@@ -107,7 +108,7 @@ class _Losses:
         self._counts = dict.fromkeys(objectives, 0.0)
 
     def over(
-        self, cuts: Mapping[str, MonoCut], plan: EpochPlan
+        self, cuts: Mapping[str, Item], plan: EpochPlan
     ) -> Iterator[tuple[tuple[str, ...], RecogniserOutput]]:
         """The cut ids and the student's output of each batch, once its losses are counted."""
         taps = {tap for objective in self.objectives.values() for tap in objective.taps()}

@@ -157,11 +157,15 @@ def check(
     deep: Annotated[
         bool, typer.Option("--deep", help="Read every byte too: payloads, features, audio.")
     ] = False,
+    rescore: Annotated[
+        bool, typer.Option("--rescore", help="An N-best store: have its teacher score it again, and compare.")
+    ] = False,
+    hypotheses: Annotated[int, typer.Option(help="--rescore: how many of them.")] = 1000,
 ) -> None:
     """Look an artefact over: is it whole, does it match its audio, is it stale, and what mends it."""
     from asrkd import check as stage
 
-    report = stage.check(path, cuts, deep=deep)
+    report = stage.check(path, cuts, deep=deep, rescore=hypotheses if rescore else None)
     typer.echo(report.text())
     for problem in report.problems:
         typer.echo(f"asrkd: {problem}", err=True)

@@ -6,6 +6,7 @@ Usage:   python -m tests.bench [ROW ...]        (features, train, mvq, store, ..
 import sys
 
 from tests.bench import (
+    attention_speed,
     demo_memory,
     feature_speed,
     mvq_speed,
@@ -24,6 +25,7 @@ ROWS = {
     "train": train_speed.measure,
     "mvq": mvq_speed.measure,
     "sequences": sequence_speed.measure,
+    "attention": attention_speed.measure,
     "store": store_speed.measure,
     "quantizer": quantizer_speed.measure,
     "quantizer-training": quantizer_training.measure,

@@ -48,12 +48,12 @@ def _of_student(name: str, student: Recogniser, frames: int, lists: list[Sequenc
 
     five, one = lists
     what = f"step of the {name} ({num_parameters(student) / 1e6:.2f} M), s, 5 hypotheses by 1"
-    yield Row(what, *_quickest(lambda: step(five), lambda: step(one)), "<= 1.6")
+    yield Row(what, *quickest(lambda: step(five), lambda: step(one)), "<= 1.6")
     with torch.no_grad():
         output = student(features, num_frames)
     log_probs, counts = output.log_probs().requires_grad_(), output.num_frames
     keep = alignable(five, counts).nonzero().flatten()
-    taken = _quickest(
+    taken = quickest(
         lambda: ctc_sum(log_probs, counts, five).backward(),
         lambda: separate_sum(log_probs, counts, five, keep).backward(),
     )
@@ -72,7 +72,8 @@ def _lists(count: int, num_tokens: int, length: int) -> SequenceTargets:
     return collate(lists)
 
 
-def _quickest(ours: Callable[[], None], theirs: Callable[[], None]) -> tuple[float, float]:
+def quickest(ours: Callable[[], None], theirs: Callable[[], None]) -> tuple[float, float]:
+    """Seconds of the quickest call of either, in turns."""
     taken: tuple[list[float], list[float]] = ([], [])
     for turn in range(TURNS + 1):
         for call, seconds in zip((ours, theirs), taken, strict=True):

@@ -4,11 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from asrkd.distill import hidden, posterior
+from asrkd.distill_options import Question
 from asrkd.errors import AsrkdError, StoppedInTime
+from asrkd.features.reading import load_features
+from asrkd.manifests import read_cuts
 from asrkd.models.directory import load_model, read_architecture
+from asrkd.models.encoder import Tap
 from asrkd.stopping import StopRequest
+from asrkd.targets.array_store import ArrayStore
 from asrkd.train import TrainOptions, train
 from asrkd.training.metrics import read_metrics
 from tests.test_train import StopAfter, weights
@@ -83,6 +90,27 @@ def test_other_objectives_read_the_layers_of_these_encoders(config, stores, tmp_
     overrides[1] = overrides[1].replace("before_norm", "after_norm")
     with pytest.raises(AsrkdError, match="layer 1 of this encoder has no after_norm: take before_norm"):
         train(config, tmp_path / "other", overrides, TrainOptions("cpu", threads=1), StopRequest())
+
+
+@pytest.mark.parametrize("kind", ["transformer", "las"])
+def test_their_layers_are_stored_like_those_of_any_teacher(config, corpus, tmp_path, kind):
+    run(config, tmp_path / "run", kind, 1)
+    model = load_model(tmp_path / "run").recogniser
+    question = Question(tmp_path / "run", (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store")
+    assert f"{model.dim} values a frame of layer 1" in hidden(question, 1, "float32", StopRequest())
+    cut = read_cuts(corpus / "cuts_dev.jsonl.gz")[2]
+    features = load_features(cut)
+    place = model.encoder.places(1)[0]
+    output = model(features[None], torch.tensor([len(features)]), [Tap(1, place)])
+    stored = ArrayStore(tmp_path / "store", "hidden").read(cut.id)
+    torch.testing.assert_close(stored, output.tapped[Tap(1, place)][0])
+
+
+def test_frames_have_no_posteriors_where_there_is_no_ctc_head(config, corpus, tmp_path):
+    run(config, tmp_path / "run", "las", 1)
+    question = Question(tmp_path / "run", (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store")
+    with pytest.raises(AsrkdError, match="without a CTC head"):
+        posterior(question, 3, "float32", StopRequest())
 
 
 @pytest.mark.parametrize(

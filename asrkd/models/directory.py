@@ -114,7 +114,7 @@ def _modified_ns(path: Path) -> int:
 def _load(path: Path, device: str, _modified: int) -> LoadedModel:
     read = _read(path, device)
     if not isinstance(read.module, Recogniser):
-        raise AsrkdError(f"{path}: a language model, expected a recogniser; give it where one is asked for")
+        raise AsrkdError(f"{path}: a language model, expected a recogniser; give it as --lm")
     return LoadedModel(path, read.module, read.tokens, read.weights_sha256)
 
 

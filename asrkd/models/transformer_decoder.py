@@ -9,7 +9,6 @@ Letters: N utterances, S or B sequences, T encoder frames, E their size, U
 tokens, D model size, H heads, K = D / H, V tokens of the inventory.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +39,16 @@ class TransformerState:
         return TransformerState(past, self.memory.take(places))
 
 
+@dataclass(frozen=True)
+class Speech:
+    """What a layer attends to of N utterances."""
+
+    memory: Memory  # whose utterances these are
+    key: Tensor  # (N, H, T, K)
+    value: Tensor  # (N, H, T, K)
+    real: Tensor  # (N, 1, T) boolean
+
+
 class DecoderLayer(nn.Module):
     """Attention to earlier tokens, to speech if there is some, and feed-forward; each added to what came."""
 
@@ -57,15 +66,14 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(config, nn.ReLU())
 
     def forward(
-        self, positions: Tensor, past: Past | None, memory: Sequence[Tensor], seen: Tensor
+        self, positions: Tensor, past: Past | None, speech: "Speech | None", seen: Tensor
     ) -> tuple[Tensor, Past]:
         """The layer's output, and its past with these tokens.
 
         Args:
             positions: (B, U, D), of the tokens that follow the past.
             past: of the P tokens before; None: there are none.
-            memory: keys and values over speech, each (B, H, T, K), and then the
-                (B, 1, T) frames that are real; empty in a language model.
+            speech: to be attended to; None in a language model.
             seen: (U, P + U) boolean, which tokens each one attends to.
         """
         first = 0 if past is None else past[0].shape[2]
@@ -73,8 +81,10 @@ class DecoderLayer(nn.Module):
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
         positions = positions + self.dropout(self.attention.attend(query, key, value, seen[None]))
-        if self.cross is not None and self.cross_norm is not None:
-            positions = positions + self.dropout(self.cross(self.cross_norm(positions), *memory))
+        if self.cross is not None and self.cross_norm is not None and speech is not None:
+            asking = speech.memory.by_utterance(self.cross_norm(positions))
+            answers = self.cross(asking, speech.key, speech.value, speech.real)
+            positions = positions + self.dropout(speech.memory.by_sequence(answers))
         return positions + self.feed_forward(positions), (key, value)
 
 
@@ -118,11 +128,12 @@ class TransformerDecoder(Decoder):
         before = state.past[0][0].shape[2] if state.past else 0
         place = torch.arange(before + tokens.shape[1], device=tokens.device)
         seen = place <= place[before:, None]
-        *keys_values, real = state.memory.rows
+        *keys_values, real = state.memory.utterances
         past = []
         for number, layer in enumerate(self.layers):
-            memory = [*keys_values[2 * number : 2 * number + 2], real] if keys_values else []
-            positions, own = layer(positions, state.past[number] if state.past else None, memory, seen)
+            keys = keys_values[2 * number : 2 * number + 2]
+            speech = Speech(state.memory, *keys, real) if keys else None
+            positions, own = layer(positions, state.past[number] if state.past else None, speech, seen)
             past.append(own)
         logits: Tensor = self.out(self.norm(positions))
         return logits, TransformerState(tuple(past), state.memory)

@@ -19,6 +19,8 @@ from asrkd.auditing.folders import (
     audit_score,
     audit_unknown,
 )
+from asrkd.auditing.lists import audit_lists
+from asrkd.auditing.rescore import audit_rescore
 from asrkd.auditing.store import audit_store
 from asrkd.errors import AsrkdError
 
@@ -37,13 +39,16 @@ class CheckReport:
         return "\n".join([*self.looked_at, f"{self.path}: {verdict}"])
 
 
-def check(path: Path, cuts: Sequence[Path] = (), *, deep: bool = False) -> CheckReport:
+def check(
+    path: Path, cuts: Sequence[Path] = (), *, deep: bool = False, rescore: int | None = None
+) -> CheckReport:
     """Look over the artefact at ``path``.
 
     Args:
         path: a manifest or a folder.
         cuts: for a target store, manifests to compare it with in place of its own.
         deep: read all contents as well: payloads, features, audio.
+        rescore: of an N-best store, score so many hypotheses again by its teacher.
 
     Raises:
         AsrkdError: there is no artefact.
@@ -52,8 +57,14 @@ def check(path: Path, cuts: Sequence[Path] = (), *, deep: bool = False) -> Check
     kind = _kind(path)
     if cuts and kind != "store":
         raise AsrkdError(f"{path}: --cuts is for target stores, this is a {kind}; leave it out")
+    if rescore is not None:
+        _check_rescore(path, kind, rescore)
     if kind == "store":
         audit_store(path, cuts, findings, deep=deep)
+        if _is_nbest(path) and (deep or rescore is not None):
+            audit_lists(path, findings)
+        if rescore is not None:
+            audit_rescore(path, cuts, findings, rescore)
     elif kind == "manifest":
         audit_cuts(path, findings, deep=deep)
     elif kind == "prepared corpus":
@@ -61,6 +72,18 @@ def check(path: Path, cuts: Sequence[Path] = (), *, deep: bool = False) -> Check
     else:
         {"model": audit_model, "quantizer": audit_quantizer, "score": audit_score}[kind](path, findings)
     return CheckReport(path, tuple(findings.looked_at), tuple(findings.lines()))
+
+
+def _check_rescore(path: Path, kind: str, most: int) -> None:
+    if kind != "store" or not _is_nbest(path):
+        raise AsrkdError(f"{path}: --rescore is for stores of asrkd distill nbest; leave it out")
+    if most < 1:
+        raise AsrkdError(f"--hypotheses {most}: expected 1 or more")
+
+
+def _is_nbest(path: Path) -> bool:
+    contract = files.read_json(path / "contract.json")
+    return isinstance(contract, dict) and contract.get("kind") == "nbest"
 
 
 def _kind(path: Path) -> str:

@@ -22,6 +22,17 @@ from asrkd.cli_options import (
     Teacher,
     TimeLimit,
 )
+from asrkd.cli_search import (
+    Alpha,
+    CtcWeight,
+    EosFactor,
+    LengthNorm,
+    Lm,
+    LmWeight,
+    MaxLengthRatio,
+    TokenBonus,
+    search_options,
+)
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:
@@ -52,12 +63,34 @@ def _answer(flags: dict[str, Any], ask: Callable[["Question", StopRequest], str]
 @distill.command("nbest")
 @launchable
 def distill_nbest(
-    teacher: Teacher,
+    teacher: Annotated[
+        list[Path],
+        typer.Option(
+            help="Model folder of the teacher; of folds all of theirs, each hears what it did not see."
+        ),
+    ],
     cuts: Cuts,
     out: Out,
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame, at least --nbest.")] = 8,
+    beam: Annotated[int, typer.Option(help="Beginnings that are kept, at least --nbest.")] = 8,
     nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most; 1 to --beam.")] = 8,
-    search: Annotated[str, typer.Option(help="prefix-beam, greedy, or k2 where k2 is.")] = "prefix-beam",
+    search: Annotated[
+        str, typer.Option(help="prefix-beam, greedy, k2 where k2 is; of a decoder: attention; joint of both.")
+    ] = "prefix-beam",
+    lm: Lm = None,
+    lm_weight: LmWeight = None,
+    token_bonus: TokenBonus = None,
+    length_norm: LengthNorm = None,
+    alpha: Alpha = None,
+    eos_factor: EosFactor = None,
+    max_length_ratio: MaxLengthRatio = None,
+    ctc_weight: CtcWeight = None,
+    noise: Annotated[
+        Path | None, typer.Option(help="Noise cuts: the teacher hears each cut in noise, drawn by its id.")
+    ] = None,
+    noise_snr_db: Annotated[
+        tuple[float, float], typer.Option(help="--noise: lowest and highest signal-to-noise ratio.")
+    ] = (0.0, 10.0),
+    noise_seed: Annotated[int, typer.Option(help="--noise: of what is drawn.")] = 1,
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
@@ -67,10 +100,18 @@ def distill_nbest(
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
     flags = dict(locals())
     from asrkd import distill as stage
-    from asrkd.decoding import SearchOptions
+    from asrkd.targets.asking_nbest import Hearing
+    from asrkd.teachers.folds import fold_teachers
+    from asrkd.teachers.noisy_copies import Noise
 
-    options = SearchOptions(beam, nbest)
-    _answer(flags, lambda question, stop: stage.nbest(question, search, options, stop))
+    options = search_options(flags, nbest)
+    folds = fold_teachers(teacher) if len(teacher) > 1 else None
+    copies = None if noise is None else Noise(noise, noise_snr_db, noise_seed)
+    flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}
+    _answer(
+        flags,
+        lambda question, stop: stage.nbest(question, search, options, stop, Hearing(copies, folds)),
+    )
 
 
 @distill.command("quantizer")

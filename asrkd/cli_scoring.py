@@ -8,6 +8,18 @@ import typer
 
 from asrkd.cli_launching import launchable
 from asrkd.cli_options import Device, Jobs, Out, Shard, TimeLimit
+from asrkd.cli_search import (
+    DEFAULTS,
+    Alpha,
+    CtcWeight,
+    EosFactor,
+    LengthNorm,
+    Lm,
+    LmWeight,
+    MaxLengthRatio,
+    TokenBonus,
+    search_options,
+)
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
@@ -31,8 +43,18 @@ def score(
     normaliser: Annotated[
         str, typer.Option(help="none, or basic: no case, no punctuation, Unicode's NFKC.")
     ] = "none",
-    search: Annotated[str, typer.Option(help="greedy, prefix-beam, or k2 where k2 is.")] = "greedy",
-    beam: Annotated[int, typer.Option(help="Prefixes kept at each frame; not for greedy.")] = 8,
+    search: Annotated[
+        str, typer.Option(help="greedy, prefix-beam, k2 where k2 is; of a decoder: attention; joint of both.")
+    ] = "greedy",
+    beam: Annotated[int, typer.Option(help="Beginnings that are kept; not for greedy.")] = 8,
+    lm: Lm = None,
+    lm_weight: LmWeight = None,
+    token_bonus: TokenBonus = None,
+    length_norm: LengthNorm = None,
+    alpha: Alpha = None,
+    eos_factor: EosFactor = None,
+    max_length_ratio: MaxLengthRatio = None,
+    ctc_weight: CtcWeight = None,
     jobs: Jobs = 1,
     device: Device = "cpu",
     shard: Shard = None,
@@ -53,17 +75,16 @@ def score(
             typer.echo(score_transcripts(asked, stop).text())
         elif model is not None and cuts is not None:
             from asrkd import score as stage
-            from asrkd.decoding import SearchOptions
             from asrkd.shared_work import parse_part
 
-            part, options = parse_part(shard), SearchOptions(beam)
+            part, options = parse_part(shard), search_options(flags, num_best=1)
             request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, part, rules)
             typer.echo(stage.score(request, stop).text())
 
 
 # What only a model has use for, and what it is where nobody asked for it.
 _OF_MODELS: dict[str, Any] = {"model": None, "cuts": None, "shard": None}
-_OF_MODELS |= {"search": "greedy", "beam": 8, "jobs": 1, "device": "cpu"}
+_OF_MODELS |= {"search": "greedy", "beam": 8, "jobs": 1, "device": "cpu"} | DEFAULTS
 _OF_TRANSCRIPTS = ("ref", "hyp", "utt2spk")
 
 
@@ -77,7 +98,7 @@ def _check_combination(flags: dict[str, Any]) -> None:
                     f"{option} is missing; or give --ref and --hyp: finished transcripts"
                 )
         return
-    others = [name for name, usual in _OF_MODELS.items() if flags[name] != usual]
+    others = [name.replace("_", "-") for name, usual in _OF_MODELS.items() if flags[name] != usual]
     if others:
         option = "MODEL" if others[0] == "model" else f"--{others[0]}"
         raise AsrkdError(

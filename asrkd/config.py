@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from asrkd import files
 from asrkd.errors import AsrkdError
@@ -21,6 +28,31 @@ class Section(BaseModel):
     """A frozen part of a config; keys that it does not know are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OneOf(Section):
+    """A section of which exactly one key is given: the kind of something, with that kind's settings."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> "OneOf":
+        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            names = ", ".join(type(self).model_fields)
+            raise ValueError(f"expected one of {names}, found {' and '.join(given) or 'none'}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the kinds that it is not, so that a new kind changes no description of an old one."""
+        return {name: value for name, value in dump(self).items() if value is not None}
+
+    @property
+    def chosen(self) -> Section:
+        """The settings of the kind that is given."""
+        own = [getattr(self, name) for name in type(self).model_fields]
+        (found,) = [settings for settings in own if settings is not None]
+        assert isinstance(found, Section)
+        return found
 
 
 Kind = TypeVar("Kind", bound=Section)
@@ -35,7 +67,7 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
     """
     tree = _read_tree(path)
     for override in overrides:
-        _set(tree, override)
+        set_key(tree, override)
     return parse(kind, tree, str(path))
 
 
@@ -86,7 +118,8 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _set(tree: dict[str, Any], override: str) -> None:
+def set_key(tree: dict[str, Any], override: str) -> None:
+    """Put ``a.b=value`` of the command line into ``tree``; AsrkdError if there is no such place."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AsrkdError(f"--set {override!r}: expected key.key=value")
@@ -114,24 +147,31 @@ def _inner(node: dict[str, Any], key: str) -> Any:
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     """The first thing that is wrong, in a line."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the file"
+    where, _ = _walk(kind, first["loc"])
+    place = ".".join(where) or "the file"
     if first["type"] != "extra_forbidden":
         return f"{place}: {first['msg']}" + (
             f", found {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
         )
-    known = _known_keys(kind, first["loc"][:-1])
+    _, section = _walk(kind, first["loc"][:-1])
+    known = [] if section is None else list(section.model_fields)
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.0)
     return f"{place}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def _known_keys(kind: Any, loc: tuple[int | str, ...]) -> list[str]:
-    """The keys that the section at ``loc`` inside ``kind`` has."""
+def _walk(kind: Any, loc: Sequence[int | str]) -> tuple[list[str], type[BaseModel] | None]:
+    """The place ``loc`` inside ``kind`` as a person would name it, and the section that is there."""
+    place: list[str] = []
     for part in loc:
-        kind = next(iter(_sections(kind)), None)
-        field = kind.model_fields.get(part) if kind is not None and isinstance(part, str) else None
+        members = {section.__name__: section for section in _sections(kind)}
+        if part in members:  # of a union, which pydantic names
+            kind = members[str(part)]
+            continue
+        place.append(str(part))
+        section = next(iter(members.values()), None)
+        field = section.model_fields.get(part) if section is not None and isinstance(part, str) else None
         kind = field.annotation if field is not None else kind
-    section = next(iter(_sections(kind)), None)
-    return list(section.model_fields) if section is not None else []
+    return place, next(iter(_sections(kind)), None)
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:

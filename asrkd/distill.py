@@ -16,9 +16,11 @@ from lhotse import MonoCut
 from asrkd import files, outputs
 from asrkd.cut_records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
+from asrkd.decoding.recognition import described, search_for
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
+from asrkd.models.inference import check_ctc
 from asrkd.outputs import State
 from asrkd.parallel import one_thread
 from asrkd.progress import meter
@@ -33,8 +35,10 @@ from asrkd.shards import Shard
 from asrkd.stopping import StopRequest
 from asrkd.targets import asking
 from asrkd.targets.array_store import ArrayStore
+from asrkd.targets.asking_nbest import PLAIN, Hearing, nbest_writer
 from asrkd.targets.contract import contract
 from asrkd.targets.making import Made, StorePlan, make_store
+from asrkd.targets.nbest import RECORD
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.store import CONTRACT
 from asrkd.teachers.quantizer_fit import check_quantizer
@@ -45,24 +49,42 @@ from asrkd.training.randomness import seeded
 UNFINISHED = "unfinished"  # folder in a quantiser's, for what it takes to go on
 
 
-def nbest(question: Question, search: str, options: SearchOptions, stop: StopRequest) -> str:
+def nbest(
+    question: Question,
+    search: str,
+    options: SearchOptions,
+    stop: StopRequest,
+    hearing: Hearing = PLAIN,
+) -> str:
     """Store each cut's best hypotheses with log P(hypothesis | audio); a line about how good they are.
+
+    Args:
+        question: whom to ask and about what; with folds its teacher is one of theirs.
+        search: its name.
+        options: of the search.
+        stop: asks to stop.
+        hearing: noise, and teachers of folds.
 
     Raises:
         AsrkdError: something the user can mend.
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
-    find_search(search)
+    find_search(search, options)
     teacher, cuts = question.open()
-    teacher.recogniser("nbest")
+    model = teacher.recogniser("nbest")
+    found = search_for(model, search, options)
+    hearing.verify(model)
     details = {
-        "search": {"name": search} | asdict(options),
-        "score": "log P(token sequence | audio) in nats, over all alignments, exact",
+        "search": described(search, options),
+        "score": found.meaning,
         "references": texts_digest(cuts),  # that errors are counted against
+        "record": RECORD,
     }
-    flags = {"search": search, "beam": options.beam, "nbest": options.num_best}
-    asked = _Asked(question, teacher, cuts, "nbest", details, flags)
-    made = asked.make(NbestStore.suffix, asking.nbest_writer(search, options), stop)
+    flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
+    flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
+    flags |= hearing.flags()
+    asked = _Asked(question, teacher, cuts, "nbest", details | hearing.contract(), flags)
+    made = asked.make(NbestStore.suffix, nbest_writer(search, options, hearing), stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
 
@@ -104,7 +126,9 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
     if top_k < 1:
         raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
     teacher, cuts = question.open()
-    top_k = min(top_k, teacher.recogniser("posterior").tokens.size)
+    model = teacher.recogniser("posterior")
+    check_ctc(model)
+    top_k = min(top_k, model.tokens.size)
     details = {
         "top_k": top_k,
         "dtype": dtype,

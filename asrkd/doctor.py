@@ -50,6 +50,7 @@ def doctor() -> DoctorReport:
             packages.check_k2(),
             packages.check_submitit(),
             packages.check_transformers(),
+            packages.check_kenlm(),
             machine.check_gpu(),
             *(machine.check_program(program) for program in machine.PROGRAMS),
             machine.check_disk(Path.cwd()),

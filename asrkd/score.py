@@ -10,16 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lhotse import MonoCut
 
 from asrkd import files, outputs, shards
 from asrkd.cut_records import cuts_digest, records, texts_digest
 from asrkd.decoding import SearchOptions, find_search
+from asrkd.decoding.recognition import described, recognise, search_for
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.inference import answers, check_features
+from asrkd.models.inference import check_features
 from asrkd.models.recogniser import num_parameters
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
@@ -76,10 +76,11 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
         AsrkdError: something the user can mend; nothing was changed.
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
-    find_search(request.search)
+    find_search(request.search, request.options)
     check_jobs(request.jobs)
     device = str(pick_device(request.device))
     model, cuts = load_model(request.model, device), read_cuts(request.cuts)
+    search_for(model, request.search, request.options)
     check_features(model, cuts, str(request.cuts))
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
@@ -102,7 +103,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
         "model": model.weights_sha256,
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
-        "search": {"name": request.search} | asdict(request.options),
+        "search": described(request.search, request.options),
     } | asdict(request.rules)
 
 
@@ -130,13 +131,11 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
 
 
 def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> float:
-    model, recognise = load_model(shard.model, shard.device), find_search(search)
+    model = load_model(shard.model, shard.device)
     rows = []
-    for answer in answers(model, shard.cuts):
-        num_frames = torch.tensor([len(answer.log_probs)])
-        best = recognise(answer.log_probs[None], num_frames, options)[0][0]
+    for cut, (best, *_) in recognise(model, shard.cuts, search, options):
         text = model.tokens.decode(list(best.tokens))
-        rows.append({"id": answer.cut.id, "text": text, "log_prob": best.log_prob})
+        rows.append({"id": cut.id, "text": text, "log_prob": best.log_prob})
     files.write_jsonl(shard.path, rows)
     return shard.audio_s
 
@@ -152,7 +151,7 @@ def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
     return {
         "set": _set_name(request.cuts),
         "params": num_parameters(model.recogniser),
-        "search": {"name": request.search} | asdict(request.options),
+        "search": described(request.search, request.options),
     }
 
 

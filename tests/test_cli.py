@@ -435,3 +435,18 @@ def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "60 steps" in done.stdout
     shutil.rmtree(out)
+
+
+def test_options_of_searches_reach_score_and_a_mistake_in_them_is_a_line(
+    teacher, corpus, tmp_path, monkeypatch, capsys
+):
+    asked = ("score", teacher, "--cuts", corpus / "cuts_dev.jsonl.gz", "--out", tmp_path / "score")
+    assert run(monkeypatch, *asked, "--search", "attention", "--beam", 2) == 1
+    assert "no attention decoder, which --search attention needs" in capsys.readouterr().err
+    assert run(monkeypatch, *asked, "--eos-factor", 1.5) == 1
+    assert "--eos-factor: --search greedy has no use for it" in capsys.readouterr().err
+    assert run(monkeypatch, *asked, "--length-norm", "sqrt") == 1
+    assert "--length-norm sqrt: expected one of" in capsys.readouterr().err
+    finished = ("score", "--ref", "a", "--hyp", "b", "--out", tmp_path / "score", "--lm-weight", 0.5)
+    assert run(monkeypatch, *finished) == 1
+    assert "leave out --lm-weight" in capsys.readouterr().err

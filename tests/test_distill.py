@@ -125,6 +125,17 @@ def test_errors_are_jiwers_and_the_report_adds_them_up(whole, question, corpus):
     assert report == f"{whole}: already complete, 6 cuts, {rates}"
 
 
+def test_tokens_are_the_teachers_and_errors_are_jiwers_by_kind(whole, teacher, corpus):
+    store, model = NbestStore(whole), load_model(teacher)
+    for cut in read_cuts(corpus / "cuts_dev.jsonl.gz"):
+        for hypothesis in store.read(cut.id).hypotheses:
+            assert model.tokens.decode(list(hypothesis.tokens)) == hypothesis.text
+            counts = jiwer.process_words(cut.supervisions[0].text, hypothesis.text)
+            kinds = counts.substitutions, counts.deletions, counts.insertions
+            assert hypothesis.errors.by_kind == kinds
+            assert hypothesis.errors.total == sum(kinds)
+
+
 def test_cuts_without_transcripts_have_hypotheses_without_errors(question, corpus, tmp_path):
     cuts = [replace(cut, supervisions=[]) for cut in read_cuts(corpus / "cuts_dev.jsonl.gz")]
     write_cuts(tmp_path / "cuts.jsonl", cuts)

@@ -197,12 +197,12 @@ def test_hidden_states_are_the_layers_own_to_half_precision(whole, teacher, corp
 @pytest.mark.parametrize("batch", [3, 16])
 def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(teacher, corpus, monkeypatch, batch):
     """NaN stands where a batch is padded."""
-    from asrkd.decoding import find_search
+    from asrkd.decoding import Heard, find_search
     from asrkd.features.reading import load_features
 
     model = load_model(teacher)
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:16]
-    search = find_search("prefix-beam")
+    search = find_search("prefix-beam").run
     alone = list(answers(model, cuts, [Tap(1), Tap(2)]))
     for start in range(0, len(cuts), batch):
         group = cuts[start : start + batch]
@@ -212,13 +212,13 @@ def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(teacher, corpu
             padded[row, : len(own)] = own
         with torch.no_grad():
             output = model.recogniser(padded, torch.tensor([len(own) for own in features]), [Tap(1), Tap(2)])
-        together = search(output.log_probs(), output.num_frames, OPTIONS)
+        together = search(Heard(output.num_frames, output.log_probs()), OPTIONS)
         for row, expected in enumerate(alone[start : start + batch]):
             count = int(output.num_frames[row])
             for tap in (Tap(1), Tap(2)):
                 found = output.tapped[tap][row, :count]
                 torch.testing.assert_close(found, expected.tapped[tap], rtol=0, atol=1e-5)
-            (own,) = search(expected.log_probs[None], torch.tensor([count]), OPTIONS)
+            (own,) = search(Heard(torch.tensor([count]), expected.log_probs[None]), OPTIONS)
             assert [hypothesis.tokens for hypothesis in together[row]] == [h.tokens for h in own]
 
 

@@ -11,10 +11,11 @@ from asrkd.auditing.cuts import audit_cuts
 from asrkd.auditing.findings import Findings
 from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
-from asrkd.models.directory import load_model
+from asrkd.models.directory import load_any_model
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score
 from asrkd.scoring.word_alignment import LEVENSHTEIN
+from asrkd.targets.sentences import read_sentences
 from asrkd.tokens import Tokens
 
 TEXTS_AT_ONCE = 10_000
@@ -42,11 +43,14 @@ def audit_model(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd train`: its weights load, and what it was trained on is what is there."""
     with findings.looking(path):
         outputs.read_stamp(path, f"asrkd train CONFIG --out {path} --resume", ["params", "steps"])
-        model = load_model(path)
+        model = load_any_model(path)
         findings.saw(f"{path}: weights {model.weights_sha256[:12]}")
     with findings.looking(path):
         lineage = files.read_json(path / "lineage.json")
         data = lineage["experiment"]["data"]
+        if "train_text" in data:
+            _audit_text(path, data, lineage, findings)
+            return
         for name in ("train", "dev"):
             with findings.looking(path):
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
@@ -57,6 +61,24 @@ def audit_model(path: Path, findings: Findings) -> None:
             _compare(path, Path(teacher) / "model.safetensors", hashes["weights_sha256"], findings)
         for quantizer, expected in asked["quantizers"].items():
             _compare(path, Path(quantizer) / "quantizer.safetensors", expected, findings)
+
+
+def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findings: Findings) -> None:
+    """Whether a language model's text is what it was trained and validated on."""
+    for name in ("train", "dev"):
+        source = Path(data[f"{name}_text"])
+        if not source.is_file():
+            findings.saw(f"{path}: its {name} text is not at {source} any more")
+            continue
+        with findings.looking(path):
+            found = read_sentences(source, Tokens.load(path), data["max_sentence"]).digest()
+            if found == lineage[f"{name}_text"]:
+                findings.saw(f"{path}: {name} text as in {source}")
+            else:
+                findings.wrong(
+                    f"{path}: stale: the text of {source} changed since; "
+                    f"train anew into another --out, or remove it first: rm -r {path}"
+                )
 
 
 def _audit_lineage(

@@ -6,7 +6,7 @@ Letters: T feature frames, F features.
 import torch
 from torch import Tensor
 
-from asrkd.decoding.greedy import greedy_search
+from asrkd.decoding.quick import quick_tokens
 from asrkd.models.directory import LoadedModel
 
 
@@ -14,5 +14,5 @@ from asrkd.models.directory import LoadedModel
 def recognise(model: LoadedModel, features: Tensor) -> str:
     """The words of an utterance of (T, F) features."""
     output = model.recogniser(features[None], torch.tensor([len(features)]))
-    (tokens,) = greedy_search(output.log_probs(), output.num_frames)
+    (tokens,) = quick_tokens(model.recogniser, output)
     return model.tokens.decode(tokens)

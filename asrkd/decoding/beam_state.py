@@ -5,6 +5,12 @@ of those that do not (Hannun et al., arXiv:1408.2873, section 2.3). A prefix
 is known by a 64-bit hash of its tokens, so that a beam is a few tensors and
 merging an extension with a prefix already there needs no strings.
 
+Sums are probabilities, not logarithms, taken relative to the best prefix
+after each frame: only sums, products and quotients, which come out alike to
+the last bit wherever they are computed, and equal candidates are taken in
+their order, so :mod:`asrkd.decoding.compiled` finds the same. What is less
+likely than the best by a factor of 1e308 is taken for impossible.
+
 Letters: N utterances, V symbols with blank at 0, B places in the beam,
 K tokens that a frame may append.
 """
@@ -20,11 +26,12 @@ from asrkd.decoding.log_probs import BLANK
 # 2**64 / golden ratio, made odd, as a signed 64-bit number: multiplying by it spreads neighbouring values.
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15 - (1 << 64)
 LOW_32_BITS = 0xFFFFFFFF
+ROOT_HASH, NO_HASH = 0, 1  # of the empty prefix, and of its parent: one that no prefix has, but by chance
 
 
 @dataclass(frozen=True)
 class BeamState:
-    """B prefixes per utterance, each field of shape (N, B); in an unused place, both sums are -inf.
+    """B prefixes per utterance, each field of shape (N, B); in an unused place, both sums are 0.
 
     A frame compares B hashes with B others: per utterance of T frames,
     different prefixes are taken for one with a probability of about
@@ -33,63 +40,94 @@ class BeamState:
     be returned twice or with a wrong score.
     """
 
-    blank: Tensor  # log-probability of the alignments that end in blank, nats
-    nonblank: Tensor  # log-probability of those that end in the last token, nats
+    blank: Tensor  # probability of the alignments that end in blank
+    nonblank: Tensor  # probability of those that end in the last token
     last: Tensor  # last token; BLANK for the empty prefix
     prefix_hash: Tensor  # int64
     parent_hash: Tensor  # int64, of the prefix without its last token
 
     @property
     def total(self) -> Tensor:
-        """Log-probability of all alignments so far: shape (N, B), nats."""
-        return torch.logaddexp(self.blank, self.nonblank)
+        """Probability of all alignments so far: shape (N, B)."""
+        return self.blank + self.nonblank
+
+
+@dataclass(frozen=True)
+class FrameTokens:
+    """What a frame may append."""
+
+    likeliest: Tensor  # (N, K) int64, different tokens: all that can get into a beam
+    allowed: Tensor | None = None  # (N, V) bool, those that may be appended at all; None: every one
 
 
 def start(num_utterances: int, beam: int, device: torch.device) -> BeamState:
     """Before the first frame: the empty prefix, with certainty."""
-    impossible = torch.full((num_utterances, beam), -torch.inf, dtype=torch.float64, device=device)
+    impossible = torch.zeros((num_utterances, beam), dtype=torch.float64, device=device)
     blank = impossible.clone()
-    blank[:, 0] = 0.0
-    zeros = torch.zeros((num_utterances, beam), dtype=torch.int64, device=device)
-    # The empty prefix has no parent: its parent's hash is one that no prefix has, but by chance.
-    no_hash = torch.ones_like(zeros)
-    return BeamState(blank=blank, nonblank=impossible, last=zeros, prefix_hash=zeros, parent_hash=no_hash)
+    blank[:, 0] = 1.0
+    hashes = torch.full((num_utterances, beam), ROOT_HASH, dtype=torch.int64, device=device)
+    last = torch.full_like(hashes, BLANK)
+    return BeamState(blank, impossible, last, hashes, torch.full_like(hashes, NO_HASH))
 
 
-def advance(state: BeamState, frame: Tensor, tokens: Tensor) -> tuple[BeamState, Tensor, Tensor]:
+def advance(state: BeamState, frame: Tensor, tokens: FrameTokens) -> tuple[BeamState, Tensor, Tensor]:
     """One frame on.
 
     Args:
         state: the beam before the frame.
-        frame: shape (N, V), log-probabilities in nats, float64.
-        tokens: shape (N, K), different tokens that may be appended.
+        frame: shape (N, V), probabilities, float64.
+        tokens: that may be appended.
 
     Returns:
-        The beam after the frame; the place that each of its prefixes comes
-        from, (N, B); the token that it appended, BLANK for none, (N, B).
+        The beam after the frame, best first; the place that each of its
+        prefixes comes from, (N, B); the token that it appended, BLANK for
+        none, (N, B).
     """
-    total, width = state.total, tokens.shape[1] + 1
-    extended, column = _extend(state, total, frame, tokens)  # (N, B * width), (N, B)
-    place = _place_under_parent(state, total, column, width)  # (N, B)
-
+    total = state.total
+    parent, has_parent = _parents(state, total)
+    own = frame.gather(1, state.last)  # of the last token, (N, B)
     # A prefix in the beam takes over what its parent would give to the same prefix as an extension.
-    blank = total + frame[:, BLANK, None]
-    nonblank = torch.logaddexp(state.nonblank + frame.gather(1, state.last), extended.gather(1, place))
-    extended = extended.scatter(1, place, -torch.inf)
-    return _select(replace(state, blank=blank, nonblank=nonblank), extended, tokens)
+    repeats = torch.eq(state.last.gather(1, parent), state.last)
+    given = torch.where(repeats, state.blank.gather(1, parent), total.gather(1, parent))
+    if tokens.allowed is not None:
+        given = given * tokens.allowed.gather(1, state.last)
+    given = torch.where(has_parent, given, torch.zeros_like(given))
+    stayed = BeamState(
+        blank=total * frame[:, BLANK, None],
+        nonblank=state.nonblank * own + given * own,
+        last=state.last,
+        prefix_hash=state.prefix_hash,
+        parent_hash=state.parent_hash,
+    )
+    extended = _extend(state, total, frame, tokens.likeliest)  # (N, B, K)
+    is_there = torch.eq(state.last[:, :, None], tokens.likeliest[:, None]) & has_parent[:, :, None]
+    taken = torch.zeros_like(extended).scatter_add_(
+        1, parent[:, :, None].expand_as(extended), is_there.double()
+    )
+    extended = extended.masked_fill(taken > 0, 0.0)
+    return _select(stayed, extended, tokens.likeliest)
+
+
+def rescaled(state: BeamState) -> BeamState:
+    """The same with sums relative to the best prefix, which is the first."""
+    best = state.total[:, :1]
+    best = torch.where(best > 0, best, torch.ones_like(best))
+    return replace(state, blank=state.blank / best, nonblank=state.nonblank / best)
 
 
 def _select(stayed: BeamState, extended: Tensor, tokens: Tensor) -> tuple[BeamState, Tensor, Tensor]:
     """The B likeliest of the prefixes that stay and of ``extended``; returns what :func:`advance` does."""
-    beam, width = stayed.last.shape[1], tokens.shape[1] + 1
-    score, chosen = torch.cat([stayed.total, extended], dim=1).topk(beam, dim=1)
+    beam, width = stayed.last.shape[1], tokens.shape[1]
+    candidates = torch.cat([stayed.total, extended.flatten(1)], dim=1)
+    ranked, order = candidates.sort(dim=1, descending=True, stable=True)
+    score, chosen = ranked[:, :beam], order[:, :beam]
     stays = chosen < beam
-    source = torch.where(stays, chosen, torch.div(chosen - beam, width, rounding_mode="floor"))
-    token = pad(tokens, (0, 1), value=BLANK).gather(1, (chosen - beam) % width).masked_fill(stays, BLANK)
+    source = torch.where(stays, chosen, torch.div(chosen - beam, max(width, 1), rounding_mode="floor"))
+    token = pad(tokens, (0, 1)).gather(1, (chosen - beam) % max(width, 1)).masked_fill(stays, BLANK)
 
-    prefix_hash = stayed.prefix_hash.gather(1, source)
+    prefix_hash, nothing = stayed.prefix_hash.gather(1, source), torch.zeros_like(score)
     after = BeamState(
-        blank=stayed.blank.gather(1, source).masked_fill(~stays, -torch.inf),
+        blank=torch.where(stays, stayed.blank.gather(1, source), nothing),
         nonblank=torch.where(stays, stayed.nonblank.gather(1, source), score),
         last=torch.where(stays, stayed.last.gather(1, source), token),
         prefix_hash=torch.where(stays, prefix_hash, _hash(prefix_hash, token)),
@@ -98,36 +136,23 @@ def _select(stayed: BeamState, extended: Tensor, tokens: Tensor) -> tuple[BeamSt
     return after, source, token
 
 
-def _extend(state: BeamState, total: Tensor, frame: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probability of each prefix with each token appended, and the column of its last token.
+def _extend(state: BeamState, total: Tensor, frame: Tensor, tokens: Tensor) -> Tensor:
+    """Probability of each prefix with each of the (N, K) tokens appended, (N, B, K).
 
-    A prefix has K + 1 columns: one for each of ``tokens``, and one that is
-    impossible and stands for all the others. Returns (N, B * (K + 1)) and
-    (N, B).
+    The last token is appended anew only after a blank; without one, it is the same token going on.
     """
-    num_utterances, num_tokens = tokens.shape
-    columns = torch.full_like(frame, num_tokens, dtype=torch.int64)  # (N, V)
-    columns.scatter_(1, tokens, torch.arange(num_tokens, device=frame.device).expand_as(tokens))
-    column = columns.gather(1, state.last)
-    appended = pad(frame.gather(1, tokens), (0, 1), value=-torch.inf)  # (N, K + 1)
-    extended = total[:, :, None] + appended[:, None]  # (N, B, K + 1)
-    # The last token is appended anew only after a blank; without one, it is the same token going on.
-    anew = state.blank + appended.gather(1, column)
-    extended.scatter_(2, column[:, :, None], anew[:, :, None])
-    return extended.view(num_utterances, -1), column
+    repeats = torch.eq(state.last[:, :, None], tokens[:, None])
+    before = torch.where(repeats, state.blank[:, :, None], total[:, :, None])
+    return before * frame.gather(1, tokens)[:, None]
 
 
-def _place_under_parent(state: BeamState, total: Tensor, column: Tensor, width: int) -> Tensor:
-    """Where in (N, B * width) extensions the beam's own prefixes come up again, (N, B).
-
-    For a prefix whose parent is not in the beam, or that is not possible,
-    that is a column of impossible extensions.
-    """
-    possible = torch.isfinite(total)
+def _parents(state: BeamState, total: Tensor) -> tuple[Tensor, Tensor]:
+    """The place of each prefix's parent, (N, B), and whether it is in the beam, (N, B)."""
+    possible = total > 0
     is_parent = torch.eq(state.parent_hash[:, :, None], state.prefix_hash[:, None])  # (N, B, B parents)
     is_parent = is_parent & possible[:, :, None] & possible[:, None]
-    parent = is_parent.int().argmax(dim=2)
-    return torch.where(is_parent.any(dim=2), parent * width + column, width - 1)
+    found, place = is_parent.max(dim=2)
+    return place, found
 
 
 def _hash(parent_hash: Tensor, token: Tensor) -> Tensor:

@@ -71,6 +71,10 @@ def rank(log_probs: Tensor, candidates: Iterable[tuple[int, ...]], num_best: int
     unique = sorted(set(candidates)) or [()]
     scores: list[float] = hypothesis_log_prob(log_probs, unique).tolist()
     scored = zip(unique, scores, strict=True)
-    found = [Hypothesis(tokens, score) for tokens, score in scored if score > -torch.inf]
+    found = [_scored(tokens, score) for tokens, score in scored if score > -torch.inf]
     found.sort(key=lambda hypothesis: -hypothesis.log_prob)  # stable: equal ones stay sorted by tokens
-    return found[:num_best] or [Hypothesis((), hypothesis_log_prob(log_probs, [()]).item())]
+    return found[:num_best] or [_scored((), hypothesis_log_prob(log_probs, [()]).item())]
+
+
+def _scored(tokens: tuple[int, ...], log_prob: float) -> Hypothesis:
+    return Hypothesis(tokens, log_prob, parts={"ctc": log_prob, "length": float(len(tokens))})

@@ -4,7 +4,8 @@ Source: Graves and Jaitly, "Towards End-to-End Speech Recognition with
 Recurrent Neural Networks", ICML 2014, algorithm 1, and Hannun et al.,
 arXiv:1408.2873, whose two sums per prefix (ending in blank or not) it keeps.
 
-Departures: no language model; the scores returned are exact, the beam's own
+Departures: no language model (:mod:`asrkd.decoding.searches` has it rank what
+is in the beam anew); the scores returned are exact, the beam's own
 miss the alignments that it pruned; the greedy hypothesis is always among the
 candidates, so that no beam does worse than none.
 
@@ -12,17 +13,24 @@ Letters: N utterances, T frames after padding, V symbols with blank at 0,
 B prefixes in the beam, K tokens that a frame may append.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from asrkd.decoding import beam_state
+from asrkd.decoding.beam_state import FrameTokens
 from asrkd.decoding.ctc_score import rank
 from asrkd.decoding.greedy import greedy_search
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.log_probs import BLANK, checked_lengths, real_frames
 from asrkd.decoding.search_options import SearchOptions
+
+History = tuple[NDArray[np.int64], NDArray[np.int64]]  # sources and appended tokens, each (T, N, B)
+Searched = tuple[History, NDArray[np.bool_]]
 
 
 def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
@@ -68,7 +76,7 @@ def prefix_beam_search(
     if min(beam, num_best, limit) < 1:
         raise ValueError(f"options below 1: {beam=}, {num_best=}, {max_tokens_per_frame=}")
     lengths = checked_lengths(log_probs, num_frames)
-    prefixes = _prefixes(_with_silent_ends(log_probs, lengths), beam, min(limit, log_probs.shape[-1] - 1))
+    prefixes = _prefixes(_probabilities(log_probs, lengths), beam, limit)
     greedy = greedy_search(log_probs, num_frames)
     found = zip(log_probs, lengths, prefixes, greedy, strict=True)
     return [
@@ -77,30 +85,69 @@ def prefix_beam_search(
     ]
 
 
-def _with_silent_ends(log_probs: Tensor, lengths: list[int]) -> Tensor:
-    """The same in float64, cut to the longest; padding becomes certain blanks, which change no total."""
+def _probabilities(log_probs: Tensor, lengths: list[int]) -> Tensor:
+    """As probabilities, float64, cut to the longest; padding is certain blanks, which change nothing."""
     longest = max(lengths, default=0)
-    silence = torch.full(log_probs.shape[2:], -torch.inf, dtype=torch.float64, device=log_probs.device)
-    silence[BLANK] = 0.0
+    silence = torch.zeros(log_probs.shape[2:], dtype=torch.float64, device=log_probs.device)
+    silence[BLANK] = 1.0
     real = real_frames(log_probs, lengths)[:, :longest, None]
-    return torch.where(real, log_probs[:, :longest].double(), silence)
+    return torch.where(real, log_probs[:, :longest].double().exp(), silence)
 
 
-def _prefixes(log_probs: Tensor, beam: int, num_tokens: int) -> list[list[tuple[int, ...]]]:
-    """Per utterance, the possible prefixes that are in the beam after the last frame."""
-    num_utterances, num_frames, _ = log_probs.shape
-    tokens = log_probs[:, :, 1:].topk(num_tokens, dim=2).indices + 1  # (N, T, K)
-    state = beam_state.start(num_utterances, beam, log_probs.device)
-    history = torch.empty((2, num_frames, num_utterances, beam), dtype=torch.int64, device=log_probs.device)
-    for t in range(num_frames):
-        state, history[0, t], history[1, t] = beam_state.advance(state, log_probs[:, t], tokens[:, t])
-    possible = torch.isfinite(state.total).cpu().numpy()  # (N, B)
-    source, appended = history.cpu().numpy()
-    paths = _trace_back(source, appended)  # (T, N, B)
+def _prefixes(frames: Tensor, beam: int, limit: int) -> list[list[tuple[int, ...]]]:
+    """Per utterance, the possible prefixes that are in the beam after the last frame.
+
+    Args:
+        frames: (N, T, V) probabilities.
+        beam: B.
+        limit: tokens of a frame, the likeliest, that may be appended.
+    """
+    # At most B of a prefix's extensions get into the beam, at most B - 1 are in it as prefixes already, and
+    # one is less likely than its token, which repeats: so none is of a token beyond the 2 B likeliest.
+    likeliest = frames[:, :, 1:].topk(min(limit, frames.shape[2] - 1), dim=2).indices + 1
+    tokens, allowed = likeliest[:, :, : 2 * beam], None
+    if limit < frames.shape[2] - 1:
+        allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, likeliest, True)
+    find = _compiled() if frames.device.type == "cpu" else None
+    history, possible = (find or search_frames)(frames, tokens, allowed, beam)
+    paths = _trace_back(*history)  # (T, N, B)
     return [
         [tuple(path[path != BLANK].tolist()) for path in paths[:, n, possible[n]].T]
-        for n in range(num_utterances)
+        for n in range(len(frames))
     ]
+
+
+def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int) -> Searched:
+    """All frames, in torch; :func:`asrkd.decoding.compiled.search_frames` gives the same.
+
+    Args:
+        frames: (N, T, V) probabilities, float64.
+        tokens: (N, T, K) int64, different tokens of each frame, the likeliest first.
+        allowed: (N, T, V) bool, tokens that may be appended; None: all.
+        beam: B.
+
+    Returns:
+        For each frame, where each prefix comes from and what it appended,
+        both (T, N, B) int64; which places are possible in the end, (N, B) bool.
+    """
+    num_utterances, num_frames, _ = frames.shape
+    state = beam_state.start(num_utterances, beam, frames.device)
+    history = torch.empty((2, num_frames, num_utterances, beam), dtype=torch.int64, device=frames.device)
+    for t in range(num_frames):
+        own = FrameTokens(tokens[:, t], None if allowed is None else allowed[:, t])
+        state, history[0, t], history[1, t] = beam_state.advance(state, frames[:, t], own)
+        state = beam_state.rescaled(state)
+    source, appended = history.cpu().numpy()
+    return (source, appended), (state.total > 0).cpu().numpy()
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> Callable[[Tensor, Tensor, Tensor | None, int], Searched] | None:
+    try:
+        from asrkd.decoding import compiled
+    except (ImportError, RuntimeError):  # without numba, or without a folder for what it compiles
+        return None
+    return compiled.search_frames
 
 
 def _trace_back(source: NDArray[np.int64], appended: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -56,26 +56,32 @@ def check_k2() -> Check:
 
 def check_submitit() -> Check:
     """Whether commands can be launched as jobs. Absent or broken, it is in nobody's way."""
-    version = stack.installed("submitit")
-    try:
-        import_module("submitit")
-    except BROKEN as error:
-        found = "not installed" if version is None else in_a_line(error)
-        note = "only --launcher needs it; without it, --jobs on this machine, or the scripts of stages/slurm"
-        return Check("submitit", Status.NOTE, found, note, _installation("submitit"))
-    return Check("submitit", Status.OK, version or "no version")
+    note = "only --launcher needs it; without it, --jobs on this machine, or the scripts of stages/slurm"
+    return _check_extra("submitit", note)
 
 
 def check_transformers() -> Check:
     """Whether models of Hugging Face can be teachers. Absent or broken, it is in nobody's way."""
-    version = stack.installed("transformers")
+    note = "only teachers in Hugging Face's folders need it; those of asrkd and torchaudio do not"
+    return _check_extra("transformers", note, "Wav2Vec2Model")  # loaded when it is named
+
+
+def check_kenlm() -> Check:
+    """Whether n-gram models can be read. Absent or broken, it is in nobody's way."""
+    return _check_extra("kenlm", "only n-gram models given as --lm need it; models of asrkd do not", "Model")
+
+
+def _check_extra(distribution: str, note: str, attribute: str | None = None) -> Check:
+    """Whether a package that some options need is there, with what is used of it."""
+    version = stack.installed(distribution)
     try:
-        getattr(import_module("transformers"), "Wav2Vec2Model")  # noqa: B009 (loaded when it is named)
+        module = import_module(distribution)
+        if attribute is not None:
+            getattr(module, attribute)
     except BROKEN as error:
         found = "not installed" if version is None else in_a_line(error)
-        note = "only teachers in Hugging Face's folders need it; those of asrkd and torchaudio do not"
-        return Check("transformers", Status.NOTE, found, note, _installation("transformers"))
-    return Check("transformers", Status.OK, version or "no version")
+        return Check(distribution, Status.NOTE, found, note, _installation(distribution))
+    return Check(distribution, Status.OK, version or "no version")
 
 
 def check_fit() -> Check:

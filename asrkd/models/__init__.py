@@ -1,1 +1,1 @@
-"""Recognisers: a convolutional front end, a Conformer encoder, a CTC head, and their folders on disk."""
+"""Recognisers (encoder, CTC head, attention decoder), language models, and their folders on disk."""

@@ -39,28 +39,89 @@ class RotarySelfAttention(nn.Module):
         Returns:
             (N, T, D).
         """
+        return self.attend(*self.heads(frames), allowed)
+
+    def heads(self, frames: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values, each (N, H, T, K), of (N, T, D) frames, at positions from ``first`` on."""
         n, t, d = frames.shape
         split = self.query_key_value(frames).view(n, t, 3, self.num_heads, d // self.num_heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (N, H, T, K)
-        cos, sin = rotation(t, d // self.num_heads, frames)
-        query, key = rotate(query, cos, sin), rotate(key, cos, sin)
-        query = query * (d // self.num_heads) ** -0.5  # before the product, which overflows in fp16
-        scores = (query @ key.transpose(-2, -1)).float()  # (N, H, T, T)
-        scores = scores.masked_fill(~allowed[:, None], torch.finfo(scores.dtype).min)
-        weights = (scores.softmax(dim=-1) * allowed[:, None].any(dim=-1, keepdim=True)).to(value.dtype)
-        mixed = (self.dropout(weights) @ value).transpose(1, 2).reshape(n, t, d)
-        out: Tensor = self.out(mixed)
+        cos, sin = rotation(t, d // self.num_heads, frames, first)
+        return rotate(query, cos, sin), rotate(key, cos, sin), value
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+        """(N, T, D) of (N, H, T, K) queries over (N, H, T', K) keys and values; ``allowed`` (N, T, T')."""
+        out: Tensor = self.out(weighted(query, key, value, allowed, self.dropout))
         return out
 
 
-def rotation(num_frames: int, dim: int, like: Tensor) -> tuple[Tensor, Tensor]:
+class CrossAttention(nn.Module):
+    """Multi-head attention of decoder positions over encoder frames, whose order the encoder has seen to."""
+
+    def __init__(self, dim: int, memory_dim: int, num_heads: int, dropout: float) -> None:
+        """Build.
+
+        Args:
+            dim: D of the positions that ask, a multiple of ``num_heads``.
+            memory_dim: size of the frames that are asked.
+            num_heads: H.
+            dropout: share of attention weights dropped in training, [0, 1).
+        """
+        super().__init__()
+        self.num_heads = num_heads
+        self.query = nn.Linear(dim, dim)
+        self.key_value = nn.Linear(memory_dim, 2 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def memory(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values, each (N, H, T, K), of (N, T, D') frames, finite everywhere."""
+        key, value = self.key_value(frames).chunk(2, dim=-1)
+        return self._split(key), self._split(value)
+
+    def forward(self, positions: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
+        """(N, U, D) of (N, U, D) positions over what :meth:`memory` gave; ``allowed`` (N, 1, T)."""
+        query = self._split(self.query(positions))
+        out: Tensor = self.out(weighted(query, key, value, allowed, self.dropout))
+        return out
+
+    def _split(self, vectors: Tensor) -> Tensor:
+        n, t, d = vectors.shape
+        return vectors.view(n, t, self.num_heads, d // self.num_heads).transpose(1, 2)
+
+
+def weighted(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, dropout: nn.Module) -> Tensor:
+    """Scaled dot-product attention.
+
+    Args:
+        query: (N, H, T, K).
+        key: (N, H, T', K).
+        value: (N, H, T', K), finite everywhere.
+        allowed: (N, T, T') or what broadcasts to it; a row that may see nothing gives zeros.
+        dropout: of the weights.
+
+    Returns:
+        (N, T, H * K).
+    """
+    n, h, t, k = query.shape
+    query = query * k**-0.5  # before the product, which overflows in fp16
+    scores = (query @ key.transpose(-2, -1)).float()  # (N, H, T, T')
+    scores = scores.masked_fill(~allowed[:, None], torch.finfo(scores.dtype).min)
+    weights = (scores.softmax(dim=-1) * allowed[:, None].any(dim=-1, keepdim=True)).to(value.dtype)
+    mixed: Tensor = dropout(weights) @ value
+    return mixed.transpose(1, 2).reshape(n, t, h * k)
+
+
+def rotation(num_frames: int, dim: int, like: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
     """Cosines and sines, each (T, K / 2), of frame number times the K / 2 frequencies.
+
+    Frames are counted from ``first`` on.
 
     Frequencies are 10000 ** (-2 i / K), as in the paper. Angles are taken in
     float32 whatever the precision of ``like``, which gives device and dtype.
     """
     exponents = torch.arange(0, dim, 2, device=like.device, dtype=torch.float32) / dim
-    positions = torch.arange(num_frames, device=like.device, dtype=torch.float32)
+    positions = torch.arange(first, first + num_frames, device=like.device, dtype=torch.float32)
     angles = torch.outer(positions, 10000.0**-exponents)  # (T, K / 2)
     return angles.cos().to(like.dtype), angles.sin().to(like.dtype)
 

@@ -1,40 +1,13 @@
-"""The sizes of a recogniser, as they stand in an experiment's config."""
+"""The sizes of a model, as they stand in an experiment's config and in a model folder."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from asrkd.config import Section
-
-
-class ConformerConfig(Section):
-    """Sizes and switches of a Conformer-CTC recogniser.
-
-    Frames here are encoder frames: a quarter as many as feature frames.
-    """
-
-    num_layers: int = Field(12, ge=1)
-    dim: int = Field(256, ge=2)  # of the residual stream
-    num_heads: int = Field(4, ge=1)
-    feed_forward_dim: int = Field(1024, ge=1)
-    kernel_size: int = Field(15, ge=1)  # frames, of the depthwise convolution
-    front_end_channels: int = Field(32, ge=1)
-    dropout: float = Field(0.1, ge=0.0, lt=1.0)
-    causal: bool = False  # no convolution looks ahead
-    chunk_frames: int | None = Field(None, ge=1)  # attention in chunks of so many frames
-    left_chunks: int | None = Field(None, ge=0)  # chunks of the past that are seen; None: all
-
-    @model_validator(mode="after")
-    def _fits_together(self) -> "ConformerConfig":
-        if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
-            raise ValueError(f"dim {self.dim} must be an even multiple of num_heads {self.num_heads}")
-        if self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
-        if self.left_chunks is not None and self.chunk_frames is None:
-            raise ValueError("left_chunks has a meaning only with chunk_frames")
-        if self.chunk_frames is not None and not self.causal:
-            raise ValueError("chunk_frames needs causal: true, or the convolutions would look past a chunk")
-        return self
+from asrkd.models.attention_config import DecoderConfig, TransformerLayers
+from asrkd.models.encoder_config import ConformerConfig as ConformerConfig
+from asrkd.models.encoder_config import EncoderConfig
 
 
 class FeatureConfig(Section):
@@ -46,10 +19,84 @@ class FeatureConfig(Section):
     sampling_rate: int = Field(ge=1)  # Hz
 
 
+class EncoderDecoderConfig(Section):
+    """Any encoder with a CTC head, an attention decoder, or both."""
+
+    encoder: EncoderConfig
+    decoder: DecoderConfig | None = None
+    ctc: bool  # whether there is a CTC head
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "EncoderDecoderConfig":
+        if self.decoder is None and not self.ctc:
+            raise ValueError("expected a decoder, ctc: true, or both")
+        return self
+
+
+class LanguageModelConfig(Section):
+    """A language model: a Transformer decoder that attends to no speech."""
+
+    language_model: TransformerLayers
+
+
 class Architecture(Section):
-    """Everything needed to build a recogniser without its weights."""
+    """Everything needed to build a Conformer-CTC recogniser without its weights."""
 
     kind: Literal["conformer-ctc"] = "conformer-ctc"
     conformer: ConformerConfig
     features: FeatureConfig
     num_tokens: int = Field(ge=2)  # V, with blank
+
+    def model(self) -> EncoderDecoderConfig:
+        """Its parts."""
+        return EncoderDecoderConfig(encoder=EncoderConfig(conformer=self.conformer), ctc=True)
+
+
+class EncoderDecoderArchitecture(Section):
+    """The same of a recogniser whose encoder, decoder and head are chosen one by one."""
+
+    kind: Literal["encoder-decoder"] = "encoder-decoder"
+    parts: EncoderDecoderConfig
+    features: FeatureConfig
+    num_tokens: int = Field(ge=2)  # V, with the blank or boundary
+
+    def model(self) -> EncoderDecoderConfig:
+        """Its parts."""
+        return self.parts
+
+
+class LanguageModelArchitecture(Section):
+    """The same of a language model."""
+
+    kind: Literal["transformer-lm"] = "transformer-lm"
+    language_model: TransformerLayers
+    num_tokens: int = Field(ge=2)  # V, with the boundary
+
+
+RecogniserArchitecture = Architecture | EncoderDecoderArchitecture
+AnyArchitecture = RecogniserArchitecture | LanguageModelArchitecture
+
+
+def recogniser_architecture(
+    model: ConformerConfig | EncoderDecoderConfig, features: FeatureConfig, num_tokens: int
+) -> RecogniserArchitecture:
+    """The architecture of the ``model`` of an experiment's config, for what it reads and says."""
+    if isinstance(model, EncoderDecoderConfig):
+        return EncoderDecoderArchitecture(parts=model, features=features, num_tokens=num_tokens)
+    return Architecture(conformer=model, features=features, num_tokens=num_tokens)
+
+
+def _which_model(value: Any) -> str:
+    """The class of an experiment's ``model``, by the keys it has."""
+    keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
+    if "encoder" in keys or "decoder" in keys:
+        return "EncoderDecoderConfig"
+    return "LanguageModelConfig" if "language_model" in keys else "ConformerConfig"
+
+
+ModelConfig = Annotated[
+    Annotated[ConformerConfig, Tag("ConformerConfig")]
+    | Annotated[EncoderDecoderConfig, Tag("EncoderDecoderConfig")]
+    | Annotated[LanguageModelConfig, Tag("LanguageModelConfig")],
+    Discriminator(_which_model),
+]

@@ -11,47 +11,18 @@ Letters: N utterances, T encoder frames, D model size.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from asrkd.models.attention import RotarySelfAttention
 from asrkd.models.config import ConformerConfig
+from asrkd.models.encoder import Encoder, EncoderOutput, Place
+from asrkd.models.encoder import Tap as Tap  # for those that import it from here
+from asrkd.models.feed_forward import FeedForward
 from asrkd.models.front_end import FrontEnd
 from asrkd.models.masks import chunk_mask, frame_mask, zero_padding
 from asrkd.models.norm import LayerNorm
-
-
-class Tap(NamedTuple):
-    """A place in the encoder whose values are asked for."""
-
-    layer: int  # 1-based
-    place: Literal["before_norm", "after_norm"] = "after_norm"  # of the layer's final LayerNorm
-
-
-@dataclass(frozen=True)
-class EncoderOutput:
-    """What an encoder says of a batch."""
-
-    frames: Tensor  # (N, T, D), of the last layer after its norm
-    num_frames: Tensor  # (N,)
-    tapped: dict[Tap, Tensor]  # each (N, T, D)
-
-
-class FeedForward(nn.Sequential):
-    """LayerNorm, expansion, SiLU, contraction; (N, T, D) to (N, T, D)."""
-
-    def __init__(self, config: ConformerConfig) -> None:
-        super().__init__(
-            LayerNorm(config.dim),
-            nn.Linear(config.dim, config.feed_forward_dim),
-            nn.SiLU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.feed_forward_dim, config.dim),
-            nn.Dropout(config.dropout),
-        )
 
 
 class ConvolutionModule(nn.Module):
@@ -82,12 +53,12 @@ class ConformerLayer(nn.Module):
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
-        self.first = FeedForward(config)
+        self.first = FeedForward(config, nn.SiLU())
         self.attention_norm = LayerNorm(config.dim)
         self.attention = RotarySelfAttention(config.dim, config.num_heads, config.dropout)
         self.dropout = nn.Dropout(config.dropout)
         self.convolution = ConvolutionModule(config)
-        self.second = FeedForward(config)
+        self.second = FeedForward(config, nn.SiLU())
         self.norm = LayerNorm(config.dim)
 
     def forward(self, frames: Tensor, mask: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,28 +76,19 @@ class ConformerLayer(nn.Module):
         return frames, self.norm(frames)
 
 
-class Conformer(nn.Module):
+class Conformer(Encoder):
     """Front end and layers: features to encoder frames, four times fewer."""
 
     def __init__(self, config: ConformerConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
-        self.config = config
+        self.config, self.dim = config, config.dim
         self.front_end = FrontEnd(num_features, config.front_end_channels, config.dim, causal=config.causal)
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
-        """Encode a batch.
-
-        Args:
-            features: (N, T, F) log-mel energies; padding may hold anything, NaN too.
-            num_frames: (N,) feature frames.
-            taps: layers whose values are wanted as well.
-
-        Raises:
-            ValueError: a tap names a layer that there is not.
-        """
+        """Encode a batch; see :meth:`Encoder.forward`."""
         self.check_taps(taps)
         frames, num_frames = self.front_end(features, num_frames)
         mask = frame_mask(num_frames, frames.shape[1])
@@ -138,11 +100,9 @@ class Conformer(nn.Module):
             tapped |= {Tap(number, "before_norm"): before, Tap(number, "after_norm"): frames}
         return EncoderOutput(frames, num_frames, {tap: tapped[tap] for tap in taps})
 
-    def check_taps(self, taps: Collection[Tap]) -> None:
-        """Raise ValueError if a tap's layer is not one of 1 ... num_layers."""
-        for tap in taps:
-            if not 1 <= tap.layer <= len(self.layers):
-                raise ValueError(f"layer {tap.layer}: the encoder has layers 1 to {len(self.layers)}")
+    def places(self, layer: int) -> tuple[Place, ...]:
+        """Every layer ends in a LayerNorm."""
+        return ("after_norm", "before_norm")
 
     def _allowed(self, mask: Tensor) -> Tensor:
         """Real keys (N, 1, T), or in streaming those of the chunks in sight (N, T, T)."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -12,7 +12,14 @@ from torch import Tensor
 
 from asrkd import config, files
 from asrkd.errors import AsrkdError
-from asrkd.models.config import Architecture
+from asrkd.models.config import (
+    AnyArchitecture,
+    Architecture,
+    EncoderDecoderArchitecture,
+    LanguageModelArchitecture,
+    RecogniserArchitecture,
+)
+from asrkd.models.language_model import LanguageModel
 from asrkd.models.recogniser import Recogniser
 from asrkd.tokens import Tokens
 
@@ -29,14 +36,24 @@ class LoadedModel:
     weights_sha256: str
 
     @property
-    def architecture(self) -> Architecture:
+    def architecture(self) -> RecogniserArchitecture:
         """Its sizes, its features, its number of tokens."""
         return self.recogniser.architecture
 
 
+@dataclass(frozen=True)
+class LoadedLanguageModel:
+    """A language model from disk, in evaluation mode."""
+
+    path: Path
+    model: LanguageModel
+    tokens: Tokens
+    weights_sha256: str
+
+
 def save_model(
     out: Path,
-    architecture: Architecture,
+    architecture: AnyArchitecture,
     weights: dict[str, Tensor],
     tokens: Tokens,
     experiment: dict[str, Any],
@@ -45,7 +62,7 @@ def save_model(
 
     Args:
         out: the folder; other things in it stay.
-        architecture: to build the recogniser again.
+        architecture: to build the model again.
         weights: its state, by name.
         tokens: its inventory.
         experiment: the resolved config that it was trained with.
@@ -67,28 +84,89 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     Raises:
         AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
     """
+    return _load(path, device, _modified_ns(path))
+
+
+def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
+    """As :func:`load_model`, of a language model."""
+    return _load_language_model(path, device, _modified_ns(path))
+
+
+def load_any_model(path: Path) -> LoadedModel | LoadedLanguageModel:
+    """As :func:`load_model` or :func:`load_language_model`, by what the folder holds."""
+    modified_ns = _modified_ns(path)
+    if isinstance(read_architecture(path), LanguageModelArchitecture):
+        return _load_language_model(path, "cpu", modified_ns)
+    return _load(path, "cpu", modified_ns)
+
+
+def _modified_ns(path: Path) -> int:
+    """When the weights in a folder were written; AsrkdError if there are none."""
     if not path.is_dir():
         raise AsrkdError(f"{path}: no such model folder; train one with: asrkd train CONFIG --out {path}")
     if not (path / WEIGHTS).is_file():
         mend = f"asrkd train CONFIG --out {path} --resume"
         raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {mend}")
-    return _load(path, device, (path / WEIGHTS).stat().st_mtime_ns)
+    return (path / WEIGHTS).stat().st_mtime_ns
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, device: str, _modified_ns: int) -> LoadedModel:
-    described = files.read_json(path / CONFIG)
-    if not isinstance(described, dict) or "architecture" not in described:
-        raise AsrkdError(f"{path / CONFIG}: not the config of an asrkd model")
-    architecture = config.parse(Architecture, described["architecture"], str(path / CONFIG))
+def _load(path: Path, device: str, _modified: int) -> LoadedModel:
+    read = _read(path, device)
+    if not isinstance(read.module, Recogniser):
+        raise AsrkdError(f"{path}: a language model, expected a recogniser; give it as --lm")
+    return LoadedModel(path, read.module, read.tokens, read.weights_sha256)
+
+
+@lru_cache(maxsize=2)
+def _load_language_model(path: Path, device: str, _modified: int) -> LoadedLanguageModel:
+    read = _read(path, device)
+    if not isinstance(read.module, LanguageModel):
+        raise AsrkdError(f"{path}: a recogniser, expected a language model; train one on text")
+    return LoadedLanguageModel(path, read.module, read.tokens, read.weights_sha256)
+
+
+class _Read(NamedTuple):
+    module: Recogniser | LanguageModel
+    tokens: Tokens
+    weights_sha256: str
+
+
+def _read(path: Path, device: str) -> _Read:
+    architecture = read_architecture(path)
     tokens = Tokens.load(path)
-    if tokens.identity() != described.get("tokens"):
+    if tokens.identity() != files.read_json(path / CONFIG).get("tokens"):
         raise AsrkdError(f"{path}: its tokens are not those that the model was trained with")
-    recogniser = Recogniser(architecture)
+    module: Recogniser | LanguageModel
+    if isinstance(architecture, LanguageModelArchitecture):
+        module = LanguageModel(architecture)
+    else:
+        module = Recogniser(architecture)
     try:
-        recogniser.load_state_dict(load_file(str(path / WEIGHTS)))
+        module.load_state_dict(load_file(str(path / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise AsrkdError(f"{path / WEIGHTS}: broken or of another architecture ({reason})") from None
-    recogniser.to(torch.device(device)).eval().requires_grad_(False)
-    return LoadedModel(path, recogniser, tokens, files.sha256(path / WEIGHTS))
+    module.to(torch.device(device)).eval().requires_grad_(False)
+    return _Read(module, tokens, files.sha256(path / WEIGHTS))
+
+
+def read_architecture(path: Path) -> AnyArchitecture:
+    """What the model in a folder is; AsrkdError if the folder does not say."""
+    described = files.read_json(path / CONFIG)
+    if not isinstance(described, dict) or not isinstance(described.get("architecture"), dict):
+        raise AsrkdError(f"{path / CONFIG}: not the config of an asrkd model")
+    kind = described["architecture"].get("kind")
+    section = _KINDS.get(kind)
+    if section is None:
+        raise AsrkdError(
+            f"{path / CONFIG}: a model of kind {kind!r}; expected one of {', '.join(map(str, _KINDS))}"
+        )
+    return config.parse(section, described["architecture"], str(path / CONFIG))
+
+
+_KINDS: dict[object, type[AnyArchitecture]] = {
+    "conformer-ctc": Architecture,
+    "encoder-decoder": EncoderDecoderArchitecture,
+    "transformer-lm": LanguageModelArchitecture,
+}

@@ -23,11 +23,30 @@ def num_encoder_frames(num_frames: Tensor) -> Tensor:
     return torch.div(num_frames + SUBSAMPLING - 1, SUBSAMPLING, rounding_mode="floor")
 
 
-class FrontEnd(nn.Module):
-    """Normalise features by stored statistics and subsample them four times in time."""
+class Statistics(nn.Module):
+    """What begins every front end: features are normalised by the mean and spread of the training data."""
 
     mean: Tensor
     std: Tensor
+
+    def __init__(self, num_features: int) -> None:
+        """Begin with mean 0 and spread 1; :meth:`set_statistics` fills in those of the data."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("std", torch.ones(num_features))
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Store the mean and standard deviation of each feature, both (F,), taken over training data."""
+        self.mean.copy_(mean)
+        self.std.copy_(std.clamp(min=1e-3))  # an empty mel band must not blow up
+
+    def normalise(self, features: Tensor) -> Tensor:
+        """(N, T, F) features with mean 0 and spread 1."""
+        return (features - self.mean) / self.std
+
+
+class FrontEnd(Statistics):
+    """Normalise features by stored statistics and subsample them four times in time."""
 
     def __init__(self, num_features: int, channels: int, dim: int, *, causal: bool) -> None:
         """Build with unit statistics; :meth:`set_statistics` fills in those of the data.
@@ -38,20 +57,13 @@ class FrontEnd(nn.Module):
             dim: D of the output.
             causal: pad in the past only, so that no frame depends on later ones.
         """
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(num_features))
-        self.register_buffer("std", torch.ones(num_features))
+        super().__init__(num_features)
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=0)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=0)
         reduced = (num_features + 3) // 4
         self.project = nn.Linear(channels * reduced, dim)
         self.norm = LayerNorm(dim)
         self._time_padding = (2, 0) if causal else (1, 1)
-
-    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Store the mean and standard deviation of each feature, both (F,), taken over training data."""
-        self.mean.copy_(mean)
-        self.std.copy_(std.clamp(min=1e-3))  # an empty mel band must not blow up
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Subsample.
@@ -63,15 +75,16 @@ class FrontEnd(nn.Module):
         Returns:
             (N, ceil(T / 4), D) encoder frames, and their (N,) counts.
         """
-        frames = ((features - self.mean) / self.std)[:, None]  # (N, 1, T, F)
+        frames = self.normalise(features)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
-            frames = torch.relu(convolution(self._pad(frames, num_frames)))  # (N, C, T/2, F/2)
+            padded = nn.functional.pad(real_only(frames, num_frames), (1, 1, *self._time_padding))
+            frames = torch.relu(convolution(padded))  # (N, C, T/2, F/2)
             num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
         frames = self.project(frames.transpose(1, 2).flatten(2))  # (N, T/4, D)
         return self.norm(frames), num_frames
 
-    def _pad(self, frames: Tensor, num_frames: Tensor) -> Tensor:
-        """(N, C, T, F) with zeros at padding and around the edges."""
-        mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
-        frames = frames.masked_fill(~mask[:, None, :, None], 0.0)
-        return nn.functional.pad(frames, (1, 1, *self._time_padding))
+
+def real_only(frames: Tensor, num_frames: Tensor) -> Tensor:
+    """(N, C, T, F) with zeros at padding, as a convolution must find it."""
+    mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
+    return frames.masked_fill(~mask[:, None, :, None], 0.0)

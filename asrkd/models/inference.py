@@ -8,7 +8,7 @@ shards.
 Letters: T encoder frames, V tokens, D model size.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -28,8 +28,9 @@ class Answer:
     """What a recogniser says of one cut, on the CPU in float32."""
 
     cut: MonoCut
-    log_probs: Tensor  # (T, V)
+    log_probs: Tensor  # (T, V) of the CTC head; (T, 0) where there is none
     tapped: dict[Tap, Tensor]  # each (T, D)
+    encoded: Tensor | None = None  # (T, D) that a decoder attends to, where there is one
 
 
 def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> None:
@@ -43,23 +44,41 @@ def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> N
         )
 
 
+def check_ctc(model: LoadedModel) -> None:
+    """Raise AsrkdError unless the model has a CTC head, which searches over frames need."""
+    if not model.recogniser.has_ctc:
+        raise AsrkdError(
+            f"{model.path}: an attention model without a CTC head, which this needs; "
+            "train it with ctc: true in its config's model, and the objective ctc beside attention"
+        )
+
+
 @torch.no_grad()
-def answers(model: LoadedModel, cuts: Sequence[MonoCut], taps: Collection[Tap] = ()) -> Iterator[Answer]:
+def answers(
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    taps: Collection[Tap] = (),
+    read: Callable[[MonoCut], Tensor] = load_features,
+) -> Iterator[Answer]:
     """The model's answer to each cut, in order.
 
     Args:
         model: on any device.
         cuts: with features that fit the model.
         taps: layers whose values are wanted as well.
+        read: gives the (T, F) features of a cut.
     """
     device = next(model.recogniser.parameters()).device
     size = 1 if device.type == "cpu" else GPU_BATCH
     for start in range(0, len(cuts), size):
         group = cuts[start : start + size]
-        features, num_frames = collate([load_features(cut) for cut in group])
+        features, num_frames = collate([read(cut) for cut in group])
         output = model.recogniser(features.to(device), num_frames.to(device), taps)
-        log_probs, counts = output.log_probs().cpu(), output.num_frames.tolist()
+        frames = output.log_probs() if model.recogniser.has_ctc else output.memory()[..., :0]
+        log_probs, counts = frames.cpu(), output.num_frames.tolist()
+        encoded = output.memory().float().cpu() if model.recogniser.has_decoder else None
         tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
             own = {tap: value[row, :count] for tap, value in tapped.items()}
-            yield Answer(cut, log_probs[row, :count], own)
+            memory = None if encoded is None else encoded[row, :count]
+            yield Answer(cut, log_probs[row, :count], own, memory)

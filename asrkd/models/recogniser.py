@@ -1,4 +1,4 @@
-"""A recogniser: an encoder and a CTC head over a token inventory.
+"""A recogniser: an encoder, and over a token inventory a CTC head, an attention decoder, or both.
 
 Letters: N utterances, T encoder frames, V tokens with blank at 0, D model size.
 """
@@ -8,9 +8,22 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from asrkd.models.config import Architecture
-from asrkd.models.conformer import Conformer, Tap
+from asrkd.models.attention_config import DecoderConfig, LasDecoderConfig, TransformerLayers
+from asrkd.models.config import RecogniserArchitecture
+from asrkd.models.conformer import Conformer
+from asrkd.models.decoder import Decoder
+from asrkd.models.encoder import Encoder, Tap
+from asrkd.models.encoder_config import (
+    ConformerConfig,
+    EncoderConfig,
+    LasEncoderConfig,
+    TransformerEncoderConfig,
+)
 from asrkd.models.front_end import SUBSAMPLING
+from asrkd.models.las import LasEncoder
+from asrkd.models.las_decoder import LasDecoder
+from asrkd.models.transformer import TransformerEncoder
+from asrkd.models.transformer_decoder import TransformerDecoder
 
 BLANK = 0
 
@@ -19,31 +32,57 @@ BLANK = 0
 class RecogniserOutput:
     """What a recogniser says of a batch."""
 
-    logits: Tensor  # (N, T, V), before the softmax
+    logits: Tensor | None  # (N, T, V) of the CTC head, before the softmax; None: there is none
     num_frames: Tensor  # (N,)
     tapped: dict[Tap, Tensor]  # each (N, T, D)
+    encoded: Tensor | None = None  # (N, T, D), what a decoder attends to
+
+    def frame_logits(self) -> Tensor:
+        """Logits (N, T, V) of the tokens at each frame; ValueError if there is no CTC head."""
+        if self.logits is None:
+            raise ValueError("a recogniser without a CTC head says nothing of single frames")
+        return self.logits
 
     def log_probs(self) -> Tensor:
         """Log-probabilities (N, T, V) of the tokens at each frame, in float32."""
-        return self.logits.float().log_softmax(dim=-1)
+        return self.frame_logits().float().log_softmax(dim=-1)
+
+    def memory(self) -> Tensor:
+        """The encoding (N, T, D) that a decoder attends to; ValueError if the output was made without."""
+        if self.encoded is None:
+            raise ValueError("an output without its encoding")
+        return self.encoded
 
 
 class Recogniser(nn.Module):
-    """Conformer-CTC: features to token logits, four feature frames to one encoder frame."""
+    """Features to token logits at encoder frames, and to what a decoder attends to."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: RecogniserArchitecture) -> None:
         """Build with fresh weights, drawn from torch's global generator."""
         super().__init__()
         self.architecture = architecture
-        config = architecture.conformer
-        self.encoder = Conformer(config, architecture.features.num_features)
-        self.dropout = nn.Dropout(config.dropout)
-        self.ctc_head = nn.Linear(config.dim, architecture.num_tokens)
+        parts, num_tokens = architecture.model(), architecture.num_tokens
+        self.encoder = build_encoder(parts.encoder, architecture.features.num_features)
+        self.dropout = nn.Dropout(parts.encoder.dropout)
+        self.ctc_head = nn.Linear(self.dim, num_tokens) if parts.ctc else None
+        self.decoder = (
+            None if parts.decoder is None else build_decoder(parts.decoder, num_tokens, self.encoder.dim)
+        )
 
     @property
     def dim(self) -> int:
         """D, the size of every tapped layer."""
-        return self.architecture.conformer.dim
+        return self.encoder.dim
+
+    @property
+    def has_ctc(self) -> bool:
+        """Whether there is a CTC head."""
+        return self.ctc_head is not None
+
+    @property
+    def has_decoder(self) -> bool:
+        """Whether there is an attention decoder."""
+        return self.decoder is not None
 
     @property
     def frame_shift(self) -> float:
@@ -53,8 +92,28 @@ class Recogniser(nn.Module):
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecogniserOutput:
         """Recognise (N, 4 T, F) features of (N,) feature frames each; padding may hold anything."""
         encoded = self.encoder(features, num_frames, taps)
-        logits = self.ctc_head(self.dropout(encoded.frames))
-        return RecogniserOutput(logits, encoded.num_frames, encoded.tapped)
+        logits = None if self.ctc_head is None else self.ctc_head(self.dropout(encoded.frames))
+        return RecogniserOutput(logits, encoded.num_frames, encoded.tapped, encoded.frames)
+
+
+def build_encoder(config: EncoderConfig, num_features: int) -> Encoder:
+    """The encoder that ``config`` chooses, for features of size ``num_features``."""
+    chosen = config.chosen
+    if isinstance(chosen, ConformerConfig):
+        return Conformer(chosen, num_features)
+    if isinstance(chosen, TransformerEncoderConfig):
+        return TransformerEncoder(chosen, num_features)
+    assert isinstance(chosen, LasEncoderConfig)
+    return LasEncoder(chosen, num_features)
+
+
+def build_decoder(config: DecoderConfig, num_tokens: int, encoder_dim: int) -> Decoder:
+    """The decoder that ``config`` chooses, of V tokens, for encoder frames of size ``encoder_dim``."""
+    chosen = config.chosen
+    if isinstance(chosen, TransformerLayers):
+        return TransformerDecoder(chosen, num_tokens, encoder_dim)
+    assert isinstance(chosen, LasDecoderConfig)
+    return LasDecoder(chosen, num_tokens, encoder_dim)
 
 
 def num_parameters(module: nn.Module) -> int:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from asrkd.config import Section
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.models.recogniser import RecogniserOutput
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
@@ -24,6 +24,11 @@ class ObjectiveConfig(Section):
     """Settings that every objective has."""
 
     scale: float = Field(1.0, ge=0)  # factor in the total loss
+
+    @property
+    def passes_per_epoch(self) -> int:
+        """How often an epoch must go over the cuts for all targets to have been taken."""
+        return 1
 
 
 class Objective(nn.Module):
@@ -57,4 +62,4 @@ class Kind:
     name: str  # in configs
     config: type[ObjectiveConfig]
     source: Callable[[Any, Tokens], TargetSource]  # from (settings, the student's tokens)
-    build: Callable[[Any, TargetSource, Recogniser], Objective]  # from (settings, source, student)
+    build: Callable[[Any, TargetSource, Any], Objective]  # from (settings, source, student)

@@ -4,11 +4,10 @@ Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, eq. 8
 
 With ``targets: transcript`` this is ordinary training. With the path of an
 N-best store it is Seq-KD (Mun'im, Inoue and Shinoda, arXiv:1811.04531,
-section 2): the teacher's hypotheses stand in place of the transcript, each
-with the same weight. Departure: the paper repeats an utterance once per
-hypothesis, k times as many updates an epoch; here each visit takes the mean
-over its k hypotheses, which is the expectation of the paper's update and
-keeps the steps of all systems equal.
+section 2): the teacher's hypotheses stand in place of the transcript; with
+``weights.beta`` it is ERR-KD (Kim et al., ICASSP 2019). What of them is the
+papers' and what is ours: :mod:`asrkd.targets.nbest_source`,
+:mod:`asrkd.targets.sequence_weights`.
 
 Letters: N utterances, S sequences (one or several an utterance), T encoder
 frames, U tokens after padding, V tokens with blank at 0.
@@ -17,30 +16,33 @@ frames, U tokens after padding, V tokens with blank at 0.
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from asrkd.ctc_graph.one_pass import is_worthwhile, one_pass_sum
 from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
-from asrkd.targets.sequences import SequenceTargets, sequence_source
+from asrkd.objectives.parts import need_ctc
+from asrkd.targets.nbest_source import sequence_source
+from asrkd.targets.sequence_settings import SequenceSettings
+from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
 
-class CtcConfig(ObjectiveConfig):
+class CtcConfig(SequenceSettings, ObjectiveConfig):
     """Settings of the objective ``ctc``."""
-
-    targets: str = "transcript"  # or the path of an N-best store
-    num_hypotheses: int = Field(5, ge=1)  # of an N-best store, the best so many; fewer where it has fewer
 
 
 class Ctc(Objective):
     """Weighted CTC loss over the sequences of each utterance."""
 
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
-        """Weighted number of tokens that ``num_frames`` (N,) can align: nats are per reference token."""
+        """Number of tokens that ``num_frames`` (N,) can align, the mean over an utterance's sequences.
+
+        Weights do not count in it: a loss of small weights is to be small.
+        """
         possible = alignable(targets, num_frames)
-        return float((targets.weight * targets.num_tokens * possible).sum())
+        return float((targets.share * targets.num_tokens * possible).sum())
 
     def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
         """Weighted sum over the batch of -log P(sequence | audio), in nats."""
@@ -51,7 +53,9 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
     """Weighted sum of -log P(sequence | audio) over all sequences, a scalar in nats.
 
     A sequence that needs more frames than there are has probability zero and
-    no gradient; it is left out here and in the count.
+    no gradient; it is left out here and in the count. Several sequences of an
+    utterance are taken in one pass where that is quicker
+    (:mod:`asrkd.ctc_graph.one_pass`).
 
     Args:
         log_probs: (N, T, V) log-softmax outputs; padding may hold anything.
@@ -59,6 +63,14 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
         targets: S sequences, each with the utterance it belongs to and its weight.
     """
     keep = alignable(targets, num_frames).nonzero().flatten()
+    if not is_worthwhile(log_probs, targets.utterance[keep]):
+        return separate_sum(log_probs, num_frames, targets, keep)
+    total, left = one_pass_sum(log_probs, num_frames, targets, keep)
+    return total if len(left) == 0 else total + separate_sum(log_probs, num_frames, targets, left)
+
+
+def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets, keep: Tensor) -> Tensor:
+    """As :func:`ctc_sum`, of the sequences at the places ``keep`` (S',), each with PyTorch's loss."""
     if len(keep) == 0:
         return log_probs.new_zeros(())
     owner = targets.utterance[keep]
@@ -88,10 +100,11 @@ def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
 
 
 def _source(settings: CtcConfig, tokens: Tokens) -> TargetSource:
-    return sequence_source(settings.targets, tokens, settings.num_hypotheses)
+    return sequence_source(settings, tokens)
 
 
 def _build(settings: CtcConfig, source: Any, student: Recogniser) -> Objective:
+    need_ctc("ctc", student)
     return Ctc()
 
 

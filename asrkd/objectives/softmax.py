@@ -19,6 +19,7 @@ from torch import Tensor
 from asrkd.errors import AsrkdError
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+from asrkd.objectives.parts import need_ctc
 from asrkd.targets.dense import PosteriorSource, PosteriorTargets
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
@@ -48,10 +49,11 @@ class Softmax(Objective):
 
     def forward(self, output: RecogniserOutput, targets: PosteriorTargets) -> Tensor:
         """Sum over frames of the squared distances, a scalar ()."""
-        shared = min(output.logits.shape[1], targets.tokens.shape[1])
-        frame = torch.arange(shared, device=output.logits.device)
+        logits = output.frame_logits()
+        shared = min(logits.shape[1], targets.tokens.shape[1])
+        frame = torch.arange(shared, device=logits.device)
         real = frame < torch.minimum(targets.num_frames, output.num_frames)[:, None]  # (N, T)
-        student = output.logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
+        student = logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
         return posterior_distance(
             student, targets.log_probs[:, :shared][real].exp(), targets.tokens[:, :shared][real]
         )
@@ -75,6 +77,7 @@ def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:
 
 
 def _build(settings: SoftmaxConfig, source: Any, student: Recogniser) -> Objective:
+    need_ctc("softmax", student)
     return Softmax(source, student)
 
 

@@ -8,27 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.decoding import SearchOptions, find_search
 from asrkd.models.conformer import Tap
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.models.inference import Answer, answers
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.scoring.counts import count_errors
 from asrkd.shards import Shard
 from asrkd.targets.array_store import VALUES, write_array_shard
-from asrkd.targets.nbest_store import Nbest, write_nbest_shard
 from asrkd.targets.top_tokens import top_tokens
 from asrkd.teachers.opening import open_teacher
-
-SEARCH_BATCH = 16  # utterances searched together, always neighbours in a shard
-
-
-def nbest_writer(search: str, options: SearchOptions) -> Callable[[Shard], float]:
-    """What writes a shard of N-best lists; importable by worker processes."""
-    return partial(_write_nbest, search=search, options=options)
 
 
 def codebook_writer(quantizer: Path, tap: Tap) -> Callable[[Shard], float]:
@@ -48,39 +37,6 @@ def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
 def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
     """What writes a shard of hidden states, (T, D) a cut; importable by worker processes."""
     return partial(_write_hidden, tap=tap, dtype=dtype)
-
-
-def _write_nbest(shard: Shard, search: str, options: SearchOptions) -> float:
-    model = load_model(shard.model, shard.device)
-    lists: list[Nbest] = []
-    for start in range(0, len(shard.cuts), SEARCH_BATCH):
-        said = list(answers(model, shard.cuts[start : start + SEARCH_BATCH]))
-        lists += _search(model, said, search, options)
-    write_nbest_shard(shard.path, str(shard.contract), shard.cuts, lists)
-    return shard.audio_s
-
-
-def _search(model: LoadedModel, said: Sequence[Answer], search: str, options: SearchOptions) -> list[Nbest]:
-    log_probs = torch.nn.utils.rnn.pad_sequence([answer.log_probs for answer in said], batch_first=True)
-    num_frames = torch.tensor([len(answer.log_probs) for answer in said])
-    found = find_search(search)(log_probs, num_frames, options)
-    lists = []
-    for answer, hypotheses in zip(said, found, strict=True):
-        scored: dict[str, float] = {}  # two token sequences of one text: the likelier stands for both
-        for hypothesis in hypotheses:
-            scored.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis.log_prob)
-        lists.append(_with_errors(answer.cut, scored))
-    return lists
-
-
-def _with_errors(cut: MonoCut, scored: dict[str, float]) -> Nbest:
-    """Count each hypothesis's word errors if the cut has a transcript."""
-    texts, log_probs = list(scored), list(scored.values())
-    references = [supervision.text for supervision in cut.supervisions]
-    if not references or any(reference is None for reference in references):
-        return Nbest(texts, log_probs, None, None)
-    counts = [count_errors(" ".join(str(text) for text in references), text) for text in texts]
-    return Nbest(texts, log_probs, [count.errors for count in counts], counts[0].num_words)
 
 
 def _write_posteriors(shard: Shard, top_k: int, dtype: str) -> float:

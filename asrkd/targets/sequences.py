@@ -1,11 +1,10 @@
-"""Token sequences as targets: the transcript, or a teacher's N-best hypotheses.
+"""Token sequences as targets, and the transcript as their source.
 
 Letters: N utterances, S sequences, U tokens after padding.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from lhotse import MonoCut
@@ -13,45 +12,58 @@ from torch import Tensor
 
 from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
-from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.selection import Selection
 from asrkd.targets.target_source import ReadSource
 from asrkd.tokens import Tokens
-
-TRANSCRIPT = "transcript"
 
 
 @dataclass(frozen=True)
 class SequenceTargets:
-    """One or several token sequences for each utterance of a batch."""
+    """Token sequences for the utterances of a batch: one, several or none for each."""
 
     tokens: Tensor  # (S, U), padded with blank
     num_tokens: Tensor  # (S,)
     utterance: Tensor  # (S,), the row of the batch that each belongs to
-    weight: Tensor  # (S,), in the loss; those of an utterance sum to 1
+    weight: Tensor  # (S,), its factor in the sum of losses
+    share: Tensor  # (S,), its factor in the number of tokens that the sum is divided by; 1 an utterance
 
     def to(self, device: torch.device) -> "SequenceTargets":
         """The same on another device."""
-        fields = (self.tokens, self.num_tokens, self.utterance, self.weight)
+        fields = (self.tokens, self.num_tokens, self.utterance, self.weight, self.share)
         return SequenceTargets(*(field.to(device) for field in fields))
 
 
-def collate(sequences: Sequence[Sequence[list[int]]]) -> SequenceTargets:
-    """Pad sequences into tensors; those of one utterance share its weight of 1 equally.
+def collate(
+    sequences: Sequence[Sequence[list[int]]], weights: Sequence[Sequence[float]] | None = None
+) -> SequenceTargets:
+    """Pad sequences into tensors.
 
     Args:
-        sequences: for each utterance its token sequences, at least one.
+        sequences: for each utterance its token sequences; some may have none.
+        weights: of each, in the same form; None: those of an utterance share a weight of 1 equally.
     """
-    flat = [(row, tokens, 1 / len(own)) for row, own in enumerate(sequences) for tokens in own]
-    longest = max(len(tokens) for _, tokens, _ in flat)
+    shares = [[1 / len(own) for _ in own] for own in sequences]
+    flat = [(row, tokens) for row, own in enumerate(sequences) for tokens in own]
+    longest = max((len(tokens) for _, tokens in flat), default=0)
     padded = torch.zeros(len(flat), max(longest, 1), dtype=torch.long)
-    for index, (_, tokens, _) in enumerate(flat):
+    for index, (_, tokens) in enumerate(flat):
         padded[index, : len(tokens)] = torch.tensor(tokens, dtype=torch.long)
     return SequenceTargets(
         tokens=padded,
-        num_tokens=torch.tensor([len(tokens) for _, tokens, _ in flat]),
-        utterance=torch.tensor([row for row, _, _ in flat]),
-        weight=torch.tensor([weight for _, _, weight in flat]),
+        num_tokens=torch.tensor([len(tokens) for _, tokens in flat], dtype=torch.long),
+        utterance=torch.tensor([row for row, _ in flat], dtype=torch.long),
+        weight=_flat(shares if weights is None else weights),
+        share=_flat(shares),
     )
+
+
+def _flat(values: Sequence[Sequence[float]]) -> Tensor:
+    return torch.tensor([value for own in values for value in own], dtype=torch.float32)
+
+
+def is_transcribed(texts: Sequence[str | None]) -> bool:
+    """Whether supervisions with these texts make a transcript."""
+    return bool(texts) and None not in texts
 
 
 def transcript(cut: MonoCut) -> str:
@@ -69,8 +81,11 @@ def reference(record: CutRecord) -> str:
 
 
 def _joined(cut_id: str, texts: Sequence[str | None]) -> str:
-    if not texts or any(text is None for text in texts):
-        raise AsrkdError(f"cut {cut_id}: has no transcript; train on stored targets, or leave it out")
+    if not is_transcribed(texts):
+        raise AsrkdError(
+            f"cut {cut_id}: has no transcript; train on stored targets, leave it out, or give the "
+            "objective cuts: transcribed"
+        )
     return " ".join(text.strip() for text in texts if text is not None)
 
 
@@ -85,44 +100,35 @@ def encode(tokens: Tokens, text: str, cut_id: str) -> list[int]:
 class TranscriptSource(ReadSource):
     """What people wrote down, one sequence an utterance."""
 
-    def __init__(self, tokens: Tokens) -> None:
-        self.tokens = tokens
+    def __init__(self, tokens: Tokens, *, where_there_is_one: bool = False) -> None:
+        """Take transcripts as ``tokens``.
+
+        Args:
+            tokens: of the student.
+            where_there_is_one: cuts without a transcript have no sequence; else they are an error.
+        """
+        self.tokens, self.where_there_is_one = tokens, where_there_is_one
 
     def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
         """The tokens of each cut's transcript."""
-        return collate([[encode(self.tokens, transcript(cut), cut.id)] for cut in cuts])
+        return collate([self._sequences(cut) for cut in cuts])
+
+    def examine(self, cuts: Sequence[MonoCut]) -> Selection:
+        """Which cuts have one; AsrkdError at the first that should have, or has unknown symbols."""
+        ids = set()
+        for record in records(cuts):
+            if self.where_there_is_one and not is_transcribed(record.texts):
+                continue
+            encode(self.tokens, reference(record), record.id)
+            ids.add(record.id)
+        return Selection(ids)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError at the first cut whose transcript is missing or has unknown symbols."""
-        for record in records(cuts):
-            encode(self.tokens, reference(record), record.id)
+        self.examine(cuts)
 
-
-class NbestSource(ReadSource):
-    """A teacher's best hypotheses, tokenised anew for the student, all of equal weight."""
-
-    def __init__(self, path: Path, tokens: Tokens, num_hypotheses: int) -> None:
-        self.store = NbestStore(path)
-        self.tokens = tokens
-        self.num_hypotheses = num_hypotheses
-
-    def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
-        """The tokens of each cut's best hypotheses, at most ``num_hypotheses`` of them."""
-        return collate([self._sequences(cut.id) for cut in cuts])
-
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenised."""
-        self.store.verify(cuts)
-        for record in records(cuts):
-            self._sequences(record.id)
-
-    def _sequences(self, cut_id: str) -> list[list[int]]:
-        texts = self.store.read(cut_id).texts[: self.num_hypotheses]
-        return [encode(self.tokens, text, cut_id) for text in texts]
-
-
-def sequence_source(targets: str, tokens: Tokens, num_hypotheses: int) -> TranscriptSource | NbestSource:
-    """The source that a config calls ``targets``: 'transcript', or the path of an N-best store."""
-    if targets == TRANSCRIPT:
-        return TranscriptSource(tokens)
-    return NbestSource(Path(targets), tokens, num_hypotheses)
+    def _sequences(self, cut: MonoCut) -> list[list[int]]:
+        texts = [supervision.text for supervision in cut.supervisions]
+        if self.where_there_is_one and not is_transcribed(texts):
+            return []
+        return [encode(self.tokens, transcript(cut), cut.id)]

@@ -1,7 +1,7 @@
 """What a target source is: the seam behind which transcripts, stores and live teachers look alike."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from lhotse import MonoCut
 
@@ -27,3 +27,11 @@ class ReadSource:
     def finish(self, fetched: Targets) -> Targets:
         """They are."""
         return fetched
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """A source that gives other targets in another epoch."""
+
+    def of_epoch(self, epoch: int) -> TargetSource:
+        """The source as it is in an epoch, counted from 0."""

@@ -26,8 +26,8 @@ class AsrkdTeacher(Teacher):
         self.device = next(model.recogniser.parameters()).device
 
     def places(self, layer: int) -> Collection[str]:
-        """Every layer of a Conformer ends in a LayerNorm."""
-        return ("after_norm", "before_norm")
+        """As the encoder has it: those of a Conformer end in a LayerNorm, others begin with it."""
+        return self.model.recogniser.encoder.places(layer)
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
         """Raise AsrkdError unless ``cuts`` have the features that the model reads."""

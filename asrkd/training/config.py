@@ -6,23 +6,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from asrkd.config import Section
-from asrkd.models.config import ConformerConfig
+from asrkd.models.config import LanguageModelConfig, ModelConfig
 from asrkd.objectives import ObjectiveEntry
 from asrkd.targets.live import LiveTargets
+from asrkd.training.data_config import AnyDataConfig, TextDataConfig
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class DataConfig(Section):
-    """Which cuts, and how they make batches. Paths are relative to the working directory."""
-
-    train: Path  # cuts to learn from
-    dev: Path  # cuts to validate on
-    tokens: Path  # folder with tokens.txt or bpe.model, as prepare leaves it
-    max_duration: float = Field(60.0, gt=0)  # seconds of audio in a batch, padding counted
-    num_buckets: int = Field(10, ge=1)  # cuts of like duration share a batch
-    min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, and counted in the log
-    max_cut: float = Field(30.0, gt=0)  # seconds; longer ones likewise
 
 
 class OptimConfig(Section):
@@ -90,9 +79,14 @@ class PhaseConfig(Section):
     """A stretch of training under fixed objectives."""
 
     steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)  # counted in batches of the first epoch's plan
+    epochs: float | None = Field(None, gt=0)  # in batches of the first plan, times the passes of an epoch
     objectives: list[ObjectiveEntry] = Field(min_length=1)  # type: ignore[valid-type]
     restart: bool = True  # begin optimiser and schedule anew
+
+    @property
+    def passes_per_epoch(self) -> int:
+        """How often an epoch of this phase goes over the cuts: more than once where targets say so."""
+        return max(entry.settings.passes_per_epoch for entry in self.objectives)
 
     @model_validator(mode="after")
     def _one_length(self) -> "PhaseConfig":
@@ -104,8 +98,8 @@ class PhaseConfig(Section):
 class TrainConfig(Section):
     """Everything that decides what a training run learns."""
 
-    data: DataConfig
-    model: ConformerConfig
+    data: AnyDataConfig
+    model: ModelConfig
     optim: OptimConfig = OptimConfig()
     augment: AugmentConfig = AugmentConfig()
     validation: ValidationConfig = ValidationConfig()
@@ -120,6 +114,19 @@ class TrainConfig(Section):
         """Put the path of a store wherever an objective's ``targets`` names it."""
         stores = tree.get("stores") if isinstance(tree, dict) else None
         return _renamed(tree, stores) if isinstance(stores, dict) else tree
+
+    @model_validator(mode="after")
+    def _text_is_for_language_models(self) -> "TrainConfig":
+        named = {entry.name for phase in self.phases for entry in phase.objectives}
+        is_lm, is_text = isinstance(self.model, LanguageModelConfig), isinstance(self.data, TextDataConfig)
+        if is_lm != is_text:
+            keys = "train_text and dev_text" if is_lm else "train and dev"
+            raise ValueError(f"data: this model learns from {keys}")
+        if is_lm != (named == {"language_model"}) or (not is_lm and "language_model" in named):
+            raise ValueError("objectives: language_model is that of a language model, and its only one")
+        if is_text and "augment" in self.model_fields_set:
+            raise ValueError("augment: of text nothing is augmented; leave it out")
+        return self
 
 
 def _renamed(tree: Any, stores: dict[str, Any]) -> Any:

@@ -4,16 +4,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from lhotse import MonoCut
-
 from asrkd.cut_records import records
 from asrkd.errors import AsrkdError
 from asrkd.packed_cuts import CutsById
-from asrkd.targets.target_source import TargetSource
+from asrkd.targets.target_source import Changing, TargetSource
 from asrkd.training.augment import Augmentation
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
-from asrkd.training.loader import Batch, BatchReader, load_batches
+from asrkd.training.data_config import TextDataConfig
+from asrkd.training.loader import Batch, BatchReader, Item, load_batches
 from asrkd.training.machine import Machine
 from asrkd.training.plan import EpochPlan, plan_epoch
 
@@ -29,11 +28,12 @@ class Group:
 class Groups:
     """Cuts the plan of each epoch into groups, and reads this process's share of every group."""
 
-    def __init__(self, config: TrainConfig, cuts: Sequence[MonoCut], machine: Machine) -> None:
+    def __init__(self, config: TrainConfig, cuts: Sequence[Item], machine: Machine) -> None:
         """Args as they are read; AsrkdError if the noise of the augmentation cannot be used."""
         self.config, self.machine = config, machine
         self.cuts, self.records = CutsById(cuts), records(cuts)
-        self.augmentation = Augmentation(config.augment, config.seed)
+        is_text = isinstance(config.data, TextDataConfig)
+        self.augmentation = None if is_text else Augmentation(config.augment, config.seed)
 
     def per_epoch(self) -> int:
         """Groups of the first epoch; later ones may have a few more or less."""
@@ -56,7 +56,8 @@ class Groups:
                 "Start anew in another --out"
             )
         position.plan_digest = plan.digest
-        reader = BatchReader(self.cuts, sources, self.augmentation, position.epoch)
+        own = {name: _of_epoch(source, position.epoch) for name, source in sources.items()}
+        reader = BatchReader(self.cuts, own, self.augmentation, position.epoch)
         yield from self._read(reader, plan.batches[position.batch :])
 
     def _read(self, reader: BatchReader, left: Sequence[Sequence[str]]) -> Iterator[Group]:
@@ -76,6 +77,10 @@ class Groups:
             self.records,
             seed=self.config.seed,
             epoch=epoch,
-            max_duration=data.max_duration,
+            max_duration=data.batch_limit.size,
             num_buckets=data.num_buckets,
         )
+
+
+def _of_epoch(source: TargetSource, epoch: int) -> TargetSource:
+    return source.of_epoch(epoch) if isinstance(source, Changing) else source

@@ -1,16 +1,20 @@
 """What is optimised: the student, and the training-only parameters of its objectives."""
 
+import sys
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import torch
-from lhotse import MonoCut
 from torch import Tensor, nn
 
+from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import Recogniser
+from asrkd.models.language_model import Student
 from asrkd.objectives import Objective, kinds
+from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.live import LiveTargets
+from asrkd.targets.selection import Selective
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.config import PhaseConfig
@@ -28,7 +32,7 @@ class Term:
 class Learner(nn.Module):
     """A student with the objectives of all phases, each with its target source."""
 
-    def __init__(self, student: Recogniser, phases: Sequence[PhaseConfig], tokens: Tokens) -> None:
+    def __init__(self, student: Student, phases: Sequence[PhaseConfig], tokens: Tokens) -> None:
         """Open every target source and build every objective.
 
         Two phases that name the same objective with equal settings, the scale
@@ -41,6 +45,7 @@ class Learner(nn.Module):
         self.student = student
         self.sources: dict[str, TargetSource] = {}
         self.terms: list[list[Term]] = []
+        self.told: list[str] = []  # of what the sources leave out, and of weights
         built: dict[str, str] = {}  # settings to label
         objectives: dict[str, nn.Module] = {}
         for phase in phases:
@@ -94,14 +99,50 @@ class Learner(nn.Module):
         """All layers that the terms read."""
         return {tap for term in terms for tap in self.objective(term.label).taps()}
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless every source has fitting targets for every cut."""
+    def verify(self, cuts: PackedCuts) -> PackedCuts:
+        """The cuts that there is anything to learn of.
+
+        What a source's settings leave out, and why, is said on stderr, and kept for the log.
+
+        Raises:
+            AsrkdError: a source lacks targets of a cut, or has ones that do not fit it, or nothing is left.
+        """
+        covered: set[str] | None = set()
         for source in self.sources.values():
-            source.verify(cuts)
+            if not isinstance(source, Selective):
+                source.verify(cuts)
+                covered = None  # it has targets of all
+                continue
+            selection = source.examine(cuts)
+            covered = None if covered is None else covered | selection.ids
+            self.told += selection.lines
+        kept, left_out = (cuts, []) if covered is None else _only(cuts, covered)
+        self.told += left_out
+        for line in self.told:
+            print(f"asrkd: {line}", file=sys.stderr)
+        return kept
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of all parameters and buffers, by name."""
         return {name: value.detach().clone() for name, value in self.state_dict().items()}
+
+
+def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> tuple[PackedCuts, list[str]]:
+    """Those cuts, and a line about the others if there are any."""
+    kept = cuts.where(lambda record: record.id in ids)
+    without = [record for record in cuts.records if record.id not in ids]
+    if not kept:
+        raise AsrkdError(
+            f"no targets are left for any of the {len(cuts)} training cuts; "
+            "widen the filter and cuts of the objectives"
+        )
+    if not without:
+        return kept, []
+    hours = sum(record.duration for record in without) / 3600
+    return kept, [
+        f"{len(without)} of {len(cuts)} cuts ({hours:.3f} h) have no targets and are left out of "
+        f"training, e.g. {', '.join(record.id for record in without[:3])}"
+    ]
 
 
 def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

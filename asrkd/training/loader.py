@@ -6,7 +6,7 @@ Letters: N cuts, T feature frames, F features.
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from lhotse import MonoCut
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import collate, load_features
 from asrkd.parallel import one_thread
+from asrkd.targets.sentences import Sentence
 from asrkd.targets.target_source import TargetSource
 from asrkd.training.augment import Augmentation
 
@@ -25,7 +26,7 @@ class Batch:
     """Features and targets of some cuts."""
 
     cut_ids: tuple[str, ...]
-    features: Tensor  # (N, T, F)
+    features: Tensor  # (N, T, F); of sentences (N, 0, 0)
     num_frames: Tensor  # (N,)
     targets: dict[str, Any]  # by source, each in the order of the cuts; as fetched, until `to`
     audio_s: float  # seconds, without padding
@@ -40,17 +41,20 @@ class Batch:
         )
 
 
+Item: TypeAlias = MonoCut | Sentence  # what is learned from
+
+
 class BatchReader(Dataset["Batch | AsrkdError"]):
     """Makes the batch of given cuts, augmented as the epoch wants it."""
 
     def __init__(
         self,
-        cuts: Mapping[str, MonoCut],
+        cuts: Mapping[str, Item],
         sources: Mapping[str, TargetSource],
         augmentation: Augmentation | None = None,
         epoch: int = 0,
     ) -> None:
-        """Args as they are read: cuts by id, target sources by name, augmentation for training."""
+        """Args as they are read: what is learned from by id, target sources by name, augmentation."""
         self.cuts, self.sources = cuts, sources
         self.augmentation, self.epoch = augmentation, epoch
 
@@ -73,9 +77,12 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
         cuts = [self.cuts[cut_id] for cut_id in cut_ids]
         features, num_frames = collate([self._features(cut) for cut in cuts])
         targets = {name: source.fetch(cuts) for name, source in self.sources.items()}
-        return Batch(tuple(cut_ids), features, num_frames, targets, sum(cut.duration for cut in cuts))
+        audio_s = sum(cut.duration for cut in cuts if isinstance(cut, MonoCut))
+        return Batch(tuple(cut_ids), features, num_frames, targets, audio_s)
 
-    def _features(self, cut: MonoCut) -> Tensor:
+    def _features(self, cut: Item) -> Tensor:
+        if isinstance(cut, Sentence):
+            return torch.zeros(0, 0)
         features = load_features(cut)
         return features if self.augmentation is None else self.augmentation(features, cut.id, self.epoch)
 

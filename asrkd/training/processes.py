@@ -115,15 +115,14 @@ class Processes:
         """Every count-th of ``items``, from this process's rank on: its part of the work."""
         return items[self.rank :: self.count]
 
-    def check_shares(self, accumulate: int, max_duration: float) -> None:
-        """Raise AsrkdError unless ``accumulate`` batches of ``max_duration`` seconds can be shared evenly."""
+    def check_shares(self, accumulate: int, key: str, size: float) -> None:
+        """Raise AsrkdError unless ``accumulate`` batches, of a ``size`` that ``key`` sets, divide evenly."""
         if accumulate % self.count:
             even = -(-accumulate // self.count) * self.count
-            seconds = max_duration * accumulate / even
             raise AsrkdError(
                 f"optim.accumulate: an update of {accumulate} batches is not shared evenly by {self.count} "
                 f"processes; as large an update: --set optim.accumulate={even} "
-                f"--set data.max_duration={seconds:g}"
+                f"--set data.{key}={size * accumulate / even:g}"
             )
 
     def device(self, name: str) -> torch.device:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lhotse import MonoCut
 
 from asrkd import faults
 from asrkd.progress import Meter, meter
@@ -22,9 +21,11 @@ from asrkd.training.config import TrainConfig
 from asrkd.training.groups import Groups
 from asrkd.training.held_out import HeldOut
 from asrkd.training.learner import Learner, mean_weights
+from asrkd.training.loader import Item
 from asrkd.training.machine import Machine
 from asrkd.training.metrics import MetricLog
 from asrkd.training.optim import learning_rate, make_optimiser
+from asrkd.training.text_validation import TextValidator
 from asrkd.training.update import Update, UpdateReport
 from asrkd.training.validation import Validator
 
@@ -38,8 +39,8 @@ class Trainer:
         self,
         config: TrainConfig,
         learner: Learner,
-        cuts: Sequence[MonoCut],
-        validator: Validator,
+        cuts: Sequence[Item],
+        validator: Validator | TextValidator,
         machine: Machine,
     ) -> None:
         """Put the parts together; nothing is computed yet but the first epoch's plan."""
@@ -115,6 +116,8 @@ class Trainer:
         self._saved_at = time.monotonic()
         with self._log(out) as log, self._meter(out.name) as shown:
             if self.position.step == 0:
+                if log and self.learner.told:
+                    log.write("targets", 0, {"told": self.learner.told})
                 self._validate(log)  # a fault on the dev side shows now, not after the first hour
             for own in self._updates():
                 faults.strike("step")
@@ -187,11 +190,12 @@ class Trainer:
     def _validate(self, log: MetricLog | None) -> None:
         """Validate in the first process: the others wait, and are told."""
         values = self.processes.first(self._validation)
-        best = self.position.best_wer
-        self.position.best_wer = values["wer"] if best is None else min(best, values["wer"])
         self.position.validation = values
+        best = self.position.best_wer
+        if "wer" in values:
+            best = self.position.best_wer = values["wer"] if best is None else min(best, values["wer"])
         if log:
-            log.write("validation", self.position.step, values | {"best_wer": self.position.best_wer})
+            log.write("validation", self.position.step, values | ({} if best is None else {"best_wer": best}))
 
     def _validation(self) -> dict[str, Any]:
         """How the averaged weights do; the learner's own come back afterwards."""
@@ -238,6 +242,11 @@ class Trainer:
         return make_optimiser(dict(self.learner.named_parameters()), self.config.optim)
 
     def _count_steps(self) -> list[int]:
-        """Updates of each phase; an epoch counts as many as its first plan makes."""
-        per_epoch = self.groups.per_epoch() if any(phase.epochs for phase in self.config.phases) else 0
-        return [phase.steps or max(1, round((phase.epochs or 0) * per_epoch)) for phase in self.config.phases]
+        """Updates of each phase; a pass over the cuts counts as many as its first plan makes."""
+        phases = self.config.phases
+        per_pass = self.groups.per_epoch() if any(phase.epochs for phase in phases) else 0
+        passes = [(phase.epochs or 0) * phase.passes_per_epoch for phase in phases]
+        return [
+            phase.steps or max(1, round(count * per_pass))
+            for phase, count in zip(phases, passes, strict=True)
+        ]

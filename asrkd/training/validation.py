@@ -7,18 +7,20 @@ import torch
 from lhotse import MonoCut
 
 from asrkd.cut_records import records
-from asrkd.decoding.greedy import greedy_search
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.decoding.quick import quick_tokens
+from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.packed_cuts import CutsById
 from asrkd.scoring.counts import corpus_counts, score_texts
-from asrkd.targets.sequences import TRANSCRIPT, TranscriptSource, reference
+from asrkd.targets.sequence_settings import TRANSCRIPT
+from asrkd.targets.sequences import TranscriptSource, reference
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.held_out import HeldOut, held_out
 from asrkd.training.learner import Learner, Term
-from asrkd.training.loader import BatchReader, load_batches
+from asrkd.training.loader import BatchReader, Item, load_batches
 from asrkd.training.plan import EpochPlan, plan_in_order
 from asrkd.training.precision import Precision
 
@@ -55,22 +57,28 @@ class Validator:
         """Losses and greedy WER with ``learner``'s weights.
 
         Returns:
-            ``loss``, CTC of the transcripts in nats per token, the same
-            quantity for every system; ``loss_<label>`` of each term, per token
-            or index; ``wer``, ``errors`` and ``words``.
+            ``loss`` of the transcripts in nats per token, by CTC, or of a
+            student without a CTC head by attention: the same quantity for
+            every system of a kind; ``loss_<label>`` of each term, per token or
+            index; ``wer``, ``errors`` and ``words``.
         """
         learner.eval()
+        student = learner.student
+        assert isinstance(student, Recogniser)
+        reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
         whole = [own for own in terms if own.cuts is None]
-        objectives = {TRANSCRIPT: Ctc()} | {t.term.label: learner.objective(t.term.label) for t in whole}
+        objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {
+            t.term.label: learner.objective(t.term.label) for t in whole
+        }
         sources = {TRANSCRIPT: self.transcripts} | {own.term.label: own.source for own in whole}
         hypotheses: dict[str, str] = {}
-        measured = _Losses(learner, precision, device, objectives, sources)
+        measured = Losses(learner, precision, device, objectives, sources)
         for cut_ids, output in measured.over(self.by_id, self.plan):
-            found = greedy_search(output.log_probs(), output.num_frames)
+            found = quick_tokens(student, output)
             hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, found, strict=True)}
         losses = measured.means()
         for label, source, cuts in [(t.term.label, t.source, t.cuts) for t in terms if t.cuts is not None]:
-            some = _Losses(learner, precision, device, {label: learner.objective(label)}, {label: source})
+            some = Losses(learner, precision, device, {label: learner.objective(label)}, {label: source})
             for _ in some.over(self.by_id, plan_in_order(records(cuts), self.max_duration)):
                 pass
             losses |= some.means()
@@ -83,7 +91,7 @@ class Validator:
         return {"loss": losses.pop(TRANSCRIPT), **words} | {f"loss_{k}": loss for k, loss in losses.items()}
 
 
-class _Losses:
+class Losses:
     """The losses of a student, summed up in passes over cuts."""
 
     def __init__(
@@ -100,7 +108,7 @@ class _Losses:
         self._counts = dict.fromkeys(objectives, 0.0)
 
     def over(
-        self, cuts: Mapping[str, MonoCut], plan: EpochPlan
+        self, cuts: Mapping[str, Item], plan: EpochPlan
     ) -> Iterator[tuple[tuple[str, ...], RecogniserOutput]]:
         """The cut ids and the student's output of each batch, once its losses are counted."""
         taps = {tap for objective in self.objectives.values() for tap in objective.taps()}

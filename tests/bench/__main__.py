@@ -6,13 +6,16 @@ Usage:   python -m tests.bench [ROW ...]        (features, train, mvq, store, ..
 import sys
 
 from tests.bench import (
+    attention_speed,
     demo_memory,
     feature_speed,
     mvq_speed,
+    nbest_speed,
     quantizer_speed,
     quantizer_training,
     scale,
     score_speed,
+    sequence_speed,
     store_speed,
     train_speed,
 )
@@ -21,12 +24,15 @@ ROWS = {
     "features": feature_speed.measure,
     "train": train_speed.measure,
     "mvq": mvq_speed.measure,
+    "sequences": sequence_speed.measure,
+    "attention": attention_speed.measure,
     "store": store_speed.measure,
     "quantizer": quantizer_speed.measure,
     "quantizer-training": quantizer_training.measure,
     "scale": scale.measure,
     "memory": demo_memory.measure,
     "score": score_speed.measure,
+    "nbest": nbest_speed.measure,
 }
 
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from asrkd.decoding import SearchOptions
+from asrkd.decoding import SearchOptions, prefix_beam
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.greedy import greedy_search
-from asrkd.decoding.prefix_beam import prefix_beam_search, search
+from asrkd.decoding.prefix_beam import prefix_beam_search, search, search_frames
 from asrkd.errors import AsrkdError
 
 SEEDS = st.integers(0, 10_000)
@@ -189,3 +189,48 @@ def test_options_reach_the_search(random_posteriors):
     given_as_options = search(log_probs, num_frames, options)
     given_by_name = prefix_beam_search(log_probs, num_frames, beam=6, num_best=3, max_tokens_per_frame=2)
     assert given_as_options == given_by_name
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=SEEDS,
+    beam=st.integers(1, 9),
+    max_tokens=st.sampled_from([None, 1, 3]),
+    spread=st.sampled_from([0.0, 0.3, 4.0]),
+    share=st.sampled_from([0.0, 0.4]),
+)
+def test_machine_code_keeps_the_same_prefixes_in_the_same_places(
+    random_posteriors, seed, beam, max_tokens, spread, share
+):
+    """Also where many are equally likely (no spread) or impossible."""
+    compiled = pytest.importorskip("asrkd.decoding.compiled", reason="no numba here; pip install numba")
+    frames = random_posteriors(seed, (3, 14, 7), spread=spread, share_impossible=share).double().exp()
+    tokens = frames[:, :, 1:].topk(min(2 * beam, max_tokens or 6, 6), dim=2).indices + 1
+    allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, tokens, True) if max_tokens else None
+    sources, possible = search_frames(frames, tokens, allowed, beam)
+    same_sources, same_possible = compiled.search_frames(frames, tokens, allowed, beam)
+    assert (possible == same_possible).all()
+    for ours, theirs in zip(sources, same_sources, strict=True):
+        assert (ours == theirs).all()
+
+
+def test_the_tokens_that_a_wide_vocabulary_is_cut_to_are_enough(random_posteriors):
+    """Only the 2 B likeliest tokens of a frame are looked at; the textbook's beam looks at all."""
+    for seed in range(20):
+        log_probs = random_posteriors(seed, (12, 30), spread=[0.2, 1.5][seed % 2])
+        expected = textbook_beam(log_probs, 2, 29)
+        expected.add(tuple(greedy_search(log_probs[None], torch.tensor([12]))[0]))
+        assert {hypothesis.tokens for hypothesis in one(log_probs, 2, len(expected))} == expected
+
+
+def test_hypotheses_are_the_same_without_numba(random_posteriors, monkeypatch):
+    log_probs, num_frames = random_posteriors(5, (4, 40, 12)), torch.tensor([40, 7, 23, 40])
+    found = prefix_beam_search(log_probs, num_frames, beam=6, num_best=6)
+    monkeypatch.setattr(prefix_beam, "_compiled", lambda: None)
+    assert prefix_beam_search(log_probs, num_frames, beam=6, num_best=6) == found
+
+
+def test_two_sequences_far_apart_in_likelihood_are_both_found():
+    """A second one that is e^600 times less likely than the first, and a third that is e^1200 times."""
+    log_probs = torch.tensor([[-600.0, 0.0, -1200.0]] * 3, dtype=torch.float64)
+    assert [own.tokens for own in one(log_probs, 4, 4)][:2] == [(1,), (1, 1)]

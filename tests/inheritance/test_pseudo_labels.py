@@ -10,26 +10,21 @@ from asrkd.inheritance.confusions import Confusion
 from asrkd.inheritance.lineage import used_stores
 from asrkd.inheritance.pseudo_labels import Example, read_pseudo_labels
 from asrkd.manifests import read_cuts
-from asrkd.outputs import stamp
-from asrkd.targets.nbest_store import Nbest, NbestStore, write_nbest_shard
+from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.sequences import transcript
+from tests.nbest_lists import nbest, write_nbest_store
 
 
 @pytest.fixture
 def store(tmp_path, corpus):
     """Three cuts; 'YES' heard as 'NO' in two hypotheses of the first and in one of the second."""
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:3]
-    folder = tmp_path / "nbest"
-    files.write_json(folder / "contract.json", {"kind": "nbest"})
     lists = [
-        Nbest(["YES ON", "NO ON", "NO ON NO"], [-0.1, -1.0, -2.0], None, None),
-        Nbest(["NO NO OFF", "YES YES"], [-0.1, -1.0], None, None),
-        Nbest(["ON"], [-0.1], None, None),
+        nbest(["YES ON", "NO ON", "NO ON NO"], [-0.1, -1.0, -2.0]),
+        nbest(["NO NO OFF", "YES YES"], [-0.1, -1.0]),
+        nbest(["ON"], [-0.1]),
     ]
-    path = folder / "shard-00000-of-00001.jsonl"
-    write_nbest_shard(path, files.sha256(folder / "contract.json"), cuts, lists)
-    stamp(folder, {"num_shards": 1, "num_cuts": 3})
-    return folder
+    return write_nbest_store(tmp_path / "nbest", cuts, lists)
 
 
 @pytest.fixture

@@ -161,3 +161,17 @@ def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     assert absent.remedy.endswith("submitit")
     assert absent.found == "not installed"
     assert "only --launcher needs it" in absent.note
+
+
+def test_kenlm_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kenlm", types.SimpleNamespace(Model=object))
+    monkeypatch.setattr(packages.stack, "installed", lambda distribution: "0.3.0")
+    assert packages.check_kenlm().status is Status.OK
+    monkeypatch.setitem(sys.modules, "kenlm", types.SimpleNamespace())
+    broken = packages.check_kenlm()
+    monkeypatch.setattr(packages.stack, "installed", lambda distribution: None)
+    absent = packages.check_kenlm()
+    assert broken.status is absent.status is Status.NOTE
+    assert "AttributeError" in broken.found
+    assert absent.remedy.endswith("kenlm")
+    assert "only n-gram models given as --lm need it" in absent.note

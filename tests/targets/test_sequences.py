@@ -7,19 +7,12 @@ import pytest
 import torch
 from lhotse import MonoCut, Recording, SupervisionSegment
 
-from asrkd import files, outputs
 from asrkd.errors import AsrkdError
-from asrkd.shards import shard_name
-from asrkd.targets.nbest_store import Nbest, write_nbest_shard
-from asrkd.targets.sequences import (
-    NbestSource,
-    SequenceTargets,
-    TranscriptSource,
-    collate,
-    sequence_source,
-    transcript,
-)
+from asrkd.targets.nbest_source import NbestSource, sequence_source
+from asrkd.targets.sequence_settings import SequenceSettings
+from asrkd.targets.sequences import SequenceTargets, TranscriptSource, collate, transcript
 from asrkd.tokens import Tokens, train_char
+from tests.nbest_lists import nbest, write_nbest_store
 
 TEXTS = ["YES", "NO NO", ""]
 HYPOTHESES = [["YES", "NO"], ["NO NO", "NO", "SO NO", "ON"], [""]]
@@ -46,12 +39,13 @@ def cuts() -> list[MonoCut]:
 
 @pytest.fixture
 def store(tmp_path, cuts) -> Path:
-    lists = [Nbest(texts, [-float(n) for n, _ in enumerate(texts)], None, None) for texts in HYPOTHESES]
-    files.write_json(tmp_path / "contract.json", {"kind": "nbest"})
-    contract = files.sha256(tmp_path / "contract.json")
-    write_nbest_shard(tmp_path / shard_name(0, 1, ".jsonl"), contract, cuts, lists)
-    outputs.stamp(tmp_path, {"num_shards": 1})
-    return tmp_path
+    lists = [nbest(texts, [-float(n) for n, _ in enumerate(texts)]) for texts in HYPOTHESES]
+    return write_nbest_store(tmp_path, cuts, lists)
+
+
+def nbest_source(store: Path, tokens: Tokens, num_hypotheses: int, **settings) -> NbestSource:
+    wanted = {"targets": str(store), "num_hypotheses": num_hypotheses} | settings
+    return NbestSource(store, tokens, SequenceSettings(**wanted))
 
 
 def texts_of(targets: SequenceTargets, tokens: Tokens) -> list[tuple[int, str]]:
@@ -94,7 +88,7 @@ def test_a_transcript_that_cannot_be_spelled_names_cut_and_symbol(tokens):
 
 @pytest.mark.parametrize("num_hypotheses", [1, 2, 9])
 def test_the_best_hypotheses_are_taken_as_many_as_there_are(store, cuts, tokens, num_hypotheses):
-    source = NbestSource(store, tokens, num_hypotheses)
+    source = nbest_source(store, tokens, num_hypotheses)
     source.verify(cuts)
     batch = [cuts[2], cuts[1], cuts[0]]
     targets = source.fetch(batch)
@@ -105,16 +99,16 @@ def test_the_best_hypotheses_are_taken_as_many_as_there_are(store, cuts, tokens,
 
 
 def test_hypotheses_are_tokenised_for_the_student_and_refused_by_cut_if_they_cannot_be(store, cuts):
-    NbestSource(store, train_char(["YES NO"]), 9).verify(cuts)
+    nbest_source(store, train_char(["YES NO"]), 9).verify(cuts)
     poor = train_char(["YES"])
     with pytest.raises(AsrkdError, match="cut cut-0: no token spells 'N'") as error:
-        NbestSource(store, poor, 9).verify(cuts)
+        nbest_source(store, poor, 9).verify(cuts)
     assert "\n" not in str(error.value)
-    NbestSource(store, poor, 1).verify([cuts[0], cuts[2]])  # what is not used need not be spelled
+    nbest_source(store, poor, 1).verify([cuts[0], cuts[2]])  # what is not used need not be spelled
 
 
 def test_hypotheses_of_other_audio_and_of_absent_cuts_are_refused(store, cuts, tokens):
-    source = NbestSource(store, tokens, 2)
+    source = nbest_source(store, tokens, 2)
     with pytest.raises(AsrkdError, match="cut cut-1 were made of other audio"):
         source.verify([cuts[0], replace(cuts[1], duration=0.5)])
     with pytest.raises(AsrkdError, match="no targets for cut cut-9"):
@@ -122,9 +116,27 @@ def test_hypotheses_of_other_audio_and_of_absent_cuts_are_refused(store, cuts, t
 
 
 def test_a_config_names_the_transcript_or_a_store(store, tokens):
-    assert isinstance(sequence_source("transcript", tokens, 5), TranscriptSource)
-    source = sequence_source(str(store), tokens, 3)
+    assert isinstance(sequence_source(SequenceSettings(), tokens), TranscriptSource)
+    source = sequence_source(SequenceSettings(targets=str(store), num_hypotheses=3), tokens)
     assert isinstance(source, NbestSource)
-    assert source.num_hypotheses == 3
+    assert source.settings.num_hypotheses == 3
     with pytest.raises(AsrkdError, match="nowhere: no such folder"):
-        sequence_source(str(store / "nowhere"), tokens, 3)
+        sequence_source(SequenceSettings(targets=str(store / "nowhere")), tokens)
+
+
+def test_utterances_may_have_no_sequence_and_so_may_a_batch():
+    targets = collate([[], [[3], [4, 5]], []], [[], [0.5, 0.1], []])
+    assert targets.tokens.tolist() == [[3, 0], [4, 5]]
+    assert targets.utterance.tolist() == [1, 1]
+    assert targets.weight.tolist() == pytest.approx([0.5, 0.1])
+    assert targets.share.tolist() == [0.5, 0.5]
+    empty = collate([[], []])
+    assert empty.tokens.shape == (0, 1)
+    assert empty.num_tokens.dtype == empty.utterance.dtype == torch.int64
+
+
+def test_transcripts_where_there_are_some_leave_out_the_other_cuts(tokens):
+    cuts = [make_cut(1, "YES"), make_cut(2), make_cut(3, "NO", None), make_cut(4, "ON")]
+    source = sequence_source(SequenceSettings(cuts="transcribed"), tokens)
+    assert texts_of(source.fetch(cuts), tokens) == [(0, "YES"), (3, "ON")]
+    assert source.examine(cuts).ids == {"cut-1", "cut-4"}

@@ -26,7 +26,9 @@ from asrkd.errors import AsrkdError
 from asrkd.shards import shard_name
 from asrkd.targets import shard_index
 from asrkd.targets.array_store import ArrayStore, write_array_shard
-from asrkd.targets.nbest_store import Nbest, NbestStore, write_nbest_shard
+from asrkd.targets.nbest import Nbest
+from asrkd.targets.nbest_store import NbestStore, write_nbest_shard
+from tests.nbest_lists import nbest
 
 
 def make_cuts(count: int) -> list[MonoCut]:
@@ -45,11 +47,7 @@ def make_arrays(lengths: list[int]) -> list[Tensor]:
 def make_nbest(number: int) -> Nbest:
     texts = [f"YES {number}", "", "JA \u2028 NEIN"][: 1 + number % 3]
     log_probs = [-0.1 - number / 3, -7.25, -1e-17][: len(texts)]
-    return (
-        Nbest(texts, log_probs, [0, 1, 2][: len(texts)], 2)
-        if number % 2
-        else Nbest(texts, log_probs, None, None)
-    )
+    return nbest(texts, log_probs, [0, 1, 2][: len(texts)], 2) if number % 2 else nbest(texts, log_probs)
 
 
 def write_contract(out: Path, kind: str) -> str:
@@ -141,10 +139,16 @@ def test_a_person_can_read_an_nbest_list(tmp_path):
         "digest": cut_digest(cuts[1]),
         "num_words": 2,
         "hypotheses": [
-            {"text": "YES 1", "log_prob": -0.1 - 1 / 3, "errors": 0},
-            {"text": "", "log_prob": -7.25, "errors": 1},
+            {
+                "text": "YES 1", "log_prob": -0.1 - 1 / 3, "length": 5, "errors": 0,
+                "sub": 0, "del": 0, "ins": 0, "tokens": [89, 69, 83, 32, 49],
+            },
+            {
+                "text": "", "log_prob": -7.25, "length": 0, "errors": 1,
+                "sub": 1, "del": 0, "ins": 0, "tokens": [],
+            },
         ],
-    }
+    }  # fmt: skip
     assert '"text": "YES 1"' in lines[1]
 
 

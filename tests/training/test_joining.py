@@ -70,7 +70,7 @@ def test_a_share_of_all_batches_is_a_share_of_each_update():
 
 @pytest.mark.parametrize("count", [1, 2, 3, 6])
 def test_shares_that_come_out_even_are_allowed(count):
-    Processes(0, count).check_shares(6, 60.0)
+    Processes(0, count).check_shares(6, "max_duration", 60.0)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_uneven_shares_are_refused_with_settings_that_keep_an_update_as_large(
 ):
     wanted = f"--set optim.accumulate={even} --set data.max_duration={seconds}$"
     with pytest.raises(AsrkdError, match=wanted):
-        Processes(0, count).check_shares(accumulate, 60.0)
+        Processes(0, count).check_shares(accumulate, "max_duration", 60.0)
     assert even * float(seconds) == accumulate * 60.0
 
 

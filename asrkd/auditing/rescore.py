@@ -1,0 +1,192 @@
+"""Stored hypotheses scored again by the teacher that they came from: one by one, in batches, in bfloat16.
+
+A score that was stored must be what its teacher says of the audio.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from lhotse import MonoCut
+
+from asrkd.auditing.findings import Findings
+from asrkd.auditing.teacher_scores import teacher_scores
+from asrkd.errors import AsrkdError
+from asrkd.manifests import read_cuts
+from asrkd.models.directory import load_model
+from asrkd.packed_cuts import PackedCuts
+from asrkd.targets.asking_nbest import Hearing
+from asrkd.targets.nbest import Nbest, StoredHypothesis
+from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.sources import Sources, check_sources, read_sources
+from asrkd.teachers.folds import FoldTeachers
+from asrkd.teachers.noisy_copies import Noise
+
+TOLERANCE = 1e-3  # nats between a stored score and the same teacher's in fp32
+BATCH = 16  # utterances
+
+
+class Score(NamedTuple):
+    """A hypothesis's score by a part of its teacher, in nats."""
+
+    cut_id: str
+    rank: int
+    part: str
+    stored: float
+    now: float
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way of asking."""
+
+    name: str
+    batch: int
+    precision: str
+    must_agree: bool
+    most_cuts: int | None = None
+
+
+WAYS = (
+    _Way("one by one", 1, "fp32", True),
+    _Way(f"in batches of {BATCH}", BATCH, "fp32", True),
+    # Few cuts: many CPUs compute it slowly.
+    _Way(f"in batches of {BATCH}, bf16", BATCH, "bf16", False, most_cuts=2 * BATCH),
+)
+
+
+class _Teacher(NamedTuple):
+    """Who is asked again."""
+
+    path: Path  # of one that stands for those of all folds, where there are folds
+    hearing: Hearing
+    ctc_weight: float | None  # of a joint search, which mixes the parts
+
+
+def audit_rescore(path: Path, cuts: Sequence[Path], findings: Findings, most: int) -> None:
+    """Score hypotheses of the store at ``path`` again and compare.
+
+    Args:
+        path: of an N-best store.
+        cuts: manifests that have its cuts; those that it was made from if there are none.
+        findings: what is found goes here.
+        most: hypotheses to be scored again, of cuts all over the store.
+    """
+    with findings.looking(path):
+        store = NbestStore(path)
+        store.require_tokens("--rescore")
+        sources = _sources(store)
+        weight = store.contract["search"].get("ctc_weight")
+        teacher = _Teacher(_there(store, sources.teacher, "teacher"), _hearing(store, sources), weight)
+        manifests = [_there(store, manifest, "manifest") for manifest in cuts or sources.cuts]
+        chosen = _chosen(store, manifests, most)
+        lists = {cut.id: store.read(cut.id) for cut in chosen}
+        count = sum(len(nbest.hypotheses) for nbest in lists.values())
+        asked = ", ".join(map(str, sources.folds or [teacher.path]))
+        findings.saw(f"{path}: {count} hypotheses of {len(lists)} cuts scored again by {asked}")
+        for way in WAYS:
+            some = chosen[: way.most_cuts]
+            _compare(store, way, list(_rescored(teacher, some, lists, way)), findings)
+
+
+def _hearing(store: NbestStore, sources: Sources) -> Hearing:
+    """What the teacher heard beside the cuts, and the teachers of folds."""
+    noise, folds = store.contract.get("noise"), sources.folds
+    return Hearing(
+        None
+        if noise is None
+        else Noise(_there(store, sources.noise, "noise"), tuple(noise["snr_db"]), noise["seed"]),
+        FoldTeachers(folds, store.contract["teacher"]["folds"]["by"]) if folds else None,
+    )
+
+
+def _sources(store: NbestStore) -> Sources:
+    sources = read_sources(store.path)
+    if sources is None or sources.teacher is None:
+        raise AsrkdError(f"{store.path}: does not say who made it; make it anew with: {store.remake}")
+    check_sources(store.path, store.contract)
+    return sources
+
+
+def _there(store: NbestStore, path: Path | None, what: str) -> Path:
+    if path is None or not path.exists():
+        mend = "; give them with --cuts" if what == "manifest" else f"; put it back, or {store.remake}"
+        raise AsrkdError(f"{store.path}: its {what} {path} is no longer there{mend}")
+    return path
+
+
+def _chosen(store: NbestStore, manifests: Sequence[Path], most: int) -> list[MonoCut]:
+    """Cuts with ``most`` hypotheses or a few more, by a hash of their ids: the same ones each time."""
+    ids = sorted(store.index.ids(), key=lambda cut_id: (zlib.crc32(cut_id.encode()), cut_id))
+    wanted, count = set[str](), 0
+    for cut_id in ids:
+        if count >= most:
+            break
+        wanted.add(cut_id)
+        count += len(store.read(cut_id).hypotheses)
+    found = [cut for path in manifests for cut in _of(read_cuts(path), wanted)]
+    if missing := wanted - {cut.id for cut in found}:
+        raise AsrkdError(
+            f"{store.path}: cut {min(missing)} is in none of {', '.join(map(str, manifests))}; "
+            "give its manifest with --cuts"
+        )
+    store.verify(found)
+    return found
+
+
+def _of(cuts: PackedCuts, wanted: set[str]) -> PackedCuts:
+    return cuts.where(lambda record: record.id in wanted)
+
+
+def _rescored(
+    teacher: _Teacher, cuts: Sequence[MonoCut], lists: Mapping[str, Nbest], way: _Way
+) -> Iterator[Score]:
+    """Each stored score, and what the teacher says now."""
+    for path, own in teacher.hearing.by_teacher(teacher.path, cuts):
+        model = load_model(path)
+        for start in range(0, len(own), way.batch):
+            group = own[start : start + way.batch]
+            hypotheses = [[list(one.tokens or ()) for one in lists[cut.id].hypotheses] for cut in group]
+            found = teacher_scores(model, group, hypotheses, way.precision, teacher.hearing.read)
+            for row, cut in enumerate(group):
+                for rank, hypothesis in enumerate(lists[cut.id].hypotheses):
+                    now = {part: scores[row][rank] for part, scores in found.items()}
+                    for part, stored, again in _scores(hypothesis, now, teacher.ctc_weight):
+                        yield Score(cut.id, rank, part, stored, again)
+
+
+def _scores(
+    hypothesis: StoredHypothesis, now: Mapping[str, float], ctc_weight: float | None
+) -> Iterator[tuple[str, float, float]]:
+    """(part, stored, now): of each part where a search mixed two, else of the one that it went by."""
+    parts = [part for part in now if part in hypothesis.parts]
+    if len(parts) > 1 and ctc_weight is not None:
+        yield from ((part, hypothesis.parts[part], now[part]) for part in parts)
+        mixed = ctc_weight * now["ctc"] + (1 - ctc_weight) * now["attention"]
+        yield "joint", hypothesis.log_prob, mixed
+    else:
+        part = parts[0] if parts else "ctc" if "ctc" in now else "attention"
+        yield part, hypothesis.log_prob, now[part]
+
+
+def _difference(stored: float, now: float) -> float:
+    return 0.0 if stored == now else abs(stored - now)  # equal infinities differ by nothing
+
+
+def _compare(store: NbestStore, way: _Way, scores: Sequence[Score], findings: Findings) -> None:
+    """Say how far the scores are from the stored ones, and whether that is too far."""
+    for part in dict.fromkeys(score.part for score in scores):
+        differences = {own: _difference(own.stored, own.now) for own in scores if own.part == part}
+        worst = max(differences, key=lambda own: differences[own])
+        largest, mean = differences[worst], sum(differences.values()) / len(differences)
+        findings.saw(
+            f"{store.path}: {part} {way.name}: largest difference {largest:.2g} nats, mean {mean:.2g}"
+        )
+        if way.must_agree and not largest <= TOLERANCE:
+            findings.wrong(
+                f"{store.path}: {part} scores {way.name} differ from the stored ones by up to {largest:.3g} "
+                f"nats (cut {worst.cut_id}), expected {TOLERANCE:g} at most; make the store anew: "
+                f"rm -r {store.path}; {store.remake}"
+            )

@@ -1,0 +1,76 @@
+"""What a teacher says of hypotheses that it is told: exact scores by its CTC head and its decoder.
+
+The decoder is told whole hypotheses at once here, while a search asks it a
+token at a time, so that neither checks itself.
+
+Letters: N utterances, S hypotheses of all of them, T frames, U tokens after padding, V tokens.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+
+from asrkd.decoding.ctc_score import hypothesis_log_prob
+from asrkd.features.reading import collate as collate_features
+from asrkd.features.reading import load_features
+from asrkd.models.decoder import Decoder, expected
+from asrkd.models.directory import LoadedModel
+from asrkd.models.masks import frame_mask
+from asrkd.targets.sequences import collate
+from asrkd.training.precision import Precision
+
+Scores = dict[str, list[list[float]]]  # by part, of each utterance's hypotheses
+
+
+@torch.no_grad()
+def teacher_scores(
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    hypotheses: Sequence[Sequence[list[int]]],
+    precision: str,
+    read: Callable[[MonoCut], Tensor] = load_features,
+) -> Scores:
+    """What the parts of a teacher say of each utterance's hypotheses.
+
+    Args:
+        model: on the CPU.
+        cuts: run together.
+        hypotheses: token sequences of each.
+        precision: 'fp32' or 'bf16'.
+        read: gives the (T, F) features of a cut.
+    """
+    recogniser, scores = model.recogniser, Scores()
+    features, num_frames = collate_features([read(cut) for cut in cuts])
+    with Precision(precision, torch.device("cpu")).autocast():
+        output = recogniser(features, num_frames)
+        if recogniser.decoder is not None:
+            scores["attention"] = told_at_once(
+                recogniser.decoder, output.memory(), output.num_frames, hypotheses
+            )
+    if recogniser.has_ctc:
+        counted = zip(output.log_probs(), output.num_frames.tolist(), hypotheses, strict=True)
+        scores["ctc"] = [hypothesis_log_prob(frames[:n], own).tolist() for frames, n, own in counted]
+    return scores
+
+
+def told_at_once(
+    decoder: Decoder, encoded: Tensor, num_frames: Tensor, hypotheses: Sequence[Sequence[list[int]]]
+) -> list[list[float]]:
+    """log P of each hypothesis with its end, in nats, the decoder being told whole sequences.
+
+    Args:
+        decoder: to be asked.
+        encoded: (N, T, D).
+        num_frames: (N,).
+        hypotheses: of each utterance.
+    """
+    sequences = collate(hypotheses)
+    tokens, num_tokens = sequences.tokens, sequences.num_tokens
+    logits = decoder(encoded, num_frames, tokens, num_tokens, sequences.utterance)  # (S, U + 1, V)
+    log_probs = logits.float().log_softmax(dim=-1)
+    of_tokens = log_probs.gather(2, expected(tokens, num_tokens)[..., None])[..., 0].double()
+    real = frame_mask(num_tokens + 1, of_tokens.shape[1])
+    totals = iter(of_tokens.masked_fill(~real, 0.0).sum(dim=1).tolist())
+    return [[next(totals) for _ in own] for own in hypotheses]

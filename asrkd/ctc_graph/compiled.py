@@ -1,0 +1,179 @@
+"""Forward and backward passes over a prefix tree as machine code for CPUs, by numba; see one_pass.py.
+
+Sums are kept as numbers relative to the largest of their frame, not as
+logarithms: a state costs five operations and no exp or log. What is so small
+beside the largest that it is lost cannot matter, or the tree says that it is
+not exact (:func:`_is_exact`).
+
+Letters: S sequences of an utterance, P nodes of their tree, T frames, C
+different tokens in the tree, blank in column 0.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+Array = np.ndarray[Any, Any]
+
+LOST = (
+    600.0  # nats below the largest of a frame from which on a sum may be lost; exp(-708) is the least number
+)
+MARGIN = 30.0  # nats by which all that is lost must be below a score
+LARGEST = 1e300
+
+
+class Tree(NamedTuple):
+    """Token sequences that share their beginnings; node 0 is the empty one, parents stand before children."""
+
+    parent: Array  # (P,)
+    column: Array  # (P,) of the last token; 0 for the root
+    ends: Array  # (S,) node of each sequence
+
+
+@njit(nogil=True, cache=True)
+def grow(tokens: Array, num_tokens: Array, columns: Array) -> Tree:
+    """The tree of sequences.
+
+    Args:
+        tokens: (S, U).
+        num_tokens: (S,).
+        columns: (V,) column of each token.
+    """
+    most = 1 + num_tokens.sum()
+    parent, column = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    child, sibling = np.zeros(most, np.int64), np.zeros(most, np.int64)  # 0: none
+    ends, count = np.zeros(len(tokens), np.int64), 1
+    for s in range(len(tokens)):
+        node = 0
+        for u in range(num_tokens[s]):
+            wanted, found = columns[tokens[s, u]], child[node]
+            while found and column[found] != wanted:
+                found = sibling[found]
+            if not found:
+                found, count = count, count + 1
+                parent[found], column[found] = node, wanted
+                sibling[found], child[node] = child[node], found
+            node = found
+        ends[s] = node
+    return Tree(parent[:count].copy(), column[:count].copy(), ends)
+
+
+@njit(nogil=True, cache=True)
+def forward(emitted: Array, tree: Tree) -> tuple[Array, Array]:
+    """Sums over all alignments of each node's tokens.
+
+    Args:
+        emitted: (T, C) probabilities, each frame's divided by its largest.
+        tree: of P nodes.
+
+    Returns:
+        (T, P, 2) sums that end in blank and in the last token, each frame's
+        divided by its largest; and (T,) by what each frame's were divided.
+    """
+    num_frames, size = len(emitted), len(tree.parent)
+    sums, scales = np.zeros((num_frames, size, 2)), np.ones(num_frames)
+    before = np.zeros((size, 2))
+    before[0, 0] = 1.0
+    for t in range(num_frames):
+        now, frame = sums[t], emitted[t]
+        now[0, 0] = before[0, 0] * frame[0]
+        for p in range(1, size):
+            parent, column = tree.parent[p], tree.column[p]
+            arrive = before[p, 1] + before[parent, 0]
+            if tree.column[parent] != column:
+                arrive += before[parent, 1]
+            now[p, 0] = (before[p, 0] + before[p, 1]) * frame[0]
+            now[p, 1] = arrive * frame[column]
+        largest = now.max()
+        if largest > 0:
+            scales[t] = largest
+            now /= largest
+        before = now
+    return sums, scales
+
+
+@njit(nogil=True, cache=True)
+def backward(emitted: Array, tree: Tree, passed: tuple[Array, Array], last: Array) -> Array:
+    """How probable it is that a frame emits a column, summed over sequences with their weights.
+
+    Args:
+        emitted: as :func:`forward` has it.
+        tree: likewise.
+        passed: what it gave.
+        last: (P,) weight over score of the sequences that end in each node.
+
+    Returns:
+        (T, C).
+    """
+    sums, scales = passed
+    num_frames, size = len(emitted), len(tree.parent)
+    occupied = np.zeros(emitted.shape)
+    after = np.zeros((size, 2))
+    after[:, 0] = last
+    after[:, 1] = last
+    for t in range(num_frames - 1, -1, -1):
+        frame, now = emitted[t] / scales[t], sums[t]
+        before = np.zeros((size, 2))
+        for p in range(size - 1, -1, -1):
+            parent, column = tree.parent[p], tree.column[p]
+            occupied[t, 0] += now[p, 0] * after[p, 0]
+            stay = after[p, 0] * frame[0]
+            before[p, 0] += stay
+            if p:
+                occupied[t, column] += now[p, 1] * after[p, 1]
+                go = after[p, 1] * frame[column]
+                before[p, 1] += stay + go
+                before[parent, 0] += go
+                if tree.column[parent] != column:
+                    before[parent, 1] += go
+        after = np.minimum(before, LARGEST)
+    return occupied
+
+
+@njit(nogil=True, cache=True)
+def one_utterance(log_emitted: Array, tree: Tree, weights: Array, occupied: Array) -> tuple[bool, float]:
+    """The weighted sum of -log P over an utterance's sequences.
+
+    Args:
+        log_emitted: (T, C) log-probabilities in nats.
+        tree: of the sequences.
+        weights: (S,).
+        occupied: (T, C), filled with what :func:`backward` gives; left alone if it has no frames.
+
+    Returns:
+        Whether the result is exact, and the sum in nats.
+    """
+    num_frames = len(log_emitted)
+    tops = np.array([log_emitted[t].max() for t in range(num_frames)])
+    if not np.isfinite(tops).all():
+        return False, 0.0
+    emitted = np.exp(log_emitted - tops.reshape(-1, 1))
+    sums, scales = forward(emitted, tree)
+    levels = np.cumsum(np.log(scales) + tops)
+    totals = np.array([sums[-1, p].sum() for p in tree.ends])
+    if not _is_exact(totals, levels, tops, len(tree.parent)):
+        return False, 0.0
+    if len(occupied):
+        last = np.zeros(len(tree.parent))
+        for s in range(len(weights)):
+            last[tree.ends[s]] += weights[s] / totals[s]
+        occupied[:] = backward(emitted, tree, (sums, scales), last)
+    return True, -(weights * (np.log(totals) + levels[-1])).sum()
+
+
+@njit(nogil=True, cache=True)
+def _is_exact(totals: Array, levels: Array, tops: Array, size: int) -> bool:
+    """Whether all that may have been lost is far below every score.
+
+    A lost sum at frame t is at most exp(levels[t] - LOST), and what follows
+    multiplies it by at most the largest probability of each later frame.
+    """
+    least, rest, most = totals.min(), 0.0, -np.inf
+    if not least > 0:
+        return False
+    for t in range(len(tops) - 1, -1, -1):
+        most = max(most, levels[t] + rest)
+        rest += tops[t]
+    lost = most - LOST + np.log(2.0 * size * len(tops))
+    return lost + MARGIN < np.log(least) + levels[-1] and np.log(least) > -LOST / 2

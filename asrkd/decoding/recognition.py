@@ -1,0 +1,103 @@
+"""Recognising cuts: a model is asked about them, and a search finds what was said.
+
+Letters: T encoder frames of a cut, V tokens, D size of an encoder frame.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from asrkd.decoding.heard import Heard
+from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.language_models import lm_identity, open_lm
+from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.searches import SEARCHES, Search, find_search
+from asrkd.errors import AsrkdError
+from asrkd.features.reading import load_features
+from asrkd.models.directory import LoadedModel
+from asrkd.models.inference import Answer, answers
+from asrkd.models.stepwise import Stepwise
+
+SEARCH_BATCH = 16  # cuts searched together, always neighbours in the list that is given
+
+
+def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
+    """The search called ``name``, known to fit a model.
+
+    Raises:
+        AsrkdError: it needs a part that the model has not, or its language
+            model does not fit, or what :func:`find_search` says.
+    """
+    search = find_search(name, options)
+    missing = search.needs - _parts(model)
+    if missing:
+        part = {"ctc": "CTC head", "decoder": "attention decoder"}[min(missing)]
+        fitting = [own.name for own in SEARCHES.values() if own.needs <= _parts(model)]
+        raise AsrkdError(f"{model.path}: has no {part}, which --search {name} needs; give {_either(fitting)}")
+    if options.lm is not None:
+        open_lm(options.lm, model)
+    return search
+
+
+def described(name: str, options: SearchOptions) -> dict[str, Any]:
+    """What a contract or a score says of a search, its language model included."""
+    lm = {} if options.lm is None else {"lm": lm_identity(options.lm)}
+    return SEARCHES[name].described(options) | lm
+
+
+def recognise(
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    name: str,
+    options: SearchOptions,
+    read: Callable[[MonoCut], Tensor] = load_features,
+) -> Iterator[tuple[MonoCut, list[Hypothesis]]]:
+    """Each cut with its hypotheses, best first; give whole shards, as neighbours are searched together.
+
+    Args:
+        model: whom to ask.
+        cuts: about what.
+        name: of the search.
+        options: of the search.
+        read: gives the (T, F) features of a cut.
+    """
+    search = search_for(model, name, options)
+    device = next(model.recogniser.parameters()).device
+    lm = None if options.lm is None else open_lm(options.lm, model, str(device))
+    for start in range(0, len(cuts), SEARCH_BATCH):
+        said = list(answers(model, cuts[start : start + SEARCH_BATCH], read=read))
+        for answer, found in zip(said, search.run(_heard(model, said, lm), options), strict=True):
+            yield answer.cut, found
+
+
+def _heard(model: LoadedModel, said: Sequence[Answer], lm: Stepwise | None) -> Heard:
+    """What a search starts from; what decoders are asked about is where they are."""
+    recogniser, device = model.recogniser, next(model.recogniser.parameters()).device
+    if recogniser.decoder is None:
+        counts = torch.tensor([len(answer.log_probs) for answer in said])
+        return Heard(counts, _padded([answer.log_probs for answer in said]), lm=lm)
+    frames = [answer.encoded for answer in said if answer.encoded is not None]
+    return Heard(
+        num_frames=torch.tensor([len(own) for own in frames], device=device),
+        log_probs=_padded([answer.log_probs for answer in said]).to(device) if recogniser.has_ctc else None,
+        encoded=_padded(frames).to(device),
+        decoder=recogniser.decoder,
+        lm=lm,
+    )
+
+
+def _padded(values: Sequence[Tensor]) -> Tensor:
+    return pad_sequence(list(values), batch_first=True)
+
+
+def _parts(model: LoadedModel) -> set[str]:
+    has = {"ctc": model.recogniser.has_ctc, "decoder": model.recogniser.has_decoder}
+    return {part for part, is_there in has.items() if is_there}
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(f"--search {name}" for name in names)

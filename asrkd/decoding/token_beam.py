@@ -1,0 +1,100 @@
+"""The token sequences that a search over decoders works on: all of one length, some for each utterance.
+
+Letters: A utterances that are still searched, B places in a beam, L tokens
+so far, P parts (the decoder, a language model), R places that are used,
+V tokens with the boundary at 0.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from asrkd.models.boundary import BOUNDARY
+
+
+@dataclass(frozen=True)
+class TokenBeam:
+    """B different beginnings of hypotheses for each utterance, in the order of their tokens."""
+
+    rows: Tensor  # (A,) int64, of the batch
+    tokens: Tensor  # (A, B, L) int64
+    sums: Tensor  # (P, A, B) float64, log-probability by part in nats
+    used: Tensor  # (A, B) bool; what stands in the other places means nothing
+
+    @property
+    def length(self) -> int:
+        """L."""
+        return self.tokens.shape[2]
+
+    @property
+    def last(self) -> Tensor:
+        """The last token of each place that is used, (R,); the boundary where there is none yet."""
+        return pad(self.tokens, (1, 0), value=BOUNDARY)[..., -1][self.used]
+
+    def only(self, keep: Tensor) -> "TokenBeam":
+        """Without the utterances that are not in ``keep``, (A,) bool."""
+        return TokenBeam(self.rows[keep], self.tokens[keep], self.sums[:, keep], self.used[keep])
+
+
+def start(num_utterances: int, beam: int, num_parts: int, device: torch.device) -> TokenBeam:
+    """Before the first token: the empty beginning, once for each utterance."""
+    used = torch.zeros((num_utterances, beam), dtype=torch.bool, device=device)
+    used[:, 0] = True
+    return TokenBeam(
+        rows=torch.arange(num_utterances, device=device),
+        tokens=torch.zeros((num_utterances, beam, 0), dtype=torch.int64, device=device),
+        sums=torch.zeros((num_parts, num_utterances, beam), dtype=torch.float64, device=device),
+        used=used,
+    )
+
+
+def extend(beam: TokenBeam, sums: Tensor, total: Tensor) -> tuple[TokenBeam, Tensor]:
+    """The B best beginnings that are one token longer; of equal ones, those whose tokens come first.
+
+    Args:
+        beam: so far.
+        sums: (P, R, V - 1), by part, of each beginning with each token but the boundary.
+        total: (R, V - 1), what they are compared by; -inf where impossible.
+
+    Returns:
+        The beam after it, and from which of the R beginnings each place comes, (A, B).
+    """
+    num_utterances, places = beam.used.shape
+    num_tokens = total.shape[1]
+    scores = total.new_full((num_utterances, places, num_tokens), -torch.inf)
+    scores[beam.used] = total
+    flat = scores.view(num_utterances, -1)
+    chosen = best_places(flat, places)  # (A, B), ascending: beginnings stay in the order of their tokens
+    place = torch.div(chosen, num_tokens, rounding_mode="floor")
+    token = chosen % num_tokens
+    origin = (beam.used.view(-1).cumsum(0) - 1).view_as(beam.used).clamp(min=0).gather(1, place)
+    before = beam.tokens.gather(1, place[..., None].expand(-1, -1, beam.length))
+    after = replace(
+        beam,
+        tokens=torch.cat([before, token[..., None] + 1], dim=2),
+        sums=sums[:, origin, token],
+        used=torch.isfinite(flat.gather(1, chosen)),
+    )
+    return after, origin
+
+
+def best_places(scores: Tensor, count: int) -> Tensor:
+    """Where the ``count`` highest of each row are, ascending; of equal ones, the first.
+
+    Args:
+        scores: (A, C), C >= count, without NaN.
+        count: of places.
+
+    Returns:
+        (A, count) int64.
+    """
+    values, places = scores.topk(count, dim=1)
+    lowest = values[:, -1:]
+    above, equal = torch.gt(scores, lowest), torch.eq(scores, lowest)
+    room = count - above.sum(dim=1, keepdim=True)
+    if bool((equal.sum(dim=1, keepdim=True) == room).all()):
+        return places.sort(dim=1).values
+    kept = above | (equal & (equal.cumsum(dim=1) <= room))
+    return kept.nonzero()[:, 1].view(len(scores), count)

@@ -1,0 +1,98 @@
+"""The encoder of "Listen, attend and spell": two convolutions and bidirectional GRUs.
+
+Source: Mun'im, Inoue and Shinoda, arXiv:1811.04531, section 3 (two 2-D
+convolutions of 32 filters, kernel (5, 8) and stride (2, 2), then bi-GRU
+layers), after Chan et al., arXiv:1508.01211.
+
+Departures: features are log-mel energies, not spectra of 20 ms windows.
+Convolutions are centred in time as the Conformer's front end is, so frame k
+stands at feature frame 4k. In frequency there is no padding, which gives the
+paper's numbers of parameters.
+
+Letters: N utterances, T feature or encoder frames, F features, C channels, D
+size of an encoder frame, twice that of the GRU of a direction.
+"""
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from asrkd.errors import AsrkdError
+from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
+from asrkd.models.encoder_config import LasEncoderConfig
+from asrkd.models.front_end import Statistics, real_only
+from asrkd.models.masks import frame_mask, zero_padding
+
+
+class LasFrontEnd(Statistics):
+    """Two convolutions of stride 2 over time and frequency."""
+
+    def __init__(self, num_features: int, channels: int, kernel_size: tuple[int, int]) -> None:
+        """Build; AsrkdError if so few features leave nothing behind two convolutions."""
+        super().__init__(num_features)
+        self.first = nn.Conv2d(1, channels, kernel_size, stride=2)
+        self.second = nn.Conv2d(channels, channels, kernel_size, stride=2)
+        self._reach = kernel_size[0] // 2
+        once = (num_features - kernel_size[1]) // 2 + 1
+        bands = (once - kernel_size[1]) // 2 + 1
+        if bands < 1:
+            raise AsrkdError(
+                f"model.encoder.las: {num_features} features are too few for two convolutions over "
+                f"{kernel_size[1]} of them; give a smaller kernel_size: [{kernel_size[0]}, 2]"
+            )
+        self.dim = channels * bands
+
+    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, T, F) features to (N, ceil(T / 4), C * F') frames, and their (N,) counts."""
+        frames = self.normalise(features)[:, None]  # (N, 1, T, F)
+        for convolution in (self.first, self.second):
+            padded = nn.functional.pad(real_only(frames, num_frames), (0, 0, self._reach, self._reach))
+            frames = torch.relu(convolution(padded))  # (N, C, T / 2, ...)
+            num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
+        return frames.transpose(1, 2).flatten(2), num_frames
+
+
+class LasEncoder(Encoder):
+    """Convolutions and bidirectional GRUs, one above the other."""
+
+    def __init__(self, config: LasEncoderConfig, num_features: int) -> None:
+        """Build from ``config`` for features of size ``num_features``."""
+        super().__init__()
+        self.dim = 2 * config.dim
+        front_end = LasFrontEnd(num_features, config.channels, config.kernel_size)
+        self.front_end = front_end
+        sizes = [front_end.dim] + [self.dim] * (config.num_layers - 1)
+        self.layers = nn.ModuleList(
+            nn.GRU(size, config.dim, batch_first=True, bidirectional=True) for size in sizes
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
+        """Encode a batch; see :meth:`Encoder.forward`."""
+        self.check_taps(taps)
+        frames, num_frames = self.front_end(features, num_frames)
+        frames = zero_padding(frames, frame_mask(num_frames, frames.shape[1]))
+        tapped: dict[Tap, Tensor] = {}
+        for number, layer in enumerate(self.layers, start=1):
+            frames = over_time(layer, frames if number == 1 else self.dropout(frames), num_frames)
+            tapped[Tap(number, "before_norm")] = frames
+        return EncoderOutput(frames, num_frames, {tap: tapped[tap] for tap in taps})
+
+    def places(self, layer: int) -> tuple[Place, ...]:
+        """No layer has a norm: what it gives is called before_norm."""
+        return ("before_norm",)
+
+
+def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
+    """A recurrent ``layer`` over the real frames of (N, T, D), in float32; padding gives zeros.
+
+    Packed, so that the backward direction begins at the last real frame.
+    """
+    packed = pack_padded_sequence(frames.float(), num_frames.cpu(), batch_first=True, enforce_sorted=False)
+    with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no GRU in bf16 on CPU
+        found, _ = layer(packed)
+    padded: Tensor
+    padded, _ = pad_packed_sequence(found, batch_first=True, total_length=frames.shape[1])
+    return padded

@@ -1,0 +1,32 @@
+"""Cross-entropy of sentences under a language model: -log P(tokens, end), in nats a token with the end.
+
+It is the objective ``attention`` of a decoder that attends to no speech.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from asrkd.models.language_model import LanguageModel
+from asrkd.objectives.attention import Attention, AttentionConfig
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+from asrkd.targets.sentences import TextSource
+from asrkd.targets.target_source import TargetSource
+from asrkd.tokens import Tokens
+
+
+class LanguageModelObjectiveConfig(ObjectiveConfig):
+    """Settings of the objective ``language_model``; in validation nothing is smoothed."""
+
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)  # share of the target spread over all tokens
+
+
+def _source(settings: LanguageModelObjectiveConfig, tokens: Tokens) -> TargetSource:
+    return TextSource(tokens)
+
+
+def _build(settings: LanguageModelObjectiveConfig, source: Any, student: LanguageModel) -> Objective:
+    return Attention(AttentionConfig(label_smoothing=settings.label_smoothing), student)
+
+
+KIND = Kind("language_model", LanguageModelObjectiveConfig, _source, _build)

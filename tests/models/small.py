@@ -1,0 +1,35 @@
+"""Small recognisers of every kind, for tests."""
+
+import torch
+
+from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, FeatureConfig
+from asrkd.models.recogniser import Recogniser
+
+FEATURES = FeatureConfig(type="kaldi-fbank", num_features=20, frame_shift=0.01, sampling_rate=8000)
+LAYERS = {"num_layers": 2, "dim": 16, "num_heads": 2, "feed_forward_dim": 24}
+ENCODERS = {
+    "conformer": {"conformer": LAYERS | {"kernel_size": 5, "front_end_channels": 3}},
+    "transformer": {"transformer": LAYERS | {"front_end_channels": 3}},
+    "las": {"las": {"num_layers": 2, "dim": 7, "channels": 3, "kernel_size": (5, 4)}},
+}
+DECODERS = {
+    "transformer": {"transformer": LAYERS | {"dim": 12}},
+    "las": {
+        "las": {
+            "num_layers": 2,
+            "dim": 9,
+            "embedding_dim": 5,
+            "attention_channels": 6,
+            "attention_kernel_size": 3,
+        }
+    },
+}
+
+
+def recogniser(encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7) -> Recogniser:
+    """One with random weights, in evaluation mode."""
+    chosen = None if decoder is None else DECODERS[decoder]
+    parts = EncoderDecoderConfig(encoder=ENCODERS[encoder], decoder=chosen, ctc=ctc)
+    architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=num_tokens)
+    torch.manual_seed(3)
+    return Recogniser(architecture).eval()

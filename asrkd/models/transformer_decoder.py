@@ -132,7 +132,7 @@ class TransformerDecoder(Decoder):
         past = []
         for number, layer in enumerate(self.layers):
             keys = keys_values[2 * number : 2 * number + 2]
-            speech = Speech(state.memory, *keys, real) if keys else None
+            speech = Speech(state.memory, keys[0], keys[1], real) if keys else None
             positions, own = layer(positions, state.past[number] if state.past else None, speech, seen)
             past.append(own)
         logits: Tensor = self.out(self.norm(positions))

@@ -16,8 +16,11 @@ from asrkd.quantizer.least_squares import CenterStatistics
 from asrkd.quantizer.losses import ENTROPY_SCALE, classifier_losses
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.product import product_quantizer
-from asrkd.quantizer.search import refine_rounds
+from asrkd.quantizer.search import STANDARD, beam_indexes, refine_rounds
 from asrkd.quantizer.tables import dots_of, squared_errors
+
+SETTLING = 0.25  # the last part of phase two
+SETTLING_PASSES = 2
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,7 @@ class Learner:
     def advance(self) -> float:
         """Make a step; the relative error of its batch before it."""
         frames, passes = self._draw()
-        logits = self._quantizer.logits(frames)  # (B, N, K)
-        dots = dots_of(frames, self._centers)
-        rounds, _ = refine_rounds(dots, self._quantizer.tables(), logits.detach().argmax(dim=-1), passes)
-        indexes = rounds[-1].long()
-        self._learn(logits, indexes)
+        indexes = self._settle(frames) if self._is_settling else self._predict_and_learn(frames, passes)
         self._statistics.fade(self._phase.fade)
         self._statistics.add(frames, indexes)
         error = squared_errors(frames, self._centers, indexes).sum() / frames.square().sum()
@@ -137,6 +136,27 @@ class Learner:
         drawn = torch.randint(len(self._frames), size, generator=self._generator)
         passes = 1 + int(torch.randint(2, (), generator=self._generator))
         return self._frames[drawn.to(self._frames.device)], passes
+
+    @property
+    def _is_settling(self) -> bool:
+        """Whether only the centres still change, for indexes as they are when frames are encoded."""
+        return self.step >= self._options.steps - int(SETTLING * self._options.phase_two_steps)
+
+    @torch.no_grad()
+    def _settle(self, frames: Tensor) -> Tensor:
+        """(B, N) indexes of (B, D) frames from a beam, which the classifiers need not know."""
+        dots, tables = dots_of(frames, self._centers), self._quantizer.tables()
+        first = beam_indexes(dots, tables, STANDARD.beam)
+        return refine_rounds(dots, tables, first, SETTLING_PASSES)[0][-1].long()
+
+    def _predict_and_learn(self, frames: Tensor, passes: int) -> Tensor:
+        """(B, N) refined indexes of (B, D) frames, which the classifiers then predict a little better."""
+        logits = self._quantizer.logits(frames)  # (B, N, K)
+        dots = dots_of(frames, self._centers)
+        rounds, _ = refine_rounds(dots, self._quantizer.tables(), logits.detach().argmax(dim=-1), passes)
+        indexes = rounds[-1].long()
+        self._learn(logits, indexes)
+        return indexes
 
     def _learn(self, logits: Tensor, indexes: Tensor) -> None:
         """Let the classifiers predict the refined indexes a little better."""

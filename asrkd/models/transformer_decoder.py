@@ -131,8 +131,8 @@ class TransformerDecoder(Decoder):
         *keys_values, real = state.memory.utterances
         past = []
         for number, layer in enumerate(self.layers):
-            keys = keys_values[2 * number : 2 * number + 2]
-            speech = Speech(state.memory, *keys, real) if keys else None
+            own_pair = keys_values[2 * number : 2 * number + 2]
+            speech = Speech(state.memory, own_pair[0], own_pair[1], real) if own_pair else None
             positions, own = layer(positions, state.past[number] if state.past else None, speech, seen)
             past.append(own)
         logits: Tensor = self.out(self.norm(positions))

@@ -160,12 +160,15 @@ def check(
     rescore: Annotated[
         bool, typer.Option("--rescore", help="An N-best store: have its teacher score it again, and compare.")
     ] = False,
-    hypotheses: Annotated[int, typer.Option(help="--rescore: how many of them.")] = 1000,
+    hypotheses: Annotated[int | None, typer.Option(help="--rescore: how many; 1000 by default.")] = None,
 ) -> None:
     """Look an artefact over: is it whole, does it match its audio, is it stale, and what mends it."""
+    if hypotheses is not None and not rescore:
+        raise typer.BadParameter("--hypotheses is for --rescore")
     from asrkd import check as stage
 
-    report = stage.check(path, cuts, deep=deep, rescore=hypotheses if rescore else None)
+    most = 1000 if hypotheses is None else hypotheses
+    report = stage.check(path, cuts, deep=deep, rescore=most if rescore else None)
     typer.echo(report.text())
     for problem in report.problems:
         typer.echo(f"asrkd: {problem}", err=True)

@@ -63,7 +63,12 @@ def _answer(flags: dict[str, Any], ask: Callable[["Question", StopRequest], str]
 @distill.command("nbest")
 @launchable
 def distill_nbest(
-    teacher: Teacher,
+    teacher: Annotated[
+        list[Path],
+        typer.Option(
+            help="Model folder of the teacher; of folds all of theirs, each hears what it did not see."
+        ),
+    ],
     cuts: Cuts,
     out: Out,
     beam: Annotated[int, typer.Option(help="Beginnings that are kept, at least --nbest.")] = 8,
@@ -79,6 +84,13 @@ def distill_nbest(
     eos_factor: EosFactor = None,
     max_length_ratio: MaxLengthRatio = None,
     ctc_weight: CtcWeight = None,
+    noise: Annotated[
+        Path | None, typer.Option(help="Noise cuts: the teacher hears each cut in noise, drawn by its id.")
+    ] = None,
+    noise_snr_db: Annotated[
+        tuple[float, float], typer.Option(help="--noise: lowest and highest signal-to-noise ratio.")
+    ] = (0.0, 10.0),
+    noise_seed: Annotated[int, typer.Option(help="--noise: of what is drawn.")] = 1,
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
@@ -88,9 +100,18 @@ def distill_nbest(
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
     flags = dict(locals())
     from asrkd import distill as stage
+    from asrkd.targets.asking_nbest import Hearing
+    from asrkd.teachers.folds import fold_teachers
+    from asrkd.teachers.noisy_copies import Noise
 
     options = search_options(flags, nbest)
-    _answer(flags, lambda question, stop: stage.nbest(question, search, options, stop))
+    folds = fold_teachers(teacher) if len(teacher) > 1 else None
+    copies = None if noise is None else Noise(noise, noise_snr_db, noise_seed)
+    flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}
+    _answer(
+        flags,
+        lambda question, stop: stage.nbest(question, search, options, stop, Hearing(copies, folds)),
+    )
 
 
 @distill.command("quantizer")

@@ -8,7 +8,9 @@ import typer
 from asrkd.cli_options import CutsPerShard, Out, TimeLimit
 from asrkd.stopping import parse_time_limit, stop_requests
 
-targets = typer.Typer(no_args_is_help=True, help="Stores of codebook indexes to and from icefall's form.")
+targets = typer.Typer(
+    no_args_is_help=True, help="Look into stores; take codebook indexes to and from icefall."
+)
 
 
 @targets.command("export")
@@ -47,3 +49,21 @@ def targets_import(
     with stop_requests(limit) as stop:
         request = stage.ImportRequest(manifest, out, cuts, format_, cuts_per_shard)
         typer.echo(stage.import_targets(request, stop))
+
+
+@targets.command("weights")
+def targets_weights(
+    store: Annotated[Path, typer.Argument(help="Store of `asrkd distill nbest`.")],
+    beta: Annotated[list[float], typer.Option(help="Of ERR-KD; repeat it.")] = [1, 2, 5],  # noqa: B006
+    set_: Annotated[
+        list[str],
+        typer.Option("--set", help="A key of its objective: num_hypotheses=5, filter.max_repeats=3."),
+    ] = [],  # noqa: B006
+    cuts: Annotated[
+        list[Path], typer.Option(help="Manifest of its cuts, if it is not where it was; repeat it.")
+    ] = [],  # noqa: B006
+) -> None:
+    """Print how the weights of hypotheses are spread and what filters would remove; train nothing."""
+    from asrkd import weigh as stage
+
+    typer.echo(stage.weigh(stage.WeighRequest(store, tuple(cuts), tuple(set_), tuple(beta))))

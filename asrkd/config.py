@@ -67,7 +67,7 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
     """
     tree = _read_tree(path)
     for override in overrides:
-        _set(tree, override)
+        set_key(tree, override)
     return parse(kind, tree, str(path))
 
 
@@ -118,7 +118,8 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _set(tree: dict[str, Any], override: str) -> None:
+def set_key(tree: dict[str, Any], override: str) -> None:
+    """Put ``a.b=value`` of the command line into ``tree``; AsrkdError if there is no such place."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AsrkdError(f"--set {override!r}: expected key.key=value")

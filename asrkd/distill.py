@@ -34,6 +34,7 @@ from asrkd.shards import Shard
 from asrkd.stopping import StopRequest
 from asrkd.targets import asking
 from asrkd.targets.array_store import ArrayStore
+from asrkd.targets.asking_nbest import PLAIN, Hearing, nbest_writer
 from asrkd.targets.contract import contract
 from asrkd.targets.making import Made, StorePlan, make_store
 from asrkd.targets.nbest import RECORD
@@ -47,8 +48,21 @@ from asrkd.training.randomness import seeded
 UNFINISHED = "unfinished"  # folder in a quantiser's, for what it takes to go on
 
 
-def nbest(question: Question, search: str, options: SearchOptions, stop: StopRequest) -> str:
+def nbest(
+    question: Question,
+    search: str,
+    options: SearchOptions,
+    stop: StopRequest,
+    hearing: Hearing = PLAIN,
+) -> str:
     """Store each cut's best hypotheses with log P(hypothesis | audio); a line about how good they are.
+
+    Args:
+        question: whom to ask and about what; with folds its teacher is one of theirs.
+        search: its name.
+        options: of the search.
+        stop: asks to stop.
+        hearing: noise, and teachers of folds.
 
     Raises:
         AsrkdError: something the user can mend.
@@ -56,7 +70,9 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
     """
     find_search(search, options)
     teacher, cuts = question.open()
-    found = search_for(teacher.recogniser("nbest"), search, options)
+    model = teacher.recogniser("nbest")
+    found = search_for(model, search, options)
+    hearing.verify(model)
     details = {
         "search": described(search, options),
         "score": found.meaning,
@@ -65,8 +81,9 @@ def nbest(question: Question, search: str, options: SearchOptions, stop: StopReq
     }
     flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
     flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
-    asked = _Asked(question, teacher, cuts, "nbest", details, flags)
-    made = asked.make(NbestStore.suffix, asking.nbest_writer(search, options), stop)
+    flags |= hearing.flags()
+    asked = _Asked(question, teacher, cuts, "nbest", details | hearing.contract(), flags)
+    made = asked.make(NbestStore.suffix, nbest_writer(search, options, hearing), stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
 

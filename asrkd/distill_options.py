@@ -59,7 +59,8 @@ class Question:
 
         Args:
             kind: of the store, which is the command's name.
-            flags: of this kind; None values are left out.
+            flags: of this kind; None values are left out, a tuple repeats its flag,
+                a list is one flag of several words.
         """
         common = {"teacher": self.teacher, "cuts": self.cuts}
         sizes = {"cuts_per_shard": self.cuts_per_shard, "device": self.device}
@@ -67,9 +68,11 @@ class Question:
         for name, value in (common | flags | sizes).items():
             for item in value if isinstance(value, tuple) else (value,):
                 if item is not None:
-                    words += [f"--{name.replace('_', '-')}", str(item)]
+                    words += [f"--{name.replace('_', '-')}", *_words(item)]
         words += ["--resample"] if self.resample else []
-        return Sources(shlex.join(words), self.teacher, self.cuts, flags.get("quantizer"))
+        folds = flags["teacher"] if isinstance(flags.get("teacher"), tuple) else ()
+        noise = flags.get("noise")
+        return Sources(shlex.join(words), self.teacher, self.cuts, flags.get("quantizer"), folds, noise)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,10 @@ class QuantizerRequest:
     utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
     max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
     tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
+
+
+def _words(item: Any) -> list[str]:
+    return [str(own) for own in item] if isinstance(item, list) else [str(item)]
 
 
 def quantizer_request(

@@ -98,6 +98,13 @@ def test_what_cannot_be_scored_again_is_one_line(store, stores, tmp_path, monkey
     assert "does not say who made it; make it anew" in check(store, rescore=5).problems[0]
 
 
+def test_a_number_of_hypotheses_without_rescoring_is_wrong_usage(store, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["asrkd", "check", str(store), "--hypotheses", "5"])
+    with pytest.raises(SystemExit) as stop:
+        run()
+    assert stop.value.code == 2
+
+
 def test_a_teacher_that_is_gone_is_named(store, tmp_path):
     sources = json.loads((store / "sources.json").read_text())
     (store / "sources.json").write_text(json.dumps(sources | {"teacher": str(tmp_path / "gone")}))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from asrkd import config as configs
+from asrkd.cli import run as run_command
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts, write_cuts
 from asrkd.stopping import StopRequest
@@ -71,6 +72,9 @@ def test_cuts_with_nothing_left_are_left_out_and_counted_before_the_first_step(
     assert "min_confidence -" in said
     assert f"all of {len(wrong)} cuts ({hours:.3f} h)" in said
     assert f"asrkd: {len(wrong)} of {len(cuts)} cuts ({hours:.3f} h) have no targets and are left out" in said
+    (kept,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "targets"]
+    assert [line for line in kept["told"] if line not in said] == []
+    assert len(kept["told"]) == 2
     with_transcripts = [{"ctc": {}}, nbest(stores, filter=limit)]
     run(config, tmp_path / "both", with_transcripts)
     assert "left out of training" not in capfd.readouterr().err  # the transcript remains
@@ -111,3 +115,21 @@ def test_an_unknown_weight_is_refused_by_its_name(config, stores):
     phases = json.dumps([{"steps": 1, "objectives": [nbest(stores, weights={"betta": 1})]}])
     with pytest.raises(AsrkdError, match="did you mean 'beta'"):
         configs.load(TrainConfig, config, [f"phases={phases}"])
+
+
+def test_weights_are_shown_without_training_for_each_beta(stores, capsys, monkeypatch):
+    path = stores / "nbest"
+    words = ["asrkd", "targets", "weights", str(path), "--beta", "1", "--beta", "5"]
+    monkeypatch.setattr("sys.argv", [*words, "--set", "num_hypotheses=2", "--set", "filter.max_repeats=1"])
+    with pytest.raises(SystemExit) as stop:
+        run_command()
+    assert stop.value.code in (0, None)
+    filtered, one, five, left = capsys.readouterr().out.splitlines()
+    assert filtered.startswith("max_repeats 1 removed ")
+    assert one.startswith("beta 1: weights of ") and five.startswith("beta 5: weights of ")
+    assert left.startswith(f"{path}: ") and left.endswith("of 30 cuts have hypotheses left")
+    monkeypatch.setattr("sys.argv", [*words, "--set", "weights.bta=2"])
+    with pytest.raises(SystemExit) as stop:
+        run_command()
+    assert stop.value.code == 1
+    assert "weights.bta: unknown key; did you mean 'beta'?" in capsys.readouterr().err

@@ -15,11 +15,14 @@ from asrkd.auditing.findings import Findings
 from asrkd.auditing.teacher_scores import teacher_scores
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.packed_cuts import PackedCuts
+from asrkd.targets.asking_nbest import Hearing
 from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.sources import Sources, check_sources, read_sources
+from asrkd.teachers.folds import FoldTeachers
+from asrkd.teachers.noisy_copies import Noise
 
 TOLERANCE = 1e-3  # nats between a stored score and the same teacher's in fp32
 BATCH = 16  # utterances
@@ -43,19 +46,22 @@ class _Way:
     batch: int
     precision: str
     must_agree: bool
+    most_cuts: int | None = None
 
 
 WAYS = (
     _Way("one by one", 1, "fp32", True),
     _Way(f"in batches of {BATCH}", BATCH, "fp32", True),
-    _Way(f"in batches of {BATCH}, bf16", BATCH, "bf16", False),
+    # Few cuts: many CPUs compute it slowly.
+    _Way(f"in batches of {BATCH}, bf16", BATCH, "bf16", False, most_cuts=2 * BATCH),
 )
 
 
 class _Teacher(NamedTuple):
     """Who is asked again."""
 
-    model: LoadedModel
+    path: Path  # of one that stands for those of all folds, where there are folds
+    hearing: Hearing
     ctc_weight: float | None  # of a joint search, which mixes the parts
 
 
@@ -72,15 +78,28 @@ def audit_rescore(path: Path, cuts: Sequence[Path], findings: Findings, most: in
         store = NbestStore(path)
         store.require_tokens("--rescore")
         sources = _sources(store)
-        model = load_model(_there(store, sources.teacher, "teacher"))
+        weight = store.contract["search"].get("ctc_weight")
+        teacher = _Teacher(_there(store, sources.teacher, "teacher"), _hearing(store, sources), weight)
         manifests = [_there(store, manifest, "manifest") for manifest in cuts or sources.cuts]
         chosen = _chosen(store, manifests, most)
-        lists = [store.read(cut.id) for cut in chosen]
-        count = sum(len(nbest.hypotheses) for nbest in lists)
-        findings.saw(f"{path}: {count} hypotheses of {len(lists)} cuts scored again by {model.path}")
-        teacher = _Teacher(model, store.contract["search"].get("ctc_weight"))
+        lists = {cut.id: store.read(cut.id) for cut in chosen}
+        count = sum(len(nbest.hypotheses) for nbest in lists.values())
+        asked = ", ".join(map(str, sources.folds or [teacher.path]))
+        findings.saw(f"{path}: {count} hypotheses of {len(lists)} cuts scored again by {asked}")
         for way in WAYS:
-            _compare(store, way, list(_rescored(teacher, chosen, lists, way)), findings)
+            some = chosen[: way.most_cuts]
+            _compare(store, way, list(_rescored(teacher, some, lists, way)), findings)
+
+
+def _hearing(store: NbestStore, sources: Sources) -> Hearing:
+    """What the teacher heard beside the cuts, and the teachers of folds."""
+    noise, folds = store.contract.get("noise"), sources.folds
+    return Hearing(
+        None
+        if noise is None
+        else Noise(_there(store, sources.noise, "noise"), tuple(noise["snr_db"]), noise["seed"]),
+        FoldTeachers(folds, store.contract["teacher"]["folds"]["by"]) if folds else None,
+    )
 
 
 def _sources(store: NbestStore) -> Sources:
@@ -122,18 +141,20 @@ def _of(cuts: PackedCuts, wanted: set[str]) -> PackedCuts:
 
 
 def _rescored(
-    teacher: _Teacher, cuts: Sequence[MonoCut], lists: Sequence[Nbest], way: _Way
+    teacher: _Teacher, cuts: Sequence[MonoCut], lists: Mapping[str, Nbest], way: _Way
 ) -> Iterator[Score]:
     """Each stored score, and what the teacher says now."""
-    for start in range(0, len(cuts), way.batch):
-        group, own = cuts[start : start + way.batch], lists[start : start + way.batch]
-        hypotheses = [[list(one.tokens or ()) for one in nbest.hypotheses] for nbest in own]
-        found = teacher_scores(teacher.model, group, hypotheses, way.precision)
-        for row, (cut, nbest) in enumerate(zip(group, own, strict=True)):
-            for rank, hypothesis in enumerate(nbest.hypotheses):
-                now = {part: scores[row][rank] for part, scores in found.items()}
-                for part, stored, again in _scores(hypothesis, now, teacher.ctc_weight):
-                    yield Score(cut.id, rank, part, stored, again)
+    for path, own in teacher.hearing.by_teacher(teacher.path, cuts):
+        model = load_model(path)
+        for start in range(0, len(own), way.batch):
+            group = own[start : start + way.batch]
+            hypotheses = [[list(one.tokens or ()) for one in lists[cut.id].hypotheses] for cut in group]
+            found = teacher_scores(model, group, hypotheses, way.precision, teacher.hearing.read)
+            for row, cut in enumerate(group):
+                for rank, hypothesis in enumerate(lists[cut.id].hypotheses):
+                    now = {part: scores[row][rank] for part, scores in found.items()}
+                    for part, stored, again in _scores(hypothesis, now, teacher.ctc_weight):
+                        yield Score(cut.id, rank, part, stored, again)
 
 
 def _scores(

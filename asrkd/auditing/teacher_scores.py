@@ -6,7 +6,7 @@ token at a time, so that neither checks itself.
 Letters: N utterances, S hypotheses of all of them, T frames, U tokens after padding, V tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from lhotse import MonoCut
@@ -26,7 +26,11 @@ Scores = dict[str, list[list[float]]]  # by part, of each utterance's hypotheses
 
 @torch.no_grad()
 def teacher_scores(
-    model: LoadedModel, cuts: Sequence[MonoCut], hypotheses: Sequence[Sequence[list[int]]], precision: str
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    hypotheses: Sequence[Sequence[list[int]]],
+    precision: str,
+    read: Callable[[MonoCut], Tensor] = load_features,
 ) -> Scores:
     """What the parts of a teacher say of each utterance's hypotheses.
 
@@ -35,9 +39,10 @@ def teacher_scores(
         cuts: run together.
         hypotheses: token sequences of each.
         precision: 'fp32' or 'bf16'.
+        read: gives the (T, F) features of a cut.
     """
     recogniser, scores = model.recogniser, Scores()
-    features, num_frames = collate_features([load_features(cut) for cut in cuts])
+    features, num_frames = collate_features([read(cut) for cut in cuts])
     with Precision(precision, torch.device("cpu")).autocast():
         output = recogniser(features, num_frames)
         if recogniser.decoder is not None:

@@ -3,7 +3,7 @@
 Letters: T encoder frames of a cut, V tokens, D size of an encoder frame.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from asrkd.decoding.language_models import lm_identity, open_lm
 from asrkd.decoding.search_options import SearchOptions
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 from asrkd.errors import AsrkdError
+from asrkd.features.reading import load_features
 from asrkd.models.directory import LoadedModel
 from asrkd.models.inference import Answer, answers
 from asrkd.models.stepwise import Stepwise
@@ -49,14 +50,26 @@ def described(name: str, options: SearchOptions) -> dict[str, Any]:
 
 
 def recognise(
-    model: LoadedModel, cuts: Sequence[MonoCut], name: str, options: SearchOptions
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    name: str,
+    options: SearchOptions,
+    read: Callable[[MonoCut], Tensor] = load_features,
 ) -> Iterator[tuple[MonoCut, list[Hypothesis]]]:
-    """Each cut with its hypotheses, best first; give whole shards, as neighbours are searched together."""
+    """Each cut with its hypotheses, best first; give whole shards, as neighbours are searched together.
+
+    Args:
+        model: whom to ask.
+        cuts: about what.
+        name: of the search.
+        options: of the search.
+        read: gives the (T, F) features of a cut.
+    """
     search = search_for(model, name, options)
     device = next(model.recogniser.parameters()).device
     lm = None if options.lm is None else open_lm(options.lm, model, str(device))
     for start in range(0, len(cuts), SEARCH_BATCH):
-        said = list(answers(model, cuts[start : start + SEARCH_BATCH]))
+        said = list(answers(model, cuts[start : start + SEARCH_BATCH], read=read))
         for answer, found in zip(said, search.run(_heard(model, said, lm), options), strict=True):
             yield answer.cut, found
 

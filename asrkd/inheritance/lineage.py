@@ -19,6 +19,7 @@ class UsedStore:
     path: Path  # where it is
     kind: str  # 'nbest', 'codebook', ...
     num_hypotheses: int | None  # of an N-best list, the best so many; None: of another kind
+    weights: tuple[dict[str, Any], ...] = ()  # settings of those objectives that weighed its hypotheses
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def used_stores(model: Path) -> UsedStores:
                 continue
             kind = files.read_json(path / CONTRACT)["kind"]
             depth = _num_hypotheses(lineage["experiment"], name) if kind == "nbest" else None
-            found.append(UsedStore(name, path, kind, depth))
+            weights = _weights(lineage["experiment"], name) if kind == "nbest" else ()
+            found.append(UsedStore(name, path, kind, depth, weights))
     except (KeyError, TypeError, AttributeError) as error:
         raise AsrkdError(
             f"{model / LINEAGE}: not as asrkd train writes it ({error!r}); put it back from a copy"
@@ -70,6 +72,19 @@ def find(name: str, model: Path, contract: str) -> Path | None:
 
 def _num_hypotheses(experiment: dict[str, Any], name: str) -> int:
     """The most hypotheses that an objective took from the store."""
+    return max(int(own.get("num_hypotheses", 0)) for own in _settings(experiment, name))
+
+
+def _weights(experiment: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
+    """The different settings by which objectives weighed what they took from the store."""
+    found: list[dict[str, Any]] = []
+    for own in _settings(experiment, name):
+        if own.get("weights") and own["weights"] not in found:
+            found.append(own["weights"])
+    return tuple(found)
+
+
+def _settings(experiment: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    """Of all objectives that read the store."""
     entries = [entry for phase in experiment["phases"] for entry in phase["objectives"]]
-    settings = [own for entry in entries for own in entry.values() if own]
-    return max(int(own.get("num_hypotheses", 0)) for own in settings if own["targets"] == name)
+    return [own for entry in entries for own in entry.values() if own and own["targets"] == name]

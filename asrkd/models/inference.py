@@ -8,7 +8,7 @@ shards.
 Letters: T encoder frames, V tokens, D model size.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,19 +54,25 @@ def check_ctc(model: LoadedModel) -> None:
 
 
 @torch.no_grad()
-def answers(model: LoadedModel, cuts: Sequence[MonoCut], taps: Collection[Tap] = ()) -> Iterator[Answer]:
+def answers(
+    model: LoadedModel,
+    cuts: Sequence[MonoCut],
+    taps: Collection[Tap] = (),
+    read: Callable[[MonoCut], Tensor] = load_features,
+) -> Iterator[Answer]:
     """The model's answer to each cut, in order.
 
     Args:
         model: on any device.
         cuts: with features that fit the model.
         taps: layers whose values are wanted as well.
+        read: gives the (T, F) features of a cut.
     """
     device = next(model.recogniser.parameters()).device
     size = 1 if device.type == "cpu" else GPU_BATCH
     for start in range(0, len(cuts), size):
         group = cuts[start : start + size]
-        features, num_frames = collate([load_features(cut) for cut in group])
+        features, num_frames = collate([read(cut) for cut in group])
         output = model.recogniser(features.to(device), num_frames.to(device), taps)
         frames = output.log_probs() if model.recogniser.has_ctc else output.memory()[..., :0]
         log_probs, counts = frames.cpu(), output.num_frames.tolist()

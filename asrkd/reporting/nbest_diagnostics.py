@@ -7,7 +7,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from asrkd.reporting.bar_figure import Bar, Upright, bar_figure
+from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.sequence_settings import WeightSettings
+from asrkd.targets.sequence_weights import BINS, WeightHistogram, list_weights
 
 MOST_ERRORS = 8  # a bar of its own up to here
 
@@ -97,3 +100,28 @@ def oracle(figures: NbestFigures) -> Markup:
         f"{wer:.2%}" for wer in figures.oracle_wer
     )
     return bar_figure(bars, Upright(label, "hypotheses a cut, N", is_percent=True))
+
+
+def measure_weights(path: Path, num_hypotheses: int, settings: WeightSettings) -> WeightHistogram:
+    """How the weights of a store's best hypotheses are spread, before any filter.
+
+    Lists without word errors are left out where errors count.
+    """
+    store, histogram = NbestStore(path), WeightHistogram()
+    for cut_id in store.index.ids():
+        nbest = store.read(cut_id)
+        best = Nbest(nbest.hypotheses[:num_hypotheses], nbest.num_words)
+        if best.hypotheses and (best.wers is not None or settings.beta == 0):
+            histogram.add(list_weights(best.log_probs, best.wers, settings))
+    return histogram
+
+
+def weights(spread: WeightHistogram, label: str) -> Markup:
+    """Shares of hypotheses by their weight, as a multiple of Seq-KD's."""
+    names = [f"{bin_ / BINS:g}" for bin_ in range(1, BINS)] + ["<1", "≥1"]
+    bars = [
+        Bar(name, share, f"weight up to {name}: {share:.1%}")
+        for name, share in zip(names, spread.shares(), strict=True)
+    ]
+    axes = Upright(f"Weights of {label}", "weight of a hypothesis, Seq-KD's being 1", is_percent=True)
+    return bar_figure(bars, axes)

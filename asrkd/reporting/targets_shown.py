@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from asrkd.config import parse
 from asrkd.errors import AsrkdError
 from asrkd.inheritance.lineage import UsedStore
 from asrkd.reporting import codebook_diagnostics, codebook_loss, nbest_diagnostics
@@ -13,6 +14,17 @@ from asrkd.reporting.codebook_loss import CodebookLoss
 from asrkd.reporting.held_cuts import dev_cuts
 from asrkd.reporting.nbest_diagnostics import NbestFigures
 from asrkd.reporting.systems import System
+from asrkd.targets.sequence_settings import WeightSettings
+from asrkd.targets.sequence_weights import WeightHistogram
+
+
+@dataclass(frozen=True)
+class WeightsShown:
+    """How a student's objective weighed the hypotheses."""
+
+    label: str
+    spread: WeightHistogram
+    figure: Markup
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,7 @@ class NbestShown:
     figures: NbestFigures
     histogram: Markup
     oracle: Markup
+    weights: list[WeightsShown]
 
 
 @dataclass(frozen=True)
@@ -86,7 +99,21 @@ def _show_nbest(shown: TargetsShown, store: UsedStore, users: Sequence[System]) 
         shown.notes.append(f"{store.name} holds no errors: its cuts had no transcripts")
         return
     drawn = nbest_diagnostics.histogram(figures), nbest_diagnostics.oracle(figures)
-    shown.nbest.append(NbestShown(store.name, [system.label for system in users], figures, *drawn))
+    labels = [system.label for system in users]
+    shown.nbest.append(NbestShown(store.name, labels, figures, *drawn, _weights(store, users)))
+
+
+def _weights(store: UsedStore, users: Sequence[System]) -> list[WeightsShown]:
+    """Of each user that did not weigh all alike."""
+    shown = []
+    for system in users:
+        own = [used for used in system.stores.found if used.path.resolve() == store.path.resolve()]
+        for settings in (parse(WeightSettings, tree, store.name) for used in own for tree in used.weights):
+            if settings != WeightSettings():
+                spread = nbest_diagnostics.measure_weights(store.path, own[0].num_hypotheses or 1, settings)
+                figure = nbest_diagnostics.weights(spread, system.label)
+                shown.append(WeightsShown(system.label, spread, figure))
+    return shown
 
 
 def _show_codebooks(shown: TargetsShown, store: UsedStore, users: Sequence[System]) -> None:

@@ -8,27 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.decoding import Hypothesis, SearchOptions
-from asrkd.decoding.recognition import recognise
 from asrkd.models.conformer import Tap
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.models.inference import Answer, answers
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.scoring.counts import count_errors
 from asrkd.shards import Shard
 from asrkd.targets.array_store import VALUES, write_array_shard
-from asrkd.targets.nbest import Nbest, StoredHypothesis, WordErrors
-from asrkd.targets.nbest_store import write_nbest_shard
 from asrkd.targets.top_tokens import top_tokens
 from asrkd.teachers.opening import open_teacher
-
-
-def nbest_writer(search: str, options: SearchOptions) -> Callable[[Shard], float]:
-    """What writes a shard of N-best lists; importable by worker processes."""
-    return partial(_write_nbest, search=search, options=options)
 
 
 def codebook_writer(quantizer: Path, tap: Tap) -> Callable[[Shard], float]:
@@ -48,41 +37,6 @@ def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
 def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
     """What writes a shard of hidden states, (T, D) a cut; importable by worker processes."""
     return partial(_write_hidden, tap=tap, dtype=dtype)
-
-
-def _write_nbest(shard: Shard, search: str, options: SearchOptions) -> float:
-    model = load_model(shard.model, shard.device)
-    lists = [_listed(model, cut, found) for cut, found in recognise(model, shard.cuts, search, options)]
-    write_nbest_shard(shard.path, str(shard.contract), shard.cuts, lists)
-    return shard.audio_s
-
-
-def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nbest:
-    """What is stored of a cut's hypotheses, with their word errors if it has a transcript."""
-    by_text: dict[str, Hypothesis] = {}  # two token sequences of one text: the likelier stands for both
-    for hypothesis in found:
-        by_text.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis)
-    said = [supervision.text for supervision in cut.supervisions]
-    reference = " ".join(map(str, said)) if said and None not in said else None
-    listed = [
-        StoredHypothesis(
-            text=text,
-            log_prob=own.log_prob,
-            tokens=own.tokens,
-            parts=own.parts,
-            errors=_word_errors(reference, text),
-            score=None if own.score == own.log_prob else own.score,
-        )
-        for text, own in by_text.items()
-    ]
-    return Nbest(tuple(listed), None if reference is None else len(reference.split()))
-
-
-def _word_errors(reference: str | None, text: str) -> WordErrors | None:
-    if reference is None:
-        return None
-    counts = count_errors(reference, text)
-    return WordErrors(counts.errors, (counts.substitutions, counts.deletions, counts.insertions))
 
 
 def _write_posteriors(shard: Shard, top_k: int, dtype: str) -> float:

@@ -16,15 +16,13 @@ from pathlib import Path
 
 from lhotse import MonoCut
 
-from asrkd.cut_records import CutRecord, records
-from asrkd.errors import AsrkdError
+from asrkd.cut_records import CutRecord
 from asrkd.targets.list_filters import ListFilter
 from asrkd.targets.nbest import Nbest
-from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.nbest_lists import NbestLists
 from asrkd.targets.selection import Selection
-from asrkd.targets.sequence_settings import TRANSCRIPT, SequenceSettings, WeightSettings
-from asrkd.targets.sequence_weights import WeightHistogram, list_weights
-from asrkd.targets.sequences import SequenceTargets, TranscriptSource, collate, encode, is_transcribed
+from asrkd.targets.sequence_settings import TRANSCRIPT, SequenceSettings
+from asrkd.targets.sequences import SequenceTargets, TranscriptSource, collate, encode
 from asrkd.targets.target_source import ReadSource
 from asrkd.tokens import Tokens
 
@@ -38,12 +36,8 @@ class NbestSource(ReadSource):
         Raises:
             AsrkdError: it cannot be read, or lacks what the settings need.
         """
-        self.store, self.tokens, self.settings = NbestStore(path), tokens, settings
+        self.lists, self.tokens, self.settings = NbestLists(path, settings), tokens, settings
         self.epoch: int | None = None
-        wanted = settings.filter
-        for name in ("min_confidence", "tokens_per_second"):
-            if getattr(wanted, name) is not None:
-                self.store.require_tokens(f"filter.{name}")
 
     def of_epoch(self, epoch: int) -> "NbestSource":
         """The source as it is in an epoch, counted from 0; one that does not expand is always the same."""
@@ -58,10 +52,9 @@ class NbestSource(ReadSource):
         rules = ListFilter(self.settings.filter)
         sequences, weights = [], []
         for cut in cuts:
-            texts = [supervision.text for supervision in cut.supervisions]
-            own, weighed = self._of_visit(cut.id, self._list(cut.id, texts, cut.duration, rules))
-            sequences.append([encode(self.tokens, text, cut.id) for text in own])
-            weights.append(weighed)
+            texts, own = self._of_visit(cut.id, self.lists.of_cut(cut, rules))
+            sequences.append([encode(self.tokens, text, cut.id) for text in texts])
+            weights.append(own)
         return collate(sequences, weights)
 
     def examine(self, cuts: Sequence[MonoCut]) -> Selection:
@@ -71,53 +64,21 @@ class NbestSource(ReadSource):
             AsrkdError: a cut has no hypotheses, or ones made of other audio, or that cannot be
                 tokenised, or they lack the word errors that the settings need.
         """
-        kept = [row for row, record in enumerate(records(cuts)) if self._is_about(record.texts)]
-        self.store.verify(cuts if len(kept) == len(cuts) else [cuts[row] for row in kept])
-        rules, histogram, ids = ListFilter(self.settings.filter), WeightHistogram(), set()
-        for record in (records(cuts)[row] for row in kept):
-            found = self._examined(record, rules)
-            if found.hypotheses:
-                ids.add(record.id)
-                histogram.add(self._weights(found))
-        told = rules.lines() + ([] if self.settings.weights == WeightSettings() else [histogram.text()])
-        return Selection(ids, [f"{self.store.path}: {line}" for line in told])
+        return self.lists.examine(cuts, self._check)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenised."""
         self.examine(cuts)
 
-    def _examined(self, record: CutRecord, rules: ListFilter) -> Nbest:
-        found = self._list(record.id, record.texts, record.duration, rules)
+    def _check(self, record: CutRecord, found: Nbest) -> None:
         for text in found.texts:
             encode(self.tokens, text, record.id)
-        return found
-
-    def _is_about(self, texts: Sequence[str | None]) -> bool:
-        return self.settings.cuts == "all" or (self.settings.cuts == "transcribed") == is_transcribed(texts)
-
-    def _list(self, cut_id: str, texts: Sequence[str | None], seconds: float, rules: ListFilter) -> Nbest:
-        """What the settings leave of a cut's hypotheses."""
-        if not self._is_about(texts):
-            return Nbest((), None)
-        stored = self.store.read(cut_id)
-        if self.settings.needs_errors and stored.num_words is None:
-            raise AsrkdError(
-                f"cut {cut_id}: weights.beta and filter.max_wer need word errors, and it had no transcript "
-                f"when {self.store.path} was made; give the objective cuts: transcribed (and list it again "
-                f"without them for cuts: untranscribed), or add transcripts and make the store anew: "
-                f"rm -r {self.store.path}; {self.store.remake}"
-            )
-        best = Nbest(stored.hypotheses[: self.settings.num_hypotheses], stored.num_words)
-        return rules(cut_id, best, seconds)
-
-    def _weights(self, found: Nbest) -> list[float]:
-        return list_weights(found.log_probs, found.wers, self.settings.weights)
 
     def _of_visit(self, cut_id: str, found: Nbest) -> tuple[list[str], list[float]]:
         """The texts that a visit takes, with their weights."""
         if not found.hypotheses:
             return [], []
-        weights = self._weights(found)
+        weights = self.lists.weights(found)
         if self.epoch is None or not self.settings.expand:
             return found.texts, weights
         # Cuts begin at different ranks, or all bests would come in one pass and all seconds in the next.

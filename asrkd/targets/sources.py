@@ -8,7 +8,7 @@ moved away from its sources is as good as before.
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from asrkd.errors import AsrkdError
 from asrkd.teachers.bundles import is_bundle
 
 SOURCES = "sources.json"
+TEACHER = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Sources:
     teacher: Path | None  # or the name of a bundle of torchaudio; None: imported
     cuts: tuple[Path, ...]
     quantizer: Path | None = None
+    folds: tuple[Path, ...] = ()  # teachers by the fold that each did not see; ``teacher`` is the first
+    noise: Path | None = None  # noise cuts that the teacher heard beside the cuts
 
 
 def write_sources(out: Path, sources: Sources) -> None:
@@ -42,6 +45,10 @@ def write_sources(out: Path, sources: Sources) -> None:
         "cuts": [relative(path) for path in sources.cuts],
         "quantizer": relative(sources.quantizer),
     }
+    if sources.folds:
+        record["folds"] = [relative(path) for path in sources.folds]
+    if sources.noise is not None:
+        record["noise"] = relative(sources.noise)
     files.write_json(out / SOURCES, record)
 
 
@@ -56,6 +63,8 @@ def read_sources(out: Path) -> Sources | None:
             teacher=_resolve(out, record["teacher"]),
             cuts=tuple(Path(os.path.normpath(out / path)) for path in record["cuts"]),
             quantizer=_resolve(out, record["quantizer"]),
+            folds=tuple(Path(os.path.normpath(out / path)) for path in record.get("folds", ())),
+            noise=_resolve(out, record.get("noise")),
         )
     except (KeyError, TypeError):
         return None
@@ -68,27 +77,32 @@ def remake_command(out: Path) -> str | None:
 
 
 def check_sources(out: Path, contract: dict[str, Any]) -> None:
-    """Raise AsrkdError if the teacher or the quantiser of a store is there and is another by now."""
+    """Raise AsrkdError if a teacher or the quantiser of a store is there and is another by now."""
     sources = read_sources(out)
     if sources is None:
         return
-    for name, found, expected in _identities(sources, contract):
+    for name, place, found, expected in _identities(sources, contract):
         if found is not None and expected is not None and found != expected:
             raise AsrkdError(
-                f"{out}: stale: its {name} {getattr(sources, name)} was made anew since (sha256 "
+                f"{out}: stale: its {name} {place} was made anew since (sha256 "
                 f"{found[:12]} now, {str(expected)[:12]} then); make the store anew: rm -r {out}; "
                 f"{sources.command} (or keep it: rm {out / SOURCES})"
             )
 
 
-def _identities(sources: Sources, contract: dict[str, Any]) -> Sequence[tuple[str, str | None, str | None]]:
-    """(name, hash now, hash in the contract) of teacher and quantiser; None where there is none."""
-    teacher = _sha256(sources.teacher, "model.safetensors")
+def _identities(
+    sources: Sources, contract: dict[str, Any]
+) -> Iterator[tuple[str, Path | None, str | None, str | None]]:
+    """(name, place, hash now, hash in the contract) of teachers and quantiser; None where there is none."""
+    if sources.folds:
+        expected = _get(contract, "teacher", "folds", "weights_sha256") or [None] * len(sources.folds)
+        for place, sha256 in zip(sources.folds, expected, strict=False):
+            yield "teacher", place, _sha256(place, TEACHER), sha256
+    else:
+        expected = _get(contract, "teacher", "weights_sha256")
+        yield "teacher", sources.teacher, _sha256(sources.teacher, TEACHER), expected
     quantizer = _sha256(sources.quantizer, "quantizer.safetensors")
-    return [
-        ("teacher", teacher, _get(contract, "teacher", "weights_sha256")),
-        ("quantizer", quantizer, _get(contract, "quantizer", "sha256")),
-    ]
+    yield "quantizer", sources.quantizer, quantizer, _get(contract, "quantizer", "sha256")
 
 
 def _sha256(place: Path | None, name: str) -> str | None:
@@ -97,11 +111,11 @@ def _sha256(place: Path | None, name: str) -> str | None:
     return files.sha256(path) if path is not None and path.is_file() else None
 
 
-def _get(contract: dict[str, Any], *keys: str) -> str | None:
+def _get(contract: dict[str, Any], *keys: str) -> Any:
     found: Any = contract
     for key in keys:
         found = found.get(key) if isinstance(found, dict) else None
-    return None if found is None else str(found)
+    return found
 
 
 def _resolve(out: Path, path: str | None) -> Path | None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import Discriminator, Field, Tag
 
 from asrkd.config import Section
+from asrkd.folds import FoldSettings
 
 
 class BatchLimit(NamedTuple):
@@ -25,6 +26,7 @@ class DataConfig(Section):
     num_buckets: int = Field(10, ge=1)  # cuts of like duration share a batch
     min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, and counted in the log
     max_cut: float = Field(30.0, gt=0)  # seconds; longer ones likewise
+    folds: FoldSettings | None = None  # learn from all cuts but those of a fold
 
     @property
     def batch_limit(self) -> BatchLimit:

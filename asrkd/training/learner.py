@@ -45,6 +45,7 @@ class Learner(nn.Module):
         self.student = student
         self.sources: dict[str, TargetSource] = {}
         self.terms: list[list[Term]] = []
+        self.told: list[str] = []  # of what the sources leave out, and of weights
         built: dict[str, str] = {}  # settings to label
         objectives: dict[str, nn.Module] = {}
         for phase in phases:
@@ -101,7 +102,7 @@ class Learner(nn.Module):
     def verify(self, cuts: PackedCuts) -> PackedCuts:
         """The cuts that there is anything to learn of.
 
-        What a source's settings leave out, and why, is said on stderr.
+        What a source's settings leave out, and why, is said on stderr, and kept for the log.
 
         Raises:
             AsrkdError: a source lacks targets of a cut, or has ones that do not fit it, or nothing is left.
@@ -114,17 +115,20 @@ class Learner(nn.Module):
                 continue
             selection = source.examine(cuts)
             covered = None if covered is None else covered | selection.ids
-            for line in selection.lines:
-                print(f"asrkd: {line}", file=sys.stderr)
-        return cuts if covered is None else _only(cuts, covered)
+            self.told += selection.lines
+        kept, left_out = (cuts, []) if covered is None else _only(cuts, covered)
+        self.told += left_out
+        for line in self.told:
+            print(f"asrkd: {line}", file=sys.stderr)
+        return kept
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of all parameters and buffers, by name."""
         return {name: value.detach().clone() for name, value in self.state_dict().items()}
 
 
-def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> PackedCuts:
-    """Those cuts; how many others there were is said on stderr."""
+def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> tuple[PackedCuts, list[str]]:
+    """Those cuts, and a line about the others if there are any."""
     kept = cuts.where(lambda record: record.id in ids)
     without = [record for record in cuts.records if record.id not in ids]
     if not kept:
@@ -132,14 +136,13 @@ def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> PackedCuts:
             f"no targets are left for any of the {len(cuts)} training cuts; "
             "widen the filter and cuts of the objectives"
         )
-    if without:
-        hours = sum(record.duration for record in without) / 3600
-        print(
-            f"asrkd: {len(without)} of {len(cuts)} cuts ({hours:.3f} h) have no targets and are left out of "
-            f"training, e.g. {', '.join(record.id for record in without[:3])}",
-            file=sys.stderr,
-        )
-    return kept
+    if not without:
+        return kept, []
+    hours = sum(record.duration for record in without) / 3600
+    return kept, [
+        f"{len(without)} of {len(cuts)} cuts ({hours:.3f} h) have no targets and are left out of "
+        f"training, e.g. {', '.join(record.id for record in without[:3])}"
+    ]
 
 
 def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

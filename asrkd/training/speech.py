@@ -9,6 +9,7 @@ from asrkd import files
 from asrkd.cut_records import cuts_digest, texts_digest
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import feature_config, load_features
+from asrkd.folds import fold_of
 from asrkd.manifests import read_cuts
 from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, recogniser_architecture
 from asrkd.models.conformer import global_statistics
@@ -43,6 +44,7 @@ class Speech:
     def gather(cls, experiment: TrainConfig, data: DataConfig, tokens: Tokens) -> "Speech":
         """Read the cuts; AsrkdError at the first thing that is wrong."""
         train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
+        train_cuts = _without_fold(train_cuts, data)
         usable = train_cuts.where(lambda cut: data.min_cut <= cut.duration <= data.max_cut)
         if left_out := len(train_cuts) - len(usable):
             bounds = f"shorter than {data.min_cut:g} s or longer than {data.max_cut:g} s"
@@ -93,3 +95,20 @@ class Speech:
             rows = rng.sample(range(len(self.train_cuts)), min(STATISTICS_CUTS, len(self.train_cuts)))
         mean, std = global_statistics([load_features(self.train_cuts[row]) for row in rows])
         student.encoder.front_end.set_statistics(mean, std)
+
+
+def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:
+    """The cuts but for those of the fold that is left out, of which a line on stderr is told."""
+    folds = data.folds
+    if folds is None:
+        return cuts
+    kept = cuts.where(lambda record: fold_of(record, folds.count, folds.by) != folds.left_out)
+    hours = sum(record.duration for record in kept.records) / 3600
+    print(
+        f"asrkd: {data.train}: fold {folds.left_out} of {folds.count} by {folds.by} left out, {len(kept)} of "
+        f"{len(cuts)} cuts ({hours:.3f} h) remain",
+        file=sys.stderr,
+    )
+    if not kept:
+        raise AsrkdError(f"{data.train}: all cuts are in the fold that is left out; give folds by: cut")
+    return kept

@@ -116,6 +116,8 @@ class Trainer:
         self._saved_at = time.monotonic()
         with self._log(out) as log, self._meter(out.name) as shown:
             if self.position.step == 0:
+                if log and self.learner.told:
+                    log.write("targets", 0, {"told": self.learner.told})
                 self._validate(log)  # a fault on the dev side shows now, not after the first hour
             for own in self._updates():
                 faults.strike("step")

@@ -15,9 +15,10 @@ from asrkd.manifests import read_cuts
 from asrkd.outputs import stamp
 from asrkd.reporting.codebook_diagnostics import measure_codebooks
 from asrkd.reporting.codebook_loss import figure, measure_codebook_loss
-from asrkd.reporting.nbest_diagnostics import histogram, measure_nbest, oracle
+from asrkd.reporting.nbest_diagnostics import histogram, measure_nbest, measure_weights, oracle, weights
 from asrkd.stopping import StopRequest
 from asrkd.targets.array_store import write_array_shard
+from asrkd.targets.sequence_settings import WeightSettings
 from asrkd.train import TrainOptions, train
 from asrkd.training.metrics import read_metrics
 from tests.nbest_lists import nbest, write_nbest_store
@@ -57,6 +58,15 @@ def test_shares_in_the_histogram_are_of_all_hypotheses(tmp_path, corpus):
 
 def test_a_store_without_transcripts_has_no_error_counts(tmp_path, corpus):
     assert measure_nbest(nbest_store(tmp_path / "nbest", corpus, [(None, None)])) is None
+
+
+def test_weights_are_counted_as_multiples_of_seq_kds(tmp_path, corpus):
+    store = nbest_store(tmp_path / "nbest", corpus, [([0, 2], 4), ([4, 0, 0], 4), (None, None)])
+    spread = measure_weights(store, 2, WeightSettings(beta=1))
+    # exp(-.5) = .61, exp(-1) = .37; the list without a transcript has no errors to weigh it by
+    assert (spread.counts[10], spread.counts[6], spread.counts[3], spread.num_hypotheses) == (2, 1, 1, 4)
+    assert "weight up to ≥1: 50.0%" in weights(spread, "err-kd")
+    assert measure_weights(store, 2, WeightSettings(posterior=True)).num_hypotheses == 5
 
 
 def test_entropy_use_and_dead_entries_of_codebooks_by_hand(tmp_path, corpus):

@@ -1,0 +1,108 @@
+"""Asking recognisers for N-best lists of a shard of cuts: what worker processes run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lhotse import MonoCut
+from torch import Tensor
+
+from asrkd.cut_records import records
+from asrkd.decoding import Hypothesis, SearchOptions
+from asrkd.decoding.recognition import recognise
+from asrkd.features.reading import load_features
+from asrkd.models.directory import LoadedModel, load_model
+from asrkd.scoring.counts import count_errors
+from asrkd.shards import Shard
+from asrkd.targets.nbest import Nbest, StoredHypothesis, WordErrors
+from asrkd.targets.nbest_store import write_nbest_shard
+from asrkd.teachers.folds import FoldTeachers
+from asrkd.teachers.noisy_copies import Noise, noisy_copies
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """Who hears what, where it is not one teacher and clean audio."""
+
+    noise: Noise | None = None  # mixed into what is heard
+    folds: FoldTeachers | None = None  # in place of a single teacher
+
+    @property
+    def read(self) -> Callable[[MonoCut], Tensor]:
+        """What gives the (T, F) features that are heard of a cut."""
+        return load_features if self.noise is None else noisy_copies(self.noise)
+
+    def verify(self, model: LoadedModel) -> None:
+        """Raise AsrkdError unless the noise has the features that the teacher reads."""
+        if self.noise is not None:
+            self.noise.verify(model.architecture.features)
+
+    def flags(self) -> dict[str, Any]:
+        """As the command line has it; see :meth:`asrkd.distill_options.Question.sources`."""
+        noise = {} if self.noise is None else self.noise.flags()
+        return noise if self.folds is None else noise | {"teacher": self.folds.paths}
+
+    def contract(self) -> dict[str, Any]:
+        """What a store says of it."""
+        noise = {} if self.noise is None else {"noise": self.noise.contract()}
+        return noise if self.folds is None else noise | {"teacher": self.folds.contract()}
+
+    def by_teacher(self, teacher: Path, cuts: Sequence[MonoCut]) -> Iterator[tuple[Path, list[MonoCut]]]:
+        """The cuts that each teacher is asked about, in their order; ``teacher`` all, without folds."""
+        if self.folds is None:
+            yield teacher, list(cuts)
+            return
+        teachers = [self.folds.of(record) for record in records(cuts)]
+        for path in self.folds.paths:
+            own = [cut for cut, asked in zip(cuts, teachers, strict=True) if asked == path]
+            if own:
+                yield path, own
+
+
+PLAIN = Hearing()
+
+
+def nbest_writer(search: str, options: SearchOptions, hearing: Hearing = PLAIN) -> Callable[[Shard], float]:
+    """What writes a shard of N-best lists; importable by worker processes."""
+    return partial(_write, search=search, options=options, hearing=hearing)
+
+
+def _write(shard: Shard, search: str, options: SearchOptions, hearing: Hearing) -> float:
+    lists: dict[str, Nbest] = {}
+    for teacher, cuts in hearing.by_teacher(shard.model, shard.cuts):
+        model = load_model(teacher, shard.device)
+        for cut, found in recognise(model, cuts, search, options, hearing.read):
+            lists[cut.id] = _listed(model, cut, found)
+    ordered = [lists[record.id] for record in records(shard.cuts)]
+    write_nbest_shard(shard.path, str(shard.contract), shard.cuts, ordered)
+    return shard.audio_s
+
+
+def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nbest:
+    """What is stored of a cut's hypotheses, with their word errors if it has a transcript."""
+    by_text: dict[str, Hypothesis] = {}  # two token sequences of one text: the likelier stands for both
+    for hypothesis in found:
+        by_text.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis)
+    said = [supervision.text for supervision in cut.supervisions]
+    reference = " ".join(map(str, said)) if said and None not in said else None
+    listed = [
+        StoredHypothesis(
+            text=text,
+            log_prob=own.log_prob,
+            tokens=own.tokens,
+            parts=own.parts,
+            errors=_word_errors(reference, text),
+            score=None if own.score == own.log_prob else own.score,
+        )
+        for text, own in by_text.items()
+    ]
+    return Nbest(tuple(listed), None if reference is None else len(reference.split()))
+
+
+def _word_errors(reference: str | None, text: str) -> WordErrors | None:
+    if reference is None:
+        return None
+    counts = count_errors(reference, text)
+    return WordErrors(counts.errors, (counts.substitutions, counts.deletions, counts.insertions))

@@ -60,7 +60,8 @@ def _cuts(request: WeighRequest) -> PackedCuts:
         raise AsrkdError(f"{request.store}: its cuts are not where they were: give them with --cuts")
     if not request.betas:
         raise AsrkdError("--beta: expected one or more")
-    return PackedCuts(chain.from_iterable(read_cuts(path) for path in manifests))
+    first, *rest = (read_cuts(path) for path in manifests)
+    return PackedCuts(chain(first, *rest)) if rest else first
 
 
 def _nothing_to_check(_record: CutRecord, _found: Nbest) -> None:

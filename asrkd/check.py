@@ -61,8 +61,8 @@ def check(
         _check_rescore(path, kind, rescore)
     if kind == "store":
         audit_store(path, cuts, findings, deep=deep)
-        if _is_nbest(path) and (deep or rescore is not None):
-            audit_lists(path, findings)
+        if _is_nbest(path) and (deep or rescore is not None) and not findings.lines():
+            audit_lists(path, findings)  # damaged lists were told of already
         if rescore is not None:
             audit_rescore(path, cuts, findings, rescore)
     elif kind == "manifest":

@@ -2,7 +2,7 @@
 # Makes VENV hold one stack, asrkd itself (editable) and the development tools.
 #
 # Usage:   constraints/install.sh VENV STACK STAMP INTERPRETER      (the last three as choose.sh prints them)
-# Reads:   setup.cfg, pyproject.toml, constraints/STACK.txt
+# Reads:   setup.cfg, pyproject.toml, constraints/STACK.txt, constraints/k2-wheel.txt
 # Writes:  VENV, in it install.log (what pip said) and, last, STAMP
 # Takes:   100 s of CPU and what 1.9 GB of downloads take; in VENV 3.7 GB (k2) or 5.0 GB (modern)
 set -euo pipefail
@@ -29,8 +29,7 @@ make_environment() {
 
 # Runs pip install; all it says goes to the log, downloads of 100 MB and more to the screen as well.
 pip_install() {
-  "$venv/bin/python" -m pip --disable-pip-version-check --no-input install \
-    --constraint "constraints/$stack.txt" "$@" 2>&1 | tee -a "$log" |
+  "$venv/bin/python" -m pip --disable-pip-version-check --no-input install "$@" 2>&1 | tee -a "$log" |
     awk '/Downloading .*\([0-9][0-9][0-9]+(\.[0-9]+)? MB\)/ {print "setup:   " $2, $3, $4; fflush()}' ||
     die "pip failed: $(grep -m 1 ERROR "$log"); $log has all it said (can it reach its index?)," \
       "and the same command tries again"
@@ -48,13 +47,16 @@ if [ ! -e "$venv" ]; then make_environment; fi
 : >"$log"
 
 say "2/4 pip and setuptools"
-pip_install pip setuptools wheel
+pip_install --constraint "constraints/$stack.txt" pip setuptools wheel
 
 say "3/4 asrkd and what it needs (gigabytes the first time; minutes)"
 # Without isolation, so that what builds asrkd is pinned too.
 extras=dev
-if [ "$stack" = k2 ]; then extras=dev,k2; fi
-pip_install --no-build-isolation --editable ".[$extras]"
+if [ "$stack" = k2 ]; then
+  extras=dev,k2
+  pip_install --no-deps --require-hashes --requirement constraints/k2-wheel.txt
+fi
+pip_install --constraint "constraints/$stack.txt" --no-build-isolation --editable ".[$extras]"
 
 say "4/4 asrkd doctor"
 report=$("$venv/bin/asrkd" doctor 2>&1) || printf '%s\n' "$report"

@@ -28,6 +28,7 @@ COMMANDS = [
     "targets",
     "targets export",
     "targets import",
+    "targets weights",
     "quantizer",
     "quantizer export",
     "quantizer import",

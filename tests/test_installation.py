@@ -81,7 +81,9 @@ def test_the_stacks_are_those_of_the_design():
         assert "k2" not in modern
 
 
-@pytest.mark.parametrize("name", ["setup.cfg", "constraints/k2.txt", "constraints/modern.txt"])
+@pytest.mark.parametrize(
+    "name", ["setup.cfg", "constraints/k2.txt", "constraints/k2-wheel.txt", "constraints/modern.txt"]
+)
 def test_the_user_decides_the_index_not_these_files(name):
     text = (ROOT / name).read_text()
     assert "://" not in text

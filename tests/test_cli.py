@@ -135,6 +135,8 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "export format": ["targets", "export", teacher, "--cuts", cuts, "--out", out, "--format", "fairseq"],
         "import": ["targets", "import", cuts, "--out", out],
         "import missing": ["targets", "import", tmp_path / "nowhere.jsonl", "--out", out],
+        "weights": ["targets", "weights", tmp_path / "nowhere"],
+        "weights beta": ["targets", "weights", teacher, "--beta", -1],
         "quantizer export": ["quantizer", "export", tmp_path / "nowhere", "--out", tmp_path / "q.pt"],
         "quantizer import": [
             "quantizer",
@@ -203,6 +205,8 @@ MISTAKES = [
     "export format",
     "import",
     "import missing",
+    "weights",
+    "weights beta",
     "quantizer export",
     "quantizer import",
     "quantizer plot",

@@ -2,13 +2,13 @@
 
 With the indexes fixed, a decoded frame is linear in the centres: row b of a
 0/1 matrix A (B, N * K) with N ones picks them. So the best centres solve
-(A^T A + r I) C = A^T X + r C0, where r is a ridge towards the present
-centres C0: A has N - 1 directions too many (a constant may move from one
-codebook to another), and an entry seen in few frames should stay near where
-it was. This is the codebook update of additive quantisation (Babenko and
-Lempitsky, "Additive Quantization for Extreme Vector Compression", CVPR
-2014); here A^T A and A^T X are sums over batches that fade, so that indexes
-made with older centres count for less.
+(A^T A + r I) C = A^T X + r C0, where r is a ridge towards C0, the present
+centres or zero: A has N - 1 directions too many (a constant may move from one
+codebook to another), and of an entry seen in few frames little is known. This
+is the codebook update of additive quantisation (Babenko and Lempitsky,
+"Additive Quantization for Extreme Vector Compression", CVPR 2014); here A^T A
+and A^T X are sums over batches that fade, so that indexes made with older
+centres count for less.
 
 Letters: B frames, N codebooks, K entries of each, D dimensions.
 """
@@ -55,18 +55,18 @@ class CenterStatistics:
         pairs = [self._counts[start : start + size, start + size : start + 2 * size] for start in starts]
         return torch.stack(pairs) / self._weight
 
-    def solve(self, centers: Tensor, ridge: float) -> Tensor:
-        """Centres (N, K, D) that minimise squared error + ridge * squared distance from ``centers``.
+    def solve(self, prior: Tensor, ridge: float) -> Tensor:
+        """Centres (N, K, D) that minimise squared error + ridge * squared distance from ``prior``.
 
         Args:
-            centers: (N, K, D) the present ones.
-            ridge: > 0, in frames: an entry seen so often moves half way.
+            prior: (N, K, D).
+            ridge: > 0, in frames: an entry seen so often stays half way.
         """
         counts = self._counts.clone()
         counts.diagonal().add_(ridge * self._weight)
-        sums = self._sums + ridge * self._weight * centers.flatten(0, 1)
+        sums = self._sums + ridge * self._weight * prior.flatten(0, 1)
         solved = torch.cholesky_solve(sums, torch.linalg.cholesky(counts))
-        return solved.view(centers.shape).to(centers.dtype)
+        return solved.view(prior.shape).to(prior.dtype)
 
     def state(self) -> dict[str, Tensor]:
         """All that was seen."""

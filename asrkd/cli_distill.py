@@ -22,17 +22,7 @@ from asrkd.cli_options import (
     Teacher,
     TimeLimit,
 )
-from asrkd.cli_search import (
-    Alpha,
-    CtcWeight,
-    EosFactor,
-    LengthNorm,
-    Lm,
-    LmWeight,
-    MaxLengthRatio,
-    TokenBonus,
-    search_options,
-)
+from asrkd.cli_search import search_options, searching
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:
@@ -62,7 +52,10 @@ def _answer(flags: dict[str, Any], ask: Callable[["Question", StopRequest], str]
 
 @distill.command("nbest")
 @launchable
+@searching
 def distill_nbest(
+    *,
+    given_search: dict[str, Any],
     teacher: Annotated[
         list[Path],
         typer.Option(
@@ -76,14 +69,6 @@ def distill_nbest(
     search: Annotated[
         str, typer.Option(help="prefix-beam, greedy, k2 where k2 is; of a decoder: attention; joint of both.")
     ] = "prefix-beam",
-    lm: Lm = None,
-    lm_weight: LmWeight = None,
-    token_bonus: TokenBonus = None,
-    length_norm: LengthNorm = None,
-    alpha: Alpha = None,
-    eos_factor: EosFactor = None,
-    max_length_ratio: MaxLengthRatio = None,
-    ctc_weight: CtcWeight = None,
     noise: Annotated[
         Path | None, typer.Option(help="Noise cuts: the teacher hears each cut in noise, drawn by its id.")
     ] = None,
@@ -104,7 +89,7 @@ def distill_nbest(
     from asrkd.teachers.folds import fold_teachers
     from asrkd.teachers.noisy_copies import Noise
 
-    options = search_options(flags, nbest)
+    options = search_options(beam, nbest, given_search)
     folds = fold_teachers(teacher) if len(teacher) > 1 else None
     copies = None if noise is None else Noise(noise, noise_snr_db, noise_seed)
     flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}

@@ -6,15 +6,13 @@ jobs have GPUs it runs as a last job instead, as this machine may have none.
 A command without ``--jobs`` is one job.
 """
 
-import functools
-import inspect
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrkd.cli_options import Gpus, Launcher, Partition, SlurmSettings
+from asrkd.cli_options import Gpus, Launcher, Partition, SlurmSettings, with_more_options
 from asrkd.errors import AsrkdError
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
 
@@ -44,15 +42,7 @@ def launchable(command: Callable[..., None]) -> Callable[..., None]:
         if here:
             command(**own | {"jobs": 1, "time_limit": None})
 
-    added = inspect.signature(launched).parameters  # before it is dressed up as the command
-    functools.update_wrapper(launched, command)
-    kept = inspect.signature(command).parameters
-    parameters = [p for p in (*kept.values(), *added.values()) if p.name != "own"]
-    launched.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-    )
-    launched.__annotations__ = {p.name: p.annotation for p in parameters}
-    return launched
+    return with_more_options(launched, command)
 
 
 def _launch(

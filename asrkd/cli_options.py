@@ -1,5 +1,8 @@
 """Options that several commands have, each with its one explanation."""
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -48,3 +51,20 @@ SlurmSettings = Annotated[
     list[str],
     typer.Option("--slurm", metavar="KEY=VALUE", help="Whatever else sbatch knows; repeat it."),
 ]
+
+
+def with_more_options(wrapper: Callable[..., None], command: Callable[..., None]) -> Callable[..., None]:
+    """Dress up ``wrapper`` as ``command``, with the options of both.
+
+    The wrapper takes what is the command's own as ``**own``. A parameter of the command that begins with
+    ``given_`` is no option: the wrapper makes it.
+    """
+    added = inspect.signature(wrapper).parameters  # before it is dressed up
+    functools.update_wrapper(wrapper, command)
+    both = (*inspect.signature(command).parameters.values(), *added.values())
+    parameters = [p for p in both if p.name != "own" and not p.name.startswith("given_")]
+    wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+    )
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+    return wrapper

@@ -8,18 +8,7 @@ import typer
 
 from asrkd.cli_launching import launchable
 from asrkd.cli_options import Device, Jobs, Out, Shard, TimeLimit
-from asrkd.cli_search import (
-    DEFAULTS,
-    Alpha,
-    CtcWeight,
-    EosFactor,
-    LengthNorm,
-    Lm,
-    LmWeight,
-    MaxLengthRatio,
-    TokenBonus,
-    search_options,
-)
+from asrkd.cli_search import search_options, searching
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
 
@@ -28,7 +17,10 @@ scoring = typer.Typer()
 
 @scoring.command()
 @launchable
+@searching
 def score(
+    *,
+    given_search: dict[str, Any],
     out: Out,
     model: Annotated[Path | None, typer.Argument(help="Model folder; none with --ref.")] = None,
     cuts: Annotated[Path | None, typer.Option(help="Cuts manifest with transcripts.")] = None,
@@ -47,21 +39,13 @@ def score(
         str, typer.Option(help="greedy, prefix-beam, k2 where k2 is; of a decoder: attention; joint of both.")
     ] = "greedy",
     beam: Annotated[int, typer.Option(help="Beginnings that are kept; not for greedy.")] = 8,
-    lm: Lm = None,
-    lm_weight: LmWeight = None,
-    token_bonus: TokenBonus = None,
-    length_norm: LengthNorm = None,
-    alpha: Alpha = None,
-    eos_factor: EosFactor = None,
-    max_length_ratio: MaxLengthRatio = None,
-    ctc_weight: CtcWeight = None,
     jobs: Jobs = 1,
     device: Device = "cpu",
     shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
     """Count the word errors of a model on cuts, or of finished transcripts."""
-    flags = dict(locals())
+    flags = locals() | given_search
     limit = parse_time_limit(time_limit)
     from asrkd.scoring.score_corpus import parse_rules
 
@@ -77,14 +61,14 @@ def score(
             from asrkd import score as stage
             from asrkd.shared_work import parse_part
 
-            part, options = parse_part(shard), search_options(flags, num_best=1)
+            part, options = parse_part(shard), search_options(beam, 1, given_search)
             request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, part, rules)
             typer.echo(stage.score(request, stop).text())
 
 
 # What only a model has use for, and what it is where nobody asked for it.
 _OF_MODELS: dict[str, Any] = {"model": None, "cuts": None, "shard": None}
-_OF_MODELS |= {"search": "greedy", "beam": 8, "jobs": 1, "device": "cpu"} | DEFAULTS
+_OF_MODELS |= {"search": "greedy", "beam": 8, "jobs": 1, "device": "cpu"}
 _OF_TRANSCRIPTS = ("ref", "hyp", "utt2spk")
 
 
@@ -98,7 +82,8 @@ def _check_combination(flags: dict[str, Any]) -> None:
                     f"{option} is missing; or give --ref and --hyp: finished transcripts"
                 )
         return
-    others = [name.replace("_", "-") for name, usual in _OF_MODELS.items() if flags[name] != usual]
+    usual = _OF_MODELS | dict.fromkeys(flags["given_search"])
+    others = [name.replace("_", "-") for name, value in usual.items() if flags[name] != value]
     if others:
         option = "MODEL" if others[0] == "model" else f"--{others[0]}"
         raise AsrkdError(

@@ -1,9 +1,12 @@
 """The options of searches, which `asrkd score` and `asrkd distill nbest` share."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from asrkd.cli_options import with_more_options
 
 if TYPE_CHECKING:
     from asrkd.decoding.search_options import SearchOptions
@@ -30,23 +33,32 @@ MaxLengthRatio = Annotated[
 ]
 CtcWeight = Annotated[float | None, typer.Option(help="joint: of CTC, the rest is the decoder's; 0.3.")]
 
-# Of the options above those that DecoderOptions has, which also has what they are where nobody gives them.
-OF_DECODERS = (
-    "lm_weight",
-    "token_bonus",
-    "length_norm",
-    "alpha",
-    "eos_factor",
-    "max_length_ratio",
-    "ctc_weight",
-)
-DEFAULTS: dict[str, Any] = {"lm": None} | dict.fromkeys(OF_DECODERS)
+
+def searching(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options above; it takes them as ``given_search``, by name, None where not given."""
+
+    def searched(
+        *,
+        lm: Lm = None,
+        lm_weight: LmWeight = None,
+        token_bonus: TokenBonus = None,
+        length_norm: LengthNorm = None,
+        alpha: Alpha = None,
+        eos_factor: EosFactor = None,
+        max_length_ratio: MaxLengthRatio = None,
+        ctc_weight: CtcWeight = None,
+        **own: Any,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("own", "command")}
+        command(**own, given_search=given)
+
+    return with_more_options(searched, command)
 
 
-def search_options(flags: dict[str, Any], num_best: int) -> "SearchOptions":
-    """The options of a command's flags by name: ``beam`` and those above; None is left to the defaults."""
+def search_options(beam: int, num_best: int, given: dict[str, Any]) -> "SearchOptions":
+    """Options from those that :func:`searching` gives; None is left to what DecoderOptions has."""
     from asrkd.decoding.decoder_options import DecoderOptions
     from asrkd.decoding.search_options import SearchOptions
 
-    given = {name: flags[name] for name in OF_DECODERS if flags[name] is not None}
-    return SearchOptions(flags["beam"], num_best, decoder=DecoderOptions(**given), lm=flags["lm"])
+    of_decoders = {name: value for name, value in given.items() if name != "lm" and value is not None}
+    return SearchOptions(beam, num_best, decoder=DecoderOptions(**of_decoders), lm=given["lm"])

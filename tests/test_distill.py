@@ -20,20 +20,9 @@ from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.stopping import StopRequest
 from asrkd.targets.nbest_store import NbestStore
+from tests.stop_after import StopAfter
 
 OPTIONS = SearchOptions(beam=4, num_best=4)
-
-
-class StopAfter(StopRequest):
-    """Asks to stop at the so-manieth question."""
-
-    def __init__(self, questions: int) -> None:
-        super().__init__()
-        self.left = questions
-
-    def reason(self) -> str | None:
-        self.left -= 1
-        return "a test" if self.left < 0 else None
 
 
 @pytest.fixture(scope="module")

@@ -14,18 +14,7 @@ from asrkd.train import TrainOptions, train
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.metrics import read_metrics
 from asrkd.training.plan import plan_epoch
-
-
-class StopAfter(StopRequest):
-    """Asks to stop at the so-manieth question."""
-
-    def __init__(self, questions: int) -> None:
-        super().__init__()
-        self.left = questions
-
-    def reason(self) -> str | None:
-        self.left -= 1
-        return "a test" if self.left < 0 else None
+from tests.stop_after import StopAfter
 
 
 def run(config: Path, out: Path, *overrides: str, resume: bool = False, stop: StopRequest | None = None):

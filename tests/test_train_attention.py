@@ -18,7 +18,8 @@ from asrkd.stopping import StopRequest
 from asrkd.targets.array_store import ArrayStore
 from asrkd.train import TrainOptions, train
 from asrkd.training.metrics import read_metrics
-from tests.test_train import StopAfter, weights
+from tests.stop_after import StopAfter
+from tests.test_train import weights
 
 LAYERS = {"num_layers": 1, "dim": 16, "num_heads": 2, "feed_forward_dim": 24, "dropout": 0.1}
 LAS = {

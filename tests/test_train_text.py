@@ -15,7 +15,8 @@ from asrkd.stopping import StopRequest
 from asrkd.targets.sequences import transcript
 from asrkd.train import TrainOptions, train
 from asrkd.training.metrics import read_metrics
-from tests.test_train import StopAfter, weights
+from tests.stop_after import StopAfter
+from tests.test_train import weights
 
 CONFIG = """
 data: {{train_text: {train}, dev_text: {dev}, tokens: {tokens}, max_tokens: 120, num_buckets: 2}}

@@ -30,18 +30,13 @@ def analyse(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, C
         result = _result(system, evidence, costs.get(system.name))
         if baseline and system is not baseline:
             difference = _difference(system, baseline, evidence, against)
-            saved = share(evidence, {baseline.name: 1.0, system.name: -1.0}, {baseline.name: 1.0})
+            saved = share(evidence, _gain(baseline, system), {baseline.name: 1.0})
             result = replace(result, difference=difference, saved_share=saved)
         if baseline and teacher and system.role == STUDENT:
-            closed = gap_share(evidence, system.name, baseline.name, teacher.name)
+            closed = share(evidence, _gain(baseline, system), _gain(baseline, teacher))
             result = replace(result, gap_share=closed)
         results.append(result)
     return _corrected(results)
-
-
-def gap_share(evidence: Evidence, student: str, baseline: str, teacher: str) -> Share | None:
-    """The share of the gap between teacher and baseline that a student closes; see :func:`share`."""
-    return share(evidence, {baseline: 1.0, student: -1.0}, {baseline: 1.0, teacher: -1.0})
 
 
 def share(evidence: Evidence, part: dict[str, float], whole: dict[str, float]) -> Share | None:
@@ -68,6 +63,11 @@ def share(evidence: Evidence, part: dict[str, float], whole: dict[str, float]) -
             return None
         interval = found
     return Share(of_part.value / of_whole.value, interval)
+
+
+def _gain(baseline: System, system: System) -> dict[str, float]:
+    """By how much a system's error rate is below the baseline's, as factors of rates."""
+    return {baseline.name: 1.0, system.name: -1.0}
 
 
 def _of_role(systems: Sequence[System], role: str) -> System | None:

@@ -98,20 +98,18 @@ def _probability(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def _of_share(name: str, digits: int) -> Callable[[SystemResult], str]:
-    def cell(system: SystemResult) -> str:
-        share: Share | None = getattr(system, name)
-        return NOTHING if share is None else _in_percent(share.value, digits)
-
-    return cell
+def _of_share(
+    find: Callable[[SystemResult], Share | None], cell: Callable[[Share], str]
+) -> Callable[[SystemResult], str]:
+    return lambda system: cell(share) if (share := find(system)) else NOTHING
 
 
-def _of_share_interval(name: str, digits: int) -> Callable[[SystemResult], str]:
-    def cell(system: SystemResult) -> str:
-        share: Share | None = getattr(system, name)
-        return NOTHING if share is None else _percent(share.interval, digits)
+def _saved(system: SystemResult) -> Share | None:
+    return system.saved_share
 
-    return cell
+
+def _closed(system: SystemResult) -> Share | None:
+    return system.gap_share
 
 
 def _of_costs(cell: Callable[[Costs], str]) -> Callable[[SystemResult], str]:
@@ -132,10 +130,10 @@ ERRORS: list[Column] = [
 ]
 SHARES: list[Column] = [
     ("system", lambda system: system.name),
-    ("saved %", _of_share("saved_share", 1)),
-    ("95 %", _of_share_interval("saved_share", 1)),
-    ("gap %", _of_share("gap_share", 0)),
-    ("95 %", _of_share_interval("gap_share", 0)),
+    ("saved %", _of_share(_saved, lambda share: _in_percent(share.value, 1))),
+    ("95 %", _of_share(_saved, lambda share: _percent(share.interval))),
+    ("gap %", _of_share(_closed, lambda share: _in_percent(share.value, 0))),
+    ("95 %", _of_share(_closed, lambda share: _percent(share.interval, 0))),
 ]
 SIZES: list[Column] = [
     ("system", lambda system: system.name),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +19,7 @@ from asrkd.models.config import (
     LanguageModelArchitecture,
     RecogniserArchitecture,
 )
-from asrkd.models.language_model import LanguageModel
+from asrkd.models.language_model import LanguageModel, fresh_model
 from asrkd.models.recogniser import Recogniser
 from asrkd.tokens import Tokens
 
@@ -84,20 +84,23 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     Raises:
         AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
     """
-    return _load(path, device, _modified_ns(path))
+    loaded = load_any_model(path, device)
+    if not isinstance(loaded, LoadedModel):
+        raise AsrkdError(f"{path}: a language model, expected a recogniser; give it as --lm")
+    return loaded
 
 
 def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
     """As :func:`load_model`, of a language model."""
-    return _load_language_model(path, device, _modified_ns(path))
+    loaded = load_any_model(path, device)
+    if not isinstance(loaded, LoadedLanguageModel):
+        raise AsrkdError(f"{path}: a recogniser, expected a language model; train one on text")
+    return loaded
 
 
-def load_any_model(path: Path) -> LoadedModel | LoadedLanguageModel:
+def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLanguageModel:
     """As :func:`load_model` or :func:`load_language_model`, by what the folder holds."""
-    modified_ns = _modified_ns(path)
-    if isinstance(read_architecture(path), LanguageModelArchitecture):
-        return _load_language_model(path, "cpu", modified_ns)
-    return _load(path, "cpu", modified_ns)
+    return _load(path, device, _modified_ns(path))
 
 
 def _modified_ns(path: Path) -> int:
@@ -110,45 +113,22 @@ def _modified_ns(path: Path) -> int:
     return (path / WEIGHTS).stat().st_mtime_ns
 
 
-@lru_cache(maxsize=4)
-def _load(path: Path, device: str, _modified: int) -> LoadedModel:
-    read = _read(path, device)
-    if not isinstance(read.module, Recogniser):
-        raise AsrkdError(f"{path}: a language model, expected a recogniser; give it as --lm")
-    return LoadedModel(path, read.module, read.tokens, read.weights_sha256)
-
-
-@lru_cache(maxsize=2)
-def _load_language_model(path: Path, device: str, _modified: int) -> LoadedLanguageModel:
-    read = _read(path, device)
-    if not isinstance(read.module, LanguageModel):
-        raise AsrkdError(f"{path}: a recogniser, expected a language model; train one on text")
-    return LoadedLanguageModel(path, read.module, read.tokens, read.weights_sha256)
-
-
-class _Read(NamedTuple):
-    module: Recogniser | LanguageModel
-    tokens: Tokens
-    weights_sha256: str
-
-
-def _read(path: Path, device: str) -> _Read:
-    architecture = read_architecture(path)
-    tokens = Tokens.load(path)
+@lru_cache(maxsize=6)  # a recogniser or two beside language models, or the folds of a teacher
+def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLanguageModel:
+    architecture, tokens = read_architecture(path), Tokens.load(path)
     if tokens.identity() != files.read_json(path / CONFIG).get("tokens"):
         raise AsrkdError(f"{path}: its tokens are not those that the model was trained with")
-    module: Recogniser | LanguageModel
-    if isinstance(architecture, LanguageModelArchitecture):
-        module = LanguageModel(architecture)
-    else:
-        module = Recogniser(architecture)
+    model = fresh_model(architecture)
     try:
-        module.load_state_dict(load_file(str(path / WEIGHTS)))
+        model.load_state_dict(load_file(str(path / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise AsrkdError(f"{path / WEIGHTS}: broken or of another architecture ({reason})") from None
-    module.to(torch.device(device)).eval().requires_grad_(False)
-    return _Read(module, tokens, files.sha256(path / WEIGHTS))
+    model.to(torch.device(device)).eval().requires_grad_(False)
+    weights_sha256 = files.sha256(path / WEIGHTS)
+    if isinstance(model, Recogniser):
+        return LoadedModel(path, model, tokens, weights_sha256)
+    return LoadedLanguageModel(path, model, tokens, weights_sha256)
 
 
 def read_architecture(path: Path) -> AnyArchitecture:

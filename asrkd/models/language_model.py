@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from torch import Tensor, nn
 
-from asrkd.models.config import LanguageModelArchitecture
+from asrkd.models.config import AnyArchitecture, LanguageModelArchitecture
 from asrkd.models.encoder import Tap
 from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.models.stepwise import StepState
@@ -47,3 +47,10 @@ class LanguageModel(nn.Module):
 
 
 Student = Recogniser | LanguageModel  # what is trained
+
+
+def fresh_model(architecture: AnyArchitecture) -> Student:
+    """A model with fresh weights, drawn from torch's global generator."""
+    if isinstance(architecture, LanguageModelArchitecture):
+        return LanguageModel(architecture)
+    return Recogniser(architecture)

@@ -173,11 +173,7 @@ def _add(sums: Array, before: Array, products: Array) -> None:
 @njit(nogil=True, cache=True)
 def _find_smallest(values: Array, smallest: Array) -> None:
     for group in range(len(smallest)):
-        part = values[group * GROUP : (group + 1) * GROUP]
-        found = part[0]
-        for k in range(len(part)):
-            found = min(found, part[k])
-        smallest[group] = found
+        smallest[group] = _smallest(values[group * GROUP : (group + 1) * GROUP])
 
 
 @njit(nogil=True, cache=True)

@@ -3,8 +3,7 @@
 from typing import Any, Protocol
 
 from asrkd.models.config import AnyArchitecture
-from asrkd.models.language_model import LanguageModel, Student
-from asrkd.models.recogniser import Recogniser
+from asrkd.models.language_model import Student, fresh_model
 from asrkd.tokens import Tokens
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import TextDataConfig
@@ -42,11 +41,5 @@ def gather(experiment: TrainConfig, tokens: Tokens) -> Material:
 
 def fresh_learner(experiment: TrainConfig, material: Material, tokens: Tokens) -> Learner:
     """The student with its objectives, its weights a function of the seed alone."""
-    architecture = material.architecture
     with seeded(experiment.seed, "weights"):
-        student: Student
-        if architecture.kind == "transformer-lm":
-            student = LanguageModel(architecture)
-        else:
-            student = Recogniser(architecture)
-        return Learner(student, experiment.phases, tokens)
+        return Learner(fresh_model(material.architecture), experiment.phases, tokens)

@@ -76,7 +76,7 @@ SEEDS ?= 1
 SIZE ?= demo
 export SIZE
 
-include stages/pipeline.mk stages/mvq.mk
+include stages/pipeline.mk stages/mvq.mk stages/sequence.mk
 
 TINY := $(if $(filter tiny,$(SIZE)),-tiny)
 DIGITS := data/digits$(TINY)
@@ -108,6 +108,14 @@ mvq-tables: $(INSTALLED)  ## MVQ-KD by codebooks, beside regression: make mvq-ta
 	@$(MAKE) --no-print-directory mvq-digits
 	@$(MAKE) --no-print-directory mvq-fsdd
 
+.PHONY: sequence-tables
+sequence-tables: $(INSTALLED)  ## Seq-KD and ERR-KD of the demo's corpus, all rows; SEQUENCE_STUDENTS="las-small ..."
+	@$(MAKE) --no-print-directory sequence-digits
+
+.PHONY: sequence-tables-fsdd
+sequence-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make sequence-tables-fsdd CORPUS=folder
+	@$(MAKE) --no-print-directory sequence-fsdd
+
 $(DIGITS)/stamp.json:
 	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
 
@@ -125,6 +133,9 @@ $(if $(TINY),$(eval $(call pipeline,fsdd,data/fsdd,exp/fsdd-tiny,DATA=data/fsdd 
 
 $(eval $(call mvq,digits,$(DIGITS),$(DEMO),DATA=$(DIGITS) EXP=$(DEMO),test))
 $(eval $(call mvq,fsdd,data/fsdd,exp/fsdd$(TINY),DATA=data/fsdd EXP=exp/fsdd$(TINY),dev))
+
+$(eval $(call sequence,digits,$(DIGITS),$(DEMO),DATA=$(DIGITS) EXP=$(DEMO),test))
+$(eval $(call sequence,fsdd,data/fsdd,exp/fsdd$(TINY),DATA=data/fsdd EXP=exp/fsdd$(TINY),dev))
 
 # Costs are measured when the other jobs are done: the table depends on all of them. The text is for people.
 $(DEMO)/compare.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))

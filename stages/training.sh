@@ -4,7 +4,8 @@
 # STUDENT_CUTS  what students are trained on, and the teacher is asked about
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 # One thread each: two runs side by side use two cores better than one run's two threads.
-TRAIN+=(--seed "$SEED" --threads 1 --resume)
-TRAIN+=(--set data.tokens="$DATA" --set data.dev="$DATA/cuts_dev.jsonl.gz")
+TRAIN+=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA")
+TEXT=("${TRAIN[@]}" --set data.train_text="$DATA/cuts_train.jsonl.gz" --set data.dev_text="$DATA/cuts_dev.jsonl.gz")
+TRAIN+=(--set data.dev="$DATA/cuts_dev.jsonl.gz")
 TEACHER=("${TRAIN[@]}" --set data.train="$DATA/cuts_train.jsonl.gz")
 STUDENT=("${TRAIN[@]}" --set data.train="$STUDENT_CUTS")

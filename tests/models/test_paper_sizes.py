@@ -57,6 +57,10 @@ def test_the_las_models_of_munim_have_the_papers_parameters(name, millions):
 @pytest.mark.parametrize(
     ("small", "large", "ratio"),
     [
+        ("ctc-mid", "ctc-teacher", 2.7),
+        ("ctc-small", "ctc-teacher", 9.8),
+        ("joint-mid", "joint-teacher", 2.7),
+        ("joint-small", "joint-teacher", 9.8),
         ("las-mid", "las-teacher", 16.8 / 6.1),
         ("las-small", "las-teacher", 9.8),
         ("transformer-a", "transformer-teacher", 4.0),

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Stage 46: a row of the Seq-KD and ERR-KD tables.
+# Usage:   46_sequence_student.sh CORPUS STUDENT ROW      (a folder beside this script; a name in its conf)
+#
+#          baseline      the transcripts
+#          kN-bM         Seq-KD: the N best hypotheses of a beam of M in place of them
+#          err-B         ERR-KD: the five best of a beam of 5, each weighed by exp(-B WER)
+#          fifth         the transcripts of a fifth of the cuts; the others are left out
+#          fifth-kN-bM   these, and hypotheses for the others
+#
+# Reads:   $DATA, $EXP/sequence/FAMILY/nbest-*
+# Writes:  $EXP/sequence/STUDENT/seed-$SEED/ROW
+# Takes:   three to six minutes on one core; CORPUS/RESULTS.md says what it showed
+set -euo pipefail
+source "$(dirname "$0")/${1:?which corpus?}/settings.sh"
+
+student=${2:?which student? one of the names in $CONF} row=${3:?which row?}
+source stages/sequence.sh
+
+# ALONE SHARED SETTINGS: the student's losses of such targets; a loss has the weight ALONE, or SHARED if there are two.
+losses() {
+  if [[ $FAMILY == ctc ]]; then echo "{ctc: {scale: $1, $3}}"; else
+    echo "{attention: {scale: $2, $3}}, {ctc: {scale: $2, $3}}"
+  fi
+}
+hypotheses() { # kN-bM
+  [[ $1 =~ ^k([0-9]+)-b([0-9]+)$ ]] || { echo "$row: expected baseline, kN-bM, err-B, fifth or fifth-kN-bM" >&2; exit 2; }
+  echo "targets: $SEQUENCE/$FAMILY/nbest-${BASH_REMATCH[2]}, num_hypotheses: ${BASH_REMATCH[1]}"
+}
+told="cuts: transcribed" cuts=$STUDENT_CUTS
+case $row in
+  baseline) objectives=$(losses 1.0 0.5 "$told") ;;
+  err-*) objectives=$(losses 1.0 0.5 "$(hypotheses k5-b5), weights: {beta: ${row#err-}}") ;;
+  fifth) objectives=$(losses 1.0 0.5 "$told") cuts=$DATA/cuts_train_fifth.jsonl.gz ;;
+  fifth-*)
+    # A loss is a mean over its own tokens: a fifth and four fifths of the whole make all tokens alike.
+    lists=$(hypotheses "${row#fifth-}")
+    objectives="$(losses 0.2 0.1 "$told"), $(losses 0.8 0.4 "$lists, cuts: untranscribed")"
+    cuts=$DATA/cuts_train_fifth.jsonl.gz
+    ;;
+  *) objectives=$(losses 1.0 0.5 "$(hypotheses "$row")") ;;
+esac
+asrkd train "$CONF/$student.yaml" --out "$SEQUENCE/$student/seed-$SEED/$row" "${STUDENT[@]}" \
+  --set data.train="$cuts" --set phases.0.objectives="[$objectives]"

@@ -18,12 +18,12 @@ student=${2:?which student? one of the names in $CONF} rows=("${@:3}")
 source stages/sequence.sh
 teacher=$SEQUENCE/$FAMILY/teacher own=$SEQUENCE/$student
 
-# TABLE BASELINE SCORE FOLDER ...: of those folders that have the score, if there are two.
+# TABLE BASELINE SCORE FOLDER ...: of those folders that have the score, if one is the baseline and one is not.
 table() {
   local scored=() folder
   for folder in "${@:4}"; do if [[ -f $folder/$3/stamp.json ]]; then scored+=("$folder"); fi; done
   rm -f "$own/$1".{json,txt}
-  if ((${#scored[@]} > 1)); then
+  if [[ " ${scored[*]##*/} " == *" $2 "* ]] && ((${#scored[@]} > 1)); then
     asrkd compare "${scored[@]}" --baseline "$2" --score "$3" --out "$own/$1.json" > "$own/$1.txt"
   fi
 }

@@ -1,14 +1,18 @@
-"""What stands under stages: configs that can be read, shell scripts, and the tiniest tables of MVQ-KD."""
+"""What stands under stages: configs that can be read, shell scripts, and the tiniest tables of methods."""
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from lhotse import CutSet
 
 from asrkd.comparing.comparison import read_comparison
 from asrkd.config import load
+from asrkd.cut_records import cuts_digest
+from asrkd.manifests import read_cuts
 from asrkd.training.config import TrainConfig
 
 ROOT = Path(__file__).parent.parent
@@ -35,13 +39,13 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make in this environment, with outputs in ``folder``."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
     options = [f"VENV={sys.prefix}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
-    command = ["make", "--no-print-directory", *options, *arguments, "mvq-digits"]
+    command = ["make", "--no-print-directory", *options, *arguments]
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
 def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_stores(tmp_path):
-    wanted = [f"MVQ_ROWS={' '.join(ROWS)}", "MVQ_DECIDING=l2", "MVQ_MORE_SEEDS=2"]
+    wanted = ["mvq-digits", f"MVQ_ROWS={' '.join(ROWS)}", "MVQ_DECIDING=l2", "MVQ_MORE_SEEDS=2"]
     done = make(tmp_path, *wanted)
     assert done.returncode == 0, done.stderr[-2000:]
     mvq = tmp_path / "demo/mvq"
@@ -55,6 +59,43 @@ def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_sto
     assert list(lines) == ["targets", "codebook-1", "codebook-16", "hidden"]
     smaller = {name: float(values[2]) for name, values in lines.items() if name != "targets"}
     assert smaller["codebook-1"] > smaller["codebook-16"] > 10 > 1 >= smaller["hidden"] > 0.9
-    before = {path: path.stat().st_mtime_ns for path in mvq.rglob("model.safetensors")}
+    check_done(mvq, tmp_path, wanted)
+
+
+@pytest.mark.slow
+def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_has_not_heard_their_cuts(
+    tmp_path,
+):
+    rows = ["baseline", "k1-b5", "k5-b5", "err-2", "fifth", "fifth-k5-b5"]
+    wanted = ["sequence-digits", f"SEQUENCE_ROWS={' '.join(rows)}", "SEQUENCE_STUDENTS=ctc-small"]
+    wanted += ["SEQUENCE_DECIDING=k5-b5", "SEQUENCE_MORE_SEEDS=2"]
+    done = make(tmp_path, *wanted)
+    assert done.returncode == 0, done.stderr[-2000:]
+    sequence = tmp_path / "demo/sequence"
+    own = sequence / "ctc-small"
+    tables = {path.stem: read_comparison(path).systems for path in own.glob("*.json")}
+    assert [system.name for system in tables["compare"]] == ["teacher", *rows]
+    assert [system.name for system in tables["err"]] == ["k5-b5", "err-2"]
+    assert [system.name for system in tables["lm"]] == ["teacher", "baseline", "k5-b5", "err-2"]
+    assert all(system.wer_std is not None for system in tables["seeds-err"])
+    assert "seeds" not in tables  # the baseline has one seed
+    models = {row: (own / f"seed-1/{row}/model.safetensors").read_bytes() for row in rows}
+    assert len(set(models.values())) == len(rows)  # no option of a row is without effect
+    small, others, fifth = (
+        CutSet.from_file(tmp_path / f"data/cuts_train_{name}.jsonl.gz").to_eager()
+        for name in ("small", "others", "fifth")
+    )
+    assert not set(small.speakers) & set(others.speakers)
+    heard = json.loads((sequence / "ctc/teacher/lineage.json").read_text())["train_cuts"]
+    assert heard == cuts_digest(read_cuts(tmp_path / "data/cuts_train_others.jsonl.gz"))
+    told = {cut.id: cut.supervisions[0].text for cut in fifth}
+    assert list(told) == list(small.ids) and 0 < sum(map(bool, told.values())) < len(told) / 2
+    check_done(sequence, tmp_path, wanted)
+
+
+def check_done(folder: Path, tmp_path: Path, wanted: list[str]) -> None:
+    """Another make trains nothing."""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}
+    assert before
     assert make(tmp_path, *wanted).returncode == 0
-    assert {path: path.stat().st_mtime_ns for path in mvq.rglob("model.safetensors")} == before
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")} == before

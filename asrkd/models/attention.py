@@ -50,7 +50,10 @@ class RotarySelfAttention(nn.Module):
         return rotate(query, cos, sin), rotate(key, cos, sin), value
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
-        """(N, T, D) of (N, H, T, K) queries over (N, H, T', K) keys and values; ``allowed`` (N, T, T')."""
+        """(N, T, D) of (N, H, T, K) queries over (N, H, T', K) keys and values.
+
+        ``allowed`` is (N, T, T') boolean, or what broadcasts to it.
+        """
         out: Tensor = self.out(weighted(query, key, value, allowed, self.dropout))
         return out
 
@@ -80,7 +83,10 @@ class CrossAttention(nn.Module):
         return self._split(key), self._split(value)
 
     def forward(self, positions: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
-        """(N, U, D) of (N, U, D) positions over what :meth:`memory` gave; ``allowed`` (N, 1, T)."""
+        """(N, U, D) of (N, U, D) positions over what :meth:`memory` gave, each (N, H, T, K).
+
+        ``allowed`` is (N, 1, T) boolean, True where a frame may be seen.
+        """
         query = self._split(self.query(positions))
         out: Tensor = self.out(weighted(query, key, value, allowed, self.dropout))
         return out
@@ -118,7 +124,7 @@ def rotation(num_frames: int, dim: int, like: Tensor, first: int = 0) -> tuple[T
     Frames are counted from ``first`` on.
 
     Frequencies are 10000 ** (-2 i / K), as in the paper. Angles are taken in
-    float32 whatever the precision of ``like``, which gives device and dtype.
+    float32 whatever the precision of ``like``, any shape (...), which gives device and dtype.
     """
     exponents = torch.arange(0, dim, 2, device=like.device, dtype=torch.float32) / dim
     positions = torch.arange(first, first + num_frames, device=like.device, dtype=torch.float32)
@@ -127,6 +133,9 @@ def rotation(num_frames: int, dim: int, like: Tensor, first: int = 0) -> tuple[T
 
 
 def rotate(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair (i, i + K / 2) of (N, H, T, K) vectors by the angle of its frame."""
+    """Turn each pair (i, i + K / 2) of (N, H, T, K) vectors by the angle of its frame.
+
+    ``cos`` and ``sin`` are of that angle, each (T, K / 2), as :func:`rotation` gives them.
+    """
     first, second = vectors.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

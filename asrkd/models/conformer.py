@@ -40,7 +40,7 @@ class ConvolutionModule(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, D) frames and their (N, T) mask to (N, T, D)."""
+        """(N, T, D) frames and their (N, T) mask, True at real ones, to (N, T, D)."""
         gated = nn.functional.glu(self.gated(self.norm(frames)), dim=-1)
         padded = nn.functional.pad(zero_padding(gated, mask).transpose(1, 2), self._padding)
         mixed = self.depthwise(padded).transpose(1, 2)
@@ -62,7 +62,7 @@ class ConformerLayer(nn.Module):
         self.norm = LayerNorm(config.dim)
 
     def forward(self, frames: Tensor, mask: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, D) frames to the layer's values before and after its final norm.
+        """(N, T, D) frames to the layer's values before and after its final norm, both (N, T, D).
 
         Args:
             frames: (N, T, D), finite everywhere.
@@ -88,7 +88,7 @@ class Conformer(Encoder):
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
-        """Encode a batch; see :meth:`Encoder.forward`."""
+        """Encode (N, T', F) features of (N,) frames each; see :meth:`Encoder.forward`."""
         self.check_taps(taps)
         frames, num_frames = self.front_end(features, num_frames)
         mask = frame_mask(num_frames, frames.shape[1])

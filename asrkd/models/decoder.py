@@ -41,17 +41,23 @@ class Decoder(nn.Module):
 
 
 def told(tokens: Tensor, num_tokens: Tensor) -> Tensor:
-    """What goes into a decoder, (S, U + 1): the boundary and ``tokens`` (S, U), boundaries for padding."""
+    """What goes into a decoder, (S, U + 1): the boundary and ``tokens`` (S, U), boundaries for padding.
+
+    ``num_tokens`` (S,) says how many of them are real.
+    """
     real = zero_padding(tokens, frame_mask(num_tokens, tokens.shape[1]))  # BOUNDARY is 0
     return nn.functional.pad(real, (1, 0), value=BOUNDARY)
 
 
 def expected(tokens: Tensor, num_tokens: Tensor) -> Tensor:
-    """What is to come out, (S, U + 1): ``tokens`` (S, U), and boundaries from the end on."""
+    """What is to come out, (S, U + 1): ``tokens`` (S, U), and boundaries from the end on.
+
+    ``num_tokens`` (S,) says where the end of each is.
+    """
     real = zero_padding(tokens, frame_mask(num_tokens, tokens.shape[1]))
     return nn.functional.pad(real, (0, 1), value=BOUNDARY)
 
 
 def in_float32(logits: Tensor) -> Tensor:
-    """Log-probabilities (..., V) in float32 of logits in any precision."""
+    """Log-probabilities (..., V) in nats, float32, of logits (..., V) in any precision."""
     return logits.float().log_softmax(dim=-1)

@@ -63,7 +63,7 @@ def save_model(
     Args:
         out: the folder; other things in it stay.
         architecture: to build the model again.
-        weights: its state, by name.
+        weights: its state by name, each tensor of its own shape (...), on any device.
         tokens: its inventory.
         experiment: the resolved config that it was trained with.
     """
@@ -82,7 +82,7 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     """Read a model folder; kept in memory until its weights change.
 
     Raises:
-        AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
+        AsrkdError: it is missing, unfinished, torn, a language model, or its parts do not fit together.
     """
     loaded = load_any_model(path, device)
     if not isinstance(loaded, LoadedModel):
@@ -91,7 +91,7 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
 
 
 def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
-    """As :func:`load_model`, of a language model."""
+    """As :func:`load_model`, of a language model; AsrkdError if it is a recogniser."""
     loaded = load_any_model(path, device)
     if not isinstance(loaded, LoadedLanguageModel):
         raise AsrkdError(f"{path}: a recogniser, expected a language model; train one on text")
@@ -99,7 +99,11 @@ def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
 
 
 def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLanguageModel:
-    """As :func:`load_model` or :func:`load_language_model`, by what the folder holds."""
+    """As :func:`load_model` or :func:`load_language_model`, by what the folder holds.
+
+    Raises:
+        AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
+    """
     return _load(path, device, _modified_ns(path))
 
 
@@ -132,7 +136,7 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
 
 
 def read_architecture(path: Path) -> AnyArchitecture:
-    """What the model in a folder is; AsrkdError if the folder does not say."""
+    """What the model in a folder is; AsrkdError if the folder does not say, or not one that is known."""
     described = files.read_json(path / CONFIG)
     if not isinstance(described, dict) or not isinstance(described.get("architecture"), dict):
         raise AsrkdError(f"{path / CONFIG}: not the config of an asrkd model")

@@ -1,6 +1,6 @@
 """What every encoder is: layers over frames that can be tapped.
 
-Letters: N utterances, T encoder frames, D model size.
+Letters: N utterances, T' feature frames, F features, T encoder frames, D model size.
 """
 
 from collections.abc import Collection
@@ -41,9 +41,12 @@ class Encoder(nn.Module):
         """Encode a batch.
 
         Args:
-            features: (N, T, F) log-mel energies; padding may hold anything, NaN too.
-            num_frames: (N,) feature frames.
+            features: (N, T', F) log-mel energies; padding may hold anything, NaN too.
+            num_frames: (N,) feature frames, at most T'.
             taps: layers whose values are wanted as well.
+
+        Returns:
+            T = ceil(T' / 4) frames, and likewise of each utterance's count.
 
         Raises:
             ValueError: a tap names a layer, or a place in it, that there is not.

@@ -24,10 +24,10 @@ def num_encoder_frames(num_frames: Tensor) -> Tensor:
 
 
 class Statistics(nn.Module):
-    """What begins every front end: features are normalised by the mean and spread of the training data."""
+    """What begins every front end: features are normalised by mean and spread (F,) of the training data."""
 
-    mean: Tensor
-    std: Tensor
+    mean: Tensor  # (F,)
+    std: Tensor  # (F,), at least 0.001
 
     def __init__(self, num_features: int) -> None:
         """Begin with mean 0 and spread 1; :meth:`set_statistics` fills in those of the data."""
@@ -41,7 +41,7 @@ class Statistics(nn.Module):
         self.std.copy_(std.clamp(min=1e-3))  # an empty mel band must not blow up
 
     def normalise(self, features: Tensor) -> Tensor:
-        """(N, T, F) features with mean 0 and spread 1."""
+        """(N, T, F) features, by the stored statistics brought to mean 0 and spread 1."""
         return (features - self.mean) / self.std
 
 
@@ -85,6 +85,6 @@ class FrontEnd(Statistics):
 
 
 def real_only(frames: Tensor, num_frames: Tensor) -> Tensor:
-    """(N, C, T, F) with zeros at padding, as a convolution must find it."""
+    """(N, C, T, F) frames, of which (N,) are real, with zeros at padding, as a convolution must find it."""
     mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
     return frames.masked_fill(~mask[:, None, :, None], 0.0)

@@ -5,7 +5,7 @@ batches would change the last bits. On a GPU, where single cuts would waste
 it, a batch is a run of neighbours in the list that is given; give whole
 shards.
 
-Letters: T encoder frames, V tokens, D model size.
+Letters: T' feature frames, F features, T encoder frames, V tokens, D model size.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -28,7 +28,7 @@ class Answer:
     """What a recogniser says of one cut, on the CPU in float32."""
 
     cut: MonoCut
-    log_probs: Tensor  # (T, V) of the CTC head; (T, 0) where there is none
+    log_probs: Tensor  # (T, V) of the CTC head, in nats; (T, 0) where there is none
     tapped: dict[Tap, Tensor]  # each (T, D)
     encoded: Tensor | None = None  # (T, D) that a decoder attends to, where there is one
 
@@ -66,7 +66,11 @@ def answers(
         model: on any device.
         cuts: with features that fit the model.
         taps: layers whose values are wanted as well.
-        read: gives the (T, F) features of a cut.
+        read: gives the (T', F) features of a cut.
+
+    Raises:
+        AsrkdError: the features of a cut cannot be read.
+        ValueError: a tap names a layer, or a place in it, that there is not.
     """
     device = next(model.recogniser.parameters()).device
     size = 1 if device.type == "cpu" else GPU_BATCH

@@ -32,17 +32,23 @@ class LanguageModel(nn.Module):
             features: (N, 0, 0), of which N and the device count.
             num_frames: (N,), zeros.
             taps: none can be wanted.
+
+        Raises:
+            ValueError: a tap is wanted.
         """
         if taps:
             raise ValueError("a language model has no layers over speech")
         return RecogniserOutput(None, num_frames, {}, features)
 
     def start(self, encoded: Tensor, num_frames: Tensor) -> StepState:
-        """The state before the first token of N sequences; N is that of ``encoded`` (N, ...)."""
+        """The state before the first token of N sequences.
+
+        Of ``encoded`` (N, T, D) and ``num_frames`` (N,) it looks at N and the device alone.
+        """
         return self.decoder.start(encoded[:, :0], num_frames.new_zeros(len(encoded)))
 
     def step(self, tokens: Tensor, state: StepState) -> tuple[Tensor, StepState]:
-        """(B, V) log-probabilities of what follows the (B,) ``tokens``, and the state after them."""
+        """(B, V) log-probabilities in nats of what follows the (B,) ``tokens``, and the state after them."""
         return self.decoder.step(tokens, state)
 
 

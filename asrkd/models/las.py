@@ -45,7 +45,15 @@ class LasFrontEnd(Statistics):
         self.dim = channels * bands
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, F) features to (N, ceil(T / 4), C * F') frames, and their (N,) counts."""
+        """Subsample.
+
+        Args:
+            features: (N, T, F); padding may hold anything.
+            num_frames: (N,) feature frames.
+
+        Returns:
+            (N, ceil(T / 4), C * F') encoder frames, F' bands each, and their (N,) counts.
+        """
         frames = self.normalise(features)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
             padded = nn.functional.pad(real_only(frames, num_frames), (0, 0, self._reach, self._reach))
@@ -70,7 +78,7 @@ class LasEncoder(Encoder):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
-        """Encode a batch; see :meth:`Encoder.forward`."""
+        """Encode (N, T', F) features of (N,) frames each; see :meth:`Encoder.forward`."""
         self.check_taps(taps)
         frames, num_frames = self.front_end(features, num_frames)
         frames = zero_padding(frames, frame_mask(num_frames, frames.shape[1]))
@@ -86,7 +94,9 @@ class LasEncoder(Encoder):
 
 
 def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
-    """A recurrent ``layer`` over the real frames of (N, T, D), in float32; padding gives zeros.
+    """A recurrent ``layer`` over the real frames of (N, T, D), at least 1 of each of the (N,) counts.
+
+    The result is (N, T, the layer's own size) in float32; padding gives zeros.
 
     Packed, so that the backward direction begins at the last real frame.
     """

@@ -26,7 +26,7 @@ class Memory:
 
     @classmethod
     def of(cls, *utterances: Tensor) -> "Memory":
-        """The memory of N sequences, one an utterance."""
+        """The memory of N sequences, one an utterance, given tensors (N, ...)."""
         return cls(utterances, torch.arange(len(utterances[0]), device=utterances[0].device))
 
     def take(self, places: Tensor) -> "Memory":

@@ -1,6 +1,7 @@
 """A recogniser: an encoder, and over a token inventory a CTC head, an attention decoder, or both.
 
-Letters: N utterances, T encoder frames, V tokens with blank at 0, D model size.
+Letters: N utterances, T' feature frames, F features, T encoder frames, V
+tokens with blank at 0, D model size.
 """
 
 from collections.abc import Collection
@@ -44,7 +45,11 @@ class RecogniserOutput:
         return self.logits
 
     def log_probs(self) -> Tensor:
-        """Log-probabilities (N, T, V) of the tokens at each frame, in float32."""
+        """Log-probabilities (N, T, V) of the tokens at each frame, in nats, float32.
+
+        Raises:
+            ValueError: there is no CTC head.
+        """
         return self.frame_logits().float().log_softmax(dim=-1)
 
     def memory(self) -> Tensor:
@@ -90,7 +95,10 @@ class Recogniser(nn.Module):
         return self.architecture.features.frame_shift * SUBSAMPLING
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecogniserOutput:
-        """Recognise (N, 4 T, F) features of (N,) feature frames each; padding may hold anything."""
+        """Recognise (N, T', F) features of (N,) feature frames each; padding may hold anything.
+
+        The output has T = ceil(T' / 4) frames. ValueError if a tap names a layer that there is not.
+        """
         encoded = self.encoder(features, num_frames, taps)
         logits = None if self.ctc_head is None else self.ctc_head(self.dropout(encoded.frames))
         return RecogniserOutput(logits, encoded.num_frames, encoded.tapped, encoded.frames)

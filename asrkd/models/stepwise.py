@@ -38,6 +38,6 @@ class Stepwise(Protocol):
             state: of the B sequences before it.
 
         Returns:
-            (B, V) log-probabilities of the next token in float32, and the state after it.
+            (B, V) log-probabilities of the next token in nats, float32, and the state after it.
         """
         ...

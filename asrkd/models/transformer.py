@@ -30,7 +30,7 @@ class TransformerLayer(nn.Module):
         self.feed_forward = FeedForward(config, nn.ReLU())
 
     def forward(self, frames: Tensor, allowed: Tensor) -> Tensor:
-        """(N, T, D) frames, finite everywhere; ``allowed`` (N, 1, T) says which of them are real."""
+        """(N, T, D) of (N, T, D) frames, finite everywhere; ``allowed`` (N, 1, T) says which are real."""
         frames = frames + self.dropout(self.attention(self.attention_norm(frames), allowed))
         out: Tensor = frames + self.feed_forward(frames)
         return out
@@ -49,7 +49,7 @@ class TransformerEncoder(Encoder):
         self.norm = LayerNorm(config.dim)
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
-        """Encode a batch; see :meth:`Encoder.forward`."""
+        """Encode (N, T', F) features of (N,) frames each; see :meth:`Encoder.forward`."""
         self.check_taps(taps)
         frames, num_frames = self.front_end(features, num_frames)
         mask = frame_mask(num_frames, frames.shape[1])

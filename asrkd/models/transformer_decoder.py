@@ -68,7 +68,7 @@ class DecoderLayer(nn.Module):
     def forward(
         self, positions: Tensor, past: Past | None, speech: "Speech | None", seen: Tensor
     ) -> tuple[Tensor, Past]:
-        """The layer's output, and its past with these tokens.
+        """The layer's output (B, U, D), and its past with these tokens, each part (B, H, P + U, K).
 
         Args:
             positions: (B, U, D), of the tokens that follow the past.

@@ -6,7 +6,7 @@ beside the largest that it is lost cannot matter, or the tree says that it is
 not exact (:func:`_is_exact`).
 
 Letters: S sequences of an utterance, P nodes of their tree, T frames, C
-different tokens in the tree, blank in column 0.
+different tokens in the tree, blank in column 0, U tokens after padding, V of the inventory.
 """
 
 from typing import Any, NamedTuple
@@ -36,9 +36,9 @@ def grow(tokens: Array, num_tokens: Array, columns: Array) -> Tree:
     """The tree of sequences.
 
     Args:
-        tokens: (S, U).
-        num_tokens: (S,).
-        columns: (V,) column of each token.
+        tokens: (S, U), padded with anything.
+        num_tokens: (S,), at most U.
+        columns: (V,) column of each token, 0 of blank.
     """
     most = 1 + num_tokens.sum()
     parent, column = np.zeros(most, np.int64), np.zeros(most, np.int64)
@@ -69,7 +69,8 @@ def forward(emitted: Array, tree: Tree) -> tuple[Array, Array]:
 
     Returns:
         (T, P, 2) sums that end in blank and in the last token, each frame's
-        divided by its largest; and (T,) by what each frame's were divided.
+        divided by its largest; and (T,) by what each frame's were divided, 1
+        where all are 0.
     """
     num_frames, size = len(emitted), len(tree.parent)
     sums, scales = np.zeros((num_frames, size, 2)), np.ones(num_frames)
@@ -98,10 +99,10 @@ def backward(emitted: Array, tree: Tree, passed: tuple[Array, Array], last: Arra
     """How probable it is that a frame emits a column, summed over sequences with their weights.
 
     Args:
-        emitted: as :func:`forward` has it.
-        tree: likewise.
-        passed: what it gave.
-        last: (P,) weight over score of the sequences that end in each node.
+        emitted: (T, C), as :func:`forward` has it.
+        tree: of P nodes, likewise.
+        passed: what it gave, (T, P, 2) and (T,).
+        last: (P,) weight of the sequences that end in each node over their sum in the last frame.
 
     Returns:
         (T, C).
@@ -137,12 +138,13 @@ def one_utterance(log_emitted: Array, tree: Tree, weights: Array, occupied: Arra
 
     Args:
         log_emitted: (T, C) log-probabilities in nats.
-        tree: of the sequences.
-        weights: (S,).
-        occupied: (T, C), filled with what :func:`backward` gives; left alone if it has no frames.
+        tree: of the S sequences.
+        weights: (S,), those of the sum.
+        occupied: (T, C), filled with what :func:`backward` gives; left alone
+            if it has no frames, or the result is not exact.
 
     Returns:
-        Whether the result is exact, and the sum in nats.
+        Whether the result is exact, and the sum in nats, 0 if it is not.
     """
     num_frames = len(log_emitted)
     tops = np.array([log_emitted[t].max() for t in range(num_frames)])

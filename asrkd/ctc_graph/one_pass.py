@@ -35,7 +35,7 @@ def is_worthwhile(log_probs: Tensor, utterance: Tensor) -> bool:
     """Whether one pass is to be taken: on CPU, with numba, where some utterance has several sequences.
 
     Args:
-        log_probs: (N, T, V).
+        log_probs: (N, T, V), of which the device counts.
         utterance: (S,) row of each sequence.
     """
     return (
@@ -72,7 +72,15 @@ class _OnePass(torch.autograd.Function):
     def forward(
         ctx: Any, log_probs: Tensor, num_frames: Tensor, targets: "SequenceTargets", keep: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """See :func:`one_pass_sum`; the second value says of each of ``keep`` whether it was exact."""
+        """The sum, a scalar in nats, and (S',) bool: of each of ``keep`` whether it was exact.
+
+        Args:
+            ctx: takes the gradient, (N, T, V).
+            log_probs: (N, T, V), as :func:`one_pass_sum` has it.
+            num_frames: (N,), likewise.
+            targets: S sequences.
+            keep: (S',) places of those that are wanted.
+        """
         wants_gradient = ctx.needs_input_grad[0]
         gradient = torch.zeros_like(log_probs) if wants_gradient else None
         owner, total = targets.utterance[keep], 0.0
@@ -90,7 +98,7 @@ class _OnePass(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient of the sum, (N, T, V)."""
+        """The gradient (N, T, V) of ``log_probs``, None for the rest; the first of ``grads`` is a scalar."""
         return ctx.gradient * grads[0], None, None, None
 
 

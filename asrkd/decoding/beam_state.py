@@ -61,7 +61,7 @@ class FrameTokens:
 
 
 def start(num_utterances: int, beam: int, device: torch.device) -> BeamState:
-    """Before the first frame: the empty prefix, with certainty."""
+    """Before the first frame: the empty prefix, with certainty, in the first of ``beam`` places."""
     impossible = torch.zeros((num_utterances, beam), dtype=torch.float64, device=device)
     blank = impossible.clone()
     blank[:, 0] = 1.0

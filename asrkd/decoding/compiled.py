@@ -49,7 +49,18 @@ class _Scratch(NamedTuple):
 def search_frames(
     frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int
 ) -> tuple[tuple[Array, Array], Array]:
-    """As :func:`asrkd.decoding.prefix_beam.search_frames`, for tensors on the CPU."""
+    """As :func:`asrkd.decoding.prefix_beam.search_frames`, for tensors on the CPU.
+
+    Args:
+        frames: (N, T, V) probabilities, float64.
+        tokens: (N, T, K) int64, different tokens of each frame, the likeliest first.
+        allowed: (N, T, V) bool, tokens that may be appended; None: all.
+        beam: B.
+
+    Returns:
+        For each frame, where each prefix comes from and what it appended,
+        both (T, N, B) int64; which places are possible in the end, (N, B) bool.
+    """
     num_utterances, num_frames, num_symbols = frames.shape
     history = np.empty((2, num_frames, num_utterances, beam), np.int64)
     possible = np.empty((num_utterances, beam), np.bool_)

@@ -25,7 +25,7 @@ def hypothesis_log_prob(log_probs: Tensor, hypotheses: Sequence[Sequence[int]]) 
     """Exact log-probability of each hypothesis, in nats.
 
     Args:
-        log_probs: shape (T, V), log-softmax of one utterance without padding.
+        log_probs: shape (T, V), log-softmax of one utterance without padding, in nats.
         hypotheses: H token sequences without blanks; an empty one is allowed.
 
     Returns:
@@ -66,7 +66,12 @@ def rank(log_probs: Tensor, candidates: Iterable[tuple[int, ...]], num_best: int
     hypothesis, if need be the empty one.
 
     Args:
-        log_probs: shape (T, V), log-softmax of one utterance without padding.
+        log_probs: shape (T, V), log-softmax of one utterance without padding, in nats.
+        candidates: token sequences without blanks.
+        num_best: hypotheses returned at most, >= 1.
+
+    Raises:
+        ValueError: a token is blank or beyond V.
     """
     unique = sorted(set(candidates)) or [()]
     scores: list[float] = hypothesis_log_prob(log_probs, unique).tolist()

@@ -27,7 +27,11 @@ def open_lm(path: Path, model: LoadedModel, device: str = "cpu") -> Stepwise:
 
 
 def lm_identity(path: Path) -> dict[str, str]:
-    """What a contract says of the language model at ``path``: its hash."""
+    """What a contract says of the language model at ``path``: its hash.
+
+    Raises:
+        AsrkdError: there is none, or a folder that holds something else.
+    """
     if path.is_dir():
         return {"sha256": load_language_model(path).weights_sha256}
     if not path.is_file():

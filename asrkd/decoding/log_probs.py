@@ -41,6 +41,6 @@ def checked_lengths(log_probs: Tensor, num_frames: Tensor) -> list[int]:
 
 
 def real_frames(log_probs: Tensor, lengths: list[int]) -> Tensor:
-    """Which frames are audio rather than padding: shape (N, T), bool."""
+    """Which frames of (N, T, V) are audio rather than padding: (N, T) bool, by the N ``lengths``."""
     frames = torch.arange(log_probs.shape[1], device=log_probs.device)
     return torch.lt(frames, torch.tensor(lengths, device=log_probs.device)[:, None])

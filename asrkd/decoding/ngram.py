@@ -83,7 +83,7 @@ class WordNgram:
         return NgramState([context] * count, [""] * count, encoded.device)
 
     def step(self, tokens: Tensor, state: StepState) -> tuple[Tensor, NgramState]:
-        """What each next token ends costs, (B, V) float32 in nats, after ``tokens`` (B,)."""
+        """Log-probability of what each next token ends, (B, V) float32 in nats, after ``tokens`` (B,)."""
         assert isinstance(state, NgramState)
         appended = [
             self._append(*own) for own in zip(state.contexts, state.words, tokens.tolist(), strict=True)

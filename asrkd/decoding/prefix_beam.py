@@ -34,7 +34,10 @@ Searched = tuple[History, NDArray[np.bool_]]
 
 
 def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
-    """:func:`prefix_beam_search` as one of the searches; (N, T, V) log_probs in nats, (N,) num_frames."""
+    """:func:`prefix_beam_search` as one of the searches; (N, T, V) log_probs in nats, (N,) num_frames.
+
+    Its errors are the same.
+    """
     return prefix_beam_search(
         log_probs,
         num_frames,

@@ -13,7 +13,15 @@ from asrkd.models.stepwise import Stepwise
 
 
 def quick_tokens(recogniser: Recogniser, output: RecogniserOutput) -> list[list[int]]:
-    """Per utterance, the token ids that its decoder, or else its CTC head, finds likeliest one by one."""
+    """Per utterance, the token ids that its decoder, or else its CTC head, finds likeliest one by one.
+
+    Args:
+        recogniser: whose decoder is asked, if it has one.
+        output: of it, for N utterances.
+
+    Raises:
+        AsrkdError: a CTC head gives NaN for a real frame.
+    """
     if recogniser.decoder is None:
         return greedy_search(output.log_probs(), output.num_frames)
     return stepwise_greedy(recogniser.decoder, output.memory(), output.num_frames)

@@ -30,7 +30,7 @@ def norm(lengths: Tensor, options: DecoderOptions) -> Tensor:
 
 
 def weighted(sums: Tensor, weights: Sequence[float]) -> Tensor:
-    """Log-probabilities of the parts, (P, ...) in nats, as one: their weighted sum, (...).
+    """Log-probabilities of the P parts, (P, ...) in nats, as one: their weighted sum, (...).
 
     As weights are positive and log-probabilities are not, it never rises when
     a token is appended, not by a rounding either.
@@ -45,9 +45,12 @@ def score(total: Tensor, lengths: Tensor, options: DecoderOptions) -> Tensor:
     """The score of ended hypotheses.
 
     Args:
-        total: of :func:`weighted`, with the end.
-        lengths: tokens without the end; of a shape that fits ``total``.
+        total: (...) of :func:`weighted` with the end, in nats.
+        lengths: (...) tokens without the end; of a shape that broadcasts with ``total``.
         options: bonus and norm.
+
+    Returns:
+        (...) float64, the shape that both broadcast to.
     """
     return (total + options.token_bonus * lengths.double()) / norm(lengths, options)
 

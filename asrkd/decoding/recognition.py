@@ -1,6 +1,6 @@
 """Recognising cuts: a model is asked about them, and a search finds what was said.
 
-Letters: T encoder frames of a cut, V tokens, D size of an encoder frame.
+Letters: T feature or encoder frames of a cut, F features, V tokens, D size of an encoder frame.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +44,7 @@ def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
 
 
 def described(name: str, options: SearchOptions) -> dict[str, Any]:
-    """What a contract or a score says of a search, its language model included."""
+    """What a contract or a score says of a search; AsrkdError if its language model is not there."""
     lm = {} if options.lm is None else {"lm": lm_identity(options.lm)}
     return SEARCHES[name].described(options) | lm
 
@@ -64,6 +64,9 @@ def recognise(
         name: of the search.
         options: of the search.
         read: gives the (T, F) features of a cut.
+
+    Raises:
+        AsrkdError: as :func:`search_for`, or features cannot be read, or the model gives NaN.
     """
     search = search_for(model, name, options)
     device = next(model.recogniser.parameters()).device

@@ -38,6 +38,9 @@ def rescore(
         weights: of "ctc" and "attention"; ``log_prob`` is the sum of both with
             these weights. A part of weight 0 is scored and kept apart, but has no say.
         options: how many, the language model's weight, bonus and norm.
+
+    Raises:
+        ValueError: a part with a weight is missing, or a candidate holds a blank or boundary.
     """
     parts: dict[str, list[list[float]]] = {}
     if "ctc" in weights:

@@ -39,7 +39,7 @@ class TokenBeam:
 
 
 def start(num_utterances: int, beam: int, num_parts: int, device: torch.device) -> TokenBeam:
-    """Before the first token: the empty beginning, once for each utterance."""
+    """Before the first token: the empty beginning, once for each utterance, in the first of its places."""
     used = torch.zeros((num_utterances, beam), dtype=torch.bool, device=device)
     used[:, 0] = True
     return TokenBeam(
@@ -55,7 +55,7 @@ def extend(beam: TokenBeam, sums: Tensor, total: Tensor) -> tuple[TokenBeam, Ten
 
     Args:
         beam: so far.
-        sums: (P, R, V - 1), by part, of each beginning with each token but the boundary.
+        sums: (P, R, V - 1) in nats, by part, of each beginning with each token but the boundary.
         total: (R, V - 1), what they are compared by; -inf where impossible.
 
     Returns:

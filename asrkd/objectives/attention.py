@@ -57,12 +57,12 @@ class Attention(Objective):
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
         """Number of tokens with the end of each sequence, the mean over an utterance's sequences.
 
-        As for ``ctc``, weights do not count in it.
+        As for ``ctc``, weights do not count in it; nor do ``num_frames`` (N,).
         """
         return float((targets.share * (targets.num_tokens + 1)).sum())
 
     def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
-        """Weighted sum over the batch of -log P(sequence, end | audio), in nats."""
+        """Weighted sum over the batch of -log P(sequence, end | audio), a scalar () in nats."""
         (decoder,) = self._decoder
         encoded, rate = output.memory(), self._settings.teacher_forcing if self.training else 1.0
         if len(targets.tokens) == 0:

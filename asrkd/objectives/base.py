@@ -46,12 +46,19 @@ class Objective(nn.Module):
 
         Args:
             targets: what the source gave for the batch.
-            num_frames: (N,) encoder frames of the student.
+            num_frames: (N,) int64, encoder frames of the student.
         """
         raise NotImplementedError
 
     def forward(self, output: RecogniserOutput, targets: Any) -> Tensor:
-        """The loss in nats, summed over the batch; a scalar in float32."""
+        """The loss summed over the batch, a scalar () in float32.
+
+        It is in nats where the loss is a cross-entropy; a distance has no unit.
+
+        Args:
+            output: of the student, N utterances, with what :meth:`taps` wants.
+            targets: what the source gave for the batch.
+        """
         raise NotImplementedError
 
 

@@ -57,7 +57,7 @@ class Codebook(FrameObjective):
             )
 
     def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
-        """Sum over frames and codebooks of -log P(index), in nats."""
+        """Sum over frames and codebooks of -log P(index), a scalar () in nats."""
         frames, indexes = self._meeting.frames(output, targets)
         indexes = indexes.long()  # a byte each until here
         if self.joint is None:
@@ -69,7 +69,7 @@ class Codebook(FrameObjective):
 
         Args:
             frames: (frames, D) of the student.
-            indexes: (frames, C) the true ones; the independent head does not look at them.
+            indexes: (frames, C) int64, the true ones; the independent head does not look at them.
 
         Returns:
             (frames, C, K).
@@ -100,7 +100,7 @@ class Autoregression(nn.Module):
         self._gain = 0.5 * math.sqrt(hidden_dim / num_indexes)  # of the embeddings, as the package has it
 
     def forward(self, frames: Tensor, indexes: Tensor) -> Tensor:
-        """(frames, D) and the true (frames, C) to (frames, C, K)."""
+        """(frames, D) and the true indexes (frames, C), int64, to scores (frames, C, K)."""
         steps = self.hidden(frames)[:, None]  # (frames, 1, H)
         if self.previous is not None:
             offsets = torch.arange(indexes.shape[1] - 1, device=indexes.device) * self.codebook_size

@@ -45,7 +45,7 @@ class Ctc(Objective):
         return float((targets.share * targets.num_tokens * possible).sum())
 
     def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
-        """Weighted sum over the batch of -log P(sequence | audio), in nats."""
+        """Weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""
         return ctc_sum(output.log_probs(), output.num_frames, targets)
 
 
@@ -70,7 +70,14 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
 
 
 def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets, keep: Tensor) -> Tensor:
-    """As :func:`ctc_sum`, of the sequences at the places ``keep`` (S',), each with PyTorch's loss."""
+    """As :func:`ctc_sum`, of the sequences at some places, each with PyTorch's loss: a scalar in nats.
+
+    Args:
+        log_probs: (N, T, V) log-softmax outputs; padding may hold anything.
+        num_frames: (N,) encoder frames.
+        targets: S sequences.
+        keep: (S',) int64, places of those that are wanted; each fits its audio.
+    """
     if len(keep) == 0:
         return log_probs.new_zeros(())
     owner = targets.utterance[keep]
@@ -90,6 +97,10 @@ def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets
 
 def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
     """Which sequences fit their audio: a frame per token and one between equal neighbours.
+
+    Args:
+        targets: S sequences.
+        num_frames: (N,) encoder frames.
 
     Returns:
         (S,) boolean.

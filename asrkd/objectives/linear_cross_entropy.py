@@ -26,7 +26,7 @@ def linear_cross_entropy(frames: Tensor, weight: Tensor, bias: Tensor, indexes: 
         frames: (frames, D).
         weight: (C * K, D).
         bias: (C * K,).
-        indexes: (frames, C) integers in [0, K).
+        indexes: (frames, C) int64 in [0, K).
     """
     with torch.no_grad():
         dtype = (frames[:0] @ weight[:0].t()).dtype  # that autocast, if it is on, multiplies in

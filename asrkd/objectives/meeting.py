@@ -65,7 +65,7 @@ class FrameObjective(Objective):
         return [self._meeting.tap]
 
     def count(self, targets: FrameTargets, num_frames: Tensor) -> float:
-        """Number of values that have one of the student's ``num_frames`` (N,)."""
+        """Number of target values that meet one of the student's ``num_frames`` (N,)."""
         return self._meeting.num_frames(targets, num_frames) * self._num_values
 
 

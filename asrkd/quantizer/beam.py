@@ -33,8 +33,8 @@ def beam_indexes(dots: Tensor, tables: CenterTables, beam: int) -> Tensor:
     """The indexes of the best sum that a beam finds, (B, N) int64.
 
     Args:
-        dots: (B, R) of the frames with the centres.
-        tables: of the centres.
+        dots: (B, R) of the frames with the centres, on any device.
+        tables: of the centres, on the same.
         beam: W, sums kept after every codebook, 1 to 64.
     """
     indexes = torch.empty(len(dots), tables.num_codebooks, dtype=torch.long, device=dots.device)

@@ -36,7 +36,7 @@ class Checkpoint:
         return time.monotonic() >= self._due_at
 
     def save(self, state: dict[str, Tensor]) -> None:
-        """Put ``state`` in the place of what was kept before."""
+        """Put ``state``, tensors of any shapes (...) by name, in the place of what was kept before."""
         started_at = time.monotonic()
         with files.create_aside(self.path) as partial:
             save_file(state, str(partial))
@@ -44,7 +44,7 @@ class Checkpoint:
         self._due_at = started_at + max(self.every_s, took_s / MOST_TIME if self.every_s else 0.0)
 
     def load(self) -> dict[str, Tensor] | None:
-        """What was kept; None if there is nothing, or a file that a failing disk has broken."""
+        """What was kept, tensors (...) by name; None if there is nothing, or a disk has broken the file."""
         try:
             return load_file(str(self.path)) if self.path.is_file() else None
         except (SafetensorError, ValueError, OSError):

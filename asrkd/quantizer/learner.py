@@ -92,7 +92,11 @@ class Learner:
         return self._quantizer.eval().requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that changes, on the CPU: parameters, moments, statistics, draws, step."""
+        """Everything that changes, on the CPU: parameters, moments, statistics, draws, step.
+
+        Tensors by name, parameters and moments in the parameters' own shapes
+        (...), statistics as :meth:`CenterStatistics.state` has them.
+        """
         state = {f"weights/{name}": value for name, value in self._quantizer.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
             state |= {f"moments/{number}/{name}": torch.as_tensor(value) for name, value in moments.items()}
@@ -101,7 +105,7 @@ class Learner:
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Become what gave ``state``.
+        """Become what gave ``state``, as :meth:`state` has it: tensors (...) by name.
 
         Raises:
             KeyError, RuntimeError, ValueError: it is of other options, or not a state.

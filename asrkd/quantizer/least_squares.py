@@ -69,12 +69,18 @@ class CenterStatistics:
         return solved.view(prior.shape).to(prior.dtype)
 
     def state(self) -> dict[str, Tensor]:
-        """All that was seen."""
+        """All that was seen, float64: ``counts`` (N * K, N * K), ``sums`` (N * K, D), ``weight`` ()."""
         weight = torch.tensor(self._weight, dtype=torch.float64)
         return {"counts": self._counts, "sums": self._sums, "weight": weight}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Have seen what another had; KeyError or RuntimeError if its ``state`` is of other sizes."""
+        """Have seen what another had, by its :meth:`state`.
+
+        That is (N * K, N * K), (N * K, D) and ().
+
+        Raises:
+            KeyError, RuntimeError: it is of other sizes, or lacks something.
+        """
         self._counts.copy_(state["counts"])
         self._sums.copy_(state["sums"])
         self._weight = float(state["weight"])

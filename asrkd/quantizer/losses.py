@@ -61,7 +61,7 @@ def quantizer_losses(quantizer: DirectSumQuantizer, centred: Tensor, indexes: Te
 
 
 def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:
-    """``prediction`` and ``logits_entropy`` of :class:`QuantizerLosses`.
+    """``prediction`` in nats and ``logits_entropy`` in [0, 1] of :class:`QuantizerLosses`, both scalars ().
 
     ``logits`` are (B, N, K), ``indexes`` (B, N) int64.
     """
@@ -72,6 +72,6 @@ def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def entropy_bits(probs: Tensor) -> Tensor:
-    """Entropy in bits (...) of distributions (..., K); 0 log 0 is 0."""
+    """Entropy in bits, (...), of distributions over K entries, (..., K); 0 log 0 is 0."""
     bits: Tensor = -torch.xlogy(probs, probs).sum(dim=-1) / math.log(2)
     return bits

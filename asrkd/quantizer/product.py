@@ -27,7 +27,8 @@ def product_quantizer(
         pair_counts: (N, k, k), how often each pair occurs; needed for less than all.
 
     Raises:
-        ValueError: it has one codebook only, or K is out of range.
+        ValueError: it has one codebook only, K is out of range, or is less
+            than all without ``pair_counts``.
     """
     if small.num_codebooks < 2:
         raise ValueError("a product takes two codebooks or more, got 1")

@@ -23,12 +23,12 @@ ID_DIGITS = 8
 
 
 def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """The quantiser in a state dict of ``multi_quantization``; sizes follow from the shapes.
+    """The quantiser in a state dict of ``multi_quantization``, whose ``centers`` are (N, K, D).
 
     That package does not centre, so ``mean`` is zero; its ``id_buf`` is left out.
 
     Raises:
-        AsrkdError: a key is missing, or the shapes contradict one another.
+        AsrkdError: a key is missing, the shapes contradict one another, or a value is not finite.
     """
     centers = state.get("centers")
     if centers is None or centers.dim() != 3:
@@ -40,7 +40,10 @@ def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
 
 
 def reference_id(state: Mapping[str, Tensor]) -> str:
-    """The name by which ``multi_quantization`` knows the quantiser of a state dict; '' if it has none."""
+    """The name by which ``multi_quantization`` knows the quantiser of a state dict; '' if it has none.
+
+    It is what the bytes of ``id_buf``, uint8 (digits,), spell.
+    """
     digits = state.get("id_buf")
     return "" if digits is None else bytes(digits.tolist()).decode("ascii", errors="replace")
 
@@ -49,7 +52,10 @@ def reference_id(state: Mapping[str, Tensor]) -> str:
 def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, Tensor]:
     """A state dict that ``multi_quantization`` loads: the same indexes and vectors, but for rounding.
 
-    The mean goes into the biases of the classifiers, and a part of it into every centre.
+    Its tensors are on the CPU: ``centers`` (N, K, D), ``to_logits.weight``
+    (N * K, D), ``to_logits.bias`` (N * K,), both scales () and ``id_buf`` (8,).
+    The mean goes into the biases of the classifiers, and a part of it into
+    every centre.
 
     Args:
         quantizer: N and K have to be powers of two there.
@@ -79,7 +85,7 @@ def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, T
 
 
 def write_reference(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state dict, whole or not at all: ``*.pt`` as torch.save does, ``*.safetensors``.
+    """Write a state dict, tensors (...) by name, whole or not at all: ``*.pt`` or ``*.safetensors``.
 
     Raises:
         AsrkdError: the name ends otherwise.
@@ -93,10 +99,10 @@ def write_reference(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def read_reference(path: Path) -> dict[str, Tensor]:
-    """Read a state dict from ``*.safetensors``, or from ``*.pt`` without running anything in it.
+    """The tensors (...) by name in ``*.safetensors``, or in ``*.pt`` without running anything in it.
 
     Raises:
-        AsrkdError: it is neither, or holds something else than tensors.
+        AsrkdError: there is no such file, it is neither, or holds something else than tensors.
     """
     _check_name(path)
     if not path.is_file():

@@ -84,7 +84,7 @@ def default_survivors(codebook_size: int) -> int:
 
 
 def num_survivors(base: int, span: int, num_codebooks: int) -> int:
-    """Options that a choice of ``span`` codebooks keeps."""
+    """Options that a choice of ``span`` codebooks keeps, where a single one keeps ``base``; 1 of them all."""
     if span >= num_codebooks:
         return 1
     factors_of_four = (span.bit_length() - 1) // 2

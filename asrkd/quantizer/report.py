@@ -71,7 +71,7 @@ class QuantizerReport:
 
 
 def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -> QuantizerReport:
-    """Encode and decode the frames held_out (B, D), stopping after every number of refinements.
+    """How well a quantiser does: ``held_out`` is encoded with every number of passes, and decoded.
 
     Args:
         quantizer: trained; the errors are relative to distances from its mean.

@@ -1,4 +1,7 @@
-"""The search for a frame's indexes, by whichever means is quickest here: the indexes are the same."""
+"""The search for a frame's indexes, by whichever means is quickest here: the indexes are the same.
+
+Letters: B frames, N codebooks, K entries of each, R = N * K rows.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +51,13 @@ REFERENCE = IndexSearch(beam=0, refinements=5, keep_better=False)  # that of mul
 
 
 def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
-    """First indexes; arguments and result are those of :func:`asrkd.quantizer.beam.beam_indexes`."""
+    """First indexes (B, N), int64, as :func:`asrkd.quantizer.beam.beam_indexes` finds them.
+
+    Args:
+        dots: (B, R) of the frames with the centres.
+        tables: of the centres.
+        width: of the beam, sums kept after every codebook, 1 to 64.
+    """
     compiled = _compiled(dots)
     if compiled is None:
         return beam.beam_indexes(dots, tables, width)
@@ -66,7 +75,12 @@ def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
 def refine_rounds(
     dots: Tensor, tables: CenterTables, indexes: Tensor, passes: int, survivors: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """All passes; arguments and results are those of :func:`asrkd.quantizer.refinement.refine_rounds`."""
+    """Indexes after 0, 1, ... passes, (passes + 1, B, N) uint8, and what each changed, (passes, B) int64.
+
+    Arguments are those of :func:`asrkd.quantizer.refinement.refine_rounds`:
+    ``dots`` are (B, R), ``indexes`` (B, N); changes are of the squared error,
+    in units of the tables.
+    """
     compiled = _compiled(dots)
     if compiled is None:
         return refinement.refine_rounds(dots, tables, indexes, passes, survivors)

@@ -110,7 +110,11 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file, or an error that names it."""
+    """The tensors in a safetensors file, by name and of whatever shapes (...) it holds.
+
+    Raises:
+        AsrkdError: it cannot be read, or is no such file; it is named.
+    """
     try:
         return load_file(str(path))
     except (SafetensorError, ValueError, OSError) as error:
@@ -119,6 +123,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
     """A quantiser with the parameters ``state``, in evaluation mode and without gradients.
+
+    They are those of a :class:`DirectSumQuantizer` by name: ``centers`` (N, K, D), ``mean`` (D,) and so on.
 
     Raises:
         AsrkdError: which starts with ``where``: they are not a quantiser's, or not finite.

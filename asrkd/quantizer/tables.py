@@ -94,5 +94,8 @@ def sum_entries(centers: Tensor, indexes: Tensor) -> Tensor:
 
 
 def squared_errors(embeddings: Tensor, centers: Tensor, indexes: Tensor) -> Tensor:
-    """Squared distance of each frame from the sum of its entries, (B,)."""
+    """Squared distance of each frame (B, D) from the sum of its entries, (B,).
+
+    ``centers`` are (N, K, D), ``indexes`` (B, N) int64.
+    """
     return (sum_entries(centers, indexes) - embeddings).square().sum(dim=-1)

@@ -89,7 +89,8 @@ def train_quantizer(
             between the phases, every minute or so, and at a stop.
 
     Raises:
-        AsrkdError: too few frames, all of them equal, or one with a NaN.
+        AsrkdError: too few frames, all of them equal, or one with a NaN or an infinity.
+        ValueError: ``frames`` have another number of axes.
         StoppedInTime: ``stop`` asked for it.
     """
     if frames.dim() != 2:

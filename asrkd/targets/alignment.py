@@ -44,7 +44,7 @@ def align(targets: FrameTargets, num_frames: Tensor, frame_shift: float, *, dela
 
     Args:
         targets: (N, T', C) values at the teacher's rate.
-        num_frames: (N,) student frames.
+        num_frames: (N,) student frames; T is the most of them.
         frame_shift: of the student, in seconds.
         delay: student frames by which the student lags, at least 0.
     """

@@ -40,7 +40,7 @@ class ArrayLayout:
     row_bytes: int
 
     def read(self, stream: BinaryIO, first: int, count: int) -> Tensor:
-        """The (T, ...) rows from ``first`` on, ``count`` of them; ValueError if the file ends before."""
+        """The (T, ...) rows from ``first`` on, T = ``count`` of them; ValueError if the file ends before."""
         stream.seek(self.start + first * self.row_bytes)
         data = bytearray(count * self.row_bytes)
         if stream.readinto(data) != len(data):  # type: ignore[attr-defined]

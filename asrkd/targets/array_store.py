@@ -56,7 +56,7 @@ class ArrayStore(Store):
         return arrays
 
     def read(self, cut_id: str) -> Tensor:
-        """The (T, ...) ``values`` stored for a cut."""
+        """The (T, ...) ``values`` stored for a cut; AsrkdError as of :meth:`read_all`."""
         return self.read_all(cut_id)[VALUES]
 
 
@@ -81,7 +81,7 @@ def write_array_shard(
 
 
 def checksum(arrays: Mapping[str, Tensor]) -> int:
-    """CRC-32 of the bytes of arrays, in the order of their names."""
+    """CRC-32 of the bytes of arrays (T, ...) on the CPU, in the order of their names."""
     crc = 0
     for name in sorted(arrays):
         crc = zlib.crc32(arrays[name].contiguous().numpy().tobytes(), crc)

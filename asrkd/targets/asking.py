@@ -21,12 +21,15 @@ from asrkd.teachers.opening import open_teacher
 
 
 def codebook_writer(quantizer: Path, tap: Tap) -> Callable[[Shard], float]:
-    """What writes a shard of codebook indexes, uint8 (T, codebooks) a cut; importable by worker processes."""
+    """What writes a shard of codebook indexes, uint8 (T, codebooks) a cut, and gives its seconds of audio.
+
+    Importable by worker processes.
+    """
     return partial(_write_codebook, quantizer=quantizer, tap=tap)
 
 
 def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
-    """What writes a shard of posteriors; importable by worker processes.
+    """What writes a shard of posteriors, and gives its seconds of audio; importable by worker processes.
 
     A cut has ``values`` (T, k + 1), the natural logarithms of the k best and
     of the rest together, and ``tokens`` (T, k), whose they are.
@@ -35,7 +38,10 @@ def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
 
 
 def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
-    """What writes a shard of hidden states, (T, D) a cut; importable by worker processes."""
+    """What writes a shard of hidden states, (T, D) a cut, and gives its seconds of audio.
+
+    Importable by worker processes.
+    """
     return partial(_write_hidden, tap=tap, dtype=dtype)
 
 

@@ -65,7 +65,7 @@ PLAIN = Hearing()
 
 
 def nbest_writer(search: str, options: SearchOptions, hearing: Hearing = PLAIN) -> Callable[[Shard], float]:
-    """What writes a shard of N-best lists; importable by worker processes."""
+    """What writes a shard of N-best lists, and gives its seconds of audio; importable by worker processes."""
     return partial(_write, search=search, options=options, hearing=hearing)
 
 

@@ -27,7 +27,11 @@ class CodebookTargets(TargetSource, Protocol):
 
 
 def codebook_source(targets: LiveTargets | str) -> CodebookTargets:
-    """The source that a config names: a store's path, or a teacher to be asked."""
+    """The source that a config names: a store's path, or a teacher to be asked.
+
+    Raises:
+        AsrkdError: it cannot be opened, or is of something else.
+    """
     return CodebookSource(targets) if isinstance(targets, str) else LiveCodebookSource(targets)
 
 
@@ -47,7 +51,11 @@ class CodebookSource(ReadSource):
             ) from None
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
-        """The indexes of each cut, padded to the longest; bytes still."""
+        """The indexes of each cut, uint8 (N, T, codebooks), padded to the longest.
+
+        Raises:
+            AsrkdError: a cut has none, or they are damaged.
+        """
         arrays = [self.store.read(cut.id) for cut in cuts]
         values = torch.nn.utils.rnn.pad_sequence(arrays, batch_first=True)
         counts = torch.tensor([len(array) for array in arrays])
@@ -88,7 +96,7 @@ class LiveCodebookSource:
         return self.teacher.fetch(cuts)
 
     def finish(self, fetched: Asked) -> FrameTargets:
-        """The teacher's answer."""
+        """The teacher's answer, uint8 (N, T, codebooks), on the device of the question."""
         self._quantizer.to(fetched.device)
         return self.teacher.ask(fetched, self._encode)
 

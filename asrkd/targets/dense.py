@@ -30,7 +30,11 @@ class HiddenTargets(TargetSource, Protocol):
 
 
 def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
-    """The source that a config names: a store's path, or a teacher to be asked."""
+    """The source that a config names: a store's path, or a teacher to be asked.
+
+    Raises:
+        AsrkdError: it cannot be opened, or is of something else.
+    """
     return HiddenSource(targets) if isinstance(targets, str) else LiveHiddenSource(targets)
 
 
@@ -43,7 +47,11 @@ class HiddenSource(ReadSource):
         self.frame_shift = float(_entry(self.store, "frame_shift"))
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
-        """(N, T, D) values of each cut in float32, padded to the longest."""
+        """(N, T, D) values of each cut in float32, padded to the longest.
+
+        Raises:
+            AsrkdError: a cut has none, or they are damaged.
+        """
         arrays = [self.store.read(cut.id).float() for cut in cuts]
         counts = torch.tensor([len(array) for array in arrays])
         return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
@@ -69,7 +77,7 @@ class LiveHiddenSource:
         return self.teacher.fetch(cuts)
 
     def finish(self, fetched: Asked) -> FrameTargets:
-        """The teacher's answer."""
+        """The teacher's answer, float32 (N, T, D), on the device of the question."""
         return self.teacher.ask(fetched, lambda embeddings: embeddings)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
@@ -81,8 +89,8 @@ class LiveHiddenSource:
 class PosteriorTargets:
     """The likeliest tokens at the teacher's frames."""
 
-    log_probs: Tensor  # (N, T, k + 1), the last of all other tokens together; padding is 0
-    tokens: Tensor  # (N, T, k), whose log-probabilities the others are
+    log_probs: Tensor  # (N, T, k + 1) in nats, the last of all other tokens together; padding is 0
+    tokens: Tensor  # (N, T, k) int64, whose log-probabilities the others are
     num_frames: Tensor  # (N,)
 
     def to(self, device: torch.device) -> "PosteriorTargets":
@@ -105,7 +113,11 @@ class PosteriorSource(ReadSource):
             )
 
     def fetch(self, cuts: Sequence[MonoCut]) -> PosteriorTargets:
-        """The stored posteriors of each cut, padded to the longest."""
+        """The stored posteriors of each cut, (N, T, k + 1) with tokens (N, T, k), padded to the longest.
+
+        Raises:
+            AsrkdError: a cut has none, or they are damaged.
+        """
         arrays = [self.store.read_all(cut.id) for cut in cuts]
         return PosteriorTargets(
             pad_sequence([own[VALUES].float() for own in arrays], batch_first=True),

@@ -64,7 +64,11 @@ def require_h5py() -> None:
 
 
 def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer) -> MonoCut:
-    """The cut with its indexes from ``store`` as a TemporalArray, which is written on the way."""
+    """The cut with its indexes from ``store`` as a TemporalArray, which is written on the way.
+
+    Raises:
+        AsrkdError: the store has none for it, or they are damaged.
+    """
     manifest = writer.store_array(
         key=quote(cut.id, safe=""),  # it becomes a file's name
         value=store.read(cut.id).numpy(),
@@ -76,7 +80,7 @@ def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer) -> MonoCut:
 
 
 def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
-    """The (T, codebooks) indexes that a cut of ``manifest`` carries, and their frame shift in seconds.
+    """The uint8 (T, codebooks) indexes that a cut of ``manifest`` carries, and their frame shift in seconds.
 
     Raises:
         AsrkdError: it carries none, they cannot be read, are not bytes, or are not as long as the cut.

@@ -5,7 +5,8 @@ teacher reads their own audio or features (clean: what is done to the
 student's input does not reach it) and answers without gradient. It is no part
 of the learner, so it is neither trained nor checkpointed nor exported.
 
-Letters: N utterances, T teacher frames, D size of the teacher's layer.
+Letters: N utterances, T teacher frames, D size of the teacher's layer, C
+values made of each.
 """
 
 from collections.abc import Callable, Sequence
@@ -70,7 +71,11 @@ class LiveTeacher:
 
     @torch.no_grad()
     def ask(self, asked: Asked, take: Callable[[Tensor], Tensor]) -> FrameTargets:
-        """What ``take`` makes of each cut's (T, D) embeddings, padded to the longest."""
+        """What ``take`` makes of each cut's (T, D) embeddings, (T, C), padded to (N, T, C) of the longest.
+
+        Raises:
+            AsrkdError: a cut cannot be read.
+        """
         teacher = self._open(str(asked.device))
         answers = teacher.embeddings(asked.cuts, [self.tap])
         values = [take(answer.tapped[self.tap].to(asked.device)) for answer in answers]

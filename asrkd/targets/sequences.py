@@ -21,9 +21,9 @@ from asrkd.tokens import Tokens
 class SequenceTargets:
     """Token sequences for the utterances of a batch: one, several or none for each."""
 
-    tokens: Tensor  # (S, U), padded with blank
-    num_tokens: Tensor  # (S,)
-    utterance: Tensor  # (S,), the row of the batch that each belongs to
+    tokens: Tensor  # (S, U) int64, padded with blank
+    num_tokens: Tensor  # (S,) int64
+    utterance: Tensor  # (S,) int64, the row of the batch that each belongs to
     weight: Tensor  # (S,), its factor in the sum of losses
     share: Tensor  # (S,), its factor in the number of tokens that the sum is divided by; 1 an utterance
 
@@ -76,7 +76,7 @@ def transcript(cut: MonoCut) -> str:
 
 
 def reference(record: CutRecord) -> str:
-    """As :func:`transcript`, of a cut's record."""
+    """As :func:`transcript`, of a cut's record; AsrkdError if it has none."""
     return _joined(record.id, record.texts)
 
 
@@ -90,7 +90,7 @@ def _joined(cut_id: str, texts: Sequence[str | None]) -> str:
 
 
 def encode(tokens: Tokens, text: str, cut_id: str) -> list[int]:
-    """Token ids of ``text``; an error names the cut."""
+    """Token ids of ``text``; AsrkdError, which names the cut, if no token spells something in it."""
     try:
         return tokens.encode(text)
     except AsrkdError as error:
@@ -110,7 +110,7 @@ class TranscriptSource(ReadSource):
         self.tokens, self.where_there_is_one = tokens, where_there_is_one
 
     def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
-        """The tokens of each cut's transcript."""
+        """The tokens of each cut's transcript; AsrkdError as of :meth:`verify`."""
         return collate([self._sequences(cut) for cut in cuts])
 
     def examine(self, cuts: Sequence[MonoCut]) -> Selection:

@@ -83,7 +83,7 @@ def is_whole(path: Path, contract: str) -> bool:
 
 
 def read_payload(path: Path) -> Payload:
-    """What the index says of the payload file ``path``."""
+    """What the index says of the payload file ``path``; AsrkdError if it is missing or broken."""
     for number, row in files.read_jsonl(index_path(path)):
         return _parse(index_path(path), number, row, _payload)
     raise _broken(index_path(path), 1, "it is empty")

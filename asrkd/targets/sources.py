@@ -53,7 +53,7 @@ def write_sources(out: Path, sources: Sources) -> None:
 
 
 def read_sources(out: Path) -> Sources | None:
-    """The sources of a store; None if it does not say, or says it in another form."""
+    """The sources of a store; None if it does not say, or in another form; AsrkdError if they are torn."""
     if not (out / SOURCES).is_file():
         return None
     record = files.read_json(out / SOURCES)

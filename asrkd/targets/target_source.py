@@ -12,7 +12,11 @@ class TargetSource(Protocol):
     """Where targets come from: a transcript, a store, a live teacher. Objectives cannot tell."""
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Any:
-        """What is read of a batch of cuts, in their order, in whatever process the loader works."""
+        """What is read of a batch of cuts, in their order, in whatever process the loader works.
+
+        Raises:
+            AsrkdError: there is nothing fitting for a cut, or it cannot be read.
+        """
 
     def finish(self, fetched: Any) -> Any:
         """The targets as tensors, of what was fetched, when it is where the student is trained."""

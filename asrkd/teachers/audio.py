@@ -25,7 +25,7 @@ class AudioInput:
     """What audio an encoder reads."""
 
     sampling_rate: int  # Hz
-    epsilon: float | None  # added to the variance that each cut is divided by; None: not normalised
+    epsilon: float | None  # added to the variance by whose root a cut is divided; None: not normalised
     shortest: int  # samples; fewer give no frame
     longest: int | None  # samples; None: any number
     resample: bool = False  # audio of other rates is taken too
@@ -58,7 +58,7 @@ class AudioInput:
                 )
 
     def load(self, cut: MonoCut) -> Tensor:
-        """The (num_samples,) of a cut in float32, resampled where that is needed, and normalised.
+        """The (num_samples,) of a cut in float32, resampled and normalised where that is needed.
 
         Raises:
             AsrkdError: the audio cannot be read; the cut is named.
@@ -86,6 +86,6 @@ class AudioInput:
 
 
 def normalise(samples: Tensor, epsilon: float) -> Tensor:
-    """(num_samples,) with mean 0 and variance 1."""
+    """(num_samples,) less their mean, over the root of their variance and ``epsilon`` together."""
     centred = samples - samples.mean()
     return centred / (samples.var(unbiased=False) + epsilon).sqrt()

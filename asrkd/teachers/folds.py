@@ -20,7 +20,7 @@ class FoldTeachers:
     by: FoldKey
 
     def of(self, record: CutRecord) -> Path:
-        """The teacher that did not see a cut."""
+        """The teacher that did not see a cut; AsrkdError if the cut lacks what folds go by."""
         return self.paths[fold_of(record, len(self.paths), self.by)]
 
     def contract(self) -> dict[str, Any]:

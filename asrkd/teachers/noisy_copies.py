@@ -67,7 +67,7 @@ class NoisyCopies:
         self._noise, self._mix = noise, NoiseMixer(noise.settings)
 
     def __call__(self, cut: MonoCut) -> Tensor:
-        """(T, F) features of a cut's noisy copy, the same each time."""
+        """(T, F) features of a cut's noisy copy, the same each time; AsrkdError if either cannot be read."""
         with seeded(self._noise.seed, "noisy copy", cut.id):
             return self._mix(load_features(cut))
 

@@ -58,11 +58,14 @@ class Teacher(ABC):
 
     @abstractmethod
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
-        """The values of the tapped layers for each cut, in order.
+        """The (T, D) values of the tapped layers for each cut, in order.
 
         Args:
             cuts: that :meth:`check_cuts` has passed.
             taps: from :meth:`tap`.
+
+        Raises:
+            AsrkdError: what the teacher reads of a cut cannot be read.
         """
 
     @abstractmethod

@@ -50,10 +50,11 @@ def convert_state(state: Path, out: Path) -> int:
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, by name; of a checkpoint that holds one, that one's.
+    """The tensors of a state dict, (...) by name; of a checkpoint that holds one, that one's.
 
     Raises:
-        AsrkdError: as :func:`convert_state`.
+        AsrkdError: there is no such file, it is not a state dict of
+            ``torch.save``, or holds something else than tensors.
     """
     if not path.is_file():
         raise AsrkdError(f"{path}: no such file")

@@ -75,7 +75,7 @@ class WaveformTeacher(Teacher):
 
     @torch.no_grad()
     def encode(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> list[Embedded]:
-        """The same of cuts that are run together, for encoders that can do that."""
+        """The (T, D) values for cuts that are run together, for encoders that can do that; one for any."""
         utterances = [self.audio.load(cut) for cut in cuts]
         with _tapping(self.encoder, taps) as tapped:
             self.encoder.run([samples.to(self.device) for samples in utterances])

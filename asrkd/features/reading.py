@@ -50,6 +50,6 @@ def feature_config(cuts: Sequence[MonoCut], where: str) -> FeatureConfig:
 
 
 def collate(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Pad (T, F) features with zeros into (N, T, F), and count their frames (N,)."""
+    """Pad N features (T, F) with zeros into (N, T, F), and count their frames, (N,) int64."""
     padded = torch.nn.utils.rnn.pad_sequence(list(features), batch_first=True)
     return padded, torch.tensor([len(item) for item in features])

@@ -107,7 +107,7 @@ def compute_shard(shard: Shard) -> float:
 
 
 def read_ledger(shard: Shard) -> tuple[PackedCuts, list[Quarantined]]:
-    """The finished cuts of a shard, and the items it set aside."""
+    """The finished cuts of a shard, and the items it set aside; AsrkdError if its ledger is broken."""
     cuts, path = PackedCuts(), shard.plan.out / shard.ledger
     bad: list[Quarantined] = []
     for number, row in files.read_jsonl(path):

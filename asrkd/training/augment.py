@@ -40,7 +40,7 @@ class Augmentation:
         self._masks = None if config.specaugment is None else FeatureMasks(config.specaugment)
 
     def __call__(self, features: Tensor, cut_id: str, epoch: int) -> Tensor:
-        """Augmented copy of (T, F) features."""
+        """Augmented copy (T, F) of (T, F) features; AsrkdError if noise cannot be read or does not fit."""
         with seeded(self.seed, "augment", epoch, cut_id):
             if self._noise is not None:
                 features = self._noise(features)
@@ -104,7 +104,11 @@ class NoiseMixer:
         feature_config(self.cuts, str(config.cuts))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Noisy copy of (T, F) features; draws from torch's global generator."""
+        """Noisy copy of (T, F) features, or by chance these alone; draws from torch's global generator.
+
+        Raises:
+            AsrkdError: noise cannot be read, or has other features.
+        """
         if float(torch.rand(())) >= self.config.probability:
             return features
         noise = load_features(self.cuts[int(torch.randint(len(self.cuts), ()))])
@@ -122,7 +126,7 @@ class NoiseMixer:
 
 
 def mix(speech: Tensor, noise: Tensor, snr_db: float) -> Tensor:
-    """Log-mel energies of speech and noise together, their energies summed.
+    """Log-mel energies (T, F) of speech and noise together, their energies summed.
 
     Args:
         speech: (T, F) natural-log energies.

@@ -49,9 +49,9 @@ class Checkpoint:
     """A position and the tensors that belong to it, grouped by what they are of."""
 
     position: Position
-    weights: dict[str, Tensor]
-    moments: dict[str, Tensor]  # of the optimiser, '<parameter number>.<name>'
-    snapshots: list[dict[str, Tensor]]  # oldest first
+    weights: dict[str, Tensor]  # by name, each of its own shape (...)
+    moments: dict[str, Tensor]  # of the optimiser, '<parameter number>.<name>', (...) or a scalar ()
+    snapshots: list[dict[str, Tensor]]  # like the weights, oldest first
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -152,7 +152,10 @@ def _load(path: Path) -> Checkpoint:
 
 
 def optimiser_moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as flat tensors, '<parameter number>.<name>'."""
+    """The optimiser's state as tensors by '<parameter number>.<name>'.
+
+    A moment has the shape (...) of its parameter, a count of steps is a scalar ().
+    """
     state: Mapping[int, Mapping[str, object]] = optimiser.state_dict()["state"]
     return {
         f"{number}.{name}": torch.as_tensor(value)
@@ -162,7 +165,7 @@ def optimiser_moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`optimiser_moments` took."""
+    """Put back what :func:`optimiser_moments` took, tensors (...) and () by the same names."""
     whole = optimiser.state_dict()
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():

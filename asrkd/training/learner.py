@@ -73,9 +73,9 @@ class Learner(nn.Module):
             counts: what each term is a sum over, in the whole update.
 
         Returns:
-            All terms scaled and summed, a scalar that a backward pass can start
-            from in any case; and each term by its label, neither scaled nor
-            part of the graph.
+            All terms scaled and summed, a scalar () that a backward pass can
+            start from in any case; and each term by its label, a scalar (),
+            neither scaled nor part of the graph.
         """
         nothing = next(self.parameters()).flatten()[:0].sum()  # zero, with a gradient of zero
         if batch is None:
@@ -123,7 +123,7 @@ class Learner(nn.Module):
         return kept
 
     def snapshot(self) -> dict[str, Tensor]:
-        """A copy of all parameters and buffers, by name."""
+        """A copy of all parameters and buffers, by name, each of its own shape (...)."""
         return {name: value.detach().clone() for name, value in self.state_dict().items()}
 
 
@@ -146,7 +146,7 @@ def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> tuple[PackedCuts, list[str
 
 
 def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of several snapshots, taken in float64, in the type that each tensor has."""
+    """The mean of several snapshots, (...) by name, taken in float64, in the type that each tensor has."""
     return {
         name: torch.stack([snapshot[name].double() for snapshot in snapshots]).mean(0).to(value.dtype)
         for name, value in snapshots[0].items()

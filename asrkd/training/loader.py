@@ -32,7 +32,11 @@ class Batch:
     audio_s: float  # seconds, without padding
 
     def to(self, device: torch.device, sources: Mapping[str, TargetSource]) -> "Batch":
-        """The same on the training device, where ``sources`` finish the targets that they fetched."""
+        """The same on the training device, where ``sources`` finish the targets that they fetched.
+
+        Raises:
+            AsrkdError: a teacher that is asked here cannot read a cut.
+        """
         return replace(
             self,
             features=self.features.to(device),

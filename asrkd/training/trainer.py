@@ -63,7 +63,7 @@ class Trainer:
         """Take up the newest readable checkpoint in ``folder``; False if there is none.
 
         Raises:
-            AsrkdError: there are some, and none can be read.
+            AsrkdError: there are some, and none can be read, here or in another process.
         """
         found = None
         if self.processes.is_first:
@@ -111,6 +111,8 @@ class Trainer:
 
         Raises:
             StoppedInTime: asked to stop; everything is saved.
+            AsrkdError: a cut or a target cannot be read, no gradient is finite, or
+                another process ended; the checkpoints that were written stay.
         """
         self._started_at = time.monotonic() - self.position.train_seconds
         self._saved_at = time.monotonic()
@@ -137,7 +139,7 @@ class Trainer:
         return self.position.validation
 
     def average(self) -> dict[str, torch.Tensor]:
-        """The learner's weights averaged over the last snapshots; the latest ones before the first."""
+        """The mean of the learner's last snapshots, (...) by name; before the first, its weights."""
         return mean_weights(self.snapshots or [self.learner.snapshot()])
 
     def _updates(self) -> Iterator[UpdateReport]:

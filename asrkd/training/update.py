@@ -22,7 +22,7 @@ class UpdateReport:
     """What an update did."""
 
     loss: float  # all terms, scaled
-    losses: dict[str, float]  # of each term, per token or index
+    losses: dict[str, float]  # of each term, over what its objective counts: tokens, indexes, values, frames
     gradient_norm: float  # before clipping
     lr: float
     audio_s: float  # seconds of audio in the group

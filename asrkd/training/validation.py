@@ -59,8 +59,8 @@ class Validator:
         Returns:
             ``loss`` of the transcripts in nats per token, by CTC, or of a
             student without a CTC head by attention: the same quantity for
-            every system of a kind; ``loss_<label>`` of each term, per token or
-            index; ``wer``, ``errors`` and ``words``.
+            every system of a kind; ``loss_<label>`` of each term, over what its
+            objective counts; ``wer``, ``errors`` and ``words``.
         """
         learner.eval()
         student = learner.student
@@ -110,7 +110,11 @@ class Losses:
     def over(
         self, cuts: Mapping[str, Item], plan: EpochPlan
     ) -> Iterator[tuple[tuple[str, ...], RecogniserOutput]]:
-        """The cut ids and the student's output of each batch, once its losses are counted."""
+        """The cut ids and the student's output of each batch, once its losses are counted.
+
+        Raises:
+            AsrkdError: features or targets of a cut cannot be read.
+        """
         taps = {tap for objective in self.objectives.values() for tap in objective.taps()}
         for batch in load_batches(BatchReader(cuts, self.sources), plan.batches):
             batch = batch.to(self.device, self.sources)
@@ -122,5 +126,8 @@ class Losses:
             yield batch.cut_ids, output
 
     def means(self) -> dict[str, float]:
-        """The mean of each loss, in nats per token or index."""
+        """The mean of each loss over what its objective counts.
+
+        In nats per token or index; of a distance, per value or frame and without a unit.
+        """
         return {label: self._sums[label] / max(self._counts[label], 1.0) for label in self._sums}

@@ -51,7 +51,7 @@ def check(
         rescore: of an N-best store, score so many hypotheses again by its teacher.
 
     Raises:
-        AsrkdError: there is no artefact.
+        AsrkdError: there is no artefact, or an option is for other kinds or out of range.
     """
     findings = Findings()
     kind = _kind(path)

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 def launchable(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options ``--launcher``, ``--partition``, ``--gpus`` and ``--slurm``."""
+    """Give a command the options ``--launcher``, ``--partition``, ``--gpus`` and ``--slurm``.
+
+    It then raises AsrkdError as well: if the last three are given without a
+    launcher, if they or the command's own do not go with one, or a job fails.
+    """
 
     def launched(
         *,

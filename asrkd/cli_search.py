@@ -56,7 +56,11 @@ def searching(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def search_options(beam: int, num_best: int, given: dict[str, Any]) -> "SearchOptions":
-    """Options from those that :func:`searching` gives; None is left to what DecoderOptions has."""
+    """Options from those that :func:`searching` gives; None is left to what DecoderOptions has.
+
+    Raises:
+        AsrkdError: one is out of range.
+    """
     from asrkd.decoding.decoder_options import DecoderOptions
     from asrkd.decoding.search_options import SearchOptions
 

@@ -35,7 +35,8 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
     Raises:
         AsrkdError: a score is missing or unfinished, comes twice, is of other
             references, another normaliser or alignment; no system has a name
-            that was given; the cuts for the costs do not fit a model; ``out`` is a folder.
+            that was given; costs are asked for and there is no model, or the
+            cuts for them do not fit one; ``out`` is a folder.
     """
     if out is not None and out.is_dir():
         raise AsrkdError(f"{out}: is a folder, expected the name of a JSON file to write")

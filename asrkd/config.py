@@ -62,8 +62,9 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
     """Read ``path`` as a ``kind``, with ``overrides`` of the form ``a.b=c`` on top.
 
     Raises:
-        AsrkdError: no such file, not YAML, an unknown key (the nearest known
-            one is named) or a value of the wrong type or range.
+        AsrkdError: no such file, not YAML, an override that fits nowhere, an
+            unknown key (the nearest known one is named) or a value of the wrong
+            type or range.
     """
     tree = _read_tree(path)
     for override in overrides:
@@ -72,7 +73,12 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
 
 
 def parse(kind: type[Kind], tree: Any, where: str) -> Kind:
-    """Check ``tree`` against ``kind``; ``where`` is its file, for the message."""
+    """Check ``tree`` against ``kind``; ``where`` is its file, for the message.
+
+    Raises:
+        AsrkdError: an unknown key (the nearest known one is named) or a value of
+            the wrong type or range.
+    """
     try:
         return kind.model_validate(tree)
     except ValidationError as error:

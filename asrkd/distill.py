@@ -96,6 +96,10 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
         source: a quantiser's folder, or what quantiser to make first, beside
             the store; of several processes one makes it and the others wait.
         stop: asks to stop.
+
+    Raises:
+        AsrkdError: something the user can mend.
+        StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
     teacher, cuts = question.open()
     if isinstance(source, QuantizerRequest):
@@ -118,9 +122,13 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
 
     Args:
         question: whom to ask and about what.
-        top_k: tokens kept in each frame.
+        top_k: tokens kept in each frame, 1 or more; all of them where there are fewer.
         dtype: 'float16' or 'float32'.
         stop: asks to stop.
+
+    Raises:
+        AsrkdError: something the user can mend, as a teacher without a CTC head.
+        StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
     check_dtype(dtype)
     if top_k < 1:
@@ -148,6 +156,10 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place:
         dtype: 'float16' or 'float32'.
         stop: asks to stop.
         place: 'before_norm' or 'after_norm'; None for the usual one of the teacher.
+
+    Raises:
+        AsrkdError: something the user can mend.
+        StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
     check_dtype(dtype)
     teacher, cuts = question.open()

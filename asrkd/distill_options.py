@@ -38,7 +38,12 @@ class Question:
         return Crew(self.jobs, self.part)
 
     def open(self) -> tuple[Teacher, PackedCuts]:
-        """The teacher, and all cuts that fit it; an id in two manifests is an error."""
+        """The teacher, and all cuts, which must fit it.
+
+        Raises:
+            AsrkdError: a number makes no sense, the teacher or a manifest cannot be
+                read, a cut does not fit, or an id is in two manifests.
+        """
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)

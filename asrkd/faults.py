@@ -80,6 +80,10 @@ def strike(point: str, path: Path | None = None) -> None:
     Args:
         point: one of ``POINTS``.
         path: the file that is dealt with, where there is one.
+
+    Raises:
+        OSError: that is what is asked for.
+        AsrkdError: what is asked for cannot be understood.
     """
     if VARIABLE not in os.environ:
         return

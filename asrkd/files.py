@@ -116,7 +116,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON document, or say which file is wrong and where."""
+    """Read one JSON document; AsrkdError, which says which file and where, if it is absent or torn."""
     text = read_text(path)
     try:
         return json.loads(text)
@@ -146,7 +146,11 @@ def parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(1-based number, line without its end) of a UTF-8 text file, gzipped or not."""
+    """(1-based number, line without its end) of a UTF-8 text file, gzipped or not.
+
+    Raises:
+        AsrkdError: no such file, a torn gzip member, or a line that is not UTF-8.
+    """
     _require_file(path)
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0
@@ -175,7 +179,7 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The whole of a UTF-8 text file, or an error that names it."""
+    """The whole of a UTF-8 text file; AsrkdError, which names it, if it cannot be read."""
     _require_file(path)
     try:
         return path.read_text(encoding="utf-8")
@@ -184,7 +188,7 @@ def read_text(path: Path) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """Hex digest of a file's bytes; AsrkdError if they cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:

@@ -26,7 +26,11 @@ class State(Enum):
 
 
 def claim(out: Path, record_name: str, record: dict[str, Any]) -> State:
-    """Say what ``out`` holds, as :func:`survey` does; if it is new, make it and write ``record`` into it."""
+    """Say what ``out`` holds, as :func:`survey` does; if it is new, make it and write ``record`` into it.
+
+    Raises:
+        AsrkdError: ``out`` belongs to something else, or was made from something else.
+    """
     state = survey(out, record_name, record)
     if state is State.NEW:
         files.write_json(out / record_name, record)
@@ -83,12 +87,16 @@ def stamp(out: Path, summary: dict[str, Any]) -> None:
 
 
 def read_stamp(out: Path, maker: str, keys: Collection[str] = ()) -> dict[str, Any]:
-    """The summary of a complete folder, or an error that says how to complete it.
+    """The summary of a complete folder.
 
     Args:
         out: the folder.
         maker: the command that makes such a folder, for the message.
         keys: that its summary must have.
+
+    Raises:
+        AsrkdError: it is not there, unfinished or of another stage; the message
+            says how to complete it.
     """
     if not out.is_dir():
         raise AsrkdError(f"{out}: no such folder; make it with: {maker}")

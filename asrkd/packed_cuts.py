@@ -57,7 +57,7 @@ class PackedCuts(Sequence[MonoCut]):
             self._tail = []
 
     def extend(self, cuts: "PackedCuts") -> None:
-        """Add all cuts of another list, whose paths are taken from the same folder."""
+        """Add all cuts of another list; ValueError unless its paths are taken from the same folder."""
         if cuts.folder != self.folder:
             raise ValueError(f"paths from {cuts.folder}, expected {self.folder}")
         for line, record in zip(cuts.lines(), cuts.records, strict=True):

@@ -107,7 +107,7 @@ class PrepareReport:
 
     @classmethod
     def from_stamp(cls, out: Path, stamp: dict[str, Any]) -> "PrepareReport":
-        """The report that :meth:`to_stamp` of was written to ``out``."""
+        """The report whose :meth:`to_stamp` was written to ``out``."""
         splits = {row.pop("split"): SplitReport(**row) for row in map(dict, stamp["splits"])}
         return cls(out, splits, stamp["num_tokens"], tuple(stamp["warnings"]))
 

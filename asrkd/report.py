@@ -58,7 +58,8 @@ def report(request: ReportRequest) -> ReportResult:
     """Write the page.
 
     Raises:
-        AsrkdError: a model is missing or not scored, or the scores are not of one test set.
+        AsrkdError: a model is missing or not scored, the scores are not of one
+            test set, what else was given is not of them, or ``out`` is a folder.
     """
     _check(request)
     systems = read_systems(request.models, request.score_name, request.roles)

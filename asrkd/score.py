@@ -73,7 +73,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     """Recognise and count; errors are summed over the corpus, not averaged over utterances.
 
     Raises:
-        AsrkdError: something the user can mend; nothing was changed.
+        AsrkdError: something the user can mend; shards that were finished before stay.
         StoppedInTime: asked to stop; finished shards stay, run again to go on.
     """
     find_search(request.search, request.options)

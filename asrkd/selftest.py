@@ -55,7 +55,7 @@ def selftest(folder: Path, kills: int, seed: int, stop: StopRequest) -> Tally:
         stop: asked between commands.
 
     Raises:
-        AsrkdError: ``folder`` holds something else, or the run in peace fails.
+        AsrkdError: ``kills`` is below 0, ``folder`` holds something else, or the run in peace fails.
         StoppedInTime: asked to stop.
     """
     if kills < 0:

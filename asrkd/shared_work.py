@@ -109,6 +109,8 @@ def work(
 
     Raises:
         StoppedInTime: asked to stop; the pieces that are finished stay.
+        AsrkdError: no processes are wanted, a worker died, or a piece cannot be
+            made; what was finished stays.
     """
     own = [piece for index, piece in enumerate(pieces) if crew.part is None or crew.part.takes(index)]
     missing = free = [piece for piece in own if not piece.is_done()]

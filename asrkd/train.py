@@ -89,7 +89,7 @@ def train(
     Where the environment names several processes (torchrun, srun) this is one of them.
 
     Raises:
-        AsrkdError: something the user can mend; nothing was changed.
+        AsrkdError: something the user can mend; checkpoints that were written before stay.
         StoppedInTime: asked to stop; run again with ``resume``.
     """
     with joined() as processes:

@@ -34,7 +34,8 @@ def weigh(request: WeighRequest) -> str:
     """What is left of the lists, and how weights are spread at each beta: lines for a person.
 
     Raises:
-        AsrkdError: a setting that there is not, or the store lacks what it needs.
+        AsrkdError: a setting that there is not, the store lacks what it needs, or
+            its cuts are not where they were.
     """
     cuts = _cuts(request)
     lines: list[str] = []

@@ -3,7 +3,8 @@
 The decoder is told whole hypotheses at once here, while a search asks it a
 token at a time, so that neither checks itself.
 
-Letters: N utterances, S hypotheses of all of them, T frames, U tokens after padding, V tokens.
+Letters: N utterances, S hypotheses of all of them, T encoder frames, D their size, U tokens after padding,
+V tokens; T' feature frames, F features.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,14 +33,17 @@ def teacher_scores(
     precision: str,
     read: Callable[[MonoCut], Tensor] = load_features,
 ) -> Scores:
-    """What the parts of a teacher say of each utterance's hypotheses.
+    """What the parts of a teacher say of each utterance's hypotheses, log-probabilities in nats.
 
     Args:
         model: on the CPU.
         cuts: run together.
         hypotheses: token sequences of each.
         precision: 'fp32' or 'bf16'.
-        read: gives the (T, F) features of a cut.
+        read: gives the (T', F) features of a cut.
+
+    Raises:
+        AsrkdError: features cannot be read, or the precision is none of these.
     """
     recogniser, scores = model.recogniser, Scores()
     features, num_frames = collate_features([read(cut) for cut in cuts])
@@ -62,9 +66,9 @@ def told_at_once(
 
     Args:
         decoder: to be asked.
-        encoded: (N, T, D).
-        num_frames: (N,).
-        hypotheses: of each utterance.
+        encoded: (N, T, D); padding may hold anything.
+        num_frames: (N,), at least 1 each.
+        hypotheses: of each utterance, token sequences without the boundary.
     """
     sequences = collate(hypotheses)
     tokens, num_tokens = sequences.tokens, sequences.num_tokens

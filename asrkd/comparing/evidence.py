@@ -91,7 +91,7 @@ class Evidence:
             self._rates = {system.name: rate for system, rate in zip(systems, rates, strict=True)}
 
     def terms(self, weights: dict[str, float]) -> list[Term]:
-        """The terms of a contrast, by system."""
+        """The terms of a contrast, given the weight of each system: errors (S, B) each."""
         parts = [(weight, self._terms[name]) for name, weight in weights.items()]
         return [Term(weight, term.errors, term.seeds) for weight, term in parts]
 

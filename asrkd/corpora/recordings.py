@@ -127,7 +127,7 @@ def decode(cut: MonoCut) -> Samples:
 
 
 def audio_sha256(samples: Samples) -> str:
-    """Hex digest of samples as little-endian float32."""
+    """Hex digest of samples (1, num_samples), taken as little-endian float32."""
     return hashlib.sha256(np.ascontiguousarray(samples, dtype="<f4").data).hexdigest()
 
 

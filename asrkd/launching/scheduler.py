@@ -47,7 +47,11 @@ class Wanted:
         return NOTICE_S if self.time_limit_s is None else min(NOTICE_S, self.time_limit_s / 4)
 
     def for_slurm(self) -> dict[str, Any]:
-        """Keyword arguments of submitit's Slurm executor."""
+        """Keyword arguments of submitit's Slurm executor.
+
+        Raises:
+            AsrkdError: one of the settings has no key, or one that the launcher sets.
+        """
         return {
             "time": None if self.time_limit_s is None else max(1, math.ceil(self.time_limit_s / 60)),
             "partition": self.partition,
@@ -75,7 +79,7 @@ class Scheduler(Protocol):
     """Starts jobs, knows which are over, and ends them."""
 
     def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
-        """Start a job for each task, in their order."""
+        """Start a job for each task, in their order; AsrkdError if they are not accepted."""
 
     def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
         """Those of ``jobs`` that have ended for good: how, by job id."""
@@ -104,7 +108,7 @@ class Slurm:
         self._refused = submitit.core.utils.FailedJobError
 
     def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
-        """Submit an array, or a single job for a single task."""
+        """Submit an array, or a single job for a single task; AsrkdError if sbatch refuses it."""
         try:
             jobs: list[Job[Ended]] = self._executor.submit_array(tasks)
         except self._refused as error:

@@ -28,6 +28,9 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
         out: the folder.
         described: what ``score.json`` says besides the counts, ``set`` at least.
         scored: what was counted.
+
+    Raises:
+        AsrkdError: there are no utterances, or the references hold no words.
     """
     references = {utterance.id: utterance.reference for utterance in scored.utterances}
     hypotheses = {utterance.id: utterance.hypothesis for utterance in scored.utterances}
@@ -66,7 +69,7 @@ def score_with_progress(
 
 
 def result_line(counts: Counts, alignment: str, out: Path, *, was_complete: bool) -> str:
-    """The %WER line, by which alignment, and where the rest is."""
+    """The %WER line, by which alignment, and where the rest is; AsrkdError if there were no words."""
     return f"{wer_line(counts)} {alignment} {out}{' (already complete)' if was_complete else ''}"
 
 

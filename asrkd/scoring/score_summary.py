@@ -34,8 +34,9 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
         ``wer`` and ``cer``, fractions; ``interval`` of the WER; ``num_utterances``;
         ``counts`` of words and ``character_counts``, each with its ``reference_length``;
         ``speakers``, with ``num_utterances`` and word ``counts`` of each;
-        ``alignment``, ``normaliser`` and ``references_sha256``: two scores
-        that differ in one of these are of different things.
+        ``alignment`` of words and ``character_alignment``, ``normaliser`` and
+        ``references_sha256``: two scores that differ in one of these are of
+        different things.
 
     Raises:
         AsrkdError: there are no utterances, or the references hold no words.

@@ -1,4 +1,7 @@
-"""From what espeak-ng spoke to the samples of an utterance: rate, silence, noise, level."""
+"""From what espeak-ng spoke to the samples of an utterance: rate, silence, noise, level.
+
+Letters: S samples of one channel.
+"""
 
 from functools import lru_cache
 from typing import Any
@@ -40,13 +43,16 @@ def resample(pcm: bytes, sampling_rate: int) -> Signal:
 
 
 def with_silence(speech: Signal, utterance: Utterance, sampling_rate: int) -> Signal:
-    """``speech`` between the silences that were planned."""
+    """``speech`` (S,), at ``sampling_rate`` Hz, between the silences that were planned: (S',) in all."""
     lead, tail = (round(seconds * sampling_rate) for seconds in (utterance.lead_s, utterance.tail_s))
     return np.pad(speech, (lead, tail))
 
 
 def to_pcm16(signal: Signal, peak_db: float) -> NDArray[np.int16]:
-    """``signal`` in 16 bits, its peak at ``peak_db`` relative to full scale: it never clips."""
+    """``signal`` (S,) in 16 bits, (S,), its peak at ``peak_db`` dB relative to full scale.
+
+    It does not clip where that is 0 or less; silence stays silence.
+    """
     peak = float(np.abs(signal).max(initial=0.0))
     scale = _FULL_SCALE * 10 ** (peak_db / 20) / peak if peak else 0.0
     samples: NDArray[np.int16] = np.rint(signal * scale).astype(np.int16)

@@ -145,6 +145,7 @@ class Espeak:
 
         Raises:
             AsrkdError: there is no such voice.
+            ValueError: espeak-ng refuses the request.
         """
         self.set_voice(request.voice, request.variant)
         wanted = {_RATE: request.rate, _VOLUME: VOLUME, _PITCH: request.pitch, _RANGE: request.pitch_range}

@@ -28,7 +28,7 @@ class PackedCuts(Sequence[MonoCut]):
     """A list of cuts that grows at its end.
 
     What is taken out is made anew, but for the last KEPT cuts that were asked for by index, which are
-    handed out again: change a copy of them.
+    handed out again: change a copy of them. A line that is no cut is an AsrkdError when it is taken out.
     """
 
     def __init__(self, cuts: Iterable[MonoCut] = (), folder: Path | None = None) -> None:

@@ -36,7 +36,7 @@ BLOCKS: dict[str, Callable[[ScoredUtterance], str]] = {
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made."""
+    """How intervals are made; AsrkdError if there are no such blocks, or the seed is below 0."""
 
     blocks: str = "speaker"  # or recording, or utterance: what is drawn as a whole
     num_replicates: int = NUM_REPLICATES

@@ -30,7 +30,7 @@ from asrkd.decoding.log_probs import BLANK, checked_lengths, real_frames
 from asrkd.decoding.search_options import SearchOptions
 
 History = tuple[NDArray[np.int64], NDArray[np.int64]]  # sources and appended tokens, each (T, N, B)
-Searched = tuple[History, NDArray[np.bool_]]
+Searched = tuple[History, NDArray[np.bool_]]  # and which places are possible in the end, (N, B)
 
 
 def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:

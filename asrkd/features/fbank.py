@@ -21,7 +21,11 @@ MIN_SAMPLING_RATE = 2000
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """Which features to compute."""
+    """Which features to compute.
+
+    Raises:
+        AsrkdError: a number is too small.
+    """
 
     num_mel_bins: int = 80
     sampling_rate: int | None = None  # Hz; None: that of the corpus, otherwise audio is resampled

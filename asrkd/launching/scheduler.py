@@ -139,7 +139,7 @@ class Local:
     """This machine, all jobs at once; for trying what a cluster will do."""
 
     def __init__(self, logs: Path, wanted: Wanted) -> None:
-        """Check that submitit is there, and that nothing is wanted that only Slurm has."""
+        """Check that submitit is there, and that nothing is wanted that only Slurm has; AsrkdError if not."""
         if wanted.partition or wanted.settings:
             raise AsrkdError("--partition, --slurm: are for --launcher slurm")
         self._executor = _submitit().LocalExecutor(folder=logs)

@@ -127,7 +127,10 @@ class DirectSumQuantizer(nn.Module):
     def encode_rounds(
         self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 1024
     ) -> Tensor:
-        """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8; see :meth:`encode`."""
+        """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8, of (B, D) embeddings.
+
+        Arguments and errors are those of :meth:`encode`.
+        """
         self._check(embeddings, chunk_frames)
         rounds = embeddings.new_empty(
             (search.refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8

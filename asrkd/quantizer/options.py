@@ -19,6 +19,9 @@ class QuantizerOptions:
             quarter of a phase.
         seed: of everything that is drawn.
         held_out_share: of the frames, not trained on but measured on; at most 2,000 frames.
+
+    Raises:
+        ValueError: a value is out of its range.
     """
 
     num_codebooks: int = 8

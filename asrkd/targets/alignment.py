@@ -59,7 +59,7 @@ def align(targets: FrameTargets, num_frames: Tensor, frame_shift: float, *, dela
 
 
 def aligned_mask(targets: FrameTargets, num_frames: Tensor, frame_shift: float, *, delay: int = 0) -> Tensor:
-    """Where a student frame has a target: (N, T) boolean; args as of :func:`align`."""
+    """Where one of the student's (N,) frames has a target: (N, T) boolean; args as of :func:`align`."""
     max_frames = int(num_frames.max())
     first, width = _windows(targets, max_frames, frame_shift, delay)
     frame = torch.arange(max_frames, device=first.device)

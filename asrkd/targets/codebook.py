@@ -36,7 +36,11 @@ def codebook_source(targets: LiveTargets | str) -> CodebookTargets:
 
 
 class CodebookSource(ReadSource):
-    """Codebook indexes from a store made by ``asrkd distill codebook``."""
+    """Codebook indexes from a store made by ``asrkd distill codebook``.
+
+    Raises:
+        AsrkdError: it cannot be opened, or does not say what its indexes are of.
+    """
 
     def __init__(self, path: str) -> None:
         self.store = ArrayStore(Path(path), "codebook")
@@ -67,7 +71,11 @@ class CodebookSource(ReadSource):
 
 
 class LiveCodebookSource:
-    """Codebook indexes of a teacher that is asked, and encoded, while the student is trained."""
+    """Codebook indexes of a teacher that is asked, and encoded, while the student is trained.
+
+    Raises:
+        AsrkdError: teacher or quantiser cannot be opened, or one is not for the other.
+    """
 
     def __init__(self, live: LiveTargets) -> None:
         if live.quantizer is None:

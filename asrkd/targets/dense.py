@@ -39,7 +39,7 @@ def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
 
 
 class HiddenSource(ReadSource):
-    """A layer's output from a store made by ``asrkd distill hidden``."""
+    """A layer's output from a store made by ``asrkd distill hidden``; AsrkdError if it cannot be opened."""
 
     def __init__(self, path: str) -> None:
         self.store = ArrayStore(Path(path), "hidden")
@@ -62,7 +62,11 @@ class HiddenSource(ReadSource):
 
 
 class LiveHiddenSource:
-    """A layer's output from a teacher that is asked while the student is trained."""
+    """A layer's output from a teacher that is asked while the student is trained.
+
+    Raises:
+        AsrkdError: it cannot be opened, no layer is named, or a quantiser is.
+    """
 
     def __init__(self, live: LiveTargets) -> None:
         if live.layer is None:
@@ -100,7 +104,11 @@ class PosteriorTargets:
 
 
 class PosteriorSource(ReadSource):
-    """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens."""
+    """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens.
+
+    Raises:
+        AsrkdError: it cannot be opened, or is over other tokens.
+    """
 
     def __init__(self, path: str, tokens: Tokens) -> None:
         self.store = ArrayStore(Path(path), "posterior")

@@ -20,7 +20,7 @@ class NbestStore(Store):
     suffix = ".jsonl"
 
     def __init__(self, path: Path) -> None:
-        """Open the finished store at ``path``."""
+        """Open the finished store at ``path``; AsrkdError if it is not one, or of a later asrkd."""
         super().__init__(path, "nbest")
         self.record = int(self.contract.get("record", 1))
         if self.record > RECORD:

@@ -24,7 +24,7 @@ from asrkd.training.randomness import seeded
 
 @dataclass(frozen=True)
 class Noise:
-    """Which noise, and how loud."""
+    """Which noise, and how loud; AsrkdError if the lowest ratio is not given first."""
 
     cuts: Path  # noise cuts with features like those of the cuts
     snr_db: tuple[float, float] = (0.0, 10.0)  # lowest and highest signal-to-noise ratio

@@ -137,7 +137,7 @@ def _layers(stack: nn.Module) -> nn.ModuleList:
 
 
 def pad(utterances: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """(N, S) samples with zeros at the end, and how many of them are real, (N,); None where all are."""
+    """N utterances (S,) as (N, S), zeros at the end, and how many are real, (N,); None where all are."""
     counts = [len(samples) for samples in utterances]
     padded = torch.nn.utils.rnn.pad_sequence(list(utterances), batch_first=True)
     return padded, None if len(set(counts)) == 1 else torch.tensor(counts, device=padded.device)

@@ -116,7 +116,7 @@ class CharTokens(Tokens):
             raise AsrkdError(f"{where}: a symbol comes twice")
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the characters of a text."""
+        """Ids of the characters of a text; AsrkdError at one that is not in the inventory."""
         try:
             return [self._ids[character] for character in normalise_spaces(text)]
         except KeyError as error:
@@ -157,7 +157,7 @@ class BpeTokens(Tokens):
             )
 
     def encode(self, text: str) -> list[int]:
-        """Ids of the pieces that the model cuts a text into."""
+        """Ids of the pieces that the model cuts a text into; AsrkdError at what no piece spells."""
         text = normalise_spaces(text)
         ids: list[int] = self._processor.encode(text)
         if WORD_START in text:

@@ -29,6 +29,7 @@ def speak(requests: Sequence[Request]) -> list[Speech]:
 
     Raises:
         AsrkdError: espeak-ng is not installed, has no such voice, or was killed.
+        RuntimeError: the helper failed otherwise; its output is in the message.
     """
     lines = "".join(json.dumps(asdict(request)) + "\n" for request in requests)
     # The helper finds asrkd where this process did, installed or not.

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 def launchable(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options ``--launcher``, ``--partition``, ``--gpus`` and ``--slurm``.
 
-    It then raises AsrkdError as well: if the last three are given without a
-    launcher, if they or the command's own do not go with one, or a job fails.
+    It then raises AsrkdError as well: if the last three are given without the
+    first, if an option does not go with jobs, or if a job fails.
     """
 
     def launched(

@@ -35,7 +35,7 @@ def is_worthwhile(log_probs: Tensor, utterance: Tensor) -> bool:
     """Whether one pass is to be taken: on CPU, with numba, where some utterance has several sequences.
 
     Args:
-        log_probs: (N, T, V), of which the device counts.
+        log_probs: (N, T, V); only their device is looked at.
         utterance: (S,) row of each sequence.
     """
     return (

@@ -35,7 +35,7 @@ def greedy_search(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
 def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
     """:func:`greedy_search` as one of the searches: one hypothesis each, with its exact score.
 
-    ``log_probs`` are (N, T, V) in nats, ``num_frames`` (N,); errors are those of the same.
+    ``log_probs`` are (N, T, V) in nats, ``num_frames`` (N,); it raises what that raises.
 
     It keeps a single path, so no option changes its answer.
     """

@@ -34,9 +34,9 @@ Searched = tuple[History, NDArray[np.bool_]]  # and which places are possible in
 
 
 def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
-    """:func:`prefix_beam_search` as one of the searches; (N, T, V) log_probs in nats, (N,) num_frames.
+    """:func:`prefix_beam_search` as one of the searches, raising what that raises.
 
-    Its errors are the same.
+    ``log_probs`` are (N, T, V) in nats, ``num_frames`` (N,).
     """
     return prefix_beam_search(
         log_probs,

@@ -46,7 +46,7 @@ class Encoder(nn.Module):
             taps: layers whose values are wanted as well.
 
         Returns:
-            T = ceil(T' / 4) frames, and likewise of each utterance's count.
+            (N, T, D) frames and (N,) counts; T is ceil(T' / 4), and each count likewise.
 
         Raises:
             ValueError: a tap names a layer, or a place in it, that there is not.

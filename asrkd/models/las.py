@@ -94,9 +94,9 @@ class LasEncoder(Encoder):
 
 
 def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
-    """A recurrent ``layer`` over the real frames of (N, T, D), at least 1 of each of the (N,) counts.
+    """A recurrent ``layer`` over the real frames of (N, T, D), in float32; padding gives zeros.
 
-    The result is (N, T, the layer's own size) in float32; padding gives zeros.
+    ``num_frames`` (N,) are at least 1 each; the result is (N, T, size of the layer).
 
     Packed, so that the backward direction begins at the last real frame.
     """

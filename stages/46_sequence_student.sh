@@ -30,7 +30,10 @@ hypotheses() { # kN-bM
 told="cuts: transcribed" cuts=$STUDENT_CUTS
 case $row in
   baseline) objectives=$(losses 1.0 0.5 "$told") ;;
-  err-*) objectives=$(losses 1.0 0.5 "$(hypotheses k5-b5), weights: {beta: ${row#err-}}") ;;
+  err-*)
+    lists=$(hypotheses k5-b5)
+    objectives=$(losses 1.0 0.5 "$lists, weights: {beta: ${row#err-}}")
+    ;;
   fifth) objectives=$(losses 1.0 0.5 "$told") cuts=$DATA/cuts_train_fifth.jsonl.gz ;;
   fifth-*)
     # A loss is a mean over its own tokens: a fifth and four fifths of the whole make all tokens alike.
@@ -38,7 +41,10 @@ case $row in
     objectives="$(losses 0.2 0.1 "$told"), $(losses 0.8 0.4 "$lists, cuts: untranscribed")"
     cuts=$DATA/cuts_train_fifth.jsonl.gz
     ;;
-  *) objectives=$(losses 1.0 0.5 "$(hypotheses "$row")") ;;
+  *)
+    lists=$(hypotheses "$row") # by itself, or its refusal would go unheard
+    objectives=$(losses 1.0 0.5 "$lists")
+    ;;
 esac
 asrkd train "$CONF/$student.yaml" --out "$SEQUENCE/$student/seed-$SEED/$row" "${STUDENT[@]}" \
   --set data.train="$cuts" --set phases.0.objectives="[$objectives]"

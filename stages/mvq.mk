@@ -13,7 +13,7 @@ define mvq
 .PHONY: mvq-$(1)
 mvq-$(1):
 	@$$(MAKE) $$(PARALLEL) $(call mvq-scores,$(3),$(5),1,$(MVQ_ROWS))
-	@bash stages/best_row.sh $(3)/mvq/seed-1 $(MVQ_CANDIDATES) > $(3)/mvq/best
+	@bash stages/best_row.sh $(3)/mvq/seed-1 stamp.json $(MVQ_CANDIDATES) > $(3)/mvq/best
 	@best=$$$$(cat $(3)/mvq/best 2> /dev/null || echo mvq-8) && $$(MAKE) $$(PARALLEL) \
 	  $(foreach seed,1 $(MVQ_MORE_SEEDS),$(call mvq-scores,$(3),$(5),$(seed),$(MVQ_DECIDING) $$$$best))
 	@$(4) bash stages/55_mvq_table.sh $(1) $(MVQ_ROWS)

@@ -2,11 +2,11 @@
 #
 # $(call sequence,CORPUS,DATA,EXP,SETTINGS,SET) makes the rules of a corpus, and the target sequence-CORPUS: for each
 # of SEQUENCE_STUDENTS every row with seed 1; for each of SEQUENCE_SEEDED then SEQUENCE_MORE_SEEDS of the deciding
-# rows, and of ERR-KD with the beta that did best on dev. Rows are told in 46_sequence_student.sh, students, of
+# rows, and of ERR-KD with the beta that did best on dev, by the search of the table. Rows are told in 46_sequence_student.sh, students, of
 # which any may be asked for, in sequence.sh.
 
 SEQUENCE_ROWS := baseline k1-b5 k1-b10 k5-b5 k5-b10 k10-b10 err-1 err-2 err-5 fifth fifth-k5-b5
-SEQUENCE_DECIDING := baseline k5-b5 fifth fifth-k5-b5
+SEQUENCE_DECIDING := baseline k5-b5 fifth-k5-b5
 SEQUENCE_WITH_LM := baseline k5-b5 err-2
 SEQUENCE_STUDENTS ?= joint-small ctc-small
 SEQUENCE_SEEDED ?= $(firstword $(SEQUENCE_STUDENTS))
@@ -16,7 +16,8 @@ sequence-family = $(firstword $(subst -, ,$(1)))
 sequence-scores = $(foreach row,$(4),$(1)/sequence/$(5)/seed-$(3)/$(row)/score-$(2)/stamp.json)
 sequence-first = $(call sequence-scores,$(1),$(2),1,$(SEQUENCE_ROWS),$(3)) \
   $(foreach score,$(2) $(2)-lm,$(1)/sequence/$(call sequence-family,$(3))/teacher/score-$(score)/stamp.json) \
-  $(call sequence-scores,$(1),$(2)-lm,1,$(filter $(SEQUENCE_WITH_LM),$(SEQUENCE_ROWS)),$(3))
+  $(call sequence-scores,$(1),$(2)-lm,1,$(filter $(SEQUENCE_WITH_LM),$(SEQUENCE_ROWS)),$(3)) \
+  $(call sequence-scores,$(1),dev,1,$(filter err-%,$(SEQUENCE_ROWS)),$(3))
 
 define sequence
 .PHONY: sequence-$(1) $(addprefix sequence-$(1)-,$(SEQUENCE_STUDENTS))
@@ -42,6 +43,8 @@ endef
 define sequence-score
 $(2)/sequence/$(6)/score-$(4)/stamp.json: $(2)/sequence/$(6)/stamp.json
 	@$(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) && touch $$@
+$(if $(filter dev,$(4)),,$(2)/sequence/$(6)/score-dev/stamp.json: $(2)/sequence/$(6)/stamp.json
+	@SCORED=dev $(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) && touch $$@)
 $(2)/sequence/$(6)/score-$(4)-lm/stamp.json: $(2)/sequence/$(6)/stamp.json $(2)/sequence/lm/stamp.json
 	@$(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) lm && touch $$@
 
@@ -50,7 +53,7 @@ endef
 define sequence-student
 sequence-$(1)-$(6):
 	@$$(MAKE) $$(PARALLEL) $(call sequence-first,$(3),$(5),$(6))
-	@$(if $(filter $(6),$(SEQUENCE_SEEDED)),best=$$$$(bash stages/best_row.sh $(3)/sequence/$(6)/seed-1 \
+	@$(if $(filter $(6),$(SEQUENCE_SEEDED)),best=$$$$(bash stages/best_row.sh $(3)/sequence/$(6)/seed-1 score-dev/score.json \
 	  $(filter err-%,$(SEQUENCE_ROWS)) 2> /dev/null || echo err-2) && $$(MAKE) $$(PARALLEL) $(foreach seed,1 $(SEQUENCE_MORE_SEEDS),\
 	  $(call sequence-scores,$(3),$(5),$(seed),$(filter $(SEQUENCE_DECIDING),$(SEQUENCE_ROWS)) $$$$best,$(6))))
 	@$(4) bash stages/57_sequence_tables.sh $(1) $(6) $(SEQUENCE_ROWS)

@@ -93,6 +93,15 @@ def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_
     check_done(sequence, tmp_path, wanted)
 
 
+def test_a_row_that_there_is_not_is_refused_and_nothing_is_trained(tmp_path):
+    for row in ("k5b5", "baselin", "err", "fifth-k5"):
+        command = ["bash", "stages/46_sequence_student.sh", "digits", "ctc-small", row]
+        own = os.environ | {"EXP": str(tmp_path / "exp"), "DATA": str(tmp_path)}
+        done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+        assert done.returncode == 2 and "expected baseline, kN-bM, err-B" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def check_done(folder: Path, tmp_path: Path, wanted: list[str]) -> None:
     """Another make trains nothing."""
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("model.safetensors")}

@@ -7,6 +7,11 @@ Each hypothesis has its own score, as the objective is a weighted sum of
 -log P(y_k), not -log of a sum; its gradient needs one backward pass, which is
 linear in what it starts from: weight over score at each hypothesis's end.
 
+That is why it is not k2's even where k2 is: over a union of hypotheses k2
+gives -log of the sum of their probabilities, and its gradient drops those
+that are unlikely, whatever their weights. A test holds each score against
+k2's of its own graph. On a GPU, or without numba, losses are separate, in one call.
+
 Letters: N utterances, T frames, V tokens with blank at 0, S sequences, U
 tokens after padding.
 """

@@ -3,9 +3,10 @@
 # DATA, EXP  folders for the corpus and for the models
 # SEED       of models, targets and training; the corpus is the same for all
 # JOBS       processes of prepare, distill and score
+# SCORED     the set that systems are scored on
 # SIZE       demo (minutes), or tiny (a minute, for tests: its error rates mean nothing)
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-CONF=stages/digits/conf SCORED=test SIZE=${SIZE:-demo}
+CONF=stages/digits/conf SCORED=${SCORED:-test} SIZE=${SIZE:-demo}
 case $SIZE in
   demo)
     DATA=${DATA:-data/digits} EXP=${EXP:-exp/demo}

@@ -135,3 +135,18 @@ def test_no_gradient_is_made_where_none_is_wanted():
     log_probs = torch.randn(1, 4, 3).log_softmax(-1)
     total = ctc_sum(log_probs, torch.tensor([4]), collate([[[1], [2]]]))
     assert not total.requires_grad
+
+
+def test_the_score_of_each_hypothesis_is_that_of_its_own_graph_in_k2():
+    k2 = pytest.importorskip("k2", reason="make setup STACK=k2 to run it")
+    hypotheses = [[1, 2], [1, 1], [1], [2, 1, 1]]
+    log_probs = (2 * torch.randn(1, 9, 4, generator=torch.Generator().manual_seed(7))).log_softmax(-1)
+    frames = k2.DenseFsaVec(log_probs, torch.tensor([[0, 0, 9]], dtype=torch.int32))
+    for place, hypothesis in enumerate(hypotheses):
+        alone = [float(place == own) for own in range(len(hypotheses))]
+        found, _ = one_pass_sum(
+            log_probs, torch.tensor([9]), collate([hypotheses], [alone]), torch.arange(len(hypotheses))
+        )
+        lattice = k2.intersect_dense(k2.arc_sort(k2.ctc_graph([hypothesis])), frames, 1e9)
+        expected = lattice.get_tot_scores(log_semiring=True, use_double_scores=True)
+        torch.testing.assert_close(-found.double(), expected[0], rtol=1e-5, atol=1e-5)

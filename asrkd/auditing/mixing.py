@@ -60,9 +60,9 @@ class Mixing:
     def _score(self, hypothesis: StoredHypothesis, log_prob: float, now: Mapping[str, float]) -> float:
         length, total = len(hypothesis.tokens or ()), log_prob
         if "lm" in hypothesis.parts and "lm_weight" in self.search:
-            total += self.search["lm_weight"] * now.get("lm", hypothesis.parts["lm"])
-        total += self.search.get("token_bonus", 0.0) * length
+            total += float(self.search["lm_weight"]) * now.get("lm", hypothesis.parts["lm"])
+        total += float(self.search.get("token_bonus", 0)) * length
         norm = self.search.get("length_norm", "none")
         if norm == "length":
             return total / (length + 1)
-        return total / ((5 + length + 1) / 6) ** self.search["alpha"] if norm == "gnmt" else total
+        return total / math.pow((5 + length + 1) / 6, self.search["alpha"]) if norm == "gnmt" else total

@@ -87,8 +87,8 @@ def told_of_one(path: Path, cuts: Sequence[MonoCut]) -> str | None:
         return None
     return (
         f"{path}: was trained without fold {folds.left_out} of {folds.count} by {folds.by}, and on {count} "
-        f"of these {len(cuts)} cuts, which it may know by heart; to ask about each cut a teacher that did not "
-        f"see it, give those of all {folds.count} folds: --teacher ... --teacher ..."
+        f"of these {len(cuts)} cuts, which it may know by heart; to have each heard by a teacher that did "
+        f"not see it, give those of all {folds.count} folds: --teacher ... --teacher ..."
     )
 
 

@@ -60,7 +60,7 @@ def check(
     if rescore is not None:
         _check_rescore(path, kind, rescore)
     if kind == "store":
-        audit_store(path, cuts, findings, deep=deep)
+        audit_store(path, cuts, findings, deep=deep, recount=deep or rescore is not None)
         if _is_nbest(path) and (deep or rescore is not None) and not findings.lines():
             audit_lists(path, findings)  # damaged lists were told of already
         if rescore is not None:

@@ -5,6 +5,7 @@ Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,6 +42,7 @@ from asrkd.targets.making import Made, StorePlan, make_store
 from asrkd.targets.nbest import RECORD
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.store import CONTRACT
+from asrkd.teachers.folds import told_of_one
 from asrkd.teachers.quantizer_fit import check_quantizer
 from asrkd.teachers.teacher import Teacher
 from asrkd.training.precision import pick_device
@@ -74,6 +76,8 @@ def nbest(
     model = teacher.recogniser("nbest")
     found = search_for(model, search, options)
     hearing.verify(model)
+    if hearing.folds is None and (line := told_of_one(model.path, cuts)):
+        print(f"asrkd: {line}", file=sys.stderr)
     details = {
         "search": described(search, options),
         "score": found.meaning,

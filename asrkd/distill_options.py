@@ -76,8 +76,8 @@ class Question:
                     words += [f"--{name.replace('_', '-')}", *_words(item)]
         words += ["--resample"] if self.resample else []
         folds = flags["teacher"] if isinstance(flags.get("teacher"), tuple) else ()
-        noise = flags.get("noise")
-        return Sources(shlex.join(words), self.teacher, self.cuts, flags.get("quantizer"), folds, noise)
+        others = {name: flags.get(name) for name in ("quantizer", "noise", "lm")}
+        return Sources(shlex.join(words), self.teacher, self.cuts, folds=folds, **others)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ one fold, and each fold is decoded by the one that did not see it.
 """
 
 import hashlib
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from asrkd import config
 from asrkd.config import Section
 from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError
@@ -44,3 +46,27 @@ def fold_of(record: CutRecord, count: int, by: FoldKey) -> int:
         raise AsrkdError(f"cut {record.id}: has no {by} to tell its fold by; give folds by: cut")
     text = "\n".join(sorted({str(key) for key in keys}))
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big") % count
+
+
+def learnt_by(data: Mapping[str, Any], where: str) -> Callable[[CutRecord], bool]:
+    """Which cuts of its training manifest a model has learnt from.
+
+    Args:
+        data: section of the resolved config that it was trained with.
+        where: that is from, for the error.
+
+    Returns:
+        Whether it learnt from a cut; raises AsrkdError as :func:`fold_of`.
+
+    Raises:
+        AsrkdError: the folds in it make no sense.
+    """
+    folds = None if data.get("folds") is None else config.parse(FoldSettings, data["folds"], where)
+    shortest, longest = data["min_cut"], data["max_cut"]
+
+    def is_learnt(record: CutRecord) -> bool:
+        if not shortest <= record.duration <= longest:
+            return False
+        return folds is None or fold_of(record, folds.count, folds.by) != folds.left_out
+
+    return is_learnt

@@ -21,6 +21,8 @@ from asrkd.score import ScoreRequest, score
 from asrkd.score_transcripts import TranscriptsRequest, score_transcripts
 from asrkd.shared_work import Crew
 from asrkd.stopping import StopRequest
+from asrkd.targets.nbest import WordErrors
+from asrkd.targets.nbest_store import NbestStore, write_nbest_shard
 
 
 def problems(path: Path, *cuts: Path, deep: bool = False) -> list[str]:
@@ -90,6 +92,43 @@ def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
         assert f"{manifest}:4: cut train-003: its targets were made of other audio (digest " in other
         assert f"{manifest}:30: cut stranger: has no targets in {stores / name}" in missing
         assert "stale: 1 of its cuts are no longer in its manifests" in stale
+
+
+def test_word_errors_against_other_transcripts_are_told_by_cut_whatever_part_of_the_cuts_is_there(tree):
+    stores, _, corpus = parts(tree)
+    store, manifest = stores / "nbest", corpus / "cuts_train.jsonl.gz"
+    assert f"{store}: transcripts as they were when word errors were counted" in check(store).looked_at
+    cuts = list(read_cuts(manifest))
+    write_cuts(manifest, cuts[5:20])  # stale for a store of all, but not for its errors
+    assert check(store, [manifest]).problems == ()
+    assert f"{store}: word errors of 15 cuts counted again" in check(store, [manifest]).looked_at
+    cuts[5].supervisions[0].text = None  # what lost its transcript is no fault
+    cuts[7].supervisions[0].text = "ONE TWO THREE"
+    write_cuts(manifest, cuts)
+    (problem,) = problems(store)
+    assert f"{store}: the word errors of cut train-007 were counted against another transcript" in problem
+    assert "3 in 3 by the transcript that the cut has now; make the store anew: rm -r" in problem
+    assert problems(store, manifest) == [problem]
+    for cut in cuts:
+        cut.supervisions[0].text = "ONE TWO THREE FOUR"  # none had four words
+    write_cuts(manifest, cuts)
+    assert problems(store)[-1] == "... and 25 more cuts: whose word errors are of another transcript"
+
+
+def test_word_errors_that_are_not_those_of_their_texts_are_counted_again_when_asked_to(tree):
+    """The transcripts are those of then; a list says that it has an error more than it has."""
+    stores, _, corpus = parts(tree)
+    store = NbestStore(stores / "nbest")
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))[:12]
+    lists = [store.read(cut.id) for cut in cuts]
+    first, *rest = lists[3].hypotheses
+    wrong = replace(first, errors=WordErrors(first.errors.total + 1))
+    lists[3] = replace(lists[3], hypotheses=(wrong, *rest))
+    write_nbest_shard(store.shards[0], files.sha256(store.path / "contract.json"), cuts, lists)
+    assert problems(store.path) == []
+    (problem,) = problems(store.path, deep=True)
+    assert "the word errors of cut train-003 were counted against another transcript" in problem
+    assert any("word errors of cut train-003" in own for own in check(store.path, rescore=5).problems)
 
 
 def test_only_the_first_of_many_problems_are_told_and_the_rest_counted(tree):

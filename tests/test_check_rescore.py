@@ -1,36 +1,43 @@
 """`asrkd check --rescore`: a teacher stands by what it said, and what it did not say is found out."""
 
 import json
+import math
 import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from asrkd import files
+from asrkd.auditing.findings import Findings
+from asrkd.auditing.mixing import Mixing
+from asrkd.auditing.rescore import _language_model
 from asrkd.auditing.teacher_scores import told_at_once
 from asrkd.check import check
 from asrkd.cli import run
 from asrkd.decoding import SearchOptions
+from asrkd.decoding.decoder_options import DecoderOptions
 from asrkd.decoding.forced_score import forced_log_prob
 from asrkd.distill import nbest
 from asrkd.distill_options import Question
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.stopping import StopRequest
-from asrkd.targets.nbest import Nbest
+from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.nbest_store import NbestStore, write_nbest_shard
+from asrkd.targets.sources import read_sources
 from asrkd.tokens import Tokens
 from tests.models.small import recogniser
-from tests.test_decoder_searches import save_recogniser
+from tests.test_decoder_searches import save_lm, save_recogniser
 
 
-def rewritten(store: Path, corpus: Path, change) -> None:
+def rewritten(store: Path, corpus: Path, change, split: str = "train") -> None:
     """Write the lists of a store anew, as ``change`` makes them: whole, but not what the teacher said."""
     opened = NbestStore(store)
-    cuts = {cut.id: cut for cut in read_cuts(corpus / "cuts_train.jsonl.gz")}
+    cuts = {cut.id: cut for cut in read_cuts(corpus / f"cuts_{split}.jsonl.gz")}
     ids = list(opened.index.ids())
     lists = {cut_id: opened.read(cut_id) for cut_id in ids}
     for shard, path in enumerate(opened.shards):
@@ -127,6 +134,145 @@ def test_decoders_stand_by_their_scores_told_at_once(joint, corpus, tmp_path, se
     assert report.problems == ()
     assert "attention one by one: largest difference" in report.text()
     assert ("ctc in batches of 16, bf16" in report.text()) == (search == "joint")
+
+
+@pytest.fixture(scope="module")
+def lm(corpus, tmp_path_factory) -> Path:
+    """A language model over the corpus's tokens."""
+    return save_lm(tmp_path_factory.mktemp("lm") / "lm", Tokens.load(corpus))
+
+
+RANKED = DecoderOptions(length_norm="gnmt", token_bonus=0.2, lm_weight=0.6, max_length_ratio=0.3)
+
+
+@pytest.fixture
+def fused(joint, lm, corpus, tmp_path) -> Path:
+    """A store by a joint search with a copy of the language model beside it, `lm`."""
+    shutil.copytree(lm, tmp_path / "lm")
+    question = Question(joint, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "fused", cuts_per_shard=4)
+    options = SearchOptions(beam=4, num_best=4, decoder=RANKED, lm=tmp_path / "lm")
+    nbest(question, "joint", options, StopRequest())
+    return tmp_path / "fused"
+
+
+def test_a_language_model_stands_by_its_part_and_the_search_by_its_score(fused):
+    report = check(fused, rescore=100)
+    assert report.problems == ()
+    for part in ("ctc", "attention", "joint", "lm", "score"):
+        assert f"{part} one by one: largest difference" in report.text()
+
+
+@pytest.mark.parametrize("part", ["lm", "score"])
+def test_a_part_or_a_score_that_was_not_given_is_found_where_the_rest_is_right(fused, corpus, part):
+    def change(own: Nbest) -> Nbest:
+        *others, last = own.hypotheses
+        if part == "score":
+            return Nbest((*others, replace(last, score=last.score - 0.01)), own.num_words)
+        return Nbest((*others, replace(last, parts={**last.parts, "lm": last.parts["lm"] - 0.01})), 2)
+
+    rewritten(fused, corpus, change, "dev")
+    problems = [own for own in check(fused, rescore=100).problems if "differ" in own]
+    assert [own.split(": ")[1].split(" differ")[0] for own in problems] == [
+        f"{part} scores one by one", f"{part} scores in batches of 16",
+    ]  # fmt: skip
+    assert "by up to 0.01 nats (cut dev-" in problems[0]
+
+
+def test_a_language_model_that_was_made_anew_makes_the_store_stale_and_is_named(fused, corpus):
+    place = fused.parent / "lm"
+    sources = json.loads((fused / "sources.json").read_text())
+    assert sources["lm"] == "../lm"
+    weights = bytearray((place / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (place / "model.safetensors").write_bytes(weights)
+    (problem,) = check(fused).problems
+    assert f"{fused}: stale: its language model {place} was made anew since" in problem
+    assert any("stale: its language model" in own for own in check(fused, rescore=5).problems)
+    with pytest.raises(AsrkdError, match="stale: its language model"):
+        NbestStore(fused).verify(read_cuts(corpus / "cuts_dev.jsonl.gz"))
+    shutil.rmtree(place)
+    assert check(fused).problems == ()
+    assert "its language model" in check(fused, rescore=5).problems[0]
+
+
+def test_a_store_that_does_not_say_where_its_language_model_was_is_read_on(fused, corpus):
+    """As asrkd wrote them before: the score is still held against the stored part."""
+    sources = json.loads((fused / "sources.json").read_text())
+    del sources["lm"]
+    (fused / "sources.json").write_text(json.dumps(sources))
+    report = check(fused, rescore=100)
+    assert report.problems == ()
+    assert "made before asrkd kept where its language model was" in report.text()
+    assert "lm one by one" not in report.text() and "score one by one" in report.text()
+
+
+def test_word_ngrams_are_asked_for_whole_sentences(joint, corpus, tmp_path):
+    pytest.importorskip("kenlm", reason="needs kenlm: pip install kenlm")
+    words = "-0.9\tYES\t-0.4\n-0.5\tNO\t-0.2\n"
+    (tmp_path / "words.arpa").write_text(
+        f"\\data\\\nngram 1=5\nngram 2=1\n\n\\1-grams:\n-1.0\t<unk>\n-99\t<s>\t-0.3\n-0.7\t</s>\n{words}\n"
+        "\\2-grams:\n-0.1\tYES NO\n\n\\end\\\n"
+    )
+    question = Question(joint, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store", cuts_per_shard=4)
+    options = SearchOptions(beam=4, num_best=4, lm=tmp_path / "words.arpa")
+    nbest(question, "prefix-beam", options, StopRequest())
+    report = check(tmp_path / "store", rescore=100)
+    assert report.problems == ()
+    assert "lm one by one: largest difference" in report.text()
+
+
+def test_without_kenlm_ngrams_are_not_asked_and_that_is_said(fused, monkeypatch):
+    arpa = fused.parent / "words.arpa"
+    arpa.write_text("n-grams")
+    sources = json.loads((fused / "sources.json").read_text())
+    (fused / "sources.json").write_text(json.dumps(sources | {"lm": str(arpa)}))
+    contract = json.loads((fused / "contract.json").read_text())
+    contract["search"]["lm"]["sha256"] = files.sha256(arpa)
+    files.write_json(fused / "contract.json", contract)
+    monkeypatch.setitem(sys.modules, "kenlm", None)
+    findings = Findings()
+    asked = _language_model(SimpleNamespace(path=fused, contract=contract), read_sources(fused), findings)
+    assert asked is None
+    assert "is not asked: n-grams need kenlm" in findings.looked_at[0]
+
+
+def by_hand(search: dict, stored: StoredHypothesis, now: dict) -> dict[str, float]:
+    return {name: value for name, _, value in Mixing(search).compare(stored, now)}
+
+
+def test_scores_are_mixed_as_the_contract_says():
+    parts = {"ctc": -4.0, "attention": -2.0, "lm": -10.0, "length": 3.0}
+    stored = StoredHypothesis("ABC", -2.5, (1, 2, 3), parts, score=-1.0)
+    search = {"ctc_weight": 0.25, "lm": {}, "lm_weight": 0.5, "token_bonus": 1.5, "length_norm": "length"}
+    now = {"ctc": -4.0, "attention": -2.0, "lm": -12.0}
+    # 0.25 * -4 + 0.75 * -2 = -2.5; (-2.5 + 0.5 * -12 + 1.5 * 3) / (3 + 1) = -1
+    assert by_hand(search, stored, now) == pytest.approx(now | {"joint": -2.5, "score": -1.0})
+    gnmt = search | {"length_norm": "gnmt", "alpha": 2.0}
+    # (5 + 3 + 1) / 6 = 1.5, squared 2.25
+    assert by_hand(gnmt, stored, now)["score"] == pytest.approx(-4.0 / 2.25)
+    del now["lm"]  # it cannot be asked: what it said is taken
+    assert by_hand(search, stored, now)["score"] == pytest.approx(-0.75)
+
+
+@pytest.mark.parametrize(("weight", "impossible"), [(0.0, "ctc"), (1.0, "attention")])
+def test_a_part_without_weight_may_find_a_hypothesis_impossible(weight, impossible):
+    now = {"ctc": -3.0, "attention": -3.0} | {impossible: -math.inf}
+    stored = StoredHypothesis("A", -3.0, (1,), {**now, "length": 1.0})
+    assert by_hand({"ctc_weight": weight, "length_norm": "none"}, stored, now) == now | {"joint": -3.0}
+
+
+@pytest.mark.parametrize("place", [0, 1, -1])
+def test_a_score_that_is_no_number_is_found_wherever_it_is(store, corpus, place):
+    def change(own: Nbest) -> Nbest:
+        changed = list(own.hypotheses)
+        changed[place] = replace(changed[place], log_prob=math.nan, parts={"ctc": math.nan})
+        return Nbest(tuple(changed), own.num_words)
+
+    rewritten(store, corpus, change)
+    problems = [own for own in check(store, rescore=40).problems if "scores" in own]
+    assert len(problems) == 2
+    assert "ctc scores one by one differ from the stored ones" in problems[0]
+    assert "nan stored" in problems[0]
 
 
 @pytest.mark.parametrize("decoder", ["transformer", "las"])

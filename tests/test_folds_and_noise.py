@@ -1,6 +1,7 @@
 """N-best lists by teachers that did not see a cut, or that hear it in noise: who is asked, what is told."""
 
 import json
+import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -24,7 +25,7 @@ from asrkd.models.inference import answers
 from asrkd.stopping import StopRequest
 from asrkd.targets.asking_nbest import Hearing
 from asrkd.targets.nbest_store import NbestStore
-from asrkd.teachers.folds import FoldTeachers, fold_teachers
+from asrkd.teachers.folds import FoldTeachers, fold_teachers, told_of_one
 from asrkd.teachers.noisy_copies import Noise, NoisyCopies
 from asrkd.train import TrainOptions, train
 from tests.conftest import make_cuts
@@ -130,6 +131,58 @@ def test_teachers_that_are_not_one_for_each_fold_are_refused(teachers, teacher):
         fold_teachers([teachers[0], teacher])
     with pytest.raises(AsrkdError, match="2 teachers for 3 folds, none"):
         fold_teachers([teachers[1], teachers[1]])
+
+
+def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learnt(
+    teachers, manifest, tmp_path, monkeypatch, capsys
+):
+    cuts = list(read_cuts(manifest))
+    learnt = [cut for cut in cuts if fold_of(cut_record(cut), 3, "speaker") != 0]
+    unseen = [cut for cut in cuts if fold_of(cut_record(cut), 3, "speaker") == 0]
+    assert learnt and unseen
+    write_cuts(tmp_path / "some.jsonl", [*learnt[:4], *unseen])
+    write_cuts(tmp_path / "unseen.jsonl", unseen)
+
+    def said(own: Path, *others: Path) -> str:
+        words = ["asrkd", "distill", "nbest", "--cuts", str(own), "--beam", "1", "--nbest", "1"]
+        words += [word for path in (teachers[0], *others) for word in ("--teacher", str(path))]
+        out = tmp_path / f"{own.stem}-{len(others)}"
+        monkeypatch.setattr(sys, "argv", [*words, "--out", str(out), "--search", "greedy"])
+        with pytest.raises(SystemExit) as stop:
+            run()
+        assert stop.value.code in (0, None)
+        return "".join(line for line in capsys.readouterr().err.splitlines(True) if "fold" in line)
+
+    line = said(tmp_path / "some.jsonl")
+    assert line.count("\n") == 1
+    assert f"{teachers[0]}: was trained without fold 0 of 3 by speaker, and on 4 of these" in line
+    assert f"these {4 + len(unseen)} cuts" in line and "give those of all 3 folds" in line
+    assert said(tmp_path / "unseen.jsonl") == ""
+    assert said(tmp_path / "some.jsonl", *teachers[1:]) == ""
+
+
+def test_what_a_teacher_learnt_is_known_by_its_lineage_where_the_manifest_moved(teachers, manifest, tmp_path):
+    shutil.copytree(teachers[1], tmp_path / "teacher")
+    described = json.loads((tmp_path / "teacher/config.json").read_text())
+    described["experiment"]["data"]["train"] = str(tmp_path / "moved.jsonl.gz")
+    (tmp_path / "teacher/config.json").write_text(json.dumps(described))
+    cuts = list(read_cuts(manifest))
+    count = sum(fold_of(cut_record(cut), 3, "speaker") != 1 for cut in cuts)
+    assert f"and on {count} of these 30 cuts" in told_of_one(tmp_path / "teacher", cuts)
+    assert told_of_one(tmp_path / "teacher", cuts[1:]) is None  # not known to be those
+    for cut in cuts:
+        cut.supervisions[0].speaker = None
+    assert told_of_one(tmp_path / "teacher", cuts) is None
+
+
+def test_a_teacher_of_no_fold_says_nothing_of_what_it_learnt(teacher, manifest):
+    assert told_of_one(teacher, read_cuts(manifest)) is None
+
+
+def test_a_teacher_of_a_fold_is_not_stale_as_long_as_the_other_cuts_are_what_they_were(teachers, manifest):
+    report = check(teachers[2])
+    assert report.problems == ()
+    assert f"train cuts as in {manifest}" in report.text()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from asrkd import files, outputs
 from asrkd.auditing.cuts import audit_cuts
 from asrkd.auditing.findings import Findings
 from asrkd.errors import AsrkdError
+from asrkd.folds import learnt_by
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import load_any_model
 from asrkd.quantizer.storage import load_quantizer
@@ -88,10 +89,10 @@ def _audit_lineage(
     if not manifest.is_file():
         findings.saw(f"{path}: its {name} cuts are not at {manifest} any more")
         return
-    bounds = lineage["experiment"]["data"]
+    is_learnt = learnt_by(lineage["experiment"]["data"], str(path / "lineage.json"))
     digests, texts = [], []
     for line in stream_lines(manifest):
-        if name == "dev" or bounds["min_cut"] <= line.cut.duration <= bounds["max_cut"]:
+        if name == "dev" or is_learnt(line.cut):
             digests.append(line.cut.digest)
             texts.append(line.cut.texts)
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):

@@ -1,8 +1,10 @@
 """Stored hypotheses scored again by the teacher that they came from: one by one, in batches, in bfloat16.
 
-A score that was stored must be what its teacher says of the audio.
+A score that was stored must be what its teacher says of the audio, and its language model of the text.
 """
 
+import importlib
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +14,14 @@ from typing import NamedTuple
 from lhotse import MonoCut
 
 from asrkd.auditing.findings import Findings
-from asrkd.auditing.teacher_scores import teacher_scores
+from asrkd.auditing.mixing import Mixing
+from asrkd.auditing.teacher_scores import lm_scores, teacher_scores
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import load_model
 from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.asking_nbest import Hearing
-from asrkd.targets.nbest import Nbest, StoredHypothesis
+from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.sources import Sources, check_sources, read_sources
 from asrkd.teachers.folds import FoldTeachers
@@ -29,7 +32,7 @@ BATCH = 16  # utterances
 
 
 class Score(NamedTuple):
-    """A hypothesis's score by a part of its teacher, in nats."""
+    """A hypothesis's score by a part of its teacher, or by several, in nats."""
 
     cut_id: str
     rank: int
@@ -62,7 +65,8 @@ class _Teacher(NamedTuple):
 
     path: Path  # of one that stands for those of all folds, where there are folds
     hearing: Hearing
-    ctc_weight: float | None  # of a joint search, which mixes the parts
+    mixing: Mixing  # of the parts, by the search
+    lm: Path | None  # that stood beside it, if it can be asked again
 
 
 def audit_rescore(path: Path, cuts: Sequence[Path], findings: Findings, most: int) -> None:
@@ -78,8 +82,12 @@ def audit_rescore(path: Path, cuts: Sequence[Path], findings: Findings, most: in
         store = NbestStore(path)
         store.require_tokens("--rescore")
         sources = _sources(store)
-        weight = store.contract["search"].get("ctc_weight")
-        teacher = _Teacher(_there(store, sources.teacher, "teacher"), _hearing(store, sources), weight)
+        teacher = _Teacher(
+            _there(store, sources.teacher, "teacher"),
+            _hearing(store, sources),
+            Mixing(store.contract["search"]),
+            _language_model(store, sources, findings),
+        )
         manifests = [_there(store, manifest, "manifest") for manifest in cuts or sources.cuts]
         chosen = _chosen(store, manifests, most)
         lists = {cut.id: store.read(cut.id) for cut in chosen}
@@ -100,6 +108,27 @@ def _hearing(store: NbestStore, sources: Sources) -> Hearing:
         else Noise(_there(store, sources.noise, "noise"), tuple(noise["snr_db"]), noise["seed"]),
         FoldTeachers(folds, store.contract["teacher"]["folds"]["by"]) if folds else None,
     )
+
+
+def _language_model(store: NbestStore, sources: Sources, findings: Findings) -> Path | None:
+    """The one that had a say in the search; None if there was none, or it is said why it cannot be asked."""
+    if "lm" not in store.contract["search"]:
+        return None
+    if sources.lm is None:
+        findings.saw(f"{store.path}: made before asrkd kept where its language model was, which is not asked")
+        return None
+    path = _there(store, sources.lm, "language model")
+    if path.is_file():
+        try:
+            importlib.import_module("kenlm")
+        except (ImportError, OSError) as error:
+            cause = " ".join(str(error).split())
+            findings.saw(
+                f"{store.path}: its language model {path} is not asked: n-grams need kenlm ({cause}); "
+                "install it with: pip install kenlm"
+            )
+            return None
+    return path
 
 
 def _sources(store: NbestStore) -> Sources:
@@ -150,43 +179,35 @@ def _rescored(
             group = own[start : start + way.batch]
             hypotheses = [[list(one.tokens or ()) for one in lists[cut.id].hypotheses] for cut in group]
             found = teacher_scores(model, group, hypotheses, way.precision, teacher.hearing.read)
+            if teacher.lm is not None:
+                found["lm"] = lm_scores(teacher.lm, model, hypotheses, way.precision)
             for row, cut in enumerate(group):
                 for rank, hypothesis in enumerate(lists[cut.id].hypotheses):
                     now = {part: scores[row][rank] for part, scores in found.items()}
-                    for part, stored, again in _scores(hypothesis, now, teacher.ctc_weight):
+                    for part, stored, again in teacher.mixing.compare(hypothesis, now):
                         yield Score(cut.id, rank, part, stored, again)
 
 
-def _scores(
-    hypothesis: StoredHypothesis, now: Mapping[str, float], ctc_weight: float | None
-) -> Iterator[tuple[str, float, float]]:
-    """(part, stored, now): of each part where a search mixed two, else of the one that it went by."""
-    parts = [part for part in now if part in hypothesis.parts]
-    if len(parts) > 1 and ctc_weight is not None:
-        yield from ((part, hypothesis.parts[part], now[part]) for part in parts)
-        mixed = ctc_weight * now["ctc"] + (1 - ctc_weight) * now["attention"]
-        yield "joint", hypothesis.log_prob, mixed
-    else:
-        part = parts[0] if parts else "ctc" if "ctc" in now else "attention"
-        yield part, hypothesis.log_prob, now[part]
-
-
-def _difference(stored: float, now: float) -> float:
-    return 0.0 if stored == now else abs(stored - now)  # equal infinities differ by nothing
+def _difference(score: Score) -> float:
+    """In nats; NaN, which is neither more nor less than anything, is as far away as can be."""
+    if score.stored == score.now:
+        return 0.0  # equal infinities differ by nothing
+    difference = abs(score.stored - score.now)
+    return math.inf if math.isnan(difference) else difference
 
 
 def _compare(store: NbestStore, way: _Way, scores: Sequence[Score], findings: Findings) -> None:
     """Say how far the scores are from the stored ones, and whether that is too far."""
     for part in dict.fromkeys(score.part for score in scores):
-        differences = {own: _difference(own.stored, own.now) for own in scores if own.part == part}
-        worst = max(differences, key=lambda own: differences[own])
-        largest, mean = differences[worst], sum(differences.values()) / len(differences)
+        own = [score for score in scores if score.part == part]
+        worst = max(own, key=_difference)
+        largest, mean = _difference(worst), sum(map(_difference, own)) / len(own)
         findings.saw(
             f"{store.path}: {part} {way.name}: largest difference {largest:.2g} nats, mean {mean:.2g}"
         )
         if way.must_agree and not largest <= TOLERANCE:
             findings.wrong(
                 f"{store.path}: {part} scores {way.name} differ from the stored ones by up to {largest:.3g} "
-                f"nats (cut {worst.cut_id}), expected {TOLERANCE:g} at most; make the store anew: "
-                f"rm -r {store.path}; {store.remake}"
+                f"nats (cut {worst.cut_id}: {worst.stored:.6g} stored, {worst.now:.6g} now), expected "
+                f"{TOLERANCE:g} at most; make the store anew: rm -r {store.path}; {store.remake}"
             )

@@ -7,6 +7,8 @@ from typing import Any
 
 from asrkd import files, outputs
 from asrkd.auditing.findings import Findings
+from asrkd.auditing.references import audit_references
+from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
 from asrkd.shards import shard_name
@@ -29,7 +31,9 @@ class _Store:
     remake: str
 
 
-def audit_store(path: Path, cuts: Sequence[Path], findings: Findings, *, deep: bool) -> None:
+def audit_store(
+    path: Path, cuts: Sequence[Path], findings: Findings, *, deep: bool, recount: bool = False
+) -> None:
     """Look over a store.
 
     Args:
@@ -37,6 +41,7 @@ def audit_store(path: Path, cuts: Sequence[Path], findings: Findings, *, deep: b
         cuts: manifests to compare it with; those that it was made from if there are none.
         findings: what is found goes here.
         deep: read every byte of the payloads and compare their hashes.
+        recount: of N-best lists, count all word errors again, even where no transcript changed.
     """
     with findings.looking(path):
         store = _open(path)
@@ -44,6 +49,7 @@ def audit_store(path: Path, cuts: Sequence[Path], findings: Findings, *, deep: b
             for payload in store.payloads:
                 with findings.looking(path):
                     check_payload(payload, store.digest, _measure_bytes)
+        recount = recount and not findings.lines()  # of damaged lists it was told already
         index = read_indexes(store.payloads, store.digest)
         findings.saw(f"{path}: {len(index)} cuts in {len(store.payloads)} shards")
         if len(index) != store.num_cuts:
@@ -57,7 +63,10 @@ def audit_store(path: Path, cuts: Sequence[Path], findings: Findings, *, deep: b
         own = sources.cuts if sources else ()
         manifests = cuts or [path for path in own if path.is_file()]
         if manifests:
-            _compare(store, index, manifests, findings, complete=not cuts and len(manifests) == len(own))
+            complete = not cuts and len(manifests) == len(own)
+            met = _compare(store, index, manifests, findings, complete=complete)
+            if store.contract.get("kind") == "nbest" and len(index) == store.num_cuts:
+                audit_references(path, met, findings, recount=recount)
         else:
             findings.saw(f"{path}: its cuts are not where they were: give them with --cuts")
 
@@ -87,8 +96,8 @@ def _measure_bytes(path: Path, payload: Payload) -> int:
 
 def _compare(
     store: _Store, index: CutIndex, manifests: Sequence[Path], findings: Findings, *, complete: bool
-) -> None:
-    """Hold the index against the manifests, a line at a time.
+) -> list[CutRecord]:
+    """Hold the index against the manifests, a line at a time; of an N-best store the cuts that it has.
 
     Args:
         store: whose index it is.
@@ -97,7 +106,7 @@ def _compare(
         findings: what is found goes here.
         complete: whether every cut of the store must be in the manifests.
     """
-    met = 0
+    met, found = 0, list[CutRecord]()
     remedy = f"make the store anew: rm -r {store.path}; {store.remake}"
     for manifest in manifests:
         for number, _, _, cut in stream_lines(manifest):
@@ -106,6 +115,8 @@ def _compare(
                 findings.wrong(f"{where}: has no targets in {store.path}; {remedy}", kind="without targets")
                 continue
             met += 1
+            if store.contract.get("kind") == "nbest":
+                found.append(cut)
             problem = mismatch(store.contract, index[cut.id][1], cut)
             if problem:
                 findings.wrong(
@@ -116,3 +127,4 @@ def _compare(
         findings.wrong(
             f"{store.path}: stale: {len(index) - met} of its cuts are no longer in its manifests; {remedy}"
         )
+    return found

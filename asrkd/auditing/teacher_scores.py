@@ -1,23 +1,27 @@
-"""What a teacher says of hypotheses that it is told: exact scores by its CTC head and its decoder.
+"""What a teacher says of hypotheses that it is told: exact scores by its CTC head, decoder, language model.
 
-The decoder is told whole hypotheses at once here, while a search asks it a
-token at a time, so that neither checks itself.
+Decoders and language models are told whole hypotheses at once here, while a
+search asks them a token at a time, so that neither checks itself.
 
 Letters: N utterances, S hypotheses of all of them, T encoder frames, D their size, U tokens after padding,
 V tokens; T' feature frames, F features.
 """
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd.decoding.ctc_score import hypothesis_log_prob
+from asrkd.decoding.language_models import open_lm
+from asrkd.decoding.ngram import NATS, WordNgram
 from asrkd.features.reading import collate as collate_features
 from asrkd.features.reading import load_features
 from asrkd.models.decoder import Decoder, expected
 from asrkd.models.directory import LoadedModel
+from asrkd.models.language_model import LanguageModel
 from asrkd.models.masks import frame_mask
 from asrkd.targets.sequences import collate
 from asrkd.training.precision import Precision
@@ -59,6 +63,31 @@ def teacher_scores(
     return scores
 
 
+@torch.no_grad()
+def lm_scores(
+    path: Path, model: LoadedModel, hypotheses: Sequence[Sequence[list[int]]], precision: str
+) -> list[list[float]]:
+    """log P of each hypothesis with its end under the language model at ``path``, in nats.
+
+    Args:
+        path: of a model folder, or of n-grams, to which kenlm gives whole sentences.
+        model: the teacher that it stood beside.
+        hypotheses: of each utterance, token sequences.
+        precision: as of :func:`teacher_scores`; n-grams have theirs.
+
+    Raises:
+        AsrkdError: it cannot be read, or is over other tokens than the teacher.
+    """
+    lm = open_lm(path, model)
+    if isinstance(lm, WordNgram):
+        spelt = [["".join(lm.spelt[token] for token in tokens) for tokens in own] for own in hypotheses]
+        return [[NATS * lm.model.score(text, bos=True, eos=True) for text in own] for own in spelt]
+    assert isinstance(lm, LanguageModel)
+    unheard, none = torch.zeros(len(hypotheses), 0, 0), torch.zeros(len(hypotheses), dtype=torch.int64)
+    with Precision(precision, torch.device("cpu")).autocast():
+        return told_at_once(lm.decoder, unheard, none, hypotheses)
+
+
 def told_at_once(
     decoder: Decoder, encoded: Tensor, num_frames: Tensor, hypotheses: Sequence[Sequence[list[int]]]
 ) -> list[list[float]]:
@@ -66,8 +95,8 @@ def told_at_once(
 
     Args:
         decoder: to be asked.
-        encoded: (N, T, D); padding may hold anything.
-        num_frames: (N,), at least 1 each.
+        encoded: (N, T, D); padding may hold anything; of a language model (N, 0, 0).
+        num_frames: (N,), at least 1 each; of a language model zeros.
         hypotheses: of each utterance, token sequences without the boundary.
     """
     sequences = collate(hypotheses)

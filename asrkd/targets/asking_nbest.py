@@ -14,10 +14,10 @@ from asrkd.decoding import Hypothesis, SearchOptions
 from asrkd.decoding.recognition import recognise
 from asrkd.features.reading import load_features
 from asrkd.models.directory import LoadedModel, load_model
-from asrkd.scoring.counts import count_errors
 from asrkd.shards import Shard
-from asrkd.targets.nbest import Nbest, StoredHypothesis, WordErrors
+from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.nbest_store import write_nbest_shard
+from asrkd.targets.stored_errors import counted_reference, word_errors
 from asrkd.teachers.folds import FoldTeachers
 from asrkd.teachers.noisy_copies import Noise, noisy_copies
 
@@ -85,24 +85,16 @@ def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nb
     by_text: dict[str, Hypothesis] = {}  # two token sequences of one text: the likelier stands for both
     for hypothesis in found:
         by_text.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis)
-    said = [supervision.text for supervision in cut.supervisions]
-    reference = " ".join(map(str, said)) if said and None not in said else None
+    reference = counted_reference([supervision.text for supervision in cut.supervisions])
     listed = [
         StoredHypothesis(
             text=text,
             log_prob=own.log_prob,
             tokens=own.tokens,
             parts=own.parts,
-            errors=_word_errors(reference, text),
+            errors=word_errors(reference, text),
             score=None if own.score == own.log_prob else own.score,
         )
         for text, own in by_text.items()
     ]
     return Nbest(tuple(listed), None if reference is None else len(reference.split()))
-
-
-def _word_errors(reference: str | None, text: str) -> WordErrors | None:
-    if reference is None:
-        return None
-    counts = count_errors(reference, text)
-    return WordErrors(counts.errors, (counts.substitutions, counts.deletions, counts.insertions))

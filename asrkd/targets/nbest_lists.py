@@ -14,6 +14,7 @@ from asrkd.targets.selection import Selection
 from asrkd.targets.sequence_settings import SequenceSettings, WeightSettings
 from asrkd.targets.sequence_weights import WeightHistogram, list_weights
 from asrkd.targets.sequences import is_transcribed
+from asrkd.targets.stored_errors import stale_errors, was_counted_against
 
 
 class NbestLists:
@@ -32,7 +33,9 @@ class NbestLists:
 
     def of_cut(self, cut: MonoCut, rules: ListFilter) -> Nbest:
         """What is left of a cut's hypotheses, maybe nothing."""
-        return self._of(cut.id, [supervision.text for supervision in cut.supervisions], cut.duration, rules)
+        if not self._is_about([supervision.text for supervision in cut.supervisions]):
+            return Nbest((), None)
+        return rules(cut.id, self._best(cut.id), cut.duration)
 
     def weights(self, found: Nbest) -> list[float]:
         """The weight of each hypothesis in a list."""
@@ -47,13 +50,19 @@ class NbestLists:
 
         Raises:
             AsrkdError: a cut has no hypotheses, or ones made of other audio, or
-                they lack the word errors that the settings need.
+                they lack the word errors that the settings need, or had them
+                counted against another transcript than the cut has now.
         """
         kept = [row for row, record in enumerate(records(cuts)) if self._is_about(record.texts)]
         self.store.verify(cuts if len(kept) == len(cuts) else [cuts[row] for row in kept])
         rules, histogram, ids = ListFilter(self.settings.filter), WeightHistogram(), set()
-        for record in (records(cuts)[row] for row in kept):
-            found = self._of(record.id, record.texts, record.duration, rules)
+        about = [records(cuts)[row] for row in kept]
+        recount = self.settings.needs_errors and not was_counted_against(self.store.contract, about)
+        for record in about:
+            best = self._best(record.id)
+            if recount:
+                self._check_errors(record, best)
+            found = rules(record.id, best, record.duration)
             check(record, found)
             if found.hypotheses:
                 ids.add(record.id)
@@ -64,9 +73,8 @@ class NbestLists:
     def _is_about(self, texts: Sequence[str | None]) -> bool:
         return self.settings.cuts == "all" or (self.settings.cuts == "transcribed") == is_transcribed(texts)
 
-    def _of(self, cut_id: str, texts: Sequence[str | None], seconds: float, rules: ListFilter) -> Nbest:
-        if not self._is_about(texts):
-            return Nbest((), None)
+    def _best(self, cut_id: str) -> Nbest:
+        """The best ``num_hypotheses`` of a cut; AsrkdError if they lack the errors that the settings need."""
         stored = self.store.read(cut_id)
         if self.settings.needs_errors and stored.num_words is None:
             raise AsrkdError(
@@ -75,5 +83,13 @@ class NbestLists:
                 f"without them for cuts: untranscribed), or add transcripts and make the store anew: "
                 f"rm -r {self.store.path}; {self.store.remake}"
             )
-        best = Nbest(stored.hypotheses[: self.settings.num_hypotheses], stored.num_words)
-        return rules(cut_id, best, seconds)
+        return Nbest(stored.hypotheses[: self.settings.num_hypotheses], stored.num_words)
+
+    def _check_errors(self, record: CutRecord, best: Nbest) -> None:
+        """Raise AsrkdError if the transcript changed since the errors of a cut's hypotheses were counted."""
+        problem = stale_errors(best, record.texts)
+        if problem:
+            raise AsrkdError(
+                f"cut {record.id}: the word errors of its hypotheses {problem}; make the store anew: "
+                f"rm -r {self.store.path}; {self.store.remake}"
+            )

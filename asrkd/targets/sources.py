@@ -1,4 +1,4 @@
-"""Where a store's teacher, quantiser and cuts were, so that it can be told whether they changed since.
+"""Where a store's teachers, models and cuts were, so that it can be told whether they changed since.
 
 ``sources.json`` lies beside the contract and decides nothing: paths relative
 to the store, and the command that makes it but for its ``--out``, so that
@@ -31,6 +31,7 @@ class Sources:
     quantizer: Path | None = None
     folds: tuple[Path, ...] = ()  # teachers by the fold that each did not see; ``teacher`` is the first
     noise: Path | None = None  # noise cuts that the teacher heard beside the cuts
+    lm: Path | None = None  # language model of the search; None also in stores of before it was kept
 
 
 def write_sources(out: Path, sources: Sources) -> None:
@@ -47,8 +48,9 @@ def write_sources(out: Path, sources: Sources) -> None:
     }
     if sources.folds:
         record["folds"] = [relative(path) for path in sources.folds]
-    if sources.noise is not None:
-        record["noise"] = relative(sources.noise)
+    for name, path in (("noise", sources.noise), ("lm", sources.lm)):
+        if path is not None:
+            record[name] = relative(path)
     files.write_json(out / SOURCES, record)
 
 
@@ -65,6 +67,7 @@ def read_sources(out: Path) -> Sources | None:
             quantizer=_resolve(out, record["quantizer"]),
             folds=tuple(Path(os.path.normpath(out / path)) for path in record.get("folds", ())),
             noise=_resolve(out, record.get("noise")),
+            lm=_resolve(out, record.get("lm")),
         )
     except (KeyError, TypeError):
         return None
@@ -77,7 +80,7 @@ def remake_command(out: Path) -> str | None:
 
 
 def check_sources(out: Path, contract: dict[str, Any]) -> None:
-    """Raise AsrkdError if a teacher or the quantiser of a store is there and is another by now."""
+    """Raise AsrkdError if a teacher, quantiser or language model of a store is there and another by now."""
     sources = read_sources(out)
     if sources is None:
         return
@@ -93,7 +96,7 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
 def _identities(
     sources: Sources, contract: dict[str, Any]
 ) -> Iterator[tuple[str, Path | None, str | None, str | None]]:
-    """(name, place, hash now, hash in the contract) of teachers and quantiser; None where there is none."""
+    """(name, place, hash now, hash in the contract) of what a store was made by; None where there is none."""
     if sources.folds:
         expected = _get(contract, "teacher", "folds", "weights_sha256") or [None] * len(sources.folds)
         for place, sha256 in zip(sources.folds, expected, strict=False):
@@ -103,6 +106,8 @@ def _identities(
         yield "teacher", sources.teacher, _sha256(sources.teacher, TEACHER), expected
     quantizer = _sha256(sources.quantizer, "quantizer.safetensors")
     yield "quantizer", sources.quantizer, quantizer, _get(contract, "quantizer", "sha256")
+    lm = _sha256(sources.lm, TEACHER)
+    yield "language model", sources.lm, lm, _get(contract, "search", "lm", "sha256")
 
 
 def _sha256(place: Path | None, name: str) -> str | None:

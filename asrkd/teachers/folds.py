@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lhotse import MonoCut
+
 from asrkd import config, files
-from asrkd.cut_records import CutRecord
+from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
-from asrkd.folds import FoldKey, FoldSettings, fold_of
+from asrkd.folds import FoldKey, FoldSettings, fold_of, learnt_by
+from asrkd.inheritance.lineage import LINEAGE
+from asrkd.manifests import stream_lines
 from asrkd.models.directory import CONFIG, LoadedModel, load_model
 
 
@@ -57,10 +61,60 @@ def fold_teachers(paths: Sequence[Path]) -> FoldTeachers:
     return FoldTeachers(tuple(by_fold[number] for number in range(first.count)), first.by)
 
 
+def told_of_one(path: Path, cuts: Sequence[MonoCut]) -> str | None:
+    """What to say where a teacher is asked alone: whether it was trained without a fold, and on these cuts.
+
+    Where the cuts that it learnt are not to be found any more, ``cuts`` are
+    taken for them if they are the ones that its lineage has the digest of.
+
+    Args:
+        path: its model folder.
+        cuts: that it is to be asked about.
+
+    Returns:
+        A line; None if it left out no fold, or learnt none of the cuts as far as is known.
+
+    Raises:
+        AsrkdError: its config or its lineage is torn.
+    """
+    data = _data(path)
+    if data.get("folds") is None:
+        return None
+    folds = config.parse(FoldSettings, data["folds"], str(path / CONFIG))
+    learnt = _learnt(path, data, cuts)
+    count = sum(record.digest in learnt for record in records(cuts))
+    if not count:
+        return None
+    return (
+        f"{path}: was trained without fold {folds.left_out} of {folds.count} by {folds.by}, and on {count} "
+        f"of these {len(cuts)} cuts, which it may know by heart; to have each heard by a teacher that did "
+        f"not see it, give those of all {folds.count} folds: --teacher ... --teacher ..."
+    )
+
+
+def _learnt(path: Path, data: dict[str, Any], cuts: Sequence[MonoCut]) -> set[str]:
+    """Digests of the cuts that a teacher was trained on, as far as they are known."""
+    is_learnt, manifest = learnt_by(data, str(path / CONFIG)), Path(data["train"])
+    try:
+        if manifest.is_file():
+            return {line.cut.digest for line in stream_lines(manifest) if is_learnt(line.cut)}
+        digests = [record.digest for record in records(cuts) if is_learnt(record)]
+    except AsrkdError:  # torn, or without what its folds go by: not what it was trained on
+        return set()
+    lineage = files.read_json(path / LINEAGE) if (path / LINEAGE).is_file() else {}
+    return set(digests) if files.sha256_of(digests) == lineage.get("train_cuts") else set()
+
+
+def _data(path: Path) -> dict[str, Any]:
+    """What a teacher was trained on, by its own config."""
+    load_model(path)  # or the error that says why not
+    data: dict[str, Any] = files.read_json(path / CONFIG).get("experiment", {}).get("data", {})
+    return data
+
+
 def _settings(path: Path) -> FoldSettings:
     """Which fold the teacher left out, by its own config."""
-    load_model(path)  # or the error that says why not
-    folds = files.read_json(path / CONFIG).get("experiment", {}).get("data", {}).get("folds")
+    folds = _data(path).get("folds")
     if folds is None:
         raise AsrkdError(
             f"{path}: several --teacher are for folds, and it was not trained without one; train it with: "

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import Counts, corpus_counts, word_counts
-from asrkd.scoring.edits import levenshtein_edits
+from asrkd.scoring.edits import levenshtein_distances, levenshtein_edits
 from asrkd.scoring.word_alignment import align_many, align_words, check_alignment, word_pairs
 from tests.scoring.test_sclite import generated
 
@@ -43,6 +43,15 @@ def test_edits_written_by_hand(reference, hypothesis, edits):
 def test_words_that_are_spelled_alike_are_not_characters():
     assert levenshtein_edits(["ab"], ["a", "b"]) == "IS"
     assert levenshtein_edits("ab", "a b") == "=I="
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sampled_from(["A", "B", "CC"]), min_size=1), st.lists(st.lists(st.sampled_from("ABD"))))
+def test_distances_of_several_hypotheses_are_jiwers_errors_of_each(reference, hypotheses):
+    found = levenshtein_distances(reference, hypotheses)
+    for own, words in zip(found, hypotheses, strict=True):
+        counted = jiwer.process_words(" ".join(reference), " ".join(words))
+        assert own == counted.substitutions + counted.deletions + counted.insertions
 
 
 @settings(max_examples=60, deadline=None)

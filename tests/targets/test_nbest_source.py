@@ -1,5 +1,6 @@
 """Stored hypotheses as targets: weighed, filtered, a visit at a time, and refused by cut."""
 
+import copy
 from collections import Counter
 from pathlib import Path
 
@@ -74,6 +75,60 @@ def test_errors_of_a_cut_without_a_transcript_are_refused_by_its_name_with_the_r
         assert "\n" not in str(error.value)
         source(store, tokens, **settings).verify(cuts[:2])
     source(store, tokens).verify(cuts)  # Seq-KD needs none
+
+
+NEEDING = [{"weights": {"beta": 1}}, {"filter": {"max_wer": 0.5}}]
+
+
+def retold(cut: MonoCut, text: str | None) -> MonoCut:
+    """The cut with another transcript."""
+    changed = copy.deepcopy(cut)
+    changed.supervisions[0].text = text
+    return changed
+
+
+@pytest.mark.parametrize("settings", NEEDING)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ONE TWO THREE", "'YES NO' has 0 in 2 words by the store, 3 in 3 by the transcript"),
+        ("NO NO", "'YES NO' has 0 in 2 words by the store, 1 in 2 by the transcript"),
+        ("YES NO YES NO", "'YES NO' has 0 in 2 words by the store, 2 in 4 by the transcript"),
+    ],
+)
+def test_errors_against_another_transcript_are_refused_by_cut_with_both_counts(
+    store, cuts, tokens, settings, text, told
+):
+    changed = [retold(cuts[0], text), cuts[1]]
+    with pytest.raises(AsrkdError, match=rf"^cut cut-0: the word errors .* {told}") as error:
+        source(store, tokens, **settings).verify(changed)
+    assert f"make the store anew: rm -r {store}; asrkd distill nbest" in str(error.value)
+    assert "\n" not in str(error.value)
+    source(store, tokens).verify(changed)  # Seq-KD reads none
+    source(store, tokens, **settings).verify(changed[1:])  # of some cuts alone
+
+
+def test_only_hypotheses_that_are_learnt_are_counted_again(tmp_path, cuts, tokens):
+    """By hand: NO is one error of NO NO, YES two; of the latter the store says one."""
+    store = write_nbest_store(tmp_path / "two", cuts[1:2], [nbest(["NO", "YES"], [-1.0, -2.0], [1, 1], 2)])
+    source(store, tokens, weights={"beta": 1}, num_hypotheses=1).verify(cuts[1:2])
+    with pytest.raises(AsrkdError, match="'YES' has 1 in 2 words by the store, 2 in 2"):
+        source(store, tokens, weights={"beta": 1}, num_hypotheses=2).verify(cuts[1:2])
+
+
+def test_a_rate_that_changed_is_found_where_the_errors_did_not(tmp_path, cuts, tokens):
+    """ON is one error of YES, and one of YES ON."""
+    store = write_nbest_store(tmp_path / "rate", cuts[:1], [nbest(["ON"], [-1.0], [1], 1)])
+    source(store, tokens, weights={"beta": 1}).verify([retold(cuts[0], "YES")])
+    with pytest.raises(AsrkdError, match="'ON' has 1 in 1 words by the store, 1 in 2"):
+        source(store, tokens, weights={"beta": 1}).verify([retold(cuts[0], "YES ON")])
+
+
+@pytest.mark.parametrize("settings", NEEDING)
+def test_a_cut_that_lost_its_transcript_keeps_the_errors_of_then(store, cuts, tokens, settings):
+    changed = [retold(cuts[0], None), cuts[1]]
+    source(store, tokens, **settings).verify(changed)
+    assert source(store, tokens, cuts="transcribed", **settings).examine(changed).ids == {"cut-1"}
 
 
 def test_an_objective_may_be_about_transcribed_or_untranscribed_cuts_alone(store, cuts, tokens):

@@ -1,0 +1,43 @@
+"""The word errors of an N-best store: counted against the transcripts that its cuts have now."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asrkd.auditing.findings import Findings
+from asrkd.cut_records import CutRecord
+from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.stored_errors import counted_reference, stale_errors, was_counted_against
+
+
+def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, *, recount: bool) -> None:
+    """Count word errors again, unless the contract shows that no transcript changed.
+
+    Args:
+        path: of the store.
+        cuts: that are in it, some or all, as they are now.
+        findings: what is found goes here.
+        recount: count them in any case.
+
+    Raises:
+        AsrkdError: the store is unfinished or damaged.
+    """
+    store = NbestStore(path)
+    if was_counted_against(store.contract, cuts) and not recount:
+        findings.saw(f"{path}: transcripts as they were when word errors were counted")
+        return
+    counted = without = 0
+    for cut in cuts:
+        nbest = store.read(cut.id)
+        problem = stale_errors(nbest, cut.texts)
+        if problem:
+            findings.wrong(
+                f"{path}: the word errors of cut {cut.id} {problem}; make the store anew: "
+                f"rm -r {path}; {store.remake}",
+                kind="whose word errors are of another transcript",
+            )
+        has_transcript = counted_reference(cut.texts) is not None
+        counted += has_transcript and nbest.num_words is not None
+        without += has_transcript and nbest.num_words is None
+    findings.saw(f"{path}: word errors of {counted} cuts counted again")
+    if without:
+        findings.saw(f"{path}: {without} cuts have a transcript now and had none then, so no word errors")

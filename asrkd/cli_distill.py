@@ -73,9 +73,10 @@ def distill_nbest(
         Path | None, typer.Option(help="Noise cuts: the teacher hears each cut in noise, drawn by its id.")
     ] = None,
     noise_snr_db: Annotated[
-        tuple[float, float], typer.Option(help="--noise: lowest and highest signal-to-noise ratio.")
-    ] = (0.0, 10.0),
-    noise_seed: Annotated[int, typer.Option(help="--noise: of what is drawn.")] = 1,
+        tuple[float, float] | None,
+        typer.Option(help="--noise: lowest and highest signal-to-noise ratio; 0 10."),
+    ] = None,
+    noise_seed: Annotated[int | None, typer.Option(help="--noise: of what is drawn; 1.")] = None,
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
@@ -87,11 +88,11 @@ def distill_nbest(
     from asrkd import distill as stage
     from asrkd.targets.asking_nbest import Hearing
     from asrkd.teachers.folds import fold_teachers
-    from asrkd.teachers.noisy_copies import Noise
+    from asrkd.teachers.noisy_copies import noise_of
 
     options = search_options(beam, nbest, given_search)
     folds = fold_teachers(teacher) if len(teacher) > 1 else None
-    copies = None if noise is None else Noise(noise, noise_snr_db, noise_seed)
+    copies = noise_of(noise, noise_snr_db, noise_seed)
     flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}
     _answer(
         flags,

@@ -25,9 +25,9 @@ from asrkd.errors import AsrkdError
 
 
 class Section(BaseModel):
-    """A frozen part of a config; keys that it does not know are refused."""
+    """A frozen part of a config; keys that it does not know are refused, and so are infinities and NaN."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class OneOf(Section):

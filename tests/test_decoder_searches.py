@@ -1,6 +1,7 @@
 """`score` and `distill nbest` with searches over decoders: stored scores, contracts, refusals."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from asrkd.score import ScoreRequest, score
 from asrkd.stopping import StopRequest
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.tokens import Tokens, train_char
+from tests.decoding.test_ngram import FakeKenlm
 from tests.models.small import DECODERS, ENCODERS, LAYERS
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=8, frame_shift=0.01, sampling_rate=8000)
@@ -229,3 +231,16 @@ def test_options_that_would_do_nothing_and_language_models_that_do_not_fit_are_r
     options = SearchOptions(2, 2, decoder=DecoderOptions(**rules), lm=models / lm if lm else None)
     with pytest.raises(AsrkdError, match=said):
         search_for(load_model(models / "joint"), name, options)
+
+
+def test_an_n_gram_model_that_knows_none_of_the_words_that_a_search_found_is_told_of(
+    models, corpus, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "kenlm", FakeKenlm)
+    (tmp_path / "small letters.bin").write_bytes(b"mmap lm")
+    rules = DecoderOptions(max_length_ratio=0.2)
+    options = SearchOptions(beam=3, num_best=2, decoder=rules, lm=tmp_path / "small letters.bin")
+    store = ask(models, corpus, tmp_path / "store", "attention", options)
+    found = {text for cut in read_cuts(corpus / "cuts_dev.jsonl.gz") for text in store.read(cut.id).texts}
+    assert any(found)  # else there would be nothing to tell
+    assert capsys.readouterr().err.count("small letters.bin: it knows none of the words that were found") == 1

@@ -26,7 +26,7 @@ from asrkd.stopping import StopRequest
 from asrkd.targets.asking_nbest import Hearing
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.teachers.folds import FoldTeachers, fold_teachers, told_of_one
-from asrkd.teachers.noisy_copies import Noise, NoisyCopies
+from asrkd.teachers.noisy_copies import Noise, NoisyCopies, noise_of
 from asrkd.train import TrainOptions, train
 from tests.conftest import make_cuts
 from tests.test_distill import forward_log_prob
@@ -261,6 +261,23 @@ def test_the_command_takes_noise_and_the_teachers_of_folds(
         run()
     assert stop.value.code == 1
     assert "--noise-snr-db 9 5: expected the lowest first" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--noise-snr-db", "0", "5"], ["--noise-seed", "1"]])
+def test_what_is_said_of_noise_is_refused_where_there_is_none(option, tmp_path, monkeypatch, capsys):
+    words = ["asrkd", "distill", "nbest", "--teacher", "t", "--cuts", "c", "--out", str(tmp_path / "store")]
+    monkeypatch.setattr(sys, "argv", [*words, *option])
+    with pytest.raises(SystemExit) as stop:
+        run()
+    assert stop.value.code == 1
+    assert f"{option[0]}: has no effect without --noise" in capsys.readouterr().err
+    assert not (tmp_path / "store").exists()
+
+
+def test_noise_is_as_loud_as_before_where_it_is_not_said():
+    assert noise_of(Path("n"), None, None) == Noise(Path("n"), (0.0, 10.0), 1)
+    assert noise_of(Path("n"), (1.0, 2.0), 7) == Noise(Path("n"), (1.0, 2.0), 7)
+    assert noise_of(None, None, None) is None
 
 
 def test_noise_of_other_features_is_refused_before_the_first_shard(teacher, manifest, corpus, tmp_path):

@@ -1,17 +1,21 @@
 """Students of N-best lists as `asrkd train` makes them: mixtures, longer epochs, what filters leave out."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from asrkd import config as configs
 from asrkd.cli import run as run_command
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts, write_cuts
 from asrkd.stopping import StopRequest
+from asrkd.targets.nbest_lists import NbestLists
 from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.sequence_settings import SequenceSettings
 from asrkd.train import TrainOptions, train
 from asrkd.training.config import TrainConfig
 from asrkd.training.metrics import read_metrics
@@ -80,10 +84,45 @@ def test_cuts_with_nothing_left_are_left_out_and_counted_before_the_first_step(
     assert "left out of training" not in capfd.readouterr().err  # the transcript remains
 
 
-def test_filters_that_leave_nothing_are_an_error(config, stores, tmp_path):
+def test_filters_that_leave_nothing_are_an_error_after_each_said_what_it_removed(
+    config, stores, corpus, tmp_path, capfd
+):
+    strict = {"words_per_second": [900, 901], "max_repeats": 2}
     with pytest.raises(AsrkdError, match="no targets are left for any of the 30 training cuts"):
-        run(config, tmp_path / "run", [nbest(stores, filter={"words_per_second": [900, 901]})])
+        run(config, tmp_path / "run", [nbest(stores, filter=strict)])
     assert not (tmp_path / "run").exists()
+    pace, loops = capfd.readouterr().err.splitlines()
+    hours = sum(cut.duration for cut in read_cuts(corpus / "cuts_train.jsonl.gz")) / 3600
+    assert "words_per_second [900.0, 901.0] removed " in pace
+    assert f"all of 30 cuts ({hours:.3f} h), e.g. train-000" in pace
+    assert "max_repeats 2 removed 0 hypotheses" in loops
+
+
+def test_an_objective_about_no_cut_is_refused_though_another_is_about_all(config, stores, tmp_path):
+    lists = nbest(stores, cuts="untranscribed")
+    said = r"^objective ctc-nbest: is about cuts: untranscribed, and 0 of 30 training cuts are such; "
+    with pytest.raises(AsrkdError, match=said):
+        run(config, tmp_path / "run", [lists, {"ctc": {"cuts": "transcribed"}}])
+    assert not (tmp_path / "run").exists()
+
+
+def test_more_hypotheses_than_a_store_holds_are_refused_where_they_were_asked_for(config, stores, tmp_path):
+    said = r"nbest: num_hypotheses is 5, and it holds 4 of a cut at most; .*--nbest 5$"
+    with pytest.raises(AsrkdError, match=said):
+        run(config, tmp_path / "run", [nbest(stores, num_hypotheses=5)])
+    assert not (tmp_path / "run").exists()
+    NbestLists(stores / "nbest", SequenceSettings(targets=str(stores / "nbest")))  # 5 is the default
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"beta": math.inf}, {"rank_beta": math.inf}, {"posterior": True, "temperature": math.inf}],
+)
+def test_infinite_settings_are_refused_in_a_line(config, stores, settings):
+    phases = yaml.safe_dump([{"steps": 1, "objectives": [nbest(stores, weights=settings)]}])
+    with pytest.raises(AsrkdError, match="finite number, found inf") as error:
+        configs.load(TrainConfig, config, [f"phases={phases}"])
+    assert "\n" not in str(error.value)
 
 
 @pytest.fixture
@@ -128,6 +167,11 @@ def test_weights_are_shown_without_training_for_each_beta(stores, capsys, monkey
     assert filtered.startswith("max_repeats 1 removed ")
     assert one.startswith("beta 1: weights of ") and five.startswith("beta 5: weights of ")
     assert left.startswith(f"{path}: ") and left.endswith("of 30 cuts have hypotheses left")
+    monkeypatch.setattr("sys.argv", [*words, "--beta", "inf"])
+    with pytest.raises(SystemExit) as stop:
+        run_command()
+    assert stop.value.code == 1
+    assert "weights.beta: Input should be a finite number" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", [*words, "--set", "weights.bta=2"])
     with pytest.raises(SystemExit) as stop:
         run_command()

@@ -115,6 +115,19 @@ def batches_of_an_epoch(corpus: Path) -> int:
     return len(plan_epoch(cuts, seed=1, epoch=0, max_duration=6, num_buckets=2).batches)
 
 
+def test_an_exponential_rate_falls_at_each_epoch_also_of_a_run_that_was_resumed(config, corpus, tmp_path):
+    falling = ("optim.schedule=exponential", "optim.epoch_factor=0.5", "optim.warmup_steps=0")
+    steps = 2 * batches_of_an_epoch(corpus) + 1
+    falling = (*falling, f"phases.0.steps={steps}", f"averaging.every_steps={steps}")
+    run(config, tmp_path / "whole", *falling)
+    with pytest.raises(StoppedInTime):
+        run(config, tmp_path / "parts", *falling, stop=StopAfter(batches_of_an_epoch(corpus) - 1))
+    run(config, tmp_path / "parts", *falling, resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    *_, last = (r for r in read_metrics(tmp_path / "parts/metrics.jsonl") if r["kind"] == "train")
+    assert (last["step"], last["lr"]) == (steps, pytest.approx(0.01 / 4))
+
+
 def test_epochs_count_batches_of_the_plan(config, corpus, tmp_path):
     report = run(config, tmp_path / "run", "phases=[{epochs: 2, objectives: [ctc]}]")
     assert report.steps == 2 * batches_of_an_epoch(corpus)

@@ -23,7 +23,7 @@ class DecoderOptions:
     factor allows more ends; at the most tokens an end is always allowed.
 
     Raises:
-        AsrkdError: an option is out of range.
+        AsrkdError: an option is out of range, or has no effect beside the others.
     """
 
     length_norm: str = "none"  # one of NORMALISATIONS
@@ -40,6 +40,8 @@ class DecoderOptions:
             raise AsrkdError(f"--length-norm {self.length_norm}: expected one of {expected}")
         if not 0 <= self.alpha < float("inf"):
             raise AsrkdError(f"--alpha {self.alpha}: expected 0 or more")
+        if self.alpha != DecoderOptions.alpha and self.length_norm != "gnmt":
+            raise AsrkdError(f"--alpha {self.alpha}: is the exponent of --length-norm gnmt; give that too")
         if self.eos_factor is not None and not self.eos_factor > 0:
             raise AsrkdError(f"--eos-factor {self.eos_factor}: expected more than 0, such as 1.5")
         for name in ("max_length_ratio", "lm_weight"):

@@ -11,7 +11,8 @@ Letters: B token sequences, V tokens with the boundary at 0.
 
 import importlib
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from asrkd.decoding.arpa import require_words
 from asrkd.errors import AsrkdError
 from asrkd.models.boundary import BOUNDARY
 from asrkd.models.stepwise import StepState
@@ -52,21 +54,25 @@ class WordNgram:
 
         Raises:
             AsrkdError: kenlm is not installed, the file is not one that it
-                reads, or a token spells more than one word.
+                reads, a token spells more than one word, or an ARPA file has
+                no word that the tokens spell (a binary one does not list
+                its words: see :meth:`look_at`).
         """
         if not path.is_file():
             raise AsrkdError(
                 f"--lm {path}: no such file; expected an n-gram model, ARPA or kenlm's binary form"
             )
         self.kenlm = _import_kenlm(path)
+        self.spelt = [symbol.replace(WORD_START, " ") for symbol in tokens.symbols]
+        self.path, self._has_known, self._unknown = path, False, ""
+        require_words(path, self.spelt)  # before the long reading of all of it
         config = self.kenlm.Config()
         config.show_progress = False
         try:
             self.model = self.kenlm.Model(str(path), config)
         except (OSError, RuntimeError) as error:
-            cause = " ".join(str(error).split())[:200]
+            cause = " ".join(str(error).split())[-300:]  # C++ comes first, the reason last
             raise AsrkdError(f"--lm {path}: not an n-gram model that kenlm can read ({cause})") from None
-        self.spelt = [symbol.replace(WORD_START, " ") for symbol in tokens.symbols]
         for symbol, spelt in zip(tokens.symbols, self.spelt, strict=True):
             if " " in spelt[1:]:
                 raise AsrkdError(
@@ -74,6 +80,23 @@ class WordNgram:
                 )
         ends = [number for number, spelt in enumerate(self.spelt) if spelt[:1] == " " and number != BOUNDARY]
         self.word_ends = torch.tensor(ends, dtype=torch.int64)
+
+    def look_at(self, texts: Iterable[str]) -> None:
+        """Take notice of whether texts that were found have a word that the model knows."""
+        words = (word for text in texts for word in text.split())
+        while not self._has_known and (word := next(words, None)) is not None:
+            self._has_known = word in self.model
+            self._unknown = self._unknown or word
+
+    def warn(self) -> None:
+        """Say on stderr, once in a process, if no word of all that were looked at was known."""
+        if not self._has_known and self._unknown:
+            print(
+                f"asrkd: --lm {self.path}: it knows none of the words that were found, such as "
+                f"{self._unknown!r}: to it all are <unk>; was it made of text in another case?",
+                file=sys.stderr,
+            )
+            self._has_known = True
 
     def start(self, encoded: Tensor, num_frames: Tensor) -> NgramState:
         """The beginnings of N sentences; of (N, T, D) and (N,) it looks at N and the device alone."""

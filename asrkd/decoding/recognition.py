@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asrkd.decoding.heard import Heard
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.language_models import lm_identity, open_lm
+from asrkd.decoding.ngram import WordNgram
 from asrkd.decoding.search_options import SearchOptions
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 from asrkd.errors import AsrkdError
@@ -74,7 +75,11 @@ def recognise(
     for start in range(0, len(cuts), SEARCH_BATCH):
         said = list(answers(model, cuts[start : start + SEARCH_BATCH], read=read))
         for answer, found in zip(said, search.run(_heard(model, said, lm), options), strict=True):
+            if isinstance(lm, WordNgram):
+                lm.look_at(model.tokens.decode(own.tokens) for own in found)
             yield answer.cut, found
+    if isinstance(lm, WordNgram):
+        lm.warn()
 
 
 def _heard(model: LoadedModel, said: Sequence[Answer], lm: Stepwise | None) -> Heard:

@@ -19,7 +19,7 @@ after padding, V tokens with the boundary at 0.
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from asrkd.models.boundary import BOUNDARY
@@ -42,6 +42,12 @@ class AttentionConfig(SequenceSettings, ObjectiveConfig):
     label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)  # share of the target spread over all tokens
     teacher_forcing: float = Field(1.0, ge=0.0, le=1.0)  # share of tokens told as the reference has them
     instead: Literal["argmax", "sample"] = "argmax"  # which of its own tokens the decoder is told for others
+
+    @model_validator(mode="after")
+    def _no_tokens_of_its_own(self) -> "AttentionConfig":
+        if self.instead == "sample" and self.teacher_forcing == 1:
+            raise ValueError("instead: sample has no effect at teacher_forcing 1; give a lower one")
+        return self
 
 
 class Attention(Objective):

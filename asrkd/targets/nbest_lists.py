@@ -27,6 +27,12 @@ class NbestLists:
             AsrkdError: it cannot be read, or lacks what the settings need.
         """
         self.store, self.settings = NbestStore(path), settings
+        held = self.store.contract.get("search", {}).get("num_best")
+        if "num_hypotheses" in settings.model_fields_set and held and settings.num_hypotheses > held:
+            raise AsrkdError(
+                f"{path}: num_hypotheses is {settings.num_hypotheses}, and it holds {held} of a cut at most; "
+                f"ask for no more, or list more with asrkd distill nbest --nbest {settings.num_hypotheses}"
+            )
         for name in ("min_confidence", "tokens_per_second"):
             if getattr(settings.filter, name) is not None:
                 self.store.require_tokens(f"filter.{name}")

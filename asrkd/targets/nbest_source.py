@@ -6,7 +6,10 @@ with a k-th of the weight, which is the expectation of k such updates at the
 cost of one encoding. With ``expand`` a visit takes one hypothesis, and an
 epoch goes over the cuts k times, so that each has been taken once in it. Ours
 in that: every pass holds each cut once (the paper shuffles all k N pairs
-together), and lists shorter than k come round again.
+together), and lists shorter than k come round again. Where a phase's length
+is given in ``epochs``, these are k times the updates of the first plan; the
+plans of other passes may have a batch or two more or less, so that by its
+last update a few cuts may lack a visit, or have had one too many.
 """
 
 import copy

@@ -59,6 +59,21 @@ class Noise:
         }
 
 
+def noise_of(cuts: Path | None, snr_db: tuple[float, float] | None, seed: int | None) -> Noise | None:
+    """The noise of command-line options, None where they are not given.
+
+    Raises:
+        AsrkdError: it is said how loud or which, and not of what; or the lowest ratio is not given first.
+    """
+    options = {"snr_db": snr_db, "seed": seed}
+    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    if cuts is not None:
+        return Noise(cuts, **given)
+    for name in given:
+        raise AsrkdError(f"--noise-{name.replace('_', '-')}: has no effect without --noise; give noise cuts")
+    return None
+
+
 class NoisyCopies:
     """Reads the features of cuts in noise."""
 

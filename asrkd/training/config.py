@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from asrkd.config import Section
 from asrkd.models.config import LanguageModelConfig, ModelConfig
@@ -21,12 +21,28 @@ class OptimConfig(Section):
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # of matrices; vectors are never decayed
     warmup_steps: int = Field(200, ge=0)  # lr rises linearly
-    schedule: Literal["constant", "linear", "cosine"] = "cosine"  # after the warm-up
+    schedule: Literal["constant", "linear", "cosine", "exponential"] = "cosine"  # after the warm-up
+    epoch_factor: float | None = Field(None, gt=0, lt=1)  # exponential: of lr, for each epoch that is over
     hold_share: float = Field(0.0, ge=0, lt=1)  # of the steps after warm-up: at full lr
     decay_share: float = Field(1.0, gt=0, le=1)  # of those after warm-up and hold: going down; then final_lr
     final_lr: float = Field(0.0, ge=0)  # as a share of lr
     clip_norm: float = Field(5.0, gt=0)  # of all gradients together
     accumulate: int = Field(1, ge=1)  # batches per step
+
+    @model_validator(mode="after")
+    def _a_factor_where_one_is_used(self) -> "OptimConfig":
+        is_exponential = self.schedule == "exponential"
+        if is_exponential != (self.epoch_factor is not None):
+            raise ValueError("schedule: exponential and epoch_factor go together, such as epoch_factor: 0.99")
+        if is_exponential and (self.hold_share, self.decay_share) != (0, 1):
+            raise ValueError("hold_share and decay_share have no effect on schedule: exponential")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a factor that there is not, so that the lineage of other schedules is what it was."""
+        own: dict[str, Any] = dump(self)
+        return {name: value for name, value in own.items() if name != "epoch_factor" or value is not None}
 
 
 class SpecAugmentConfig(Section):
@@ -79,7 +95,7 @@ class PhaseConfig(Section):
     """A stretch of training under fixed objectives."""
 
     steps: int | None = Field(None, ge=1)
-    epochs: float | None = Field(None, gt=0)  # in batches of the first plan, times the passes of an epoch
+    epochs: float | None = Field(None, gt=0)  # in updates of the first plan, times the passes of an epoch
     objectives: list[ObjectiveEntry] = Field(min_length=1)  # type: ignore[valid-type]
     restart: bool = True  # begin optimiser and schedule anew
 

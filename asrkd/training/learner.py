@@ -12,9 +12,12 @@ from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.models.language_model import Student
 from asrkd.objectives import Objective, kinds
+from asrkd.objectives.base import ObjectiveConfig
 from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.live import LiveTargets
 from asrkd.targets.selection import Selective
+from asrkd.targets.sequence_settings import SequenceSettings
+from asrkd.targets.sequences import is_transcribed
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 from asrkd.training.config import PhaseConfig
@@ -44,6 +47,7 @@ class Learner(nn.Module):
         super().__init__()
         self.student = student
         self.sources: dict[str, TargetSource] = {}
+        self._settings: dict[str, ObjectiveConfig] = {}  # by label
         self.terms: list[list[Term]] = []
         self.told: list[str] = []  # of what the sources leave out, and of weights
         built: dict[str, str] = {}  # settings to label
@@ -55,7 +59,7 @@ class Learner(nn.Module):
                 key = f"{entry.name} {settings.model_dump_json(exclude={'scale'})}"
                 if key not in built:
                     label = built[key] = _free_label(entry.name, settings, objectives)
-                    kind = kinds()[entry.name]
+                    self._settings[label], kind = settings, kinds()[entry.name]
                     self.sources[label] = kind.source(settings, tokens)
                     objectives[label] = kind.build(settings, self.sources[label], student)
                 terms.append(Term(built[key], settings.scale))
@@ -105,26 +109,43 @@ class Learner(nn.Module):
         What a source's settings leave out, and why, is said on stderr, and kept for the log.
 
         Raises:
-            AsrkdError: a source lacks targets of a cut, or has ones that do not fit it, or nothing is left.
+            AsrkdError: a source lacks targets of a cut, or has ones that do not fit it, or nothing is left,
+                or an objective is about none of the cuts.
         """
         covered: set[str] | None = set()
-        for source in self.sources.values():
+        for label, source in self.sources.items():
+            _refuse_about_none(label, self._settings[label], cuts)
             if not isinstance(source, Selective):
                 source.verify(cuts)
                 covered = None  # it has targets of all
                 continue
             selection = source.examine(cuts)
             covered = None if covered is None else covered | selection.ids
-            self.told += selection.lines
+            self._tell(selection.lines)
         kept, left_out = (cuts, []) if covered is None else _only(cuts, covered)
-        self.told += left_out
-        for line in self.told:
-            print(f"asrkd: {line}", file=sys.stderr)
+        self._tell(left_out)
         return kept
+
+    def _tell(self, lines: Sequence[str]) -> None:
+        """Say it at once, so that it is there before an error is, and keep it."""
+        self.told += lines
+        for line in lines:
+            print(f"asrkd: {line}", file=sys.stderr)
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of all parameters and buffers, by name, each of its own shape (...)."""
         return {name: value.detach().clone() for name, value in self.state_dict().items()}
+
+
+def _refuse_about_none(label: str, settings: ObjectiveConfig, cuts: PackedCuts) -> None:
+    """Raise AsrkdError if an objective is about transcribed or untranscribed cuts and none is such."""
+    about = settings.cuts if isinstance(settings, SequenceSettings) else "all"
+    wanted = about == "transcribed"
+    if about != "all" and not any(is_transcribed(record.texts) == wanted for record in cuts.records):
+        raise AsrkdError(
+            f"objective {label}: is about cuts: {about}, and 0 of {len(cuts)} training cuts are such; "
+            "leave the objective out, or train on cuts of which some are"
+        )
 
 
 def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> tuple[PackedCuts, list[str]]:

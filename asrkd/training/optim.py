@@ -24,24 +24,34 @@ def make_optimiser(named: dict[str, nn.Parameter], config: OptimConfig) -> torch
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, eps=1e-9)
 
 
-def learning_rate(step: int, total_steps: int, config: OptimConfig) -> float:
+def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int = 0) -> float:
     """The rate of update number ``step``.
 
     Linear warm-up, full rate for ``hold_share`` of what is left, ``schedule``
     down to ``final_lr`` over ``decay_share`` of the rest, and ``final_lr`` to the end.
+    Where it is exponential the way to ``final_lr`` is ``epoch_factor`` times as long after
+    each epoch, those of the warm-up counted: it is the same for any number of steps.
 
     Args:
         step: counted from 0.
         total_steps: updates until the end of the schedule.
         config: of the optimiser.
+        epochs: that are over since the schedule began; it is asked of exponential ones alone.
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
+    if config.epoch_factor is not None:
+        return _above_final(config.epoch_factor**epochs, config)
     left = max(total_steps - config.warmup_steps, 1)
     held = left * config.hold_share
     falling = max((left - held) * config.decay_share, 1.0)
     progress = min(max((step - config.warmup_steps - held) / falling, 0.0), 1.0)
-    return config.lr * (config.final_lr + (1 - config.final_lr) * _remaining(progress, config.schedule))
+    return _above_final(_remaining(progress, config.schedule), config)
+
+
+def _above_final(remaining: float, config: OptimConfig) -> float:
+    """The rate where this share of the way from top to bottom is still to go."""
+    return config.lr * (config.final_lr + (1 - config.final_lr) * remaining)
 
 
 def _remaining(progress: float, schedule: str) -> float:

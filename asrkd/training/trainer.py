@@ -18,6 +18,7 @@ from asrkd.progress import Meter, meter
 from asrkd.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.config import TrainConfig
+from asrkd.training.course import Course
 from asrkd.training.groups import Groups
 from asrkd.training.held_out import HeldOut
 from asrkd.training.learner import Learner, mean_weights
@@ -49,7 +50,7 @@ class Trainer:
         self.groups = Groups(config, cuts, machine)
         self.position = ckpt.Position(processes=machine.processes.count)
         self.snapshots: list[dict[str, torch.Tensor]] = []  # of the first process
-        self.phase_steps = self._count_steps()
+        self.course = Course(config.phases, self.groups.per_epoch)
         self.held_out: dict[int, list[HeldOut]] = {}  # by phase
         learner.to(machine.device)
         self.optimiser = self._fresh_optimiser()
@@ -57,7 +58,7 @@ class Trainer:
     @property
     def total_steps(self) -> int:
         """Updates over all phases."""
-        return sum(self.phase_steps)
+        return self.course.total
 
     def resume(self, folder: Path) -> bool:
         """Take up the newest readable checkpoint in ``folder``; False if there is none.
@@ -146,20 +147,20 @@ class Trainer:
         """Make the updates that are left, yielding after each with the position advanced."""
         position = self.position
         update = Update(self.processes.distribute(self.learner), self.learner, self.config, self.machine)
-        while position.phase < len(self.phase_steps):
-            if position.phase_step >= self.phase_steps[position.phase]:
+        while position.phase < len(self.course.steps):
+            if position.phase_step >= self.course.steps[position.phase]:
                 self._next_phase()
                 continue
             terms = self.learner.terms[position.phase]
             sources = {term.label: self.learner.sources[term.label] for term in terms}
             for group in self.groups.rest_of_epoch(position, sources):
-                rate = learning_rate(*self._schedule(), self.config.optim)
+                rate = self._learning_rate()
                 report = update(self.optimiser, group, terms, rate, position.step)
                 position.batch += group.size
                 position.step += 1
                 position.phase_step += 1
                 yield report
-                if position.phase_step >= self.phase_steps[position.phase]:
+                if position.phase_step >= self.course.steps[position.phase]:
                     break
             else:
                 position.epoch, position.batch = position.epoch + 1, 0
@@ -167,18 +168,14 @@ class Trainer:
     def _next_phase(self) -> None:
         self.position.phase += 1
         self.position.phase_step = 0
-        if self.position.phase < len(self.phase_steps) and self.config.phases[self.position.phase].restart:
+        if self.position.phase < len(self.course.steps) and self.config.phases[self.position.phase].restart:
             self.optimiser = self._fresh_optimiser()
 
-    def _schedule(self) -> tuple[int, int]:
-        """(step, total) of the schedule in force: of this phase and those it goes on from."""
-        first = last = self.position.phase
-        while first > 0 and not self.config.phases[first].restart:
-            first -= 1
-        while last + 1 < len(self.phase_steps) and not self.config.phases[last + 1].restart:
-            last += 1
-        done = sum(self.phase_steps[first : self.position.phase])
-        return done + self.position.phase_step, sum(self.phase_steps[first : last + 1])
+    def _learning_rate(self) -> float:
+        """Of the next update."""
+        here, optim = (self.position.phase, self.position.phase_step), self.config.optim
+        epochs = self.course.epochs(*here) if optim.schedule == "exponential" else 0
+        return learning_rate(*self.course.place(*here), optim, epochs)
 
     def _after_update(self, report: UpdateReport, log: MetricLog | None, shown: Meter) -> None:
         step = self.position.step
@@ -203,7 +200,7 @@ class Trainer:
         """How the averaged weights do; the learner's own come back afterwards."""
         own = self.learner.snapshot()
         self.learner.load_state_dict(self.average())
-        phase, machine = min(self.position.phase, len(self.phase_steps) - 1), self.machine
+        phase, machine = min(self.position.phase, len(self.course.steps) - 1), self.machine
         if phase not in self.held_out:
             self.held_out[phase] = self.validator.held_out(self.learner.terms[phase], self.learner.sources)
         terms = self.held_out[phase]
@@ -242,13 +239,3 @@ class Trainer:
 
     def _fresh_optimiser(self) -> torch.optim.AdamW:
         return make_optimiser(dict(self.learner.named_parameters()), self.config.optim)
-
-    def _count_steps(self) -> list[int]:
-        """Updates of each phase; a pass over the cuts counts as many as its first plan makes."""
-        phases = self.config.phases
-        per_pass = self.groups.per_epoch() if any(phase.epochs for phase in phases) else 0
-        passes = [(phase.epochs or 0) * phase.passes_per_epoch for phase in phases]
-        return [
-            phase.steps or max(1, round(count * per_pass))
-            for phase, count in zip(phases, passes, strict=True)
-        ]

@@ -255,7 +255,9 @@ def test_frames_that_do_not_fit_are_the_callers_mistake():
     ("wrong", "said"),
     [
         ({"length_norm": "sqrt"}, "--length-norm sqrt: expected one of none, length, gnmt"),
-        ({"alpha": -1.0}, "--alpha"),
+        ({"length_norm": "gnmt", "alpha": -1.0}, "--alpha -1.0: expected 0 or more"),
+        ({"alpha": 0.9}, "--alpha 0.9: is the exponent of --length-norm gnmt; give that too"),
+        ({"length_norm": "length", "alpha": 0.9}, "--alpha 0.9: is the exponent of --length-norm gnmt"),
         ({"eos_factor": 0.0}, "--eos-factor"),
         ({"max_length_ratio": 0.0}, "--max-length-ratio"),
         ({"lm_weight": -0.1}, "--lm-weight"),
@@ -263,7 +265,7 @@ def test_frames_that_do_not_fit_are_the_callers_mistake():
         ({"ctc_weight": 1.1}, "--ctc-weight"),
     ],
 )
-def test_options_out_of_range_are_refused_by_name(wrong, said):
+def test_options_out_of_range_or_without_effect_are_refused_by_name(wrong, said):
     with pytest.raises(AsrkdError, match=said):
         replace(DecoderOptions(), **wrong)
 

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from asrkd.errors import AsrkdError
 from asrkd.models.boundary import BOUNDARY
@@ -138,6 +139,12 @@ def test_without_teacher_forcing_the_decoder_is_told_what_it_finds_likeliest_its
     single = RecogniserOutput(None, NUM_FRAMES[:1], {}, encoded[owner : owner + 1])
     free = objective(student, teacher_forcing=0.0).train()(single, collate([[[1, 2, 3]]]))
     assert float(free) == pytest.approx(total, rel=1e-5)
+
+
+def test_drawn_tokens_are_refused_where_all_are_told():
+    with pytest.raises(ValidationError, match="instead: sample has no effect at teacher_forcing 1"):
+        AttentionConfig(instead="sample")
+    assert AttentionConfig(instead="sample", teacher_forcing=0.9).instead == "sample"
 
 
 def test_about_the_given_share_of_tokens_is_told_as_they_are_and_draws_follow_the_seed(encoded):

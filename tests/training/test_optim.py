@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from asrkd.training.config import OptimConfig
@@ -42,6 +43,35 @@ def test_a_held_share_stays_at_the_top_before_it_falls(schedule):
     assert found[5] < 2.0
     assert found[7] == pytest.approx(1.0)  # the middle of what is left
     assert found[10] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_exponential_is_a_factor_times_as_high_after_each_epoch_whatever_the_length_of_the_run():
+    config = OptimConfig(lr=2.0, warmup_steps=2, schedule="exponential", epoch_factor=0.5, final_lr=0.25)
+    for total in (4, 400):
+        found = [learning_rate(step, total, config, epochs=step // 3) for step in range(10)]
+        # 2 * (1/4 + 3/4 * 1, 1/2, 1/4, 1/8)
+        assert found == pytest.approx([1.0, 2.0, 2.0] + [1.25] * 3 + [0.875] * 3 + [0.6875])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"schedule": "exponential"}, "epoch_factor go together"),
+        ({"epoch_factor": 0.99}, "epoch_factor go together"),
+        ({"schedule": "exponential", "epoch_factor": 1.0}, "less than 1"),
+        ({"schedule": "exponential", "epoch_factor": 0.9, "hold_share": 0.1}, "hold_share and decay_share"),
+        ({"schedule": "exponential", "epoch_factor": 0.9, "decay_share": 0.5}, "hold_share and decay_share"),
+    ],
+)
+def test_what_an_exponential_schedule_lacks_or_has_no_use_for_is_refused(settings, said):
+    with pytest.raises(ValidationError, match=said):
+        OptimConfig(**settings)
+
+
+def test_the_lineage_of_other_schedules_does_not_know_of_epoch_factors():
+    assert "epoch_factor" not in OptimConfig().model_dump(mode="json")
+    exponential = OptimConfig(schedule="exponential", epoch_factor=0.99)
+    assert exponential.model_dump(mode="json")["epoch_factor"] == 0.99
 
 
 def test_a_run_no_longer_than_its_warm_up_still_has_a_rate():

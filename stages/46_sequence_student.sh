@@ -5,6 +5,7 @@
 #          baseline      the transcripts
 #          kN-bM         Seq-KD: the N best hypotheses of a beam of M in place of them
 #          err-B         ERR-KD: the five best of a beam of 5, each weighed by exp(-B WER)
+#          posterior     the same five, weighed by the teacher's posterior over them
 #          fifth         the transcripts of a fifth of the cuts; the others are left out
 #          fifth-kN-bM   these, and hypotheses for the others
 #
@@ -24,7 +25,7 @@ losses() {
   fi
 }
 hypotheses() { # kN-bM
-  [[ $1 =~ ^k([0-9]+)-b([0-9]+)$ ]] || { echo "$row: expected baseline, kN-bM, err-B, fifth or fifth-kN-bM" >&2; exit 2; }
+  [[ $1 =~ ^k([0-9]+)-b([0-9]+)$ ]] || { echo "$row: expected baseline, kN-bM, err-B, posterior, fifth or fifth-kN-bM" >&2; exit 2; }
   echo "targets: $SEQUENCE/$FAMILY/nbest-${BASH_REMATCH[2]}, num_hypotheses: ${BASH_REMATCH[1]}"
 }
 told="cuts: transcribed" cuts=$STUDENT_CUTS
@@ -33,6 +34,10 @@ case $row in
   err-*)
     lists=$(hypotheses k5-b5)
     objectives=$(losses 1.0 0.5 "$lists, weights: {beta: ${row#err-}}")
+    ;;
+  posterior)
+    lists=$(hypotheses k5-b5)
+    objectives=$(losses 1.0 0.5 "$lists, weights: {posterior: true}")
     ;;
   fifth) objectives=$(losses 1.0 0.5 "$told") cuts=$DATA/cuts_train_fifth.jsonl.gz ;;
   fifth-*)

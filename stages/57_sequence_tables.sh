@@ -3,7 +3,7 @@
 # Usage:   57_sequence_tables.sh CORPUS STUDENT ROW ...   (rows that are trained and scored)
 #
 #          compare   every row with seed 1, against the baseline
-#          err       ERR-KD with seed 1, against the same hypotheses with equal weights
+#          err       ERR-KD and the teacher's posterior with seed 1, against the same hypotheses with equal weights
 #          fifth     against the student of a fifth of the transcripts
 #          lm        what was scored with a language model, against the baseline with it
 #          seeds, seeds-err, seeds-fifth   the same of the rows that have more seeds
@@ -39,9 +39,9 @@ several() {
   done
 }
 table compare baseline "score-$SCORED" "$teacher" "${rows[@]/#/$own/seed-1/}"
-table err k5-b5 "score-$SCORED" "$own"/seed-1/{k5-b5,err-*}
+table err k5-b5 "score-$SCORED" "$own"/seed-1/{k5-b5,err-*,posterior}
 table fifth fifth "score-$SCORED" "$own"/seed-1/{fifth,fifth-*,baseline}
 table lm baseline "score-$SCORED-lm" "$teacher" "${rows[@]/#/$own/seed-1/}"
 mapfile -t folders < <(several '*') && table seeds baseline "score-$SCORED" "${folders[@]}"
-mapfile -t folders < <(several k5-b5 'err-*') && table seeds-err k5-b5 "score-$SCORED" "${folders[@]}"
+mapfile -t folders < <(several k5-b5 'err-*' posterior) && table seeds-err k5-b5 "score-$SCORED" "${folders[@]}"
 mapfile -t folders < <(several fifth 'fifth-*' baseline) && table seeds-fifth fifth "score-$SCORED" "${folders[@]}"

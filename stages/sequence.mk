@@ -5,7 +5,7 @@
 # rows, and of ERR-KD with the beta that did best on dev, by the search of the table. Rows are told in 46_sequence_student.sh, students, of
 # which any may be asked for, in sequence.sh.
 
-SEQUENCE_ROWS := baseline k1-b5 k1-b10 k5-b5 k5-b10 k10-b10 err-1 err-2 err-5 fifth fifth-k5-b5
+SEQUENCE_ROWS := baseline k1-b5 k1-b10 k5-b5 k5-b10 k10-b10 err-1 err-2 err-5 posterior fifth fifth-k5-b5
 SEQUENCE_DECIDING := baseline k5-b5 fifth-k5-b5
 SEQUENCE_WITH_LM := baseline k5-b5 err-2
 SEQUENCE_STUDENTS ?= joint-small ctc-small
@@ -62,8 +62,8 @@ $(foreach seed,1 $(SEQUENCE_MORE_SEEDS),$(foreach row,$(SEQUENCE_ROWS),$(call se
 
 endef
 
-# The store that a row reads: nbest-B of a kN-bB in its name, nbest-5 for ERR-KD.
-sequence-store = $(patsubst err-%,nbest-5,$(patsubst k%,nbest-$(lastword $(subst -b, ,$(1))),$(filter err-% k%,$(1:fifth-%=%))))
+# The store that a row reads: nbest-B of a kN-bB in its name, nbest-5 of the weighed ones.
+sequence-store = $(patsubst k%,nbest-$(lastword $(subst -b, ,$(1))),$(patsubst err-%,nbest-5,$(patsubst posterior,nbest-5,$(filter err-% posterior k%,$(1:fifth-%=%)))))
 
 define sequence-row
 $(3)/sequence/$(6)/seed-$(7)/$(8)/stamp.json: $(wildcard stages/$(1)/conf/*.yaml) $(2)/cuts_train_fifth.jsonl.gz $(addprefix $(3)/sequence/$(call sequence-family,$(6))/,$(addsuffix /stamp.json,$(call sequence-store,$(8))))

@@ -66,7 +66,7 @@ def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_sto
 def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_has_not_heard_their_cuts(
     tmp_path,
 ):
-    rows = ["baseline", "k1-b5", "k5-b5", "err-2", "fifth", "fifth-k5-b5"]
+    rows = ["baseline", "k1-b5", "k5-b5", "err-2", "posterior", "fifth", "fifth-k5-b5"]
     wanted = ["sequence-digits", f"SEQUENCE_ROWS={' '.join(rows)}", "SEQUENCE_STUDENTS=ctc-small"]
     wanted += ["SEQUENCE_DECIDING=k5-b5", "SEQUENCE_MORE_SEEDS=2"]
     done = make(tmp_path, *wanted)
@@ -75,7 +75,7 @@ def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_
     own = sequence / "ctc-small"
     tables = {path.stem: read_comparison(path).systems for path in own.glob("*.json")}
     assert [system.name for system in tables["compare"]] == ["teacher", *rows]
-    assert [system.name for system in tables["err"]] == ["k5-b5", "err-2"]
+    assert [system.name for system in tables["err"]] == ["k5-b5", "err-2", "posterior"]
     assert [system.name for system in tables["lm"]] == ["teacher", "baseline", "k5-b5", "err-2"]
     assert all(system.wer_std is not None for system in tables["seeds-err"])
     assert "seeds" not in tables  # the baseline has one seed

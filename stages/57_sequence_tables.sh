@@ -6,7 +6,8 @@
 #          err       ERR-KD and the teacher's posterior with seed 1, against the same hypotheses with equal weights
 #          fifth     against the student of a fifth of the transcripts
 #          lm        what was scored with a language model, against the baseline with it
-#          seeds, seeds-err, seeds-fifth   the same of the rows that have more seeds
+#          attention, attention-err   compare and err by the decoder alone
+#          seeds, seeds-err, seeds-fifth, seeds-attention, seeds-attention-err   the same of the rows that have more seeds
 #
 # Reads:   $EXP/sequence
 # Writes:  $EXP/sequence/STUDENT/TABLE.{json,txt}
@@ -38,10 +39,18 @@ several() {
     done
   done
 }
-table compare baseline "score-$SCORED" "$teacher" "${rows[@]/#/$own/seed-1/}"
-table err k5-b5 "score-$SCORED" "$own"/seed-1/{k5-b5,err-*,posterior}
+first=("$teacher" "${rows[@]/#/$own/seed-1/}") weighed=("$own"/seed-1/{k5-b5,err-*,posterior})
+table compare baseline "score-$SCORED" "${first[@]}"
+table err k5-b5 "score-$SCORED" "${weighed[@]}"
 table fifth fifth "score-$SCORED" "$own"/seed-1/{fifth,fifth-*,baseline}
-table lm baseline "score-$SCORED-lm" "$teacher" "${rows[@]/#/$own/seed-1/}"
-mapfile -t folders < <(several '*') && table seeds baseline "score-$SCORED" "${folders[@]}"
-mapfile -t folders < <(several k5-b5 'err-*' posterior) && table seeds-err k5-b5 "score-$SCORED" "${folders[@]}"
-mapfile -t folders < <(several fifth 'fifth-*' baseline) && table seeds-fifth fifth "score-$SCORED" "${folders[@]}"
+table lm baseline "score-$SCORED-lm" "${first[@]}"
+table attention baseline "score-$SCORED-attention" "${first[@]}"
+table attention-err k5-b5 "score-$SCORED-attention" "${weighed[@]}"
+mapfile -t folders < <(several '*')
+table seeds baseline "score-$SCORED" "${folders[@]}"
+table seeds-attention baseline "score-$SCORED-attention" "${folders[@]}"
+mapfile -t folders < <(several k5-b5 'err-*' posterior)
+table seeds-err k5-b5 "score-$SCORED" "${folders[@]}"
+table seeds-attention-err k5-b5 "score-$SCORED-attention" "${folders[@]}"
+mapfile -t folders < <(several fifth 'fifth-*' baseline)
+table seeds-fifth fifth "score-$SCORED" "${folders[@]}"

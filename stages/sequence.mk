@@ -14,8 +14,10 @@ SEQUENCE_MORE_SEEDS ?= 2 3
 
 sequence-family = $(firstword $(subst -, ,$(1)))
 sequence-scores = $(foreach row,$(4),$(1)/sequence/$(5)/seed-$(3)/$(row)/score-$(2)/stamp.json)
-sequence-first = $(call sequence-scores,$(1),$(2),1,$(SEQUENCE_ROWS),$(3)) \
-  $(foreach score,$(2) $(2)-lm,$(1)/sequence/$(call sequence-family,$(3))/teacher/score-$(score)/stamp.json) \
+# Of all rows: by the search of the kind, and by the decoder alone where there is one.
+sequence-sets = $(1) $(if $(filter ctc-%,$(2)),,$(1)-attention)
+sequence-first = $(foreach set,$(call sequence-sets,$(2),$(3)),$(call sequence-scores,$(1),$(set),1,$(SEQUENCE_ROWS),$(3))) \
+  $(foreach score,$(call sequence-sets,$(2),$(3)) $(2)-lm,$(1)/sequence/$(call sequence-family,$(3))/teacher/score-$(score)/stamp.json) \
   $(call sequence-scores,$(1),$(2)-lm,1,$(filter $(SEQUENCE_WITH_LM),$(SEQUENCE_ROWS)),$(3)) \
   $(call sequence-scores,$(1),dev,1,$(filter err-%,$(SEQUENCE_ROWS)),$(3))
 
@@ -45,6 +47,8 @@ $(2)/sequence/$(6)/score-$(4)/stamp.json: $(2)/sequence/$(6)/stamp.json
 	@$(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) && touch $$@
 $(if $(filter dev,$(4)),,$(2)/sequence/$(6)/score-dev/stamp.json: $(2)/sequence/$(6)/stamp.json
 	@SCORED=dev $(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) && touch $$@)
+$(2)/sequence/$(6)/score-$(4)-attention/stamp.json: $(2)/sequence/$(6)/stamp.json
+	@$(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) attention && touch $$@
 $(2)/sequence/$(6)/score-$(4)-lm/stamp.json: $(2)/sequence/$(6)/stamp.json $(2)/sequence/lm/stamp.json
 	@$(3) bash stages/52_sequence_score.sh $(1) $(5) $(6) lm && touch $$@
 
@@ -55,7 +59,7 @@ sequence-$(1)-$(6):
 	@$$(MAKE) $$(PARALLEL) $(call sequence-first,$(3),$(5),$(6))
 	@$(if $(filter $(6),$(SEQUENCE_SEEDED)),best=$$$$(bash stages/best_row.sh $(3)/sequence/$(6)/seed-1 score-dev/score.json \
 	  $(filter err-%,$(SEQUENCE_ROWS)) 2> /dev/null || echo err-2) && $$(MAKE) $$(PARALLEL) $(foreach seed,1 $(SEQUENCE_MORE_SEEDS),\
-	  $(call sequence-scores,$(3),$(5),$(seed),$(filter $(SEQUENCE_DECIDING),$(SEQUENCE_ROWS)) $$$$best,$(6))))
+	  $(foreach set,$(call sequence-sets,$(5),$(6)),$(call sequence-scores,$(3),$(set),$(seed),$(filter $(SEQUENCE_DECIDING),$(SEQUENCE_ROWS)) $$$$best,$(6)))))
 	@$(4) bash stages/57_sequence_tables.sh $(1) $(6) $(SEQUENCE_ROWS)
 	@cd $(3)/sequence/$(6) && tail -n +1 *.txt
 $(foreach seed,1 $(SEQUENCE_MORE_SEEDS),$(foreach row,$(SEQUENCE_ROWS),$(call sequence-row,$(1),$(2),$(3),$(4),$(5),$(6),$(seed),$(row))))

@@ -16,3 +16,4 @@ case $FAMILY in
   *) echo "$student: expected ctc-, joint- or las-, small or mid; transformer-a or -b" >&2; exit 2 ;;
 esac
 SEARCH_LM+=(--lm "$SEQUENCE/lm" --lm-weight 0.3)
+SEARCH_ATTENTION=(--search attention --beam 5) # the decoder alone, as the papers' models have no CTC head

@@ -30,12 +30,17 @@ class OptimConfig(Section):
     accumulate: int = Field(1, ge=1)  # batches per step
 
     @model_validator(mode="after")
-    def _a_factor_where_one_is_used(self) -> "OptimConfig":
+    def _nothing_without_use(self) -> "OptimConfig":
         is_exponential = self.schedule == "exponential"
         if is_exponential != (self.epoch_factor is not None):
             raise ValueError("schedule: exponential and epoch_factor go together, such as epoch_factor: 0.99")
-        if is_exponential and (self.hold_share, self.decay_share) != (0, 1):
-            raise ValueError("hold_share and decay_share have no effect on schedule: exponential")
+        shape = {"hold_share": 0.0, "decay_share": 1.0, "final_lr": 0.0}
+        if is_exponential:
+            del shape["final_lr"]  # its floor
+        idle = [name for name, unused in shape.items() if getattr(self, name) != unused]
+        if self.schedule in ("constant", "exponential") and idle:
+            needed = ", ".join(f"{name}: {shape[name]:g}" for name in idle)
+            raise ValueError(f"schedule: {self.schedule} has no use for what is set; it needs {needed}")
         return self
 
     @model_serializer(mode="wrap")

@@ -109,7 +109,7 @@ mvq-tables: $(INSTALLED)  ## MVQ-KD by codebooks, beside regression: make mvq-ta
 	@$(MAKE) --no-print-directory mvq-fsdd
 
 .PHONY: sequence-tables
-sequence-tables: $(INSTALLED)  ## Seq-KD and ERR-KD of the demo's corpus, all rows; SEQUENCE_STUDENTS="las-small ..."
+sequence-tables: $(INSTALLED)  ## Seq-KD and ERR-KD on the demo's corpus, 90 minutes; SEQUENCE_STUDENTS="ctc-small ..."
 	@$(MAKE) --no-print-directory sequence-digits
 
 .PHONY: sequence-tables-fsdd

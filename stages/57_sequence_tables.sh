@@ -30,7 +30,7 @@ table() {
 }
 # PATTERN ...: rows of that name in all seeds, if they have several.
 several() {
-  local row found
+  local row found pattern
   for row in "${rows[@]}"; do
     found=("$own"/seed-*/"$row/score-$SCORED/stamp.json")
     # shellcheck disable=SC2053

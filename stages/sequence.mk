@@ -2,13 +2,13 @@
 #
 # $(call sequence,CORPUS,DATA,EXP,SETTINGS,SET) makes the rules of a corpus, and the target sequence-CORPUS: for each
 # of SEQUENCE_STUDENTS every row with seed 1; for each of SEQUENCE_SEEDED then SEQUENCE_MORE_SEEDS of the deciding
-# rows, and of ERR-KD with the beta that did best on dev, by the search of the table. Rows are told in 46_sequence_student.sh, students, of
-# which any may be asked for, in sequence.sh.
+# rows, and of ERR-KD with the beta that did best on dev, by the search of the table. Rows are told in
+# 46_sequence_student.sh; students, of which any may be asked for, in sequence.sh.
 
 SEQUENCE_ROWS := baseline k1-b5 k1-b10 k5-b5 k5-b10 k10-b10 err-1 err-2 err-5 posterior fifth fifth-k5-b5
 SEQUENCE_DECIDING := baseline k5-b5 fifth-k5-b5
 SEQUENCE_WITH_LM := baseline k5-b5 err-2
-SEQUENCE_STUDENTS ?= joint-small ctc-small
+SEQUENCE_STUDENTS ?= joint-small
 SEQUENCE_SEEDED ?= $(firstword $(SEQUENCE_STUDENTS))
 SEQUENCE_MORE_SEEDS ?= 2 3
 

@@ -34,6 +34,10 @@ class FoldSettings(Section):
             )
         return self
 
+    def leaves_out(self, record: CutRecord) -> bool:
+        """Whether a cut is in the fold that is left out; AsrkdError as :func:`fold_of`."""
+        return fold_of(record, self.count, self.by) == self.left_out
+
 
 def fold_of(record: CutRecord, count: int, by: FoldKey) -> int:
     """Number of the fold that a cut is in, 0 to ``count`` - 1: a hash, so that no list needs to be kept.
@@ -67,6 +71,6 @@ def learnt_by(data: Mapping[str, Any], where: str) -> Callable[[CutRecord], bool
     def is_learnt(record: CutRecord) -> bool:
         if not shortest <= record.duration <= longest:
             return False
-        return folds is None or fold_of(record, folds.count, folds.by) != folds.left_out
+        return folds is None or not folds.leaves_out(record)
 
     return is_learnt

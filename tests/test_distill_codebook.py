@@ -22,6 +22,7 @@ from asrkd.stopping import StopRequest
 from asrkd.targets.array_store import ArrayStore
 from asrkd.teachers.asrkd_model import AsrkdTeacher
 from asrkd.teachers.opening import open_teacher
+from tests.stop_after import StopAfter
 
 QUICK = quantizer_request(2, 2, steps=3)  # as the fixture `stores` has it
 
@@ -104,18 +105,6 @@ def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_n
     assert list(tmp_path.iterdir()) == []
 
 
-class StopAfter(StopRequest):
-    """Asks to stop once it was asked so often: after every cut, then after every step."""
-
-    def __init__(self, asked: int) -> None:
-        super().__init__()
-        self.left = asked
-
-    def reason(self) -> str | None:
-        self.left -= 1
-        return "a test" if self.left < 1 else None
-
-
 @pytest.mark.parametrize(
     ("asked", "said"),
     [(1, "embeddings of 1 of 30 cuts"), (30, "embeddings of 30 of 30 cuts"), (34, "step 4 of 6")],
@@ -123,7 +112,7 @@ class StopAfter(StopRequest):
 def test_a_quantiser_that_is_stopped_goes_on_to_the_same_bytes(question, stores, tmp_path, asked, said):
     about = replace(question, out=tmp_path / "q")
     with pytest.raises(StoppedInTime, match=said):
-        distill.quantizer(about, QUICK, StopAfter(asked))
+        distill.quantizer(about, QUICK, StopAfter(asked - 1))
     assert "unfinished (no stamp.json)" in check(tmp_path / "q").problems[0]
     assert "already" not in distill.quantizer(about, QUICK, StopRequest())
     assert contents(tmp_path / "q") == contents(stores / "quantizer")
@@ -132,7 +121,7 @@ def test_a_quantiser_that_is_stopped_goes_on_to_the_same_bytes(question, stores,
 def test_the_teacher_is_not_asked_again_about_what_is_kept(question, tmp_path, monkeypatch):
     about = replace(question, out=tmp_path / "q")
     with pytest.raises(StoppedInTime):
-        distill.quantizer(about, QUICK, StopAfter(32))
+        distill.quantizer(about, QUICK, StopAfter(31))
     asked = []
     embeddings = AsrkdTeacher.embeddings
     ask = lambda self, cuts, taps: asked.extend(cuts) or embeddings(self, cuts, taps)  # noqa: E731

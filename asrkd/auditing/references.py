@@ -22,7 +22,7 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
         AsrkdError: the store is unfinished or damaged.
     """
     store = NbestStore(path)
-    if was_counted_against(store.contract, cuts) and not recount:
+    if not recount and was_counted_against(store.contract, cuts):
         findings.saw(f"{path}: transcripts as they were when word errors were counted")
         return
     counted = without = 0

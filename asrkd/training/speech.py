@@ -9,7 +9,6 @@ from asrkd import files
 from asrkd.cut_records import cuts_digest, texts_digest
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import feature_config, load_features
-from asrkd.folds import fold_of
 from asrkd.manifests import read_cuts
 from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, recogniser_architecture
 from asrkd.models.conformer import global_statistics
@@ -102,7 +101,7 @@ def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:
     folds = data.folds
     if folds is None:
         return cuts
-    kept = cuts.where(lambda record: fold_of(record, folds.count, folds.by) != folds.left_out)
+    kept = cuts.where(lambda record: not folds.leaves_out(record))
     hours = sum(record.duration for record in kept.records) / 3600
     print(
         f"asrkd: {data.train}: fold {folds.left_out} of {folds.count} by {folds.by} left out, {len(kept)} of "

@@ -14,6 +14,7 @@ from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.report import relative_error
 from asrkd.quantizer.training import train_quantizer
 from asrkd.stopping import StopRequest
+from tests.stop_after import StopAfter
 
 TINY = QuantizerOptions(
     num_codebooks=2, codebook_size=16, phase_one_steps=40, phase_two_steps=20, batch_frames=256
@@ -112,18 +113,6 @@ def test_a_request_to_stop_is_heard(speechlike):
         train_quantizer(speechlike, TINY, stop=request)
 
 
-class StopAfter(StopRequest):
-    """Asks to stop once it was asked so often."""
-
-    def __init__(self, asked):
-        super().__init__()
-        self.left = asked
-
-    def reason(self):
-        self.left -= 1
-        return "a test" if self.left < 1 else None
-
-
 @pytest.mark.parametrize("codebook_size", [16, 11])
 def test_stopped_after_any_step_it_goes_on_to_the_same_bits(speechlike, tmp_path, codebook_size):
     options = dataclasses.replace(TINY, phase_one_steps=7, phase_two_steps=6, codebook_size=codebook_size)
@@ -131,7 +120,7 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bits(speechlike, tmp_path
     for step in range(1, 14):
         checkpoint = Checkpoint(tmp_path / f"{step}.safetensors")
         with pytest.raises(StoppedInTime, match=f"the quantiser is at step {step} of 13"):
-            train_quantizer(speechlike, options, stop=StopAfter(step), checkpoint=checkpoint)
+            train_quantizer(speechlike, options, stop=StopAfter(step - 1), checkpoint=checkpoint)
         again, its_report = train_quantizer(speechlike, options, checkpoint=checkpoint)
         assert its_report == report
         for name, value in expected.state_dict().items():
@@ -154,7 +143,7 @@ def test_killed_between_two_checkpoints_it_goes_on_from_the_last(speechlike, tmp
 def test_a_checkpoint_that_is_broken_or_of_another_training_is_not_gone_on_from(speechlike, tmp_path):
     checkpoint = Checkpoint(tmp_path / "c.safetensors")
     with pytest.raises(StoppedInTime):
-        train_quantizer(speechlike, TINY, stop=StopAfter(5), checkpoint=checkpoint)
+        train_quantizer(speechlike, TINY, stop=StopAfter(4), checkpoint=checkpoint)
     smaller = dataclasses.replace(TINY, num_codebooks=1, phase_one_steps=3, phase_two_steps=3)
     expected, _ = train_quantizer(speechlike, smaller)
     found, _ = train_quantizer(speechlike, smaller, checkpoint=checkpoint)

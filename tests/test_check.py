@@ -64,7 +64,7 @@ def test_a_teacher_that_was_trained_anew_makes_its_stores_stale_and_is_named(tre
     for name in ("nbest", "codebook"):
         (problem,) = problems(stores / name)
         assert f"{stores / name}: stale: its teacher {teacher} was made anew since" in problem
-        assert f"rm -r {stores / name}; asrkd distill {name} --teacher " in problem
+        assert f"rm -r {stores / name} && asrkd distill {name} --teacher " in problem
         assert f"--out {stores / name}" in problem
 
 
@@ -202,7 +202,7 @@ def test_a_score_of_finished_transcripts_is_looked_over_without_a_model(tmp_path
     lines = (tmp_path / "score/utterances.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "score/utterances.jsonl").write_text(lines[0])
     (problem,) = problems(tmp_path / "score")
-    assert "utterances.jsonl and score.json do not add up; score anew: rm -r" in problem
+    assert "utterances.jsonl and score.json do not add up; make the score anew: rm -r" in problem
     files.write_json(tmp_path / "score/request.json", {})
     (tmp_path / "score/score.json").write_text("{}")
     (problem,) = problems(tmp_path / "score")

@@ -89,7 +89,7 @@ def test_a_cut_of_other_audio_is_named_with_what_was_expected(config, stores, co
     # Of another rate the features differ too, and that is found first.
     if change != "resampling":
         assert f"{stores / kind}: the targets of cut train-007 were made of other audio (digest " in message
-        assert f"rm -r {stores / kind}; asrkd distill {kind} --teacher" in message
+        assert f"rm -r {stores / kind} && asrkd distill {kind} --teacher" in message
 
 
 @both

@@ -1,64 +1,48 @@
-"""Audio files: what their headers promise, and samples that keep the promise.
-
-Everything is read by libsndfile (through soundfile) and by nothing else, so
-that a file is good or bad alike on every installation; lhotse tries one
-library after another and pads up to half a second that is missing.
-"""
+"""Recordings and cuts of audio files, and samples that keep what they promise."""
 
 import hashlib
-import re
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 from lhotse.utils import compute_num_samples
 
 from asrkd import faults
+from asrkd.corpora import audio_files
+from asrkd.corpora.audio_files import BadAudio, Samples
 from asrkd.corpora.utterances import Utterance
 
-Samples = npt.NDArray[np.float32]  # (1, num_samples)
+__all__ = ["BadAudio", "Samples", "audio_sha256", "decode", "make_cut", "read_recording", "with_source"]
 
 # Kaldi's utt2dur may be counted in feature frames, which miss up to a window of 25 ms.
 DECLARED_TOLERANCE_S = 0.025
 WINDOW_S = 0.025  # of the features: shorter audio has none
 # Decoders overshoot 1 a little; hundreds mean integers stored as floats.
 MAX_AMPLITUDE = 8.0
-# Writers to a pipe cannot go back to fill in the size; they put the largest there is.
-_UNKNOWN_BYTES = 0x7FFFF000
-
-
-class BadAudio(Exception):
-    """Why the audio of one item cannot be used; the item is set aside with it."""
 
 
 def read_recording(path: Path, recording_id: str) -> Recording:
-    """A recording of one channel, from the header of its file.
+    """A recording of one channel, with the true length of its file.
 
     Raises:
         BadAudio: no such file, not audio, not one channel, no samples, or a
             file that ends before its header says.
     """
-    if not path.is_file():
-        raise BadAudio("no such file")
-    try:
-        header = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise BadAudio(f"unreadable: {_reason(error)}") from None
-    if header.channels != 1:
-        raise BadAudio(f"{header.channels} channels, expected 1")
-    if header.frames == 0:
+    info = audio_files.examine(path)
+    if info.num_channels != 1:
+        raise BadAudio(f"{info.num_channels} channels, expected 1")
+    if info.num_samples == 0:
         raise BadAudio("holds no samples")
-    _check_wav_size(header.extra_info)
     return Recording(
         id=recording_id,
         sources=[AudioSource(type="file", channels=[0], source=str(path))],
-        sampling_rate=header.samplerate,
-        num_samples=header.frames,
-        duration=header.frames / header.samplerate,
+        sampling_rate=info.sampling_rate,
+        num_samples=info.num_samples,
+        duration=info.num_samples / info.sampling_rate,
     )
 
 
@@ -102,26 +86,21 @@ def make_cut(utterance: Utterance, recording: Recording) -> MonoCut:
 def decode(cut: MonoCut) -> Samples:
     """Samples of a cut, (1, num_samples) float32 in -1..1, after every check.
 
-    A recording with lhotse transforms (speed, resampling) is checked as a
-    file and then loaded by lhotse, which applies them.
+    lhotse transforms of a recording (speed, resampling) are applied by lhotse to samples decoded here.
 
     Raises:
         BadAudio: decoding fails, or gives fewer samples than promised, another
-            sampling rate, NaN, or an integer scale.
+            sampling rate, NaN, or an integer scale; or the recording lacks the cut's channel.
     """
     recording = cut.recording
     if recording is None:
         raise BadAudio("the cut has no recording")
     try:
         faults.strike("decode")
-        if recording.transforms:
-            for source in recording.sources:
-                _decode_whole(Path(source.source))
-            samples: Samples = cut.load_audio()
-        else:
-            samples = _decode_span(cut, recording)
-    except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError) as error:
-        raise BadAudio(f"unreadable: {_reason(error)}") from None
+    except OSError as error:
+        raise BadAudio(f"unreadable: {error}") from None
+    source = _source(cut, recording)
+    samples = _transformed(cut, recording, source) if recording.transforms else _span(cut, recording, source)
     _check_samples(samples, cut.sampling_rate)
     return samples
 
@@ -137,31 +116,52 @@ def with_source(recording: Recording, path: str) -> Recording:
     return replace(recording, sources=[replace(source, source=path)])
 
 
-def _decode_span(cut: MonoCut, recording: Recording) -> Samples:
-    """(1, num_samples) of the cut's channel, decoded strictly."""
-    source = next(s for s in recording.sources if cut.channel in s.channels)
-    rate = recording.sampling_rate
-    num_samples = compute_num_samples(cut.duration, rate)
-    with soundfile.SoundFile(source.source) as stream:
-        if stream.samplerate != rate:
-            raise BadAudio(f"sampling rate {stream.samplerate} Hz in the file, declared {rate} Hz")
-        if stream.frames != recording.num_samples:
-            raise BadAudio(f"{stream.frames} samples in the file, declared {recording.num_samples}")
-        _check_wav_size(stream.extra_info)
-        if cut.start > 0:  # even to where it is, FLAC seeks slowly
-            stream.seek(compute_num_samples(cut.start, rate))
-        samples = stream.read(num_samples, dtype="float32", always_2d=True).T  # (C, num_samples)
-    if samples.shape[1] != num_samples:
-        raise BadAudio(f"decodes to {samples.shape[1]} samples, {num_samples} are declared")
-    return np.ascontiguousarray(samples[[source.channels.index(cut.channel)]])
+def _source(cut: MonoCut, recording: Recording) -> AudioSource:
+    """The file that has the cut's channel."""
+    for source in recording.sources:
+        if cut.channel in source.channels:
+            if source.type != "file":
+                raise BadAudio(f"its audio is of type {source.type!r}, expected a file")
+            return source
+    channels = sorted(channel for source in recording.sources for channel in source.channels)
+    raise BadAudio(f"channel {cut.channel} of a recording that has {', '.join(map(str, channels))}")
 
 
-def _decode_whole(path: Path) -> None:
-    with soundfile.SoundFile(str(path)) as stream:
-        _check_wav_size(stream.extra_info)
-        decoded = len(stream.read(dtype="float32", always_2d=True))
-        if decoded != stream.frames:
-            raise BadAudio(f"decodes to {decoded} samples, the header promises {stream.frames}")
+def _span(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
+    """(1, num_samples) of the cut's channel."""
+    rate, path = recording.sampling_rate, Path(source.source)
+    info = audio_files.examine(path)
+    if info.sampling_rate != rate:
+        raise BadAudio(f"sampling rate {info.sampling_rate} Hz in the file, declared {rate} Hz")
+    start, count = (compute_num_samples(value, rate) if value else 0 for value in (cut.start, cut.duration))
+    if info.num_samples != recording.num_samples and not audio_files.is_estimated(path):
+        raise BadAudio(f"{info.num_samples} samples in the file, declared {recording.num_samples}")
+    if info.num_samples < start + count:
+        raise BadAudio(f"ends at sample {start + count}, the file has {info.num_samples}")
+    return _channel(audio_files.read(path, start, count), cut, source)
+
+
+def _transformed(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
+    """(1, num_samples) after the recording's transforms, which lhotse applies to a WAV file in memory."""
+    path = Path(source.source)
+    whole = audio_files.read(path)
+    rate = audio_files.examine(path).sampling_rate
+    content = io.BytesIO()
+    soundfile.write(content, whole.T, rate, format="WAV", subtype="FLOAT")
+    held = replace(source, type="memory", source=content.getvalue())
+    try:
+        samples: Samples = replace(cut, recording=replace(recording, sources=[held])).load_audio()
+    except Exception as error:  # lhotse and torchaudio raise whatever the samples cause
+        raise BadAudio(f"cannot be transformed: {' '.join(str(error).split())[:200]}") from None
+    return samples
+
+
+def _channel(samples: Samples, cut: MonoCut, source: AudioSource) -> Samples:
+    """(1, S) of the samples (C, S) of a file."""
+    place = source.channels.index(cut.channel)
+    if place >= len(samples):
+        raise BadAudio(f"channel {cut.channel} is declared, the file has {len(samples)}")
+    return np.ascontiguousarray(samples[[place]])
 
 
 def _check_samples(samples: Samples, sampling_rate: int) -> None:
@@ -172,16 +172,3 @@ def _check_samples(samples: Samples, sampling_rate: int) -> None:
         raise BadAudio("holds samples that are not numbers (NaN or infinity)")
     if loudest > MAX_AMPLITUDE:
         raise BadAudio(f"samples reach {loudest:g}, expected -1 to 1 (integers stored as floats?)")
-
-
-def _check_wav_size(log: str) -> None:
-    """Find a torn WAV file in libsndfile's log of its header; the library itself reads what is left."""
-    match = re.search(r"^data : (\d+) \(should be (\d+)\)", log, re.MULTILINE)
-    if match and int(match[2]) < int(match[1]) < _UNKNOWN_BYTES:
-        raise BadAudio(f"torn: the header promises {match[1]} bytes of samples, {match[2]} are there")
-
-
-def _reason(error: Exception) -> str:
-    """The library's words in one line, without the path, which is reported beside them."""
-    words = getattr(error, "error_string", None) or str(error)
-    return " ".join(words.split())[:200]

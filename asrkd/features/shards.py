@@ -131,9 +131,9 @@ def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChu
     sha256 = audio_sha256(samples)
     if cut.sampling_rate != shard.plan.sampling_rate:
         cut, found = cut.resample(shard.plan.sampling_rate), found.resample(shard.plan.sampling_rate)
-        samples = found.load_audio()
+        samples = decode(found)
     audio = [(cut, samples)] + [
-        (kept, loaded.load_audio())
+        (kept, decode(loaded))
         for kept, loaded in zip(copies(cut, shard.speeds), copies(found, shard.speeds), strict=True)
     ]
     finished = []

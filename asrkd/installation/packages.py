@@ -10,6 +10,7 @@ from typing import Any
 
 from asrkd.installation import stack
 from asrkd.installation.checks import BROKEN, Check, Status, in_a_line
+from asrkd.shell import then
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def check_fit() -> Check:
     if packages - {"k2"}:
         remedies.append(stack.pip_install("torch", *sorted(packages - {"k2"})))
     found = "; ".join(words for _, words in misfits)
-    return Check("stack", Status.WRONG, f"{stack.current()}, {found}", remedy=" && ".join(remedies))
+    return Check("stack", Status.WRONG, f"{stack.current()}, {found}", remedy=then(*remedies))
 
 
 def _installation(distribution: str) -> str:

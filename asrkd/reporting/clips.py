@@ -12,6 +12,8 @@ import numpy as np
 import soundfile
 from lhotse import MonoCut
 
+from asrkd.corpora.recordings import BadAudio, decode
+
 MIME = "audio/flac"
 MOST_BYTES = 3_000_000  # of all clips together, as they stand in the page
 
@@ -38,8 +40,8 @@ def encode(cut: MonoCut) -> str | None:
     if not cut.has_recording:
         return None
     try:
-        samples = cut.load_audio()[0]
-    except Exception:  # each backend raises its own; the page says how many clips there are
+        samples = decode(cut)[0]
+    except BadAudio:  # the page says how many clips there are
         return None
     pcm = np.round(np.clip(samples, -1.0, 32767 / 32768) * 32768).astype(np.int16)
     stream = io.BytesIO()

@@ -45,9 +45,9 @@ def test_what_was_written_is_read(tmp_path):
         (
             "utterances.jsonl",
             '{"id": "a"}\n',
-            "utterances.jsonl:1: not a scored utterance .*; score anew",
+            "utterances.jsonl:1: not a scored utterance .*; make the score anew",
         ),
-        ("score.json", "{}", "score.json: not as this asrkd writes it .*; score anew: rm -r"),
+        ("score.json", "{}", "score.json: not as this asrkd writes it .*; make the score anew: rm -r"),
         ("score.json", '{"wer"', "score.json: torn"),
     ],
 )
@@ -65,7 +65,9 @@ def test_a_lost_line_is_noticed(tmp_path):
     folder = make(tmp_path / "score")
     lines = (folder / "utterances.jsonl").read_text().splitlines(keepends=True)
     (folder / "utterances.jsonl").write_text("".join(lines[1:]))
-    with pytest.raises(AsrkdError, match=r"utterances.jsonl and score.json do not add up; score anew"):
+    with pytest.raises(
+        AsrkdError, match=r"utterances.jsonl and score.json do not add up; make the score anew"
+    ):
         read_score(folder)
 
 

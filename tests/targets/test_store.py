@@ -184,7 +184,7 @@ def test_a_missing_shard_is_named_with_the_command(tmp_path, suffix):
     write_store(tmp_path, suffix)
     (tmp_path / f"shard-00001-of-00003{suffix}").unlink()
     with pytest.raises(
-        AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; run the asrkd distill"
+        AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; have it made anew: asrkd distill"
     ) as error:
         open_store(tmp_path, suffix)
     assert "\n" not in str(error.value)
@@ -202,7 +202,7 @@ def test_a_torn_shard_is_named_with_the_command(tmp_path, suffix, keep):
         open_store(tmp_path, suffix)
     index = tmp_path / "shard-00002-of-00003.index.jsonl.gz"
     assert str(error.value).startswith(f"{shard}: torn: {found} bytes, its index says {len(data)}; ")
-    assert f"rm {shard} {index}; then run the asrkd distill command again" in str(error.value)
+    assert f"remove it: rm {shard} {index} && asrkd distill" in str(error.value)
 
 
 @both
@@ -272,7 +272,8 @@ def test_a_missing_cut_is_named_with_the_command(tmp_path, suffix):
     store.verify(cuts[:2])  # targets of cuts that are not asked for are fine
     stranger = replace(cuts[0], id="stranger")
     with pytest.raises(
-        AsrkdError, match=r"no targets for cut stranger; .*asrkd distill (nbest|codebook) --cuts"
+        AsrkdError,
+        match=r"no targets for cut stranger; .*asrkd distill (nbest|codebook) --teacher \.\.\. --cuts",
     ):
         store.verify([*cuts, stranger])
     with pytest.raises(AsrkdError, match="no targets for cut stranger"):

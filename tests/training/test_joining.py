@@ -33,7 +33,7 @@ def test_a_process_that_is_told_of_no_others_is_alone(monkeypatch, size):
 @pytest.mark.parametrize(
     ("environment", "complaint"),
     [
-        ({"WORLD_SIZE": "2"}, "no RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT: start with torchrun"),
+        ({"WORLD_SIZE": "2"}, "no RANK, LOCAL_RANK, MASTER_ADDR, MASTER_PORT: start with: torchrun"),
         ({"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "x", "MASTER_PORT": "1"}, "no LOCAL_RANK"),
         ({"WORLD_SIZE": "two"}, "expected numbers"),
         (dict.fromkeys(PLACE, "x") | {"WORLD_SIZE": "2"}, "expected numbers"),

@@ -10,9 +10,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from asrkd import files
-from asrkd.corpora.utterances import Utterance, locate, usual_split
+from asrkd.corpora.utterances import Utterance, locate, seconds, usual_split
 from asrkd.errors import AsrkdError
+from asrkd.kaldi_files import Row, read_rows
 
 
 def list_utterances(source: Path) -> list[Utterance]:
@@ -45,26 +45,26 @@ def _split_names(names: list[str]) -> list[str]:
 
 def _list_folder(folder: Path, split: str) -> list[Utterance]:
     recordings = _mapping(folder / "wav.scp")
-    audio = {key: _audio(value, folder, where) for key, (value, where) in recordings.items()}
+    audio = {key: _audio(row, folder) for key, row in recordings.items()}
     segmented = (folder / "segments").is_file()
     bounds = _mapping(folder / "segments") if segmented else recordings
     texts, speakers = _mapping(folder / "text", bounds), _mapping(folder / "utt2spk", bounds)
     durations = _mapping(folder / "utt2dur", bounds)
     utterances = []
-    for utt_id, (value, where) in bounds.items():
-        recording_id, start, duration = _segment(value, where) if segmented else (None, 0.0, None)
+    for utt_id, row in bounds.items():
+        recording_id, start, duration = _segment(row) if segmented else (None, 0.0, None)
         if segmented and recording_id not in audio:
-            raise AsrkdError(f"{where}: recording {recording_id!r} is not in {folder / 'wav.scp'}")
+            raise AsrkdError(f"{row.where}: recording {recording_id!r} is not in {folder / 'wav.scp'}")
         if duration is None and utt_id in durations:
-            duration = _number(*durations[utt_id])
+            duration = seconds(durations[utt_id].value, durations[utt_id].where, "duration")
         utterances.append(
             Utterance(
                 id=utt_id,
                 audio=audio[recording_id or utt_id],
                 split=split,
-                where=where,
-                text=texts.get(utt_id, ("", ""))[0],
-                speaker=speakers.get(utt_id, (None, ""))[0],
+                where=row.where,
+                text=texts[utt_id].value if utt_id in texts else "",
+                speaker=speakers[utt_id].value if utt_id in speakers else None,
                 recording_id=recording_id,
                 start=start,
                 duration=duration,
@@ -73,27 +73,28 @@ def _list_folder(folder: Path, split: str) -> list[Utterance]:
     return utterances
 
 
-def _mapping(path: Path, known: dict[str, tuple[str, str]] | None = None) -> dict[str, tuple[str, str]]:
-    """(value, file:line) by key; empty where an optional file, one with ``known`` keys, is absent."""
-    rows: dict[str, tuple[str, str]] = {}
+def _mapping(path: Path, known: dict[str, Row] | None = None) -> dict[str, Row]:
+    """Rows by key; empty where an optional file, one with ``known`` keys, is absent."""
+    rows: dict[str, Row] = {}
     if known is not None and not path.is_file():
         return rows
-    for number, line in files.read_lines(path):
-        key, _, value = line.strip().partition(" ")
-        where = f"{path}:{number}"
-        if not key:
-            raise AsrkdError(f"{where}: empty line; mend the folder with Kaldi's utils/fix_data_dir.sh")
-        if key in rows:
-            raise AsrkdError(f"{where}: {key!r} comes twice, first at {rows[key][1]}; give each its own id")
-        if known is not None and key not in known:
+    for row in read_rows(path):
+        if not row.key:
+            raise AsrkdError(f"{row.where}: empty line; mend the folder with Kaldi's utils/fix_data_dir.sh")
+        if row.key in rows:
+            first = rows[row.key].where
+            raise AsrkdError(f"{row.where}: {row.key!r} comes twice, first at {first}; give each its own id")
+        if known is not None and row.key not in known:
             raise AsrkdError(
-                f"{where}: utterance {key!r} has no audio in this folder; mend it with utils/fix_data_dir.sh"
+                f"{row.where}: utterance {row.key!r} has no audio in this folder; "
+                "mend it with utils/fix_data_dir.sh"
             )
-        rows[key] = (value.strip(), where)
+        rows[row.key] = row
     return rows
 
 
-def _audio(value: str, folder: Path, where: str) -> Path:
+def _audio(row: Row, folder: Path) -> Path:
+    value, where = row.value, row.where
     if value.endswith("|") or value.startswith("|"):
         raise AsrkdError(
             f"{where}: a command, which asrkd does not run; write its output to a file "
@@ -106,17 +107,10 @@ def _audio(value: str, folder: Path, where: str) -> Path:
     return locate(value, folder)
 
 
-def _segment(value: str, where: str) -> tuple[str, float, float | None]:
+def _segment(row: Row) -> tuple[str, float, float | None]:
     """(recording id, start, duration) in seconds; an end of -1 is that of the recording."""
-    fields = value.split()
+    fields, where = row.fields(), row.where
     if len(fields) != 3:
-        raise AsrkdError(f"{where}: expected 'utterance recording start end', found {value!r}")
-    start, end = _number(fields[1], where), _number(fields[2], where)
+        raise AsrkdError(f"{where}: expected 'utterance recording start end', found {row.value!r}")
+    start, end = seconds(fields[1], where, "start"), seconds(fields[2], where, "end")
     return fields[0], start, None if end == -1 else round(end - start, 8)
-
-
-def _number(text: str, where: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise AsrkdError(f"{where}: {text!r}: expected seconds") from None

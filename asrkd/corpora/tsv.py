@@ -10,7 +10,7 @@ the use that makes nothing of the transcripts but comparing.
 from pathlib import Path
 
 from asrkd import files
-from asrkd.corpora.utterances import Utterance, locate, usual_split
+from asrkd.corpora.utterances import Utterance, locate, seconds, usual_split
 from asrkd.errors import AsrkdError
 
 DEFAULT_NAME = "transcripts.tsv"
@@ -51,14 +51,5 @@ def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Uttera
         where=where,
         text=row.get("text", ""),
         speaker=row.get("speaker") or None,
-        duration=_seconds(row.get("duration", ""), where),
+        duration=seconds(row["duration"], where, "duration") if row.get("duration") else None,
     )
-
-
-def _seconds(text: str, where: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return float(text)
-    except ValueError:
-        raise AsrkdError(f"{where}: duration {text!r}: expected seconds") from None

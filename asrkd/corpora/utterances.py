@@ -4,6 +4,7 @@ Readers of text formats make a list of :class:`Utterance`; it is cheap, so a
 finished folder can be recognised by its digest without reading audio.
 """
 
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -76,6 +77,26 @@ def listing_digest(utterances: Iterable[Utterance], source: Path) -> str:
             ]
         )
     return files.sha256_of(rows)
+
+
+def seconds(text: str, where: str, column: str) -> float:
+    """The number of seconds in a field.
+
+    Args:
+        text: of the field.
+        where: file and line, for the error.
+        column: what the field is called, for the error.
+
+    Raises:
+        AsrkdError: it is no finite number: nan and inf are numbers to Python and no times.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise AsrkdError(f"{where}: {column} {text!r}: expected seconds")
+    return value
 
 
 def locate(name: str, folder: Path) -> Path:

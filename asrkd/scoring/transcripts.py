@@ -21,6 +21,7 @@ from pathlib import Path
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.kaldi_files import read_rows, split_row
 
 TRN_LINE = re.compile(r"(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
 # sclite takes { a / b } for alternatives and a lone @ for no word.
@@ -71,15 +72,15 @@ def read_speakers(path: Path) -> dict[str, str]:
         AsrkdError: no such file, a line that is not an id and a speaker, or an id that comes twice.
     """
     speakers: dict[str, str] = {}
-    for number, line in _lines(path):
-        words = line.split()
-        if not words:
+    for row in read_rows(path):
+        if not row.key:
             continue
-        if len(words) != 2:
-            raise AsrkdError(f"{path}:{number}: expected an utterance and its speaker, found {line[:40]!r}")
-        if words[0] in speakers:
-            raise AsrkdError(f"{path}:{number}: utterance {words[0]!r} comes twice; remove one")
-        speakers[words[0]] = words[1]
+        if len(row.fields()) != 1:
+            line = f"{row.key} {row.value}"
+            raise AsrkdError(f"{row.where}: expected an utterance and its speaker, found {line[:40]!r}")
+        if row.key in speakers:
+            raise AsrkdError(f"{row.where}: utterance {row.key!r} comes twice; remove one")
+        speakers[row.key] = row.value
     return speakers
 
 
@@ -129,8 +130,7 @@ def _trn(where: str, line: str) -> tuple[str, str]:
 
 
 def _kaldi(_where: str, line: str) -> tuple[str, str]:
-    utt_id, *text = line.split(maxsplit=1)
-    return utt_id, "".join(text)
+    return split_row(line)
 
 
 def _speaker(label: str) -> str:

@@ -94,8 +94,11 @@ def test_relative_paths_may_be_from_the_working_directory(tmp_path, monkeypatch)
         ({"text": "a ONE\nc TWO\n"}, "text:2: utterance 'c' has no audio in this folder"),
         ({"segments": "u r9 0 1\n"}, "segments:1: recording 'r9' is not in"),
         ({"segments": "u a 0\n"}, "segments:1: expected 'utterance recording start end'"),
-        ({"segments": "u a 0 x\n"}, "segments:1: 'x': expected seconds"),
-        ({"utt2dur": "a long\n"}, "utt2dur:1: 'long': expected seconds"),
+        ({"segments": "u a 0 x\n"}, "segments:1: end 'x': expected seconds"),
+        ({"segments": "u a nan 1\n"}, "segments:1: start 'nan': expected seconds"),
+        ({"segments": "u a 0 1e400\n"}, "segments:1: end '1e400': expected seconds"),
+        ({"utt2dur": "a inf\n"}, "utt2dur:1: duration 'inf': expected seconds"),
+        ({"utt2dur": "a long\n"}, "utt2dur:1: duration 'long': expected seconds"),
     ],
 )
 def test_a_wrong_list_is_refused_by_line(tmp_path, changes, complaint):

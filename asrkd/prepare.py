@@ -8,7 +8,7 @@ Writes:  in ``out``: ``prepare.json`` (what was asked), ``features/``,
          if asked for, ``cuts_train_small.jsonl.gz``, some speakers of ``train``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from asrkd.corpora.digits import DigitsOptions
 from asrkd.corpora.validation import Quarantined, Splits
 from asrkd.errors import AsrkdError
 from asrkd.features import shards
+from asrkd.features.fbank import check_sampling_rate
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
@@ -56,15 +57,22 @@ def prepare(
     listed = _open(corpus, source, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
-    if outputs.claim(out, RECORD, record) is outputs.State.COMPLETE:
+    if outputs.survey(out, RECORD, record) is outputs.State.COMPLETE:
         stamp = outputs.read_stamp(out, "asrkd prepare", ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
+    if listed is None:
+        _check_digits(options, inventory)
+        outputs.claim(out, RECORD, record)
     splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, crew.jobs, stop), [])
     num_items = sum(map(len, splits.values())) + len(bad)
-    good, rate, screened = _screen(splits, options, inventory)
+    good, rate, screened = _screen(splits, options)
     bad += screened
-    small = _small_set(good, options)
-    inventory = inventory or _train_tokens(good, options)
+    small = _small_set(_speakers(good), options)
+    inventory = inventory or _train_tokens(_transcripts(good), options)
+    good, unspelled = validation.screen_spelling(good, inventory)
+    bad += unspelled
+    # Whatever can be refused was refused before the folder is claimed, so that the next try may have it.
+    outputs.claim(out, RECORD, record)
     computed = _compute(good, _plan(out, options, rate), crew, stop)
     if isinstance(computed, Progress):
         return PrepareReport(out, unfinished=computed.text())
@@ -102,21 +110,35 @@ def _record(
     }
 
 
+def _check_digits(options: PrepareOptions, inventory: Tokens | None) -> None:
+    """Raise AsrkdError where options do not go with the transcripts and speakers that digits will have."""
+    from asrkd.corpora import digits
+
+    lines = digits.train_lines(options.digits or DigitsOptions())
+    _small_set({speaker for _, speaker in lines}, options)
+    inventory = inventory or _train_tokens([text for text, _ in lines], options)
+    faults = [
+        fault for text, _ in lines if inventory and (fault := validation.spelling_fault(inventory, text))
+    ]
+    if faults:
+        raise AsrkdError(f"--token-source {options.token_source}: {faults[0]}")
+
+
 def _make_digits(out: Path, options: PrepareOptions, jobs: int, stop: StopRequest) -> Splits:
     from asrkd.corpora import digits
 
     return digits.make(out, options.digits or DigitsOptions(), jobs=jobs, stop=stop)
 
 
-def _screen(
-    splits: Splits, options: PrepareOptions, inventory: Tokens | None
-) -> tuple[Splits, int, list[Quarantined]]:
+def _screen(splits: Splits, options: PrepareOptions) -> tuple[Splits, int, list[Quarantined]]:
     """(good cuts, sampling rate of the features in Hz, bad items) by what needs no decoding."""
-    good, bad = validation.screen_transcripts(splits, untranscribed=options.untranscribed, tokens=inventory)
+    good, bad = validation.screen_transcripts(splits, untranscribed=options.untranscribed)
     rate = options.features.sampling_rate
     if rate is None:
         good, mixed, rate = validation.screen_sampling_rates(good)
         bad += mixed
+        if any(map(len, good.values())):
+            check_sampling_rate(rate, f"audio of {rate} Hz")
     _check_copies(good, options.speeds)
     return good, rate, bad
 
@@ -133,18 +155,26 @@ def _check_copies(splits: Splits, speeds: Sequence[float]) -> None:
                 )
 
 
-def _small_set(splits: Splits, options: PrepareOptions) -> set[str]:
+def _speakers(splits: Splits) -> set[str]:
+    """Of ``train``."""
+    return {str(cut.speakers[0]) for cut in splits.get("train", PackedCuts()).records}
+
+
+def _transcripts(splits: Splits) -> list[str]:
+    """Of ``train``, in its order, without those that are missing."""
+    return [text for cut in splits.get("train", PackedCuts()).records if (text := cut.texts[0])]
+
+
+def _small_set(speakers: Collection[str], options: PrepareOptions) -> set[str]:
     """The speakers of ``train_small``, the first so many of ``train`` by name; empty if none is wanted."""
-    speakers = sorted({str(cut.speakers[0]) for cut in splits.get("train", PackedCuts()).records})
     wanted = options.small_speakers or 0
     if wanted > len(speakers):
         raise AsrkdError(f"--small-speakers {wanted}: train has {len(speakers)} speakers")
-    return set(speakers[:wanted])
+    return set(sorted(speakers)[:wanted])
 
 
-def _train_tokens(splits: Splits, options: PrepareOptions) -> Tokens | None:
+def _train_tokens(texts: Sequence[str], options: PrepareOptions) -> Tokens | None:
     """Tokens of the transcripts of ``train``; None if there are none."""
-    texts = [text for cut in splits.get("train", PackedCuts()).records if (text := cut.texts[0])]
     if not texts:
         return None
     if options.tokens == "bpe":
@@ -200,6 +230,7 @@ def _publish(
     warnings = validation.shared_speakers({k: v for k, v in splits.items() if k != "train_small"})
     if inventory is not None:
         warnings += validation.spelling_warnings(splits, inventory)
+        warnings += validation.reserved_warnings(splits)
     size = inventory.size if inventory else None
     report = PrepareReport(out=out, splits=reports, num_tokens=size, warnings=tuple(warnings))
     outputs.stamp(out, report.to_stamp())

@@ -403,3 +403,52 @@ def test_real_corpora_are_prepared_without_a_loss(tmp_path, kind, name, expected
     report = run(CORPORA / name, tmp_path / "out", kind=kind, cuts_per_shard=100)
     assert {split: found.num_cuts for split, found in report.splits.items()} == expected
     assert sum(found.num_quarantined for found in report.splits.values()) == 0
+
+
+@pytest.mark.parametrize("rate", [11025, 22050])
+def test_a_rate_without_whole_frames_is_refused_with_the_option_and_leaves_the_folder_free(tmp_path, rate):
+    corpus = write_corpus(tmp_path / "corpus")
+    for path in (corpus / "audio").iterdir():
+        soundfile.write(path, soundfile.read(path)[0], rate)
+    with pytest.raises(
+        AsrkdError, match=f"audio of {rate} Hz: .*resample all audio with --sampling-rate 16000"
+    ):
+        run(corpus, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    report = run(corpus, tmp_path / "out", features=FeatureOptions(sampling_rate=16000))
+    assert report.splits["train"].num_cuts == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"tokens": "bpe", "vocab_size": 3}, "--vocab-size 3"),
+        ({"small_speakers": 9}, "--small-speakers 9"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["tsv", "digits"])
+def test_what_is_refused_leaves_the_folder_free(tmp_path, corpus, kind, options, complaint):
+    source = corpus if kind == "tsv" else None
+    small = {"digits": digits.DigitsOptions(minutes=0.2, num_speakers=2)} if kind == "digits" else {}
+    with pytest.raises(AsrkdError, match=complaint):
+        run(source, tmp_path / "out", kind=kind, **options, **small)
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_special_tokens_are_spelled_and_a_warning_says_so(tmp_path):
+    rows = {"u0": {"text": "we talk of <unk> things"}, "u1": {"text": "<unk> and we go"}}
+    report = run(write_corpus(tmp_path / "c", rows), tmp_path / "out", tokens="bpe", vocab_size=35)
+    tokens = Tokens.load(tmp_path / "out")
+    for cut in read_cuts(tmp_path / "out/cuts_train.jsonl.gz"):
+        text = cut.supervisions[0].text
+        assert tokens.decode(tokens.encode(text)) == text
+    assert any("2 transcripts of train hold" in warning and "u0" in warning for warning in report.warnings)
+
+
+@pytest.mark.parametrize("symbol", ["\u2581", "\u2585"])
+def test_what_a_bpe_model_reserves_is_found_by_prepare_and_not_by_train(tmp_path, symbol):
+    corpus = write_corpus(tmp_path / "c", {"u0": {"text": f"ONE {symbol} TWO"}})
+    run(corpus, tmp_path / "out", tokens="bpe", vocab_size=18, max_bad=0.5)
+    (row,) = [json.loads(line) for line in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]
+    assert row["id"] == "u0"
+    assert f"no token spells {symbol!r}" in row["cause"]

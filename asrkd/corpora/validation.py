@@ -17,7 +17,7 @@ from asrkd import files
 from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError, QuarantineError
 from asrkd.packed_cuts import PackedCuts
-from asrkd.tokens import Tokens
+from asrkd.tokens import SPECIAL_PIECES, Tokens
 
 Splits = dict[str, PackedCuts]
 
@@ -49,23 +49,30 @@ def transcript_fault(text: str | None, *, untranscribed: bool = False) -> str | 
     return None
 
 
-def screen_transcripts(
-    splits: Splits, *, untranscribed: bool, tokens: Tokens | None = None
-) -> tuple[Splits, list[Quarantined]]:
+def screen_transcripts(splits: Splits, *, untranscribed: bool) -> tuple[Splits, list[Quarantined]]:
     """Part cuts by their transcripts: (good ones by split, bad ones).
 
     Args:
         splits: cuts with one supervision each.
         untranscribed: whether a missing or empty transcript is fine.
-        tokens: an inventory that must spell every transcript of ``train``.
+    """
+
+    def fault(_split: str, cut: CutRecord) -> str | None:
+        (text,) = cut.texts
+        return transcript_fault(text, untranscribed=untranscribed)
+
+    return _screen(splits, fault)
+
+
+def screen_spelling(splits: Splits, tokens: Tokens | None) -> tuple[Splits, list[Quarantined]]:
+    """Part cuts by whether ``tokens`` spell their transcripts, those of ``train``: (good, bad).
+
+    A BPE model that was made from these transcripts spells most, but not what it reserves for itself.
     """
 
     def fault(split: str, cut: CutRecord) -> str | None:
         (text,) = cut.texts
-        found = transcript_fault(text, untranscribed=untranscribed)
-        if found is None and tokens is not None and split == "train":
-            return spelling_fault(tokens, text or "")
-        return found
+        return spelling_fault(tokens, text or "") if tokens is not None and split == "train" else None
 
     return _screen(splits, fault)
 
@@ -152,6 +159,20 @@ def shared_speakers(splits: Mapping[str, PackedCuts]) -> list[str]:
         if both:
             names = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
             warnings.append(f"{len(both)} speakers of {other} are in {one}: {names}")
+    return warnings
+
+
+def reserved_warnings(splits: Mapping[str, PackedCuts]) -> list[str]:
+    """A warning for each split with transcripts that hold the name of a special token."""
+    warnings = []
+    for split, cuts in splits.items():
+        found = [cut for cut in cuts.records if any(name in (cut.texts[0] or "") for name in SPECIAL_PIECES)]
+        if found:
+            warnings.append(
+                f"{len(found)} transcripts of {split} hold {' or '.join(SPECIAL_PIECES)}, which are spelled "
+                f"letter by letter, e.g. {found[0].id}: {(found[0].texts[0] or '')[:60]!r}; "
+                "take them out where nobody said them"
+            )
     return warnings
 
 

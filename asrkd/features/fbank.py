@@ -17,6 +17,8 @@ from asrkd.errors import AsrkdError
 FRAME_SHIFT_S = 0.01
 # lhotse's mel filters end 400 Hz below half the rate and begin at 20 Hz: below this there are none.
 MIN_SAMPLING_RATE = 2000
+USUAL_RATE = 16000
+FRAMES_PER_S = 100
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,27 @@ class FeatureOptions:
     sampling_rate: int | None = None  # Hz; None: that of the corpus, otherwise audio is resampled
 
     def __post_init__(self) -> None:
+        if self.sampling_rate is not None:
+            check_sampling_rate(self.sampling_rate, f"--sampling-rate {self.sampling_rate}")
         if self.num_mel_bins < 1:
             raise AsrkdError(f"--num-mel-bins {self.num_mel_bins}: expected 1 or more")
-        if self.sampling_rate is not None and self.sampling_rate < MIN_SAMPLING_RATE:
-            raise AsrkdError(f"--sampling-rate {self.sampling_rate}: expected {MIN_SAMPLING_RATE} Hz or more")
+
+
+def check_sampling_rate(rate: int, where: str) -> None:
+    """Raise AsrkdError unless there are features of audio of ``rate`` Hz, which ``where`` names in the error.
+
+    A frame shift must be whole samples: of 22,050 Hz (LJSpeech) and 11,025 Hz it is not.
+    """
+    if rate < MIN_SAMPLING_RATE:
+        raise AsrkdError(
+            f"{where}: expected {MIN_SAMPLING_RATE} Hz or more; "
+            f"resample all audio with --sampling-rate {USUAL_RATE}"
+        )
+    if rate % FRAMES_PER_S:
+        raise AsrkdError(
+            f"{where}: {1000 / FRAMES_PER_S:g} ms, the shift of feature frames, are {rate / FRAMES_PER_S:g} "
+            f"samples, expected a whole number; resample all audio with --sampling-rate {USUAL_RATE}"
+        )
 
 
 def make_extractor(num_mel_bins: int, sampling_rate: int) -> Fbank:

@@ -1,6 +1,14 @@
 """Token inventories: text to ids and back, with the blank at 0."""
 
 from asrkd.tokens.inventory import BpeTokens, CharTokens, Tokens, normalise_spaces
-from asrkd.tokens.training import train_bpe, train_char
+from asrkd.tokens.training import SPECIAL_PIECES, train_bpe, train_char
 
-__all__ = ["BpeTokens", "CharTokens", "Tokens", "normalise_spaces", "train_bpe", "train_char"]
+__all__ = [
+    "SPECIAL_PIECES",
+    "BpeTokens",
+    "CharTokens",
+    "Tokens",
+    "normalise_spaces",
+    "train_bpe",
+    "train_char",
+]

@@ -62,10 +62,8 @@ def test_bad_transcripts_are_set_aside_with_their_file():
 
 def test_given_tokens_must_spell_what_is_trained_on_and_only_that():
     tokens = train_char(["ONE"])
-    good, bad = validation.screen_transcripts(
-        {"train": PackedCuts([cut("a"), cut("b", "TWO")]), "dev": PackedCuts([cut("c", "TWO")])},
-        untranscribed=False,
-        tokens=tokens,
+    good, bad = validation.screen_spelling(
+        {"train": PackedCuts([cut("a"), cut("b", "TWO")]), "dev": PackedCuts([cut("c", "TWO")])}, tokens
     )
     assert [c.id for c in good["dev"]] == ["c"]
     assert [(item.id, item.cause[:20]) for item in bad] == [("b", "no token spells 'T' ")]

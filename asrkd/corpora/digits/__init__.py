@@ -17,7 +17,15 @@ from asrkd.stopping import StopRequest
 if TYPE_CHECKING:
     from asrkd.packed_cuts import PackedCuts
 
-__all__ = ["DigitsOptions", "SPLITS", "make"]
+__all__ = ["DigitsOptions", "SPLITS", "make", "train_lines"]
+
+
+def train_lines(options: DigitsOptions) -> list[tuple[str, str]]:
+    """Transcript and speaker of each utterance of ``train``, in order, before any of them is made."""
+    from asrkd.corpora.digits.plan import plan_blocks
+
+    blocks = plan_blocks(options, "train")
+    return [(one.text.upper(), one.speaker.id) for block in blocks for one in block.utterances]
 
 
 def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> "dict[str, PackedCuts]":

@@ -7,8 +7,9 @@ from asrkd.errors import AsrkdError
 
 SPLITS = ("train", "dev", "test")
 
-SAMPLING_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-"""Hz; all have a large common divisor with espeak-ng's 22,050 Hz, which keeps the resampling filter small."""
+SAMPLING_RATES = (8000, 12000, 16000, 24000, 32000, 44100, 48000)
+"""Hz; 10 ms are whole samples in all, and a large common divisor with espeak-ng's 22,050 Hz keeps the
+resampling filter small."""
 
 HELD_OUT_SHARE = 0.12  # of the minutes of training speech, in dev and in test each
 MAX_MINUTES = 60_000.0  # 1000 hours

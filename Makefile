@@ -121,7 +121,7 @@ $(DIGITS)/stamp.json:
 
 # Whenever a corpus is named, prepare checks that it is the one that is there; make goes by the stamp's time.
 data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json: .FORCE
-	@[[ -z '$(CORPUS)' && -f $@ ]] || bash stages/$*/00_prepare.sh '$(CORPUS)'
+	@[[ -z $${CORPUS-} && -f $@ ]] || bash stages/$*/00_prepare.sh "$${CORPUS-}"
 
 .FORCE:  # there is no such file, so what depends on it is always looked at
 

@@ -5,7 +5,6 @@ Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
 import shutil
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from asrkd.cut_records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.decoding.recognition import described, search_for
 from asrkd.distill_options import QuantizerRequest, Question, check_dtype
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.models.conformer import Tap
 from asrkd.models.inference import check_ctc
 from asrkd.outputs import State
@@ -77,7 +76,7 @@ def nbest(
     found = search_for(model, search, options)
     hearing.verify(model)
     if hearing.folds is None and (line := told_of_one(model.path, cuts)):
-        print(f"asrkd: {line}", file=sys.stderr)
+        warn(line)
     details = {
         "search": described(search, options),
         "score": found.meaning,

@@ -1,6 +1,5 @@
 """What `asrkd distill` is asked: the question that all its commands share, and the quantiser's sizes."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +12,7 @@ from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.shared_work import Crew, Part
+from asrkd.shell import command
 from asrkd.targets.sources import Sources
 from asrkd.teachers.opening import open_teacher
 from asrkd.teachers.teacher import Teacher
@@ -69,7 +69,7 @@ class Question:
         """
         common = {"teacher": self.teacher, "cuts": self.cuts}
         sizes = {"cuts_per_shard": self.cuts_per_shard, "device": self.device}
-        words = ["asrkd", "distill", kind]
+        words: list[str | Path] = ["asrkd", "distill", kind]
         for name, value in (common | flags | sizes).items():
             for item in value if isinstance(value, tuple) else (value,):
                 if item is not None:
@@ -77,7 +77,7 @@ class Question:
         words += ["--resample"] if self.resample else []
         folds = flags["teacher"] if isinstance(flags.get("teacher"), tuple) else ()
         others = {name: flags.get(name) for name in ("quantizer", "noise", "lm")}
-        return Sources(shlex.join(words), self.teacher, self.cuts, folds=folds, **others)
+        return Sources(command(*words), self.teacher, self.cuts, folds=folds, **others)
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,9 @@ class QuantizerRequest:
     tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
 
 
-def _words(item: Any) -> list[str]:
-    return [str(own) for own in item] if isinstance(item, list) else [str(item)]
+def _words(item: Any) -> list[str | Path]:
+    words = item if isinstance(item, list) else [item]
+    return [word if isinstance(word, Path) else str(word) for word in words]
 
 
 def quantizer_request(

@@ -22,6 +22,7 @@ from asrkd.packed_cuts import CutsById, PackedCuts
 from asrkd.progress import meter
 from asrkd.shards import Shard
 from asrkd.shared_work import Crew
+from asrkd.shell import command
 from asrkd.stopping import StopRequest
 from asrkd.targets import icefall
 from asrkd.targets.array_store import VALUES, ArrayStore, write_array_shard
@@ -120,13 +121,12 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
         "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
         "cuts_per_shard": request.cuts_per_shard,
     }
-    command = f"asrkd targets import {request.manifest} --format {request.format}"
-    if request.cuts is not None:
-        command += f" --cuts {request.cuts}"
+    words: list[str | Path] = ["asrkd", "targets", "import", request.manifest, "--format", request.format]
+    words += [] if request.cuts is None else ["--cuts", request.cuts]
     plan = StorePlan(
         out=request.out,
         contract=contract,
-        sources=Sources(command, None, (request.cuts or request.manifest,)),
+        sources=Sources(command(*words), None, (request.cuts or request.manifest,)),
         cuts=cuts,
         suffix=ArrayStore.suffix,
         device="cpu",

@@ -13,6 +13,7 @@ from typing import Any
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.shell import remove, remove_folder, then
 
 STAMP = "stamp.json"
 
@@ -54,9 +55,8 @@ def survey(out: Path, record_name: str, record: dict[str, Any]) -> State:
         return State.NEW
     place = first_difference(found, record)
     if place:
-        raise AsrkdError(
-            f"{out}: made from something else: {place}; give another --out, or remove it: rm -r {out}"
-        )
+        remedy = f"give another --out, or remove it: {remove_folder(out)}"
+        raise AsrkdError(f"{out}: made from something else: {place}; {remedy}")
     return State.COMPLETE if (out / STAMP).is_file() else State.PARTIAL
 
 
@@ -91,7 +91,7 @@ def read_stamp(out: Path, maker: str, keys: Collection[str] = ()) -> dict[str, A
 
     Args:
         out: the folder.
-        maker: the command that makes such a folder, for the message.
+        maker: the command that makes such a folder, for the message; as :mod:`asrkd.shell` writes it.
         keys: that its summary must have.
 
     Raises:
@@ -104,7 +104,8 @@ def read_stamp(out: Path, maker: str, keys: Collection[str] = ()) -> dict[str, A
         raise AsrkdError(f"{out}: unfinished (no {STAMP}); finish it with: {maker}")
     summary = files.read_json(out / STAMP)
     if not isinstance(summary, dict) or not summary.keys() >= set(keys):
-        raise AsrkdError(f"{out / STAMP}: not a stamp of this stage; remove it, and finish with: {maker}")
+        remedy = then(remove(out / STAMP), maker)
+        raise AsrkdError(f"{out / STAMP}: not a stamp of this stage; remove it, and finish with: {remedy}")
     return summary
 
 

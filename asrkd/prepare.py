@@ -24,6 +24,7 @@ from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
 from asrkd.shared_work import Crew, Progress, work
+from asrkd.shell import command
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens
 
@@ -54,11 +55,12 @@ def prepare(
         StoppedInTime: asked to stop; finished shards are kept.
     """
     check_jobs(crew.jobs)
-    listed = _open(corpus, source, options)
+    listed = _open(corpus, source, out, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
     if outputs.survey(out, RECORD, record) is outputs.State.COMPLETE:
-        stamp = outputs.read_stamp(out, "asrkd prepare", ["splits", "num_tokens", "warnings"])
+        maker = command("asrkd", "prepare", corpus, "...", "--out", out)
+        stamp = outputs.read_stamp(out, maker, ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
     if listed is None:
         _check_digits(options, inventory)
@@ -85,7 +87,7 @@ def prepare(
     return _publish(out, splits, bad, inventory)
 
 
-def _open(corpus: str, source: Path | None, options: PrepareOptions) -> Corpus | None:
+def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) -> Corpus | None:
     """The corpus's lists; None for the one that is made here."""
     if corpus not in KINDS:
         raise AsrkdError(f"{corpus!r}: unknown kind of corpus, expected one of {', '.join(KINDS)}")
@@ -94,7 +96,8 @@ def _open(corpus: str, source: Path | None, options: PrepareOptions) -> Corpus |
             raise AsrkdError(f"{source}: digits is made, not read; leave the source out")
         return None
     if source is None:
-        raise AsrkdError(f"{corpus}: which one? give its folder: asrkd prepare {corpus} DIR --out OUT")
+        remedy = command("asrkd", "prepare", corpus, "DIR", "--out", out)
+        raise AsrkdError(f"{corpus}: which one? give its folder: {remedy}")
     return open_corpus(corpus, source, options.subsets)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.corpora.digits import DigitsOptions
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, one_line
 from asrkd.features.fbank import FeatureOptions
 
 CUTS_PER_SHARD = 250  # about an hour of LibriSpeech, and half a minute of work on one core
@@ -94,7 +94,7 @@ class PrepareReport:
             bad = f", {report.num_quarantined} quarantined" if report.num_quarantined else ""
             lines.append(f"{split}: {report.num_cuts} cuts, {report.hours:.2f} h{bad}")
         lines.append(f"tokens: {self.num_tokens or 'none, as train has no transcripts'}")
-        lines += [f"warning: {warning}" for warning in self.warnings]
+        lines += [f"warning: {one_line(warning)}" for warning in self.warnings]
         return "\n".join(lines)
 
     def to_stamp(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from asrkd.scoring.score_folder import REQUEST, read_counts
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
+from asrkd.shell import remove
 from asrkd.stopping import StopRequest
 from asrkd.targets.sequences import reference
 from asrkd.training.precision import pick_device
@@ -125,7 +126,8 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
         expected = [record.id for record in records(shard.cuts)]
         rows = [row for _, row in files.read_jsonl(shard.path)]
         if [row.get("id") for row in rows] != expected:
-            raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; remove it and score again")
+            remedy = f"remove it, and score again: {remove(shard.path)}"
+            raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; {remedy}")
         texts |= {row["id"]: row["text"] for row in rows}
     return texts
 

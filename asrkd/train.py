@@ -14,9 +14,10 @@ import torch
 
 from asrkd import __version__, config, outputs
 from asrkd.errors import AsrkdError
-from asrkd.models.directory import save_model
+from asrkd.models.directory import finish_command, save_model
 from asrkd.models.recogniser import num_parameters
 from asrkd.outputs import State
+from asrkd.shell import remove_folder
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens
 from asrkd.training.checkpoint import list_checkpoints
@@ -147,10 +148,11 @@ def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | 
     """The report of a run that is complete; None if there is something to do, and it may be done."""
     state = outputs.survey(out, LINEAGE, parts.lineage)
     if state is State.COMPLETE:
-        summary = outputs.read_stamp(out, "asrkd train", ["params", "steps", "validation"])
+        summary = outputs.read_stamp(out, finish_command(out), ["params", "steps", "validation"])
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
     if state is State.PARTIAL and not options.resume and list_checkpoints(out / "checkpoints"):
-        raise AsrkdError(f"{out}: holds an unfinished run; go on with --resume, or remove it: rm -r {out}")
+        remedy = f"go on with --resume, or remove it: {remove_folder(out)}"
+        raise AsrkdError(f"{out}: holds an unfinished run; {remedy}")
     return None
 
 

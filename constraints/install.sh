@@ -63,4 +63,4 @@ report=$("$venv/bin/asrkd" doctor 2>&1) || printf '%s\n' "$report"
 
 find "$venv" -maxdepth 1 -name 'installed-*' -delete
 echo "$stack $interpreter" >"$venv/$stamp"
-say "ready; for a shell of your own: source $venv/bin/activate"
+say "ready; for a shell of your own: source $(printf %q "$venv/bin/activate")"

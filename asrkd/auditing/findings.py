@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, one_line
 
 SHOWN = 5  # problems of a kind; the rest is counted
 
@@ -20,7 +20,7 @@ class Findings:
 
     def saw(self, what: str) -> None:
         """Note what was looked at."""
-        self.looked_at.append(what)
+        self.looked_at.append(one_line(what))
 
     def wrong(self, problem: str, *, kind: str = "") -> None:
         """Note a problem; of one ``kind`` the first few are told in full and the rest counted."""
@@ -28,7 +28,7 @@ class Findings:
             self._more[kind] = self._more.get(kind, 0) + 1
             if self._more[kind] > SHOWN:
                 return
-        self.problems.append(problem)
+        self.problems.append(one_line(problem))
 
     @contextmanager
     def looking(self, where: Path) -> Iterator[None]:

@@ -12,10 +12,11 @@ from asrkd.auditing.findings import Findings
 from asrkd.errors import AsrkdError
 from asrkd.folds import learnt_by
 from asrkd.manifests import stream_lines
-from asrkd.models.directory import load_any_model
+from asrkd.models.directory import finish_command, load_any_model
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score
+from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score, remake_command
 from asrkd.scoring.word_alignment import LEVENSHTEIN
+from asrkd.shell import command, make_anew, remove_folder
 from asrkd.targets.sentences import read_sentences
 from asrkd.tokens import Tokens
 
@@ -25,7 +26,8 @@ TEXTS_AT_ONCE = 10_000
 def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
     """Look over a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
     with findings.looking(path):
-        splits = outputs.read_stamp(path, "asrkd prepare", ["splits", "num_tokens"])
+        maker = command("asrkd", "prepare", "...", "--out", path)
+        splits = outputs.read_stamp(path, maker, ["splits", "num_tokens"])
         for row in splits["splits"]:
             manifest = path / f"cuts_{row['split']}.jsonl.gz"
             if not row["num_cuts"]:
@@ -34,7 +36,7 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
             if found != row["num_cuts"]:
                 findings.wrong(
                     f"{manifest}: holds {found} cuts, the stamp says {row['num_cuts']}; "
-                    "prepare the corpus anew with: asrkd prepare"
+                    f"prepare the corpus anew with: {maker}"
                 )
         if splits["num_tokens"] is not None:
             findings.saw(f"{path}: {Tokens.load(path).size} tokens")
@@ -43,7 +45,7 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
 def audit_model(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd train`: its weights load, and what it was trained on is what is there."""
     with findings.looking(path):
-        outputs.read_stamp(path, f"asrkd train CONFIG --out {path} --resume", ["params", "steps"])
+        outputs.read_stamp(path, finish_command(path), ["params", "steps"])
         model = load_any_model(path)
         findings.saw(f"{path}: weights {model.weights_sha256[:12]}")
     with findings.looking(path):
@@ -76,10 +78,11 @@ def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findi
             if found == lineage[f"{name}_text"]:
                 findings.saw(f"{path}: {name} text as in {source}")
             else:
-                findings.wrong(
-                    f"{path}: stale: the text of {source} changed since; "
-                    f"train anew into another --out, or remove it first: rm -r {path}"
-                )
+                findings.wrong(f"{path}: stale: the text of {source} changed since; {_train_anew(path)}")
+
+
+def _train_anew(path: Path) -> str:
+    return f"train anew into another --out, or remove it first: {remove_folder(path)}"
 
 
 def _audit_lineage(
@@ -97,10 +100,7 @@ def _audit_lineage(
             texts.append(line.cut.texts)
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
         if files.sha256_of(values) != lineage[f"{name}_{key}"]:
-            findings.wrong(
-                f"{path}: stale: the {words} of {manifest} changed since; "
-                f"train anew into another --out, or remove it first: rm -r {path}"
-            )
+            findings.wrong(f"{path}: stale: the {words} of {manifest} changed since; {_train_anew(path)}")
             return
     findings.saw(f"{path}: {name} cuts as in {manifest}")
 
@@ -108,7 +108,7 @@ def _audit_lineage(
 def audit_quantizer(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd distill quantizer`: its weights are those that it describes."""
     with findings.looking(path):
-        outputs.read_stamp(path, f"asrkd distill quantizer --out {path}")
+        outputs.read_stamp(path, command("asrkd", "distill", "quantizer", "...", "--out", path))
         loaded = load_quantizer(path)
         sizes = f"{loaded.quantizer.num_codebooks} codebooks of {loaded.quantizer.codebook_size}"
         findings.saw(f"{path}: {sizes}, weights {loaded.identity[:12]}")
@@ -138,7 +138,7 @@ def _recount(path: Path, scored: ScoreFolder, findings: Findings) -> None:
     if errors != scored.counts.errors:
         findings.wrong(
             f"{path}: says {scored.counts.errors} errors, jiwer counts {errors}; "
-            f"remove it and score again: rm -r {path}"
+            f"{make_anew(path, remake_command(path), 'the score')}"
         )
     findings.saw(f"{path}: {errors} errors by jiwer's count")
 
@@ -151,7 +151,7 @@ def _compare(path: Path, source: Path, expected: str, findings: Findings) -> Non
     if found != expected:
         findings.wrong(
             f"{path}: stale: {source} was made anew since (sha256 {found[:12]} now, {expected[:12]} then); "
-            f"remove it and make it anew: rm -r {path}"
+            f"remove it and make it anew: {remove_folder(path)}"
         )
     else:
         findings.saw(f"{path}: made from {source} as it is")

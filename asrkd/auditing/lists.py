@@ -4,6 +4,7 @@ from pathlib import Path
 
 from asrkd.auditing.findings import Findings
 from asrkd.reporting.nbest_diagnostics import measure_nbest
+from asrkd.shell import make_anew
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_store import NbestStore
 
@@ -12,7 +13,7 @@ def audit_lists(path: Path, findings: Findings) -> None:
     """Look over every list of the store at ``path``."""
     with findings.looking(path):
         store = NbestStore(path)
-        remedy = f"make the store anew: rm -r {path}; {store.remake}"
+        remedy = make_anew(path, store.remake, "the store")
         count = 0
         for cut_id in store.index.ids():
             nbest = store.read(cut_id)

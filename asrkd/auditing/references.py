@@ -5,6 +5,7 @@ from pathlib import Path
 
 from asrkd.auditing.findings import Findings
 from asrkd.cut_records import CutRecord
+from asrkd.shell import make_anew
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.stored_errors import counted_reference, stale_errors, was_counted_against
 
@@ -31,8 +32,8 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
         problem = stale_errors(nbest, cut.texts)
         if problem:
             findings.wrong(
-                f"{path}: the word errors of cut {cut.id} {problem}; make the store anew: "
-                f"rm -r {path}; {store.remake}",
+                f"{path}: the word errors of cut {cut.id} {problem}; "
+                f"{make_anew(path, store.remake, 'the store')}",
                 kind="whose word errors are of another transcript",
             )
         has_transcript = counted_reference(cut.texts) is not None

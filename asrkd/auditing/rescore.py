@@ -20,6 +20,7 @@ from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import load_model
 from asrkd.packed_cuts import PackedCuts
+from asrkd.shell import make_anew
 from asrkd.targets.asking_nbest import Hearing
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_store import NbestStore
@@ -209,5 +210,5 @@ def _compare(store: NbestStore, way: _Way, scores: Sequence[Score], findings: Fi
             findings.wrong(
                 f"{store.path}: {part} scores {way.name} differ from the stored ones by up to {largest:.3g} "
                 f"nats (cut {worst.cut_id}: {worst.stored:.6g} stored, {worst.now:.6g} now), expected "
-                f"{TOLERANCE:g} at most; make the store anew: rm -r {store.path}; {store.remake}"
+                f"{TOLERANCE:g} at most; {make_anew(store.path, store.remake, 'the store')}"
             )

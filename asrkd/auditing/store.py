@@ -12,6 +12,7 @@ from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
 from asrkd.shards import shard_name
+from asrkd.shell import make_anew
 from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.shard_index import Payload
@@ -55,7 +56,7 @@ def audit_store(
         if len(index) != store.num_cuts:
             findings.wrong(
                 f"{path}: holds {len(index)} cuts, its stamp says {store.num_cuts}; "
-                f"make the store anew: rm -r {path}; {store.remake}"
+                f"{make_anew(path, store.remake, 'the store')}"
             )
         with findings.looking(path):
             check_sources(path, store.contract)
@@ -74,7 +75,7 @@ def audit_store(
 def _open(path: Path) -> _Store:
     contract = files.read_json(path / CONTRACT)
     kind = contract.get("kind") if isinstance(contract, dict) else None
-    remake = remake_command(path) or f"asrkd distill {kind} --cuts ... --out {path}"
+    remake = remake_command(path, str(kind))
     try:
         stamp = outputs.read_stamp(path, remake, ["num_shards", "num_cuts"])
     except AsrkdError as error:
@@ -107,7 +108,7 @@ def _compare(
         complete: whether every cut of the store must be in the manifests.
     """
     met, found = 0, list[CutRecord]()
-    remedy = f"make the store anew: rm -r {store.path}; {store.remake}"
+    remedy = make_anew(store.path, store.remake, "the store")
     for manifest in manifests:
         for number, _, _, cut in stream_lines(manifest):
             where = f"{manifest}:{number}: cut {cut.id}"

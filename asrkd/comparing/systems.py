@@ -8,7 +8,15 @@ from typing import Any
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.models.directory import CONFIG, WEIGHTS
-from asrkd.scoring.score_folder import REQUEST, SCORE, ScoreFolder, read_score, require_comparable
+from asrkd.scoring.score_folder import (
+    REQUEST,
+    SCORE,
+    ScoreFolder,
+    read_score,
+    remake_command,
+    require_comparable,
+)
+from asrkd.shell import make_anew
 from asrkd.training.metrics import read_metrics
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and the names that have them unasked
@@ -98,8 +106,7 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
     else:
         path, model = folder / score_name, folder if (folder / CONFIG).is_file() else None
         if not (path / SCORE).is_file():
-            remedy = f"make it with: asrkd score {folder} --cuts ... --out {path}"
-            raise AsrkdError(f"{path / SCORE}: no such file; {remedy}")
+            raise AsrkdError(f"{path / SCORE}: no such file; make it with: {remake_command(path)}")
     name = (model or folder).resolve().name
     scored = read_score(path)
     if model is None:
@@ -119,8 +126,8 @@ def _check_fresh(score: Path, model: Path) -> None:
     expected = request.get("model") if isinstance(request, dict) else None
     if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
         raise AsrkdError(
-            f"{score}: is older than the weights of {model}; remove it and score again: rm -r {score}; "
-            f"asrkd score {model} --cuts ... --out {score}"
+            f"{score}: is older than the weights of {model}; "
+            f"{make_anew(score, remake_command(score), 'the score')}"
         )
 
 

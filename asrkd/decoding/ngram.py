@@ -11,7 +11,6 @@ Letters: B token sequences, V tokens with the boundary at 0.
 
 import importlib
 import math
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 
 from asrkd.decoding.arpa import require_words
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.models.boundary import BOUNDARY
 from asrkd.models.stepwise import StepState
 from asrkd.tokens import Tokens
@@ -91,10 +90,9 @@ class WordNgram:
     def warn(self) -> None:
         """Say on stderr, once in a process, if no word of all that were looked at was known."""
         if not self._has_known and self._unknown:
-            print(
-                f"asrkd: --lm {self.path}: it knows none of the words that were found, such as "
-                f"{self._unknown!r}: to it all are <unk>; was it made of text in another case?",
-                file=sys.stderr,
+            warn(
+                f"--lm {self.path}: it knows none of the words that were found, such as "
+                f"{self._unknown!r}: to it all are <unk>; was it made of text in another case?"
             )
             self._has_known = True
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.installation.checks import BROKEN, Check, Status, in_a_line
+from asrkd.shell import command
 
 # Features of 100 hours, uncompressed: 100 frames a second of 80 float32 bins.
 FEATURES_OF_100_HOURS_GB = 100 * 3600 * 100 * 80 * 4 / 1e9
@@ -101,7 +102,8 @@ def check_program(program: Program) -> Check:
     if place:
         return Check(program.name, Status.OK, place)
     note = f"for {program.use}; without it, {program.stand_in}"
-    return Check(program.name, Status.NOTE, "not installed", note, f"sudo apt install {program.package}")
+    remedy = command("sudo", "apt", "install", program.package)
+    return Check(program.name, Status.NOTE, "not installed", note, remedy)
 
 
 def check_disk(folder: Path) -> Check:

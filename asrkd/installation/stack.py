@@ -12,6 +12,8 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from asrkd.shell import command
+
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"
 
 # Packages compiled against one torch, which they name in their requirements.
@@ -57,12 +59,12 @@ def pip_install(*distributions: str) -> str:
     """The command that installs packages into this very environment, as pinned for its stack."""
     pins = CONSTRAINTS / f"{current()}.txt"
     constraint = ["-c", _shown(pins)] if pins.is_file() else []
-    return " ".join([_shown(Path(sys.executable)), "-m", "pip", "install", *constraint, *distributions])
+    return command(_shown(Path(sys.executable)), "-m", "pip", "install", *constraint, *distributions)
 
 
 def pip_uninstall(distribution: str) -> str:
     """The command that takes a package out of this very environment."""
-    return f"{_shown(Path(sys.executable))} -m pip uninstall -y {distribution}"
+    return command(_shown(Path(sys.executable)), "-m", "pip", "uninstall", "-y", distribution)
 
 
 def _requirements(distribution: str) -> list[Requirement]:
@@ -80,9 +82,9 @@ def _refuses(needed: Requirement) -> bool:
     return version is None or not needed.specifier.contains(version, prereleases=True)
 
 
-def _shown(path: Path) -> str:
+def _shown(path: Path) -> Path:
     """A path as a person in the working directory would type it."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return path.relative_to(Path.cwd())
     except ValueError:
-        return str(path)
+        return path

@@ -21,6 +21,7 @@ from asrkd.models.config import (
 )
 from asrkd.models.language_model import LanguageModel, fresh_model
 from asrkd.models.recogniser import Recogniser
+from asrkd.shell import command
 from asrkd.tokens import Tokens
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -107,13 +108,18 @@ def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLangu
     return _load(path, device, _modified_ns(path))
 
 
+def finish_command(path: Path) -> str:
+    """The command that finishes the training of the model in ``path``."""
+    return command("asrkd", "train", "CONFIG", "--out", path, "--resume")
+
+
 def _modified_ns(path: Path) -> int:
     """When the weights in a folder were written; AsrkdError if there are none."""
     if not path.is_dir():
-        raise AsrkdError(f"{path}: no such model folder; train one with: asrkd train CONFIG --out {path}")
+        maker = command("asrkd", "train", "CONFIG", "--out", path)
+        raise AsrkdError(f"{path}: no such model folder; train one with: {maker}")
     if not (path / WEIGHTS).is_file():
-        mend = f"asrkd train CONFIG --out {path} --resume"
-        raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {mend}")
+        raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {finish_command(path)}")
     return (path / WEIGHTS).stat().st_mtime_ns
 
 

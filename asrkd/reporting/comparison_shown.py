@@ -16,6 +16,7 @@ from asrkd.reporting.looks import Look, look
 from asrkd.reporting.page import end
 from asrkd.reporting.systems import System, first_seeds
 from asrkd.scoring.counts import Counts, corpus_counts
+from asrkd.shell import command
 from asrkd.significance.bootstrap import Interval
 
 
@@ -57,9 +58,10 @@ def read_matching(path: Path, systems: Sequence[System]) -> Comparison:
     ]
     if there != here or found.references_sha256 != systems[0].score.references_sha256:
         names = ", ".join(f"{name} as {role}" if name != role else name for name, role, _ in there)
+        maker = command("asrkd", "compare", "MODEL", "...", "--out", path)
         raise AsrkdError(
             f"{path}: is of other systems, roles or scores ({names}); make it anew of these, in their order, "
-            f"with the same --teacher and --baseline: asrkd compare MODEL ... --out {path}"
+            f"with the same --teacher and --baseline: {maker}"
         )
     return found
 

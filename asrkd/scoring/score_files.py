@@ -1,6 +1,5 @@
 """All files of a score, from its utterances: ours, and those that the field's tools read."""
 
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd import files, outputs
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.progress import meter
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.error_stats import write_error_stats
@@ -79,4 +78,4 @@ def _or_not(what: str) -> Iterator[None]:
     try:
         yield
     except AsrkdError as error:
-        print(f"asrkd: no {what}: {error}", file=sys.stderr)
+        warn(f"no {what}: {error}")

@@ -12,12 +12,14 @@ from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
+from asrkd.shell import command, make_anew
 
 SCORE = "score.json"
 REQUEST = "request.json"  # what was asked: model, cuts, references, search, rules
 UTTERANCES = "utterances.jsonl"
 _PLAIN = ("id", "speaker", "recording", "duration_s", "reference", "hypothesis")
 KINDS = ("hits", "substitutions", "deletions", "insertions")
+_MODEL_CONFIG = "config.json"  # of asrkd.models.directory, which imports torch
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def read_score(folder: Path) -> ScoreFolder:
         AsrkdError: it is absent, unfinished, torn or of an older asrkd; the
             message has the command that mends it.
     """
-    remedy = f"score anew: rm -r {folder}, then asrkd score ... --out {folder}"
-    outputs.read_stamp(folder, f"asrkd score ... --out {folder}", KINDS)
+    remedy = make_anew(folder, remake_command(folder), "the score")
+    outputs.read_stamp(folder, remake_command(folder), KINDS)
     for name in (SCORE, UTTERANCES):
         if not (folder / name).is_file():
             raise AsrkdError(f"{folder / name}: no such file; {remedy}")
@@ -95,13 +97,20 @@ def read_score(folder: Path) -> ScoreFolder:
     return found
 
 
+def remake_command(folder: Path) -> str:
+    """The command that makes a score: of the model that it lies in, or with dots for what is not known."""
+    model = folder.parent if (folder.parent / _MODEL_CONFIG).is_file() else None
+    asked = ["..."] if model is None else [model, "--cuts", "..."]
+    return command("asrkd", "score", *asked, "--out", folder)
+
+
 def read_counts(folder: Path) -> Counts:
     """The corpus's counts of a finished score, from its stamp.
 
     Raises:
         AsrkdError: it is unfinished.
     """
-    stamp = outputs.read_stamp(folder, "asrkd score", KINDS)
+    stamp = outputs.read_stamp(folder, remake_command(folder), KINDS)
     return Counts(**{kind: stamp[kind] for kind in KINDS})
 
 

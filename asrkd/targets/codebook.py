@@ -10,6 +10,7 @@ from torch import Tensor
 
 from asrkd.errors import AsrkdError
 from asrkd.quantizer.storage import load_quantizer
+from asrkd.shell import command
 from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.live import Asked, LiveTargets, LiveTeacher
@@ -51,7 +52,7 @@ class CodebookSource(ReadSource):
             self.frame_shift: float = self.store.contract["frame_shift"]
         except (KeyError, TypeError) as error:
             raise AsrkdError(
-                f"{path}/contract.json: lacks {error}; make the store with: asrkd distill codebook"
+                f"{path}/contract.json: lacks {error}; make the store with: {self.store.remake}"
             ) from None
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
@@ -78,10 +79,11 @@ class LiveCodebookSource:
     """
 
     def __init__(self, live: LiveTargets) -> None:
+        asked = ("--teacher", Path(live.teacher), "--cuts", "...", "--out", "...")
+        maker = command("asrkd", "distill", "quantizer", *asked)
         if live.quantizer is None:
             raise AsrkdError(
-                f"targets of {live.teacher}: expected a quantizer beside the teacher; make one with: "
-                f"asrkd distill quantizer --teacher {live.teacher}"
+                f"targets of {live.teacher}: expected a quantizer beside the teacher; make one with: {maker}"
             )
         path = Path(live.quantizer)
         loaded = load_quantizer(path)
@@ -91,7 +93,7 @@ class LiveCodebookSource:
             if asked not in (None, found):
                 raise AsrkdError(
                     f"targets of {live.teacher}: {name} {asked}, but {path} is of {name} {found}; leave "
-                    f"{name} out, or make a quantizer of it with: asrkd distill quantizer"
+                    f"{name} out, or make a quantizer of it with: {maker}"
                 )
         self._quantizer = loaded.quantizer
         self.num_codebooks: int = loaded.quantizer.num_codebooks

@@ -5,7 +5,6 @@ cuts in them are exactly those that were asked about, each once.
 """
 
 import hashlib
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +14,17 @@ from lhotse import MonoCut
 
 from asrkd import files, outputs, shards
 from asrkd.cut_records import records
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.outputs import State
 from asrkd.shards import Shard
 from asrkd.shared_work import Crew, Progress, work
+from asrkd.shell import command, make_anew, remove
 from asrkd.stopping import StopRequest
 from asrkd.targets.shard_index import index_path
 from asrkd.targets.sources import Sources, write_sources
 from asrkd.targets.store import CONTRACT, read_indexes
 
+MOST_NAMED = 20  # files in a message
 MACHINE = "computed_with"  # the part of a contract that tells builds and devices
 
 
@@ -38,6 +39,11 @@ class StorePlan:
     suffix: str  # of the payload files
     device: str
     cuts_per_shard: int
+
+    @property
+    def command(self) -> str:
+        """The command that makes this store."""
+        return f"{self.sources.command} {command('--out', self.out)}"
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def _as_begun(plan: StorePlan) -> StorePlan:
         return plan
     if not (plan.out / outputs.STAMP).is_file():
         difference = outputs.first_difference(found, plan.contract)
-        print(f"asrkd: {plan.out}: {difference}: its shards will differ in their last bits", file=sys.stderr)
+        warn(f"{plan.out}: {difference}: its shards will differ in their last bits")
     return replace(plan, contract=found)
 
 
@@ -115,7 +121,8 @@ def _contract_digest(plan: StorePlan) -> str:
         raise AsrkdError(f"{plan.out}: another command writes here now: {difference}; give another --out")
     digest = hashlib.sha256(files.json_text(plan.contract).encode("utf-8")).hexdigest()
     if digest != files.sha256(plan.out / CONTRACT):
-        raise AsrkdError(f"{plan.out / CONTRACT}: was edited; make the store anew: rm -r {plan.out}")
+        remedy = make_anew(plan.out, plan.command, "the store")
+        raise AsrkdError(f"{plan.out / CONTRACT}: was edited; {remedy}")
     return digest
 
 
@@ -127,12 +134,11 @@ def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> N
     extra = [cut_id for cut_id in found.ids() if cut_id not in asked]
     for words, ids in (("lacks", missing), ("was not asked about", extra)):
         if ids:
-            raise AsrkdError(
-                f"{plan.out}: {words} {len(ids)} cuts, the first {ids[0]}; "
-                f"make it anew: rm -r {plan.out}; {plan.sources.command} --out {plan.out}"
-            )
+            remedy = make_anew(plan.out, plan.command)
+            raise AsrkdError(f"{plan.out}: {words} {len(ids)} cuts, the first {ids[0]}; {remedy}")
     known = {path for payload in payloads for path in (payload, index_path(payload))}
     strangers = sorted(path for path in plan.out.glob("shard-*") if path not in known)
     strangers = [path for path in strangers if path.suffix != ".partial"]
     if strangers:
-        raise AsrkdError(f"{strangers[0]}: is not a shard of this store; remove it: rm {strangers[0]}")
+        remedy = f"remove what is not: {remove(*strangers[:MOST_NAMED])}"
+        raise AsrkdError(f"{strangers[0]}: is not a shard of this store; {remedy}")

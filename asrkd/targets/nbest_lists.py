@@ -7,6 +7,7 @@ from lhotse import MonoCut
 
 from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
+from asrkd.shell import make_anew
 from asrkd.targets.list_filters import ListFilter
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_store import NbestStore
@@ -31,7 +32,8 @@ class NbestLists:
         if "num_hypotheses" in settings.model_fields_set and held and settings.num_hypotheses > held:
             raise AsrkdError(
                 f"{path}: num_hypotheses is {settings.num_hypotheses}, and it holds {held} of a cut at most; "
-                f"ask for no more, or list more with asrkd distill nbest --nbest {settings.num_hypotheses}"
+                f"ask for no more, or make a store with --nbest {settings.num_hypotheses}; this one is "
+                f"of: {self.store.remake}"
             )
         for name in ("min_confidence", "tokens_per_second"):
             if getattr(settings.filter, name) is not None:
@@ -86,8 +88,8 @@ class NbestLists:
             raise AsrkdError(
                 f"cut {cut_id}: weights.beta and filter.max_wer need word errors, and it had no transcript "
                 f"when {self.store.path} was made; give the objective cuts: transcribed (and list it again "
-                f"without them for cuts: untranscribed), or add transcripts and make the store anew: "
-                f"rm -r {self.store.path}; {self.store.remake}"
+                f"without them for cuts: untranscribed), or add transcripts and "
+                f"{make_anew(self.store.path, self.store.remake, 'the store')}"
             )
         return Nbest(stored.hypotheses[: self.settings.num_hypotheses], stored.num_words)
 
@@ -96,6 +98,6 @@ class NbestLists:
         problem = stale_errors(best, record.texts)
         if problem:
             raise AsrkdError(
-                f"cut {record.id}: the word errors of its hypotheses {problem}; make the store anew: "
-                f"rm -r {self.store.path}; {self.store.remake}"
+                f"cut {record.id}: the word errors of its hypotheses {problem}; "
+                f"{make_anew(self.store.path, self.store.remake, 'the store')}"
             )

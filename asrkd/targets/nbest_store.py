@@ -9,6 +9,7 @@ from lhotse import MonoCut
 
 from asrkd.cut_records import cut_digest
 from asrkd.errors import AsrkdError
+from asrkd.shell import make_anew
 from asrkd.targets.nbest import RECORD, Nbest, as_record, from_record
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store import Store, damage
@@ -26,7 +27,7 @@ class NbestStore(Store):
         if self.record > RECORD:
             raise AsrkdError(
                 f"{path}: its lists have form {self.record}, this asrkd reads up to {RECORD}; update asrkd, "
-                f"or make the store anew: rm -r {path}; {self.remake}"
+                f"or {make_anew(path, self.remake, 'the store')}"
             )
 
     def require_tokens(self, what: str) -> None:
@@ -34,7 +35,7 @@ class NbestStore(Store):
         if self.record < 2:
             raise AsrkdError(
                 f"{self.path}: {what} needs the hypotheses' tokens, which asrkd did not keep when it was "
-                f"made; make it anew: rm -r {self.path}; {self.remake}"
+                f"made; {make_anew(self.path, self.remake)}"
             )
 
     def read(self, cut_id: str) -> Nbest:

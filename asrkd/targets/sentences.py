@@ -3,14 +3,13 @@
 Letters: N sentences, U tokens after padding.
 """
 
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.manifests import stream_lines
 from asrkd.targets.sequences import SequenceTargets, collate, reference
 from asrkd.targets.target_source import ReadSource
@@ -71,9 +70,7 @@ def read_sentences(path: Path, tokens: Tokens, max_tokens: int) -> Sentences:
         elif num_tokens:
             kept.append(Sentence(sentence_id, text, float(num_tokens + 1)))
     if left_out:
-        print(
-            f"asrkd: {path}: {left_out} sentences left out, of more than {max_tokens} tokens", file=sys.stderr
-        )
+        warn(f"{path}: {left_out} sentences left out, of more than {max_tokens} tokens")
     if not kept:
         raise AsrkdError(
             f"{path}: holds no sentence of 1 to {max_tokens} tokens; expected text, a sentence a line"

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.shell import remove, then
+from asrkd.targets.sources import remake_command
 
 Row = TypeVar("Row")
 
@@ -77,7 +79,7 @@ def is_whole(path: Path, contract: str) -> bool:
     if payload.contract != contract:
         raise AsrkdError(
             f"{path}: was made under another contract ({payload.contract[:12]}, this store's is "
-            f"{contract[:12]}), so it was carried here; remove it: rm {path} {index_path(path)}"
+            f"{contract[:12]}), so it was carried here; {remove_shard(path)}"
         )
     return path.stat().st_size == payload.num_bytes
 
@@ -117,10 +119,16 @@ def _parse(index: Path, number: int, row: dict[str, Any], make: Callable[[dict[s
 
 
 def _broken(index: Path, number: int, why: str) -> AsrkdError:
-    return AsrkdError(f"{index}:{number}: broken ({why}); remove it: rm {index}; {REMAKE}")
+    return AsrkdError(f"{index}:{number}: broken ({why}); {_remove(index)}")
 
 
-REMAKE = "then run the asrkd distill command again, which makes the same shard anew"
+def remove_shard(payload: Path) -> str:
+    """The end of a message about a shard to be removed; the store's command makes the same one anew."""
+    return _remove(payload, index_path(payload))
+
+
+def _remove(*paths: Path) -> str:
+    return f"remove it: {then(remove(*paths), remake_command(paths[0].parent))}"
 
 
 def _chain(first: dict[str, Any], rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@ moved away from its sources is as good as before.
 """
 
 import os
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.shell import command, make_anew, remove
 from asrkd.teachers.bundles import is_bundle
 
 SOURCES = "sources.json"
@@ -61,7 +61,7 @@ def read_sources(out: Path) -> Sources | None:
     record = files.read_json(out / SOURCES)
     try:
         return Sources(
-            command=f"{record['command']} --out {shlex.quote(str(out))}",
+            command=f"{record['command']} {command('--out', out)}",
             teacher=_resolve(out, record["teacher"]),
             cuts=tuple(Path(os.path.normpath(out / path)) for path in record["cuts"]),
             quantizer=_resolve(out, record["quantizer"]),
@@ -73,10 +73,14 @@ def read_sources(out: Path) -> Sources | None:
         return None
 
 
-def remake_command(out: Path) -> str | None:
-    """The command that makes the store ``out``, where it is known."""
-    sources = read_sources(out)
-    return sources.command if sources else None
+def remake_command(out: Path, kind: str = "...") -> str:
+    """The command that makes the store ``out``: of its kind, with dots where it does not say more."""
+    try:
+        sources = read_sources(out)
+    except AsrkdError:  # torn, which is not what the message is about
+        sources = None
+    general = command("asrkd", "distill", kind, "--teacher", "...", "--cuts", "...", "--out", out)
+    return sources.command if sources else general
 
 
 def check_sources(out: Path, contract: dict[str, Any]) -> None:
@@ -86,10 +90,10 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
         return
     for name, place, found, expected in _identities(sources, contract):
         if found is not None and expected is not None and found != expected:
+            remedy = make_anew(out, sources.command, "the store")
             raise AsrkdError(
-                f"{out}: stale: its {name} {place} was made anew since (sha256 "
-                f"{found[:12]} now, {str(expected)[:12]} then); make the store anew: rm -r {out}; "
-                f"{sources.command} (or keep it: rm {out / SOURCES})"
+                f"{out}: stale: its {name} {place} was made anew since (sha256 {found[:12]} now, "
+                f"{str(expected)[:12]} then); {remedy} (or keep it: {remove(out / SOURCES)})"
             )
 
 

@@ -17,16 +17,17 @@ from asrkd import files, outputs
 from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
 from asrkd.shards import shard_name
+from asrkd.shell import command, make_anew
 from asrkd.targets.frame_count import expected_frames
 from asrkd.targets.frame_times import offset_problem
 from asrkd.targets.shard_index import (
     DIGEST_LENGTH,
-    REMAKE,
     Entry,
     Payload,
     index_path,
     read_index,
     read_payload,
+    remove_shard,
 )
 from asrkd.targets.sources import check_sources, remake_command
 
@@ -81,23 +82,23 @@ class Store:
                 missing, torn, from another store, or repeats a cut.
         """
         self.path, self.kind = path, kind
-        stamp = outputs.read_stamp(path, f"asrkd distill {kind}")
+        stamp = outputs.read_stamp(path, remake_command(path, kind))
         self.contract = read_contract(path, kind)
         if "num_shards" not in stamp:
-            outputs.read_stamp(path, f"asrkd distill {kind}", ["num_shards"])
+            outputs.read_stamp(path, remake_command(path, kind), ["num_shards"])
         total = stamp["num_shards"]
         self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
         self.index = read_indexes(self.shards, files.sha256(path / CONTRACT))
         if len(self.index) != stamp.get("num_cuts", len(self.index)):
             raise AsrkdError(
                 f"{path}: holds {len(self.index)} cuts, its stamp says {stamp['num_cuts']}; "
-                f"make it anew: rm -r {path}; {self.remake}"
+                f"{make_anew(path, self.remake)}"
             )
 
     @property
     def remake(self) -> str:
         """The command that makes such a store."""
-        return remake_command(self.path) or f"asrkd distill {self.kind} --cuts ..."
+        return remake_command(self.path, self.kind)
 
     def entry(self, cut_id: str) -> tuple[int, Entry]:
         """(shard, entry) of a cut; AsrkdError if there is none."""
@@ -122,7 +123,7 @@ class Store:
             if problem:
                 raise AsrkdError(
                     f"{self.path}: the targets of cut {record.id} {problem}: {describe_audio(cuts[row])}; "
-                    f"make the store anew: rm -r {self.path}; {self.remake}"
+                    f"{make_anew(self.path, self.remake, 'the store')}"
                 )
 
     def _check_first_frame(self, cuts: Sequence[MonoCut]) -> None:
@@ -158,11 +159,13 @@ def read_contract(path: Path, kind: str) -> dict[str, Any]:
     """The contract of the store at ``path``; AsrkdError if it is none, or of another kind."""
     contract = files.read_json(path / CONTRACT)
     if not isinstance(contract, dict):
-        raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: asrkd distill {kind}")
+        maker = remake_command(path, kind)
+        raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: {maker}")
     if contract.get("kind") != kind:
+        maker = command("asrkd", "distill", kind, "...")
         raise AsrkdError(
             f"{path}: holds {contract.get('kind')!r} targets, expected {kind!r}; "
-            f"make such a store with: asrkd distill {kind}"
+            f"make such a store with: {maker}"
         )
     return contract
 
@@ -201,7 +204,7 @@ def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload],
     """
     for path in (shard, index_path(shard)):
         if not path.is_file():
-            raise AsrkdError(f"{path}: missing; run the asrkd distill command again to make it anew")
+            raise AsrkdError(f"{path}: missing; have it made anew: {remake_command(path.parent)}")
     payload = read_payload(shard)
     if payload.contract != contract:
         cut_id = next((cut_id for cut_id, _ in read_index(shard)), "none")
@@ -220,7 +223,7 @@ def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload],
 
 def damage(shard: Path, what: str) -> str:
     """A message about a shard that must be removed and made anew."""
-    return f"{shard}: {what}; remove it: rm {shard} {index_path(shard)}; {REMAKE}"
+    return f"{shard}: {what}; {remove_shard(shard)}"
 
 
 def describe_audio(cut: MonoCut) -> str:

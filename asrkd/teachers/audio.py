@@ -18,6 +18,7 @@ from torch import Tensor
 from asrkd.corpora.recordings import BadAudio, decode
 from asrkd.cut_records import records
 from asrkd.errors import AsrkdError
+from asrkd.shell import command
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class AudioInput:
                 raise AsrkdError(
                     f"{where}: cut {record.id} has {record.sampling_rate} Hz, {reader} reads "
                     f"{self.sampling_rate} Hz; add --resample, or prepare the cuts anew with: "
-                    f"asrkd prepare ... --sampling-rate {self.sampling_rate}"
+                    + command("asrkd", "prepare", "...", "--sampling-rate", str(self.sampling_rate))
                 )
             samples = compute_num_samples(record.duration, self.sampling_rate)
             if samples < self.shortest:

@@ -7,6 +7,7 @@ from typing import Any
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.shell import command
 
 PREFIX = "torchaudio:"
 _PLACE = "https://download.pytorch.org/torchaudio/models/"
@@ -71,8 +72,8 @@ def _fetch(url: str, state: Path, name: str) -> None:
     try:
         torch.hub.download_url_to_file(url, str(state), progress=False)
     except OSError as error:  # urllib's and the socket's are of this kind
+        convert = command("asrkd", "distill", "convert", Path(state.name), "--bundle", name, "--out", "DIR")
         raise AsrkdError(
             f"{PREFIX}{name}: cannot be fetched here ({' '.join(str(error).split())[:100]}); bring "
-            f"{url} from elsewhere, then: asrkd distill convert {state.name} --bundle {name} "
-            "--out DIR, and give --teacher DIR"
+            f"{url} from elsewhere, then: {convert}, and give --teacher DIR"
         ) from None

@@ -14,6 +14,7 @@ from asrkd.folds import FoldKey, FoldSettings, fold_of, learnt_by
 from asrkd.inheritance.lineage import LINEAGE
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import CONFIG, LoadedModel, load_model
+from asrkd.shell import command
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ def fold_teachers(paths: Sequence[Path]) -> FoldTeachers:
         raise AsrkdError(
             f"--teacher: {len(paths)} teachers for {first.count} folds"
             + (f", none of them without fold {missing[0]}" if missing else "")
-            + f"; train one for each: asrkd train CONFIG --set data.folds.count={first.count} "
-            f"--set data.folds.left_out={missing[0] if missing else 0} --out ..."
+            + f"; train one for each: {_train_without(missing[0] if missing else 0, first.count, '...')}"
         )
     return FoldTeachers(tuple(by_fold[number] for number in range(first.count)), first.by)
 
@@ -118,9 +118,15 @@ def _settings(path: Path) -> FoldSettings:
     if folds is None:
         raise AsrkdError(
             f"{path}: several --teacher are for folds, and it was not trained without one; train it with: "
-            f"asrkd train CONFIG --set data.folds.count=K --set data.folds.left_out=0 --out {path}"
+            f"{_train_without(0, 'K', path)}"
         )
     return config.parse(FoldSettings, folds, str(path / CONFIG))
+
+
+def _train_without(fold: int, count: int | str, out: Path | str) -> str:
+    """The command that trains a teacher without one of ``count`` folds."""
+    folds = ("--set", f"data.folds.count={count}", "--set", f"data.folds.left_out={fold}")
+    return command("asrkd", "train", "CONFIG", *folds, "--out", out)
 
 
 def _check_alike(model: LoadedModel, other: LoadedModel) -> None:

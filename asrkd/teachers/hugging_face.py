@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.installation.stack import pip_install
+from asrkd.shell import command
 from asrkd.targets.frame_count import convolution_rule
 from asrkd.targets.receptive_field import hop, span
 from asrkd.teachers.audio import AudioInput
@@ -45,10 +46,8 @@ def load_hugging_face(folder: Path) -> Encoder:
     if family not in _CLASSES:
         raise AsrkdError(f"{folder / CONFIG}: model_type {family!r}: expected one of {', '.join(_CLASSES)}")
     if not (folder / WEIGHTS).is_file():
-        raise AsrkdError(
-            f"{folder}: no {WEIGHTS} in it; make it with: "
-            f"asrkd distill convert {folder / 'pytorch_model.bin'} --out {folder}"
-        )
+        convert = command("asrkd", "distill", "convert", folder / "pytorch_model.bin", "--out", folder)
+        raise AsrkdError(f"{folder}: no {WEIGHTS} in it; make it with: {convert}")
     preprocessor = files.read_json(folder / PREPROCESSOR) if (folder / PREPROCESSOR).is_file() else {}
     model = _load(folder, family)
     identity = {

@@ -9,6 +9,7 @@ import torch
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.models.directory import CONFIG, WEIGHTS, load_model
+from asrkd.shell import command
 from asrkd.teachers.asrkd_model import AsrkdTeacher
 from asrkd.teachers.bundles import bundle_files, is_bundle
 from asrkd.teachers.teacher import Teacher
@@ -42,9 +43,10 @@ def _loader(spec: Path | str) -> tuple[Path, Path] | None:
         return bundle_files(str(spec))
     path = Path(spec)
     if path.suffix in (".pt", ".pth", ".bin", ".ckpt") and not path.is_dir():
+        convert = command("asrkd", "distill", "convert", path, "--out", "DIR")
         raise AsrkdError(
             f"{path}: a pickle, which could run anything and is not loaded; take its tensors out with: "
-            f"asrkd distill convert {path} --out DIR, and give --teacher DIR"
+            f"{convert}, and give --teacher DIR"
         )
     if path.suffix == ".safetensors" and not path.is_dir():
         return path, path.with_suffix(".json")

@@ -28,6 +28,7 @@ from torch import Tensor
 from asrkd.errors import AsrkdError
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
+from asrkd.shell import command
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class Teacher(ABC):
         self._refuse(kind)
 
     def _refuse(self, kind: str) -> NoReturn:
+        question = command("asrkd", "distill", kind)
         raise AsrkdError(
-            f"{self.name}: an encoder without tokens, so it has no answer to: asrkd distill {kind}; "
+            f"{self.name}: an encoder without tokens, so it has no answer to: {question}; "
             "it can be asked for embeddings: asrkd distill codebook, hidden or quantizer"
         )

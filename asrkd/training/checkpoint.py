@@ -8,7 +8,6 @@ flipped byte, which safetensors alone would not.
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
+from asrkd.shell import remove_folder
 
 KEPT = 2
 _BROKEN = (SafetensorError, ValueError, KeyError, TypeError, OSError)  # what reading a broken one raises
@@ -106,11 +106,11 @@ def load_latest(folder: Path) -> Checkpoint | None:
         try:
             return _load(path)
         except _BROKEN as error:
-            print(f"asrkd: {path}: broken checkpoint skipped ({error})", file=sys.stderr)
+            warn(f"{path}: broken checkpoint skipped ({error})")
     if paths:
         raise AsrkdError(
             f"{folder}: all {len(paths)} checkpoints are broken, expected one to go on from; put one back "
-            f"from a copy, or give up what was trained and begin anew: rm -r {folder}"
+            f"from a copy, or give up what was trained and begin anew: {remove_folder(folder)}"
         )
     return None
 

@@ -6,7 +6,6 @@ were, they are asked about a few dev cuts, once; so is a live teacher, for
 whom all dev cuts at each validation would cost more than the training.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.cut_records import records
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.targets.asking_again import ask_again
 from asrkd.targets.codebook import CodebookSource, LiveCodebookSource
 from asrkd.targets.dense import HiddenSource, LiveHiddenSource
@@ -54,7 +53,7 @@ def held_out(
                 asked.verify(few)
                 yield HeldOut(term, _Remembered(asked), few)
         except AsrkdError as error:
-            print(f"asrkd: no loss of {term.label} on dev cuts: {error}", file=sys.stderr)
+            warn(f"no loss of {term.label} on dev cuts: {error}")
 
 
 def _asked(source: TargetSource) -> TargetSource | None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, 
 import torch.distributed as dist
 
 from asrkd.errors import AsrkdError
+from asrkd.shell import command
 from asrkd.training.processes import PATIENCE, Processes
 
 # Below the ports that Linux gives to whoever asks for any (32768 and up).
@@ -81,9 +82,9 @@ def _processes(place: Mapping[str, str]) -> Processes:
         if count == 1:
             return Processes()
         if missing := [name for name in _PLACE if not place.get(name)]:
+            start = command("torchrun", "--nproc_per_node", str(count), "-m", "asrkd", "train", "...")
             raise AsrkdError(
-                f"WORLD_SIZE={count}, but no {', '.join(missing)}: start with "
-                f"torchrun --nproc_per_node {count} -m asrkd train …, or unset WORLD_SIZE"
+                f"WORLD_SIZE={count}, but no {', '.join(missing)}: start with: {start}; or unset WORLD_SIZE"
             )
         return Processes(int(place["RANK"]), count, int(place["LOCAL_RANK"]))
     except ValueError as error:

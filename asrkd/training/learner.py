@@ -1,6 +1,5 @@
 """What is optimised: the student, and the training-only parameters of its objectives."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.models.conformer import Tap
 from asrkd.models.language_model import Student
 from asrkd.objectives import Objective, kinds
@@ -130,7 +129,7 @@ class Learner(nn.Module):
         """Say it at once, so that it is there before an error is, and keep it."""
         self.told += lines
         for line in lines:
-            print(f"asrkd: {line}", file=sys.stderr)
+            warn(line)
 
     def snapshot(self) -> dict[str, Tensor]:
         """A copy of all parameters and buffers, by name, each of its own shape (...)."""

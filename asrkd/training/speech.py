@@ -1,13 +1,12 @@
 """Cuts with features as what a recogniser learns from."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from asrkd import files
 from asrkd.cut_records import cuts_digest, texts_digest
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, warn
 from asrkd.features.reading import feature_config, load_features
 from asrkd.manifests import read_cuts
 from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, recogniser_architecture
@@ -47,7 +46,7 @@ class Speech:
         usable = train_cuts.where(lambda cut: data.min_cut <= cut.duration <= data.max_cut)
         if left_out := len(train_cuts) - len(usable):
             bounds = f"shorter than {data.min_cut:g} s or longer than {data.max_cut:g} s"
-            print(f"asrkd: {data.train}: {left_out} cuts left out, {bounds}", file=sys.stderr)
+            warn(f"{data.train}: {left_out} cuts left out, {bounds}")
         if not usable:
             raise AsrkdError(f"{data.train}: no cut between data.min_cut and data.max_cut")
         features = feature_config(usable, str(data.train))
@@ -103,10 +102,9 @@ def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:
         return cuts
     kept = cuts.where(lambda record: not folds.leaves_out(record))
     hours = sum(record.duration for record in kept.records) / 3600
-    print(
-        f"asrkd: {data.train}: fold {folds.left_out} of {folds.count} by {folds.by} left out, {len(kept)} of "
-        f"{len(cuts)} cuts ({hours:.3f} h) remain",
-        file=sys.stderr,
+    warn(
+        f"{data.train}: fold {folds.left_out} of {folds.count} by {folds.by} left out, {len(kept)} of "
+        f"{len(cuts)} cuts ({hours:.3f} h) remain"
     )
     if not kept:
         raise AsrkdError(f"{data.train}: all cuts are in the fold that is left out; give folds by: cut")

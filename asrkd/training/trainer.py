@@ -4,7 +4,6 @@ Of several processes all make the updates; the first alone validates, keeps
 snapshots, writes and speaks, and the others wait for it.
 """
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +13,9 @@ from typing import Any
 import torch
 
 from asrkd import faults
+from asrkd.errors import warn
 from asrkd.progress import Meter, meter
+from asrkd.shell import command
 from asrkd.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.config import TrainConfig
@@ -95,13 +96,12 @@ class Trainer:
         if threads != begun.threads:
             changes.append((f"{begun.threads} threads", f"{threads}", f"--threads {begun.threads}"))
         if count != begun.processes:
-            again = f"torchrun --nproc_per_node {begun.processes}"
+            again = command("torchrun", "--nproc_per_node", str(begun.processes))
             changes.append((f"{begun.processes} processes", f"{count}", again))
         for before, now, mend in changes:
-            print(
-                f"asrkd: {folder}: was begun with {before}, goes on with {now}: "
-                f"the last bits will differ; {mend} repeats them",
-                file=sys.stderr,
+            warn(
+                f"{folder}: was begun with {before}, goes on with {now}: "
+                f"the last bits will differ; {mend} repeats them"
             )
 
     def run(self, out: Path, stop: StopRequest) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from asrkd.corpora.digits.plan import Block, Utterance
 from asrkd.corpora.digits.speaking import speak
 from asrkd.corpora.digits.word_times import word_times
 from asrkd.errors import AsrkdError
+from asrkd.shell import remove_folder
 
 CUTS = "cuts.jsonl"
 
@@ -86,7 +87,7 @@ def read_block(task: BlockTask) -> list[MonoCut]:
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(found, asked, strict=False)))
         raise AsrkdError(
             f"{task.folder}: made with other options, from utterance {same} on; "
-            f"make it anew: rm -r {task.folder}"
+            f"remove it: {remove_folder(task.folder)}"
         )
     return [_relative(cut, task.out) for cut in cuts]
 

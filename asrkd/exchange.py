@@ -16,6 +16,7 @@ from lhotse import MonoCut
 from asrkd import files, outputs
 from asrkd.cut_records import cuts_digest, texts_digest
 from asrkd.errors import AsrkdError
+from asrkd.file_names import hashed_names
 from asrkd.manifests import read_cuts, write_cuts
 from asrkd.outputs import State
 from asrkd.packed_cuts import CutsById, PackedCuts
@@ -67,14 +68,14 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
     claimed = outputs.claim(request.out, RECORD, record)
     manifest = request.out / "cuts.jsonl.gz"
     if claimed is not State.COMPLETE:
-        exported = PackedCuts()
+        exported, keys = PackedCuts(), hashed_names((cut.id for cut in cuts.records), icefall.NUMPY_SUFFIX)
         with (
             icefall.open_writer(request.out, request.storage) as writer,
             meter("export", len(cuts), "cuts") as shown,
         ):
             for cut in cuts:
                 stop.check(f"{request.out}: unfinished")
-                exported.append(icefall.with_indexes(cut, store, writer))
+                exported.append(icefall.with_indexes(cut, store, writer, keys.get(cut.id, cut.id)))
                 shown.advance(audio_s=cut.duration)
         write_cuts(manifest, exported)
         outputs.stamp(request.out, {"num_cuts": len(cuts)})

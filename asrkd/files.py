@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from asrkd import faults
 from asrkd.errors import AsrkdError
+from asrkd.file_names import shortened
 
 # What a file system without locks answers to the wish for one.
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
@@ -41,7 +42,7 @@ def publish(partial: Path, path: Path) -> None:
 
 def partial_name(path: Path) -> Path:
     """A name beside ``path`` for writing it; no two writers are given the same."""
-    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    return path.with_name(f"{shortened(path.name)}.{uuid.uuid4().hex[:8]}.partial")
 
 
 @contextmanager

@@ -116,6 +116,45 @@ def test_no_frame_is_lost_whatever_the_length_and_the_name_of_a_cut(tmp_path, ex
     assert torch.equal(ArrayStore(tmp_path / "back", "codebook").read(cut.id), values)
 
 
+HARD_IDS = [
+    "今" * 36, "今" * 35 + "天", "x" * 300, "a/b", "a%2Fb", "../../up", "..", ".", "-rf", "A-1", "a-1", "a.npy",
+    "a", "a.gz", "b\nb", "cafe\u0301", "caf\u00e9", "spk-utt_0.1", "aux", "utt " * 9, "k" * 150,
+]  # fmt: skip
+
+
+@both
+def test_ids_that_cannot_be_file_names_come_back_and_lhotse_reads_their_own_indexes(tmp_path, storage):
+    if storage == "numpy_hdf5":
+        pytest.importorskip("h5py")
+    recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, 8000 * 4, 4.0)
+    cuts = [MonoCut(own, 0.0, 4.0, 0, recording=recording) for own in HARD_IDS]
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    values = {cut.id: torch.full((100, 2), row, dtype=torch.uint8) for row, cut in enumerate(cuts)}
+    store, out = tmp_path / "store", tmp_path / "deep/er/out"
+    contract = {"kind": "codebook", "frame_shift": 0.04, "quantizer": {"num_codebooks": 2}}
+    files.write_json(store / "contract.json", contract)
+    path = store / "shard-00000-of-00001.safetensors"
+    rows = [{"values": values[cut.id]} for cut in cuts]
+    write_array_shard(path, files.sha256(store / "contract.json"), cuts, rows)
+    outputs.stamp(store, {"num_shards": 1, "num_cuts": len(cuts)})
+    export_targets(ExportRequest(store, tmp_path / "cuts.jsonl.gz", out, storage=storage), StopRequest())
+    exported = CutSet.from_file(out / "cuts.jsonl.gz").to_eager()
+    assert list(exported.ids) == HARD_IDS
+    for cut in exported:
+        assert np.array_equal(cut.load_codebook_indexes(), values[cut.id].numpy())
+    keys = {cut.id: cut.codebook_indexes.array.storage_key.split("/")[-1] for cut in exported}
+    assert len({key.lower() for key in keys.values()}) == len(HARD_IDS)
+    suffix = ".npy" if storage == "numpy_files" else ""
+    for kept in ("a", "a.gz", "spk-utt_0.1", "aux", "k" * 150):
+        assert keys[kept] == kept + suffix
+    assert not list((tmp_path / "deep").glob("*.npy")) and not list((tmp_path / "deep/er").glob("*.npy"))
+    assert {path.name for path in tmp_path.iterdir()} == {"cuts.jsonl.gz", "store", "deep"}
+    import_targets(ImportRequest(out / "cuts.jsonl.gz", tmp_path / "back"), StopRequest())
+    back = ArrayStore(tmp_path / "back", "codebook")
+    for cut_id, expected in values.items():
+        assert torch.equal(back.read(cut_id), expected)
+
+
 def test_an_export_of_other_transcripts_is_not_taken_for_this_one(stores, corpus, tmp_path):
     cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)

@@ -18,7 +18,7 @@ from lhotse.array import Array, TemporalArray
 
 from asrkd import manifests
 from asrkd.corpora.recordings import with_source
-from asrkd.corpora.utterances import locate, usual_split
+from asrkd.corpora.utterances import check_split_length, locate, usual_split
 from asrkd.errors import AsrkdError
 from asrkd.packed_cuts import PackedCuts
 
@@ -61,6 +61,7 @@ def read_splits(listed: Sequence[tuple[str, tuple[Path, ...]]]) -> dict[str, Pac
     splits: dict[str, PackedCuts] = {}
     home: dict[str, Path] = {}
     for split, paths in listed:
+        check_split_length(split, paths[0])
         cuts = _read_cuts(paths[0]) if len(paths) == 1 else _join(*paths)
         for cut in cuts.records:
             if home.setdefault(cut.id, paths[0]) != paths[0]:

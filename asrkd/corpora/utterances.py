@@ -13,6 +13,7 @@ from pathlib import Path
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.file_names import MOST_BYTES
 
 _SPLIT_NAME = re.compile(r"\w[\w.-]*")
 
@@ -46,6 +47,7 @@ def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
             raise AsrkdError(
                 f"{utterance.where}: split {utterance.split!r}: expected letters, digits, '_', '-' and '.'"
             )
+        check_split_length(utterance.split, utterance.where)
         other = first.setdefault(utterance.id, utterance)
         if other is not utterance:
             raise AsrkdError(
@@ -116,3 +118,11 @@ def usual_split(name: str) -> str | None:
     """'train', 'dev' or 'test' where ``name`` begins like one of them, else None."""
     names = {"train": "train", "dev": "dev", "valid": "dev", "test": "test", "eval": "test"}
     return next((split for start, split in names.items() if name.lower().startswith(start)), None)
+
+
+def check_split_length(split: str, where: str | Path) -> None:
+    """Raise AsrkdError if manifests and folders cannot be named after a split; ``where`` it was named so."""
+    if len(split.encode("utf-8", "surrogateescape")) > MOST_BYTES:
+        raise AsrkdError(
+            f"{where}: split {split[:20]!r}...: a name of more than {MOST_BYTES} bytes; rename it"
+        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError, warn
+from asrkd.file_names import shortened
 from asrkd.progress import meter
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.error_stats import write_error_stats
@@ -34,8 +35,9 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
     references = {utterance.id: utterance.reference for utterance in scored.utterances}
     hypotheses = {utterance.id: utterance.hypothesis for utterance in scored.utterances}
     speakers = {utterance.id: utterance.speaker for utterance in scored.utterances}
-    write_recogs(out / f"recogs-{described['set']}.txt", references, hypotheses)
-    write_error_stats(out / f"errs-{described['set']}.txt", scored)
+    set_name = shortened(described["set"])
+    write_recogs(out / f"recogs-{set_name}.txt", references, hypotheses)
+    write_error_stats(out / f"errs-{set_name}.txt", scored)
     # Kaldi and sclite give some symbols a meaning; the counts need neither of them.
     with _or_not("Kaldi text"):
         write_kaldi_text(out / "text", hypotheses)

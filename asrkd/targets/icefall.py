@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import quote
 
 import numpy as np
 import torch
@@ -28,6 +27,8 @@ FIELD = "codebook_indexes"
 STORAGES = ("numpy_files", "numpy_hdf5")
 # A convolutional front end without padding loses a frame or two at the ends of an utterance.
 MISSING_FRAMES = 2
+
+NUMPY_SUFFIX = ".npy"  # which lhotse appends to the key of an array in a file of its own
 
 Writer: TypeAlias = Any  # lhotse has no common name for its writers
 
@@ -63,14 +64,20 @@ def require_h5py() -> None:
         ) from None
 
 
-def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer) -> MonoCut:
+def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer, key: str) -> MonoCut:
     """The cut with its indexes from ``store`` as a TemporalArray, which is written on the way.
+
+    Args:
+        cut: that is in the store.
+        store: of codebook indexes.
+        writer: of :func:`open_writer`.
+        key: the array's own, which ``numpy_files`` makes a file's name; the manifest names it.
 
     Raises:
         AsrkdError: the store has none for it, or they are damaged.
     """
     manifest = writer.store_array(
-        key=quote(cut.id, safe=""),  # it becomes a file's name
+        key=key,
         value=store.read(cut.id).numpy(),
         frame_shift=store.contract["frame_shift"],
         temporal_dim=0,

@@ -198,6 +198,70 @@ def test_of_a_copy_nothing_is_said_of_what_could_be_shown(tmp_path):
     assert "depending" not in said
 
 
+def with_errors(folder: Path, places: dict[int, Sequence[int]]) -> Path:
+    """A score whose utterances err at the given words, by the utterance's number."""
+    texts = {utterance.id: utterance.reference.split() for utterance in UTTERANCES}
+    for number, words in places.items():
+        for word in words:
+            texts[UTTERANCES[number].id][word] = "x"
+    return write(folder, {utt_id: " ".join(words) for utt_id, words in texts.items()})
+
+
+EVERYWHERE = range(len(UTTERANCES))
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        # Two adjacent errors of the baseline in each of 48 utterances are 48 segments.
+        ({number: [4] for number in EVERYWHERE}, "each of the 48 segments has 1 error fewer than baseline"),
+        (
+            {number: [4, 5, 6] for number in EVERYWHERE},
+            "48 segments has 1 error more than baseline, and equal",
+        ),
+        ({}, "each of the 48 segments has 2 errors fewer than baseline"),
+        ({number: [5, 6] for number in EVERYWHERE}, "as many errors as baseline in each of the 48 segments"),
+        ({number: [4] for number in EVERYWHERE if number}, None),  # one segment differs less than the others
+        ({number: [4, 5] for number in EVERYWHERE if number}, None),
+    ],
+)
+def test_where_all_segments_differ_alike_a_sentence_says_why_z_is_0(tmp_path, places, expected):
+    base = with_errors(tmp_path / "baseline", {number: [4, 5] for number in EVERYWHERE})
+    comparison = compare([base, with_errors(tmp_path / "student", places)], out=tmp_path / "compare.json")
+    tested = comparison.systems[1].difference.mapsswe
+    said = [sentence for sentence in comparison.conclusions if sentence.startswith("MAPSSWE: z of student")]
+    assert (tested.z == 0) == (expected is not None) == (tested.uniform_difference is not None)
+    assert len(said) == (expected is not None)
+    if expected is not None:
+        assert expected in said[0] and tested.p == 1
+        shown = " ".join(render(comparison, styled=False).split())
+        assert said[0] in shown
+        assert said[0] in json.loads((tmp_path / "compare.json").read_text())["conclusions"]
+    else:
+        assert "z of" not in " ".join(comparison.conclusions)
+
+
+def test_one_segment_and_none_are_told_apart_from_segments_that_differ_alike(tmp_path):
+    none, one = (with_errors(tmp_path / name, places) for name, places in (("none", {}), ("one", {3: [2]})))
+    assert (
+        "MAPSSWE: z of one is 0 by NIST's convention, which says nothing of who is better: there is one "
+        "segment, with 1 error more than none, and one difference has no spread."
+    ) in compare([none, one]).conclusions
+    same = with_errors(tmp_path / "same", {3: [7]})
+    # Words that only one had wrong, far enough apart, are two segments: 1 more, and 1 fewer.
+    assert not any("z of" in sentence for sentence in compare([one, same]).conclusions)
+    twice = with_errors(tmp_path / "twice", {3: [2]})
+    assert (
+        "MAPSSWE: z of twice is 0 as it has as many errors as one in the one segment where either errs."
+        in compare([one, twice]).conclusions
+    )
+    nothing = with_errors(tmp_path / "nothing", {})
+    assert (
+        "MAPSSWE: z of nothing is 0 as neither it nor none has an error."
+        in compare([none, nothing]).conclusions
+    )
+
+
 def test_several_seeds_have_a_mean_a_spread_and_a_test_that_counts_them(seeds):
     comparison = compare(seeds)
     found, words = by_name(comparison), len(UTTERANCES) * NUM_WORDS

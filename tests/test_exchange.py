@@ -117,7 +117,8 @@ def test_no_frame_is_lost_whatever_the_length_and_the_name_of_a_cut(tmp_path, ex
 
 
 HARD_IDS = [
-    "今" * 36, "今" * 35 + "天", "x" * 300, "a/b", "a%2Fb", "../../up", "..", ".", "-rf", "A-1", "a-1", "a.npy",
+    "今" * 36,
+    "今" * 35 + "天", "x" * 300, "a/b", "a%2Fb", "../../up", "..", ".", "-rf", "A-1", "a-1", "a.npy",
     "a", "a.gz", "b\nb", "cafe\u0301", "caf\u00e9", "spk-utt_0.1", "aux", "utt " * 9, "k" * 150,
 ]  # fmt: skip
 

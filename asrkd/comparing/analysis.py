@@ -112,7 +112,7 @@ def _difference(
 ) -> Difference:
     """The system against the baseline; p values are not corrected yet."""
     tested = matched_pairs(error_maps(system), against)
-    mapsswe = MatchedPairsTest(tested.num_segments, tested.z, tested.p, tested.p)
+    mapsswe = MatchedPairsTest(tested.num_segments, tested.z, tested.p, tested.p, tested.uniform_difference)
     judged = evidence.judge({system.name: 1.0, baseline.name: -1.0})
     if judged is None:
         means = (mean(run.score.counts.wer for run in each.runs) for each in (system, baseline))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from asrkd.comparing.comparison import Comparison, Difference, SystemResult
+from asrkd.comparing.comparison import Comparison, Difference, MatchedPairsTest, SystemResult
 from asrkd.comparing.systems import STUDENT
 
 SIGNIFICANT = 0.05
@@ -24,7 +24,7 @@ def is_shown(difference: Difference) -> bool:
 def conclusions(comparison: Comparison) -> list[str]:
     """Sentences, to be read below the table."""
     compared = [system for system in comparison.systems if system.difference and system.role == STUDENT]
-    said = [*_few_blocks(comparison)]
+    said = [*_without_spread(comparison), *_few_blocks(comparison)]
     if compared:
         said = [*_verdicts(compared, comparison.baseline or ""), *_power(comparison, compared), *said]
         said += _seeds(comparison)
@@ -64,6 +64,29 @@ def _power(comparison: Comparison, students: Sequence[SystemResult]) -> Iterator
         f"The smallest difference from {comparison.baseline} that this test set can show is {size} "
         f"(two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances, {_blocks(comparison)})."
     )
+
+
+def _without_spread(comparison: Comparison) -> Iterator[str]:
+    """Why MAPSSWE's z is 0 where no segment differs more than another, a sentence for each such system."""
+    for system in comparison.systems:
+        tested = system.difference.mapsswe if system.difference else None
+        if tested is not None and tested.uniform_difference is not None:
+            yield f"MAPSSWE: z of {system.name} is 0 {_why_zero(tested, comparison.baseline or '')}."
+
+
+def _why_zero(tested: MatchedPairsTest, baseline: str) -> str:
+    segments, difference = tested.num_segments, tested.uniform_difference or 0.0
+    if segments == 0:
+        return f"as neither it nor {baseline} has an error"
+    if difference == 0:
+        where = f"each of the {segments} segments" if segments > 1 else "the one segment"
+        return f"as it has as many errors as {baseline} in {where} where either errs"
+    noun = "error" if abs(difference) == 1 else "errors"
+    errors = f"{abs(difference):.3g} {noun} {'fewer' if difference < 0 else 'more'} than {baseline}"
+    convention = "by NIST's convention, which says nothing of who is better"
+    if segments == 1:
+        return f"{convention}: there is one segment, with {errors}, and one difference has no spread"
+    return f"{convention}: each of the {segments} segments has {errors}, and equal differences have no spread"
 
 
 def _few_blocks(comparison: Comparison) -> Iterator[str]:

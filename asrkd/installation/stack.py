@@ -58,7 +58,7 @@ def misfits() -> list[tuple[str, str]]:
 def pip_install(*distributions: str) -> str:
     """The command that installs packages into this very environment, as pinned for its stack."""
     pins = CONSTRAINTS / f"{current()}.txt"
-    constraint = ["-c", _shown(pins)] if pins.is_file() else []
+    constraint: list[str | Path] = ["-c", _shown(pins)] if pins.is_file() else []
     return command(_shown(Path(sys.executable)), "-m", "pip", "install", *constraint, *distributions)
 
 

@@ -51,6 +51,8 @@ class MatchedPairs:
     mean: float  # errors of the first system less those of the second, in a segment
     z: float  # negative: the first system is better
     p: float  # two-sided
+    # The errors by which every segment differs, where all differ alike; z is 0 then, whatever they are.
+    uniform_difference: float | None
 
 
 def error_map(edits: Iterable[str]) -> ErrorMap:
@@ -117,5 +119,7 @@ def _test(differences: Numbers) -> MatchedPairs:
     count = len(differences)
     mean = float(differences.mean()) if count else 0.0
     deviation = float(differences.std(ddof=1)) if count > 1 else 0.0
-    z = mean / (deviation / sqrt(count)) if deviation > 1e-12 else 0.0  # means over seeds are rounded
-    return MatchedPairs(count, mean, z, 2 * NormalDist().cdf(-abs(z)))
+    if deviation <= 1e-12:  # means over seeds are rounded
+        return MatchedPairs(count, mean, 0.0, 1.0, mean)
+    z = mean / (deviation / sqrt(count))
+    return MatchedPairs(count, mean, z, 2 * NormalDist().cdf(-abs(z)), None)

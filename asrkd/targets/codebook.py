@@ -79,8 +79,8 @@ class LiveCodebookSource:
     """
 
     def __init__(self, live: LiveTargets) -> None:
-        asked = ("--teacher", Path(live.teacher), "--cuts", "...", "--out", "...")
-        maker = command("asrkd", "distill", "quantizer", *asked)
+        options = ("--teacher", Path(live.teacher), "--cuts", "...", "--out", "...")
+        maker = command("asrkd", "distill", "quantizer", *options)
         if live.quantizer is None:
             raise AsrkdError(
                 f"targets of {live.teacher}: expected a quantizer beside the teacher; make one with: {maker}"

@@ -86,12 +86,18 @@ STUDENTS := seq-kd mvq-kd
 
 # Seed 1's systems lie in exp/demo itself, those of another in exp/demo/seed-N.
 demo-folder = $(DEMO)$(if $(filter-out 1,$(1)),/seed-$(1))
-DEMO_SYSTEMS := $(foreach seed,$(SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
+DEMO_SEEDS := $(sort $(SEEDS))
+DEMO_SYSTEMS := $(foreach seed,$(DEMO_SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
+# Results of other seeds have names of their own: compare-seeds-1-2-3.json.
+EMPTY :=
+DEMO_NAMED := $(if $(filter-out 1,$(DEMO_SEEDS)),-seeds-$(subst $(EMPTY) $(EMPTY),-,$(DEMO_SEEDS)))
+DEMO_COMPARED := $(DEMO)/compare$(DEMO_NAMED)
+DEMO_REPORTED := $(DEMO)/report$(DEMO_NAMED)
 
 .PHONY: demo
 demo: $(INSTALLED)  ## corpus, teacher, targets, students, table, report; SEEDS="1 2 3", SIZE=tiny for a minute
-	@$(MAKE) $(PARALLEL) $(DEMO)/report.html
-	@cat $(DEMO)/compare.txt $(DEMO)/report.txt
+	@$(MAKE) $(PARALLEL) $(DEMO_REPORTED).html
+	@cat $(DEMO_COMPARED).txt $(DEMO_REPORTED).txt
 
 .PHONY: fsdd
 fsdd: $(INSTALLED)  ## real spoken digits: make fsdd CORPUS=folder
@@ -125,7 +131,7 @@ data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json: .FORCE
 
 .FORCE:  # there is no such file, so what depends on it is always looked at
 
-$(foreach seed,$(SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
+$(foreach seed,$(DEMO_SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
   SEED=$(seed) DATA=$(DIGITS) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
 $(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
   SIZE=demo DATA=data/$(corpus) EXP=exp/$(corpus),dev,$(STUDENTS))))
@@ -138,8 +144,10 @@ $(eval $(call sequence,digits,$(DIGITS),$(DEMO),DATA=$(DIGITS) EXP=$(DEMO),test)
 $(eval $(call sequence,fsdd,data/fsdd,exp/fsdd$(TINY),DATA=data/fsdd EXP=exp/fsdd$(TINY),dev))
 
 # Costs are measured when the other jobs are done: the table depends on all of them. The text is for people.
-$(DEMO)/compare.json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS))
-	@asrkd compare $(DEMO_SYSTEMS) --costs $(DIGITS)/cuts_test.jsonl.gz --out $@ > $(@D)/compare.txt
+# A compare.json of several seeds, as it was once called too, is made anew.
+$(DEMO_COMPARED).json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS)) \
+  $(if $(DEMO_NAMED),,$(if $(shell grep -s '"$(DEMO)/seed-' $(DEMO)/compare.json),.FORCE))
+	@asrkd compare $(DEMO_SYSTEMS) --costs $(DIGITS)/cuts_test.jsonl.gz --out $@ > $(DEMO_COMPARED).txt
 
 exp/fsdd/compare.json exp/librispeech/compare.json: exp/%/compare.json: \
   $(foreach system,teacher baseline $(STUDENTS),exp/%/$(system)/score-dev/stamp.json)
@@ -147,8 +155,8 @@ exp/fsdd/compare.json exp/librispeech/compare.json: exp/%/compare.json: \
 	  --costs data/$*/cuts_dev.jsonl.gz --out $@ > $(@D)/compare.txt
 
 # The page, and the line that says where it is.
-$(DEMO)/report.html: $(DEMO)/compare.json
-	@asrkd report $(DEMO_SYSTEMS) --comparison $< --out $@ > $(@D)/report.txt
+$(DEMO_REPORTED).html: $(DEMO_COMPARED).json
+	@asrkd report $(DEMO_SYSTEMS) --comparison $< --out $@ > $(DEMO_REPORTED).txt
 
 exp/fsdd/report.html exp/librispeech/report.html: exp/%/report.html: exp/%/compare.json
 	@asrkd report $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev --comparison $< --out $@ \

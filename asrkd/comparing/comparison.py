@@ -39,8 +39,8 @@ class MatchedPairsTest:
     z: float  # below 0 where the system is better
     p: float  # two-sided
     p_holm: float  # corrected for the number of students; the teacher's and a lone student's are as they are
-    # The system's errors less the baseline's in each segment, where all segments differ alike; z is 0 then, by
-    # NIST's convention. None: they do not.
+    # The system's errors less the baseline's in each segment, where all segments differ alike: z is 0 then,
+    # by NIST's convention. None: they do not.
     uniform_difference: float | None = None
 
 

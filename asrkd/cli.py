@@ -3,7 +3,6 @@
 Stages are imported inside the commands so that ``asrkd --help`` is quick.
 """
 
-import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +15,9 @@ from asrkd.cli_options import Device, Jobs, MaxBad, Out, Shard, TimeLimit
 from asrkd.cli_quantizer import quantizer
 from asrkd.cli_scoring import scoring
 from asrkd.cli_targets import targets
-from asrkd.errors import AsrkdError
+from asrkd.library_errors import as_user_error
 from asrkd.stopping import parse_time_limit, stop_requests
-
-# A disk that is full or protected, a file where a folder should be: the user's to mend, wherever it strikes.
-_DISK_ERRORS = (errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOTDIR, errno.EEXIST)
+from asrkd.terminal import drop_output, prepare_streams
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(distill, name="distill")
@@ -192,15 +189,14 @@ def selftest(
 
 def run() -> None:
     """Console entry: a user's mistake is one line and its exit status; a bug is a traceback."""
+    prepare_streams()
     try:
         app()
-    except AsrkdError as error:
-        if not error.told:
-            typer.echo(f"asrkd: {error}", err=True)
-        raise SystemExit(error.exit_status) from None
-    except OSError as error:
-        if error.errno not in _DISK_ERRORS:
+    except Exception as error:
+        known = as_user_error(error)
+        if known is None:
             raise
-        where = error.filename or "while writing"
-        typer.echo(f"asrkd: {where}: {error.strerror}; mend that and run it again", err=True)
-        raise SystemExit(AsrkdError.exit_status) from None
+        drop_output()
+        if not known.told:
+            typer.echo(f"asrkd: {known}", err=True)
+        raise SystemExit(known.exit_status) from None

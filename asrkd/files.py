@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import time
 import uuid
 import zlib
@@ -60,8 +61,23 @@ def create_aside(path: Path) -> Iterator[Path]:
         faults.strike("publish", partial)
         publish(partial, path)
         faults.strike("named", path)
+    except Exception as error:
+        if (number := _system_error_number(error)) is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _system_error_number(error: Exception) -> int | None:
+    """The errno of what kept a file from being written, if it is the system's and does not say which file.
+
+    safetensors, written in Rust, has it in its words alone: "No space left on device (os error 28)".
+    """
+    if isinstance(error, OSError):
+        return error.errno if error.filename is None else None
+    match = re.search(r"\(os error (\d+)\)", str(error))
+    return int(match[1]) if match else None
 
 
 @contextmanager

@@ -1,0 +1,48 @@
+"""Standard output and error that take whatever a command prints: any locale, closed, or full.
+
+Tables have lines and signs that a terminal or a pipe in Latin-1 (or in ASCII, LC_ALL=C) has no bytes for,
+and transcripts have any character. What cannot be written stands there in plain characters, or escaped,
+instead of ending a command after hours of work.
+"""
+
+import codecs
+import os
+import sys
+
+ERRORS = "asrkd-plain"  # name of the handler below
+_PLAIN = str.maketrans(
+    {
+        "─": "-", "━": "-", "│": "|", "═": "=", "…": "...", "–": "-", "—": "-", "±": "+-", "×": "x",
+        "≥": ">=", "≤": "<=", "•": "*", "→": "->", "·": ".", "\u00a0": " ",
+        "’": "'", "‘": "'", "“": '"', "”": '"',
+    }
+)  # fmt: skip
+
+
+def plain_characters(error: UnicodeError) -> tuple[str, int]:
+    """A handler of :mod:`codecs`: plain characters for signs, escapes like Python's for all else."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end].translate(_PLAIN)
+    return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
+
+
+def prepare_streams() -> None:
+    """Make stdout and stderr of this process take every character, and be there even if closed."""
+    codecs.register_error(ERRORS, plain_characters)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started this, as with >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ERRORS)
+
+
+def drop_output() -> None:
+    """Give up what is still to be written to stdout, which would fail once more when the process ends."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

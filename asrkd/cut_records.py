@@ -55,6 +55,12 @@ def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
     kind = line.get("type", "something without a type")
     if kind != "MonoCut":
         raise AsrkdError(f"{path}:{number}: not a lhotse cut: expected a MonoCut, found {kind}")
+    bare = not line.get("recording") and not line.get("features")
+    if bare and isinstance(line.get("custom"), dict) and "codebook_indexes" in line["custom"]:
+        raise AsrkdError(
+            f"{path}:{number}: cut {line.get('id')!r} has neither recording nor features: icefall strips "
+            "cuts with codebook indexes; give those it trains on, too: asrkd targets import ... --cuts CUTS"
+        )
     try:
         return _record(line, _identity(line))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -105,10 +105,11 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
     _check_format(request.format)
     if request.cuts_per_shard < 1:
         raise AsrkdError(f"--cuts-per-shard {request.cuts_per_shard}: expected 1 or more")
-    theirs = read_cuts(request.manifest)
+    own = None if request.cuts is None else read_cuts(request.cuts)
+    theirs = icefall.read_carrying(request.manifest, own)
     carrying = CutsById(theirs)
     codebooks, frame_shift = icefall.common_shape(theirs, request.manifest)
-    cuts = theirs if request.cuts is None else read_cuts(request.cuts)
+    cuts = theirs if own is None else own
     for cut in cuts:
         _check_same(cut, carrying, request)
     contract = {

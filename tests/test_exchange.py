@@ -210,3 +210,31 @@ def test_a_store_of_other_cuts_is_not_exported(stores, corpus, tmp_path):
         cuts = corpus / "cuts_train.jsonl.gz"
         export_targets(replace(request, cuts=cuts, storage="zip"), StopRequest())
     assert not (tmp_path / "out").exists()
+
+
+def stripped(manifest: Path, out: Path) -> Path:
+    """The same cuts without recording and features, as icefall's scripts store them."""
+    rows = [row for _, row in files.read_jsonl(manifest)]
+    for row in rows:
+        row.pop("recording"), row.pop("features", None)
+    files.write_jsonl(out, rows)
+    return out
+
+
+def test_what_icefall_strips_is_taken_from_the_cuts_that_are_trained_on(corpus, tmp_path):
+    whole = icefall_manifest(corpus, tmp_path)
+    bare = stripped(whole, tmp_path / "bare.jsonl.gz")
+    cuts = corpus / "cuts_dev.jsonl.gz"
+    for manifest, name in ((whole, "a"), (bare, "b")):
+        import_targets(ImportRequest(manifest, tmp_path / name, cuts), StopRequest())
+    first, second = (ArrayStore(tmp_path / name, "codebook") for name in "ab")
+    for cut_id in first.index.ids():
+        assert torch.equal(first.read(cut_id), second.read(cut_id))
+
+
+def test_without_those_cuts_the_option_is_named(corpus, tmp_path):
+    bare = stripped(icefall_manifest(corpus, tmp_path), tmp_path / "bare.jsonl.gz")
+    with pytest.raises(
+        AsrkdError, match=r"bare\.jsonl\.gz:1: cut .* has neither recording nor .*--cuts CUTS"
+    ):
+        import_targets(ImportRequest(bare, tmp_path / "out"), StopRequest())

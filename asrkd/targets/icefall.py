@@ -19,8 +19,11 @@ from lhotse import MonoCut, NumpyFilesWriter, NumpyHdf5Writer
 from lhotse.array import TemporalArray
 from torch import Tensor
 
+from asrkd import files
 from asrkd.corpora.utterances import locate
 from asrkd.errors import AsrkdError
+from asrkd.manifests import read_cuts
+from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.array_store import ArrayStore
 
 FIELD = "codebook_indexes"
@@ -84,6 +87,39 @@ def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer, key: str) -> M
         start=cut.start,  # lhotse takes times from the beginning of the recording
     )
     return replace(cut, custom={**(cut.custom or {}), FIELD: manifest})
+
+
+def read_carrying(path: Path, own: PackedCuts | None) -> PackedCuts:
+    """The cuts of a manifest that carry indexes; what icefall's scripts leave out of them is that of ``own``.
+
+    icefall stores cuts with indexes without recording and features, and puts them together with the cuts
+    that it trains on by their ids.
+
+    Args:
+        path: of the manifest.
+        own: cuts as asrkd prepared them; None where there are none.
+
+    Raises:
+        AsrkdError: a line is no cut, an id comes twice, or a cut lacks what ``own`` has not either.
+    """
+    if own is None or not _has_stripped(path):
+        return read_cuts(path)
+    records = {record.id: record for record in own.records}
+    cuts, seen = PackedCuts(folder=path.parent), set[str]()
+    for number, text in files.read_lines(path):
+        cut_id = files.parse_object(path, number, text).get("id")
+        if not isinstance(cut_id, str) or cut_id in seen:
+            problem = "comes twice" if cut_id in seen else "is no id"
+            raise AsrkdError(f"{path}:{number}: cut {cut_id!r} {problem}; give each its own id")
+        seen.add(cut_id)
+        if cut_id in records:  # those that --cuts lacks are not imported
+            cuts.append_line(text, records[cut_id])
+    return cuts
+
+
+def _has_stripped(path: Path) -> bool:
+    """Whether a line has neither recording nor features."""
+    return any(not row.get("recording") and not row.get("features") for _, row in files.read_jsonl(path))
 
 
 def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from asrkd.check import check
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
@@ -188,16 +189,46 @@ def test_a_mistake_in_the_config_is_a_line_and_makes_no_folder(config, tmp_path,
     assert not (tmp_path / "run").exists()
 
 
-def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config, corpus, tmp_path):
+def too_long(corpus, tmp_path, kept: int) -> str:
+    """The training cuts, all but ``kept`` of them with more letters than frames."""
     cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
-    for cut in cuts:
+    for cut in cuts[kept:]:
         cut.supervisions[0].text = "NO " * 200
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
-    wrong = (f"data.train={tmp_path}/cuts.jsonl.gz", "averaging.last=1")
-    run(config, tmp_path / "a", *wrong, "phases.0.steps=1", "optim.weight_decay=0")
-    run(config, tmp_path / "b", *wrong, "phases.0.steps=3", "optim.weight_decay=0")
+    return f"data.train={tmp_path}/cuts.jsonl.gz"
+
+
+def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config, corpus, tmp_path):
+    wrong = (
+        too_long(corpus, tmp_path, 1),
+        "averaging.last=1",
+        "data.max_duration=0.5",
+        "optim.weight_decay=0",
+    )
+    run(config, tmp_path / "a", *wrong, "phases.0.steps=1")
+    run(config, tmp_path / "b", *wrong, "phases.0.steps=3")
     assert _first_update(tmp_path / "b")["loss"] == 0
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_transcripts_that_ctc_cannot_align_are_counted_before_the_first_step(
+    config, corpus, tmp_path, capsys
+):
+    """600 characters with 599 blanks or repeats between them need more than the 15 frames of 0.6 s."""
+    run(config, tmp_path / "run", too_long(corpus, tmp_path, 20), "phases.0.steps=1")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "need more frames" in line]
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))[20:]
+    hours = sum(cut.duration for cut in cuts) / 3600
+    assert "objective ctc: 10 of 30 token sequences need more frames than their audio has" in line
+    assert f"all of 10 cuts ({hours:.3f} h), e.g. {cuts[0].id} ({cuts[0].duration:g} s, " in line
+    looked_at = check(tmp_path / "run").looked_at
+    assert any(line.removeprefix("asrkd: ") in seen for seen in looked_at)
+
+
+def test_where_ctc_can_align_nothing_training_is_refused(config, corpus, tmp_path):
+    with pytest.raises(AsrkdError, match=r"objective ctc: nothing is left to learn: .* 30 cuts .*train-000"):
+        run(config, tmp_path / "run", too_long(corpus, tmp_path, 0))
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_transcript_with_unknown_symbols_names_the_cut(config, corpus, tmp_path):

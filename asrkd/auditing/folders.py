@@ -13,12 +13,15 @@ from asrkd.errors import AsrkdError
 from asrkd.folds import learnt_by
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import finish_command, load_any_model
+from asrkd.objectives.too_short import TooShort
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score, remake_command
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.shell import command, make_anew, remove_folder
 from asrkd.targets.sentences import read_sentences
+from asrkd.targets.sequences import is_transcribed, reference
 from asrkd.tokens import Tokens
+from asrkd.training.metrics import METRICS, read_metrics
 
 TEXTS_AT_ONCE = 10_000
 
@@ -39,7 +42,21 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
                     f"prepare the corpus anew with: {maker}"
                 )
         if splits["num_tokens"] is not None:
-            findings.saw(f"{path}: {Tokens.load(path).size} tokens")
+            tokens = Tokens.load(path)
+            findings.saw(f"{path}: {tokens.size} tokens")
+            _audit_lengths(path, tokens, findings)
+
+
+def _audit_lengths(path: Path, tokens: Tokens, findings: Findings) -> None:
+    """How many transcripts of ``train`` are too long for CTC of the tokens that lie beside it."""
+    manifest, dropped = path / "cuts_train.jsonl.gz", TooShort()
+    if not manifest.is_file():
+        return
+    for line in stream_lines(manifest):
+        if line.cut.features is not None and is_transcribed(line.cut.texts):
+            dropped.add(line.cut, tokens.encode(reference(line.cut)))
+    for told in dropped.lines(f"{manifest}: CTC of these tokens"):
+        findings.saw(told)
 
 
 def audit_model(path: Path, findings: Findings) -> None:
@@ -59,11 +76,19 @@ def audit_model(path: Path, findings: Findings) -> None:
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
             _compare(path, Path(store) / "contract.json", expected, findings)
+        for line in _dropped(path):
+            findings.saw(f"{path}: {line}")
         asked = lineage.get("live_targets", {"teachers": {}, "quantizers": {}})
         for teacher, hashes in asked["teachers"].items():
             _compare(path, Path(teacher) / "model.safetensors", hashes["weights_sha256"], findings)
         for quantizer, expected in asked["quantizers"].items():
             _compare(path, Path(quantizer) / "quantizer.safetensors", expected, findings)
+
+
+def _dropped(path: Path) -> list[str]:
+    """What the run's log says that was left out of the targets before the first step."""
+    told = [record.get("told") for record in read_metrics(path / METRICS) if record["kind"] == "targets"]
+    return [str(line) for lines in told if isinstance(lines, list) for line in lines]
 
 
 def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findings: Findings) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from asrkd.config import Section
 from asrkd.models.conformer import Tap
 from asrkd.models.recogniser import RecogniserOutput
+from asrkd.objectives.too_short import TooShort
 from asrkd.targets.target_source import TargetSource
 from asrkd.tokens import Tokens
 
@@ -40,6 +41,10 @@ class Objective(nn.Module):
     def taps(self) -> Collection[Tap]:
         """Encoder layers whose values :meth:`forward` reads."""
         return ()
+
+    def dropped(self) -> TooShort | None:
+        """A counter of sequences that the loss drops on its own; None for one that drops none."""
+        return None
 
     def count(self, targets: Any, num_frames: Tensor) -> float:
         """What the sum is over (reference tokens, target values), before the forward pass.

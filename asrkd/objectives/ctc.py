@@ -22,6 +22,7 @@ from asrkd.ctc_graph.one_pass import is_worthwhile, one_pass_sum
 from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 from asrkd.objectives.parts import need_ctc
+from asrkd.objectives.too_short import TooShort
 from asrkd.targets.nbest_source import sequence_source
 from asrkd.targets.sequence_settings import SequenceSettings
 from asrkd.targets.sequences import SequenceTargets
@@ -43,6 +44,10 @@ class Ctc(Objective):
         """
         possible = alignable(targets, num_frames)
         return float((targets.share * targets.num_tokens * possible).sum())
+
+    def dropped(self) -> TooShort:
+        """A counter of sequences that need more frames than there are."""
+        return TooShort()
 
     def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
         """Weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""

@@ -23,7 +23,7 @@ from asrkd.cut_records import CutRecord
 from asrkd.targets.list_filters import ListFilter
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_lists import NbestLists
-from asrkd.targets.selection import Selection
+from asrkd.targets.selection import Selection, Watch, ignore
 from asrkd.targets.sequence_settings import TRANSCRIPT, SequenceSettings
 from asrkd.targets.sequences import SequenceTargets, TranscriptSource, collate, encode
 from asrkd.targets.target_source import ReadSource
@@ -60,22 +60,23 @@ class NbestSource(ReadSource):
             weights.append(own)
         return collate(sequences, weights)
 
-    def examine(self, cuts: Sequence[MonoCut]) -> Selection:
+    def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
         """Which cuts have hypotheses left, and what became of the others.
 
         Raises:
             AsrkdError: a cut has no hypotheses, or ones made of other audio, or that cannot be
                 tokenised, or they lack the word errors that the settings need.
         """
-        return self.lists.examine(cuts, self._check)
+
+        def check(record: CutRecord, found: Nbest) -> None:
+            for text in found.texts:
+                watch(record, encode(self.tokens, text, record.id))
+
+        return self.lists.examine(cuts, check)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenised."""
         self.examine(cuts)
-
-    def _check(self, record: CutRecord, found: Nbest) -> None:
-        for text in found.texts:
-            encode(self.tokens, text, record.id)
 
     def _of_visit(self, cut_id: str, found: Nbest) -> tuple[list[str], list[float]]:
         """The texts that a visit takes, with their weights."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
-from asrkd.targets.selection import Selection
+from asrkd.targets.selection import Selection, Watch, ignore
 from asrkd.targets.target_source import ReadSource
 from asrkd.tokens import Tokens
 
@@ -113,13 +113,13 @@ class TranscriptSource(ReadSource):
         """The tokens of each cut's transcript; AsrkdError as of :meth:`verify`."""
         return collate([self._sequences(cut) for cut in cuts])
 
-    def examine(self, cuts: Sequence[MonoCut]) -> Selection:
+    def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
         """Which cuts have one; AsrkdError at the first that should have, or has unknown symbols."""
         ids = set()
         for record in records(cuts):
             if self.where_there_is_one and not is_transcribed(record.texts):
                 continue
-            encode(self.tokens, reference(record), record.id)
+            watch(record, encode(self.tokens, reference(record), record.id))
             ids.add(record.id)
         return Selection(ids)
 

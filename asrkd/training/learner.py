@@ -14,7 +14,7 @@ from asrkd.objectives import Objective, kinds
 from asrkd.objectives.base import ObjectiveConfig
 from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.live import LiveTargets
-from asrkd.targets.selection import Selective
+from asrkd.targets.selection import Selective, ignore
 from asrkd.targets.sequence_settings import SequenceSettings
 from asrkd.targets.sequences import is_transcribed
 from asrkd.targets.target_source import TargetSource
@@ -118,14 +118,18 @@ class Learner(nn.Module):
                 source.verify(cuts)
                 covered = None  # it has targets of all
                 continue
-            selection = source.examine(cuts)
+            dropped = self.objective(label).dropped()
+            selection = source.examine(cuts, ignore if dropped is None else dropped.add)
             covered = None if covered is None else covered | selection.ids
-            self._tell(selection.lines)
+            self.tell(selection.lines)
+            if dropped is not None:
+                self.tell(dropped.lines(f"objective {label}"))
+                dropped.refuse_all(f"objective {label}")
         kept, left_out = (cuts, []) if covered is None else _only(cuts, covered)
-        self._tell(left_out)
+        self.tell(left_out)
         return kept
 
-    def _tell(self, lines: Sequence[str]) -> None:
+    def tell(self, lines: Sequence[str]) -> None:
         """Say it at once, so that it is there before an error is, and keep it."""
         self.told += lines
         for line in lines:

@@ -9,6 +9,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from asrkd import files
 
+METRICS = "metrics.jsonl"
+
 
 class MetricLog:
     """Appends records to ``metrics.jsonl`` and scalars to ``tensorboard/``.
@@ -20,7 +22,7 @@ class MetricLog:
 
     def __init__(self, out: Path, resume_step: int | None) -> None:
         """Open the log in ``out``, keeping the records up to ``resume_step``; None keeps none."""
-        self.path = out / "metrics.jsonl"
+        self.path = out / METRICS
         resume_step = -1 if resume_step is None else resume_step
         records = read_metrics(self.path)
         kept = [record for record in records if record["step"] <= resume_step and record["kind"] != "end"]

@@ -13,8 +13,10 @@ from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, rec
 from asrkd.models.conformer import global_statistics
 from asrkd.models.language_model import Student
 from asrkd.models.recogniser import Recogniser
+from asrkd.objectives.too_short import TooShort
 from asrkd.packed_cuts import PackedCuts
 from asrkd.targets.live import LiveTargets, live_identities
+from asrkd.targets.sequences import TranscriptSource
 from asrkd.tokens import Tokens
 from asrkd.training.augment import verify_noise
 from asrkd.training.config import TrainConfig
@@ -83,6 +85,10 @@ class Speech:
     def trainer(self, learner: Learner, machine: Machine) -> Trainer:
         """What trains ``learner`` on the cuts that it has targets for; AsrkdError unless they fit."""
         cuts = learner.verify(self.train_cuts)
+        if isinstance(learner.student, Recogniser) and learner.student.has_ctc:
+            dropped = TooShort()
+            TranscriptSource(self.tokens).examine(self.dev_cuts, dropped.add)
+            learner.tell(dropped.lines("CTC loss of dev"))
         validator = Validator(self.dev_cuts, self.tokens, self.experiment.validation.max_duration)
         return Trainer(self.experiment, learner, cuts, validator, machine)
 

@@ -1,10 +1,14 @@
 """How the processes of a run find each other: by the environment that torchrun or a scheduler gives them.
 
 torchrun's names are RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT;
-Slurm's srun has names of its own, which are translated.
+Slurm's srun has names of its own, which are translated. srun may be typed in
+a batch job, in an allocation of salloc or on a login node, where it makes an
+allocation of its own; the first task is on the first node of the step in any case.
 """
 
 import os
+import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 
@@ -62,18 +66,49 @@ def _of_slurm(environment: Mapping[str, str]) -> dict[str, str]:
 
     All tasks of a step take the same port, which is another for another job or step.
     """
-    if not environment.get("SLURM_STEP_NUM_TASKS"):
+    if not environment.get("SLURM_STEP_NUM_TASKS") or _is_typed_in_a_task(environment):
         return {}
     number = int(environment["SLURM_JOB_ID"]) * 7 + int(environment.get("SLURM_STEP_ID", 0))
     named = {
         "WORLD_SIZE": environment["SLURM_STEP_NUM_TASKS"],
         "RANK": environment.get("SLURM_PROCID", ""),
         "LOCAL_RANK": environment.get("SLURM_LOCALID", ""),
-        # Of the node that runs srun: in a batch job the first, which has the first task.
-        "MASTER_ADDR": environment.get("SLURM_LAUNCH_NODE_IPADDR", ""),
+        "MASTER_ADDR": _first_node(environment),
         "MASTER_PORT": str(_SLURM_PORTS[number % len(_SLURM_PORTS)]),
     }
     return named | {name: environment[name] for name in _PLACE if environment.get(name)}
+
+
+def _is_typed_in_a_task(environment: Mapping[str, str]) -> bool:
+    """Whether this is a command that somebody typed into a shell of ``srun --pty``, not a task itself.
+
+    Of several tasks the first alone has a terminal, so the others never run the command. A shell gives
+    what is typed a process group of its own; a task and what its script runs are in the task's.
+    """
+    try:
+        return os.isatty(0) and os.getpgrp() != os.getpgid(int(environment["SLURM_TASK_PID"]))
+    except (KeyError, ValueError, OSError):
+        return False
+
+
+def _first_node(environment: Mapping[str, str]) -> str:
+    """An address of the node that runs the first task of the step, for all its tasks; '' if none is known."""
+    if environment.get("SLURM_STEP_NUM_NODES") == "1":
+        return "127.0.0.1"
+    # Of the node that runs srun: in a batch job the first one; it may be a login node too, which has no task.
+    address = environment.get("SLURM_LAUNCH_NODE_IPADDR", "")
+    name = first_of_hostlist(environment.get("SLURM_STEP_NODELIST", ""))
+    try:
+        socket.getaddrinfo(name or None, 0)
+    except OSError:  # a cluster whose nodes do not know each other by their names in Slurm
+        return address
+    return name or address
+
+
+def first_of_hostlist(nodes: str) -> str:
+    """The first name in a list of Slurm's, such as gpu003 of 'gpu[003-007,9],login1'."""
+    first = re.match(r"(?:[^,[]|\[[^]]*\])*", nodes)
+    return re.sub(r"\[(\w*)[^]]*\]", r"\1", first[0]) if first else ""
 
 
 def _processes(place: Mapping[str, str]) -> Processes:

@@ -5,7 +5,11 @@
 # Reads:   $STUDENTS, $TARGET_JOBS (jobs of each store); $SBATCH_*, as sbatch does; what the recipe's stages read
 # Prints:  the number of each job and its stage; squeue shows them
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+if [[ ! -f $(dirname "$0")/submitting.sh ]]; then # sbatch runs a copy of a script, which has no neighbors
+  echo "asrkd: stages/slurm/chain.sh submits jobs itself:$(printf ' %q' bash stages/slurm/chain.sh "$@")" >&2
+  exit 2
+fi
+source "$(dirname "$0")/submitting.sh"
 corpus=${1:?which corpus? a folder of stages} STUDENTS=${STUDENTS:-seq-kd mvq-kd}
 export JOBS=${JOBS:-1} # processes in a job
 

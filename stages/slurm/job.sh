@@ -8,6 +8,10 @@
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
 set -euo pipefail
+if [[ -z ${SLURM_JOB_ID-} ]]; then
+  echo "asrkd: $0: is a batch job; submit it:$(printf ' %q' sbatch "$0" "$@")" >&2
+  exit 2
+fi
 set -m # the command gets a process group, so that scripts and what they run are told alike
 cancelled= status=0
 # Told again until it ends: Python ignores the signal until asrkd listens. The scripts around it ignore it for good.

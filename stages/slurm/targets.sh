@@ -5,7 +5,11 @@
 # Reads:   $AFTER: jobs that must succeed first, by number, joined by colons; $SBATCH_*, as sbatch does
 # Prints:  the number of the last job, for those that wait for it
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+if [[ ! -f $(dirname "$0")/submitting.sh ]]; then # sbatch runs a copy of a script, which has no neighbors
+  echo "asrkd: stages/slurm/targets.sh submits jobs itself:$(printf ' %q' bash stages/slurm/targets.sh "$@")" >&2
+  exit 2
+fi
+source "$(dirname "$0")/submitting.sh"
 
 jobs=${1:?how many jobs?}
 part='exec "$@" --shard "$((SLURM_ARRAY_TASK_ID))/$SLURM_ARRAY_TASK_COUNT"'

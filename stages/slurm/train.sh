@@ -7,7 +7,11 @@
 #          $SBATCH_GPUS, $SBATCH_TIMELIMIT and the like, as sbatch does
 # Prints:  the number of the job
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+if [[ ! -f $(dirname "$0")/submitting.sh ]]; then # sbatch runs a copy of a script, which has no neighbors
+  echo "asrkd: stages/slurm/train.sh submits jobs itself:$(printf ' %q' bash stages/slurm/train.sh "$@")" >&2
+  exit 2
+fi
+source "$(dirname "$0")/submitting.sh"
 
 config=${1:?which config?} out=${2:?which folder?}
 # srun passes the signal on to tasks that do not ignore it yet, which would die of it while Python starts or ends.

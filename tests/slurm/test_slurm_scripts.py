@@ -1,11 +1,16 @@
 """The scripts of stages/slurm on a real Slurm: jobs that are killed and stopped, and a whole recipe."""
 
+import os
+import pty
+import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from asrkd.training.joining import first_of_hostlist
 
 pytestmark = pytest.mark.slow
 
@@ -123,3 +128,66 @@ def test_the_chain_makes_every_link_of_the_tiny_recipe(cluster, tmp_path):
     assert (tmp_path / "data/stamp.json").is_file()
     for name in list(jobs)[1:]:
         assert (tmp_path / "exp" / name / "stamp.json").is_file(), name
+
+
+def test_processes_of_srun_typed_on_a_login_node_meet_on_the_node_of_the_first_task(
+    cluster, config, tmp_path
+):
+    """Nobody answers at the login node's address, which is all that srun's launcher says of itself."""
+    login = ["env", "SLURM_LAUNCH_NODE_IPADDR=192.0.2.1"]
+    options = ["--device", "cpu", "--threads", 1, "--set", "optim.accumulate=4", "--set", "phases.0.steps=4"]
+    command = ["asrkd", "train", config, "--out", tmp_path / "run", *options]
+    done = cluster.run("timeout", 120, "srun", "--ntasks=2", *login, *command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{tmp_path}/run: 4 steps") and done.stdout.count("\n") == 1
+    assert (tmp_path / "run/stamp.json").is_file()
+
+
+def test_a_training_that_is_typed_into_a_shell_of_several_tasks_waits_for_nobody(cluster, config, tmp_path):
+    """The other tasks of srun --pty have no terminal, and their shells end at once."""
+    options = ["--device", "cpu", "--threads", "1", "--set", "phases.0.steps=2"]
+    typed = shlex.join(["asrkd", "train", str(config), "--out", str(tmp_path / "run"), *options])
+    terminal, end = pty.openpty()
+    shell = ["timeout", "120", "srun", "--ntasks=2", "--pty", "bash", "--norc", "-i"]
+    started = subprocess.Popen(shell, env=cluster.environment, stdin=end, stdout=end, stderr=end)
+    os.close(end)
+    os.write(terminal, f"{typed}; exit 7\n".encode())
+    shown = b""
+    while started.poll() is None:
+        try:
+            shown += os.read(terminal, 1000)
+        except OSError:
+            break
+    os.close(terminal)
+    assert started.wait(30) == 7, shown.decode()
+    assert (tmp_path / "run/stamp.json").is_file(), shown.decode()
+
+
+@pytest.mark.parametrize("nodes", ["vm", "gpu[003-007,9],login1", "a,b", "n[1,3-5]-x[2-4]"])
+def test_the_first_of_a_list_of_nodes_is_the_one_that_slurm_names_first(cluster, nodes):
+    expanded = cluster.run("scontrol", "show", "hostnames", nodes)
+    assert first_of_hostlist(nodes) == expanded.stdout.splitlines()[0]
+
+
+def test_a_script_that_is_started_in_the_wrong_way_says_the_right_one(cluster, config, tmp_path):
+    out, log = tmp_path / "my run", {"SBATCH_OUTPUT": f"{tmp_path}/%j.log"}
+    here = subprocess.run(
+        ["bash", "stages/slurm/job.sh", "asrkd", "train", str(config), "--out", str(out)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={key: value for key, value in os.environ.items() if not key.startswith("SLURM_")},
+    )  # fmt: skip
+    assert here.returncode == 2 and here.stderr.count("\n") == 1
+    _, _, wanted = here.stderr.partition("submit it: ")
+    assert shlex.split(wanted)[:3] == ["sbatch", "stages/slurm/job.sh", "asrkd"]
+    assert shlex.split(wanted)[-1] == str(out)
+
+    train = [ROOT / "stages/slurm/train.sh", config, out]
+    twice = cluster.run("srun", "--ntasks=2", "bash", *train, **log)
+    assert twice.returncode == 2 and shlex.split(twice.stderr.splitlines()[0])[-1] == str(out)
+    assert "run it without srun: bash " in twice.stderr and not twice.stdout
+
+    job = cluster.run("sbatch", "--parsable", *train, **log).stdout.strip()
+    cluster.wait(job)
+    said = (tmp_path / f"{job}.log").read_text()
+    assert said.startswith("asrkd: stages/slurm/train.sh submits jobs itself: bash stages/slurm/train.sh ")
+    assert shlex.split(said)[-1] == str(out) and not out.exists()

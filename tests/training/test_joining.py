@@ -1,5 +1,8 @@
 """Where a process of a run stands, by its environment, and which GPU is its own."""
 
+import os
+import subprocess
+
 import pytest
 import torch
 
@@ -55,6 +58,24 @@ def test_the_script_of_a_batch_job_with_several_tasks_is_not_one_of_them(monkeyp
         monkeypatch.setenv(name, value)
     with joined() as processes:
         assert processes.count == 1
+
+
+def test_what_is_typed_into_a_shell_of_a_task_is_not_a_task_and_what_a_task_runs_is(monkeypatch):
+    for name, value in {"SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
+    task = subprocess.Popen(["sleep", "60"], start_new_session=True)  # its process group is another
+    try:
+        monkeypatch.setenv("SLURM_TASK_PID", str(task.pid))
+        with joined() as processes:
+            assert processes.count == 1
+    finally:
+        task.kill()
+        task.wait()
+    for pid in (os.getpid(), task.pid):  # the task itself; one of another machine or container
+        monkeypatch.setenv("SLURM_TASK_PID", str(pid))
+        with pytest.raises(AsrkdError, match="WORLD_SIZE=2, but no LOCAL_RANK, MASTER_ADDR"), joined():
+            pass
 
 
 def test_a_share_of_all_batches_is_a_share_of_each_update():

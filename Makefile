@@ -34,7 +34,8 @@ help:  ## list the targets
 .PHONY: setup
 setup: $(INSTALLED)  ## make the environment; STACK=k2|modern, PYTHON= and VENV= override the choice
 
-$(INSTALLED): setup.cfg pyproject.toml constraints/$(CHOSEN_STACK).txt constraints/k2-wheel.txt constraints/install.sh
+$(INSTALLED): setup.cfg pyproject.toml constraints/$(CHOSEN_STACK).txt constraints/k2-wheel.txt \
+  constraints/asrkd_mkl_on_amd.py constraints/install.sh
 	@constraints/install.sh '$(VENV)' $(CHOSEN_STACK) $(@F) '$(INTERPRETER)'
 
 ##@ Tests

@@ -52,6 +52,7 @@ def doctor() -> DoctorReport:
             packages.check_transformers(),
             packages.check_kenlm(),
             machine.check_gpu(),
+            machine.check_mkl(Path("/proc/cpuinfo")),
             *(machine.check_program(program) for program in machine.PROGRAMS),
             machine.check_disk(Path.cwd()),
         )

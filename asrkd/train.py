@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from asrkd import __version__, config, outputs
-from asrkd.errors import AsrkdError
+from asrkd import __version__, config, mkl, outputs
+from asrkd.errors import AsrkdError, warn
 from asrkd.models.directory import finish_command, save_model
 from asrkd.models.recogniser import num_parameters
 from asrkd.outputs import State
@@ -98,7 +98,7 @@ def train(
         machine = options.machine(processes)
         processes.check_shares(experiment.optim.accumulate, *experiment.data.batch_limit)
         parts = _Parts.gather(experiment)
-        processes.agree(parts.lineage, "config, cuts, tokens or stores")
+        processes.agree(parts.lineage | {mkl.KEY: None}, "config, cuts, tokens or stores")
         report = processes.first(lambda: _complete(out, parts, options))
         report = report or _train(out, parts, machine, stop)
         return replace(report, rank=processes.rank)
@@ -108,7 +108,7 @@ def _train(out: Path, parts: "_Parts", machine: Machine, stop: StopRequest) -> T
     """Train what is left of the run in ``out``."""
     processes = machine.processes
     trainer = parts.trainer(machine)
-    processes.first(lambda: outputs.claim(out, LINEAGE, parts.lineage))
+    processes.first(lambda: outputs.claim(out, LINEAGE, _as_begun(out, parts.lineage)))
     if not trainer.resume(out / "checkpoints"):
         parts.material.begin(trainer.learner.student)
     last = trainer.run(out, stop)
@@ -137,6 +137,7 @@ class _Parts:
             "torch": torch.__version__,
             "experiment": self.experiment.model_dump(mode="json", exclude_unset=False),
             "tokens": self.tokens.identity(),
+            **mkl.chosen_code(),
         } | self.material.lineage()
 
     def trainer(self, machine: Machine) -> Trainer:
@@ -146,7 +147,11 @@ class _Parts:
 
 def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | None:
     """The report of a run that is complete; None if there is something to do, and it may be done."""
-    state = outputs.survey(out, LINEAGE, parts.lineage)
+    lineage = _as_begun(out, parts.lineage)
+    state = outputs.survey(out, LINEAGE, lineage)
+    if state is State.PARTIAL and lineage != parts.lineage:
+        difference = outputs.first_difference(lineage, parts.lineage)
+        warn(f"{out}: {difference}: the last bits will differ")
     if state is State.COMPLETE:
         summary = outputs.read_stamp(out, finish_command(out), ["params", "steps", "validation"])
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
@@ -154,6 +159,16 @@ def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | 
         remedy = f"go on with --resume, or remove it: {remove_folder(out)}"
         raise AsrkdError(f"{out}: holds an unfinished run; {remedy}")
     return None
+
+
+def _as_begun(out: Path, lineage: dict[str, Any]) -> dict[str, Any]:
+    """The lineage that the run in ``out`` was begun with, if this one differs by the code of MKL alone.
+
+    A cluster may have processors of several vendors, and a job that is queued again go on at another one.
+    """
+    found = outputs.inspect(out, LINEAGE)
+    alike = isinstance(found, dict) and found | {mkl.KEY: None} == lineage | {mkl.KEY: None}
+    return found if alike and found is not None else lineage
 
 
 def _finish(out: Path, parts: _Parts, trainer: Trainer, last: dict[str, Any]) -> TrainReport:

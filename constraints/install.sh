@@ -2,7 +2,7 @@
 # Makes VENV hold one stack, asrkd itself (editable) and the development tools.
 #
 # Usage:   constraints/install.sh VENV STACK STAMP INTERPRETER      (the last three as choose.sh prints them)
-# Reads:   setup.cfg, pyproject.toml, constraints/STACK.txt, constraints/k2-wheel.txt
+# Reads:   setup.cfg, pyproject.toml, constraints/STACK.txt, constraints/k2-wheel.txt, constraints/asrkd_mkl_on_amd.py
 # Writes:  VENV, in it install.log (what pip said) and, last, STAMP
 # Takes:   100 s of CPU and what 1.9 GB of downloads take; in VENV 3.7 GB (k2) or 5.0 GB (modern)
 set -euo pipefail
@@ -57,6 +57,13 @@ if [ "$stack" = k2 ]; then
   pip_install --no-deps --require-hashes --requirement constraints/k2-wheel.txt
 fi
 pip_install --constraint "constraints/$stack.txt" --no-build-isolation --editable ".[$extras]"
+
+# The environment of each stack is made from nothing, so there is none to take away from the other one.
+if [ "$stack" = k2 ]; then
+  packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+  cp constraints/asrkd_mkl_on_amd.py "$packages/"
+  echo 'import asrkd_mkl_on_amd' >"$packages/asrkd_mkl_on_amd.pth"
+fi
 
 say "4/4 asrkd doctor"
 report=$("$venv/bin/asrkd" doctor 2>&1) || printf '%s\n' "$report"

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from asrkd import mkl
+from asrkd.installation import stack
 from asrkd.installation.checks import BROKEN, Check, Status, in_a_line
 from asrkd.shell import command
 
@@ -94,6 +96,20 @@ def has_kernels(capability: int, architectures: Sequence[str]) -> bool:
         if match[1] == "compute" or int(match[2]) // 10 == capability // 10:
             return True
     return False
+
+
+def check_mkl(cpuinfo: Path) -> Check:
+    """Whether the MKL of torch 1.13 takes the code that is fast here, and what it was told to take."""
+    value = mkl.chosen_code().get(mkl.KEY)
+    if stack.current() != "k2":
+        return Check("MKL", Status.OK, f"of torch {stack.installed('torch')}, which chooses by itself")
+    if value is not None:
+        return Check("MKL", Status.OK, f"{mkl.NAME}={value}, which contracts and lineages record")
+    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
+    if re.search(r"^vendor_id\s*:\s*AuthenticAMD$", text, re.MULTILINE) and re.search(r"\bavx2\b", text):
+        note = "torch 1.13 multiplies matrices at less than half of this AMD processor's speed"
+        return Check("MKL", Status.NOTE, f"{mkl.NAME} is not set", note, f"export {mkl.NAME}=5")
+    return Check("MKL", Status.OK, "chooses by itself")
 
 
 def check_program(program: Program) -> Check:

@@ -13,6 +13,7 @@ from lhotse import MonoCut
 
 from asrkd import __version__
 from asrkd.cut_records import cuts_digest
+from asrkd.mkl import chosen_code
 from asrkd.teachers.teacher import Teacher
 
 FORMAT = 2  # 2: an index beside each shard
@@ -39,6 +40,7 @@ def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict
             "lhotse": version("lhotse"),
             "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
             "precision": "fp32",
+            **chosen_code(),
             **teacher.versions(),
         },
         **details,

@@ -39,6 +39,13 @@ Resample = Annotated[
 Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
 Dtype = Annotated[str, typer.Option(help="float16 or float32, of what is stored.")]
 CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
+Unit = Annotated[
+    str,
+    typer.Option(
+        help="What errors are counted in: word; char, blanks ignored; mixed: Han, kana, Thai and other "
+        "scripts without blanks by character, the rest by words."
+    ),
+]
 MaxBad = Annotated[float, typer.Option(help="Share of cuts that may be quarantined, 0 to 1.")]
 
 Launcher = Annotated[

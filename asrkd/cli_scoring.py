@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from asrkd.cli_launching import launchable
-from asrkd.cli_options import Device, Jobs, Out, Shard, TimeLimit
+from asrkd.cli_options import Device, Jobs, Out, Shard, TimeLimit, Unit
 from asrkd.cli_search import search_options, searching
 from asrkd.errors import AsrkdError
 from asrkd.stopping import parse_time_limit, stop_requests
@@ -33,8 +33,13 @@ def score(
     ] = None,
     alignment: Annotated[str, typer.Option(help="levenshtein, or sclite: weights 4, 3, 3.")] = "levenshtein",
     normaliser: Annotated[
-        str, typer.Option(help="none, or basic: no case, no punctuation, Unicode's NFKC.")
+        str,
+        typer.Option(
+            help="none; basic: no case, no punctuation, Unicode's NFKC; turkish: the same with the case "
+            "rules of Turkish and Azerbaijani, where I is the capital of ı and İ of i."
+        ),
     ] = "none",
+    unit: Unit = "word",
     search: Annotated[
         str, typer.Option(help="greedy, prefix-beam, k2 where k2 is; of a decoder: attention; joint of both.")
     ] = "greedy",
@@ -44,13 +49,13 @@ def score(
     shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Count the word errors of a model on cuts, or of finished transcripts."""
+    """Count the errors of a model on cuts, or of finished transcripts, in words or characters."""
     flags = locals() | given_search
     limit = parse_time_limit(time_limit)
     from asrkd.scoring.score_corpus import parse_rules
 
     _check_combination(flags)
-    rules = parse_rules(alignment, normaliser)
+    rules = parse_rules(alignment, normaliser, unit)
     with stop_requests(limit) as stop:
         if ref is not None and hyp is not None:
             from asrkd.score_transcripts import TranscriptsRequest, score_transcripts

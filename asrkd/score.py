@@ -5,7 +5,7 @@ Writes:  hypotheses by shard, and the score of it (asrkd/scoring/score_files.py)
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
-from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
 from asrkd.shell import remove
@@ -60,14 +59,14 @@ class ScoreReport:
     out: Path
     counts: Counts | None  # None: shards are missing, for other parts
     progress: Progress | None  # None: it was complete
-    alignment: str = LEVENSHTEIN
+    rules: Rules = Rules()
 
     def text(self) -> str:
-        """The %WER line and where the rest is."""
+        """The line of the error rate and where the rest is."""
         if self.counts is None:
             return f"{self.out}: this part is done; {self.progress.text() if self.progress else ''}"
         was_complete = self.progress is None
-        return result_line(self.counts, self.alignment, self.out, was_complete=was_complete)
+        return result_line(self.counts, self.rules, self.out, was_complete=was_complete)
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
@@ -85,17 +84,16 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     check_features(model, cuts, str(request.cuts))
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
-    alignment = request.rules.alignment
     claimed = outputs.claim(request.out, REQUEST, _record(request, model, cuts))
     if claimed is outputs.State.COMPLETE:
-        return ScoreReport(request.out, read_counts(request.out), None, alignment)
+        return ScoreReport(request.out, read_counts(request.out), None, request.rules)
     planned, progress = _recognise(request, device, cuts, stop)
     if progress.missing:
-        return ScoreReport(request.out, None, progress, alignment)
+        return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
     scored = score_with_progress(_utterances(cuts, references), hypotheses, request.rules, stop)
     write_score(request.out, _described(request, model), scored)
-    return ScoreReport(request.out, read_counts(request.out), progress, alignment)
+    return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
 
 
 def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
@@ -105,7 +103,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
         "search": described(request.search, request.options),
-    } | asdict(request.rules)
+    } | request.rules.record()
 
 
 def _recognise(

@@ -4,7 +4,7 @@ Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/tran
 Writes:  the score of them (asrkd/scoring/score_files.py).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,12 @@ class TranscriptsReport:
 
     out: Path
     counts: Counts
-    alignment: str
+    rules: Rules
     was_complete: bool
 
     def text(self) -> str:
-        """The %WER line and where the rest is."""
-        return result_line(self.counts, self.alignment, self.out, was_complete=self.was_complete)
+        """The line of the error rate and where the rest is."""
+        return result_line(self.counts, self.rules, self.out, was_complete=self.was_complete)
 
 
 def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
@@ -57,7 +57,7 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
         raise AsrkdError(f"{request.references}, {request.hypotheses}: {error}") from None
     require_words(references.texts, request.references, request.rules)
     speakers = _speakers(request, references, hypotheses)
-    record = _record(references, hypotheses, speakers) | asdict(request.rules)
+    record = _record(references, hypotheses, speakers) | request.rules.record()
     claimed = outputs.claim(request.out, REQUEST, record)
     if claimed is not outputs.State.COMPLETE:
         utterances = [
@@ -67,7 +67,7 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
         described = {"set": record["set"], "params": None, "search": None}
         write_score(request.out, described, scored)
     was_complete = claimed is outputs.State.COMPLETE
-    return TranscriptsReport(request.out, read_counts(request.out), request.rules.alignment, was_complete)
+    return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)
 
 
 def _speakers(

@@ -16,6 +16,7 @@ from asrkd.models.directory import finish_command, load_any_model
 from asrkd.objectives.too_short import TooShort
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score, remake_command
+from asrkd.scoring.units import spaced
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.shell import command, make_anew, remove_folder
 from asrkd.targets.sentences import read_sentences
@@ -143,9 +144,9 @@ def audit_score(path: Path, findings: Findings) -> None:
     """Look over a folder of `asrkd score`: whole, and of the model that it lies in, if it lies in one."""
     with findings.looking(path):
         scored = read_score(path)
+        counted = f"{scored.counts.num_words} {scored.unit.nouns} of {len(scored.utterances)} utterances"
         findings.saw(
-            f"{path}: {scored.counts.num_words} words of {len(scored.utterances)} utterances aligned by "
-            f"{scored.alignment}, normaliser {scored.normaliser}"
+            f"{path}: {counted} aligned by {scored.alignment}, normaliser {scored.normaliser}"
         )
         if scored.alignment == LEVENSHTEIN:
             _recount(path, scored, findings)
@@ -158,7 +159,8 @@ def _recount(path: Path, scored: ScoreFolder, findings: Findings) -> None:
     """A second opinion on the errors: jiwer's, over the texts that the folder holds."""
     errors, utterances = 0, iter(scored.utterances)
     while some := list(islice(utterances, TEXTS_AT_ONCE)):
-        found = jiwer.process_words([item.reference for item in some], [item.hypothesis for item in some])
+        said = [spaced(item.reference, scored.unit) for item in some]
+        found = jiwer.process_words(said, [spaced(item.hypothesis, scored.unit) for item in some])
         errors += found.substitutions + found.deletions + found.insertions
     if errors != scored.counts.errors:
         findings.wrong(

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from asrkd.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
+from asrkd.scoring.units import WORD, Unit, units
 
 NAMED_IDS = 3  # ids that an error names before it says "..."
 
@@ -64,7 +65,7 @@ AnyCounts = TypeVar("AnyCounts", bound=EditCounts)
 
 @dataclass(frozen=True)
 class Counts(EditCounts):
-    """Counts of words."""
+    """Counts of words, or of another unit (:mod:`asrkd.scoring.units`) where one was asked for."""
 
     @property
     def num_words(self) -> int:
@@ -106,9 +107,9 @@ def _numbers(edits: str) -> tuple[int, int, int, int]:
     return edits.count(HIT), edits.count(SUBSTITUTION), edits.count(DELETION), edits.count(INSERTION)
 
 
-def count_errors(reference: str, hypothesis: str) -> Counts:
-    """Word counts of one utterance, Levenshtein's; against an empty reference every word is an insertion."""
-    return word_counts(levenshtein_edits(reference.split(), hypothesis.split()))
+def count_errors(reference: str, hypothesis: str, unit: Unit = WORD) -> Counts:
+    """Counts of one utterance, Levenshtein's; against an empty reference every unit is an insertion."""
+    return word_counts(levenshtein_edits(units(reference, unit), units(hypothesis, unit)))
 
 
 def count_character_errors(reference: str, hypothesis: str) -> CharacterCounts:
@@ -116,14 +117,18 @@ def count_character_errors(reference: str, hypothesis: str) -> CharacterCounts:
     return character_counts(levenshtein_edits(one_spaced(reference), one_spaced(hypothesis)))
 
 
-def score_texts(references: Mapping[str, str], hypotheses: Mapping[str, str]) -> dict[str, Counts]:
-    """Word counts per utterance id, Levenshtein's, in the order of the ids.
+def score_texts(
+    references: Mapping[str, str], hypotheses: Mapping[str, str], unit: Unit = WORD
+) -> dict[str, Counts]:
+    """Counts per utterance id, Levenshtein's, in the order of the ids.
 
     Raises:
         AsrkdError: an utterance has no hypothesis, or a hypothesis no utterance.
     """
     require_same_ids(references, hypotheses)
-    return {utt_id: count_errors(references[utt_id], hypotheses[utt_id]) for utt_id in sorted(references)}
+    return {
+        utt_id: count_errors(references[utt_id], hypotheses[utt_id], unit) for utt_id in sorted(references)
+    }
 
 
 def corpus_counts(counts: Iterable[AnyCounts]) -> AnyCounts:

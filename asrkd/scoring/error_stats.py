@@ -1,4 +1,7 @@
-"""``errs-<set>.txt`` in icefall's form: what was wrong, utterance by utterance and word by word."""
+"""``errs-<set>.txt`` in icefall's form: what was wrong, utterance by utterance and word by word.
+
+Where the unit is another than the word, ``words`` are such units.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -7,7 +10,8 @@ from pathlib import Path
 
 from asrkd import files
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import CorpusScore
+from asrkd.scoring.score_corpus import CorpusScore, Rules
+from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import WordPair, inline, word_pairs
 
 
@@ -54,18 +58,18 @@ def write_error_stats(path: Path, scored: CorpusScore) -> None:
     Raises:
         AsrkdError: the references hold no words.
     """
-    head, stats = _head(scored.counts, scored.rules.alignment), WordStats()
+    head, stats = _head(scored.counts, scored.rules), WordStats()
     with files.create(path) as stream:
         for lines in (head, _utterances(scored, stats), _words(stats)):
             stream.writelines(line + "\n" for line in lines)
 
 
-def _head(counts: Counts, alignment: str) -> list[str]:
+def _head(counts: Counts, rules: Rules) -> list[str]:
     return [
-        f"%WER = {100 * counts.wer:.2f}",
+        f"%{rules.unit.rate} = {100 * counts.wer:.2f}",
         f"Errors: {counts.insertions} insertions, {counts.deletions} deletions, {counts.substitutions} "
-        f"substitutions, over {counts.num_words} reference words ({counts.hits} correct)",
-        f"Alignment: {alignment}",
+        f"substitutions, over {counts.num_words} reference {rules.unit.nouns} ({counts.hits} correct)",
+        f"Alignment: {rules.alignment}",
         "Sections: PER-UTT DETAILS:, SUBSTITUTIONS:, DELETIONS:, INSERTIONS:, PER-WORD STATS:",
     ]
 
@@ -75,12 +79,12 @@ def _utterances(scored: CorpusScore, stats: WordStats) -> Iterator[str]:
     yield ""
     yield "PER-UTT DETAILS: corr or (ref->hyp)"
     for utterance, edits in zip(scored.utterances, scored.edits, strict=True):
-        words = utterance.reference.split()
+        words = units(utterance.reference, scored.rules.unit)
         if utterance.counts.errors == 0:
             stats.hits.update(words)
             yield f"{utterance.id}:\t{' '.join(words)}"
         else:
-            pairs = word_pairs(words, utterance.hypothesis.split(), edits)
+            pairs = word_pairs(words, units(utterance.hypothesis, scored.rules.unit), edits)
             stats.add(pairs)
             yield f"{utterance.id}:\t{inline(pairs)}"
 

@@ -8,13 +8,22 @@ tests/scoring/test_normaliser.py holds it to the version. A step that is done di
 ``basic``  Unicode's NFKC form (full-width letters, ligatures), case folding, no punctuation (Unicode's
            categories P) but apostrophes within words, all of which are written ``'``. Other punctuation
            separates words: ``well-known`` are two. Numbers and symbols stay.
+``turkish``  ``basic`` with the case rules of Turkish and Azerbaijani (and of Crimean Tatar, Kazakh and
+           others in Latin letters with ı): I is the capital of ı, and İ that of i.
+
+Case folding is Unicode's full one, which is that of no language: ß, ẞ and ss are one, as are σ, ς and Σ. The
+dot that i and j have anyway is dropped where it is written out, so that İ, i with U+0307 (as in Lithuanian)
+and i are one. That I is the capital of ı is right in Turkish and its kin alone: under ``basic`` ı is a letter
+of its own, and :func:`case_warning` says so where it matters. What is not done: accents are never dropped, so
+that Greek capitals, which are written without tonos, differ from small letters with it (ΑΘΗΝΑ, Αθήνα), and so
+do French ones without accents; ä is not ae; numbers and abbreviations are not spelled out.
 
 Unicode is that of the running Python (``unicodedata``); its versions agree on characters that they share.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -25,23 +34,23 @@ from asrkd.errors import AsrkdError
 Step = tuple[str, ...]
 
 _APOSTROPHES = ("replace", "[\u2018\u2019\u02bc`\u00b4]", "'")
+_COMPOSED = (_APOSTROPHES, ("NFKC",))  # in this order: NFKC takes some apart
+_FOLDED = (
+    ("casefold",),
+    ("replace", "(?<=[ij\u012f\u1ecb])\u0307+", ""),  # a dot over i, j, į, ị: that of İ after folding too
+    ("NFKC",),  # folding can leave what NFKC would have composed
+    _APOSTROPHES,
+    ("space for punctuation but", "'"),
+    ("space outside words for", "'"),
+    ("single spaces",),
+)
 
 DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
     "none": (1, (("single spaces",),)),
-    "basic": (
-        1,
-        (
-            _APOSTROPHES,  # before NFKC, which takes some apart
-            ("NFKC",),
-            ("casefold",),
-            ("NFKC",),  # folding can leave what NFKC would have composed
-            _APOSTROPHES,
-            ("space for punctuation but", "'"),
-            ("space outside words for", "'"),
-            ("single spaces",),
-        ),
-    ),
+    "basic": (2, (*_COMPOSED, *_FOLDED)),  # 1 kept the dot of İ
+    "turkish": (1, (*_COMPOSED, ("replace", "\u0130", "i"), ("replace", "I", "\u0131"), *_FOLDED)),
 }
+_OF_TURKISH = re.compile("[\u0130\u0131]|I\u0307")
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,27 @@ def normalise(text: str, normaliser: Normaliser) -> str:
     for done in _functions(normaliser.name):
         text = done(text)
     return text
+
+
+def case_warning(texts: Iterable[str], normaliser: Normaliser) -> str | None:
+    """A line for a person where texts look Turkish and are folded by the rules of other languages.
+
+    Args:
+        texts: as they are before the rules.
+        normaliser: the rules.
+
+    Returns:
+        None where no text has İ or ı, or the rules are those of Turkish or fold nothing.
+    """
+    if normaliser.name != "basic":
+        return None
+    text = next((text for text in texts if _OF_TURKISH.search(text)), None)
+    if text is None:
+        return None
+    return (
+        f"texts hold İ or ı, e.g. {text[:60]!r}: --normaliser basic takes I for the capital of i; where they "
+        "are Turkish or Azerbaijani, score with --normaliser turkish"
+    )
 
 
 @cache

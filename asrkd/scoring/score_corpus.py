@@ -1,8 +1,9 @@
 """From utterances and hypotheses to a score: normalise, align once, count, utterance by utterance."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import (
@@ -16,9 +17,11 @@ from asrkd.scoring.counts import (
 from asrkd.scoring.edits import levenshtein_edits
 from asrkd.scoring.normaliser import Normaliser, find_normaliser, normalise
 from asrkd.scoring.score_folder import ScoredUtterance
+from asrkd.scoring.units import WORD, Unit, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN, align_many, check_alignment
 
 AT_ONCE = 2000  # utterances
+CHARACTER = find_unit("char")
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,20 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Rules:
-    """How texts are compared. Characters are aligned by Levenshtein's rule, whatever that of the words."""
+    """How texts are compared. Characters are aligned by Levenshtein's rule, whatever that of other units."""
 
     alignment: str = LEVENSHTEIN
     normaliser: Normaliser = field(default_factory=lambda: find_normaliser("none"))
+    unit: Unit = WORD
+
+    def record(self) -> dict[str, Any]:
+        """What a request keeps of them; the word goes without saying, as before there were other units."""
+        return {"alignment": self.alignment, "normaliser": asdict(self.normaliser)} | self.unit.record()
 
 
 @dataclass(frozen=True)
 class CorpusScore:
-    """All utterances, by id, with the edits (:mod:`asrkd.scoring.edits`) that their word counts are of."""
+    """All utterances, by id, with the edits (:mod:`asrkd.scoring.edits`) that their counts are of."""
 
     rules: Rules
     utterances: list[ScoredUtterance]
@@ -50,14 +58,14 @@ class CorpusScore:
 
     @property
     def counts(self) -> Counts:
-        """Of words, over the corpus."""
+        """Of the unit, over the corpus."""
         return corpus_counts(utterance.counts for utterance in self.utterances)
 
 
-def parse_rules(alignment: str, normaliser: str) -> Rules:
-    """The rules that --alignment and --normaliser name; AsrkdError if there are none of that name."""
+def parse_rules(alignment: str, normaliser: str, unit: str = WORD.name) -> Rules:
+    """The rules that --alignment, --normaliser and --unit name; AsrkdError if there are none of a name."""
     check_alignment(alignment)
-    return Rules(alignment, find_normaliser(normaliser))
+    return Rules(alignment, find_normaliser(normaliser), find_unit(unit))
 
 
 def require_words(references: Mapping[str, str], where: Path, rules: Rules) -> None:
@@ -66,15 +74,15 @@ def require_words(references: Mapping[str, str], where: Path, rules: Rules) -> N
     Args:
         references: text by utterance id.
         where: the file that they are from.
-        rules: with the normaliser.
+        rules: with the normaliser and the unit.
 
     Raises:
         AsrkdError: with the first few ids.
     """
-    if not any(normalise(text, rules.normaliser) for text in references.values()):
+    if not any(units(normalise(text, rules.normaliser), rules.unit) for text in references.values()):
         raise AsrkdError(
-            f"{where}: no words in the references of {len(references)} utterances ({some_ids(references)}) "
-            f"after normaliser {rules.normaliser.name}, so there is no error rate; score what has text"
+            f"{where}: no {rules.unit.nouns} in the references of {len(references)} utterances "
+            f"({some_ids(references)}) after normaliser {rules.normaliser.name}, so there is no error rate; score what has text"
         )
 
 
@@ -89,7 +97,7 @@ def score_utterances(
     Args:
         utterances: each once, in any order.
         hypotheses: text by utterance id.
-        rules: normaliser and alignment.
+        rules: normaliser, unit and alignment.
         advance: told how many more utterances are done, now and then; it may raise to stop.
 
     Raises:
@@ -103,8 +111,9 @@ def score_utterances(
     for start in range(0, len(ids), AT_ONCE):
         some = [by_id[utt_id] for utt_id in ids[start : start + AT_ONCE]]
         texts = [_normalised(utterance.reference, hypotheses[utterance.id], rules) for utterance in some]
-        edits = align_many([(said.split(), heard.split()) for said, heard in texts], rules.alignment)
-        scored += map(_scored, some, texts, edits)
+        pairs = [(units(said, rules.unit), units(heard, rules.unit)) for said, heard in texts]
+        edits = align_many(pairs, rules.alignment)
+        scored += [_scored(*each, rules.unit) for each in zip(some, texts, edits, strict=True)]
         all_edits += edits
         advance(len(some))
     return CorpusScore(rules, scored, all_edits)
@@ -115,7 +124,7 @@ def _normalised(reference: str, hypothesis: str, rules: Rules) -> tuple[str, str
     return said, said if hypothesis == reference else normalise(hypothesis, rules.normaliser)
 
 
-def _scored(utterance: Utterance, texts: tuple[str, str], edits: str) -> ScoredUtterance:
+def _scored(utterance: Utterance, texts: tuple[str, str], edits: str, unit: Unit) -> ScoredUtterance:
     return ScoredUtterance(
         id=utterance.id,
         speaker=utterance.speaker or utterance.recording,
@@ -124,5 +133,12 @@ def _scored(utterance: Utterance, texts: tuple[str, str], edits: str) -> ScoredU
         reference=texts[0],
         hypothesis=texts[1],
         counts=word_counts(edits),
-        character_counts=character_counts(levenshtein_edits(*texts)),
+        character_counts=character_counts(_character_edits(texts, edits, unit)),
     )
+
+
+def _character_edits(texts: tuple[str, str], edits: str, unit: Unit) -> str:
+    """Of characters: beside words a blank between two is one, beside other units blanks are ignored."""
+    if unit == CHARACTER:
+        return edits
+    return levenshtein_edits(*(texts if unit == WORD else (units(text, CHARACTER) for text in texts)))

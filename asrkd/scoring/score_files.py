@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from asrkd.file_names import shortened
 from asrkd.progress import meter
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.error_stats import write_error_stats
+from asrkd.scoring.normaliser import case_warning
 from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
 from asrkd.scoring.score_folder import SCORE, UTTERANCES, write_utterances
 from asrkd.scoring.score_summary import summary, wer_line
 from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_recogs
+from asrkd.scoring.units import spaced
 from asrkd.stopping import StopRequest
 
 SHOWN_AFTER_S = 3.0  # of aligning, which most often takes less
@@ -23,6 +26,8 @@ SHOWN_AFTER_S = 3.0  # of aligning, which most often takes less
 
 def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) -> None:
     """Write a score into ``out``, its stamp last.
+
+    Files for other tools have the units with blanks between them, so that those count the same.
 
     Args:
         out: the folder.
@@ -32,8 +37,9 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
     Raises:
         AsrkdError: there are no utterances, or the references hold no words.
     """
-    references = {utterance.id: utterance.reference for utterance in scored.utterances}
-    hypotheses = {utterance.id: utterance.hypothesis for utterance in scored.utterances}
+    unit = scored.rules.unit
+    references = {utterance.id: spaced(utterance.reference, unit) for utterance in scored.utterances}
+    hypotheses = {utterance.id: spaced(utterance.hypothesis, unit) for utterance in scored.utterances}
     speakers = {utterance.id: utterance.speaker for utterance in scored.utterances}
     set_name = shortened(described["set"])
     write_recogs(out / f"recogs-{set_name}.txt", references, hypotheses)
@@ -55,10 +61,15 @@ def score_with_progress(
 ) -> CorpusScore:
     """Score every utterance, as :func:`score_utterances` does, showing progress if it takes a while.
 
+    A line on stderr says where case rules may not be those of the texts' language.
+
     Raises:
         AsrkdError: the two are not of the same utterances.
         StoppedInTime: asked to stop; nothing is kept.
     """
+    texts = chain((utterance.reference for utterance in utterances), hypotheses.values())
+    if line := case_warning(texts, rules.normaliser):
+        print(f"asrkd: {line}", file=sys.stderr)
     with meter("align", len(utterances), "utterances", after_s=SHOWN_AFTER_S) as shown:
 
         def advance(count: int) -> None:
@@ -69,9 +80,14 @@ def score_with_progress(
         return score_utterances(utterances, hypotheses, rules, advance)
 
 
-def result_line(counts: Counts, alignment: str, out: Path, *, was_complete: bool) -> str:
-    """The %WER line, by which alignment, and where the rest is; AsrkdError if there were no words."""
-    return f"{wer_line(counts)} {alignment} {out}{' (already complete)' if was_complete else ''}"
+def result_line(counts: Counts, rules: Rules, out: Path, *, was_complete: bool) -> str:
+    """The line of %WER, %CER or %MER, by which alignment, and where the rest is.
+
+    Raises:
+        AsrkdError: the references hold no words.
+    """
+    line = f"{wer_line(counts, rules.unit)} {rules.alignment} {out}"
+    return f"{line}{' (already complete)' if was_complete else ''}"
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
 from asrkd.shell import command, make_anew
+from asrkd.scoring.units import WORD, Unit, read_unit
 
 SCORE = "score.json"
 REQUEST = "request.json"  # what was asked: model, cuts, references, search, rules
@@ -32,7 +33,7 @@ class ScoredUtterance:
     duration_s: float | None
     reference: str  # as scored: after the normaliser
     hypothesis: str
-    counts: Counts
+    counts: Counts  # of the score's unit
     character_counts: CharacterCounts
 
 
@@ -47,6 +48,7 @@ class ScoreFolder:
     references_sha256: str  # of ids and normalised references
     utterances: list[ScoredUtterance]  # by id
     counts: Counts  # of the corpus
+    unit: Unit = WORD  # that counts are of
 
 
 def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
@@ -89,6 +91,7 @@ def read_score(folder: Path) -> ScoreFolder:
             references_sha256=scored["references_sha256"],
             utterances=_read_utterances(folder / UTTERANCES, remedy),
             counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
+            unit=read_unit(scored, str(folder / SCORE), remedy),
         )
     except (KeyError, TypeError) as error:
         raise AsrkdError(f"{folder / SCORE}: not as this asrkd writes it ({error!r}); {remedy}") from None
@@ -118,20 +121,26 @@ def require_comparable(scores: Sequence[ScoreFolder]) -> None:
     """Refuse to compare what was not scored alike.
 
     Raises:
-        AsrkdError: references, normaliser or alignment of one are not those of the first.
+        AsrkdError: references, normaliser, unit or alignment of one are not those of the first.
     """
     for other in scores[1:]:
         first = scores[0]
         for what, of_first, of_other in (
             ("normaliser", str(first.normaliser), str(other.normaliser)),
+            ("unit", str(first.unit), str(other.unit)),
             ("alignment", first.alignment, other.alignment),
             ("references", first.references_sha256[:12], other.references_sha256[:12]),
         ):
             if of_first != of_other:
                 raise AsrkdError(
                     f"{other.path}: {what} {of_other}, but {first.path} has {of_first}; "
-                    "score both alike: the same cuts or --ref, --normaliser and --alignment"
+                    f"score both alike, with the same cuts or --ref: asrkd score ... {_options(first)}"
                 )
+
+
+def _options(score: ScoreFolder) -> str:
+    """The options that score as this one was."""
+    return f"--normaliser {score.normaliser.name} --unit {score.unit.name} --alignment {score.alignment}"
 
 
 def _row(utterance: ScoredUtterance) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from asrkd.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, INSERTION, levenshtein_edits
 from asrkd.scoring.sclite_edits import Pair, sclite_edits
+from asrkd.scoring.units import WORD, Unit, units
 
 LEVENSHTEIN = "levenshtein"
 NO_WORD = "*"  # stands opposite an inserted or deleted word, as in icefall's and Kaldi's files
@@ -37,9 +38,11 @@ def align_many(pairs: Sequence[Pair], alignment: str = LEVENSHTEIN) -> list[str]
     return ALIGNMENTS[alignment](pairs)
 
 
-def align_words(reference: str, hypothesis: str, alignment: str = LEVENSHTEIN) -> list[WordPair]:
-    """The aligned words, left to right; the same alignment that the counts are from."""
-    said, heard = reference.split(), hypothesis.split()
+def align_words(
+    reference: str, hypothesis: str, alignment: str = LEVENSHTEIN, unit: Unit = WORD
+) -> list[WordPair]:
+    """The aligned words, or other units, left to right; the same alignment that the counts are from."""
+    said, heard = units(reference, unit), units(hypothesis, unit)
     (edits,) = align_many([(said, heard)], alignment)
     return word_pairs(said, heard, edits)
 

@@ -1,0 +1,196 @@
+"""Units of error rates, into which texts are cut before they are aligned: named rules, a version and a hash.
+
+======== ==== ==============================================================================================
+unit     rate what is counted
+======== ==== ==============================================================================================
+word     WER  what whitespace separates
+char     CER  every character that is not whitespace; blanks are ignored
+mixed    MER  Han, kana, Bopomofo, Thai, Lao, Khmer, Myanmar and the Tai scripts by character; everything
+              else (Latin, Cyrillic, Hangul, digits) by words. A change between the two separates as well
+======== ==== ==============================================================================================
+
+``char`` is for scripts without blanks, where two transcribers put blanks in different places or none, and
+``mixed`` for switches between such a script and one with blanks (mixed error rate, as on SEAME).
+
+A character is a code point of Unicode's composed form (NFC), so that é and か + dakuten are one however
+they were typed. Vowel signs and tone marks that have no composed form, as those of Thai or Devanagari, count
+by themselves. That is the practice of the field: wenet's ``compute-wer.py --char=1``, ESPnet's ``char``
+tokenizer, SpeechIO's scripts, jiwer's and Hugging Face's ``cer`` all count code points, and so do the rates
+published on Common Voice's Thai; by grapheme clusters, the wish of readers, one wrong tone mark would be a
+wrong syllable, and clusters change between versions of Unicode. Where these tools differ from each other:
+blanks are ignored as by wenet and SpeechIO (``<space>`` is a character to ESPnet, and a blank to jiwer);
+Latin words are cut into letters by ``char`` as by SpeechIO, and whole by ``mixed`` as by wenet; punctuation
+is the normalizer's business (wenet drops a list of it).
+
+What is never a character of its own: variation selectors and the two joiners (U+200C, U+200D), which stay
+with the character before them. The zero-width space, by which Thai, Khmer and Myanmar texts separate words,
+the word joiner and the byte order mark are blanks to ``char`` and ``mixed``.
+
+The rules are data, ranges of code points among them: nothing depends on the version of Unicode but NFC,
+which is stable. The hash is that of the data, and tests/scoring/test_units.py holds it to the version.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+
+# A step: what is done, and with what (characters as the inside of a regular expression's brackets).
+Step = tuple[str, ...]
+
+_ZERO_WIDTH_BLANKS = r"\u200b\u2060\ufeff"
+_STAY_WITH_BASE = r"\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_BY_CHARACTER = "".join(
+    (
+        r"\u2e80-\u2fff",  # CJK radicals, ideographic description
+        r"\u3001-\u312f\u3190-\u31ff",  # CJK punctuation, 々 〇, Hiragana, Katakana, ー, Bopomofo
+        r"\u3220-\u325f\u3280-\u33ff",  # enclosed and squared CJK
+        r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd",  # Han
+        r"\ufe10-\ufe1f\ufe30-\ufe4f\uff61-\uff9f",  # upright punctuation, half-width Katakana
+        r"\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff60",  # full-width punctuation
+        r"\U00016fe0-\U00016fff\U0001aff0-\U0001b16f\U0001f200-\U0001f2ff",  # kana and Han, supplements
+        r"\u0e00-\u0eff",  # Thai, Lao
+        r"\u1000-\u109f\ua9e0-\ua9ff\uaa60-\uaa7f\U000116d0-\U000116ff",  # Myanmar
+        r"\u1780-\u17ff\u19e0-\u19ff",  # Khmer
+        r"\u1950-\u19df\u1a20-\u1aaf\uaa80-\uaadf",  # Tai Le, New Tai Lue, Tai Tham, Tai Viet
+    )
+)
+
+DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
+    "word": (1, (("whitespace separates",),)),
+    "char": (1, (("no whitespace nor", _ZERO_WIDTH_BLANKS), ("NFC",), ("each with", _STAY_WITH_BASE))),
+    "mixed": (
+        1,
+        (
+            ("space for", _ZERO_WIDTH_BLANKS),
+            ("NFC",),
+            ("each of these with, other words whole", _BY_CHARACTER, _STAY_WITH_BASE),
+        ),
+    ),
+}
+
+# The rate, and what it counts; of no consequence for any number.
+_WORDING = {
+    "word": ("WER", "word", "Word error rate"),
+    "char": ("CER", "character", "Character error rate"),
+    "mixed": ("MER", "unit", "Mixed error rate"),
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Which rules: kept with a score or a store, and compared."""
+
+    name: str
+    version: int
+    sha256: str  # of the rules
+
+    def __str__(self) -> str:
+        """``char 1 (0123456789ab)``."""
+        return f"{self.name} {self.version} ({self.sha256[:12]})"
+
+    @property
+    def rate(self) -> str:
+        """The error rate in short: WER, CER or MER."""
+        return _WORDING[self.name][0]
+
+    @property
+    def rate_name(self) -> str:
+        """The error rate in words, as a title: Word error rate."""
+        return _WORDING[self.name][2]
+
+    @property
+    def noun(self) -> str:
+        """What is counted: word, character, or for mixed unit."""
+        return _WORDING[self.name][1]
+
+    @property
+    def nouns(self) -> str:
+        """The same of several."""
+        return f"{self.noun}s"
+
+    def record(self) -> dict[str, Any]:
+        """``{"unit": ...}`` for what keeps the unit only where it is not the word; see :func:`read_unit`."""
+        return {} if self == WORD else {"unit": asdict(self)}
+
+
+def find_unit(name: str) -> Unit:
+    """The rules of a name as they are now.
+
+    Raises:
+        AsrkdError: there are none of that name.
+    """
+    if name not in DEFINITIONS:
+        raise AsrkdError(f"--unit {name}: expected one of {', '.join(sorted(DEFINITIONS))}")
+    version, steps = DEFINITIONS[name]
+    return Unit(name, version, files.sha256_of({"name": name, "steps": steps}))
+
+
+WORD = find_unit("word")
+
+
+def read_unit(record: Mapping[str, Any], where: str, remedy: str) -> Unit:
+    """The unit that a record of a score or a store names under ``unit``; the word if it names none.
+
+    Args:
+        record: as it was read.
+        where: the file that it is from.
+        remedy: the command that makes it anew.
+
+    Raises:
+        AsrkdError: the rules are not those of today, or there are none of that name.
+    """
+    found = record.get("unit")
+    if found is None:
+        return WORD
+    name = found.get("name") if isinstance(found, dict) else None
+    if name not in DEFINITIONS or found != asdict(find_unit(name)):
+        raise AsrkdError(f"{where}: its unit {found!r} has rules that this asrkd does not know; {remedy}")
+    return find_unit(name)
+
+
+def units(text: str, unit: Unit = WORD) -> list[str]:
+    """The units of a text, left to right; none of them holds whitespace."""
+    prepare, divide = _functions(unit.name)
+    for step in prepare:
+        text = step(text)
+    return divide(text)
+
+
+def spaced(text: str, unit: Unit = WORD) -> str:
+    """The units of a text with single spaces between them, as other tools read them."""
+    return " ".join(units(text, unit))
+
+
+@cache
+def _functions(name: str) -> tuple[Sequence[Callable[[str], str]], Callable[[str], list[str]]]:
+    """What is done to a text, and what divides it then."""
+    *prepare, divide = DEFINITIONS[name][1]
+    return [_preparation(*step) for step in prepare], _division(*divide)
+
+
+def _preparation(what: str, *how: str) -> Callable[[str], str]:
+    if what == "NFC":
+        return lambda text: unicodedata.normalize("NFC", text)
+    if what == "no whitespace nor":
+        blanks = re.compile(rf"[\s{how[0]}]+")
+        return lambda text: blanks.sub("", text)
+    if what == "space for":
+        found = re.compile(f"[{how[0]}]")
+        return lambda text: found.sub(" ", text)
+    raise ValueError(f"no such step: {what}")
+
+
+def _division(what: str, *how: str) -> Callable[[str], list[str]]:
+    if what == "whitespace separates":
+        return str.split
+    if what == "each with":
+        return re.compile(rf".[{how[0]}]*", re.DOTALL).findall
+    if what == "each of these with, other words whole":
+        return re.compile(rf"[{how[0]}][{how[1]}]*|[^\s{how[0]}]+").findall
+    raise ValueError(f"no such step: {what}")

@@ -21,6 +21,7 @@ from asrkd.cli_options import (
     Tap,
     Teacher,
     TimeLimit,
+    Unit,
 )
 from asrkd.cli_search import search_options, searching
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
@@ -77,26 +78,29 @@ def distill_nbest(
         typer.Option(help="--noise: lowest and highest signal-to-noise ratio; 0 10."),
     ] = None,
     noise_seed: Annotated[int | None, typer.Option(help="--noise: of what is drawn; 1.")] = None,
+    unit: Unit = "word",
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their word errors."""
+    """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their errors."""
     flags = dict(locals())
     from asrkd import distill as stage
+    from asrkd.scoring.units import find_unit
     from asrkd.targets.asking_nbest import Hearing
     from asrkd.teachers.folds import fold_teachers
     from asrkd.teachers.noisy_copies import noise_of
 
     options = search_options(beam, nbest, given_search)
     folds = fold_teachers(teacher) if len(teacher) > 1 else None
+    counted = find_unit(unit)
     copies = noise_of(noise, noise_snr_db, noise_seed)
     flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}
     _answer(
         flags,
-        lambda question, stop: stage.nbest(question, search, options, stop, Hearing(copies, folds)),
+        lambda question, stop: stage.nbest(question, search, options, stop, Hearing(copies, folds), counted),
     )
 
 

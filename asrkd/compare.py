@@ -34,7 +34,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
 
     Raises:
         AsrkdError: a score is missing or unfinished, comes twice, is of other
-            references, another normaliser or alignment; no system has a name
+            references, another normaliser, unit or alignment; no system has a name
             that was given; costs are asked for and there is no model, or the
             cuts for them do not fit one; ``out`` is a folder.
     """
@@ -60,6 +60,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         systems=analyse(systems, evidence, costs),
         conclusions=[],
         costs_protocol=protocol,
+        unit=score.unit,
     )
     comparison = replace(comparison, conclusions=conclusions(comparison))
     if out is not None:

@@ -31,6 +31,7 @@ from asrkd.quantizer.sampling import Sample, sample_embeddings
 from asrkd.quantizer.search import STANDARD
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.quantizer.training import check_enough, train_quantizer
+from asrkd.scoring.units import WORD, Unit
 from asrkd.shards import Shard
 from asrkd.stopping import StopRequest
 from asrkd.targets import asking
@@ -56,6 +57,7 @@ def nbest(
     options: SearchOptions,
     stop: StopRequest,
     hearing: Hearing = PLAIN,
+    unit: Unit = WORD,
 ) -> str:
     """Store each cut's best hypotheses with log P(hypothesis | audio); a line about how good they are.
 
@@ -65,6 +67,7 @@ def nbest(
         options: of the search.
         stop: asks to stop.
         hearing: noise, and teachers of folds.
+        unit: what errors are counted in.
 
     Raises:
         AsrkdError: something the user can mend.
@@ -82,12 +85,12 @@ def nbest(
         "score": found.meaning,
         "references": texts_digest(cuts),  # that errors are counted against
         "record": RECORD,
-    }
+    } | unit.record()
     flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
     flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
-    flags |= hearing.flags()
+    flags |= hearing.flags() | {"unit": None if unit == WORD else unit.name}
     asked = _Asked(question, teacher, cuts, "nbest", details | hearing.contract(), flags)
-    made = asked.make(NbestStore.suffix, nbest_writer(search, options, hearing), stop)
+    made = asked.make(NbestStore.suffix, nbest_writer(search, options, hearing, unit), stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
 
@@ -268,7 +271,7 @@ def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopR
 
 
 def _quality(out: Path) -> str:
-    """WER of the best and of the luckiest hypothesis, where there are references."""
+    """Error rate of the best and of the luckiest hypothesis, where there are references."""
     store = NbestStore(out)
     first = oracle = words = 0
     for cut_id in store.index.ids():
@@ -276,4 +279,6 @@ def _quality(out: Path) -> str:
         if found.errors is not None and found.num_words is not None:
             first, oracle = first + found.errors[0], oracle + min(found.errors)
             words += found.num_words
-    return f", WER {first / words:.2%} of the best, {oracle / words:.2%} of the luckiest" if words else ""
+    if not words:
+        return ""
+    return f", {store.unit.rate} {first / words:.2%} of the best, {oracle / words:.2%} of the luckiest"

@@ -17,6 +17,7 @@ from asrkd.errors import AsrkdError, warn
 from asrkd.models.directory import finish_command, save_model
 from asrkd.models.recogniser import num_parameters
 from asrkd.outputs import State
+from asrkd.scoring.units import WORD, find_unit
 from asrkd.shell import remove_folder
 from asrkd.stopping import StopRequest
 from asrkd.tokens import Tokens
@@ -75,7 +76,8 @@ class TrainReport:
         """A line for a person."""
         done = "already complete" if self.already_complete else f"{self.steps} steps"
         if "wer" in self.validation:
-            found = f"WER {self.validation['wer']:.2%}"
+            rate = find_unit(self.validation.get("unit", WORD.name)).rate
+            found = f"{rate} {self.validation['wer']:.2%}"
         else:
             found = f"perplexity {self.validation['perplexity']:.4g}"
         loss = f"loss {self.validation['loss']:.3f}"

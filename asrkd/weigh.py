@@ -14,6 +14,7 @@ from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.packed_cuts import PackedCuts
+from asrkd.scoring.units import WORD
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_lists import NbestLists
 from asrkd.targets.sequence_settings import SequenceSettings
@@ -38,20 +39,22 @@ def weigh(request: WeighRequest) -> str:
             its cuts are not where they were.
     """
     cuts = _cuts(request)
-    lines: list[str] = []
+    lines, unit = list[str](), WORD
     for beta in request.betas:
         tree: dict[str, object] = {"targets": str(request.store)}
         for override in (*request.overrides, f"weights.beta={beta:g}"):
             config.set_key(tree, override)
         settings = config.parse(SequenceSettings, tree, "--set")
-        selection = NbestLists(request.store, settings).examine(cuts, _nothing_to_check)
+        lists = NbestLists(request.store, settings)
+        selection, unit = lists.examine(cuts, _nothing_to_check), lists.unit
         for line in selection.lines:
             told = line.removeprefix(f"{request.store}: ")
             told = f"beta {beta:g}: {told}" if told.startswith("weights of") else told
             if told not in lines:  # filters remove the same at every beta
                 lines.append(told)
     left = len(selection.ids)
-    return "\n".join([*lines, f"{request.store}: {left} of {len(cuts)} cuts have hypotheses left"])
+    counted = "" if unit == WORD else f"; errors, words and {unit.rate} are those of --unit {unit.name}"
+    return "\n".join([*lines, f"{request.store}: {left} of {len(cuts)} cuts have hypotheses left{counted}"])
 
 
 def _cuts(request: WeighRequest) -> PackedCuts:

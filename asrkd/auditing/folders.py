@@ -145,9 +145,7 @@ def audit_score(path: Path, findings: Findings) -> None:
     with findings.looking(path):
         scored = read_score(path)
         counted = f"{scored.counts.num_words} {scored.unit.nouns} of {len(scored.utterances)} utterances"
-        findings.saw(
-            f"{path}: {counted} aligned by {scored.alignment}, normaliser {scored.normaliser}"
-        )
+        findings.saw(f"{path}: {counted} aligned by {scored.alignment}, normaliser {scored.normaliser}")
         if scored.alignment == LEVENSHTEIN:
             _recount(path, scored, findings)
         expected = files.read_json(path / REQUEST).get("model")

@@ -24,7 +24,7 @@ def audit_lists(path: Path, findings: Findings) -> None:
         figures = measure_nbest(path)
         if figures is not None:
             rates = ", ".join(f"{n}: {wer:.2%}" for n, wer in enumerate(figures.oracle_wer, start=1))
-            findings.saw(f"{path}: WER of the least wrong of the first N: {rates}")
+            findings.saw(f"{path}: {figures.unit.rate} of the least wrong of the first N: {rates}")
 
 
 def _problems(nbest: Nbest) -> list[str]:

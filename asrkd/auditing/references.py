@@ -1,4 +1,4 @@
-"""The word errors of an N-best store: counted against the transcripts that its cuts have now."""
+"""The errors of an N-best store, in its unit: counted against the transcripts that its cuts have now."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from asrkd.targets.stored_errors import counted_reference, stale_errors, was_cou
 
 
 def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, *, recount: bool) -> None:
-    """Count word errors again, unless the contract shows that no transcript changed.
+    """Count errors again, in the store's unit, unless the contract shows that no transcript changed.
 
     Args:
         path: of the store.
@@ -26,10 +26,10 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
     if not recount and was_counted_against(store.contract, cuts):
         findings.saw(f"{path}: transcripts as they were when word errors were counted")
         return
-    counted = without = 0
+    counted, without, unit = 0, 0, store.unit
     for cut in cuts:
         nbest = store.read(cut.id)
-        problem = stale_errors(nbest, cut.texts)
+        problem = stale_errors(nbest, cut.texts, unit)
         if problem:
             findings.wrong(
                 f"{path}: the word errors of cut {cut.id} {problem}; "
@@ -39,6 +39,6 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
         has_transcript = counted_reference(cut.texts) is not None
         counted += has_transcript and nbest.num_words is not None
         without += has_transcript and nbest.num_words is None
-    findings.saw(f"{path}: word errors of {counted} cuts counted again")
+    findings.saw(f"{path}: {unit.noun} errors of {counted} cuts counted again")
     if without:
         findings.saw(f"{path}: {without} cuts have a transcript now and had none then, so no word errors")

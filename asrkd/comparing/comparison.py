@@ -1,7 +1,9 @@
 """What `asrkd compare --out` writes: everything that its tables show, and what they were made from.
 
-Rates and differences are fractions of the words of the references: 0.05 is
-5 %, and a difference is a system's rate less the baseline's, below 0 where the system is better.
+Rates and differences are fractions of the words of the references, or of the
+other units that all were scored in (``unit``; ``wer`` and ``num_words`` are of
+these then): 0.05 is 5 %, and a difference is a system's rate less the
+baseline's, below 0 where the system is better.
 """
 
 import json
@@ -14,6 +16,7 @@ from asrkd import files
 from asrkd.costs.costs import Costs, Protocol
 from asrkd.errors import AsrkdError
 from asrkd.scoring.normaliser import Normaliser
+from asrkd.scoring.units import WORD, Unit
 from asrkd.significance.bootstrap import Interval
 
 VERSION = 2  # of this record
@@ -109,6 +112,7 @@ class Comparison:
     conclusions: list[str]  # sentences
     costs_protocol: Protocol | None
     version: int = VERSION
+    unit: Unit = WORD  # files of before there were others lack it
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:

@@ -12,6 +12,7 @@ from asrkd.comparing.systems import ScoredRun, System
 from asrkd.errors import AsrkdError
 from asrkd.scoring.edits import HIT
 from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder, named_as_speakers
+from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_many
 from asrkd.significance.blocks import Numbers, block_sums
 from asrkd.significance.bootstrap import (
@@ -139,7 +140,7 @@ def error_maps(system: System) -> list[ErrorMap]:
 def _edits(score: ScoreFolder) -> list[str]:
     """The edits of each utterance; what has no errors needs no alignment."""
     wrong = [utterance for utterance in score.utterances if utterance.counts.errors]
-    pairs = [(utterance.reference.split(), utterance.hypothesis.split()) for utterance in wrong]
+    pairs = [(units(one.reference, score.unit), units(one.hypothesis, score.unit)) for one in wrong]
     found = dict(zip((each.id for each in wrong), align_many(pairs, score.alignment), strict=True))
     return [found.get(each.id, HIT * each.counts.hits) for each in score.utterances]
 

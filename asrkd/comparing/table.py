@@ -11,6 +11,7 @@ from rich.text import Text
 from asrkd.comparing.comparison import Comparison, Difference, Share, SystemResult
 from asrkd.comparing.conclusions import is_shown
 from asrkd.costs.costs import Costs
+from asrkd.scoring.units import Unit
 from asrkd.significance.bootstrap import Interval
 
 WIDTH = 100
@@ -25,7 +26,7 @@ def render(comparison: Comparison, *, styled: bool) -> str:
     options = {"force_terminal": True} if styled else {"force_terminal": False, "no_color": True}
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, highlight=False, **options)  # type: ignore[arg-type]
-    for columns in (ERRORS, SHARES, SIZES):
+    for columns in (_errors(comparison.unit), SHARES, SIZES):
         if table := _table(comparison.systems, columns):
             console.print(table)
             console.print()
@@ -116,18 +117,21 @@ def _of_costs(cell: Callable[[Costs], str]) -> Callable[[SystemResult], str]:
     return lambda system: cell(system.costs) if system.costs else NOTHING
 
 
-ERRORS: list[Column] = [
-    ("system", lambda system: system.name),
-    ("seeds", lambda system: str(len(system.runs)) if len(system.runs) > 1 else NOTHING),
-    ("WER %", lambda system: f"{100 * system.wer:.2f}"),
-    ("±", lambda system: NOTHING if system.wer_std is None else f"{100 * system.wer_std:.2f}"),
-    ("95 %", lambda system: _percent(system.interval)),
-    ("diff", _of_difference(lambda found: f"{100 * found.value:+.2f}")),
-    ("95 %", _of_difference(lambda found: _percent(found.interval))),
-    ("z", _of_difference(lambda found: f"{found.mapsswe.z:.2f}")),
-    ("p", _of_difference(lambda found: _probability(found.mapsswe.p_holm))),
-    ("better", _of_difference(lambda found: _or_nothing(found.probability_of_improvement, ".3f"))),
-]
+def _errors(unit: Unit) -> list[Column]:
+    return [
+        ("system", lambda system: system.name),
+        ("seeds", lambda system: str(len(system.runs)) if len(system.runs) > 1 else NOTHING),
+        (f"{unit.rate} %", lambda system: f"{100 * system.wer:.2f}"),
+        ("±", lambda system: NOTHING if system.wer_std is None else f"{100 * system.wer_std:.2f}"),
+        ("95 %", lambda system: _percent(system.interval)),
+        ("diff", _of_difference(lambda found: f"{100 * found.value:+.2f}")),
+        ("95 %", _of_difference(lambda found: _percent(found.interval))),
+        ("z", _of_difference(lambda found: f"{found.mapsswe.z:.2f}")),
+        ("p", _of_difference(lambda found: _probability(found.mapsswe.p_holm))),
+        ("better", _of_difference(lambda found: _or_nothing(found.probability_of_improvement, ".3f"))),
+    ]
+
+
 SHARES: list[Column] = [
     ("system", lambda system: system.name),
     ("saved %", _of_share(_saved, lambda share: _in_percent(share.value, 1))),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from asrkd.inheritance.confusions import Confusion, confusions
 from asrkd.inheritance.places import lay_along
+from asrkd.scoring.units import WORD, Unit
 from asrkd.scoring.word_alignment import align_words
 from asrkd.targets.nbest_store import NbestStore
 
@@ -38,6 +39,7 @@ def read_pseudo_labels(
     num_hypotheses: int,
     normalise: Callable[[str], str],
     alignment: str,
+    unit: Unit = WORD,
 ) -> PseudoLabels:
     """Compare a store's hypotheses with the transcripts of their cuts.
 
@@ -47,6 +49,7 @@ def read_pseudo_labels(
         num_hypotheses: of each cut, the best so many: those that training used.
         normalise: what was done to the texts of the score that this is for.
         alignment: likewise.
+        unit: likewise; not that of the store, whose hypotheses are compared anew.
 
     Raises:
         AsrkdError: the store is unfinished or damaged.
@@ -58,15 +61,16 @@ def read_pseudo_labels(
         said = normalise(transcripts[cut_id])
         found.num_cuts += 1
         for rank, text in enumerate(opened.read(cut_id).texts[:num_hypotheses]):
-            _add(found, Example(cut_id, rank, said, normalise(text)), alignment)
+            _add(found, Example(cut_id, rank, said, normalise(text)), alignment, unit)
     return found
 
 
-def _add(found: PseudoLabels, example: Example, alignment: str) -> None:
+def _add(found: PseudoLabels, example: Example, alignment: str, unit: Unit) -> None:
     found.num_hypotheses += 1
     if example.said == example.label:
         return
     found.num_wrong += 1
-    for confusion in confusions([lay_along(align_words(example.said, example.label, alignment))]):
+    pairs = align_words(example.said, example.label, alignment, unit)
+    for confusion in confusions([lay_along(pairs)]):
         found.hypotheses[confusion] += 1  # once, however often the hypothesis holds it
         found.examples.setdefault(confusion, example)

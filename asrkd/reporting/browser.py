@@ -36,6 +36,7 @@ def rows(systems: Sequence[System], shown: Sequence[Utterance]) -> dict[str, Any
     """
     speakers = {name: number for number, name in enumerate(sorted({one.speaker for one in shown}))}
     return {
+        "unit": systems[0].score.unit.name,
         "systems": [
             {"name": own.label, "role": system.role, "css": own.css}
             for system, own in ((system, look(system)) for system in systems)

@@ -16,6 +16,7 @@ from asrkd.reporting.looks import Look, look
 from asrkd.reporting.page import end
 from asrkd.reporting.systems import System, first_seeds
 from asrkd.scoring.counts import Counts, corpus_counts
+from asrkd.scoring.units import Unit
 from asrkd.shell import command
 from asrkd.significance.bootstrap import Interval
 
@@ -56,7 +57,8 @@ def read_matching(path: Path, systems: Sequence[System]) -> Comparison:
         (name, role, [(one.seed, one.score.counts.errors) for one in systems if one.name == name])
         for name, role in dict.fromkeys((system.name, system.role) for system in systems)
     ]
-    if there != here or found.references_sha256 != systems[0].score.references_sha256:
+    score = systems[0].score
+    if there != here or (found.references_sha256, found.unit) != (score.references_sha256, score.unit):
         names = ", ".join(f"{name} as {role}" if name != role else name for name, role, _ in there)
         maker = command("asrkd", "compare", "MODEL", "...", "--out", path)
         raise AsrkdError(
@@ -87,8 +89,8 @@ def comparison_shown(comparison: Comparison, systems: Sequence[System]) -> Compa
         by_name[best.name] if best else None,
         by_name.get(comparison.teacher or ""),
         by_name.get(comparison.baseline or ""),
-        _rates(rows),
-        _differences(rows, comparison.baseline),
+        _rates(rows, comparison.unit),
+        _differences(rows, comparison),
     )
 
 
@@ -99,20 +101,21 @@ def _look(systems: Sequence[System], name: str) -> Look:
     return Look(name, own.css, own.shape)
 
 
-def _rates(rows: Sequence[ComparedRow]) -> Markup:
+def _rates(rows: Sequence[ComparedRow], unit: Unit) -> Markup:
     most = max(1.0, 1.2 * max(row.result.wer for row in rows))  # of two speakers an end may be astronomical
     drawn = [_row(row, row.result.wer, row.result.interval, "", most) for row in rows]
-    return dot_figure(drawn, "Word error rates, with their 95 % intervals")
+    return dot_figure(drawn, f"{unit.rate_name}s, with their 95 % intervals")
 
 
-def _differences(rows: Sequence[ComparedRow], baseline: str | None) -> Markup | None:
+def _differences(rows: Sequence[ComparedRow], comparison: Comparison) -> Markup | None:
     """Of the students; the teacher's is so large that theirs could not be seen beside it."""
     drawn = [
         _row(row, found.value, found.interval, "+")
         for row in rows
         if (found := row.result.difference) and row.result.role == STUDENT
     ]
-    label = f"Differences of word error rates from {baseline}, with their 95 % intervals"
+    rates = f"{comparison.unit.rate_name.lower()}s"
+    label = f"Differences of {rates} from {comparison.baseline}, with their 95 % intervals"
     return dot_figure(drawn, label) if drawn else None
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from asrkd.reporting.line_figure import Axes, Series, line_figure
 from asrkd.reporting.looks import look
 from asrkd.reporting.systems import System
+from asrkd.scoring.units import WORD, Unit, find_unit
 from asrkd.training.metrics import read_metrics
 
 MOST_POINTS = 50  # of a curve; where there are more, neighbours are averaged
@@ -24,6 +25,8 @@ class Curves:
     training_loss: Markup
     held_out_loss: Markup
     wer: Markup
+    rate_name: str  # of ``wer``: Word error rate; Error rate where the systems' units differ
+    units: str  # which these are, where they are not all the word
     without_log: list[str]  # labels of systems
 
 
@@ -34,13 +37,18 @@ def curves(systems: Sequence[System]) -> Curves:
     def series(kind: str, name: str) -> list[Series]:
         return [Series(look(system), thinned(_points(log, kind, name))) for system, log in logs]
 
+    by_unit = _units(logs)
+    rate_name = next(iter(by_unit)).rate_name if len(by_unit) == 1 else "Error rate"
+    told = "; ".join(f"{unit.rate} of {', '.join(labels)}" for unit, labels in by_unit.items())
     return Curves(
         line_figure(series("train", "loss"), Axes("Training loss by step", "step", is_log=True)),
         line_figure(series("validation", "loss"), Axes("Loss on held-out cuts by step", "step", is_log=True)),
         line_figure(
             series("validation", "wer"),
-            Axes("Word error rate on held-out cuts by step", "step", is_percent=True, most=MOST_WER),
+            Axes(f"{rate_name} on held-out cuts by step", "step", is_percent=True, most=MOST_WER),
         ),
+        rate_name,
+        "" if by_unit.keys() <= {WORD} else told,
         [system.label for system, log in logs if not log],
     )
 
@@ -52,6 +60,16 @@ def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
         return points
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], mean(value for _, value in group)) for group in groups]
+
+
+def _units(logs: Sequence[tuple[System, list[dict[str, Any]]]]) -> dict[Unit, list[str]]:
+    """What held-out errors were counted in, with the labels of the systems; the word without any."""
+    found: dict[Unit, list[str]] = {}
+    for system, log in logs:
+        names = [one.get("unit", WORD.name) for one in log if one["kind"] == "validation" and "wer" in one]
+        if names:
+            found.setdefault(find_unit(names[-1]), []).append(system.label)
+    return found or {WORD: []}
 
 
 def _log(system: System) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from asrkd.reporting.bar_figure import Bar, Upright, bar_figure
+from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.sequence_settings import WeightSettings
@@ -22,10 +23,11 @@ class NbestFigures:
     Attributes:
         num_cuts: with a reference.
         num_hypotheses: of those cuts.
-        errors: how many hypotheses have so many word errors.
+        errors: how many hypotheses have so many errors, in the store's unit.
         errors_of_best: how many of the best ones have.
-        oracle_wer: at N - 1 the WER of the least wrong of the first N; a
+        oracle_wer: at N - 1 the error rate of the least wrong of the first N; a
             list that is shorter than N counts as it is.
+        unit: of the store.
     """
 
     num_cuts: int
@@ -33,6 +35,7 @@ class NbestFigures:
     errors: dict[int, int]
     errors_of_best: dict[int, int]
     oracle_wer: list[float]
+    unit: Unit = WORD
 
 
 def measure_nbest(path: Path) -> NbestFigures | None:
@@ -57,7 +60,8 @@ def measure_nbest(path: Path) -> NbestFigures | None:
     if not num_words:
         return None
     total = sum(errors.values())
-    return NbestFigures(num_cuts, total, dict(errors), dict(best), [count / num_words for count in least])
+    oracle_wer = [count / num_words for count in least]
+    return NbestFigures(num_cuts, total, dict(errors), dict(best), oracle_wer, store.unit)
 
 
 def _add_least(least: list[int], errors: list[int], num_cuts: int) -> None:
@@ -79,24 +83,29 @@ def histogram(figures: NbestFigures) -> Markup:
         held = sum(n for e, n in counts.items() if e == number or e > number >= MOST_ERRORS)
         return held / sum(counts.values())
 
-    bars = []
+    bars, noun = [], figures.unit.noun
     for number in range(min(max(figures.errors), MOST_ERRORS) + 1):
         label = f"{number}+" if number == MOST_ERRORS else str(number)
         every, best = share(figures.errors, number), share(figures.errors_of_best, number)
         title = f"{label} errors: {every:.1%} of all hypotheses, {best:.1%} of the best ones"
         bars.append(Bar(label, every, title, marks=((best, "tick-best"),)))
     return bar_figure(
-        bars, Upright("Word errors of stored hypotheses", "word errors of a hypothesis", is_percent=True)
+        bars,
+        Upright(
+            f"{noun.capitalize()} errors of stored hypotheses",
+            f"{noun} errors of a hypothesis",
+            is_percent=True,
+        ),
     )
 
 
 def oracle(figures: NbestFigures) -> Markup:
-    """The oracle WER by N."""
+    """The oracle error rate by N."""
     bars = [
         Bar(str(rank + 1), wer, f"least wrong of {rank + 1}: {wer:.2%}")
         for rank, wer in enumerate(figures.oracle_wer)
     ]
-    label = "Oracle word error rate by the number of hypotheses: " + ", ".join(
+    label = f"Oracle {figures.unit.rate_name.lower()} by the number of hypotheses: " + ", ".join(
         f"{wer:.2%}" for wer in figures.oracle_wer
     )
     return bar_figure(bars, Upright(label, "hypotheses a cut, N", is_percent=True))

@@ -15,7 +15,8 @@ from asrkd.inheritance.pseudo_labels import PseudoLabels, read_pseudo_labels
 from asrkd.reporting.held_cuts import training_transcripts
 from asrkd.reporting.systems import System, of_role
 from asrkd.scoring.normaliser import normalise
-from asrkd.scoring.score_folder import ScoredUtterance
+from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder
+from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_words
 
 MOST_CONFUSIONS = 12  # of a student, in the table
@@ -64,14 +65,14 @@ def aligned(
         if chosen is None or found[0].id in chosen:
             yield (
                 found[0].id,
-                [_lay(one, system.score.alignment) for one, system in zip(found, systems, strict=True)],
+                [_lay(one, system.score) for one, system in zip(found, systems, strict=True)],
             )
 
 
-def _lay(one: ScoredUtterance, alignment: str) -> Aligned:
+def _lay(one: ScoredUtterance, score: ScoreFolder) -> Aligned:
     if not one.counts.errors:  # most are, and aligning takes the time
-        return lay_along([(word, word) for word in one.reference.split()])
-    return lay_along(align_words(one.reference, one.hypothesis, alignment))
+        return lay_along([(word, word) for word in units(one.reference, score.unit)])
+    return lay_along(align_words(one.reference, one.hypothesis, score.alignment, score.unit))
 
 
 def fates_on(line: Line, heard: Sequence[Aligned]) -> Fates:
@@ -128,4 +129,5 @@ def _labels(store: UsedStore, student: System) -> PseudoLabels:
         store.num_hypotheses or 0,
         partial(normalise, normaliser=score.normaliser),
         score.alignment,
+        score.unit,
     )

@@ -1,4 +1,4 @@
-"""Word error rates by duration, by speaker and by signal-to-noise ratio."""
+"""Error rates by duration, by speaker and by signal-to-noise ratio."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,9 +59,9 @@ def strata(systems: Sequence[System], snr_db: Mapping[str, float]) -> Strata:
     ratios = {one.id: snr_db[one.id] for one in utterances if one.id in snr_db}
     durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
     return Strata(
-        _figure(counted, bins(durations, "s"), "Word error rate by duration"),
-        _figure(counted, _hardest(counted, speakers), "Word error rate by speaker"),
-        _figure(counted, bins(ratios, "dB"), "Word error rate by signal-to-noise ratio"),
+        _figure(counted, bins(durations, "s"), "duration"),
+        _figure(counted, _hardest(counted, speakers), "speaker"),
+        _figure(counted, bins(ratios, "dB"), "signal-to-noise ratio"),
         len(speakers),
         min(len(speakers), MOST_SPEAKERS),
     )
@@ -92,10 +92,11 @@ def _span(low: float, high: float, unit: str) -> str:
     return f"{first}–{last} {unit}" if first != last else f"{first} {unit}"
 
 
-def _figure(counted: Sequence[_Counted], groups: Sequence[Stratum], label: str) -> Markup | None:
+def _figure(counted: Sequence[_Counted], groups: Sequence[Stratum], by: str) -> Markup | None:
     """None where there are not two groups with words."""
+    unit = counted[0].system.score.unit
     rows = [_row(counted, group) for group in groups if counted[0].of(group).num_words]
-    return dot_figure(rows, label, "words") if len(rows) > 1 else None
+    return dot_figure(rows, f"{unit.rate_name} by {by}", unit.nouns) if len(rows) > 1 else None
 
 
 def _hardest(counted: Sequence[_Counted], speakers: Sequence[Stratum]) -> list[Stratum]:
@@ -112,6 +113,7 @@ def _row(counted: Sequence[_Counted], group: Stratum) -> Row:
     dots = []
     for one in counted:
         counts, label = one.of(group), one.system.label
-        title = f"{label}, {group.label}: {counts.wer:.1%}, {counts.errors} of {counts.num_words} words"
+        total = f"{counts.num_words} {one.system.score.unit.nouns}"
+        title = f"{label}, {group.label}: {counts.wer:.1%}, {counts.errors} of {total}"
         dots.append(Dot(look(one.system), counts.wer, title))
     return Row(group.label, f"{counted[0].of(group).num_words:,}", dots)

@@ -82,7 +82,8 @@ def require_words(references: Mapping[str, str], where: Path, rules: Rules) -> N
     if not any(units(normalise(text, rules.normaliser), rules.unit) for text in references.values()):
         raise AsrkdError(
             f"{where}: no {rules.unit.nouns} in the references of {len(references)} utterances "
-            f"({some_ids(references)}) after normaliser {rules.normaliser.name}, so there is no error rate; score what has text"
+            f"({some_ids(references)}) after normaliser {rules.normaliser.name}, so there is no error rate; "
+            "score what has text"
         )
 
 

@@ -12,8 +12,8 @@ from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
-from asrkd.shell import command, make_anew
 from asrkd.scoring.units import WORD, Unit, read_unit
+from asrkd.shell import command, make_anew
 
 SCORE = "score.json"
 REQUEST = "request.json"  # what was asked: model, cuts, references, search, rules

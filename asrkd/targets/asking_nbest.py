@@ -14,6 +14,7 @@ from asrkd.decoding import Hypothesis, SearchOptions
 from asrkd.decoding.recognition import recognise
 from asrkd.features.reading import load_features
 from asrkd.models.directory import LoadedModel, load_model
+from asrkd.scoring.units import WORD, Unit, units
 from asrkd.shards import Shard
 from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.nbest_store import write_nbest_shard
@@ -64,24 +65,26 @@ class Hearing:
 PLAIN = Hearing()
 
 
-def nbest_writer(search: str, options: SearchOptions, hearing: Hearing = PLAIN) -> Callable[[Shard], float]:
+def nbest_writer(
+    search: str, options: SearchOptions, hearing: Hearing = PLAIN, unit: Unit = WORD
+) -> Callable[[Shard], float]:
     """What writes a shard of N-best lists, and gives its seconds of audio; importable by worker processes."""
-    return partial(_write, search=search, options=options, hearing=hearing)
+    return partial(_write, search=search, options=options, hearing=hearing, unit=unit)
 
 
-def _write(shard: Shard, search: str, options: SearchOptions, hearing: Hearing) -> float:
+def _write(shard: Shard, search: str, options: SearchOptions, hearing: Hearing, unit: Unit) -> float:
     lists: dict[str, Nbest] = {}
     for teacher, cuts in hearing.by_teacher(shard.model, shard.cuts):
         model = load_model(teacher, shard.device)
         for cut, found in recognise(model, cuts, search, options, hearing.read):
-            lists[cut.id] = _listed(model, cut, found)
+            lists[cut.id] = _listed(model, cut, found, unit)
     ordered = [lists[record.id] for record in records(shard.cuts)]
     write_nbest_shard(shard.path, str(shard.contract), shard.cuts, ordered)
     return shard.audio_s
 
 
-def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nbest:
-    """What is stored of a cut's hypotheses, with their word errors if it has a transcript."""
+def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis], unit: Unit) -> Nbest:
+    """What is stored of a cut's hypotheses, with their errors in the unit if it has a transcript."""
     by_text: dict[str, Hypothesis] = {}  # two token sequences of one text: the likelier stands for both
     for hypothesis in found:
         by_text.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis)
@@ -92,9 +95,9 @@ def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis]) -> Nb
             log_prob=own.log_prob,
             tokens=own.tokens,
             parts=own.parts,
-            errors=word_errors(reference, text),
+            errors=word_errors(reference, text, unit),
             score=None if own.score == own.log_prob else own.score,
         )
         for text, own in by_text.items()
     ]
-    return Nbest(tuple(listed), None if reference is None else len(reference.split()))
+    return Nbest(tuple(listed), None if reference is None else len(units(reference, unit)))

@@ -3,12 +3,15 @@
 For audio with and without transcripts: how sure the teacher was, whether so
 many words fit into the time, whether it fell into a loop, and, where there is
 a transcript, its errors (a hard threshold, as Distil-Whisper's). All limits
-are of a config, none is a default.
+are of a config, none is a default. Where a store counts in characters or mixed
+units (``asrkd distill nbest --unit``), words are such units here too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.sequence_settings import Bounds, FilterSettings
 from asrkd.targets.sequence_weights import posteriors
@@ -42,9 +45,9 @@ class Removed:
 class ListFilter:
     """The rules of a config, in a fixed order, and what each removed so far."""
 
-    def __init__(self, settings: FilterSettings) -> None:
-        """Take the rules that are set."""
-        self._rules = dict(_rules(settings))
+    def __init__(self, settings: FilterSettings, unit: Unit = WORD) -> None:
+        """Take the rules that are set, and the unit of the store."""
+        self._rules = dict(_rules(settings, unit))
         self.removed = {name: Removed(name) for name in self._rules}
 
     def __call__(self, cut_id: str, nbest: Nbest, seconds: float) -> Nbest:
@@ -87,20 +90,21 @@ def _examples(cut_id: str, nbest: Nbest, wrong: dict[int, str]) -> list[str]:
     return [f"{cut_id} {nbest.texts[rank][:60]!r} ({why})" for rank, why in wrong.items()]
 
 
-def _rules(settings: FilterSettings) -> Iterator[tuple[str, Check]]:
+def _rules(settings: FilterSettings, unit: Unit) -> Iterator[tuple[str, Check]]:
     """Name and check of each rule that is set."""
     if (least := settings.min_confidence) is not None:
         yield f"min_confidence {least:g}", lambda nbest, _, __: _unsure(nbest, least)
     if (share := settings.min_posterior) is not None:
         yield f"min_posterior {share:g}", lambda nbest, _, __: _disputed(nbest, share)
     if (words := settings.words_per_second) is not None:
-        yield f"words_per_second {list(words)}", _pace("words", words, _num_words)
+        count = partial(_num_units, unit=unit)
+        yield f"words_per_second {list(words)}", _pace(unit.nouns, words, count)
     if (tokens := settings.tokens_per_second) is not None:
         yield f"tokens_per_second {list(tokens)}", _pace("tokens", tokens, _num_tokens)
     if (most := settings.max_repeats) is not None:
-        yield f"max_repeats {most}", lambda nbest, rank, _: _loops(nbest.texts[rank], most)
+        yield f"max_repeats {most}", lambda nbest, rank, _: _loops(units(nbest.texts[rank], unit), most)
     if (wer := settings.max_wer) is not None:
-        yield f"max_wer {wer:g}", lambda nbest, rank, _: _errs(nbest, rank, wer)
+        yield f"max_wer {wer:g}", lambda nbest, rank, _: _errs(nbest, rank, wer, unit)
 
 
 def _unsure(nbest: Nbest, least: float) -> str | None:
@@ -113,26 +117,26 @@ def _disputed(nbest: Nbest, least: float) -> str | None:
     return f"{share:.1%} of its list" if share < least else None
 
 
-def _pace(unit: str, bounds: Bounds, count: Callable[[Nbest, int], int]) -> Check:
+def _pace(what: str, bounds: Bounds, count: Callable[[Nbest, int], int]) -> Check:
     def check(nbest: Nbest, rank: int, seconds: float) -> str | None:
         pace = count(nbest, rank) / seconds
-        return None if bounds[0] <= pace <= bounds[1] else f"{pace:.2f} {unit} a second"
+        return None if bounds[0] <= pace <= bounds[1] else f"{pace:.2f} {what} a second"
 
     return check
 
 
-def _loops(text: str, most: int) -> str | None:
-    found = most_repeats(text.split())
+def _loops(words: Sequence[str], most: int) -> str | None:
+    found = most_repeats(words)
     return f"{found} times in a row" if found > most else None
 
 
-def _errs(nbest: Nbest, rank: int, most: float) -> str | None:
+def _errs(nbest: Nbest, rank: int, most: float, unit: Unit) -> str | None:
     wers = nbest.wers
-    return f"WER {wers[rank]:.1%}" if wers is not None and wers[rank] > most else None
+    return f"{unit.rate} {wers[rank]:.1%}" if wers is not None and wers[rank] > most else None
 
 
-def _num_words(nbest: Nbest, rank: int) -> int:
-    return len(nbest.texts[rank].split())
+def _num_units(nbest: Nbest, rank: int, unit: Unit) -> int:
+    return len(units(nbest.texts[rank], unit))
 
 
 def _num_tokens(nbest: Nbest, rank: int) -> int:

@@ -10,7 +10,7 @@ PARTS = ("ctc", "attention", "lm", "length")
 
 @dataclass(frozen=True)
 class WordErrors:
-    """Errors of a hypothesis against the reference, in words."""
+    """Errors of a hypothesis against the reference, in words, or in the unit that the contract names."""
 
     total: int
     by_kind: tuple[int, int, int] | None = None  # substitutions, deletions, insertions; None: not kept then
@@ -34,7 +34,7 @@ class Nbest:
     """A teacher's hypotheses for a cut, those of the highest score first."""
 
     hypotheses: tuple[StoredHypothesis, ...]
-    num_words: int | None  # of the reference, where there is one
+    num_words: int | None  # or other units of the reference, where there is one
 
     @property
     def texts(self) -> list[str]:
@@ -48,14 +48,14 @@ class Nbest:
 
     @property
     def errors(self) -> list[int] | None:
-        """Words wrong in each; None without a reference."""
+        """Words, or other units, wrong in each; None without a reference."""
         if self.num_words is None:
             return None
         return [own.errors.total for own in self.hypotheses if own.errors is not None]
 
     @property
     def wers(self) -> list[float] | None:
-        """Word error rate of each, which may exceed 1; None without a reference.
+        """Error rate of each, which may exceed 1; None without a reference.
 
         Against a reference without words each word is an error of 1.
         """

@@ -28,6 +28,7 @@ class NbestLists:
             AsrkdError: it cannot be read, or lacks what the settings need.
         """
         self.store, self.settings = NbestStore(path), settings
+        self.unit = self.store.unit
         held = self.store.contract.get("search", {}).get("num_best")
         if "num_hypotheses" in settings.model_fields_set and held and settings.num_hypotheses > held:
             raise AsrkdError(
@@ -38,6 +39,10 @@ class NbestLists:
         for name in ("min_confidence", "tokens_per_second"):
             if getattr(settings.filter, name) is not None:
                 self.store.require_tokens(f"filter.{name}")
+
+    def rules(self) -> ListFilter:
+        """The filters, which have removed nothing yet."""
+        return ListFilter(self.settings.filter, self.unit)
 
     def of_cut(self, cut: MonoCut, rules: ListFilter) -> Nbest:
         """What is left of a cut's hypotheses, maybe nothing."""
@@ -63,7 +68,7 @@ class NbestLists:
         """
         kept = [row for row, record in enumerate(records(cuts)) if self._is_about(record.texts)]
         self.store.verify(cuts if len(kept) == len(cuts) else [cuts[row] for row in kept])
-        rules, histogram, ids = ListFilter(self.settings.filter), WeightHistogram(), set()
+        rules, histogram, ids = self.rules(), WeightHistogram(), set()
         about = [records(cuts)[row] for row in kept]
         recount = self.settings.needs_errors and not was_counted_against(self.store.contract, about)
         for record in about:
@@ -95,7 +100,7 @@ class NbestLists:
 
     def _check_errors(self, record: CutRecord, best: Nbest) -> None:
         """Raise AsrkdError if the transcript changed since the errors of a cut's hypotheses were counted."""
-        problem = stale_errors(best, record.texts)
+        problem = stale_errors(best, record.texts, self.unit)
         if problem:
             raise AsrkdError(
                 f"cut {record.id}: the word errors of its hypotheses {problem}; "

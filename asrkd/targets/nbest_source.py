@@ -20,7 +20,6 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd.cut_records import CutRecord
-from asrkd.targets.list_filters import ListFilter
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.nbest_lists import NbestLists
 from asrkd.targets.selection import Selection, Watch, ignore
@@ -52,7 +51,7 @@ class NbestSource(ReadSource):
 
     def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
         """The tokens of each cut's hypotheses with their weights, as many as the settings leave."""
-        rules = ListFilter(self.settings.filter)
+        rules = self.lists.rules()
         sequences, weights = [], []
         for cut in cuts:
             texts, own = self._of_visit(cut.id, self.lists.of_cut(cut, rules))

@@ -9,10 +9,11 @@ from lhotse import MonoCut
 
 from asrkd.cut_records import cut_digest
 from asrkd.errors import AsrkdError
+from asrkd.scoring.units import Unit, read_unit
 from asrkd.shell import make_anew
 from asrkd.targets.nbest import RECORD, Nbest, as_record, from_record
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
-from asrkd.targets.store import Store, damage
+from asrkd.targets.store import CONTRACT, Store, damage
 
 
 class NbestStore(Store):
@@ -29,6 +30,12 @@ class NbestStore(Store):
                 f"{path}: its lists have form {self.record}, this asrkd reads up to {RECORD}; update asrkd, "
                 f"or {make_anew(path, self.remake, 'the store')}"
             )
+
+    @property
+    def unit(self) -> Unit:
+        """What errors are counted in; AsrkdError if its rules are none of this asrkd's."""
+        remedy = make_anew(self.path, self.remake, "the store")
+        return read_unit(self.contract, f"{self.path}/{CONTRACT}", remedy)
 
     def require_tokens(self, what: str) -> None:
         """Raise AsrkdError if the store is of a time when tokens were not kept; ``what`` needs them."""

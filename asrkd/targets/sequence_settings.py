@@ -32,7 +32,10 @@ class WeightSettings(Section):
 
 
 class FilterSettings(Section):
-    """Which hypotheses are left out; see :mod:`asrkd.targets.list_filters`. None leaves a rule out."""
+    """Which hypotheses are left out; see :mod:`asrkd.targets.list_filters`. None leaves a rule out.
+
+    Words and their error rate are those of the unit that the store counts in.
+    """
 
     # Of the best hypothesis, on whose account all of the cut's go:
     min_confidence: float | None = Field(None, le=0)  # log_prob per token of the teacher, in nats

@@ -1,4 +1,4 @@
-"""Word errors of an N-best store, held against the transcripts that its cuts have now.
+"""Errors of an N-best store in words, or in its unit, held against the transcripts that its cuts have now.
 
 Errors are counted when hypotheses are stored; a transcript that is corrected
 afterwards would leave them wrong, and the weights that are made of them.
@@ -11,15 +11,16 @@ from asrkd import files
 from asrkd.cut_records import CutRecord
 from asrkd.scoring.counts import count_errors
 from asrkd.scoring.edits import levenshtein_distances
+from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest, WordErrors
 from asrkd.targets.sequences import is_transcribed
 
 
-def word_errors(reference: str | None, text: str) -> WordErrors | None:
-    """The errors of a hypothesis as they are stored; None without a reference."""
+def word_errors(reference: str | None, text: str, unit: Unit = WORD) -> WordErrors | None:
+    """The errors of a hypothesis as they are stored, in words or another unit; None without a reference."""
     if reference is None:
         return None
-    counts = count_errors(reference, text)
+    counts = count_errors(reference, text, unit)
     return WordErrors(counts.errors, (counts.substitutions, counts.deletions, counts.insertions))
 
 
@@ -38,7 +39,7 @@ def was_counted_against(contract: Mapping[str, Any], cuts: Sequence[CutRecord]) 
     )
 
 
-def stale_errors(nbest: Nbest, texts: Sequence[str | None]) -> str | None:
+def stale_errors(nbest: Nbest, texts: Sequence[str | None], unit: Unit = WORD) -> str | None:
     """What is wrong with a list's errors, as the end of a sentence about them; None if nothing is.
 
     Nothing is wrong where there was no transcript then, or is none now.
@@ -46,16 +47,17 @@ def stale_errors(nbest: Nbest, texts: Sequence[str | None]) -> str | None:
     Args:
         nbest: as stored; every hypothesis in it is looked at.
         texts: of the supervisions that the cut has now.
+        unit: of the store.
     """
     reference, errors = counted_reference(texts), nbest.errors
     if reference is None or errors is None:
         return None
-    said = reference.split()
-    now = levenshtein_distances(said, [text.split() for text in nbest.texts])
+    said = units(reference, unit)
+    now = levenshtein_distances(said, [units(text, unit) for text in nbest.texts])
     for text, stored, counted in zip(nbest.texts, errors, now, strict=True):
         if (stored, nbest.num_words) != (counted, len(said)):
             return (
                 f"were counted against another transcript: {text[:60]!r} has {stored} in {nbest.num_words} "
-                f"words by the store, {counted} in {len(said)} by the transcript that the cut has now"
+                f"{unit.nouns} by the store, {counted} in {len(said)} by the transcript that the cut has now"
             )
     return None

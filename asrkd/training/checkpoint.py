@@ -36,7 +36,7 @@ class Position:
     epoch: int = 0
     batch: int = 0  # batches of the epoch's plan that are done
     plan_digest: str = ""  # of that plan, to recognise it
-    best_wer: float | None = None  # lowest on dev so far
+    best_wer: float | None = None  # lowest on dev so far, of validation.unit
     validation: dict[str, Any] = field(default_factory=dict)  # the latest
     scaler: dict[str, Any] = field(default_factory=dict)  # of gradients in fp16
     train_seconds: float = 0.0  # spent in updates and validation, over all sessions

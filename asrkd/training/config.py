@@ -83,10 +83,17 @@ class AugmentConfig(Section):
 
 
 class ValidationConfig(Section):
-    """When dev cuts are looked at, and in how large batches."""
+    """When dev cuts are looked at, in how large batches, and what their errors are counted in."""
 
     every_steps: int = Field(500, ge=1)
     max_duration: float = Field(120.0, gt=0)  # seconds of audio in a batch
+    unit: Literal["word", "char", "mixed"] = "word"  # of errors; see asrkd.scoring.units
+
+    @model_serializer(mode="wrap")
+    def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the unit where it is the word, so that the lineage of such a run is what it was."""
+        own: dict[str, Any] = dump(self)
+        return {name: value for name, value in own.items() if name != "unit" or value != "word"}
 
 
 class AveragingConfig(Section):
@@ -145,6 +152,8 @@ class TrainConfig(Section):
             raise ValueError(f"data: this model learns from {keys}")
         if is_lm != (named == {"language_model"}) or (not is_lm and "language_model" in named):
             raise ValueError("objectives: language_model is that of a language model, and its only one")
+        if is_text and self.validation.unit != "word":
+            raise ValueError("validation.unit: of text perplexity is measured, not errors; leave it out")
         if is_text and "augment" in self.model_fields_set:
             raise ValueError("augment: of text nothing is augmented; leave it out")
         return self

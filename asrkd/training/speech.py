@@ -15,6 +15,7 @@ from asrkd.models.language_model import Student
 from asrkd.models.recogniser import Recogniser
 from asrkd.objectives.too_short import TooShort
 from asrkd.packed_cuts import PackedCuts
+from asrkd.scoring.units import find_unit
 from asrkd.targets.live import LiveTargets, live_identities
 from asrkd.targets.sequences import TranscriptSource
 from asrkd.tokens import Tokens
@@ -89,7 +90,8 @@ class Speech:
             dropped = TooShort()
             TranscriptSource(self.tokens).examine(self.dev_cuts, dropped.add)
             learner.tell(dropped.lines("CTC loss of dev"))
-        validator = Validator(self.dev_cuts, self.tokens, self.experiment.validation.max_duration)
+        asked = self.experiment.validation
+        validator = Validator(self.dev_cuts, self.tokens, asked.max_duration, find_unit(asked.unit))
         return Trainer(self.experiment, learner, cuts, validator, machine)
 
     def begin(self, student: Student) -> None:

@@ -1,4 +1,4 @@
-"""How a learner does on cuts that it is not trained on: losses and word errors."""
+"""How a learner does on cuts that it is not trained on: losses and errors, in words or another unit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.packed_cuts import CutsById
 from asrkd.scoring.counts import corpus_counts, score_texts
+from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.sequence_settings import TRANSCRIPT
 from asrkd.targets.sequences import TranscriptSource, reference
 from asrkd.targets.target_source import TargetSource
@@ -28,19 +29,22 @@ from asrkd.training.precision import Precision
 class Validator:
     """Dev cuts, and what can be measured on them."""
 
-    def __init__(self, cuts: Sequence[MonoCut], tokens: Tokens, max_duration: float) -> None:
+    def __init__(
+        self, cuts: Sequence[MonoCut], tokens: Tokens, max_duration: float, unit: Unit = WORD
+    ) -> None:
         """Prepare batches.
 
         Args:
             cuts: of the dev set, with transcripts.
             tokens: of the student.
             max_duration: seconds of audio in a batch.
+            unit: what errors are counted in.
 
         Raises:
             AsrkdError: a cut has no transcript, or one with unknown symbols.
         """
         self.cuts, self.by_id, self.tokens = cuts, CutsById(cuts), tokens
-        self.max_duration = max_duration
+        self.max_duration, self.unit = max_duration, unit
         self.plan = plan_in_order(records(cuts), max_duration)
         self.transcripts = TranscriptSource(tokens)
         self.transcripts.verify(cuts)
@@ -54,13 +58,14 @@ class Validator:
     def __call__(
         self, learner: Learner, terms: Sequence[HeldOut], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
-        """Losses and greedy WER with ``learner``'s weights.
+        """Losses and greedy error rate with ``learner``'s weights.
 
         Returns:
             ``loss`` of the transcripts in nats per token, by CTC, or of a
             student without a CTC head by attention: the same quantity for
             every system of a kind; ``loss_<label>`` of each term, over what its
-            objective counts; ``wer``, ``errors`` and ``words``.
+            objective counts; ``wer``, ``errors`` and ``words``, which keep their names where
+            a ``unit`` beside them says that they are of characters or mixed units.
         """
         learner.eval()
         student = learner.student
@@ -86,9 +91,12 @@ class Validator:
         return self._summary(losses, hypotheses)
 
     def _summary(self, losses: dict[str, float], hypotheses: dict[str, str]) -> dict[str, Any]:
-        total = corpus_counts(score_texts(self.references, hypotheses).values())
+        total = corpus_counts(score_texts(self.references, hypotheses, self.unit).values())
         words = {"wer": total.wer, "errors": total.errors, "words": total.num_words}
-        return {"loss": losses.pop(TRANSCRIPT), **words} | {f"loss_{k}": loss for k, loss in losses.items()}
+        unit = {} if self.unit == WORD else {"unit": self.unit.name}
+        return {"loss": losses.pop(TRANSCRIPT), **words, **unit} | {
+            f"loss_{k}": loss for k, loss in losses.items()
+        }
 
 
 class Losses:

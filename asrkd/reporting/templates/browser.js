@@ -26,7 +26,8 @@
 
   for (const utterance of data.utterances) {
     const heard = utterance.h.flat().map((e) => e[2] || "");
-    utterance.text = [utterance.id, utterance.r.join(" "), ...heard].join("\n").toLowerCase();
+    const said = [utterance.r.join(" "), data.unit === "word" ? "" : utterance.r.join("")]; // as it is written
+    utterance.text = [utterance.id, ...said, ...heard].join("\n").toLowerCase();
     utterance.errors = utterance.h.map((errors) => errors.length);
   }
   data.speakers.forEach((name, number) => option(control("speaker"), number, name));
@@ -112,7 +113,7 @@
 
   // Columns: each gap as wide as the most words that a system inserted there, then the word behind it.
   function table(utterance) {
-    const made = make("table", "words"), body = make("tbody");
+    const made = make("table", data.unit === "char" ? "words tight" : "words"), body = make("tbody");
     const at = utterance.h.map((errors) => {
       const places = new Map();
       for (const e of errors) {

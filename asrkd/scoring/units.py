@@ -48,7 +48,7 @@ _STAY_WITH_BASE = r"\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000
 _BY_CHARACTER = "".join(
     (
         r"\u2e80-\u2fff",  # CJK radicals, ideographic description
-        r"\u3001-\u312f\u3190-\u31ff",  # CJK punctuation, 々 〇, Hiragana, Katakana, ー, Bopomofo
+        r"\u3001-\u302d\u3030-\u312f\u3190-\u31ff\u02ea\u02eb",  # CJK punctuation, 々 〇, kana, ー, Bopomofo
         r"\u3220-\u325f\u3280-\u33ff",  # enclosed and squared CJK
         r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003fffd",  # Han
         r"\ufe10-\ufe1f\ufe30-\ufe4f\uff61-\uff9f",  # upright punctuation, half-width Katakana

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from asrkd.scoring.counts import Counts, word_counts
 from asrkd.scoring.sclite_edits import sclite_edits
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import Rules, Utterance, parse_rules, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.word_alignment import align_many, align_words
 
@@ -206,3 +206,34 @@ def test_sclite_reads_our_trn_files_and_counts_what_we_count(sclite, tmp_path):
     counts = [tuple(map(int, row["counts"].split())) for row in theirs.values()]
     assert len(counts) == len(pairs)
     assert Counts(*map(sum, zip(*counts, strict=True))) == scored.counts
+
+
+# Words of scripts with and without blanks, put together with blanks or without.
+SWITCHED = "今天 天气 我们 OK meeting iPhone15 カード 東京 กินน้ำ ไทย 안녕 straße don't café".split()
+
+
+@pytest.mark.parametrize("unit", ["char", "mixed"])
+@pytest.mark.parametrize("alignment", ["sclite", "levenshtein"])
+def test_sclite_counts_the_units_of_our_trn_files_as_we_do(sclite, tmp_path, unit, alignment):
+    """Of levenshtein's rule, which makes the fewest errors, the units alone are the same."""
+    rng = random.Random(29)
+
+    def text(words: list[str]) -> str:
+        return "".join(word + rng.choice(["", " "]) for word in words)
+
+    said = [[rng.choice(SWITCHED) for _ in range(rng.randint(1, 9))] for _ in range(300)]
+    heard = {f"{n}": text(recognised(words, SWITCHED, rng)) for n, words in enumerate(said)}
+    utterances = [Utterance(f"{n}", text(words), f"tape{n // 7}", "spk") for n, words in enumerate(said)]
+    rules = parse_rules(alignment, "none", unit)
+    scored = score_utterances(utterances, heard, rules)
+    write_score(tmp_path / "score", {"set": "test", "params": None, "search": None}, scored)
+    theirs = sclite(tmp_path / "score/ref.trn", tmp_path / "score/hyp.trn")
+    counts = [Counts(*map(int, theirs[f"spk-{one.id}"]["counts"].split())) for one in scored.utterances]
+    if alignment == "sclite":
+        assert counts == [one.counts for one in scored.utterances]
+    else:
+        assert [one.num_words for one in counts] == [one.counts.num_words for one in scored.utterances]
+        assert all(
+            their.errors >= one.counts.errors for their, one in zip(counts, scored.utterances, strict=True)
+        )
+    assert sum(one.errors for one in counts) > 300

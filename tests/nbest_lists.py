@@ -31,9 +31,11 @@ def nbest(
     return Nbest(tuple(listed), num_words)
 
 
-def write_nbest_store(folder: Path, cuts: Sequence[MonoCut], lists: Sequence[Nbest]) -> Path:
-    """A finished store of one shard."""
-    files.write_json(folder / "contract.json", {"kind": "nbest", "record": RECORD})
+def write_nbest_store(
+    folder: Path, cuts: Sequence[MonoCut], lists: Sequence[Nbest], **contract: object
+) -> Path:
+    """A finished store of one shard, with more keys of its contract."""
+    files.write_json(folder / "contract.json", {"kind": "nbest", "record": RECORD} | contract)
     contract = files.sha256(folder / "contract.json")
     write_nbest_shard(folder / shard_name(0, 1, ".jsonl"), contract, cuts, lists)
     outputs.stamp(folder, {"num_shards": 1, "num_cuts": len(cuts)})

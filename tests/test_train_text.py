@@ -44,6 +44,11 @@ def run(config: Path, out: Path, *overrides: str, resume: bool = False, stop: St
     return train(config, out, overrides, options, stop or StopRequest())
 
 
+def test_errors_of_text_are_counted_in_no_unit(config, tmp_path):
+    with pytest.raises(AsrkdError, match="validation.unit: of text perplexity is measured"):
+        run(config, tmp_path / "run", "validation.unit=char")
+
+
 def nats(folder: Path, text: str) -> float:
     """-log P(text, end) of a folder's model, one token at a time."""
     loaded = load_language_model(folder)

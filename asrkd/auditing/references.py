@@ -24,7 +24,7 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
     """
     store = NbestStore(path)
     if not recount and was_counted_against(store.contract, cuts):
-        findings.saw(f"{path}: transcripts as they were when word errors were counted")
+        findings.saw(f"{path}: transcripts as they were when {store.unit.noun} errors were counted")
         return
     counted, without, unit = 0, 0, store.unit
     for cut in cuts:
@@ -32,9 +32,9 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
         problem = stale_errors(nbest, cut.texts, unit)
         if problem:
             findings.wrong(
-                f"{path}: the word errors of cut {cut.id} {problem}; "
+                f"{path}: the {unit.noun} errors of cut {cut.id} {problem}; "
                 f"{make_anew(path, store.remake, 'the store')}",
-                kind="whose word errors are of another transcript",
+                kind=f"whose {unit.noun} errors are of another transcript",
             )
         has_transcript = counted_reference(cut.texts) is not None
         counted += has_transcript and nbest.num_words is not None

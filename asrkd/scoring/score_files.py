@@ -69,7 +69,7 @@ def score_with_progress(
     """
     texts = chain((utterance.reference for utterance in utterances), hypotheses.values())
     if line := case_warning(texts, rules.normaliser):
-        print(f"asrkd: {line}", file=sys.stderr)
+        warn(line)
     with meter("align", len(utterances), "utterances", after_s=SHOWN_AFTER_S) as shown:
 
         def advance(count: int) -> None:

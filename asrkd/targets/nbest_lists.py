@@ -103,6 +103,6 @@ class NbestLists:
         problem = stale_errors(best, record.texts, self.unit)
         if problem:
             raise AsrkdError(
-                f"cut {record.id}: the word errors of its hypotheses {problem}; "
+                f"cut {record.id}: the {self.unit.noun} errors of its hypotheses {problem}; "
                 f"{make_anew(self.store.path, self.store.remake, 'the store')}"
             )

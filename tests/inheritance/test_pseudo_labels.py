@@ -10,6 +10,7 @@ from asrkd.inheritance.confusions import Confusion
 from asrkd.inheritance.lineage import used_stores
 from asrkd.inheritance.pseudo_labels import Example, read_pseudo_labels
 from asrkd.manifests import read_cuts
+from asrkd.scoring.units import find_unit
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.sequences import transcript
 from tests.nbest_lists import nbest, write_nbest_store
@@ -43,6 +44,17 @@ def test_confusions_in_hypotheses_are_counted_once_each_against_the_transcripts(
     }
     first = next(iter(transcripts))
     assert found.examples[Confusion("yes", "no")] == Example(first, 1, "yes on", "no on")
+
+
+def test_confusions_are_of_the_unit_of_the_score_that_they_are_for(corpus, tmp_path):
+    cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:1]
+    store = write_nbest_store(tmp_path / "zh", cuts, [nbest(["我门去", "我们去了 吗"], [-0.1, -1.0])])
+    found = read_pseudo_labels(store, {cuts[0].id: "我们 去"}, 2, str, "levenshtein", find_unit("char"))
+    assert found.hypotheses == {
+        Confusion("们", "门"): 1,
+        Confusion(None, "了"): 1,
+        Confusion(None, "吗"): 1,
+    }
 
 
 def test_only_the_hypotheses_that_training_used_count(store, transcripts):

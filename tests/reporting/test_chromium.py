@@ -16,7 +16,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from asrkd.report import ReportRequest, report
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import Rules, Utterance, parse_rules, score_utterances
 from asrkd.scoring.score_files import write_score
 
 pytestmark = pytest.mark.slow  # together they take half a minute
@@ -206,6 +206,20 @@ def test_an_id_that_every_object_of_the_language_has_is_an_id(browser, tmp_path)
     browser.get((tmp_path / "report.html").as_uri())
     assert shown(browser) == ["constructor"]
     assert not browser.find_elements(By.CSS_SELECTOR, "button.play")
+
+
+def test_characters_are_searched_as_they_are_written_and_stand_close_together(browser, tmp_path):
+    said = [Utterance(utt_id, text, "r", "ann") for utt_id, text in (("a", "今天 天气很好"), ("b", "我 去"))]
+    for unit in ("char", "mixed"):
+        rules = parse_rules("levenshtein", "none", unit)
+        scored = score_utterances(said, {"a": "今天天很好", "b": "他去"}, rules)
+        write_score(tmp_path / unit, {"set": "test", "params": None, "search": None}, scored)
+        report(ReportRequest([tmp_path / unit], tmp_path / f"{unit}.html"))
+        browser.get((tmp_path / f"{unit}.html").as_uri())
+        browser.find_element(By.NAME, "q").send_keys("天气很")
+        assert shown(browser) == ["a"]
+        assert len(browser.find_elements(By.CSS_SELECTOR, "#list tr.ref td")) == 6
+        assert len(browser.find_elements(By.CSS_SELECTOR, "table.tight")) == (1 if unit == "char" else 0)
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1200])

@@ -5,7 +5,7 @@ Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from asrkd.quantizer.search import STANDARD
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.quantizer.training import check_enough, train_quantizer
 from asrkd.scoring.units import WORD, Unit
-from asrkd.shards import Shard
+from asrkd.shards import ShardWriter
 from asrkd.stopping import StopRequest
 from asrkd.targets import asking
 from asrkd.targets.array_store import ArrayStore
@@ -218,7 +218,7 @@ class _Asked:
         self.contract = contract(kind, teacher, cuts, sized)
         self.sources = question.sources(kind, flags)
 
-    def make(self, suffix: str, write: Callable[[Shard], float], stop: StopRequest) -> Made:
+    def make(self, suffix: str, write: ShardWriter, stop: StopRequest) -> Made:
         """Make the store, or this process's part of it."""
         question = self.question
         plan = StorePlan(

@@ -31,6 +31,7 @@ from asrkd.targets.contract import FORMAT
 from asrkd.targets.making import StorePlan, make_store
 from asrkd.targets.sources import Sources
 from asrkd.targets.store import CONTRACT
+from asrkd.task_monitor import TaskMonitor
 
 RECORD = "export.json"
 FORMATS = ("icefall",)
@@ -138,10 +139,12 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
     return make_store(plan, write, Crew(), stop).text() + f", {codebooks} codebooks every {frame_shift:g} s"
 
 
-def _write_imported(shard: Shard, carrying: Mapping[str, MonoCut], manifest: Path) -> float:
+def _write_imported(
+    shard: Shard, monitor: TaskMonitor, carrying: Mapping[str, MonoCut], manifest: Path
+) -> None:
     arrays = [{VALUES: icefall.stored_indexes(carrying[cut.id], manifest)[0]} for cut in shard.cuts]
-    write_array_shard(shard.path, str(shard.contract), shard.cuts, arrays)
-    return shard.audio_s
+    write_array_shard(shard.path, shard.request, shard.cuts, arrays)
+    monitor.advance(shard.size)
 
 
 def _check_same(cut: MonoCut, carrying: Mapping[str, MonoCut], request: ImportRequest) -> None:

@@ -1,7 +1,7 @@
 """Faults on purpose: an environment variable makes a named point fail, to prove that nothing is lost.
 
 ``ASRKD_FAULT=ACTION@POINT[:N]`` strikes when a process comes to POINT for
-the Nth time (the first by default), once in each process. With
+the Nth time (the first by default), once in each process (``slow`` ever after). With
 ``ASRKD_FAULT_LOG=FILE`` each strike is appended there as a line first.
 
 ======== ===================================================================
@@ -11,6 +11,7 @@ open     a file is about to be written, under a name of its own
 publish  it is written; it is about to be synced and to get its name
 named    it has its name
 decode   the audio of a cut is about to be decoded
+answer   a teacher, or a recognizer that is scored, has answered about a cut
 step     an update of a training was made
 ======== ===================================================================
 
@@ -24,6 +25,9 @@ nospace  the disk is full (ENOSPC)
 readonly the file system is read-only (EROFS)
 io       the disk fails (EIO)
 audio    decoding fails, as of a broken file (at decode)
+slow     the process sleeps for a second, at the Nth passing and at every
+         later one, and notes each: slow@answer makes a teacher that takes a
+         second a cut
 ======== ===================================================================
 """
 
@@ -31,6 +35,7 @@ import errno
 import os
 import re
 import signal
+import time
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -39,9 +44,10 @@ from typing import NamedTuple
 from asrkd.errors import AsrkdError
 
 VARIABLE, LOG_VARIABLE = "ASRKD_FAULT", "ASRKD_FAULT_LOG"
-POINTS = ("open", "publish", "named", "decode", "step")
+POINTS = ("open", "publish", "named", "decode", "answer", "step")
 _ERRORS = {"nospace": errno.ENOSPC, "readonly": errno.EROFS, "io": errno.EIO}
-ACTIONS = ("kill", "tear", *_ERRORS, "audio")
+ACTIONS = ("kill", "tear", *_ERRORS, "audio", "slow")
+SLOW_S = 1.0
 
 _passed: Counter[str] = Counter()
 
@@ -91,7 +97,8 @@ def strike(point: str, path: Path | None = None) -> None:
     if fault.point != point:
         return
     _passed[point] += 1
-    if _passed[point] == fault.passing:
+    lasts = fault.action == "slow" and _passed[point] > fault.passing
+    if lasts or _passed[point] == fault.passing:
         _note(fault, path)
         _carry_out(fault.action, path)
 
@@ -106,6 +113,9 @@ def _carry_out(action: str, path: Path | None) -> None:
     if action in _ERRORS:
         number = _ERRORS[action]
         raise OSError(number, os.strerror(number), None if path is None else str(path))
+    if action == "slow":
+        time.sleep(SLOW_S)
+        return
     if action == "audio":
         raise BrokenAudio("broken on purpose by ASRKD_FAULT")
     if action == "tear" and path is not None and path.is_file():

@@ -5,6 +5,7 @@ worked on, and when it will be finished. Everything goes to stderr.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINE_EVERY_S = 5.0
+FIRST_LINE_S = 2.0  # after which work that has finished nothing says that it is at work
+LOOK_EVERY_S = 0.2  # for whether to say so
+LIFE_EVERY_S = 60.0  # at least so often it says so afterwards
 
 
 class Meter:
@@ -26,9 +30,20 @@ class Meter:
         self._resumed_at = done
         self.started_at = time.monotonic()
 
-    def advance(self, count: int = 1, *, audio_s: float = 0.0, note: str | None = None) -> None:
-        """Report ``count`` more units done, ``audio_s`` more seconds of audio, and a note."""
+    def advance(
+        self, count: int = 1, *, audio_s: float = 0.0, note: str | None = None, resumed: bool = False
+    ) -> None:
+        """Report progress.
+
+        Args:
+            count: how many more units are done.
+            audio_s: seconds of audio in them.
+            note: stands behind the figures from now on; None leaves it as it is.
+            resumed: the units were done by an earlier run, so they say nothing of the pace.
+        """
         self.done += count
+        if resumed:
+            self._resumed_at += count
         self.audio_s += audio_s
         if note is not None:
             self.note = note
@@ -70,10 +85,10 @@ class _Lines(Meter):
         if time.monotonic() - self._shown_at >= LINE_EVERY_S:
             self._print()
 
-    def _print(self) -> None:
+    def _print(self, life: str = "") -> None:
         self._shown_at = time.monotonic()
         eta = self.remaining_s()
-        parts = [f"{self.label}: {self.done}/{self.total} {self.unit}", self.rate(), self.note]
+        parts = [f"{self.label}: {self.done}/{self.total} {self.unit}", self.rate(), self.note, life]
         parts.append(f"ETA {eta:.0f} s" if 0 < eta < float("inf") else "")
         line = ", ".join(part for part in parts if part)
         if line != self._shown:
@@ -84,6 +99,36 @@ class _Lines(Meter):
         """Print the last state, unless it stands there already or the work was short."""
         if self.is_due():
             self._print()
+
+
+class _LivingLines(_Lines):
+    """Lines that also come while nothing is finished, from a thread: work may be slow within a unit."""
+
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        super().__init__(label, total, unit, done)
+        self._one_at_a_time, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _live(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            now, silent_s = time.monotonic(), LIFE_EVERY_S if self._shown else FIRST_LINE_S
+            if now - max(self._shown_at, self.started_at) >= silent_s:
+                self._print(f"at work for {now - self.started_at:.0f} s")
+
+    def _print(self, life: str = "") -> None:
+        with self._one_at_a_time:
+            super()._print(life)
+
+    def close(self) -> None:
+        """End the thread, and print the last state unless it stands there already."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        super().close()
 
 
 class _Bar(Meter):
@@ -116,7 +161,9 @@ class _Bar(Meter):
 
 
 @contextmanager
-def meter(label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0) -> Iterator[Meter]:
+def meter(
+    label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0, says_it_works: bool = False
+) -> Iterator[Meter]:
     """Show progress of a piece of work within the block.
 
     Args:
@@ -125,8 +172,11 @@ def meter(label: str, total: int, unit: str, done: int = 0, *, after_s: float = 
         unit: what is counted, in the plural.
         done: how many were there already when a run goes on.
         after_s: seconds before which nothing is shown, for work that is mostly short.
+        says_it_works: in a log, also show a line after two seconds in which no unit was finished, and
+            one a minute later on; by a thread, so not where the work forks.
     """
-    kind = _Bar if sys.stderr.isatty() else _Lines
+    lines = _LivingLines if says_it_works else _Lines
+    kind = _Bar if sys.stderr.isatty() else lines
     shown = kind(label, total, unit, done)
     shown.after_s = after_s
     try:

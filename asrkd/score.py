@@ -4,6 +4,7 @@ Reads:   a model folder and cuts with transcripts.
 Writes:  hypotheses by shard, and the score of it (asrkd/scoring/score_files.py).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,8 +15,8 @@ from lhotse import MonoCut
 
 from asrkd import files, outputs, shards
 from asrkd.cut_records import cuts_digest, records, texts_digest
-from asrkd.decoding import SearchOptions, find_search
-from asrkd.decoding.recognition import described, recognise, search_for
+from asrkd.decoding import Hypothesis, SearchOptions, find_search
+from asrkd.decoding.recognition import described, recognise_by_cut, search_for
 from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
@@ -27,11 +28,13 @@ from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
+from asrkd.shard_parts import Answers, make_shard
 from asrkd.shards import Asked, Shard
 from asrkd.shared_work import Crew, Part, Progress, work
 from asrkd.shell import remove
 from asrkd.stopping import StopRequest
 from asrkd.targets.sequences import reference
+from asrkd.task_monitor import TaskMonitor
 from asrkd.training.precision import pick_device
 
 CUTS_PER_SHARD = 200
@@ -74,7 +77,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
 
     Raises:
         AsrkdError: something the user can mend; shards that were finished before stay.
-        StoppedInTime: asked to stop; finished shards stay, run again to go on.
+        StoppedInTime: asked to stop; what was recognised stays, run again to go on.
     """
     find_search(request.search, request.options)
     check_jobs(request.jobs)
@@ -84,10 +87,11 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     check_features(model, cuts, str(request.cuts))
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
-    claimed = outputs.claim(request.out, REQUEST, _record(request, model, cuts))
+    record = _record(request, model, cuts)
+    claimed = outputs.claim(request.out, REQUEST, record)
     if claimed is outputs.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules)
-    planned, progress = _recognise(request, device, cuts, stop)
+    planned, progress = _recognise(request, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
@@ -107,10 +111,10 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
 
 
 def _recognise(
-    request: ScoreRequest, device: str, cuts: Sequence[MonoCut], stop: StopRequest
+    request: ScoreRequest, record: dict[str, Any], device: str, cuts: Sequence[MonoCut], stop: StopRequest
 ) -> tuple[list[Shard], Progress]:
     """Write the text of every cut, in shards that are kept, so that a stop loses little."""
-    asked = Asked(request.model, device, CUTS_PER_SHARD)
+    asked = Asked(request.model, device, CUTS_PER_SHARD, files.sha256_of(record))
     planned = shards.plan(request.out / "hypotheses", cuts, asked, ".jsonl")
     write = partial(_write_hypotheses, search=request.search, options=request.options)
     crew = Crew(request.jobs, request.part)
@@ -130,14 +134,22 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
     return texts
 
 
-def _write_hypotheses(shard: Shard, search: str, options: SearchOptions) -> float:
-    model = load_model(shard.model, shard.device)
-    rows = []
-    for cut, (best, *_) in recognise(model, shard.cuts, search, options):
-        text = model.tokens.decode(list(best.tokens))
-        rows.append({"id": cut.id, "text": text, "log_prob": best.log_prob})
-    files.write_jsonl(shard.path, rows)
-    return shard.audio_s
+def _write_hypotheses(shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions) -> None:
+    def ask(first: int) -> Answers:
+        model = load_model(shard.model, shard.device)
+        for cut, final in recognise_by_cut(model, shard.cuts[first:], search, options):
+            yield cut.duration, [_line(model, own, found[0]) for own, found in final]
+
+    def write(lines: Sequence[bytes]) -> None:
+        with files.create_bytes(shard.path) as stream:
+            stream.writelines(lines)
+
+    make_shard(shard, ask, write, monitor)
+
+
+def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
+    row = {"id": cut.id, "text": model.tokens.decode(list(best.tokens)), "log_prob": best.log_prob}
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[Utterance]:

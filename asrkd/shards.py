@@ -1,17 +1,20 @@
 """Shards of a list of cuts: what one process asks a model about, and the file it writes.
 
-Shard boundaries follow from the list of cuts alone, and a shard is computed
-whole by one process, so its bytes do not depend on jobs, order or kills.
+Shard boundaries follow from the list of cuts alone, and within a shard cuts are
+run in one order and in the same batches wherever a run begins (see
+:mod:`asrkd.shard_parts`), so its bytes do not depend on jobs, order or kills.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lhotse import MonoCut
 
-from asrkd.cut_records import records
+from asrkd import files
+from asrkd.cut_records import cuts_digest
 from asrkd.targets.shard_index import is_whole
+from asrkd.task_monitor import TaskMonitor
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Shard:
     cuts: Sequence[MonoCut]
     model: Path
     device: str
-    contract: str | None = None  # digest of the store's contract; None: a file without an index
+    request: str = ""  # digest of all that decides the answers: of a store its contract's
+    indexed: bool = False  # an index lies beside the file, and names the request
 
     @property
     def size(self) -> int:
@@ -30,13 +34,17 @@ class Shard:
         return len(self.cuts)
 
     @property
-    def audio_s(self) -> float:
-        """Seconds of its cuts."""
-        return float(sum(record.duration for record in records(self.cuts)))
+    def key(self) -> str:
+        """Digest of what decides its file: the request, its cuts, its place among the shards."""
+        return files.sha256_of([self.request, self.path.name, cuts_digest(self.cuts)])
 
     def is_done(self) -> bool:
         """Whether it is there and whole; AsrkdError if it is of another store."""
-        return self.path.is_file() if self.contract is None else is_whole(self.path, self.contract)
+        return is_whole(self.path, self.request) if self.indexed else self.path.is_file()
+
+
+# Writes a shard, or keeps parts of it if the monitor wants a stop; importable by worker processes.
+ShardWriter = Callable[[Shard, TaskMonitor], None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,8 @@ class Asked:
     model: Path
     device: str
     cuts_per_shard: int
-    contract: str | None = None
+    request: str = ""
+    indexed: bool = False
 
 
 def shard_name(number: int, total: int, suffix: str) -> str:
@@ -63,7 +72,8 @@ def plan(folder: Path, cuts: Sequence[MonoCut], asked: Asked, suffix: str) -> li
             cuts[start : start + asked.cuts_per_shard],
             asked.model,
             asked.device,
-            asked.contract,
+            asked.request,
+            asked.indexed,
         )
         for number, start in enumerate(starts)
     ]

@@ -10,7 +10,9 @@ makes it. Whoever finds that nothing is missing finishes the folder.
 import errno
 import fcntl
 import re
+import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,9 +23,11 @@ from typing import IO, Protocol, TypeVar
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.parallel import run_tasks
-from asrkd.progress import meter
+from asrkd.progress import Meter, meter
 from asrkd.stopping import StopRequest
+from asrkd.task_monitor import Report, TaskMonitor
 
+PARTS = "parts"  # folder beside the pieces for what makers keep of unfinished ones
 LOOK_AGAIN_S = 0.5  # for pieces that are in other hands
 # A file without its name that nobody wrote to for so long is a killed writer's. Where locks do not
 # work a younger one may be somebody's who makes the same piece.
@@ -96,26 +100,33 @@ def parse_part(text: str | None) -> Part | None:
 
 
 def work(
-    label: str, pieces: Sequence[P], make: Callable[[P], float], crew: Crew, stop: StopRequest
+    label: str,
+    pieces: Sequence[P],
+    make: Callable[[P, TaskMonitor], None],
+    crew: Crew,
+    stop: StopRequest,
 ) -> Progress:
     """Make the pieces that are missing, or those of the crew's part, and wait for those in other hands.
 
     Args:
         label: what is being done, for the progress.
         pieces: all of them, in the same order for everybody.
-        make: makes one, gives its seconds of audio; importable by worker processes.
+        make: makes one and reports its units as they are finished; if its monitor says so it saves what it
+            has and returns before the piece is done; importable by worker processes.
         crew: who works, on what.
-        stop: asked between pieces and while waiting.
+        stop: asked between pieces, by makers within one, and while waiting.
 
     Raises:
-        StoppedInTime: asked to stop; the pieces that are finished stay.
+        StoppedInTime: asked to stop; the pieces that are finished stay, and what ``make`` saved of others.
         AsrkdError: no processes are wanted, a worker died, or a piece cannot be
             made; what was finished stays.
     """
     own = [piece for index, piece in enumerate(pieces) if crew.part is None or crew.part.takes(index)]
     missing = free = [piece for piece in own if not piece.is_done()]
     total, made = sum(piece.size for piece in own), 0
-    with meter(label, total, "cuts", total - sum(piece.size for piece in missing)) as shown:
+    done = total - sum(piece.size for piece in missing)
+    with meter(label, total, "cuts", done, says_it_works=bool(missing)) as shown:
+        watch = _Watch(shown, stop)
 
         def check() -> None:
             if shown.done < total:
@@ -123,16 +134,15 @@ def work(
 
         while missing:
             taken = set()
-            for piece, audio_s in run_tasks(partial(_take, make=make), free, jobs=crew.jobs):
-                if audio_s is not None:
+            for piece, is_made in run_tasks(partial(_take, make=make), free, jobs=crew.jobs, watch=watch):
+                if is_made:
                     taken.add(piece.path)
-                    shown.advance(piece.size, audio_s=audio_s)
-                check()
+                    watch.finish(piece)
             made += len(taken)
-            missing = _still_missing([piece for piece in missing if piece.path not in taken], shown.advance)
+            missing = _still_missing([piece for piece in missing if piece.path not in taken], watch.finish)
+            check()
             free = [piece for piece in missing if _is_free(piece)]
             if missing and not free:
-                check()
                 time.sleep(LOOK_AGAIN_S)
     left = sum(not piece.is_done() for piece in pieces) if crew.part else 0
     if not left:
@@ -141,26 +151,52 @@ def work(
     return Progress(made, left, len(pieces))
 
 
-def _still_missing(pieces: Sequence[P], advance: Callable[[int], None]) -> list[P]:
-    """Those that nobody has made yet; ``advance`` hears of those that others made."""
+class _Watch:
+    """What the progress has counted of each piece: a unit counts once, whoever finished it and when."""
+
+    def __init__(self, shown: Meter, stop: StopRequest) -> None:
+        self._shown, self._stop = shown, stop
+        self._counted: Counter[Path] = Counter()
+
+    def advance(self, piece: Piece, report: Report) -> None:
+        """Count units of a piece."""
+        self._counted[piece.path] += report.count
+        self._shown.advance(report.count, audio_s=report.audio_s, resumed=report.resumed)
+
+    def finish(self, piece: Piece) -> None:
+        """Count what was not reported of a piece that is there now."""
+        if rest := piece.size - self._counted[piece.path]:
+            self.advance(piece, Report(rest))
+
+    def must_stop(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._stop.reason() is not None
+
+
+def _still_missing(pieces: Sequence[P], finish: Callable[[P], None]) -> list[P]:
+    """Those that nobody has made yet; ``finish`` is called with those that others made."""
     missing = []
     for piece in pieces:
         if piece.is_done():
-            advance(piece.size)
+            finish(piece)
         else:
             missing.append(piece)
     return missing
 
 
-def _take(piece: P, make: Callable[[P], float]) -> float | None:
-    """Make a piece unless somebody holds it or has made it; seconds of audio, None if it was not ours."""
+def _take(piece: P, monitor: TaskMonitor, make: Callable[[P, TaskMonitor], None]) -> bool:
+    """Make a piece unless somebody holds it or has made it; whether it is there by this call."""
     with try_lock(_lock(piece)) as ours:
-        return make(piece) if ours and not piece.is_done() else None
+        if not ours or piece.is_done():
+            return False
+        make(piece, monitor)
+        return piece.is_done()
 
 
 def _sweep(folder: Path) -> None:
     """Remove what killed writers left in a folder whose pieces are all there and that nobody works in."""
     if not (folder / "locks").exists():
+        shutil.rmtree(folder / PARTS, ignore_errors=True)  # of pieces that are whole by now
         for leftover in [*folder.glob("shard-*.partial*"), *folder.glob(".tmp*")]:  # safetensors' are these
             with suppress(OSError):  # somebody else swept it
                 if time.time() - leftover.stat().st_mtime > LEFTOVER_S and leftover.is_file():

@@ -12,51 +12,53 @@ import torch
 
 from asrkd.errors import AsrkdError
 from asrkd.parallel import one_thread, run_tasks
+from asrkd.task_monitor import TaskMonitor
+from tests.watching import Watch
 
 
-def square(number: int) -> int:
+def square(number: int, _monitor: TaskMonitor) -> int:
     return number * number
 
 
-def threads(_: int) -> int:
+def threads(_: int, _monitor: TaskMonitor) -> int:
     return torch.get_num_threads()
 
 
-def product(seed: int) -> bytes:
+def product(seed: int, _monitor: TaskMonitor) -> bytes:
     values = torch.randn(64, 64, generator=torch.Generator().manual_seed(seed))
     return (values @ values).sum(0).numpy().tobytes()
 
 
-def die(number: int) -> int:
+def die(number: int, _monitor: TaskMonitor) -> int:
     if number == 2:
         os._exit(9)
     return number
 
 
-def complain(number: int) -> int:
+def complain(number: int, _monitor: TaskMonitor) -> int:
     if number == 1:
         raise AsrkdError("cut x: is bad")
     return number
 
 
-def process(_: int) -> int:
+def process(_: int, _monitor: TaskMonitor) -> int:
     return os.getpid()
 
 
 def test_one_job_stays_in_this_process_and_in_order():
-    assert list(run_tasks(square, [3, 1, 2], jobs=1)) == [(3, 9), (1, 1), (2, 4)]
-    assert list(run_tasks(process, [1, 2], jobs=1)) == [(1, os.getpid()), (2, os.getpid())]
+    assert list(run_tasks(square, [3, 1, 2], jobs=1, watch=Watch())) == [(3, 9), (1, 1), (2, 4)]
+    assert list(run_tasks(process, [1, 2], jobs=1, watch=Watch())) == [(1, os.getpid()), (2, os.getpid())]
 
 
 def test_no_task_needs_no_process():
-    assert list(run_tasks(square, [], jobs=4)) == []
+    assert list(run_tasks(square, [], jobs=4, watch=Watch())) == []
 
 
 def test_every_task_runs_on_one_thread_and_the_old_number_comes_back():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert [result for _, result in run_tasks(threads, [0, 1], jobs=1)] == [1, 1]
+        assert [result for _, result in run_tasks(threads, [0, 1], jobs=1, watch=Watch())] == [1, 1]
         assert torch.get_num_threads() == 2
         with pytest.raises(KeyError), one_thread():
             raise KeyError
@@ -68,39 +70,40 @@ def test_every_task_runs_on_one_thread_and_the_old_number_comes_back():
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_no_processes_are_refused_at_once(jobs):
     with pytest.raises(AsrkdError, match=rf"--jobs {jobs}: expected 1 or more"):
-        run_tasks(square, [1], jobs=jobs)
+        run_tasks(square, [1], jobs=jobs, watch=Watch())
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_what_a_task_raises_is_passed_on(jobs):
     with pytest.raises(AsrkdError, match="cut x: is bad"):
-        list(run_tasks(complain, [0, 1, 2], jobs=jobs))
+        list(run_tasks(complain, [0, 1, 2], jobs=jobs, watch=Watch()))
 
 
 @pytest.mark.slow
 def test_two_jobs_give_the_results_of_one():
     """Processes that import torch and lhotse take seconds to start, so all of it is in one test."""
     tasks = list(range(7))
-    alone, together = (dict(run_tasks(product, tasks, jobs=jobs)) for jobs in (1, 2))
+    alone, together = (dict(run_tasks(product, tasks, jobs=jobs, watch=Watch())) for jobs in (1, 2))
     assert alone == together
-    assert set(dict(run_tasks(threads, tasks, jobs=2)).values()) == {1}
-    assert os.getpid() not in dict(run_tasks(process, tasks, jobs=2)).values()
+    assert set(dict(run_tasks(threads, tasks, jobs=2, watch=Watch())).values()) == {1}
+    assert os.getpid() not in dict(run_tasks(process, tasks, jobs=2, watch=Watch())).values()
 
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_a_line_and_not_a_traceback():
     with pytest.raises(AsrkdError, match=r"a worker process was killed .*run again, with fewer --jobs"):
-        list(run_tasks(die, [0, 1, 2, 3], jobs=2))
+        list(run_tasks(die, [0, 1, 2, 3], jobs=2, watch=Watch()))
 
 
-def note_and_sleep(folder: str) -> None:
+def note_and_sleep(folder: str, _monitor: TaskMonitor) -> None:
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(600)
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):
     code = (
-        "import sys; from tests.test_parallel import *; list(run_tasks(note_and_sleep, sys.argv[1:], jobs=2))"
+        "import sys; from tests.test_parallel import *; "
+        "list(run_tasks(note_and_sleep, sys.argv[1:], jobs=2, watch=Watch()))"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path), str(tmp_path)], cwd=Path(__file__).parents[1]

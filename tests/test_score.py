@@ -22,11 +22,7 @@ from asrkd.scoring.score_folder import read_score, require_comparable
 from asrkd.shared_work import Part, Progress
 from asrkd.stopping import StopRequest
 from asrkd.targets.nbest_store import NbestStore
-
-
-class StopAtOnce(StopRequest):
-    def reason(self) -> str:
-        return "a test"
+from tests.stop_after import StopAfter
 
 
 @pytest.fixture
@@ -159,7 +155,7 @@ def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, 
 def test_a_long_decoding_shows_how_far_it_is(request_, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 2)
     run(request_, part=Part(1, 2))
-    assert "score teacher: 2/4 cuts, " in capsys.readouterr().err
+    assert "score teacher: 1/4 cuts, " in capsys.readouterr().err
     run(request_)
     shown = capsys.readouterr().err
     assert "score teacher: 6/6 cuts" in shown
@@ -218,7 +214,7 @@ def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 4)
     run(request_, out=tmp_path / "whole")
     with pytest.raises(StoppedInTime, match="4 of 6 cuts are done"):
-        run(request_, StopAtOnce())
+        run(request_, StopAfter(3))  # after each of three cuts it is asked, and after the shard
     assert not (request_.out / "score.json").exists()
     run(request_)
     assert contents(request_.out) == contents(tmp_path / "whole")

@@ -12,6 +12,7 @@ from asrkd.errors import StoppedInTime
 from asrkd.shards import Asked, Shard, plan, shard_name
 from asrkd.shared_work import Crew, work
 from asrkd.stopping import StopRequest
+from asrkd.task_monitor import TaskMonitor
 
 
 class StopAtOnce(StopRequest):
@@ -25,14 +26,13 @@ def make_shards(folder: Path, count: int, cuts_per_shard: int = 1) -> list[Shard
     return plan(folder, cuts, Asked(Path("model"), "cpu", cuts_per_shard), ".txt")
 
 
-def write_ids(shard: Shard) -> float:
+def write_ids(shard: Shard, _monitor: TaskMonitor) -> None:
     shard.path.write_text(" ".join(cut.id for cut in shard.cuts))
-    return shard.audio_s
 
 
-def write_slowly(shard: Shard) -> float:
+def write_slowly(shard: Shard, monitor: TaskMonitor) -> None:
     time.sleep(0.4)
-    return write_ids(shard)
+    write_ids(shard, monitor)
 
 
 @settings(max_examples=30, deadline=None)

@@ -17,6 +17,7 @@ from asrkd import files
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.shared_work import Crew, Part, parse_part, try_lock, work
 from asrkd.stopping import StopRequest
+from asrkd.task_monitor import TaskMonitor
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,11 @@ class Note:
         return self.path.is_file()
 
 
-def make(note: Note) -> float:
+def make(note: Note, _monitor: TaskMonitor) -> None:
     with (note.path.parent / "made.log").open("a") as log:
         log.write(f"{note.path.name} {os.getpid()}\n")
     time.sleep(0.02)
     note.path.write_text("done")
-    return 1.0
 
 
 def notes(folder: Path, count: int) -> list[Note]:

@@ -4,11 +4,12 @@ Letters: T feature or encoder frames of a cut, F features, V tokens, D size of a
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import torch
 from lhotse import MonoCut
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.decoding.heard import Heard
@@ -21,9 +22,15 @@ from asrkd.errors import AsrkdError
 from asrkd.features.reading import load_features
 from asrkd.models.directory import LoadedModel
 from asrkd.models.inference import Answer, answers
+from asrkd.models.recogniser import num_parameters
 from asrkd.models.stepwise import Stepwise
 
 SEARCH_BATCH = 16  # cuts searched together, always neighbours in the list that is given
+# Parameters times seconds of audio in a batch on a CPU, at most. At 25 encoder frames a second and two
+# operations a parameter and frame these are 500 GFLOP, 15 to 40 s on a core: a kill in its middle costs less
+# than a minute. It is only met by models (16 utterances of 12 s: of 52 million parameters) whose matrices
+# fill a core without batches.
+BATCH_WORK = 1e10
 
 
 def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
@@ -50,14 +57,16 @@ def described(name: str, options: SearchOptions) -> dict[str, Any]:
     return SEARCHES[name].described(options) | lm
 
 
-def recognise(
+def recognise_by_cut(
     model: LoadedModel,
     cuts: Sequence[MonoCut],
     name: str,
     options: SearchOptions,
     read: Callable[[MonoCut], Tensor] = load_features,
-) -> Iterator[tuple[MonoCut, list[Hypothesis]]]:
-    """Each cut with its hypotheses, best first; give whole shards, as neighbours are searched together.
+) -> Iterator[tuple[MonoCut, list[tuple[MonoCut, list[Hypothesis]]]]]:
+    """Each cut when the encoder has run on it, with the hypotheses, best first, of a batch that it ends.
+
+    Give whole shards, or what is left of one behind the end of a batch, as neighbours are searched together.
 
     Args:
         model: whom to ask.
@@ -72,14 +81,41 @@ def recognise(
     search = search_for(model, name, options)
     device = next(model.recogniser.parameters()).device
     lm = None if options.lm is None else open_lm(options.lm, model, str(device))
-    for start in range(0, len(cuts), SEARCH_BATCH):
-        said = list(answers(model, cuts[start : start + SEARCH_BATCH], read=read))
-        for answer, found in zip(said, search.run(_heard(model, said, lm), options), strict=True):
-            if isinstance(lm, WordNgram):
-                lm.look_at(model.tokens.decode(own.tokens) for own in found)
-            yield answer.cut, found
+    start = 0
+    while start < len(cuts):
+        group = _batch(model, cuts[start : start + SEARCH_BATCH], lm)
+        said = []
+        for answer in answers(model, group, read=read):
+            said.append(answer)
+            if len(said) < len(group):
+                yield answer.cut, []
+        found = search.run(_heard(model, said, lm), options)
+        if isinstance(lm, WordNgram):
+            lm.look_at(model.tokens.decode(own.tokens) for hypotheses in found for own in hypotheses)
+        yield group[-1], list(zip(group, found, strict=True))
+        start += len(group)
     if isinstance(lm, WordNgram):
         lm.warn()
+
+
+def _batch(model: LoadedModel, cuts: Sequence[MonoCut], lm: Stepwise | None) -> list[MonoCut]:
+    """The first of ``cuts`` that are searched together: all of them, of a large model on a CPU fewer."""
+    if next(model.recogniser.parameters()).device.type != "cpu":
+        return list(cuts)
+    parts = [model.recogniser, *([lm] if isinstance(lm, nn.Module) else [])]
+    count = fitting(sum(map(num_parameters, parts)), [cut.duration for cut in cuts])
+    return list(cuts[:count])
+
+
+def fitting(parameters: int, durations: Sequence[float]) -> int:
+    """How many cuts, from the first on, make a batch on a CPU: one at least, and no more than BATCH_WORK.
+
+    Args:
+        parameters: of all models that take part.
+        durations: of the cuts in seconds.
+    """
+    totals = accumulate(durations)
+    return max(1, sum(parameters * total_s <= BATCH_WORK for total_s in totals))
 
 
 def _heard(model: LoadedModel, said: Sequence[Answer], lm: Stepwise | None) -> Heard:

@@ -23,6 +23,7 @@ from asrkd.cut_paths import resolve
 from asrkd.cut_records import parse_record
 from asrkd.features.fbank import make_extractor
 from asrkd.packed_cuts import PackedCuts
+from asrkd.task_monitor import TaskMonitor
 
 FOLDER = "features"
 
@@ -89,21 +90,23 @@ def plan_shards(plan: Plan, splits: Splits) -> list[Shard]:
     return shards
 
 
-def compute_shard(shard: Shard) -> float:
-    """Compute and publish a shard; return the seconds of audio in its features."""
+def compute_shard(shard: Shard, monitor: TaskMonitor) -> None:
+    """Compute and publish a shard; ``monitor`` hears of each cut, with the seconds of its copies."""
     extractor = make_extractor(shard.plan.num_mel_bins, shard.plan.sampling_rate)
     done: list[MonoCut] = []
     bad: list[Quarantined] = []
     with _archive_writer(shard.plan.out / shard.archive) as writer:
         for cut in shard.cuts:
+            computed: list[MonoCut] = []
             try:
-                done.extend(_compute_cut(cut, shard, extractor, writer))
+                computed = _compute_cut(cut, shard, extractor, writer)
             except BadAudio as error:
                 bad.append(quarantine(cut, shard.split, str(error)))
+            done.extend(computed)
+            monitor.advance(1, sum(own.duration for own in computed))
     rows: list[dict[str, object]] = [{"cut": cut.to_dict()} for cut in done]
     rows += [{"quarantined": asdict(item)} for item in bad]
     files.write_jsonl(shard.plan.out / shard.ledger, rows)
-    return float(sum(cut.duration for cut in done))
 
 
 def read_ledger(shard: Shard) -> tuple[PackedCuts, list[Quarantined]]:

@@ -15,6 +15,7 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
+from asrkd import faults
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import collate, feature_config, load_features
 from asrkd.models.conformer import Tap
@@ -85,4 +86,5 @@ def answers(
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
             own = {tap: value[row, :count] for tap, value in tapped.items()}
             memory = None if encoded is None else encoded[row, :count]
+            faults.strike("answer")
             yield Answer(cut, log_probs[row, :count], own, memory)

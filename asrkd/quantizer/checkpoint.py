@@ -1,4 +1,4 @@
-"""The checkpoint of a training: one safetensors file, whole or absent, replaced every minute or so."""
+"""The checkpoint of a training: one safetensors file, whole or absent, replaced every half a minute."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,8 +10,9 @@ from torch import Tensor
 
 from asrkd import files
 
-EVERY_S = 60.0
+EVERY_S = 30.0
 MOST_TIME = 0.05  # of all, that writing may take: the statistics of 64 codebooks are 2 GB
+MOST_S = 50.0  # between two writings, whatever they take: a kill costs less than a minute
 
 
 @dataclass
@@ -20,7 +21,7 @@ class Checkpoint:
 
     Attributes:
         path: of the file.
-        every_s: seconds between two writings, more if they take long; 0 for after every step.
+        every_s: seconds between two writings, up to MOST_S if they take long; 0 for after every step.
     """
 
     path: Path
@@ -41,7 +42,9 @@ class Checkpoint:
         with files.create_aside(self.path) as partial:
             save_file(state, str(partial))
         took_s = time.monotonic() - started_at
-        self._due_at = started_at + max(self.every_s, took_s / MOST_TIME if self.every_s else 0.0)
+        self._due_at = started_at + max(
+            self.every_s, min(took_s / MOST_TIME, MOST_S) if self.every_s else 0.0
+        )
 
     def load(self) -> dict[str, Tensor] | None:
         """What was kept, tensors (...) by name; None if there is nothing, or a disk has broken the file."""

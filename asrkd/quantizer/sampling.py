@@ -19,13 +19,13 @@ from torch import Tensor
 
 from asrkd import files
 from asrkd.models.conformer import Tap
+from asrkd.models.inference import GPU_BATCH
 from asrkd.progress import meter
+from asrkd.shard_parts import part_every_s as usual_part_every_s
 from asrkd.stopping import StopRequest
 from asrkd.teachers.teacher import Teacher
 from asrkd.training.randomness import derive
 
-PART_EVERY_S = 60.0
-GPU_CUTS = 64  # a part ends after a multiple, so that a GPU's batches are the same wherever one begins
 NAME = "frames"
 
 
@@ -40,7 +40,7 @@ class Sample:
 
 
 def sample_embeddings(
-    folder: Path, teacher: Teacher, sample: Sample, stop: StopRequest, part_every_s: float = PART_EVERY_S
+    folder: Path, teacher: Teacher, sample: Sample, stop: StopRequest, part_every_s: float | None = None
 ) -> Tensor:
     """The (F, D) frames of a sample, float32 on the CPU, in its order.
 
@@ -49,17 +49,19 @@ def sample_embeddings(
         teacher: asked about the cuts that no part holds.
         sample: which frames.
         stop: asked after every cut.
-        part_every_s: a part is written after so many seconds.
+        part_every_s: a part is written after so many seconds; None: as parts of shards are.
 
     Raises:
         StoppedInTime: what was asked is kept, but for the last few cuts.
     """
     parts, begun = _read_parts(folder)
     pending: list[Tensor] = []
-    together = 1 if teacher.device.type == "cpu" else GPU_CUTS
+    if part_every_s is None:
+        part_every_s = usual_part_every_s()
+    # On a GPU a part ends after whole batches, so that they are the same wherever one begins.
+    together = 1 if teacher.device.type == "cpu" else GPU_BATCH
     written_at = time.monotonic()
-    with meter("embeddings", len(sample.cuts), "cuts") as shown:
-        shown.advance(begun)
+    with meter("embeddings", len(sample.cuts), "cuts", begun, says_it_works=True) as shown:
         for embedded in teacher.embeddings(sample.cuts[begun:], [sample.tap]):
             pending.append(_some_frames(embedded.tapped[sample.tap], sample, embedded.cut.id))
             shown.advance(audio_s=embedded.cut.duration)

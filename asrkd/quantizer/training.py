@@ -86,7 +86,7 @@ def train_quantizer(
         stop: asked after every step.
         meter: advanced by one every step; its note is the relative error of the batch.
         checkpoint: gone on from, if it holds a state of the same options; written
-            between the phases, every minute or so, and at a stop.
+            at the end of each phase, every half a minute, and at a stop.
 
     Raises:
         AsrkdError: too few frames, all of them equal, or one with a NaN or an infinity.
@@ -140,7 +140,8 @@ def _keep(
 ) -> None:
     """Write a checkpoint where it is time, and stop where that is asked."""
     reason = stop.reason() if stop is not None else None
-    if checkpoint is not None and (reason or checkpoint.is_due or learner.step == options.phase_one_steps):
+    ends = (options.phase_one_steps, options.steps)  # of the phases; to measure the quantiser takes a while
+    if checkpoint is not None and (reason or checkpoint.is_due or learner.step in ends):
         checkpoint.save(learner.state())
     if stop is not None and reason:
         stop.check(

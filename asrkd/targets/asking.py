@@ -3,33 +3,38 @@
 Letters: T frames of a cut, V tokens, k of them that are kept, D model size.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
-from asrkd.models.inference import Answer, answers
+from asrkd.models.inference import GPU_BATCH, Answer, answers
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.shards import Shard
+from asrkd.shard_parts import Answers, make_shard
+from asrkd.shards import Shard, ShardWriter
 from asrkd.targets.array_store import VALUES, write_array_shard
 from asrkd.targets.top_tokens import top_tokens
+from asrkd.task_monitor import TaskMonitor
 from asrkd.teachers.opening import open_teacher
 
+_Arrays = tuple[float, Mapping[str, Tensor]]  # duration of a cut in seconds, its (T, ...) arrays by name
 
-def codebook_writer(quantizer: Path, tap: Tap) -> Callable[[Shard], float]:
-    """What writes a shard of codebook indexes, uint8 (T, codebooks) a cut, and gives its seconds of audio.
+
+def codebook_writer(quantizer: Path, tap: Tap) -> ShardWriter:
+    """What writes a shard of codebook indexes, uint8 (T, codebooks) a cut.
 
     Importable by worker processes.
     """
     return partial(_write_codebook, quantizer=quantizer, tap=tap)
 
 
-def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
-    """What writes a shard of posteriors, and gives its seconds of audio; importable by worker processes.
+def posterior_writer(top_k: int, dtype: str) -> ShardWriter:
+    """What writes a shard of posteriors; importable by worker processes.
 
     A cut has ``values`` (T, k + 1), the natural logarithms of the k best and
     of the rest together, and ``tokens`` (T, k), whose they are.
@@ -37,37 +42,54 @@ def posterior_writer(top_k: int, dtype: str) -> Callable[[Shard], float]:
     return partial(_write_posteriors, top_k=top_k, dtype=dtype)
 
 
-def hidden_writer(tap: Tap, dtype: str) -> Callable[[Shard], float]:
-    """What writes a shard of hidden states, (T, D) a cut, and gives its seconds of audio.
+def hidden_writer(tap: Tap, dtype: str) -> ShardWriter:
+    """What writes a shard of hidden states, (T, D) a cut.
 
     Importable by worker processes.
     """
     return partial(_write_hidden, tap=tap, dtype=dtype)
 
 
-def _write_posteriors(shard: Shard, top_k: int, dtype: str) -> float:
-    said = answers(load_model(shard.model, shard.device), shard.cuts)
-    return _write_arrays(shard, [_posteriors(answer, top_k, dtype) for answer in said])
+def _write_posteriors(shard: Shard, monitor: TaskMonitor, top_k: int, dtype: str) -> None:
+    def ask(first: int) -> Iterator[_Arrays]:
+        for answer in answers(load_model(shard.model, shard.device), shard.cuts[first:]):
+            yield answer.cut.duration, _posteriors(answer, top_k, dtype)
+
+    _write_arrays(shard, monitor, ask)
 
 
-def _write_embeddings(shard: Shard, tap: Tap, take: Callable[[Tensor], Tensor]) -> float:
+def _write_embeddings(shard: Shard, monitor: TaskMonitor, tap: Tap, take: Callable[[Tensor], Tensor]) -> None:
     """Write what ``take`` makes of each cut's (T, D) embeddings."""
-    embedded = open_teacher(shard.model, shard.device).embeddings(shard.cuts, [tap])
-    return _write_arrays(shard, [{VALUES: take(own.tapped[tap])} for own in embedded])
+
+    def ask(first: int) -> Iterator[_Arrays]:
+        for own in open_teacher(shard.model, shard.device).embeddings(shard.cuts[first:], [tap]):
+            yield own.cut.duration, {VALUES: take(own.tapped[tap])}
+
+    _write_arrays(shard, monitor, ask)
 
 
-def _write_codebook(shard: Shard, quantizer: Path, tap: Tap) -> float:
+def _write_codebook(shard: Shard, monitor: TaskMonitor, quantizer: Path, tap: Tap) -> None:
     loaded = load_quantizer(quantizer).quantizer
-    return _write_embeddings(shard, tap, lambda frames: loaded.encode(frames).to(torch.uint8))
+    _write_embeddings(shard, monitor, tap, lambda frames: loaded.encode(frames).to(torch.uint8))
 
 
-def _write_hidden(shard: Shard, tap: Tap, dtype: str) -> float:
-    return _write_embeddings(shard, tap, lambda frames: frames.to(getattr(torch, dtype)))
+def _write_hidden(shard: Shard, monitor: TaskMonitor, tap: Tap, dtype: str) -> None:
+    _write_embeddings(shard, monitor, tap, lambda frames: frames.to(getattr(torch, dtype)))
 
 
-def _write_arrays(shard: Shard, arrays: Sequence[Mapping[str, Tensor]]) -> float:
-    write_array_shard(shard.path, str(shard.contract), shard.cuts, arrays)
-    return shard.audio_s
+def _write_arrays(shard: Shard, monitor: TaskMonitor, ask: Callable[[int], Iterator[_Arrays]]) -> None:
+    """Write a shard of arrays; on a GPU, where neighbours are run together, parts hold whole batches."""
+
+    def write(kept: Sequence[bytes]) -> None:
+        write_array_shard(shard.path, shard.request, shard.cuts, [load(own) for own in kept])
+
+    batch = 1 if torch.device(shard.device).type == "cpu" else GPU_BATCH
+    make_shard(shard, lambda first: _as_bytes(ask(first)), write, monitor, batch)
+
+
+def _as_bytes(arrays: Iterator[_Arrays]) -> Answers:
+    for audio_s, own in arrays:
+        yield audio_s, [save({name: value.contiguous() for name, value in own.items()})]
 
 
 def _posteriors(answer: Answer, top_k: int, dtype: str) -> dict[str, Tensor]:

@@ -11,14 +11,16 @@ from torch import Tensor
 
 from asrkd.cut_records import records
 from asrkd.decoding import Hypothesis, SearchOptions
-from asrkd.decoding.recognition import recognise
+from asrkd.decoding.recognition import recognise_by_cut
 from asrkd.features.reading import load_features
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.scoring.units import WORD, Unit, units
-from asrkd.shards import Shard
+from asrkd.shard_parts import Answers, make_shard
+from asrkd.shards import Shard, ShardWriter
 from asrkd.targets.nbest import Nbest, StoredHypothesis
-from asrkd.targets.nbest_store import write_nbest_shard
+from asrkd.targets.nbest_store import nbest_line, write_nbest_lines
 from asrkd.targets.stored_errors import counted_reference, word_errors
+from asrkd.task_monitor import TaskMonitor
 from asrkd.teachers.folds import FoldTeachers
 from asrkd.teachers.noisy_copies import Noise, noisy_copies
 
@@ -67,20 +69,32 @@ PLAIN = Hearing()
 
 def nbest_writer(
     search: str, options: SearchOptions, hearing: Hearing = PLAIN, unit: Unit = WORD
-) -> Callable[[Shard], float]:
-    """What writes a shard of N-best lists, and gives its seconds of audio; importable by worker processes."""
+) -> ShardWriter:
+    """What writes a shard of N-best lists; importable by worker processes."""
     return partial(_write, search=search, options=options, hearing=hearing, unit=unit)
 
 
-def _write(shard: Shard, search: str, options: SearchOptions, hearing: Hearing, unit: Unit) -> float:
-    lists: dict[str, Nbest] = {}
-    for teacher, cuts in hearing.by_teacher(shard.model, shard.cuts):
-        model = load_model(teacher, shard.device)
-        for cut, found in recognise(model, cuts, search, options, hearing.read):
-            lists[cut.id] = _listed(model, cut, found, unit)
-    ordered = [lists[record.id] for record in records(shard.cuts)]
-    write_nbest_shard(shard.path, str(shard.contract), shard.cuts, ordered)
-    return shard.audio_s
+def _write(
+    shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions, hearing: Hearing, unit: Unit
+) -> None:
+    by_teacher = list(hearing.by_teacher(shard.model, shard.cuts))
+    order = [cut.id for _, cuts in by_teacher for cut in cuts]
+
+    def ask(first: int) -> Answers:
+        for teacher, cuts in by_teacher:
+            if left := cuts[first:]:
+                model = load_model(teacher, shard.device)
+                for cut, final in recognise_by_cut(model, left, search, options, hearing.read):
+                    lines = [nbest_line(own, _listed(model, own, found, unit)) for own, found in final]
+                    yield cut.duration, lines
+            first = max(0, first - len(cuts))
+
+    def write(lines: Sequence[bytes]) -> None:
+        by_id = dict(zip(order, lines, strict=True))
+        ordered = [by_id[record.id] for record in records(shard.cuts)]
+        write_nbest_lines(shard.path, shard.request, shard.cuts, ordered)
+
+    make_shard(shard, ask, write, monitor)
 
 
 def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis], unit: Unit) -> Nbest:

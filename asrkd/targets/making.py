@@ -5,7 +5,7 @@ cuts in them are exactly those that were asked about, each once.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from asrkd import files, outputs, shards
 from asrkd.cut_records import records
 from asrkd.errors import AsrkdError, warn
 from asrkd.outputs import State
-from asrkd.shards import Shard
+from asrkd.shards import ShardWriter
 from asrkd.shared_work import Crew, Progress, work
 from asrkd.shell import command, make_anew, remove
 from asrkd.stopping import StopRequest
@@ -67,25 +67,26 @@ class Made:
         return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
 
 
-def make_store(plan: StorePlan, write: Callable[[Shard], float], crew: Crew, stop: StopRequest) -> Made:
+def make_store(plan: StorePlan, write: ShardWriter, crew: Crew, stop: StopRequest) -> Made:
     """Write the shards that are missing, as far as they are this crew's, and stamp a store that is whole.
 
     Args:
         plan: what is to be made.
-        write: makes a shard, gives its seconds of audio; importable by worker processes.
+        write: makes a shard.
         crew: who works, on what part.
-        stop: asked between shards.
+        stop: asked after every cut.
 
     Raises:
         AsrkdError: the folder is something else's, or what is there cannot be completed.
-        StoppedInTime: asked to stop; finished shards stay.
+        StoppedInTime: asked to stop; finished shards stay, and parts of others.
     """
     plan = _as_begun(plan)
     state = outputs.claim(plan.out, CONTRACT, plan.contract)
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
     digest = _contract_digest(plan)
-    asked = shards.Asked(plan.sources.teacher or plan.out, plan.device, plan.cuts_per_shard, digest)
+    model = plan.sources.teacher or plan.out
+    asked = shards.Asked(model, plan.device, plan.cuts_per_shard, digest, indexed=True)
     planned = shards.plan(plan.out, plan.cuts, asked, plan.suffix)
     progress = work(f"distill {plan.out.name}", planned, write, crew, stop)
     if not progress.missing and (progress.made or state is not State.COMPLETE):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lhotse import MonoCut
 
-from asrkd.cut_records import cut_digest
+from asrkd.cut_records import cut_digest, records
 from asrkd.errors import AsrkdError
 from asrkd.scoring.units import Unit, read_unit
 from asrkd.shell import make_anew
@@ -72,12 +72,21 @@ def write_nbest_shard(path: Path, contract: str, cuts: Sequence[MonoCut], lists:
         cuts: of the shard, in order.
         lists: the hypotheses of each.
     """
-    lines, entries, offset = [], [], 0
-    for cut, nbest in zip(cuts, lists, strict=True):
-        digest = cut_digest(cut)
-        line = (json.dumps(as_record(cut.id, digest, nbest), ensure_ascii=False) + "\n").encode()
-        entries.append((cut.id, Entry(offset, len(line), digest[:DIGEST_LENGTH], zlib.crc32(line))))
-        lines.append(line)
+    lines = [nbest_line(cut, nbest) for cut, nbest in zip(cuts, lists, strict=True)]
+    write_nbest_lines(path, contract, cuts, lines)
+
+
+def nbest_line(cut: MonoCut, nbest: Nbest) -> bytes:
+    """The line of a shard about a cut."""
+    return (json.dumps(as_record(cut.id, cut_digest(cut), nbest), ensure_ascii=False) + "\n").encode()
+
+
+def write_nbest_lines(path: Path, contract: str, cuts: Sequence[MonoCut], lines: Sequence[bytes]) -> None:
+    """As :func:`write_nbest_shard`, given the line of each cut."""
+    entries, offset = [], 0
+    for record, line in zip(records(cuts), lines, strict=True):
+        entry = Entry(offset, len(line), record.digest[:DIGEST_LENGTH], zlib.crc32(line))
+        entries.append((record.id, entry))
         offset += len(line)
     write_shard(path, contract, lambda partial: _write(partial, lines), entries)
 

@@ -16,6 +16,7 @@ from asrkd.corpora.digits.audio import render, resample, to_pcm16, with_silence
 from asrkd.corpora.digits.speaking import speak
 from asrkd.errors import AsrkdError, StoppedInTime
 from asrkd.stopping import StopRequest
+from tests.watching import unwatched
 
 TINY = DigitsOptions(minutes=0.35, dev_minutes=0.1, test_minutes=0.1, num_speakers=5)
 
@@ -82,7 +83,7 @@ def test_a_block_that_fails_half_way_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(soundfile, "write", fail_on_the_second)
     with pytest.raises(OSError, match="disk full"):
-        blocks.make_block(first_block(tmp_path))
+        blocks.make_block(first_block(tmp_path), unwatched())
     assert contents(tmp_path) == {}
 
 
@@ -101,7 +102,7 @@ def test_a_killed_block_has_no_folder_under_its_name(tmp_path, monkeypatch):
     child = os.fork()
     if child == 0:
         try:
-            blocks.make_block(task)
+            blocks.make_block(task, unwatched())
         finally:
             os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
@@ -109,7 +110,7 @@ def test_a_killed_block_has_no_folder_under_its_name(tmp_path, monkeypatch):
     (left,) = task.folder.parent.iterdir()
     assert left.suffix == ".partial"
     monkeypatch.undo()
-    blocks.make_block(task)
+    blocks.make_block(task, unwatched())
     assert len(blocks.read_block(task)) == len(task.block.utterances)
 
 

@@ -12,6 +12,7 @@ from asrkd.corpora.utterances import Utterance
 from asrkd.cut_paths import resolve
 from asrkd.features import shards
 from asrkd.packed_cuts import PackedCuts
+from tests.watching import unwatched
 
 RATE = 8000
 # lilcom rounds to multiples of 2^-5 (LilcomChunkyWriter's tick_power).
@@ -46,7 +47,7 @@ def compute(out: Path, cuts, split: str = "train", **options: object):
     """All finished cuts, with their paths resolved, and what was set aside."""
     finished, bad = [], []
     for shard in shards.plan_shards(plan(out, **options), {split: PackedCuts(cuts)}):
-        shards.compute_shard(shard)
+        shards.compute_shard(shard, unwatched())
         done, aside = shards.read_ledger(shard)
         finished += [resolve(cut, out) for cut in done]
         bad += aside
@@ -130,14 +131,14 @@ def test_a_shard_that_is_interrupted_has_no_file(tmp_path, cuts, monkeypatch):
 
     monkeypatch.setattr(shards, "decode", decode_two)
     with pytest.raises(KeyboardInterrupt):
-        shards.compute_shard(shard)
+        shards.compute_shard(shard, unwatched())
     assert not shard.is_done()
     assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == []
 
 
 def test_a_shard_needs_both_its_files(tmp_path, cuts):
     (shard,) = shards.plan_shards(plan(tmp_path, cuts_per_shard=9), {"dev": PackedCuts(cuts)})
-    shards.compute_shard(shard)
+    shards.compute_shard(shard, unwatched())
     for path in (shard.archive, shard.ledger):
         content = (tmp_path / path).read_bytes()
         assert shard.is_done()

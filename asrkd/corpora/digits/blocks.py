@@ -19,6 +19,7 @@ from asrkd.corpora.digits.speaking import speak
 from asrkd.corpora.digits.word_times import word_times
 from asrkd.errors import AsrkdError
 from asrkd.shell import remove_folder
+from asrkd.task_monitor import TaskMonitor
 
 CUTS = "cuts.jsonl"
 
@@ -51,8 +52,8 @@ class BlockTask:
         return self.folder.exists()
 
 
-def make_block(task: BlockTask) -> float:
-    """Speak the block and write its folder; return the seconds of audio in it.
+def make_block(task: BlockTask, monitor: TaskMonitor) -> None:
+    """Speak the block and write its folder; ``monitor`` hears of it when it is there.
 
     Raises:
         AsrkdError: espeak-ng cannot speak it, or the audio cannot be written.
@@ -71,7 +72,7 @@ def make_block(task: BlockTask) -> float:
             times = word_times(utterance.text, speech)
             cuts.append(make_cut(utterance, times, len(samples), task.sampling_rate))
         manifests.write_cuts(partial / CUTS, cuts)
-    return float(sum(cut.duration for cut in cuts))
+    monitor.advance(len(cuts), sum(cut.duration for cut in cuts))
 
 
 def read_block(task: BlockTask) -> list[MonoCut]:

@@ -1,0 +1,27 @@
+"""Monitors and watches of tasks for tests: nobody looks, or what is reported is kept."""
+
+from typing import Any
+
+from asrkd.task_monitor import Report, TaskMonitor
+
+
+def unwatched() -> TaskMonitor:
+    """A monitor for a task that nobody watches."""
+    return TaskMonitor(lambda report: None, lambda: False)
+
+
+class Watch:
+    """Keeps all reports; wants a stop once there are so many."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.reports: list[tuple[Any, Report]] = []
+        self.stop_after = stop_after
+
+    def advance(self, task: Any, report: Report) -> None:
+        self.reports.append((task, report))
+
+    def must_stop(self) -> bool:
+        return self.stop_after is not None and len(self.reports) >= self.stop_after
+
+    def count(self, task: Any) -> int:
+        return sum(report.count for own, report in self.reports if own == task)

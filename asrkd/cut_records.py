@@ -16,7 +16,9 @@ from lhotse.serialization import deserialize_item
 from lhotse.utils import compute_num_samples
 
 from asrkd import files
+from asrkd.cut_forms import CUT
 from asrkd.errors import AsrkdError
+from asrkd.schema import reason, shown
 
 
 class FeatureKind(NamedTuple):
@@ -50,11 +52,13 @@ def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
         line: its JSON.
 
     Raises:
-        AsrkdError: it is not a cut of one channel.
+        AsrkdError: it is not a cut of one channel, or a field is of a wrong type or range: a
+            duration that is no positive number, a transcript that is no text.
     """
     kind = line.get("type", "something without a type")
     if kind != "MonoCut":
-        raise AsrkdError(f"{path}:{number}: not a lhotse cut: expected a MonoCut, found {kind}")
+        found = kind if isinstance(kind, str) else shown(kind)
+        raise AsrkdError(f"{path}:{number}: not a lhotse cut: expected a MonoCut, found {found}")
     bare = not line.get("recording") and not line.get("features")
     if bare and isinstance(line.get("custom"), dict) and "codebook_indexes" in line["custom"]:
         raise AsrkdError(
@@ -62,9 +66,10 @@ def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
             "cuts with codebook indexes; give those it trains on, too: asrkd targets import ... --cuts CUTS"
         )
     try:
+        CUT.check(line)
         return _record(line, _identity(line))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AsrkdError(f"{path}:{number}: not a lhotse cut: {error!r}") from None
+        raise AsrkdError(f"{path}:{number}: not a lhotse cut: {reason(error)}") from None
 
 
 def cut_record(cut: MonoCut) -> CutRecord:
@@ -116,9 +121,6 @@ def texts_digest(cuts: Iterable[MonoCut]) -> str:
 def _record(line: dict[str, Any], identity: dict[str, Any]) -> CutRecord:
     supervisions = line.get("supervisions") or ()
     texts = tuple(supervision.get("text") for supervision in supervisions)
-    for name, value in (("id", line["id"]), *(("text", text) for text in texts if text is not None)):
-        if not isinstance(value, str):
-            raise TypeError(f"{name} is {value!r}, expected a string")
     return CutRecord(
         id=line["id"],
         digest=files.sha256_of(identity),

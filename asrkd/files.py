@@ -136,7 +136,7 @@ def read_json(path: Path) -> Any:
     """Read one JSON document; AsrkdError, which says which file and where, if it is absent or torn."""
     text = read_text(path)
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise AsrkdError(f"{path}: torn or not JSON ({error})") from None
 
@@ -154,12 +154,30 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
     """The JSON object in line ``number`` of the file ``path``; AsrkdError if it is none."""
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except ValueError as error:
         raise AsrkdError(f"{path}:{number}: torn or not JSON ({error})") from None
     if not isinstance(record, dict):
         raise AsrkdError(f"{path}:{number}: expected a JSON object, found {line[:40]!r}")
     return record
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON document.
+
+    Raises:
+        ValueError: in one line: it is none, is nested too deeply to be read, or
+            holds half of a character (a lone surrogate), which no file of text can hold.
+    """
+    try:
+        value = json.loads(text)
+        if "\\ud" in text or "\\uD" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except UnicodeEncodeError:
+        raise ValueError("holds a lone surrogate, which is no text") from None
+    return value
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -13,9 +13,11 @@ from lhotse import MonoCut
 from lhotse.serialization import deserialize_item
 
 from asrkd import files
+from asrkd.cut_forms import FORMS
 from asrkd.cut_records import CutRecord, parse_record
 from asrkd.errors import AsrkdError
 from asrkd.packed_cuts import PackedCuts
+from asrkd.schema import reason
 
 Item = TypeVar("Item")
 
@@ -63,13 +65,16 @@ def read_items(path: Path, kind: type[Item], name: str) -> Iterator[tuple[int, I
     """(line number, item) of a lhotse manifest of one ``kind``, called ``name`` in errors.
 
     Raises:
-        AsrkdError: no such file, or a line that is torn or something else.
+        AsrkdError: no such file, or a line that is torn, something else, or has a field of a wrong
+            type or range.
     """
+    form = FORMS[kind]
     for number, record in files.read_jsonl(path):
         try:
+            form.check(record)
             item = deserialize_item(record)
         except Exception as error:  # lhotse raises whatever the missing field causes
-            raise AsrkdError(f"{path}:{number}: not a lhotse {name}: {error!r}") from None
+            raise AsrkdError(f"{path}:{number}: not a lhotse {name}: {reason(error)}") from None
         if not isinstance(item, kind):
             raise AsrkdError(f"{path}:{number}: expected a {kind.__name__}, found {type(item).__name__}")
         yield number, item

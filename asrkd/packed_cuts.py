@@ -18,6 +18,7 @@ from lhotse.serialization import deserialize_item
 from asrkd.cut_paths import resolve
 from asrkd.cut_records import CutRecord, cut_record, records
 from asrkd.errors import AsrkdError
+from asrkd.schema import reason
 
 LINES_PER_BLOCK = 40
 LEVEL = 3  # of zlib: a tenth of the size; higher ones save little and take longer
@@ -124,7 +125,7 @@ class PackedCuts(Sequence[MonoCut]):
             cut: MonoCut = deserialize_item(json.loads(line))
             return cut if self.folder is None else resolve(cut, self.folder)
         except Exception as error:  # lhotse raises whatever the missing field causes
-            raise AsrkdError(f"cut {self.records[row].id}: not a lhotse cut: {error!r}") from None
+            raise AsrkdError(f"cut {self.records[row].id}: not a lhotse cut: {reason(error)}") from None
 
 
 class CutsById(Mapping[str, MonoCut]):

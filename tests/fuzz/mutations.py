@@ -36,7 +36,7 @@ def mutate_lines(data: bytes, rng: Random) -> bytes:
             rng.choice((b"", b" ", b"\t", b"\x00", b"garbage", b"# comment", b";; comment", b"{}", b"[]")),
         )
     elif what == 4:
-        lines[row] = lines[row] + b" " + (lines.pop(other) if other != row else b"")
+        lines[row : row + 2] = [b" ".join(lines[row : row + 2])]
     elif what == 5:
         lines[row] = lines[row][: rng.randrange(len(lines[row]) + 1)]
     elif what == 6:

@@ -1,0 +1,76 @@
+"""Forms of JSON records: types and ranges of fields, declared once and checked by pydantic.
+
+Records are read from files that people edit, convert and copy. A field of a
+wrong type or range is told when the file is read, by its place in the record,
+and not by whatever stumbles over it later.
+"""
+
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+Form = TypeVar("Form")
+
+MOST = 2**63 - 1  # what a 64-bit integer holds
+LONGEST_VALUE = 60  # characters of a wrong value that a message shows
+
+#: Settings of the TypedDicts that describe records: no conversion, no NaN; fields that are not named may be there.
+STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
+
+Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Positive = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]  # from the beginning of something
+Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]  # in seconds
+#: Samples, or samples a second, also as 16000.0.
+WholeNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, multiple_of=1, le=MOST)]
+Sha256 = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(strict=True, min_length=1)]
+
+
+class Schema(Generic[Form]):
+    """What records of one kind must look like."""
+
+    def __init__(self, form: Any) -> None:
+        """Take a type that pydantic knows: a TypedDict of :data:`STRICT`, a dataclass, a union."""
+        self._adapter: TypeAdapter[Form] = TypeAdapter(form)
+
+    def check(self, record: Any) -> Form:
+        """The record as the form has it.
+
+        Raises:
+            ValueError: it is not of the form; in one line, which field is what, and what was expected.
+        """
+        try:
+            return self._adapter.validate_python(record)
+        except ValidationError as error:
+            raise ValueError(explain(error)) from None
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing that is wrong with a record: 'supervisions.0.text is 7, expected a string'."""
+    problems = error.errors(include_url=False, include_context=False)
+    first = next((problem for problem in problems if problem["type"] != "missing"), problems[0])
+    place = ".".join(map(str, first["loc"])) or "the record"
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    expected = first["msg"].removeprefix("Input should be ").replace("a valid ", "a ")
+    expected = expected.replace("a integer", "an integer")
+    if expected.startswith(("greater", "less")):
+        expected = f"a number {expected}"
+    return f"{place} is {shown(first['input'])}, expected {expected}"
+
+
+def reason(error: Exception) -> str:
+    """What an exception says, in a line: a ValueError's own words, of others also what they are."""
+    words = " ".join(str(error).split())
+    return words if type(error) is ValueError else f"{type(error).__name__}: {words}"
+
+
+def shown(value: Any) -> str:
+    """A value of a record for a message, cut off where it is long."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, or an integer of too many digits
+        text = type(value).__name__
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."

@@ -21,7 +21,10 @@ from pydantic import (
 )
 
 from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, reason
+
+# ValueError: 2024-13-01 is no date. TypeError: a key that is a list.
+_NOT_YAML = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 
 
 class Section(BaseModel):
@@ -104,8 +107,8 @@ class _OneOfEachKey(yaml.SafeLoader):
 def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
         tree = yaml.load(files.read_text(path), Loader=_OneOfEachKey)  # a SafeLoader
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: 2024-13-01 is no date
-        raise AsrkdError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except _NOT_YAML as error:
+        raise AsrkdError(f"{path}: not YAML: {reason(error)}") from None
     if not isinstance(tree, dict):
         raise AsrkdError(f"{path}: expected keys and values, found {type(tree).__name__}")
     if "base" not in tree:
@@ -131,7 +134,7 @@ def set_key(tree: dict[str, Any], override: str) -> None:
         raise AsrkdError(f"--set {override!r}: expected key.key=value")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except _NOT_YAML:
         raise AsrkdError(f"--set {override!r}: {text!r} is not a YAML value") from None
     *parents, last = key.split(".")
     node: Any = tree

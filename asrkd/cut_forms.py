@@ -1,4 +1,4 @@
-"""Forms of lhotse's manifests as asrkd reads them: cuts, recordings and supervisions, with their times in seconds."""
+"""Forms of lhotse's manifests as asrkd reads them: cuts, recordings, supervisions; times are in seconds."""
 
 from typing import Any
 

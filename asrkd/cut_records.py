@@ -17,8 +17,8 @@ from lhotse.utils import compute_num_samples
 
 from asrkd import files
 from asrkd.cut_forms import CUT
-from asrkd.errors import AsrkdError
-from asrkd.schema import reason, shown
+from asrkd.errors import AsrkdError, reason
+from asrkd.schema import shown
 
 
 class FeatureKind(NamedTuple):

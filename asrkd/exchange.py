@@ -66,6 +66,10 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
         "cuts": cuts_digest(cuts),
         "texts": texts_digest(cuts),
     }
+    if outputs.survey(request.out, RECORD, record) is State.NEW:
+        for cut in cuts:  # damage is told before the folder is claimed
+            stop.check("reading the store; nothing is written yet")
+            store.read(cut.id)
     claimed = outputs.claim(request.out, RECORD, record)
     manifest = request.out / "cuts.jsonl.gz"
     if claimed is not State.COMPLETE:
@@ -135,6 +139,10 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
         device="cpu",
         cuts_per_shard=request.cuts_per_shard,
     )
+    if outputs.inspect(request.out, CONTRACT) is None:
+        for cut in cuts:  # a manifest that is mended is another one: what is wrong is told before the claim
+            stop.check("reading the indexes; nothing is written yet")
+            icefall.stored_indexes(carrying[cut.id], request.manifest)
     write = partial(_write_imported, carrying=carrying, manifest=request.manifest)
     return make_store(plan, write, Crew(), stop).text() + f", {codebooks} codebooks every {frame_shift:g} s"
 

@@ -15,9 +15,8 @@ from lhotse.serialization import deserialize_item
 from asrkd import files
 from asrkd.cut_forms import FORMS
 from asrkd.cut_records import CutRecord, parse_record
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, reason
 from asrkd.packed_cuts import PackedCuts
-from asrkd.schema import reason
 
 Item = TypeVar("Item")
 

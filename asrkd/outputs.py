@@ -13,6 +13,7 @@ from typing import Any
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.schema import Schema
 from asrkd.shell import remove, remove_folder, then
 
 STAMP = "stamp.json"
@@ -86,13 +87,16 @@ def stamp(out: Path, summary: dict[str, Any]) -> None:
     files.write_json(out / STAMP, summary)
 
 
-def read_stamp(out: Path, maker: str, keys: Collection[str] = ()) -> dict[str, Any]:
+def read_stamp(
+    out: Path, maker: str, keys: Collection[str] = (), form: Schema[Any] | None = None
+) -> dict[str, Any]:
     """The summary of a complete folder.
 
     Args:
         out: the folder.
         maker: the command that makes such a folder, for the message; as :mod:`asrkd.shell` writes it.
         keys: that its summary must have.
+        form: that its summary must have, where names alone do not tell.
 
     Raises:
         AsrkdError: it is not there, unfinished or of another stage; the message
@@ -103,10 +107,18 @@ def read_stamp(out: Path, maker: str, keys: Collection[str] = ()) -> dict[str, A
     if not (out / STAMP).is_file():
         raise AsrkdError(f"{out}: unfinished (no {STAMP}); finish it with: {maker}")
     summary = files.read_json(out / STAMP)
-    if not isinstance(summary, dict) or not summary.keys() >= set(keys):
+    problem = "" if isinstance(summary, dict) and summary.keys() >= set(keys) else "it lacks fields"
+    if form is not None and not problem:
+        try:
+            form.check(summary)
+        except ValueError as error:
+            problem = str(error)
+    if problem:
         remedy = then(remove(out / STAMP), maker)
-        raise AsrkdError(f"{out / STAMP}: not a stamp of this stage; remove it, and finish with: {remedy}")
-    return summary
+        raise AsrkdError(
+            f"{out / STAMP}: not a stamp of this stage ({problem}); remove it, and finish with: {remedy}"
+        )
+    return dict(summary)
 
 
 def first_difference(found: Any, asked: Any, place: str = "") -> str | None:

@@ -17,8 +17,7 @@ from lhotse.serialization import deserialize_item
 
 from asrkd.cut_paths import resolve
 from asrkd.cut_records import CutRecord, cut_record, records
-from asrkd.errors import AsrkdError
-from asrkd.schema import reason
+from asrkd.errors import AsrkdError, reason
 
 LINES_PER_BLOCK = 40
 LEVEL = 3  # of zlib: a tenth of the size; higher ones save little and take longer

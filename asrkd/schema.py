@@ -14,7 +14,7 @@ Form = TypeVar("Form")
 MOST = 2**63 - 1  # what a 64-bit integer holds
 LONGEST_VALUE = 60  # characters of a wrong value that a message shows
 
-#: Settings of the TypedDicts that describe records: no conversion, no NaN; fields that are not named may be there.
+#: Settings of the TypedDicts that describe records: no conversion, no NaN; other fields may be there too.
 STRICT = ConfigDict(strict=True, allow_inf_nan=False, extra="allow")
 
 Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
@@ -59,12 +59,6 @@ def explain(error: ValidationError) -> str:
     if expected.startswith(("greater", "less")):
         expected = f"a number {expected}"
     return f"{place} is {shown(first['input'])}, expected {expected}"
-
-
-def reason(error: Exception) -> str:
-    """What an exception says, in a line: a ValueError's own words, of others also what they are."""
-    words = " ".join(str(error).split())
-    return words if type(error) is ValueError else f"{type(error).__name__}: {words}"
 
 
 def shown(value: Any) -> str:

@@ -340,7 +340,7 @@ def test_what_was_written_is_read_back(folders, seeds, tmp_path):
     ("damage", "complaint"),
     [
         ("[]", "not a comparison as this asrkd writes it; give what asrkd compare"),
-        ('{"version": 2}', "set_name: Field required; give what asrkd compare"),
+        ('{"version": 2}', "set_name is missing; give what asrkd compare"),
         ('{"version"', "torn or not JSON"),
     ],
 )

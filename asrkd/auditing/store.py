@@ -13,11 +13,20 @@ from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
 from asrkd.shards import shard_name
 from asrkd.shell import make_anew
+from asrkd.targets import store_forms
 from asrkd.targets.array_store import ArrayStore
 from asrkd.targets.nbest_store import NbestStore
 from asrkd.targets.shard_index import Payload
 from asrkd.targets.sources import check_sources, read_sources, remake_command
-from asrkd.targets.store import CONTRACT, CutIndex, check_payload, damage, mismatch, read_indexes
+from asrkd.targets.store import (
+    CONTRACT,
+    CutIndex,
+    check_payload,
+    damage,
+    mismatch,
+    read_contract,
+    read_indexes,
+)
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,12 @@ def audit_store(
 
 
 def _open(path: Path) -> _Store:
-    contract = files.read_json(path / CONTRACT)
-    kind = contract.get("kind") if isinstance(contract, dict) else None
-    remake = remake_command(path, str(kind))
+    found = files.read_json(path / CONTRACT)
+    kind = str(found.get("kind")) if isinstance(found, dict) else "..."
+    contract = read_contract(path, kind)
+    remake = remake_command(path, kind)
     try:
-        stamp = outputs.read_stamp(path, remake, ["num_shards", "num_cuts"])
+        stamp = outputs.read_stamp(path, remake, ["num_shards", "num_cuts"], store_forms.STAMP)
     except AsrkdError as error:
         raise AsrkdError(
             f"{error} ({len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there)"

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from asrkd import files
 from asrkd.costs.costs import Costs, Protocol
 from asrkd.errors import AsrkdError
+from asrkd.schema import explain
 from asrkd.scoring.normaliser import Normaliser
 from asrkd.scoring.units import WORD, Unit
 from asrkd.significance.bootstrap import Interval
@@ -133,5 +134,4 @@ def read_comparison(path: Path) -> Comparison:
     try:
         return TypeAdapter(Comparison).validate_json(json.dumps(record))
     except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise AsrkdError(f"{path}: {where}: {error.errors()[0]['msg']}; {remedy}") from None
+        raise AsrkdError(f"{path}: {explain(error)}; {remedy}") from None

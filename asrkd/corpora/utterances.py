@@ -65,7 +65,7 @@ def listing_digest(utterances: Iterable[Utterance], source: Path) -> str:
     rows = []
     for item in utterances:
         if item.audio not in sizes:
-            sizes[item.audio] = item.audio.stat().st_size if item.audio.is_file() else -1
+            sizes[item.audio] = _size(item.audio)
         place = [item.recording_id, item.start, item.duration]
         rows.append(
             [
@@ -99,6 +99,14 @@ def seconds(text: str, where: str, column: str) -> float:
     if not math.isfinite(value):
         raise AsrkdError(f"{where}: {column} {text!r}: expected seconds")
     return value
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; -1 if there is none of that name, or can be none."""
+    try:
+        return path.stat().st_size if path.is_file() else -1
+    except OSError:
+        return -1
 
 
 def locate(name: str, folder: Path) -> Path:

@@ -10,7 +10,7 @@ from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd.cut_records import FeatureKind, records
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, reason
 from asrkd.models.config import FeatureConfig
 
 
@@ -26,7 +26,7 @@ def load_features(cut: MonoCut) -> Tensor:
         return torch.from_numpy(cut.load_features())
     except Exception as error:  # each storage backend raises its own
         raise AsrkdError(
-            f"cut {cut.id}: features in {cut.features.storage_path} cannot be read ({error!r}); "
+            f"cut {cut.id}: features in {cut.features.storage_path} cannot be read ({reason(error)}); "
             "make them anew with: asrkd prepare"
         ) from None
 

@@ -6,10 +6,13 @@ Read by everything that compares scores; nothing else of a score folder need be 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from typing_extensions import NotRequired, TypedDict
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
+from asrkd.schema import STRICT, Count, Name, Positive, Schema, Seconds
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
 from asrkd.scoring.units import WORD, Unit, read_unit
@@ -51,6 +54,47 @@ class ScoreFolder:
     unit: Unit = WORD  # that counts are of
 
 
+class _Counts(TypedDict):
+    __pydantic_config__ = STRICT
+    hits: Count
+    substitutions: Count
+    deletions: Count
+    insertions: Count
+
+
+class _Normaliser(TypedDict):
+    __pydantic_config__ = STRICT
+    name: Name
+    version: Positive
+    sha256: str
+
+
+class _Score(TypedDict):
+    __pydantic_config__ = STRICT
+    set: str
+    alignment: Literal["levenshtein", "sclite"]
+    normaliser: _Normaliser
+    references_sha256: str
+    counts: _Counts
+    params: NotRequired[Count | None]
+
+
+class _Utterance(_Counts):
+    __pydantic_config__ = STRICT
+    id: Name
+    speaker: str
+    recording: str
+    duration_s: Seconds | None
+    reference: str
+    hypothesis: str
+    character_counts: _Counts
+
+
+_COUNTS: Schema[Any] = Schema(_Counts)
+_SCORE: Schema[Any] = Schema(_Score)
+_UTTERANCE: Schema[Any] = Schema(_Utterance)
+
+
 def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
     """What the names in ``speaker`` are of: speaker, or where none is known recording or utterance."""
     if any(utterance.speaker != utterance.recording for utterance in utterances):
@@ -83,18 +127,19 @@ def read_score(folder: Path) -> ScoreFolder:
             raise AsrkdError(f"{folder / name}: no such file; {remedy}")
     scored = files.read_json(folder / SCORE)
     try:
-        found = ScoreFolder(
-            path=folder,
-            set_name=scored["set"],
-            alignment=scored["alignment"],
-            normaliser=Normaliser(**scored["normaliser"]),
-            references_sha256=scored["references_sha256"],
-            utterances=_read_utterances(folder / UTTERANCES, remedy),
-            counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
-            unit=read_unit(scored, str(folder / SCORE), remedy),
-        )
-    except (KeyError, TypeError) as error:
-        raise AsrkdError(f"{folder / SCORE}: not as this asrkd writes it ({error!r}); {remedy}") from None
+        _SCORE.check(scored)
+    except ValueError as error:
+        raise AsrkdError(f"{folder / SCORE}: not as this asrkd writes it ({error}); {remedy}") from None
+    found = ScoreFolder(
+        path=folder,
+        set_name=scored["set"],
+        alignment=scored["alignment"],
+        normaliser=Normaliser(**{name: scored["normaliser"][name] for name in _Normaliser.__annotations__}),
+        references_sha256=scored["references_sha256"],
+        utterances=_read_utterances(folder / UTTERANCES, remedy),
+        counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
+        unit=read_unit(scored, str(folder / SCORE), remedy),
+    )
     if corpus_counts(utterance.counts for utterance in found.utterances) != found.counts:
         raise AsrkdError(f"{folder}: {UTTERANCES} and {SCORE} do not add up; {remedy}")
     return found
@@ -113,7 +158,7 @@ def read_counts(folder: Path) -> Counts:
     Raises:
         AsrkdError: it is unfinished.
     """
-    stamp = outputs.read_stamp(folder, remake_command(folder), KINDS)
+    stamp = outputs.read_stamp(folder, remake_command(folder), KINDS, _COUNTS)
     return Counts(**{kind: stamp[kind] for kind in KINDS})
 
 
@@ -154,13 +199,17 @@ def _read_utterances(path: Path, remedy: str) -> list[ScoredUtterance]:
     utterances = []
     for number, row in files.read_jsonl(path):
         try:
-            utterances.append(_utterance(dict(row)))
-        except (KeyError, TypeError) as error:
-            raise AsrkdError(f"{path}:{number}: not a scored utterance ({error!r}); {remedy}") from None
+            _UTTERANCE.check(row)
+        except ValueError as error:
+            raise AsrkdError(f"{path}:{number}: not a scored utterance ({error}); {remedy}") from None
+        utterances.append(_utterance(row))
     return utterances
 
 
 def _utterance(row: dict[str, Any]) -> ScoredUtterance:
-    counts = Counts(**{kind: row.pop(kind) for kind in KINDS})
-    characters = CharacterCounts(**row.pop("character_counts"))
-    return ScoredUtterance(**row, counts=counts, character_counts=characters)
+    characters = row["character_counts"]
+    return ScoredUtterance(
+        **{name: row[name] for name in _PLAIN},
+        counts=Counts(**{kind: row[kind] for kind in KINDS}),
+        character_counts=CharacterCounts(**{kind: characters[kind] for kind in KINDS}),
+    )

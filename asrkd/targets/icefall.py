@@ -11,19 +11,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from lhotse import MonoCut, NumpyFilesWriter, NumpyHdf5Writer
 from lhotse.array import TemporalArray
+from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypedDict
 
 from asrkd import files
 from asrkd.corpora.utterances import locate
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, reason
 from asrkd.manifests import read_cuts
 from asrkd.packed_cuts import PackedCuts
+from asrkd.schema import STRICT, Count, Duration, Schema, Seconds
 from asrkd.targets.array_store import ArrayStore
 
 FIELD = "codebook_indexes"
@@ -34,6 +37,25 @@ MISSING_FRAMES = 2
 NUMPY_SUFFIX = ".npy"  # which lhotse appends to the key of an array in a file of its own
 
 Writer: TypeAlias = Any  # lhotse has no common name for its writers
+
+
+class _Array(TypedDict):
+    __pydantic_config__ = STRICT
+    storage_type: str
+    storage_path: str
+    storage_key: str
+    shape: Annotated[list[Count], Field(min_length=2, max_length=2)]  # T, codebooks
+
+
+class _Temporal(TypedDict):
+    __pydantic_config__ = STRICT
+    array: _Array
+    temporal_dim: Literal[0]
+    frame_shift: Duration
+    start: Seconds
+
+
+_TEMPORAL: Schema[Any] = Schema(_Temporal)
 
 
 @contextmanager
@@ -138,7 +160,7 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
         values = _load(replace(temporal, array=array), cut)
     except Exception as error:  # each storage raises its own
         where = f"{temporal.array.storage_path} of cut {cut.id}"
-        raise AsrkdError(f"{manifest}: {where} cannot be read: {' '.join(str(error).split())}") from None
+        raise AsrkdError(f"{manifest}: {where} cannot be read: {reason(error)}") from None
     _check(values, temporal.frame_shift, cut, manifest)
     return torch.from_numpy(values.astype(np.uint8)), temporal.frame_shift
 
@@ -175,8 +197,12 @@ def common_shape(cuts: Sequence[MonoCut], manifest: Path) -> tuple[int, float]:
     first: tuple[int, float] | None = None
     for cut in cuts:
         temporal = (cut.custom or {}).get(FIELD)
-        if not isinstance(temporal, TemporalArray) or len(temporal.shape) != 2:
+        if not isinstance(temporal, TemporalArray):
             raise AsrkdError(f"{manifest}: cut {cut.id} has no {FIELD}; was it joined with its indexes?")
+        try:
+            _TEMPORAL.check(temporal.to_dict())
+        except ValueError as error:
+            raise AsrkdError(f"{manifest}: the {FIELD} of cut {cut.id}: {error}") from None
         found = (temporal.shape[1], temporal.frame_shift)
         first = first or found
         if found != first:

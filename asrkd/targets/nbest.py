@@ -70,8 +70,16 @@ def as_record(cut_id: str, digest: str, nbest: Nbest) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> Nbest:
-    """What :func:`as_record` was given, also by a store of record 1."""
-    return Nbest(tuple(_hypothesis(own) for own in record["hypotheses"]), record["num_words"])
+    """What :func:`as_record` was given, also by a store of record 1.
+
+    Raises:
+        ValueError: word errors are told of some hypotheses and not of others, or in part.
+    """
+    hypotheses = tuple(_hypothesis(own) for own in record["hypotheses"])
+    counted = record["num_words"] is not None
+    if any((own.errors is not None) != counted for own in hypotheses):
+        raise ValueError("word errors are there for all hypotheses, and num_words with them, or for none")
+    return Nbest(hypotheses, record["num_words"])
 
 
 def _hypothesis_record(hypothesis: StoredHypothesis) -> dict[str, Any]:
@@ -89,7 +97,10 @@ def _hypothesis_record(hypothesis: StoredHypothesis) -> dict[str, Any]:
 def _hypothesis(record: Mapping[str, Any]) -> StoredHypothesis:
     errors = None
     if "errors" in record:
-        by_kind = (record["sub"], record["del"], record["ins"]) if "sub" in record else None
+        kinds = [record[kind] for kind in ("sub", "del", "ins") if kind in record]
+        if kinds and (len(kinds) < 3 or sum(kinds) != record["errors"]):
+            raise ValueError(f"{record['errors']} errors are not the sum of sub, del and ins: {kinds}")
+        by_kind = (kinds[0], kinds[1], kinds[2]) if kinds else None
         errors = WordErrors(record["errors"], by_kind)
     return StoredHypothesis(
         text=record["text"],

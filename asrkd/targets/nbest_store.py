@@ -7,10 +7,12 @@ from pathlib import Path
 
 from lhotse import MonoCut
 
+from asrkd import files
 from asrkd.cut_records import cut_digest, records
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, reason
 from asrkd.scoring.units import Unit, read_unit
 from asrkd.shell import make_anew
+from asrkd.targets import store_forms
 from asrkd.targets.nbest import RECORD, Nbest, as_record, from_record
 from asrkd.targets.shard_index import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store import CONTRACT, Store, damage
@@ -24,7 +26,7 @@ class NbestStore(Store):
     def __init__(self, path: Path) -> None:
         """Open the finished store at ``path``; AsrkdError if it is not one, or of a later asrkd."""
         super().__init__(path, "nbest")
-        self.record = int(self.contract.get("record", 1))
+        self.record: int = self.contract.get("record", 1)
         if self.record > RECORD:
             raise AsrkdError(
                 f"{path}: its lists have form {self.record}, this asrkd reads up to {RECORD}; update asrkd, "
@@ -49,7 +51,8 @@ class NbestStore(Store):
         """The hypotheses stored for a cut.
 
         Raises:
-            AsrkdError: there are none, or their bytes are not those that were written.
+            AsrkdError: there are none, their bytes are not those that were written, or what was
+                written is no list.
         """
         shard, entry = self.entry(cut_id)
         try:
@@ -60,7 +63,14 @@ class NbestStore(Store):
             raise AsrkdError(damage(self.shards[shard], f"cannot be read ({error.strerror})")) from None
         if zlib.crc32(line) != entry.crc32:
             raise self.damaged(cut_id, shard)
-        return from_record(json.loads(line))
+        try:
+            record = files.parse_json(line.decode("utf-8"))
+            store_forms.NBEST.check(record)
+            return from_record(record)
+        except ValueError as error:
+            raise AsrkdError(
+                damage(self.shards[shard], f"the list of cut {cut_id} cannot be read ({reason(error)})")
+            ) from None
 
 
 def write_nbest_shard(path: Path, contract: str, cuts: Sequence[MonoCut], lists: Sequence[Nbest]) -> None:

@@ -10,14 +10,14 @@ shard that was carried here from another store.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from asrkd import files
 from asrkd.errors import AsrkdError
+from asrkd.schema import Schema
 from asrkd.shell import remove, then
+from asrkd.targets import store_forms
 from asrkd.targets.sources import remake_command
-
-Row = TypeVar("Row")
 
 SUFFIX = ".index.jsonl.gz"
 DIGEST_LENGTH = 32  # hex digits of a cut's digest that are kept: 128 bits
@@ -87,7 +87,8 @@ def is_whole(path: Path, contract: str) -> bool:
 def read_payload(path: Path) -> Payload:
     """What the index says of the payload file ``path``; AsrkdError if it is missing or broken."""
     for number, row in files.read_jsonl(index_path(path)):
-        return _parse(index_path(path), number, row, _payload)
+        _check(index_path(path), number, row, store_forms.PAYLOAD)
+        return Payload(row["num_bytes"], row["sha256"], row["contract"])
     raise _broken(index_path(path), 1, "it is empty")
 
 
@@ -100,22 +101,15 @@ def read_index(path: Path) -> Iterator[tuple[str, Entry]]:
     index = index_path(path)
     for number, row in files.read_jsonl(index):
         if number > 1:
-            yield _parse(index, number, row, _entry)
+            _check(index, number, row, store_forms.ENTRY)
+            yield row["id"], Entry(row["offset"], row["length"], row["digest"], row["crc32"])
 
 
-def _payload(row: dict[str, Any]) -> Payload:
-    return Payload(**row)
-
-
-def _entry(row: dict[str, Any]) -> tuple[str, Entry]:
-    return row["id"], Entry(row["offset"], row["length"], row["digest"], row["crc32"])
-
-
-def _parse(index: Path, number: int, row: dict[str, Any], make: Callable[[dict[str, Any]], Row]) -> Row:
+def _check(index: Path, number: int, row: dict[str, Any], form: Schema[Any]) -> None:
     try:
-        return make(row)
-    except (KeyError, TypeError) as error:
-        raise _broken(index, number, repr(error)) from None
+        form.check(row)
+    except ValueError as error:
+        raise _broken(index, number, str(error)) from None
 
 
 def _broken(index: Path, number: int, why: str) -> AsrkdError:

@@ -15,6 +15,7 @@ from typing import Any
 from asrkd import files
 from asrkd.errors import AsrkdError
 from asrkd.shell import command, make_anew, remove
+from asrkd.targets import store_forms
 from asrkd.teachers.bundles import is_bundle
 
 SOURCES = "sources.json"
@@ -60,6 +61,7 @@ def read_sources(out: Path) -> Sources | None:
         return None
     record = files.read_json(out / SOURCES)
     try:
+        store_forms.SOURCES.check(record)
         return Sources(
             command=f"{record['command']} {command('--out', out)}",
             teacher=_resolve(out, record["teacher"]),
@@ -69,7 +71,7 @@ def read_sources(out: Path) -> Sources | None:
             noise=_resolve(out, record.get("noise")),
             lm=_resolve(out, record.get("lm")),
         )
-    except (KeyError, TypeError):
+    except ValueError:  # of another form, or a path with a NUL in it
         return None
 
 

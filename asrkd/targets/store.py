@@ -18,6 +18,7 @@ from asrkd.cut_records import CutRecord, records
 from asrkd.errors import AsrkdError
 from asrkd.shards import shard_name
 from asrkd.shell import command, make_anew
+from asrkd.targets import store_forms
 from asrkd.targets.frame_count import expected_frames
 from asrkd.targets.frame_times import offset_problem
 from asrkd.targets.shard_index import (
@@ -82,10 +83,8 @@ class Store:
                 missing, torn, from another store, or repeats a cut.
         """
         self.path, self.kind = path, kind
-        stamp = outputs.read_stamp(path, remake_command(path, kind))
         self.contract = read_contract(path, kind)
-        if "num_shards" not in stamp:
-            outputs.read_stamp(path, remake_command(path, kind), ["num_shards"])
+        stamp = outputs.read_stamp(path, remake_command(path, kind), form=store_forms.STAMP)
         total = stamp["num_shards"]
         self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
         self.index = read_indexes(self.shards, files.sha256(path / CONTRACT))
@@ -167,6 +166,11 @@ def read_contract(path: Path, kind: str) -> dict[str, Any]:
             f"{path}: holds {contract.get('kind')!r} targets, expected {kind!r}; "
             f"make such a store with: {maker}"
         )
+    try:
+        store_forms.CONTRACT.check(contract)
+    except ValueError as error:
+        remedy = make_anew(path, remake_command(path, kind), "the store")
+        raise AsrkdError(f"{path / CONTRACT}: not as asrkd writes it: {error}; {remedy}") from None
     return contract
 
 

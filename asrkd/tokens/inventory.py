@@ -24,6 +24,7 @@ SPACE = "<space>"
 TOKENS_FILE = "tokens.txt"
 MODEL_FILE = "bpe.model"
 BLANK_NAMES = (BLANK, "<blank>", "<eps>")
+_SILENT = 3  # level of sentencepiece's log that only fatal errors reach
 WORD_START = "\u2581"  # how sentencepiece writes the space before a word
 
 
@@ -142,6 +143,7 @@ class BpeTokens(Tokens):
             AsrkdError: it is not one, or its piece 0 is not the blank.
         """
         self.model = model
+        sentencepiece.SetMinLogLevel(_SILENT)  # what is wrong is told here, once
         try:
             self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             count = self._processor.get_piece_size()

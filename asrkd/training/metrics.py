@@ -6,8 +6,19 @@ from types import TracebackType
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
+from typing_extensions import TypedDict
 
 from asrkd import files
+from asrkd.schema import STRICT, Count, Schema
+
+
+class _Record(TypedDict):
+    __pydantic_config__ = STRICT
+    kind: str
+    step: Count
+
+
+_RECORD: Schema[Any] = Schema(_Record)
 
 METRICS = "metrics.jsonl"
 
@@ -55,10 +66,9 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     records = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            record = json.loads(line)
+            record = files.parse_json(line)
+            _RECORD.check(record)
         except ValueError:  # a run was killed while writing it
-            break
-        if not isinstance(record, dict) or not {"kind", "step"} <= record.keys():
             break
         records.append(record)
     return records

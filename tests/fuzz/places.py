@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz.mutations import mutate_bytes, mutate_text
+from tests.fuzz.odd_values import unmarked
 from tests.fuzz.tree_mutations import mutate_json, mutate_json_lines, mutate_tree, mutate_yaml
 
 
@@ -73,7 +74,7 @@ def mutate_safetensors(data: bytes, rng: Random) -> bytes:
     if rng.random() < 0.3:
         return mutate_bytes(data, rng)
     try:
-        header = json.dumps(mutate_tree(json.loads(data[8 : 8 + length]), rng))
+        header = unmarked(json.dumps(mutate_tree(json.loads(data[8 : 8 + length]), rng)))
     except ValueError:
         return mutate_bytes(data, rng)
     text = header.encode("utf-8", "replace")

@@ -12,7 +12,10 @@ STATUSES = (0, 1, 2, 3, 75)
 _PREFIX = "asrkd: "
 # What a refusal must name: a file of the input or beside it, an option, or a cut or utterance.
 _PLACE = re.compile(r"(case|shared)/|--[a-z]|\b(cut|utterance|recording|supervision) '?\S", re.ASCII)
-# Where a file is read by lines, "file:12"; where it is not, or all of it is wrong, its name is enough.
+# Or a path that the input itself names and that is not there.
+_OWN_PATH = re.compile(r".{1,300}: (no such (file|folder|model folder)|is a (file|folder))")
+# lilcom prints of an archive that it cannot read, past Python and without a line's end.
+_LILCOM = re.compile(r"lilcom: [^\n]*?(?:\n|(?=asrkd: ))")
 _PROGRESS = re.compile(r"^(\S+ )?[^:]{1,80}: [\d,]+/[\d,]+ |^warning: ")
 _NOT_FINITE = re.compile(r"(?<![\w/.'\"-])-?(nan|inf|infinity)(?![\w/.'\"-])", re.IGNORECASE)
 
@@ -62,19 +65,21 @@ def blocked(outcome: Outcome, again: Outcome) -> Failure:
 
 
 def _judge_refusal(outcome: Outcome) -> Failure | None:
-    lines = [line for line in outcome.stderr.split("\n") if line and not _PROGRESS.match(line)]
+    printed = _LILCOM.sub("", outcome.stderr)
+    lines = [line for line in printed.split("\n") if line and not _PROGRESS.match(line)]
     told = [line for line in lines if line.startswith(_PREFIX)]
     if not told:
         return _failure("lines", "ended without a message", outcome)
     is_list = outcome.argv[0] == "check"  # which lists what is wrong, a line each
-    if len(lines) > len(told) or (len(told) > 1 and not is_list):
+    if len(lines) > len(told) or lines[-1] != told[-1]:
         return _failure("lines", f"{len(lines)} lines: {outcome.stderr!r}", outcome)
-    for line in told:
+    for line in told if is_list else told[-1:]:  # what comes before are notices
         if len(line) > 2000:
             return _failure("lines", f"a line of {len(line)} characters: {line[:300]}", outcome)
         if _control(line):
             return _failure("lines", f"control characters in {line!r}", outcome)
-        if not _PLACE.search(line.removeprefix(_PREFIX)):
+        said = line.removeprefix(_PREFIX)
+        if not _PLACE.search(said) and not _OWN_PATH.match(said):
             return _failure("place", f"names no place: {line}", outcome)
     return None
 
@@ -92,7 +97,7 @@ def _stray(outcome: Outcome) -> str | None:
         if "Traceback (most recent call last)" in text:
             return f"a traceback was printed: {text[-600:]}"
     for line in outcome.stderr.split("\n"):
-        if re.search(r"\b\w*Warning: |^\[.*\.cc?:\d+\]|\.cc\(\d+\)", line):
+        if re.search(r"\b\w+Warning: ", line):
             return f"a library's words: {line[:300]}"
     return None
 

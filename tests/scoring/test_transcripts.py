@@ -86,7 +86,7 @@ def test_what_was_written_is_read(tmp_path_factory, texts):
         ("x.jsonl", b'{"id": "a"}\n', 'x.jsonl:1: expected {"id": "...", "text": "..."}, found'),
         ("x.jsonl", b'{"id": 3, "text": "x"}\n', "x.jsonl:1: expected"),
         ("x.jsonl", b'["a", "x"]\n', "x.jsonl:1: expected"),
-        ("x.jsonl", b'{"id": "a", "text": "\\ud83d"}\n', "x.jsonl:1: a lone surrogate"),
+        ("x.jsonl", b'{"id": "a", "text": "\\ud83d"}\n', "x.jsonl:1: .*a lone surrogate"),
         ("x.jsonl.gz", b"no gzip", "x.jsonl.gz: cannot be read after line 0"),
         ("x.trn.gz", gzip.compress(b"x (a-1)\n" * 2), "x.trn.gz:2: utterance 'a-1' was in line 1 already"),
     ],

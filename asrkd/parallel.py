@@ -19,6 +19,7 @@ from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple, TypeVar
 
 from asrkd.errors import AsrkdError
+from asrkd.library_errors import user_errors
 from asrkd.task_monitor import TaskMonitor, TaskWatch, WorkerReports, received
 
 LOOK_EVERY_S = 0.5  # for reports of workers and requests to stop
@@ -169,7 +170,8 @@ def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -
         return None
     reports = WorkerReports(sender, number)
     try:
-        return _Begun(function(task, TaskMonitor(reports.add, lambda: bool(stopping.value))))
+        with user_errors():  # of libraries: the parent would not see where they come from
+            return _Begun(function(task, TaskMonitor(reports.add, lambda: bool(stopping.value))))
     finally:
         reports.flush()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import safetensors.torch
 import torch
 
 from asrkd.errors import AsrkdError
@@ -39,6 +40,10 @@ def complain(number: int, _monitor: TaskMonitor) -> int:
     if number == 1:
         raise AsrkdError("cut x: is bad")
     return number
+
+
+def read_torn_tensors(number: int, _monitor: TaskMonitor) -> int:
+    return len(safetensors.torch.load(bytes(20))) + number
 
 
 def process(_: int, _monitor: TaskMonitor) -> int:
@@ -118,3 +123,8 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
     parent.wait()
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive
+
+
+def test_what_a_library_raises_in_a_worker_is_a_line():
+    with pytest.raises(AsrkdError, match="safetensors cannot go on: "):
+        list(run_tasks(read_torn_tensors, [1, 2], jobs=2, watch=Watch()))

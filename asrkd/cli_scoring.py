@@ -25,20 +25,32 @@ def score(
     model: Annotated[Path | None, typer.Argument(help="Model folder; none with --ref.")] = None,
     cuts: Annotated[Path | None, typer.Option(help="Cuts manifest with transcripts.")] = None,
     ref: Annotated[
-        Path | None, typer.Option(help="Finished transcripts: Kaldi's text, sclite's trn or JSON lines.")
+        Path | None,
+        typer.Option(
+            help="Finished transcripts: Kaldi's text, sclite's trn, JSON lines; or stm, with a ctm."
+        ),
     ] = None,
-    hyp: Annotated[Path | None, typer.Option(help="Hypotheses for --ref, in any of these forms.")] = None,
+    hyp: Annotated[
+        Path | None, typer.Option(help="Hypotheses for --ref, in any of these forms; a ctm for an stm.")
+    ] = None,
     utt2spk: Annotated[
         Path | None, typer.Option(help="With --ref: lines of an utterance and its speaker, as Kaldi's.")
     ] = None,
-    alignment: Annotated[str, typer.Option(help="levenshtein, or sclite: weights 4, 3, 3.")] = "levenshtein",
-    normaliser: Annotated[
-        str,
+    alignment: Annotated[
+        str | None,
         typer.Option(
-            help="none; basic: no case, no punctuation, Unicode's NFKC; turkish: the same with the case "
-            "rules of Turkish and Azerbaijani, where I is the capital of ı and İ of i."
+            help="levenshtein, or sclite: weights 4, 3, 3, the default of stm and ctm; for these also "
+            "sclite-D (optional words), sclite-F (fragments) and sclite-DF.",
         ),
-    ] = "none",
+    ] = None,
+    normaliser: Annotated[
+        str | None,
+        typer.Option(
+            help="none, the default; basic: no case, no punctuation, Unicode's NFKC; turkish: the same with "
+            "the case rules of Turkish and Azerbaijani, where I is the capital of ı and İ of i; sclite: A to "
+            "Z small, the default of stm and ctm."
+        ),
+    ] = None,
     unit: Unit = "word",
     search: Annotated[
         str, typer.Option(help="greedy, prefix-beam, k2 where k2 is; of a decoder: attention; joint of both.")
@@ -52,10 +64,14 @@ def score(
     """Count the errors of a model on cuts, or of finished transcripts, in words or characters."""
     flags = locals() | given_search
     limit = parse_time_limit(time_limit)
+    from asrkd.scoring.nist import are_nist_files, parse_nist_rules
     from asrkd.scoring.score_corpus import parse_rules
 
     _check_combination(flags)
-    rules = parse_rules(alignment, normaliser, unit)
+    if ref is not None and hyp is not None and are_nist_files(ref, hyp):
+        rules = parse_nist_rules(alignment, normaliser, unit)
+    else:
+        rules = parse_rules(alignment or "levenshtein", normaliser or "none", unit)
     with stop_requests(limit) as stop:
         if ref is not None and hyp is not None:
             from asrkd.score_transcripts import TranscriptsRequest, score_transcripts

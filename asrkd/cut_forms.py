@@ -11,14 +11,14 @@ Channels = int | list[int]
 
 
 class _Source(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     type: str
     channels: list[Count]
     source: str
 
 
 class _Recording(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     sources: list[_Source]
     sampling_rate: WholeNumber  # Hz
@@ -28,7 +28,7 @@ class _Recording(TypedDict):
 
 
 class _Supervision(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     recording_id: str
     start: Finite  # before the cut's, where that was cut off
@@ -39,12 +39,12 @@ class _Supervision(TypedDict):
 
 
 class _SupervisionOfRecording(_Supervision):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     start: Seconds  # type: ignore[misc]
 
 
 class _Features(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     type: str
     num_frames: Positive
     num_features: Positive
@@ -59,7 +59,7 @@ class _Features(TypedDict):
 
 
 class _Cut(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     start: Seconds
     duration: Duration

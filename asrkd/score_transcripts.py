@@ -1,9 +1,11 @@
 """Stage ``score`` without a model: count the errors of transcripts that are finished.
 
-Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/transcripts.py).
+Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/transcripts.py), or NIST's stm and
+         ctm, which are scored by time (asrkd/scoring/nist.py).
 Writes:  the score of them (asrkd/scoring/score_files.py).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
-from asrkd.scoring.score_corpus import Rules, Utterance, require_words
-from asrkd.scoring.score_files import result_line, score_with_progress, write_score
+from asrkd.scoring.nist import are_nist_files, read_timed_corpus, score_segments
+from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, require_words
+from asrkd.scoring.score_files import result_line, score_with_progress, with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
 from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
 from asrkd.stopping import StopRequest
@@ -50,6 +53,8 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
         AsrkdError: something the user can mend; nothing was changed.
         StoppedInTime: asked to stop; nothing is kept.
     """
+    if are_nist_files(request.references, request.hypotheses):
+        return _score_timed_files(request, stop)
     references, hypotheses = read_transcripts(request.references), read_transcripts(request.hypotheses)
     try:
         require_same_ids(references.texts, hypotheses.texts)
@@ -57,15 +62,39 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
         raise AsrkdError(f"{request.references}, {request.hypotheses}: {error}") from None
     require_words(references.texts, request.references, request.rules)
     speakers = _speakers(request, references, hypotheses)
-    record = _record(references, hypotheses, speakers) | request.rules.record()
-    claimed = outputs.claim(request.out, REQUEST, record)
+    utterances = [
+        Utterance(utt_id, text, utt_id, speakers.get(utt_id)) for utt_id, text in references.texts.items()
+    ]
+    return _finish(
+        request,
+        _record(references, hypotheses, speakers),
+        lambda: score_with_progress(utterances, hypotheses.texts, request.rules, stop),
+    )
+
+
+def _score_timed_files(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
+    """Score a ctm against an stm."""
+    if request.utt2spk is not None:
+        raise AsrkdError(f"--utt2spk {request.utt2spk}: an stm names its speakers; leave it out")
+    corpus = read_timed_corpus(request.references, request.hypotheses, request.rules)
+    return _finish(
+        request,
+        {"set": _set_name(request.references), **corpus.record()},
+        lambda: with_progress(
+            len(corpus.references),
+            stop,
+            lambda advance: score_segments(corpus, request.rules, advance),
+        ),
+    )
+
+
+def _finish(
+    request: TranscriptsRequest, record: dict[str, Any], score: Callable[[], CorpusScore]
+) -> TranscriptsReport:
+    """Score into the folder, unless that was done."""
+    claimed = outputs.claim(request.out, REQUEST, record | request.rules.record())
     if claimed is not outputs.State.COMPLETE:
-        utterances = [
-            Utterance(utt_id, text, utt_id, speakers.get(utt_id)) for utt_id, text in references.texts.items()
-        ]
-        scored = score_with_progress(utterances, hypotheses.texts, request.rules, stop)
-        described = {"set": record["set"], "params": None, "search": None}
-        write_score(request.out, described, scored)
+        write_score(request.out, {"set": record["set"], "params": None, "search": None}, score())
     was_complete = claimed is outputs.State.COMPLETE
     return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)
 

@@ -70,7 +70,7 @@ class Evidence:
         utterances = systems[0].runs[0].score.utterances
         words = [[utterance.counts.num_words for utterance in utterances]]
         runs = [run for system in systems for run in system.runs]
-        values = np.array([*map(_errors, runs), *words], np.float64)
+        values = np.array([*(_errors(run, sum(words[0])) for run in runs), *words], np.float64)
         names = [BLOCKS[resampling.blocks](utterance) for utterance in utterances]
         sums = block_sums(values, names, resampling.seed)
         self.num_blocks = len(set(names))
@@ -138,13 +138,21 @@ def error_maps(system: System) -> list[ErrorMap]:
 
 
 def _edits(score: ScoreFolder) -> list[str]:
-    """The edits of each utterance; what has no errors needs no alignment."""
-    wrong = [utterance for utterance in score.utterances if utterance.counts.errors]
+    """The edits of each utterance; what has no errors, or was aligned by its score, needs no alignment."""
+    wrong = [one for one in score.utterances if one.counts.errors and one.network is None]
     pairs = [(units(one.reference, score.unit), units(one.hypothesis, score.unit)) for one in wrong]
     found = dict(zip((each.id for each in wrong), align_many(pairs, score.alignment), strict=True))
-    return [found.get(each.id, HIT * each.counts.hits) for each in score.utterances]
+    return [
+        found.get(each.id, HIT * each.counts.hits) if each.network is None else each.network.item_edits()
+        for each in score.utterances
+    ]
 
 
-def _errors(run: ScoredRun) -> list[int]:
-    """(U,) errors of each utterance."""
-    return [utterance.counts.errors for utterance in run.score.utterances]
+def _errors(run: ScoredRun, num_words: int) -> list[float]:
+    """(U,) errors of each utterance, in proportion to so many words of all.
+
+    Where references have alternatives, systems have them of slightly different
+    lengths; a system's rate stays that of its own.
+    """
+    share = num_words / run.score.counts.num_words
+    return [utterance.counts.errors * share for utterance in run.score.utterances]

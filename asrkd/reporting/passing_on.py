@@ -70,6 +70,8 @@ def aligned(
 
 
 def _lay(one: ScoredUtterance, score: ScoreFolder) -> Aligned:
+    if one.network is not None:
+        return lay_along(one.network.pairs(one.hypothesis.split()))
     if not one.counts.errors:  # most are, and aligning takes the time
         return lay_along([(word, word) for word in units(one.reference, score.unit)])
     return lay_along(align_words(one.reference, one.hypothesis, score.alignment, score.unit))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asrkd import files
-from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import CorpusScore, Rules
+from asrkd.scoring.edits import HIT
+from asrkd.scoring.score_corpus import CorpusScore
 from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import WordPair, inline, word_pairs
 
@@ -58,20 +58,25 @@ def write_error_stats(path: Path, scored: CorpusScore) -> None:
     Raises:
         AsrkdError: the references hold no words.
     """
-    head, stats = _head(scored.counts, scored.rules), WordStats()
+    head, stats = _head(scored), WordStats()
     with files.create(path) as stream:
         for lines in (head, _utterances(scored, stats), _words(stats)):
             stream.writelines(line + "\n" for line in lines)
 
 
-def _head(counts: Counts, rules: Rules) -> list[str]:
-    return [
-        f"%{rules.unit.rate} = {100 * counts.wer:.2f}",
+def _head(scored: CorpusScore) -> list[str]:
+    counts, unit = scored.counts, scored.rules.unit
+    optional = counts.hits - sum(edits.count(HIT) for edits in scored.edits)
+    lines = [
+        f"%{unit.rate} = {100 * counts.wer:.2f}",
         f"Errors: {counts.insertions} insertions, {counts.deletions} deletions, {counts.substitutions} "
-        f"substitutions, over {counts.num_words} reference {rules.unit.nouns} ({counts.hits} correct)",
-        f"Alignment: {rules.alignment}",
+        f"substitutions, over {counts.num_words} reference {unit.nouns} ({counts.hits} correct)",
+        f"Alignment: {scored.rules.alignment}",
         "Sections: PER-UTT DETAILS:, SUBSTITUTIONS:, DELETIONS:, INSERTIONS:, PER-WORD STATS:",
     ]
+    if optional:
+        lines.insert(2, f"Correct without a counterpart, and not listed below: {optional} optional words")
+    return lines
 
 
 def _utterances(scored: CorpusScore, stats: WordStats) -> Iterator[str]:

@@ -5,6 +5,7 @@ version and the hash of the rules. The rules are data; the hash is that of the d
 tests/scoring/test_normaliser.py holds it to the version. A step that is done differently gets another word.
 
 ``none``   words are what whitespace separates; case and punctuation count.
+``sclite`` A to Z become small letters, as for NIST's sclite without its ``-s``; other letters stay.
 ``basic``  Unicode's NFKC form (full-width letters, ligatures), case folding, no punctuation (Unicode's
            categories P) but apostrophes within words, all of which are written ``'``. Other punctuation
            separates words: ``well-known`` are two. Numbers and symbols stay.
@@ -22,6 +23,7 @@ Unicode is that of the running Python (``unicodedata``); its versions agree on c
 """
 
 import re
+import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ from asrkd.errors import AsrkdError
 # A step: what is done, and with what.
 Step = tuple[str, ...]
 
+SMALL_LETTERS = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # for str.translate
 _APOSTROPHES = ("replace", "[\u2018\u2019\u02bc`\u00b4]", "'")
 _COMPOSED = (_APOSTROPHES, ("NFKC",))  # in this order: NFKC takes some apart
 _FOLDED = (
@@ -47,6 +50,7 @@ _FOLDED = (
 
 DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
     "none": (1, (("single spaces",),)),
+    "sclite": (1, (("small letters of ASCII",), ("single spaces",))),
     "basic": (2, (*_COMPOSED, *_FOLDED)),  # 1 kept the dot of İ
     "turkish": (1, (*_COMPOSED, ("replace", "\u0130", "i"), ("replace", "I", "\u0131"), *_FOLDED)),
 }
@@ -116,6 +120,8 @@ def _function(what: str, *how: str) -> Callable[[str], str]:
         return lambda text: unicodedata.normalize("NFKC", text)
     if what == "casefold":
         return str.casefold
+    if what == "small letters of ASCII":
+        return lambda text: text.translate(SMALL_LETTERS)
     if what == "replace":
         return lambda text: re.sub(how[0], how[1], text)
     if what == "single spaces":

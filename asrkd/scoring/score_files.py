@@ -1,6 +1,6 @@
 """All files of a score, from its utterances: ours, and those that the field's tools read."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import chain
@@ -48,12 +48,23 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
     with _or_not("Kaldi text"):
         write_kaldi_text(out / "text", hypotheses)
     with _or_not("trn files"):
-        said, heard = trn_lines(references, speakers), trn_lines(hypotheses, speakers)  # both, or neither
+        networks = _networks(scored)
+        sides, marked = networks or (references, hypotheses), networks is not None
+        said, heard = (trn_lines(side, speakers, with_marks=marked) for side in sides)  # both, or neither
         files.write_lines(out / "ref.trn", said)
         files.write_lines(out / "hyp.trn", heard)
     write_utterances(out / UTTERANCES, scored.utterances)
     files.write_json(out / SCORE, dict(described) | summary(scored))
     outputs.stamp(out, asdict(scored.counts))
+
+
+def _networks(scored: CorpusScore) -> tuple[dict[str, str], dict[str, str]] | None:
+    """Both sides of all utterances with the alternatives that an stm or a ctm has; None of other files."""
+    networks = [(one.id, one.network) for one in scored.utterances if one.network is not None]
+    if len(networks) < len(scored.utterances):
+        return None
+    said = {utt_id: network.reference for utt_id, network in networks}
+    return said, {utt_id: network.hypothesis for utt_id, network in networks}
 
 
 def score_with_progress(
@@ -70,14 +81,29 @@ def score_with_progress(
     texts = chain((utterance.reference for utterance in utterances), hypotheses.values())
     if line := case_warning(texts, rules.normaliser):
         warn(line)
-    with meter("align", len(utterances), "utterances", after_s=SHOWN_AFTER_S) as shown:
+    return with_progress(
+        len(utterances),
+        stop,
+        lambda advance: score_utterances(utterances, hypotheses, rules, advance),
+    )
 
-        def advance(count: int) -> None:
-            shown.advance(count)
+
+def with_progress(
+    count: int, stop: StopRequest, score: Callable[[Callable[[int], None]], CorpusScore]
+) -> CorpusScore:
+    """Score so many utterances by ``score``, which is given a function to call with how many more are done.
+
+    Raises:
+        StoppedInTime: asked to stop; nothing is kept.
+    """
+    with meter("align", count, "utterances", after_s=SHOWN_AFTER_S) as shown:
+
+        def advance(more: int) -> None:
+            shown.advance(more)
             if shown.done < shown.total:
                 stop.check(f"{shown.done} of {shown.total} utterances were aligned, which is begun anew")
 
-        return score_utterances(utterances, hypotheses, rules, advance)
+        return score(advance)
 
 
 def result_line(counts: Counts, rules: Rules, out: Path, *, was_complete: bool) -> str:

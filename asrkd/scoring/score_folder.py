@@ -13,6 +13,7 @@ from typing_extensions import NotRequired, TypedDict
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.schema import STRICT, Count, Name, Positive, Schema, Seconds
+from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
 from asrkd.scoring.units import WORD, Unit, read_unit
@@ -38,6 +39,12 @@ class ScoredUtterance:
     hypothesis: str
     counts: Counts  # of the score's unit
     character_counts: CharacterCounts
+    network: AlignedNetwork | None = None  # of stm and ctm; the texts are the path chosen in it
+
+    @property
+    def transcript(self) -> str:
+        """The reference with all alternatives, which does not depend on the hypothesis."""
+        return self.reference if self.network is None else self.network.reference
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class ScoreFolder:
 
     path: Path
     set_name: str
-    alignment: str  # levenshtein or sclite
+    alignment: str  # levenshtein, sclite, or of stm and ctm another of asrkd.scoring.nist.COSTS
     normaliser: Normaliser
     references_sha256: str  # of ids and normalised references
     utterances: list[ScoredUtterance]  # by id
@@ -55,7 +62,7 @@ class ScoreFolder:
 
 
 class _Counts(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     hits: Count
     substitutions: Count
     deletions: Count
@@ -63,24 +70,33 @@ class _Counts(TypedDict):
 
 
 class _Normaliser(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     name: Name
     version: Positive
     sha256: str
 
 
 class _Score(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     set: str
-    alignment: Literal["levenshtein", "sclite"]
+    alignment: Literal[
+        "levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"
+    ]  # the last of stm and ctm
     normaliser: _Normaliser
     references_sha256: str
     counts: _Counts
     params: NotRequired[Count | None]
 
 
+class _Network(TypedDict):
+    __pydantic_config__ = STRICT  # type: ignore[misc]
+    reference: str
+    hypothesis: str
+    edits: str
+
+
 class _Utterance(_Counts):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     speaker: str
     recording: str
@@ -88,6 +104,7 @@ class _Utterance(_Counts):
     reference: str
     hypothesis: str
     character_counts: _Counts
+    network: NotRequired[_Network]
 
 
 _COUNTS: Schema[Any] = Schema(_Counts)
@@ -192,6 +209,8 @@ def _row(utterance: ScoredUtterance) -> dict[str, Any]:
     row = {name: getattr(utterance, name) for name in _PLAIN}  # asdict takes ten times as long
     row |= vars(utterance.counts)
     row["character_counts"] = vars(utterance.character_counts)
+    if utterance.network is not None:
+        row["network"] = vars(utterance.network)
     return row
 
 
@@ -212,4 +231,5 @@ def _utterance(row: dict[str, Any]) -> ScoredUtterance:
         **{name: row[name] for name in _PLAIN},
         counts=Counts(**{kind: row[kind] for kind in KINDS}),
         character_counts=CharacterCounts(**{kind: characters[kind] for kind in KINDS}),
+        network=AlignedNetwork(**row["network"]) if "network" in row else None,
     )

@@ -58,7 +58,7 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
         "alignment": rules.alignment,
         "character_alignment": rules.alignment if rules.unit == CHARACTER else LEVENSHTEIN,
         "normaliser": asdict(rules.normaliser),
-        "references_sha256": references_sha256((each.id, each.reference) for each in utterances),
+        "references_sha256": references_sha256((each.id, each.transcript) for each in utterances),
     }
 
 

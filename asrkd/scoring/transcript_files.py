@@ -13,6 +13,9 @@ from asrkd.scoring.counts import one_spaced, require_same_ids
 
 # sclite takes { a / b } for alternatives, @ for no word, (word) for an optional one, ** and ;; for comments.
 SPECIAL_TO_SCLITE = re.compile(r"[{}()*]|;;|^@$")
+# Where these marks are meant: what would still end a word, or be dropped from it.
+SPECIAL_AMONG_MARKS = re.compile(r"[{};*\\]")
+MARKS = ("{", "/", "}", "@")
 
 
 def write_recogs(path: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
@@ -41,7 +44,9 @@ def write_kaldi_text(path: Path, texts: Mapping[str, str]) -> None:
         stream.writelines(f"{utt_id} {one_spaced(texts[utt_id])}".rstrip() + "\n" for utt_id in sorted(texts))
 
 
-def trn_lines(texts: Mapping[str, str], speakers: Mapping[str, str]) -> list[str]:
+def trn_lines(
+    texts: Mapping[str, str], speakers: Mapping[str, str], *, with_marks: bool = False
+) -> list[str]:
     """The lines of ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
 
     An utterance without words keeps its line, for sclite drops what one of
@@ -51,13 +56,35 @@ def trn_lines(texts: Mapping[str, str], speakers: Mapping[str, str]) -> list[str
     Args:
         texts: words by utterance id.
         speakers: speaker by utterance id.
+        with_marks: alternatives in braces, ``@`` and words in round brackets are meant as sclite has them.
 
     Raises:
         AsrkdError: an utterance has no speaker, or an id or a word has a
             meaning of its own to sclite.
     """
     named = all(utt_id.startswith(f"{speakers.get(utt_id)}-") for utt_id in texts)
+    check = _check_among_marks if with_marks else _check_words
+    for utt_id, text in texts.items():
+        check(utt_id, text)
     return [_trn_line(utt_id, texts[utt_id], speakers.get(utt_id), named) for utt_id in sorted(texts)]
+
+
+def _check_words(utt_id: str, text: str) -> None:
+    for word in text.split():
+        if SPECIAL_TO_SCLITE.search(word):
+            raise _not_a_word(utt_id, word)
+
+
+def _check_among_marks(utt_id: str, text: str) -> None:
+    depth = 0
+    for word in text.split():
+        depth += (word == "{") - (word == "}")
+        if word not in MARKS and (SPECIAL_AMONG_MARKS.search(word) or (depth and "/" in word)):
+            raise _not_a_word(utt_id, word)
+
+
+def _not_a_word(utt_id: str, word: str) -> AsrkdError:
+    return AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalise the text")
 
 
 def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:
@@ -66,7 +93,4 @@ def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:
     label = utt_id if named else f"{speaker}-{utt_id}"
     if SPECIAL_TO_SCLITE.search(label) or len(label.split()) != 1:
         raise AsrkdError(f"cut {utt_id!r}: sclite cannot read {label!r}; rename what has {{}}()*;; or spaces")
-    for word in text.split():
-        if SPECIAL_TO_SCLITE.search(word):
-            raise AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalise the text")
     return f"{one_spaced(text)} ({label})".lstrip()

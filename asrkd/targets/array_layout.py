@@ -35,7 +35,7 @@ _DTYPES = {
 
 
 class _Array(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     dtype: Literal["U8", "I16", "I32", "I64", "F16", "BF16", "F32"]
     shape: Annotated[list[Count], Field(min_length=1)]
     data_offsets: Annotated[list[Count], Field(min_length=2, max_length=2)]

@@ -40,7 +40,7 @@ Writer: TypeAlias = Any  # lhotse has no common name for its writers
 
 
 class _Array(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     storage_type: str
     storage_path: str
     storage_key: str
@@ -48,7 +48,7 @@ class _Array(TypedDict):
 
 
 class _Temporal(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     array: _Array
     temporal_dim: Literal[0]
     frame_shift: Duration

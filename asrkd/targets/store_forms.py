@@ -17,20 +17,20 @@ LogProb = Annotated[float, Field(strict=True, lt=math.inf, allow_inf_nan=True)]
 
 
 class _Stamp(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     num_shards: Annotated[int, Field(strict=True, ge=0, le=MOST_SHARDS)]
     num_cuts: NotRequired[Count]
 
 
 class _Payload(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     num_bytes: Count
     sha256: str
     contract: str
 
 
 class _Entry(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     offset: Count
     length: Count
@@ -39,12 +39,12 @@ class _Entry(TypedDict):
 
 
 class _Features(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     frame_shift: Duration
 
 
 class _Rule(TypedDict, total=False):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     of: str
     round: str
     divisor: Positive
@@ -53,20 +53,20 @@ class _Rule(TypedDict, total=False):
 
 
 class _Cuts(TypedDict, total=False):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     count: Count
     digest: Sha256
 
 
 class _Quantizer(TypedDict, total=False):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     num_codebooks: Positive
     codebook_size: Annotated[int, Field(strict=True, ge=2, le=256)]
     sha256: str
 
 
 class _Search(TypedDict, total=False):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     name: str
     num_best: Positive
     lm: dict[str, Any]
@@ -75,7 +75,7 @@ class _Search(TypedDict, total=False):
 class _Contract(TypedDict, total=False):
     """Only what readers go by; the rest is anything."""
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     kind: str
     record: Positive
     cuts: _Cuts
@@ -94,7 +94,7 @@ class _Contract(TypedDict, total=False):
 
 
 class _Sources(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     command: str
     teacher: str | None
     cuts: list[str]
@@ -105,7 +105,7 @@ class _Sources(TypedDict):
 
 
 class _Hypothesis(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     text: str
     log_prob: LogProb
     score: NotRequired[LogProb]
@@ -124,11 +124,11 @@ _Counted = TypedDict("_Counted", {"del": NotRequired[Count]})
 
 
 class _CountedHypothesis(_Hypothesis, _Counted):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
 
 
 class _Nbest(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     num_words: Count | None
     hypotheses: list[_CountedHypothesis]

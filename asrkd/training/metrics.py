@@ -13,7 +13,7 @@ from asrkd.schema import STRICT, Count, Schema
 
 
 class _Record(TypedDict):
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT  # type: ignore[misc]
     kind: str
     step: Count
 

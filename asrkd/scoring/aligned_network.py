@@ -1,0 +1,143 @@
+"""What an alignment made of a transcript with alternatives, in terms that systems share.
+
+Which alternatives are chosen depends on the hypothesis, so two systems have different reference words. They
+share the slots of the transcript (:func:`asrkd.scoring.word_network.slots`), of which a path fills some.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
+from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, Costs, Step, align_networks
+from asrkd.scoring.word_alignment import WordPair
+from asrkd.scoring.word_network import Items, Network, build_network, parse_transcript, slots, written
+
+EMPTY = "-"  # a slot that the path leaves empty
+
+
+@dataclass(frozen=True)
+class AlignedNetwork:
+    """Reference and hypothesis with their alternatives, and the path that was taken.
+
+    ``edits`` has a letter for each slot: of :mod:`asrkd.scoring.edits`, :data:`EMPTY`, or
+    :data:`~asrkd.scoring.network_alignment.LEFT_OUT`; and between them one for each insertion, or ``ADDED``.
+    """
+
+    reference: str
+    hypothesis: str
+    edits: str
+
+    def pairs(self, hypothesis: list[str]) -> list[WordPair]:
+        """The words that stand opposite each other, by slot; one pair for each error.
+
+        The words of a slot with alternatives are written ``um/uh/@``, and where they are right on both sides.
+
+        Args:
+            hypothesis: the words of the path that was taken.
+        """
+        heard = iter(hypothesis)
+        names = iter(["/".join(words) for words in slots(self._items())])
+        pairs: list[WordPair] = []
+        for edit in self.edits:
+            if edit == INSERTION:
+                pairs.append((None, next(heard)))
+            elif edit != ADDED:
+                name = next(names)
+                found = next(heard) if edit in (HIT, SUBSTITUTION) else None
+                pairs.append((name, found if edit in (SUBSTITUTION, DELETION) else name))
+        return pairs
+
+    def item_edits(self) -> str:
+        """The edits (:mod:`asrkd.scoring.edits`) of the transcript's items: of alternatives one letter.
+
+        Several errors in one pair of braces are one substitution and insertions before it.
+        """
+        found, rest = "", self.edits.replace(ADDED, "").replace(EMPTY, HIT).replace(LEFT_OUT, HIT)
+        for item in self._items():
+            width = len(slots((item,)))
+            if not width:
+                continue
+            size = len(rest) - len(rest.lstrip(INSERTION))
+            found, rest = found + rest[:size], rest[size:]
+            end = _end_of(rest, width)
+            errors = end - rest[:end].count(HIT)
+            found += INSERTION * (errors - 1) + (SUBSTITUTION if errors else HIT) if width > 1 else rest[:end]
+            rest = rest[end:]
+        return found + rest
+
+    def _items(self) -> Items:
+        return parse_transcript(self.reference, "utterances.jsonl")
+
+
+def _end_of(edits: str, width: int) -> int:
+    """Where the first so many slots end."""
+    places = (place for place, edit in enumerate(edits, start=1) if edit != INSERTION)
+    return next(place for number, place in enumerate(places, start=1) if number == width)
+
+
+@dataclass(frozen=True)
+class Path:
+    """The words of an alignment, and what became of them."""
+
+    reference: list[str]  # right words as the hypothesis has them, optional ones only where they were said
+    hypothesis: list[str]
+    edits: str  # of these words
+    network: AlignedNetwork
+
+
+def align_items(reference: Items, hypothesis: Items, costs: Costs, *, fewest_errors: bool = False) -> Path:
+    """Align two transcripts with alternatives.
+
+    Args:
+        reference: items of the reference.
+        hypothesis: likewise.
+        costs: that decide which path is taken.
+        fewest_errors: align the words of that path again, as for plain texts by Levenshtein's rule.
+    """
+    said, heard = build_network(reference), build_network(hypothesis)
+    steps = align_networks(said, heard, costs)
+    if fewest_errors:
+        steps = _aligned_again(steps, said, heard)
+    return _path(reference, hypothesis, steps, said, heard)
+
+
+def aligned_plainly(reference: Items, hypothesis: Items, edits: str) -> Path:
+    """The same of two sequences of words that were aligned as texts."""
+    words = [[str(item) for item in items] for items in (reference, hypothesis)]
+    return Path(words[0], words[1], edits, AlignedNetwork(written(reference), written(hypothesis), edits))
+
+
+def _aligned_again(steps: list[Step], said: Network, heard: Network) -> list[Step]:
+    first, second = [step[0] for step in steps if step[0]], [step[1] for step in steps if step[1]]
+    edits = levenshtein_edits([said.words[arc] for arc in first], [heard.words[arc] for arc in second])
+    ours, theirs = iter(first), iter(second)
+    return [
+        (0 if edit == INSERTION else next(ours), 0 if edit == DELETION else next(theirs), edit)
+        for edit in edits
+    ]
+
+
+def _path(reference: Items, hypothesis: Items, steps: list[Step], said: Network, heard: Network) -> Path:
+    kept = [step for step in steps if step[2] not in (LEFT_OUT, ADDED)]
+    network = AlignedNetwork(
+        written(reference), written(hypothesis), "".join(_slot_edits(steps, said, len(slots(reference))))
+    )
+    return Path(
+        reference=[
+            heard.words[second] if edit == HIT else said.words[first] for first, second, edit in kept if first
+        ],
+        hypothesis=[heard.words[second] for _, second, _ in kept if second],
+        edits="".join(edit for _, _, edit in kept),
+        network=network,
+    )
+
+
+def _slot_edits(steps: list[Step], said: Network, num_slots: int) -> Iterator[str]:
+    """The letters of :attr:`AlignedNetwork.edits`."""
+    slot = 0
+    for first, _, edit in steps:
+        if first:
+            yield EMPTY * (said.slots[first] - slot)
+            slot = said.slots[first] + 1
+        yield edit
+    yield EMPTY * (num_slots - slot)

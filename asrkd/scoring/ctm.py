@@ -1,0 +1,133 @@
+"""Hypotheses in NIST's time-marked words (ctm): each word with its channel and time.
+
+``;`` begins a comment; empty lines say nothing; else a line is::
+
+    file channel begin duration word [confidence ...]
+
+Alternatives stand between lines with the words ``<ALT_BEGIN>``, ``<ALT>`` and ``<ALT_END>`` and the
+times ``*``. Sources: SCTK's ``doc/infmts.htm``, and sclite 2.10. The latter reads an empty alternative
+correctly only where it is the last one; others are refused here (``@`` says the same).
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asrkd.errors import AsrkdError
+from asrkd.scoring.stm import Recording, parse_time, read_nist_lines, small_letters
+from asrkd.scoring.word_network import NO_WORD, Alternation, Item, spelled
+
+_BEGIN, _NEXT, _END = "<alt_begin>", "<alt>", "<alt_end>"
+_TAGS = (_BEGIN, _NEXT, _END)
+
+
+@dataclass(frozen=True)
+class TimedItem:
+    """A word, or alternatives, and its time."""
+
+    item: Item
+    begin_s: float
+    middle_s: float  # of alternatives the last one's
+    number: int  # of the line, 1-based
+
+
+@dataclass
+class _Alternatives:
+    """Between <ALT_BEGIN> and <ALT_END>."""
+
+    number: int
+    found: list[list[str]] = field(default_factory=lambda: [[]])
+    begins: list[float] = field(default_factory=list)
+    middles: list[float] = field(default_factory=list)
+
+    def item(self, where: str) -> TimedItem:
+        """What they are together; AsrkdError if one before the last is empty."""
+        *before, last = self.found
+        if not all(before):
+            raise AsrkdError(f"{where}: an empty alternative before the last one; write {NO_WORD} in it")
+        if not self.begins:
+            raise AsrkdError(f"{where}: alternatives without any word")
+        alternatives = (*map(tuple, before), tuple(last) or (NO_WORD,))
+        middle = max(0.0, *self.middles)
+        return TimedItem(Alternation(alternatives), self.begins[0], middle, self.number)
+
+
+def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
+    """Read the words of each channel of each file, by time, whatever their order in the file.
+
+    Raises:
+        AsrkdError: no such file, or a line that is malformed.
+    """
+    found: dict[Recording, list[TimedItem]] = {}
+    opened: dict[Recording, _Alternatives] = {}
+    for number, line in read_nist_lines(path, (";",)):
+        where = f"{path}:{number}"
+        fields = re.split("[ \\t]+", line)
+        if len(fields) < 5:
+            raise AsrkdError(f"{where}: expected 'file channel begin duration word', found {line[:60]!r}")
+        if len(fields[4].split()) != 1:
+            raise AsrkdError(f"{where}: a blank in the word {fields[4]!r}; expected a line for each word")
+        recording = (small_letters(fields[0]), small_letters(fields[1]))
+        words = found.setdefault(recording, [])
+        if small_letters(fields[4]) in _TAGS:
+            _read_tag(small_letters(fields[4]), recording, opened, words, where, number)
+        else:
+            _read_word(fields, recording, opened, words, where, number)
+    for recording, alternatives in opened.items():
+        raise AsrkdError(
+            f"{path}:{alternatives.number}: <ALT_BEGIN> of {'-'.join(recording)} without its <ALT_END>"
+        )
+    for words in found.values():
+        words.sort(key=lambda word: word.begin_s)
+    return found
+
+
+def looks_like_ctm(lines: Sequence[str]) -> bool:
+    """Whether each line has the times of a ctm where a ctm has them."""
+    return bool(lines) and all(len(line.split()) >= 5 and _is_timed(line.split()) for line in lines)
+
+
+def _is_timed(fields: Sequence[str]) -> bool:
+    try:
+        return small_letters(fields[4]) in _TAGS or all(parse_time(text, "", "") >= 0 for text in fields[2:4])
+    except AsrkdError:
+        return False
+
+
+def _read_tag(
+    tag: str,
+    recording: Recording,
+    opened: dict[Recording, _Alternatives],
+    words: list[TimedItem],
+    where: str,
+    number: int,
+) -> None:
+    if (tag == _BEGIN) == (recording in opened):
+        problem = "in alternatives, which cannot be nested" if tag == _BEGIN else "without its <ALT_BEGIN>"
+        raise AsrkdError(f"{where}: {tag.upper()} {problem}")
+    if tag == _BEGIN:
+        opened[recording] = _Alternatives(number)
+    elif tag == _NEXT:
+        opened[recording].found.append([])
+    else:
+        words.append(opened.pop(recording).item(where))
+
+
+def _read_word(
+    fields: Sequence[str],
+    recording: Recording,
+    opened: dict[Recording, _Alternatives],
+    words: list[TimedItem],
+    where: str,
+    number: int,
+) -> None:
+    begin, duration = (parse_time(fields[at], where, what) for at, what in ((2, "begin"), (3, "duration")))
+    word, middle = spelled(fields[4]), begin + duration / 2
+    if recording in opened:
+        alternatives = opened[recording]
+        alternatives.found[-1].append(word)
+        alternatives.begins.append(begin)
+        alternatives.middles.append(middle)
+    else:
+        words.append(TimedItem(word, begin, middle, number))

@@ -1,0 +1,174 @@
+"""The alignment of word networks, as NIST's sclite makes it: the cheapest path of both, its ties included.
+
+A substitution costs 4, an insertion or a deletion 3, one of no word (``@``) 0.001. sclite adds these up in
+single precision, which decides some ties, and so does this module. At each pair of arcs it takes, of the ways
+that cost least, the two words together; else the deletion, if it costs less than the insertion; else the
+insertion; of several arcs before an arc the first. tests/scoring/test_nist_sclite.py compares counts with
+sclite's own.
+
+Source: SCTK 2.4, ``src/sclite/net_dp.c`` and ``word.c``. Two of its options are here, too:
+
+``-D``  a word in round brackets, ``(uh)``, is optional: left out (or, in a hypothesis, added) it costs 2 and
+        counts as correct; said, it is the word without its brackets;
+``-F``  a fragment, ``a-`` or ``-b``, is right where a word begins or ends as it does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
+from asrkd.scoring.word_network import NO_WORD, Network
+
+# Beside the four edits: an optional word of the reference that is left out, of the hypothesis that is added.
+LEFT_OUT, ADDED = "oa"
+
+_NULL_COST = float(np.float32(0.001))
+_IMPOSSIBLE = 1e6
+
+# An arc of the reference and of the hypothesis, 0 where there is none, and what became of them.
+Step = tuple[int, int, str]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What an alignment minimizes."""
+
+    substitution: float = 4.0
+    gap: float = 3.0
+    null_for_word: float = 4.0  # no word of one network opposite a word of the other
+    optional: bool = False  # sclite's -D
+    fragments: bool = False  # sclite's -F
+
+    def of_gap(self, word: str) -> float:
+        """Of a word that stands opposite none."""
+        if word == NO_WORD:
+            return _NULL_COST
+        return 2.0 if self.is_optional(word) else self.gap
+
+    def of_pair(self, reference: str, hypothesis: str) -> float:
+        """Of two words that stand opposite each other."""
+        if NO_WORD in (reference, hypothesis):
+            return 1.0 if reference == hypothesis else self.null_for_word
+        return 0.0 if self.are_equal(reference, hypothesis) else self.substitution
+
+    def are_equal(self, reference: str, hypothesis: str) -> bool:
+        """Whether the word of the hypothesis is right."""
+        first, second = self.said(reference), self.said(hypothesis)
+        if self.fragments and self._is_fragment(reference, hypothesis):
+            for fragment, word in ((first, second), (second, first)):
+                size = len(fragment) - 1
+                if size and fragment.startswith("-"):
+                    return word[-size:] == fragment[1:]
+                if size and fragment.endswith("-"):
+                    return word[:size] == fragment[:-1]
+        return first == second
+
+    def said(self, word: str) -> str:
+        """An optional word without its brackets, any other as it is."""
+        return word[1:-1] if self.is_optional(word) else word
+
+    def is_optional(self, word: str) -> bool:
+        """Whether a word may be left out."""
+        return self.optional and len(word) > 1 and word.startswith("(") and word.endswith(")")
+
+    def _is_fragment(self, *words: str) -> bool:
+        """Whether one is; of an optional word sclite looks only at the end."""
+        return any(word[0] == "-" or word[-1] == "-" or self.said(word)[-1:] == "-" for word in words)
+
+
+SCLITE = Costs()
+FEWEST_ERRORS = Costs(substitution=1.0, gap=1.0, null_for_word=_IMPOSSIBLE)
+
+
+def align_networks(reference: Network, hypothesis: Network, costs: Costs = SCLITE) -> list[Step]:
+    """The cheapest path through both, left to right, without steps over no word."""
+    table = _Table(reference, hypothesis, costs)
+    here = _first_least(table.cells, reference.ends, hypothesis.ends)
+    steps = []
+    while here != (0, 0):
+        before = table.back[here[0]][here[1]]
+        step = _step(here, before, reference, hypothesis, costs)
+        if step is not None:
+            steps.append(step)
+        here = before
+    return steps[::-1]
+
+
+def _step(
+    here: tuple[int, int], before: tuple[int, int], reference: Network, hypothesis: Network, costs: Costs
+) -> Step | None:
+    """What becomes of the words on the way to a pair of arcs; None: nothing."""
+    first, second = (
+        arc if arc != earlier and network.words[arc] != NO_WORD else 0
+        for arc, earlier, network in zip(here, before, (reference, hypothesis), strict=True)
+    )
+    if not first and not second:
+        return None
+    said, heard = reference.words[first], hypothesis.words[second]
+    if not second:
+        return first, 0, LEFT_OUT if costs.is_optional(said) else DELETION
+    if not first:
+        return 0, second, ADDED if costs.is_optional(heard) else INSERTION
+    return first, second, HIT if costs.are_equal(said, heard) else SUBSTITUTION
+
+
+class _Table:
+    """For each pair of arcs the cost of the cheapest way to it, and the pair before it on that way."""
+
+    def __init__(self, reference: Network, hypothesis: Network, costs: Costs) -> None:
+        self.cells: list[list[float]] = []
+        self.back: list[list[tuple[int, int]]] = []
+        self._columns = hypothesis.before
+        self._gaps = [costs.of_gap(word) for word in hypothesis.words]
+        of_pair = lru_cache(maxsize=None)(costs.of_pair)
+        for arc, word in enumerate(reference.words):
+            pairs = [of_pair(word, heard) for heard in hypothesis.words]
+            self._add_row(reference.before[arc], costs.of_gap(word), pairs)
+
+    def _add_row(self, rows: Sequence[int], gap: float, pairs: Sequence[float]) -> None:
+        """The cells of an arc of the reference, given the arcs before it and the costs of its word."""
+        number, row, ways = len(self.cells), list[float](), list[tuple[int, int]]()
+        self.cells.append(row)
+        self.back.append(ways)
+        one_row = len(rows) == 1
+        for column, columns in enumerate(self._columns):
+            best, way = (_IMPOSSIBLE, (-1, -1)) if number or column else (0.0, (-1, -1))
+            one_column = len(columns) == 1
+            if column:  # the word of the hypothesis inserted
+                way = (number, columns[0]) if one_column else _first_least(self.cells, [number], columns)
+                best = _add(row[way[1]], self._gaps[column])
+            if number:
+                above = (rows[0], column) if one_row else _first_least(self.cells, rows, [column])
+                deleted = _add(self.cells[above[0]][column], gap)
+                if deleted < best:
+                    best, way = deleted, above
+            if number and column:
+                plain = one_row and one_column
+                corner = (rows[0], columns[0]) if plain else _first_least(self.cells, rows, columns)
+                together = _add(self.cells[corner[0]][corner[1]], pairs[column])
+                if together <= best:
+                    best, way = together, corner
+            row.append(best)
+            ways.append(way)
+
+
+def _first_least(
+    cells: Sequence[Sequence[float]], rows: Sequence[int], columns: Sequence[int]
+) -> tuple[int, int]:
+    """The first of the cheapest cells, row by row."""
+    pairs = [(row, column) for row in rows for column in columns]
+    return min(pairs, key=lambda pair: cells[pair[0]][pair[1]])
+
+
+def _add(first: float, second: float) -> float:
+    """The sum in single precision, of numbers that are of it."""
+    total = first + second
+    return total if total.is_integer() else _single(total)
+
+
+@lru_cache(maxsize=1 << 16)
+def _single(number: float) -> float:
+    return float(np.float32(number))

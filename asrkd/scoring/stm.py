@@ -1,0 +1,137 @@
+"""References in NIST's segment time marks (stm): who speaks when in which channel, and which words.
+
+``;;`` and ``**`` begin comments, also those with labels; empty lines say nothing; else a line is::
+
+    file channel speaker begin end [<label,label>] words
+
+A sixth field that begins with ``<`` is a label and no word. Words may have alternatives
+(:mod:`asrkd.scoring.word_network`). A segment with ``IGNORE_TIME_SEGMENT_IN_SCORING`` among its words, in any
+case, is not scored, nor what is recognized in it. Source: SCTK's ``doc/infmts.htm``, and sclite 2.10.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrkd import files
+from asrkd.errors import AsrkdError
+from asrkd.scoring.normaliser import SMALL_LETTERS
+from asrkd.scoring.word_network import Items, parse_transcript, spelled_in_reference
+
+# With the underlines or without, as sclite has it.
+_IGNORED = re.compile(r"ignore_?time_?segment_?in_?scoring", re.IGNORECASE)
+_FIELDS = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)(?:\s+(<\S*))?(?:\s+(.*))?")
+_NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
+
+MAX_TIME_S = 1e9  # some thirty years
+
+Recording = tuple[str, str]  # file and channel, in small letters: sclite tells no case apart
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line of the file."""
+
+    recording: str  # file-channel
+    speaker: str
+    begin_s: float
+    end_s: float
+    items: Items | None  # None: not to be scored
+    number: int  # of the line, 1-based
+
+    @property
+    def id(self) -> str:
+        """``file-channel-begin-end`` in milliseconds, zero-padded so that ids sort by time."""
+        return f"{self.recording}-{round(1000 * self.begin_s):08d}-{round(1000 * self.end_s):08d}"
+
+
+def read_stm(path: Path) -> dict[Recording, list[Segment]]:
+    """Read the segments of each channel of each file, by time, whatever their order in the file.
+
+    Raises:
+        AsrkdError: no such file, no segment to be scored, or a line that is malformed, or there twice.
+    """
+    found: dict[Recording, list[Segment]] = {}
+    for number, line in read_nist_lines(path, (";;", "**")):
+        recording, segment = _segment(line, f"{path}:{number}", number)
+        found.setdefault(recording, []).append(segment)
+    if not any(segment.items is not None for segments in found.values() for segment in segments):
+        raise AsrkdError(
+            f"{path}: no segment to be scored; expected lines 'file channel speaker begin end words' "
+            "other than IGNORE_TIME_SEGMENT_IN_SCORING"
+        )
+    _require_different(path, found)
+    for segments in found.values():
+        segments.sort(key=lambda segment: segment.begin_s)
+    return found
+
+
+def looks_like_stm(lines: Sequence[str]) -> bool:
+    """Whether each line has the times of an stm where an stm has them."""
+    fields = [_FIELDS.fullmatch(line) for line in lines]
+    return bool(lines) and all(match is not None and _are_times(*match.group(4, 5)) for match in fields)
+
+
+def _are_times(begin: str, end: str) -> bool:
+    return bool(_NUMBER.fullmatch(begin) and _NUMBER.fullmatch(end)) and float(begin) <= float(end)
+
+
+def read_nist_lines(path: Path, comments: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """(1-based number, line) of what is neither empty nor a comment, without the mark before UTF-8.
+
+    Raises:
+        AsrkdError: no such file, torn, or not UTF-8.
+    """
+    for number, line in files.read_lines(path):
+        text = (line.removeprefix("\ufeff") if number == 1 else line).strip()
+        if text and not text.startswith(comments):
+            yield number, text
+
+
+def parse_time(text: str, where: str, what: str) -> float:
+    """A time in seconds; AsrkdError, which says ``what`` it is, unless it is from 0 to MAX_TIME_S."""
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not value <= MAX_TIME_S:
+        raise AsrkdError(f"{where}: {what} {text!r}: expected seconds, a number from 0 to {MAX_TIME_S:.0e}")
+    return value
+
+
+def _segment(line: str, where: str, number: int) -> tuple[Recording, Segment]:
+    match = _FIELDS.fullmatch(line)
+    if match is None:
+        raise AsrkdError(
+            f"{where}: expected 'file channel speaker begin end [<label>] words', found {line[:60]!r}"
+        )
+    name, channel, speaker = match.group(1, 2, 3)
+    begin, end = (parse_time(match[group], where, what) for group, what in ((4, "begin"), (5, "end")))
+    if end < begin:
+        raise AsrkdError(f"{where}: ends at {match[5]}, before it begins, at {match[4]}; swap or mend them")
+    text = match[7] or ""
+    items = None if _IGNORED.search(text) else parse_transcript(text, where, spelled_in_reference)
+    recording = (small_letters(name), small_letters(channel))
+    return recording, Segment(f"{name}-{channel}", speaker, begin, end, items, number)
+
+
+def small_letters(text: str) -> str:
+    """``text`` with A to Z in small letters, and other letters as they are, as sclite folds case."""
+    return text.translate(SMALL_LETTERS)
+
+
+def _require_different(path: Path, found: Mapping[Recording, Sequence[Segment]]) -> None:
+    """Refuse two segments of one time, and names of one recording that differ in case."""
+    first: dict[str, Segment] = {}
+    for segments in found.values():
+        for segment in segments:
+            if segment.recording != segments[0].recording:
+                raise AsrkdError(
+                    f"{path}:{segment.number}: {segment.recording} is {segments[0].recording} in line "
+                    f"{segments[0].number}; case does not tell recordings apart, write them alike"
+                )
+            other = first.setdefault(segment.id, segment)
+            if other is not segment:
+                raise AsrkdError(
+                    f"{path}:{segment.number}: segment {segment.id} (file, channel, times in milliseconds) "
+                    f"is in line {other.number} already; remove or join one of them"
+                )

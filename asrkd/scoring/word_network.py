@@ -1,0 +1,224 @@
+"""Transcripts with alternatives: the marks of NIST's stm and trn, and the word networks that they stand for.
+
+``i've { um / uh / @ } been { { good / fine } boys / there }``: one alternative of each pair of braces is
+chosen; ``@`` is no word. Sources: the description of stm in SCTK's ``doc/infmts.htm``; where that is
+silent, sclite's own behavior (2.10):
+
+- ``/`` separates alternatives anywhere within braces, with or without blanks; outside it is a letter;
+- of a word of a reference only what stands before ``;`` counts, ``\\`` is dropped, and so is a last ``*``.
+
+Empty alternatives, which sclite passes over, and braces inside a word, on which it crashes, are refused.
+
+A network is a list of arcs, each with a word; two follow each other where a path goes from one to the other.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from asrkd.errors import AsrkdError
+
+NO_WORD = "@"
+MAX_DEPTH = 20  # of braces in braces
+
+_OUTSIDE, _INSIDE = re.compile(r"[^\s{}]+"), re.compile(r"[^\s{}/]+")  # words, by where they stand
+
+
+@dataclass(frozen=True)
+class Alternation:
+    """One pair of braces."""
+
+    alternatives: tuple["Items", ...]
+
+
+Item = str | Alternation  # a word, or NO_WORD; or alternatives
+Items = tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Arcs, each after those that it may follow. Arc 0 has no word and is where every path begins."""
+
+    words: list[str]
+    slots: list[int]  # of each arc's word among the slots of its items, -1: none
+    before: list[
+        list[int]
+    ]  # arcs that each arc may follow, in the order of the text: sclite takes the first best
+    ends: list[int]  # arcs in which a path may end, likewise
+
+
+def parse_transcript(text: str, where: str, spell: Callable[[str], str] = str) -> Items:
+    """The items of a transcript.
+
+    Args:
+        text: words and marks.
+        where: file and line, for errors.
+        spell: what a word is, given as it stands there.
+
+    Raises:
+        AsrkdError: braces that do not match, lie in a word or too deep; an empty alternative.
+    """
+    return _Parser(text, where, spell).parse()
+
+
+def spelled_in_reference(word: str) -> str:
+    """What sclite takes of a word of a reference."""
+    return spelled(re.sub(r"\\(.?)|;.*", lambda match: match[1] or "", word))
+
+
+def spelled(word: str) -> str:
+    """What sclite takes of a word of a hypothesis: it drops a last ``*``."""
+    return word[:-1] if len(word) > 1 and word.endswith("*") else word
+
+
+class _Parser:
+    """From left to right through a transcript."""
+
+    def __init__(self, text: str, where: str, spell: Callable[[str], str]) -> None:
+        self.text, self.where, self.spell, self.at = text, where, spell, 0
+
+    def parse(self) -> Items:
+        items = self._items(0)
+        if self.at < len(self.text):
+            raise self._error("a } without its {")
+        return items
+
+    def _items(self, depth: int) -> Items:
+        """As far as the end of the text, of an alternative or of an alternation."""
+        found: list[Item] = []
+        while self._skip_blanks() not in (("", "}", "/") if depth else ("", "}")):
+            if self.text[self.at] == "{":
+                found.append(self._alternation(depth + 1))
+            else:
+                found.append(self._word(_INSIDE if depth else _OUTSIDE))
+        return tuple(found)
+
+    def _alternation(self, depth: int) -> Alternation:
+        if depth > MAX_DEPTH:
+            raise self._error(f"braces more than {MAX_DEPTH} deep")
+        found = []
+        mark = "/"
+        while mark == "/":
+            self.at += 1
+            found.append(self._items(depth))
+            mark = self._skip_blanks()
+            if not mark:
+                raise self._error("a { without its }")
+            if not found[-1]:
+                raise self._error(f"an empty alternative; write {NO_WORD} where there may be no word")
+        self.at += 1
+        return Alternation(tuple(found))
+
+    def _word(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self.text, self.at)
+        assert match is not None  # neither blank nor brace
+        self.at = match.end()
+        if self.text[self.at : self.at + 1] == "{" or (
+            pattern is _OUTSIDE and self.text[self.at : self.at + 1] == "}"
+        ):
+            raise self._error(f"a brace in the word {match[0]!r}; put blanks around {{ and }}")
+        word = self.spell(match[0])
+        if not word:
+            raise self._error(f"the word {match[0]!r}, of which sclite takes only what stands before ;")
+        return word
+
+    def _skip_blanks(self) -> str:
+        """The next character that is none; empty at the end."""
+        while self.at < len(self.text) and self.text[self.at].isspace():
+            self.at += 1
+        return self.text[self.at : self.at + 1]
+
+    def _error(self, problem: str) -> AsrkdError:
+        return AsrkdError(f"{self.where}: {problem}; expected words and {{ one / another / {NO_WORD} }}")
+
+
+def written(items: Items) -> str:
+    """The items with single blanks between words and marks; equal items, equal texts."""
+    return " ".join(_pieces(items))
+
+
+def _pieces(items: Items) -> Iterator[str]:
+    for item in items:
+        if isinstance(item, str):
+            yield item
+        else:
+            yield "{ " + " / ".join(map(written, item.alternatives)) + " }"
+
+
+def replace_words(items: Items, replace: Callable[[str], Sequence[str]]) -> Items:
+    """The items with other words for each word; an alternative that is left without any is no word."""
+    found: list[Item] = []
+    for item in items:
+        if isinstance(item, Alternation):
+            kept = (replace_words(own, replace) or (NO_WORD,) for own in item.alternatives)
+            found.append(Alternation(tuple(kept)))
+        else:
+            found += [item] if item == NO_WORD else replace(item)
+    return tuple(found)
+
+
+def slots(items: Items) -> list[list[str]]:
+    """The places of the items that a word may stand at, each with the words that may stand there.
+
+    A path through the items has at most one word at each; in an alternative
+    with fewer words than another some places stay empty, and have
+    :data:`NO_WORD` as well.
+    """
+    found: list[list[str]] = []
+    for item in items:
+        if isinstance(item, Alternation):
+            found += _merged([slots(own) for own in item.alternatives])
+        elif item != NO_WORD:
+            found.append([item])
+    return found
+
+
+def _merged(alternatives: Sequence[list[list[str]]]) -> list[list[str]]:
+    width = max(map(len, alternatives))
+    padded = [own + [[NO_WORD]] * (width - len(own)) for own in alternatives]
+    return [list(dict.fromkeys(sum(places, []))) for places in zip(*padded, strict=True)]
+
+
+def build_network(items: Items) -> Network:
+    """The arcs of the items."""
+    return _Builder().build(items)
+
+
+class _Builder:
+    """Arcs (word, slot, node that they leave) and the arcs into each node, in the order of the text."""
+
+    def __init__(self) -> None:
+        self.coming: list[list[int]] = [[]]
+        self.arcs: list[tuple[str, int, int]] = []
+
+    def build(self, items: Items) -> Network:
+        first = self._node()
+        self._arc(NO_WORD, -1, 0, first)
+        last = self._sequence(items, first, None, 0)
+        return Network(
+            words=[word for word, _, _ in self.arcs],
+            slots=[slot for _, slot, _ in self.arcs],
+            before=[self.coming[node] for _, _, node in self.arcs],
+            ends=self.coming[last],
+        )
+
+    def _node(self) -> int:
+        self.coming.append([])
+        return len(self.coming) - 1
+
+    def _arc(self, word: str, slot: int, node: int, to: int) -> None:
+        self.coming[to].append(len(self.arcs))
+        self.arcs.append((word, slot, node))
+
+    def _sequence(self, items: Items, node: int, end: int | None, slot: int) -> int:
+        """Arcs for the items from ``node`` to ``end``, or to a new node; return where they end."""
+        for place, item in enumerate(items):
+            to = end if end is not None and place == len(items) - 1 else self._node()
+            if isinstance(item, str):
+                self._arc(item, -1 if item == NO_WORD else slot, node, to)
+            else:
+                for own in item.alternatives:
+                    self._sequence(own, node, to, slot)
+            slot += len(slots((item,)))
+            node = to
+        return node

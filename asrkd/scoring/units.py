@@ -15,12 +15,13 @@ mixed    MER  Han, kana, Bopomofo, Thai, Lao, Khmer, Myanmar and the Tai scripts
 A character is a code point of Unicode's composed form (NFC), so that é and か + dakuten are one however
 they were typed. Vowel signs and tone marks that have no composed form, as those of Thai or Devanagari, count
 by themselves. That is the practice of the field: wenet's ``compute-wer.py --char=1``, ESPnet's ``char``
-tokenizer, SpeechIO's scripts, jiwer's and Hugging Face's ``cer`` all count code points, and with them whoever
-states rates of Thai on Common Voice by these tools. By extended grapheme clusters a wrong tone mark would be a
-wrong syllable, no rate could be compared with a published one, and clusters differ between versions of Unicode.
-Where these tools differ from each other: blanks are ignored as by wenet and SpeechIO (ESPnet and jiwer count
-them); Latin words are cut into letters by ``char`` as by SpeechIO, and whole by ``mixed`` as by wenet (which
-cuts Hangul, though it has blanks); punctuation is the normalizer's business (wenet drops a list of it).
+tokenizer, SpeechIO's scripts, jiwer's and Hugging Face's ``cer`` all count code points, and so do rates of
+Thai on Common Voice that are computed by them. By extended grapheme clusters a wrong tone mark would be a
+wrong syllable, and no rate could be compared with a published one; clusters also differ between versions
+of Unicode. Where these tools differ from each other: blanks are ignored as by wenet and SpeechIO (ESPnet
+and jiwer count them); Latin words are cut into letters by ``char`` as by SpeechIO, and whole by ``mixed``
+as by wenet (which cuts Hangul, though it has blanks); punctuation is the normalizer's business (wenet drops
+a list of it).
 
 What is never a character of its own: variation selectors and the two joiners (U+200C, U+200D), which stay
 with the character before them. The zero-width space, by which Thai, Khmer and Myanmar texts separate words,

@@ -196,13 +196,16 @@ def require_comparable(scores: Sequence[ScoreFolder]) -> None:
             if of_first != of_other:
                 raise AsrkdError(
                     f"{other.path}: {what} {of_other}, but {first.path} has {of_first}; "
-                    f"score both alike, with the same cuts or --ref: asrkd score ... {_options(first)}"
+                    f"score both alike, with the same cuts or --ref: {_score_like(first)}"
                 )
 
 
-def _options(score: ScoreFolder) -> str:
-    """The options that score as this one was."""
-    return f"--normaliser {score.normaliser.name} --unit {score.unit.name} --alignment {score.alignment}"
+def _score_like(score: ScoreFolder) -> str:
+    """The command that scores as this one was."""
+    options = {"normaliser": score.normaliser.name, "unit": score.unit.name, "alignment": score.alignment}
+    return command(
+        "asrkd", "score", "...", *(word for key, own in options.items() for word in (f"--{key}", own))
+    )
 
 
 def _row(utterance: ScoredUtterance) -> dict[str, Any]:

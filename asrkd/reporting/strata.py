@@ -95,7 +95,7 @@ def _span(low: float, high: float, unit: str) -> str:
 def _figure(counted: Sequence[_Counted], groups: Sequence[Stratum], by: str) -> Markup | None:
     """None where there are not two groups with words."""
     unit = counted[0].system.score.unit
-    rows = [_row(counted, group) for group in groups if counted[0].of(group).num_words]
+    rows = [_row(counted, group) for group in groups if all(one.of(group).num_words for one in counted)]
     return dot_figure(rows, f"{unit.rate_name} by {by}", unit.nouns) if len(rows) > 1 else None
 
 

@@ -18,6 +18,7 @@ from asrkd.errors import AsrkdError
 from asrkd.scoring.stm import Recording, parse_time, read_nist_lines, small_letters
 from asrkd.scoring.word_network import NO_WORD, Alternation, Item, spelled
 
+CTM_COMMENTS = (";",)
 _BEGIN, _NEXT, _END = "<alt_begin>", "<alt>", "<alt_end>"
 _TAGS = (_BEGIN, _NEXT, _END)
 
@@ -61,7 +62,7 @@ def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
     """
     found: dict[Recording, list[TimedItem]] = {}
     opened: dict[Recording, _Alternatives] = {}
-    for number, line in read_nist_lines(path, (";",)):
+    for number, line in read_nist_lines(path, CTM_COMMENTS):
         where = f"{path}:{number}"
         fields = re.split("[ \\t]+", line)
         if len(fields) < 5:

@@ -21,13 +21,13 @@ from asrkd.errors import AsrkdError, warn
 from asrkd.scoring.aligned_network import Path as AlignedPath
 from asrkd.scoring.aligned_network import align_items, aligned_plainly
 from asrkd.scoring.counts import Counts, character_counts, some_ids, word_counts
-from asrkd.scoring.ctm import TimedItem, looks_like_ctm, read_ctm
+from asrkd.scoring.ctm import CTM_COMMENTS, TimedItem, looks_like_ctm, read_ctm
 from asrkd.scoring.edits import levenshtein_edits
 from asrkd.scoring.network_alignment import ADDED, FEWEST_ERRORS, LEFT_OUT, SCLITE, Costs
 from asrkd.scoring.normaliser import Normaliser, find_normaliser, normalise
 from asrkd.scoring.score_corpus import AT_ONCE, CHARACTER, CorpusScore, Rules
 from asrkd.scoring.score_folder import ScoredUtterance
-from asrkd.scoring.stm import Recording, Segment, looks_like_stm, read_nist_lines, read_stm
+from asrkd.scoring.stm import STM_COMMENTS, Recording, Segment, looks_like_stm, read_nist_lines, read_stm
 from asrkd.scoring.units import WORD, Unit, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN, align_many
 from asrkd.scoring.word_network import NO_WORD, Items, replace_words, slots, written
@@ -70,8 +70,8 @@ def are_nist_files(references: Path, hypotheses: Path) -> bool:
         AsrkdError: one of them is, the other is not.
     """
     is_stm, is_ctm = _has_suffix(references, ".stm"), _has_suffix(hypotheses, ".ctm")
-    is_stm = is_stm or (is_ctm and _holds(references, ";;", looks_like_stm))
-    is_ctm = is_ctm or (is_stm and _holds(hypotheses, ";", looks_like_ctm))
+    is_stm = is_stm or (is_ctm and _holds(references, STM_COMMENTS, looks_like_stm))
+    is_ctm = is_ctm or (is_stm and _holds(hypotheses, CTM_COMMENTS, looks_like_ctm))
     if is_stm and is_ctm:
         return True
     for path in (references, hypotheses):
@@ -296,8 +296,8 @@ def _has_suffix(path: Path, *suffixes: str) -> bool:
     return path.name.removesuffix(".gz").endswith(suffixes)
 
 
-def _holds(path: Path, comment: str, looks_like: Callable[[Sequence[str]], bool]) -> bool:
+def _holds(path: Path, comments: tuple[str, ...], looks_like: Callable[[Sequence[str]], bool]) -> bool:
     """Whether a file that is named for no form of its own holds lines of a form."""
     if _has_suffix(path, *_OF_TEXTS, ".stm", ".ctm") or path.name.removesuffix(".gz") == "text":
         return False
-    return looks_like([line for _, line in read_nist_lines(path, (comment,))])
+    return looks_like([line for _, line in read_nist_lines(path, comments)])

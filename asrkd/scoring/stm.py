@@ -25,6 +25,7 @@ _IGNORED = re.compile(r"ignore_?time_?segment_?in_?scoring", re.IGNORECASE)
 _FIELDS = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)(?:\s+(<\S*))?(?:\s+(.*))?")
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 
+STM_COMMENTS = (";;", "**")
 MAX_TIME_S = 1e9  # some thirty years
 
 Recording = tuple[str, str]  # file and channel, in small letters: sclite tells no case apart
@@ -54,7 +55,7 @@ def read_stm(path: Path) -> dict[Recording, list[Segment]]:
         AsrkdError: no such file, no segment to be scored, or a line that is malformed, or there twice.
     """
     found: dict[Recording, list[Segment]] = {}
-    for number, line in read_nist_lines(path, (";;", "**")):
+    for number, line in read_nist_lines(path, STM_COMMENTS):
         recording, segment = _segment(line, f"{path}:{number}", number)
         found.setdefault(recording, []).append(segment)
     if not any(segment.items is not None for segments in found.values() for segment in segments):

@@ -270,6 +270,7 @@ def test_an_stm_that_cannot_be_scored_is_a_line_that_says_where(tmp_path, stm, c
             "score.ctm:4: an empty alternative before the last one",
         ),
         ("f A * * <ALT_BEGIN>\nf A * * <ALT_END>\n", "score.ctm:2: alternatives without any word"),
+        ("f A 0 1 <alto>\n", "score.ctm:1: '<alto>': sclite takes it for a tag"),
         ("f A 0 1 a\u00a0b\n", r"score.ctm:1: a blank in the word 'a\xa0b'"),
     ],
 )

@@ -123,6 +123,10 @@ def _read_word(
     where: str,
     number: int,
 ) -> None:
+    if small_letters(fields[4]).startswith("<alt"):
+        raise AsrkdError(
+            f"{where}: {fields[4]!r}: sclite takes it for a tag; expected {', '.join(_TAGS).upper()}"
+        )
     begin, duration = (parse_time(fields[at], where, what) for at, what in ((2, "begin"), (3, "duration")))
     word, middle = spelled(fields[4]), begin + duration / 2
     if recording in opened:

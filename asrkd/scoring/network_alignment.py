@@ -13,17 +13,21 @@ Source: SCTK 2.4, ``src/sclite/net_dp.c`` and ``word.c``. Two of its options are
 ``-F``  a fragment, ``a-`` or ``-b``, is right where a word begins or ends as it does.
 """
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from asrkd.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
 from asrkd.scoring.word_network import NO_WORD, Network
 
 # Beside the four edits: an optional word of the reference that is left out, of the hypothesis that is added.
 LEFT_OUT, ADDED = "oa"
+
+MOST_CELLS = 100_000_000  # in 12 bytes each
 
 _NULL_COST = float(np.float32(0.001))
 _IMPOSSIBLE = 1e6
@@ -84,12 +88,21 @@ FEWEST_ERRORS = Costs(substitution=1.0, gap=1.0, null_for_word=_IMPOSSIBLE)
 
 
 def align_networks(reference: Network, hypothesis: Network, costs: Costs = SCLITE) -> list[Step]:
-    """The cheapest path through both, left to right, without steps over no word."""
+    """The cheapest path through both, left to right, without steps over no word.
+
+    Raises:
+        AsrkdError: more than :data:`MOST_CELLS` pairs of arcs, which would take minutes and gigabytes.
+    """
+    if len(reference.words) * len(hypothesis.words) > MOST_CELLS:
+        raise AsrkdError(
+            f"{len(reference.words)} words with alternatives against {len(hypothesis.words)}: "
+            "too many to align at once; divide the segment"
+        )
     table = _Table(reference, hypothesis, costs)
     here = _first_least(table.cells, reference.ends, hypothesis.ends)
     steps = []
     while here != (0, 0):
-        before = table.back[here[0]][here[1]]
+        before = divmod(table.back[here[0]][here[1]], len(hypothesis.words))
         step = _step(here, before, reference, hypothesis, costs)
         if step is not None:
             steps.append(step)
@@ -119,8 +132,8 @@ class _Table:
     """For each pair of arcs the cost of the cheapest way to it, and the pair before it on that way."""
 
     def __init__(self, reference: Network, hypothesis: Network, costs: Costs) -> None:
-        self.cells: list[list[float]] = []
-        self.back: list[list[tuple[int, int]]] = []
+        self.cells: list[array[float]] = []
+        self.back: list[array[int]] = []  # the pair before, as row * columns + column
         self._columns = hypothesis.before
         self._gaps = [costs.of_gap(word) for word in hypothesis.words]
         of_pair = lru_cache(maxsize=None)(costs.of_pair)
@@ -130,7 +143,7 @@ class _Table:
 
     def _add_row(self, rows: Sequence[int], gap: float, pairs: Sequence[float]) -> None:
         """The cells of an arc of the reference, given the arcs before it and the costs of its word."""
-        number, row, ways = len(self.cells), list[float](), list[tuple[int, int]]()
+        number, row, ways = len(self.cells), array("f"), array("q")
         self.cells.append(row)
         self.back.append(ways)
         one_row = len(rows) == 1
@@ -152,7 +165,7 @@ class _Table:
                 if together <= best:
                     best, way = together, corner
             row.append(best)
-            ways.append(way)
+            ways.append(way[0] * len(self._columns) + way[1])
 
 
 def _first_least(

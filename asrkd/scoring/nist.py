@@ -189,15 +189,17 @@ def score_segments(
             (_items(corpus.references[utt_id], rules), _replaced(corpus.hypotheses[utt_id], rules))
             for utt_id in some
         ]
-        paths = _align(pairs, rules.alignment)
         segments = [corpus.references[utt_id] for utt_id in some]
+        paths = _align(segments, pairs, rules.alignment)
         scored += [_scored(*each, rules.unit) for each in zip(segments, paths, strict=True)]
         edits += [path.edits for path in paths]
         advance(len(some))
     return CorpusScore(rules, scored, edits)
 
 
-def _align(pairs: Sequence[tuple[Items, Items]], alignment: str) -> list[AlignedPath]:
+def _align(
+    segments: Sequence[Segment], pairs: Sequence[tuple[Items, Items]], alignment: str
+) -> list[AlignedPath]:
     """Those of plain words as texts, many at a time; the others one after the other."""
     costs = COSTS[alignment]
     plain = {
@@ -208,12 +210,16 @@ def _align(pairs: Sequence[tuple[Items, Items]], alignment: str) -> list[Aligned
     texts = [(words[0], words[1]) for words in plain.values()]
     edits = dict(zip(plain, align_many(texts, alignment), strict=True))
     fewest = alignment == LEVENSHTEIN
-    return [
-        aligned_plainly(*pair, edits[place])
-        if place in edits
-        else align_items(*pair, costs, fewest_errors=fewest)
-        for place, pair in enumerate(pairs)
-    ]
+    paths = []
+    for place, (segment, pair) in enumerate(zip(segments, pairs, strict=True)):
+        if place in edits:
+            paths.append(aligned_plainly(*pair, edits[place]))
+            continue
+        try:
+            paths.append(align_items(*pair, costs, fewest_errors=fewest))
+        except AsrkdError as error:
+            raise AsrkdError(f"segment {segment.id} of line {segment.number}: {error}") from None
+    return paths
 
 
 def _are_plain(pair: tuple[Items, Items], costs: Costs) -> bool:

@@ -21,7 +21,7 @@ from asrkd.scoring.normaliser import SMALL_LETTERS
 from asrkd.scoring.word_network import Items, parse_transcript, spelled_in_reference
 
 # With the underlines or without, as sclite has it.
-_IGNORED = re.compile(r"ignore_?time_?segment_?in_?scoring", re.IGNORECASE)
+_IGNORED = re.compile("ignore_time_segment_in_scoring|ignoretimesegmentinscoring", re.IGNORECASE)
 _FIELDS = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)(?:\s+(<\S*))?(?:\s+(.*))?")
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 

@@ -5,6 +5,7 @@ chosen; ``@`` is no word. Sources: the description of stm in SCTK's ``doc/infmts
 silent, sclite's own behavior (2.10):
 
 - ``/`` separates alternatives anywhere within braces, with or without blanks; outside it is a letter;
+- words end at any blank of Unicode, here and elsewhere in asrkd (sclite's end at those of ASCII);
 - of a word of a reference only what stands before ``;`` counts, ``\\`` is dropped, and so is a last ``*``.
 
 Empty alternatives, which sclite passes over, and braces inside a word, on which it crashes, are refused.

@@ -183,6 +183,12 @@ def test_a_transcript_that_sclite_misreads_is_a_line_that_says_where(text, compl
     assert "\n" not in str(error.value)
 
 
+def test_more_than_can_be_aligned_is_refused(monkeypatch):
+    monkeypatch.setattr("asrkd.scoring.network_alignment.MOST_CELLS", 10)
+    with pytest.raises(AsrkdError, match="4 words with alternatives against 3: too many to align at once"):
+        align_items(parse("a { b / c }"), ("a", "b"), SCLITE)
+
+
 def test_arcs_follow_those_that_they_may_follow():
     network = build_network(parse("a { b / c d } e"))
     assert network.words == ["@", "a", "b", "c", "d", "e"]

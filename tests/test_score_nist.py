@@ -226,6 +226,19 @@ def test_a_channel_without_words_is_deletions_and_said(tmp_path, capsys):
     assert "no words for 1 channels of" in (said := capsys.readouterr().err) and "'F2-B'" in said
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"edits": "S"', '"edits": ""'), ('"edits": "S"', '"edits": "Z"'), ("network", "net")],
+)
+def test_a_torn_network_is_a_line_with_its_remedy(tmp_path, old, new):
+    score(tmp_path)
+    path = tmp_path / "score" / "utterances.jsonl"
+    assert old in (text := path.read_text())
+    path.write_text(text.replace(old, new))
+    with pytest.raises(AsrkdError, match="utterances.jsonl:.: not a scored utterance .*; score anew: rm -r"):
+        read_score(tmp_path / "score")
+
+
 TIMES = "expected seconds, a number from 0 to 1e+09"
 
 

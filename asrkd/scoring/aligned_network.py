@@ -28,23 +28,23 @@ class AlignedNetwork:
     edits: str
 
     def pairs(self, hypothesis: list[str]) -> list[WordPair]:
-        """The words that stand opposite each other, by slot; one pair for each error.
+        """The aligned words by slot, with one pair for each error.
 
-        The words of a slot with alternatives are written ``um/uh/@``, and where they are right on both sides.
+        A slot with alternatives is written ``um/uh/@``; where the hypothesis is right, so on both sides.
 
         Args:
-            hypothesis: the words of the path that was taken.
+            hypothesis: the words of the path that was chosen.
         """
-        heard = iter(hypothesis)
-        names = iter(["/".join(words) for words in slots(self._items())])
+        words = iter(hypothesis)
+        names = iter(["/".join(choices) for choices in slots(self._items())])
         pairs: list[WordPair] = []
         for edit in self.edits:
             if edit == INSERTION:
-                pairs.append((None, next(heard)))
+                pairs.append((None, next(words)))
             elif edit != ADDED:
                 name = next(names)
-                found = next(heard) if edit in (HIT, SUBSTITUTION) else None
-                pairs.append((name, found if edit in (SUBSTITUTION, DELETION) else name))
+                word = next(words) if edit in (HIT, SUBSTITUTION) else None
+                pairs.append((name, word if edit in (SUBSTITUTION, DELETION) else name))
         return pairs
 
     def item_edits(self) -> str:
@@ -52,18 +52,26 @@ class AlignedNetwork:
 
         Several errors in one pair of braces are one substitution and insertions before it.
         """
-        found, rest = "", self.edits.replace(ADDED, "").replace(EMPTY, HIT).replace(LEFT_OUT, HIT)
+        edits, rest = "", self.edits.replace(ADDED, "").replace(EMPTY, HIT).replace(LEFT_OUT, HIT)
         for item in self._items():
             width = len(slots((item,)))
             if not width:
                 continue
             size = len(rest) - len(rest.lstrip(INSERTION))
-            found, rest = found + rest[:size], rest[size:]
+            edits, rest = edits + rest[:size], rest[size:]
             end = _end_of(rest, width)
             errors = end - rest[:end].count(HIT)
-            found += INSERTION * (errors - 1) + (SUBSTITUTION if errors else HIT) if width > 1 else rest[:end]
+            edits += INSERTION * (errors - 1) + (SUBSTITUTION if errors else HIT) if width > 1 else rest[:end]
             rest = rest[end:]
-        return found + rest
+        return edits + rest
+
+    def is_of(self, hypothesis: list[str]) -> bool:
+        """Whether it has an edit for each slot and for each of these words, and no other."""
+        of_words = [edit for edit in self.edits if edit in (HIT, SUBSTITUTION, INSERTION)]
+        of_slots = [edit for edit in self.edits if edit in (HIT, SUBSTITUTION, DELETION, EMPTY, LEFT_OUT)]
+        known = {HIT, SUBSTITUTION, DELETION, INSERTION, EMPTY, LEFT_OUT, ADDED}
+        sizes = len(hypothesis), len(slots(self._items()))
+        return set(self.edits) <= known and (len(of_words), len(of_slots)) == sizes
 
     def _items(self) -> Items:
         return parse_transcript(self.reference, "utterances.jsonl")
@@ -79,7 +87,9 @@ def _end_of(edits: str, width: int) -> int:
 class Path:
     """The words of an alignment, and what became of them."""
 
-    reference: list[str]  # right words as the hypothesis has them, optional ones only where they were said
+    reference: list[
+        str
+    ]  # right words as the hypothesis has them, optional ones only where they are recognized
     hypothesis: list[str]
     edits: str  # of these words
     network: AlignedNetwork
@@ -94,11 +104,11 @@ def align_items(reference: Items, hypothesis: Items, costs: Costs, *, fewest_err
         costs: that decide which path is taken.
         fewest_errors: align the words of that path again, as for plain texts by Levenshtein's rule.
     """
-    said, heard = build_network(reference), build_network(hypothesis)
-    steps = align_networks(said, heard, costs)
+    networks = build_network(reference), build_network(hypothesis)
+    steps = align_networks(*networks, costs)
     if fewest_errors:
-        steps = _aligned_again(steps, said, heard)
-    return _path(reference, hypothesis, steps, said, heard)
+        steps = _aligned_again(steps, *networks)
+    return _path(reference, hypothesis, steps, networks)
 
 
 def aligned_plainly(reference: Items, hypothesis: Items, edits: str) -> Path:
@@ -107,37 +117,48 @@ def aligned_plainly(reference: Items, hypothesis: Items, edits: str) -> Path:
     return Path(words[0], words[1], edits, AlignedNetwork(written(reference), written(hypothesis), edits))
 
 
-def _aligned_again(steps: list[Step], said: Network, heard: Network) -> list[Step]:
+def _aligned_again(steps: list[Step], reference: Network, hypothesis: Network) -> list[Step]:
     first, second = [step[0] for step in steps if step[0]], [step[1] for step in steps if step[1]]
-    edits = levenshtein_edits([said.words[arc] for arc in first], [heard.words[arc] for arc in second])
-    ours, theirs = iter(first), iter(second)
+    edits = levenshtein_edits(
+        [reference.words[arc] for arc in first], [hypothesis.words[arc] for arc in second]
+    )
+    reference_arcs, hypothesis_arcs = iter(first), iter(second)
     return [
-        (0 if edit == INSERTION else next(ours), 0 if edit == DELETION else next(theirs), edit)
+        (
+            0 if edit == INSERTION else next(reference_arcs),
+            0 if edit == DELETION else next(hypothesis_arcs),
+            edit,
+        )
         for edit in edits
     ]
 
 
-def _path(reference: Items, hypothesis: Items, steps: list[Step], said: Network, heard: Network) -> Path:
+def _path(reference: Items, hypothesis: Items, steps: list[Step], networks: tuple[Network, Network]) -> Path:
+    first_words, second_words = networks[0].words, networks[1].words
     kept = [step for step in steps if step[2] not in (LEFT_OUT, ADDED)]
     network = AlignedNetwork(
-        written(reference), written(hypothesis), "".join(_slot_edits(steps, said, len(slots(reference))))
+        written(reference),
+        written(hypothesis),
+        "".join(_slot_edits(steps, networks[0], len(slots(reference)))),
     )
     return Path(
         reference=[
-            heard.words[second] if edit == HIT else said.words[first] for first, second, edit in kept if first
+            second_words[second] if edit == HIT else first_words[first]
+            for first, second, edit in kept
+            if first
         ],
-        hypothesis=[heard.words[second] for _, second, _ in kept if second],
+        hypothesis=[second_words[second] for _, second, _ in kept if second],
         edits="".join(edit for _, _, edit in kept),
         network=network,
     )
 
 
-def _slot_edits(steps: list[Step], said: Network, num_slots: int) -> Iterator[str]:
+def _slot_edits(steps: list[Step], reference: Network, num_slots: int) -> Iterator[str]:
     """The letters of :attr:`AlignedNetwork.edits`."""
     slot = 0
     for first, _, edit in steps:
         if first:
-            yield EMPTY * (said.slots[first] - slot)
-            slot = said.slots[first] + 1
+            yield EMPTY * (reference.slots[first] - slot)
+            slot = reference.slots[first] + 1
         yield edit
     yield EMPTY * (num_slots - slot)

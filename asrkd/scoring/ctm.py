@@ -1,6 +1,6 @@
 """Hypotheses in NIST's time-marked words (ctm): each word with its channel and time.
 
-``;`` begins a comment; empty lines say nothing; else a line is::
+``;`` begins a comment; empty lines are ignored; any other line is::
 
     file channel begin duration word [confidence ...]
 
@@ -38,13 +38,13 @@ class _Alternatives:
     """Between <ALT_BEGIN> and <ALT_END>."""
 
     number: int
-    found: list[list[str]] = field(default_factory=lambda: [[]])
+    words: list[list[str]] = field(default_factory=lambda: [[]])
     begins: list[float] = field(default_factory=list)
     middles: list[float] = field(default_factory=list)
 
     def item(self, where: str) -> TimedItem:
         """What they are together; AsrkdError if one before the last is empty."""
-        *before, last = self.found
+        *before, last = self.words
         if not all(before):
             raise AsrkdError(f"{where}: an empty alternative before the last one; write {NO_WORD} in it")
         if not self.begins:
@@ -60,7 +60,7 @@ def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
     Raises:
         AsrkdError: no such file, or a line that is malformed.
     """
-    found: dict[Recording, list[TimedItem]] = {}
+    by_channel: dict[Recording, list[TimedItem]] = {}
     opened: dict[Recording, _Alternatives] = {}
     for number, line in read_nist_lines(path, CTM_COMMENTS):
         where = f"{path}:{number}"
@@ -70,7 +70,7 @@ def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
         if len(fields[4].split()) != 1:
             raise AsrkdError(f"{where}: a blank in the word {fields[4]!r}; expected a line for each word")
         recording = (small_letters(fields[0]), small_letters(fields[1]))
-        words = found.setdefault(recording, [])
+        words = by_channel.setdefault(recording, [])
         if small_letters(fields[4]) in _TAGS:
             _read_tag(small_letters(fields[4]), recording, opened, words, where, number)
         else:
@@ -79,9 +79,9 @@ def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
         raise AsrkdError(
             f"{path}:{alternatives.number}: <ALT_BEGIN> of {'-'.join(recording)} without its <ALT_END>"
         )
-    for words in found.values():
+    for words in by_channel.values():
         words.sort(key=lambda word: word.begin_s)
-    return found
+    return by_channel
 
 
 def looks_like_ctm(lines: Sequence[str]) -> bool:
@@ -110,7 +110,7 @@ def _read_tag(
     if tag == _BEGIN:
         opened[recording] = _Alternatives(number)
     elif tag == _NEXT:
-        opened[recording].found.append([])
+        opened[recording].words.append([])
     else:
         words.append(opened.pop(recording).item(where))
 
@@ -131,7 +131,7 @@ def _read_word(
     word, middle = spelled(fields[4]), begin + duration / 2
     if recording in opened:
         alternatives = opened[recording]
-        alternatives.found[-1].append(word)
+        alternatives.words[-1].append(word)
         alternatives.begins.append(begin)
         alternatives.middles.append(middle)
     else:

@@ -9,7 +9,7 @@ sclite's own.
 Source: SCTK 2.4, ``src/sclite/net_dp.c`` and ``word.c``. Two of its options are here, too:
 
 ``-D``  a word in round brackets, ``(uh)``, is optional: left out (or, in a hypothesis, added) it costs 2 and
-        counts as correct; said, it is the word without its brackets;
+        counts as correct; otherwise it is the word without its brackets;
 ``-F``  a fragment, ``a-`` or ``-b``, is right where a word begins or ends as it does.
 """
 
@@ -60,7 +60,7 @@ class Costs:
 
     def are_equal(self, reference: str, hypothesis: str) -> bool:
         """Whether the word of the hypothesis is right."""
-        first, second = self.said(reference), self.said(hypothesis)
+        first, second = self.without_brackets(reference), self.without_brackets(hypothesis)
         if self.fragments and self._is_fragment(reference, hypothesis):
             for fragment, word in ((first, second), (second, first)):
                 size = len(fragment) - 1
@@ -70,7 +70,7 @@ class Costs:
                     return word[:size] == fragment[:-1]
         return first == second
 
-    def said(self, word: str) -> str:
+    def without_brackets(self, word: str) -> str:
         """An optional word without its brackets, any other as it is."""
         return word[1:-1] if self.is_optional(word) else word
 
@@ -80,7 +80,9 @@ class Costs:
 
     def _is_fragment(self, *words: str) -> bool:
         """Whether one is; of an optional word sclite looks only at the end."""
-        return any(word[0] == "-" or word[-1] == "-" or self.said(word)[-1:] == "-" for word in words)
+        return any(
+            word[0] == "-" or word[-1] == "-" or self.without_brackets(word)[-1:] == "-" for word in words
+        )
 
 
 SCLITE = Costs()
@@ -120,12 +122,12 @@ def _step(
     )
     if not first and not second:
         return None
-    said, heard = reference.words[first], hypothesis.words[second]
+    reference_word, hypothesis_word = reference.words[first], hypothesis.words[second]
     if not second:
-        return first, 0, LEFT_OUT if costs.is_optional(said) else DELETION
+        return first, 0, LEFT_OUT if costs.is_optional(reference_word) else DELETION
     if not first:
-        return 0, second, ADDED if costs.is_optional(heard) else INSERTION
-    return first, second, HIT if costs.are_equal(said, heard) else SUBSTITUTION
+        return 0, second, ADDED if costs.is_optional(hypothesis_word) else INSERTION
+    return first, second, HIT if costs.are_equal(reference_word, hypothesis_word) else SUBSTITUTION
 
 
 class _Table:
@@ -138,7 +140,7 @@ class _Table:
         self._gaps = [costs.of_gap(word) for word in hypothesis.words]
         of_pair = lru_cache(maxsize=None)(costs.of_pair)
         for arc, word in enumerate(reference.words):
-            pairs = [of_pair(word, heard) for heard in hypothesis.words]
+            pairs = [of_pair(word, other) for other in hypothesis.words]
             self._add_row(reference.before[arc], costs.of_gap(word), pairs)
 
     def _add_row(self, rows: Sequence[int], gap: float, pairs: Sequence[float]) -> None:

@@ -56,15 +56,15 @@ class TimedCorpus:
     def record(self) -> dict[str, Any]:
         """What decides the result, beside the rules."""
         segments = [
-            [own.id, own.speaker, own.begin_s, own.end_s, written(own.items or ())]
-            for own in self.references.values()
+            [segment.id, segment.speaker, segment.begin_s, segment.end_s, written(segment.items or ())]
+            for segment in self.references.values()
         ]
-        heard = [[utt_id, written(items)] for utt_id, items in self.hypotheses.items()]
-        return {"references": files.sha256_of(sorted(segments)), "hypotheses": files.sha256_of(sorted(heard))}
+        words = [[utt_id, written(items)] for utt_id, items in self.hypotheses.items()]
+        return {"references": files.sha256_of(sorted(segments)), "hypotheses": files.sha256_of(sorted(words))}
 
 
 def are_nist_files(references: Path, hypotheses: Path) -> bool:
-    """Whether an stm and a ctm are given: told by ``.stm`` or ``.ctm``, of the other file by what it holds.
+    """Whether these are an stm and a ctm: one of them by its suffix, the other by suffix or contents.
 
     Raises:
         AsrkdError: one of them is, the other is not.
@@ -104,7 +104,7 @@ def parse_nist_rules(alignment: str | None, normaliser: str | None, unit: str = 
 
 
 def read_timed_corpus(references: Path, hypotheses: Path, rules: Rules) -> TimedCorpus:
-    """Read an stm and a ctm; say on stderr which channels have no words.
+    """Read an stm and a ctm; notes on stderr name channels without words, and words in brackets.
 
     Raises:
         AsrkdError: one is malformed; the ctm has a channel that the stm lacks; the references hold no word.
@@ -112,14 +112,15 @@ def read_timed_corpus(references: Path, hypotheses: Path, rules: Rules) -> Timed
     segments, words = read_stm(references), read_ctm(hypotheses)
     _require_known_channels(words, segments, references, hypotheses)
     corpus = TimedCorpus({}, {})
-    for recording, own in segments.items():
-        for segment, items in zip(own, distribute(own, words.get(recording, [])), strict=True):
+    for recording, of_channel in segments.items():
+        distributed = distribute(of_channel, words.get(recording, []))
+        for segment, items in zip(of_channel, distributed, strict=True):
             if segment.items is not None:
                 corpus.references[segment.id], corpus.hypotheses[segment.id] = segment, items
     _require_reference_words(corpus, references, rules)
     if not COSTS[rules.alignment].optional:
-        _say_what_is_not_optional(corpus, references)
-    silent = {own.recording for key in segments.keys() - words.keys() for own in segments[key]}
+        _note_required_brackets(corpus, references)
+    silent = {segment.recording for key in segments.keys() - words.keys() for segment in segments[key]}
     silent &= {segment.recording for segment in corpus.references.values()}
     if silent:
         problem = f"no words for {len(silent)} channels of {references}: {some_ids(silent)}"
@@ -142,32 +143,32 @@ def _require_known_channels(
         )
 
 
-def _say_what_is_not_optional(corpus: TimedCorpus, where: Path) -> None:
-    """Name words that may be meant to be optional, which they are only where that is asked for."""
-    found = [
+def _note_required_brackets(corpus: TimedCorpus, where: Path) -> None:
+    """Print a note on words in brackets, which are optional only with sclite-D."""
+    marked = [
         word
         for segment in corpus.references.values()
         for word in written(segment.items or ()).split()
         if COSTS["sclite-D"].is_optional(word)
     ]
-    if found:
+    if marked:
         warn(
-            f"{where}: {len(found)} words in round brackets, such as {found[0]}, count as words with "
+            f"{where}: {len(marked)} words in round brackets, such as {marked[0]}, count as words with "
             "brackets, as in sclite without -D; --alignment sclite-D makes them optional"
         )
 
 
 def distribute(segments: Sequence[Segment], words: Sequence[TimedItem]) -> list[Items]:
     """The words of a channel by segment; both are in the order of time."""
-    found, first = [], 0
+    distributed, first = [], 0
     for segment in segments:
         end = float(np.float32(segment.end_s))  # sclite keeps it so
         last = first
         while last < len(words) and (segment is segments[-1] or words[last].middle_s < end):
             last += 1
-        found.append(tuple(word.item for word in words[first:last]))
+        distributed.append(tuple(word.item for word in words[first:last]))
         first = last
-    return found
+    return distributed
 
 
 def score_segments(
@@ -178,7 +179,7 @@ def score_segments(
     Args:
         corpus: segments with their words.
         rules: normaliser and alignment.
-        advance: told how many more segments are done, now and then; it may raise to stop.
+        advance: called now and then with the number of segments done since; may raise to stop.
     """
     ids = sorted(corpus.references)
     scored: list[ScoredUtterance] = []
@@ -245,16 +246,16 @@ def _replaced(items: Items, rules: Rules) -> Items:
 
 def _units(word: str, rules: Rules) -> list[str]:
     """The units of a normalised word; one with a character that is a mark in a transcript stays whole."""
-    words = normalised_words(word, rules.normaliser, COSTS[rules.alignment])
+    words = normalized_words(word, rules.normaliser, COSTS[rules.alignment])
     if rules.unit == WORD:
         return words
     return [own for each in words for own in ([each] if set(each) & MARKS else units(each, rules.unit))]
 
 
-def normalised_words(word: str, normaliser: Normaliser, costs: Costs) -> list[str]:
-    """The words of a normalised word; brackets and hyphens that are marks to ``costs`` stay."""
+def normalized_words(word: str, normaliser: Normaliser, costs: Costs) -> list[str]:
+    """The words of a normalized word; brackets and hyphens that are marks to ``costs`` stay."""
     if costs.is_optional(word):
-        return [f"({own})" for own in normalised_words(costs.said(word), normaliser, costs)]
+        return [f"({part})" for part in normalized_words(costs.without_brackets(word), normaliser, costs)]
     words = normalise(word, normaliser).split()
     if costs.fragments and len(word) > 1 and words:
         if word.startswith("-") and not words[0].startswith("-"):
@@ -303,7 +304,7 @@ def _has_suffix(path: Path, *suffixes: str) -> bool:
 
 
 def _holds(path: Path, comments: tuple[str, ...], looks_like: Callable[[Sequence[str]], bool]) -> bool:
-    """Whether a file that is named for no form of its own holds lines of a form."""
+    """Whether a file without a suffix of another format has lines of a format."""
     if _has_suffix(path, *_OF_TEXTS, ".stm", ".ctm") or path.name.removesuffix(".gz") == "text":
         return False
     return looks_like([line for _, line in read_nist_lines(path, comments)])

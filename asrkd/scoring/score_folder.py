@@ -230,9 +230,12 @@ def _read_utterances(path: Path, remedy: str) -> list[ScoredUtterance]:
 
 def _utterance(row: dict[str, Any]) -> ScoredUtterance:
     characters = row["character_counts"]
+    network = AlignedNetwork(**row["network"]) if "network" in row else None
+    if network is not None and not network.is_of(row["hypothesis"].split()):
+        raise TypeError("edits that are not of its network")
     return ScoredUtterance(
         **{name: row[name] for name in _PLAIN},
         counts=Counts(**{kind: row[kind] for kind in KINDS}),
         character_counts=CharacterCounts(**{kind: characters[kind] for kind in KINDS}),
-        network=AlignedNetwork(**row["network"]) if "network" in row else None,
+        network=network,
     )

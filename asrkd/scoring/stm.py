@@ -1,6 +1,6 @@
 """References in NIST's segment time marks (stm): who speaks when in which channel, and which words.
 
-``;;`` and ``**`` begin comments, also those with labels; empty lines say nothing; else a line is::
+``;;`` and ``**`` begin comments, also those with labels; empty lines are ignored; any other line is::
 
     file channel speaker begin end [<label,label>] words
 
@@ -54,19 +54,19 @@ def read_stm(path: Path) -> dict[Recording, list[Segment]]:
     Raises:
         AsrkdError: no such file, no segment to be scored, or a line that is malformed, or there twice.
     """
-    found: dict[Recording, list[Segment]] = {}
+    by_channel: dict[Recording, list[Segment]] = {}
     for number, line in read_nist_lines(path, STM_COMMENTS):
         recording, segment = _segment(line, f"{path}:{number}", number)
-        found.setdefault(recording, []).append(segment)
-    if not any(segment.items is not None for segments in found.values() for segment in segments):
+        by_channel.setdefault(recording, []).append(segment)
+    if not any(segment.items is not None for segments in by_channel.values() for segment in segments):
         raise AsrkdError(
             f"{path}: no segment to be scored; expected lines 'file channel speaker begin end words' "
             "other than IGNORE_TIME_SEGMENT_IN_SCORING"
         )
-    _require_different(path, found)
-    for segments in found.values():
+    _require_different(path, by_channel)
+    for segments in by_channel.values():
         segments.sort(key=lambda segment: segment.begin_s)
-    return found
+    return by_channel
 
 
 def looks_like_stm(lines: Sequence[str]) -> bool:
@@ -120,10 +120,10 @@ def small_letters(text: str) -> str:
     return text.translate(SMALL_LETTERS)
 
 
-def _require_different(path: Path, found: Mapping[Recording, Sequence[Segment]]) -> None:
+def _require_different(path: Path, by_channel: Mapping[Recording, Sequence[Segment]]) -> None:
     """Refuse two segments of one time, and names of one recording that differ in case."""
     first: dict[str, Segment] = {}
-    for segments in found.values():
+    for segments in by_channel.values():
         for segment in segments:
             if segment.recording != segments[0].recording:
                 raise AsrkdError(

@@ -86,29 +86,29 @@ class _Parser:
 
     def _items(self, depth: int) -> Items:
         """As far as the end of the text, of an alternative or of an alternation."""
-        found: list[Item] = []
+        items: list[Item] = []
         while self._skip_blanks() not in (("", "}", "/") if depth else ("", "}")):
             if self.text[self.at] == "{":
-                found.append(self._alternation(depth + 1))
+                items.append(self._alternation(depth + 1))
             else:
-                found.append(self._word(_INSIDE if depth else _OUTSIDE))
-        return tuple(found)
+                items.append(self._word(_INSIDE if depth else _OUTSIDE))
+        return tuple(items)
 
     def _alternation(self, depth: int) -> Alternation:
         if depth > MAX_DEPTH:
             raise self._error(f"braces more than {MAX_DEPTH} deep")
-        found = []
+        alternatives = []
         mark = "/"
         while mark == "/":
             self.at += 1
-            found.append(self._items(depth))
+            alternatives.append(self._items(depth))
             mark = self._skip_blanks()
             if not mark:
                 raise self._error("a { without its }")
-            if not found[-1]:
+            if not alternatives[-1]:
                 raise self._error(f"an empty alternative; write {NO_WORD} where there may be no word")
         self.at += 1
-        return Alternation(tuple(found))
+        return Alternation(tuple(alternatives))
 
     def _word(self, pattern: re.Pattern[str]) -> str:
         match = pattern.match(self.text, self.at)
@@ -148,14 +148,14 @@ def _pieces(items: Items) -> Iterator[str]:
 
 def replace_words(items: Items, replace: Callable[[str], Sequence[str]]) -> Items:
     """The items with other words for each word; an alternative that is left without any is no word."""
-    found: list[Item] = []
+    replaced: list[Item] = []
     for item in items:
         if isinstance(item, Alternation):
-            kept = (replace_words(own, replace) or (NO_WORD,) for own in item.alternatives)
-            found.append(Alternation(tuple(kept)))
+            kept = (replace_words(way, replace) or (NO_WORD,) for way in item.alternatives)
+            replaced.append(Alternation(tuple(kept)))
         else:
-            found += [item] if item == NO_WORD else replace(item)
-    return tuple(found)
+            replaced += [item] if item == NO_WORD else replace(item)
+    return tuple(replaced)
 
 
 def slots(items: Items) -> list[list[str]]:
@@ -165,19 +165,19 @@ def slots(items: Items) -> list[list[str]]:
     with fewer words than another some places stay empty, and have
     :data:`NO_WORD` as well.
     """
-    found: list[list[str]] = []
+    places: list[list[str]] = []
     for item in items:
         if isinstance(item, Alternation):
-            found += _merged([slots(own) for own in item.alternatives])
+            places += _merged([slots(way) for way in item.alternatives])
         elif item != NO_WORD:
-            found.append([item])
-    return found
+            places.append([item])
+    return places
 
 
 def _merged(alternatives: Sequence[list[list[str]]]) -> list[list[str]]:
     width = max(map(len, alternatives))
-    padded = [own + [[NO_WORD]] * (width - len(own)) for own in alternatives]
-    return [list(dict.fromkeys(sum(places, []))) for places in zip(*padded, strict=True)]
+    padded = [way + [[NO_WORD]] * (width - len(way)) for way in alternatives]
+    return [list(dict.fromkeys(sum(choices, []))) for choices in zip(*padded, strict=True)]
 
 
 def build_network(items: Items) -> Network:
@@ -218,8 +218,8 @@ class _Builder:
             if isinstance(item, str):
                 self._arc(item, -1 if item == NO_WORD else slot, node, to)
             else:
-                for own in item.alternatives:
-                    self._sequence(own, node, to, slot)
+                for way in item.alternatives:
+                    self._sequence(way, node, to, slot)
             slot += len(slots((item,)))
             node = to
         return node

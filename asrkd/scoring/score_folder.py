@@ -222,17 +222,19 @@ def _read_utterances(path: Path, remedy: str) -> list[ScoredUtterance]:
     for number, row in files.read_jsonl(path):
         try:
             _UTTERANCE.check(row)
+            utterances.append(_utterance(row))
         except ValueError as error:
             raise AsrkdError(f"{path}:{number}: not a scored utterance ({error}); {remedy}") from None
-        utterances.append(_utterance(row))
     return utterances
 
 
 def _utterance(row: dict[str, Any]) -> ScoredUtterance:
     characters = row["character_counts"]
-    network = AlignedNetwork(**row["network"]) if "network" in row else None
-    if network is not None and not network.is_of(row["hypothesis"].split()):
-        raise TypeError("edits that are not of its network")
+    network = None
+    if "network" in row:
+        network = AlignedNetwork(**{name: row["network"][name] for name in AlignedNetwork.__annotations__})
+        if not network.is_of(row["hypothesis"].split()):
+            raise ValueError("edits that are not of its network")
     return ScoredUtterance(
         **{name: row[name] for name in _PLAIN},
         counts=Counts(**{kind: row[kind] for kind in KINDS}),

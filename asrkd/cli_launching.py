@@ -8,13 +8,20 @@ A command without ``--jobs`` is one job.
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from asrkd.cli_options import Gpus, Launcher, Partition, SlurmSettings, with_more_options
 from asrkd.errors import AsrkdError
+from asrkd.made_by import typed
 from asrkd.stopping import StopRequest, parse_time_limit, stop_requests
+
+# Options of how a result is come by, and of going on with it.
+_LEFT_OUT = frozenset(
+    {"out", "jobs", "shard", "time_limit", "launcher", "partition", "gpus", "slurm", "resume", "workers"}
+)
 
 if TYPE_CHECKING:
     from asrkd.launching.launch import Launch
@@ -29,6 +36,7 @@ def launchable(command: Callable[..., None]) -> Callable[..., None]:
 
     def launched(
         *,
+        context: typer.Context,
         launcher: Launcher = None,
         partition: Partition = None,
         gpus: Gpus = 0,
@@ -38,15 +46,44 @@ def launchable(command: Callable[..., None]) -> Callable[..., None]:
         if launcher is None:
             if partition or gpus or slurm:
                 raise AsrkdError("--partition, --gpus, --slurm: are for jobs; give --launcher slurm too")
-            command(**own)
+            with typed(typed_words(context)):
+                command(**own)
             return
         launch = _launch(launcher, partition, gpus, slurm, own)
         with stop_requests() as stop:
             here = _run(launch, own, stop)
         if here:
-            command(**own | {"jobs": 1, "time_limit": None})
+            with typed(typed_words(context)):
+                command(**own | {"jobs": 1, "time_limit": None})
 
     return with_more_options(launched, command)
+
+
+def typed_words(context: typer.Context) -> list[str | Path]:
+    """The command line, less what does not belong to its result, in the order that the command declares."""
+    given = [
+        one
+        for one in context.command.params
+        if one.name not in _LEFT_OUT
+        and getattr(context.get_parameter_source(one.name or ""), "name", "") == "COMMANDLINE"
+    ]
+    words: list[str | Path] = ["asrkd", *_names(context)]
+    for one in sorted(given, key=lambda one: one.param_type_name != "argument"):
+        value = context.params[one.name or ""]
+        for item in value if getattr(one, "multiple", False) else [value]:
+            words += [] if one.param_type_name == "argument" else [one.opts[0]]
+            parts = item if isinstance(item, (tuple, list)) else [item]
+            words += [] if getattr(one, "is_flag", False) else map(_word, parts)
+    return words
+
+
+def _names(context: Any) -> list[str]:
+    """Of the command and the groups that it is in, without the program's own."""
+    return [] if context.parent is None else [*_names(context.parent), context.info_name or ""]
+
+
+def _word(value: Any) -> str | Path:
+    return value if isinstance(value, Path) else str(value)
 
 
 def _launch(

@@ -20,6 +20,7 @@ from asrkd.corpora.validation import Quarantined, Splits
 from asrkd.errors import AsrkdError
 from asrkd.features import shards
 from asrkd.features.fbank import check_sampling_rate
+from asrkd.made_by import keep_command, known_command
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
 from asrkd.prepare_options import PrepareOptions, PrepareReport, SplitReport
@@ -59,7 +60,7 @@ def prepare(
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
     if outputs.survey(out, RECORD, record) is outputs.State.COMPLETE:
-        maker = command("asrkd", "prepare", corpus, "...", "--out", out)
+        maker = known_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
         stamp = outputs.read_stamp(out, maker, ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
     if listed is None:
@@ -75,6 +76,7 @@ def prepare(
     bad += unspelled
     # Whatever can be refused was refused before the folder is claimed, so that the next try may have it.
     outputs.claim(out, RECORD, record)
+    keep_command(out)
     computed = _compute(good, _plan(out, options, rate), crew, stop)
     if isinstance(computed, Progress):
         return PrepareReport(out, unfinished=computed.text())

@@ -18,6 +18,7 @@ from asrkd.cut_records import cuts_digest, records, texts_digest
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import described, recognise_by_cut, search_for
 from asrkd.errors import AsrkdError
+from asrkd.made_by import keep_command
 from asrkd.manifests import read_cuts
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import check_features
@@ -91,6 +92,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     claimed = outputs.claim(request.out, REQUEST, record)
     if claimed is outputs.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules)
+    keep_command(request.out)
     planned, progress = _recognise(request, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)

@@ -12,6 +12,7 @@ from typing import Any
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
+from asrkd.made_by import keep_command
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
 from asrkd.scoring.nist import are_nist_files, read_timed_corpus, score_segments
 from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, require_words
@@ -94,6 +95,7 @@ def _finish(
     """Score into the folder, unless that was done."""
     claimed = outputs.claim(request.out, REQUEST, record | request.rules.record())
     if claimed is not outputs.State.COMPLETE:
+        keep_command(request.out)
         write_score(request.out, {"set": record["set"], "params": None, "search": None}, score())
     was_complete = claimed is outputs.State.COMPLETE
     return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)

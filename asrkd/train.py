@@ -14,6 +14,7 @@ import torch
 
 from asrkd import __version__, config, mkl, outputs
 from asrkd.errors import AsrkdError, warn
+from asrkd.made_by import keep_command
 from asrkd.models.directory import finish_command, save_model
 from asrkd.models.recogniser import num_parameters
 from asrkd.outputs import State
@@ -110,7 +111,7 @@ def _train(out: Path, parts: "_Parts", machine: Machine, stop: StopRequest) -> T
     """Train what is left of the run in ``out``."""
     processes = machine.processes
     trainer = parts.trainer(machine)
-    processes.first(lambda: outputs.claim(out, LINEAGE, _as_begun(out, parts.lineage)))
+    processes.first(lambda: _claim(out, parts))
     if not trainer.resume(out / "checkpoints"):
         parts.material.begin(trainer.learner.student)
     last = trainer.run(out, stop)
@@ -161,6 +162,12 @@ def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | 
         remedy = f"go on with --resume, or remove it: {remove_folder(out)}"
         raise AsrkdError(f"{out}: holds an unfinished run; {remedy}")
     return None
+
+
+def _claim(out: Path, parts: _Parts) -> None:
+    """Make the folder, or find it to be this run's."""
+    outputs.claim(out, LINEAGE, _as_begun(out, parts.lineage))
+    keep_command(out)
 
 
 def _as_begun(out: Path, lineage: dict[str, Any]) -> dict[str, Any]:

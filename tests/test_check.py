@@ -309,7 +309,7 @@ def test_a_line_that_train_would_refuse_never_ends_in_a_traceback(corpus, tmp_pa
 def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teacher):
     (tmp_path / "cuts.jsonl").write_text("")
     assert problems(tmp_path / "cuts.jsonl") == [
-        f"{tmp_path / 'cuts.jsonl'}: holds no cuts; prepare the corpus anew with: asrkd prepare"
+        f"{tmp_path / 'cuts.jsonl'}: holds no cuts; prepare the corpus anew with: asrkd prepare ... --out ..."
     ]
     for name, content in (("prepare.json", {}), ("lineage.json", {})):
         folder = tmp_path / name.split(".")[0]

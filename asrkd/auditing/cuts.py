@@ -11,7 +11,9 @@ from asrkd.corpora.recordings import BadAudio, audio_sha256, decode
 from asrkd.cut_paths import resolve
 from asrkd.errors import AsrkdError
 from asrkd.features.reading import load_features
+from asrkd.made_by import known_command
 from asrkd.manifests import stream_lines
+from asrkd.shell import command, make_anew
 
 
 def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
@@ -35,8 +37,16 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
                 _audit_contents(path, line.number, line.fields, findings)
     findings.saw(f"{path}: {len(seen)} cuts")
     if not seen:
-        findings.wrong(f"{path}: holds no cuts; prepare the corpus anew with: asrkd prepare")
+        findings.wrong(f"{path}: holds no cuts; {prepare_anew(path.parent)}")
     return len(seen)
+
+
+def prepare_anew(folder: Path) -> str:
+    """What to do where the cuts in ``folder`` are not what they were when they were prepared."""
+    known = known_command(folder)
+    if known is None:
+        return f"prepare the corpus anew with: {command('asrkd', 'prepare', '...', '--out', '...')}"
+    return make_anew(folder, known, "the folder")
 
 
 def _audit_files(
@@ -54,7 +64,7 @@ def _audit_files(
             if not present[name]:
                 findings.wrong(
                     f"{path}:{number}: cut {record.get('id')}: {name} is not there; "
-                    "put it back, or prepare the corpus anew with: asrkd prepare",
+                    f"put it back, or {prepare_anew(path.parent)}",
                     kind="files that are not there",
                 )
 
@@ -82,13 +92,13 @@ def _audit_contents(path: Path, number: int, record: dict[str, Any], findings: F
         if features is not None and len(features) != cut.num_frames:
             findings.wrong(
                 f"{where}: {len(features)} frames of features, expected {cut.num_frames}; "
-                "make them anew with: asrkd prepare",
+                f"{prepare_anew(path.parent)}",
                 kind="features of another length",
             )
-    _audit_audio(cut, where, findings)
+    _audit_audio(cut, where, path.parent, findings)
 
 
-def _audit_audio(cut: MonoCut, where: str, findings: Findings) -> None:
+def _audit_audio(cut: MonoCut, where: str, folder: Path, findings: Findings) -> None:
     """The audio decodes, and to the samples that the hash was taken of."""
     expected = (cut.custom or {}).get("audio_sha256")
     if cut.recording is None or expected is None or cut.recording.transforms:
@@ -101,6 +111,6 @@ def _audit_audio(cut: MonoCut, where: str, findings: Findings) -> None:
         if found != expected:
             findings.wrong(
                 f"{where}: its audio is not what it was at prepare (sha256 {found[:12]} now, "
-                f"{expected[:12]} then); prepare the corpus anew with: asrkd prepare",
+                f"{expected[:12]} then); {prepare_anew(folder)}",
                 kind="audio that changed",
             )

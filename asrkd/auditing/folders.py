@@ -7,10 +7,11 @@ from typing import Any
 import jiwer
 
 from asrkd import files, outputs
-from asrkd.auditing.cuts import audit_cuts
+from asrkd.auditing.cuts import audit_cuts, prepare_anew
 from asrkd.auditing.findings import Findings
 from asrkd.errors import AsrkdError
 from asrkd.folds import learnt_by
+from asrkd.made_by import known_command
 from asrkd.manifests import stream_lines
 from asrkd.models.directory import finish_command, load_any_model
 from asrkd.objectives.too_short import TooShort
@@ -30,7 +31,7 @@ TEXTS_AT_ONCE = 10_000
 def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
     """Look over a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
     with findings.looking(path):
-        maker = command("asrkd", "prepare", "...", "--out", path)
+        maker = known_command(path) or command("asrkd", "prepare", "...", "--out", path)
         splits = outputs.read_stamp(path, maker, ["splits", "num_tokens"])
         for row in splits["splits"]:
             manifest = path / f"cuts_{row['split']}.jsonl.gz"
@@ -39,8 +40,7 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
             found = audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
             if found != row["num_cuts"]:
                 findings.wrong(
-                    f"{manifest}: holds {found} cuts, the stamp says {row['num_cuts']}; "
-                    f"prepare the corpus anew with: {maker}"
+                    f"{manifest}: holds {found} cuts, the stamp says {row['num_cuts']}; {prepare_anew(path)}"
                 )
         if splits["num_tokens"] is not None:
             tokens = Tokens.load(path)
@@ -108,7 +108,9 @@ def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findi
 
 
 def _train_anew(path: Path) -> str:
-    return f"train anew into another --out, or remove it first: {remove_folder(path)}"
+    again = known_command(path)
+    known = f"it was made by: {again}; " if again else ""
+    return f"{known}train anew into another --out, or remove it first: {remove_folder(path)}"
 
 
 def _audit_lineage(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from asrkd import config, files
 from asrkd.errors import AsrkdError
+from asrkd.made_by import known_command
 from asrkd.models.config import (
     AnyArchitecture,
     Architecture,
@@ -110,7 +111,7 @@ def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLangu
 
 def finish_command(path: Path) -> str:
     """The command that finishes the training of the model in ``path``."""
-    return command("asrkd", "train", "CONFIG", "--out", path, "--resume")
+    return f"{known_command(path) or command('asrkd', 'train', 'CONFIG', '--out', path)} --resume"
 
 
 def _modified_ns(path: Path) -> int:

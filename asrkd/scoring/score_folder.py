@@ -12,6 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
+from asrkd.made_by import known_command
 from asrkd.schema import STRICT, Count, Name, Positive, Schema, Seconds
 from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
@@ -163,7 +164,9 @@ def read_score(folder: Path) -> ScoreFolder:
 
 
 def remake_command(folder: Path) -> str:
-    """The command that makes a score: of the model that it lies in, or with dots for what is not known."""
+    """The command that makes a score, with dots for what is not known."""
+    if known := known_command(folder):
+        return known
     model = folder.parent if (folder.parent / _MODEL_CONFIG).is_file() else None
     asked = ["..."] if model is None else [model, "--cuts", "..."]
     return command("asrkd", "score", *asked, "--out", folder)

@@ -108,3 +108,14 @@ def check_done(tmp_path: Path, wanted: list[str]) -> None:
     planned = make(tmp_path, "-n", *wanted)
     assert planned.returncode == 0 and "_table" in planned.stdout
     assert not re.search(r"stages/(0|1|2|3|4|50|52)\d*_\w+\.sh", planned.stdout)
+
+
+def test_a_corpus_reaches_the_recipe_by_its_own_name(tmp_path):
+    corpus = f'{tmp_path}/it\'s my "corpus"; touch {tmp_path}/made'
+    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", f"VENV={sys.prefix}", "data/fsdd/stamp.json"]
+    given = own | {"CORPUS": corpus}
+    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"asrkd: {corpus}: no such file or folder\n")
+    assert not list(tmp_path.iterdir())

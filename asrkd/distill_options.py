@@ -10,6 +10,7 @@ from asrkd.errors import AsrkdError
 from asrkd.manifests import read_cuts
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
+from asrkd.progress import announced
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.shared_work import Crew, Part
 from asrkd.shell import command
@@ -47,7 +48,12 @@ class Question:
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
-        teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
+        with announced(f"asrkd: opening {self.teacher} and the cuts"):
+            teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
+            return teacher, self._read_cuts(teacher)
+
+    def _read_cuts(self, teacher: Teacher) -> PackedCuts:
+        """All cuts, which must fit the teacher, each once."""
         manifests, seen = [], set[str]()
         for path in self.cuts:
             own = read_cuts(path)
@@ -57,7 +63,7 @@ class Question:
                     raise AsrkdError(f"{path}: cut {record.id} is in an earlier --cuts too")
                 seen.add(record.id)
             manifests.append(own)
-        return teacher, manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
+        return manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
     def sources(self, kind: str, flags: dict[str, Any]) -> Sources:
         """Where everything was, with the command that asks the same again.

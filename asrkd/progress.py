@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINE_EVERY_S = 5.0
-FIRST_LINE_S = 2.0  # after which work that has finished nothing says that it is at work
+FIRST_LINE_S = 1.0  # after which work that has finished nothing says that it is at work
 LOOK_EVERY_S = 0.2  # for whether to say so
 LIFE_EVERY_S = 60.0  # at least so often it says so afterwards
 
@@ -172,7 +172,7 @@ def meter(
         unit: what is counted, in the plural.
         done: how many were there already when a run goes on.
         after_s: seconds before which nothing is shown, for work that is mostly short.
-        says_it_works: in a log, also show a line after two seconds in which no unit was finished, and
+        says_it_works: in a log, also show a line after a second in which no unit was finished, and
             one a minute later on; by a thread, so not where the work forks.
     """
     lines = _LivingLines if says_it_works else _Lines
@@ -185,3 +185,15 @@ def meter(
         yield shown
     finally:
         shown.close()
+
+
+@contextmanager
+def announced(text: str, after_s: float = 1.0) -> Iterator[None]:
+    """Print ``text`` if the block takes longer than ``after_s``, as to open a large model does."""
+    timer = threading.Timer(after_s, lambda: print(text, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -25,6 +25,7 @@ from asrkd.models.inference import check_features
 from asrkd.models.recogniser import num_parameters
 from asrkd.packed_cuts import PackedCuts
 from asrkd.parallel import check_jobs
+from asrkd.progress import announced
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
@@ -83,7 +84,8 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     find_search(request.search, request.options)
     check_jobs(request.jobs)
     device = str(pick_device(request.device))
-    model, cuts = load_model(request.model, device), read_cuts(request.cuts)
+    with announced(f"asrkd: opening {request.model} and the cuts"):
+        model, cuts = load_model(request.model, device), read_cuts(request.cuts)
     search_for(model, request.search, request.options)
     check_features(model, cuts, str(request.cuts))
     references = {record.id: reference(record) for record in cuts.records}

@@ -195,6 +195,9 @@ def _take(piece: P, monitor: TaskMonitor, make: Callable[[P, TaskMonitor], None]
 
 def _sweep(folder: Path) -> None:
     """Remove what killed writers left in a folder whose pieces are all there and that nobody works in."""
+    for lock in (folder / "locks").glob("*.lock"):
+        with try_lock(lock):  # a killed holder's goes with the block
+            pass
     if not (folder / "locks").exists():
         shutil.rmtree(folder / PARTS, ignore_errors=True)  # of pieces that are whole by now
         for leftover in [*folder.glob("shard-*.partial*"), *folder.glob(".tmp*")]:  # safetensors' are these

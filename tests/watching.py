@@ -11,7 +11,7 @@ def unwatched() -> TaskMonitor:
 
 
 class Watch:
-    """Keeps all reports; wants a stop once there are so many."""
+    """Keeps all reports; wants a stop once there are so many of cuts that are new."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.reports: list[tuple[Any, Report]] = []
@@ -21,7 +21,8 @@ class Watch:
         self.reports.append((task, report))
 
     def must_stop(self) -> bool:
-        return self.stop_after is not None and len(self.reports) >= self.stop_after
+        fresh = sum(not report.resumed for _, report in self.reports)
+        return self.stop_after is not None and fresh >= self.stop_after
 
     def count(self, task: Any) -> int:
         return sum(report.count for own, report in self.reports if own == task)

@@ -147,9 +147,10 @@ cli.run()
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alone(
-    question, whole, tmp_path, jobs
+    question, whole, tmp_path, jobs, monkeypatch
 ):
-    """Two processes at a time on one folder, of which one is killed now and then."""
+    """Two processes at a time on one folder, of which one is killed now and then, with parts at every seam."""
+    monkeypatch.setenv("ASRKD_PART_EVERY_S", "0")
     rng, out = random.Random(jobs), tmp_path / "nbest"
     words = [
         "distill", "nbest", "--teacher", question.teacher, "--cuts", question.cuts[0], "--out", out,
@@ -162,7 +163,7 @@ def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alon
                 (out / name).unlink()
         first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not list(out.glob("shard-*")) and first.poll() is None:
+        while not list(out.rglob("shard-*")) and first.poll() is None:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.3))
         first.send_signal(signal.SIGKILL)

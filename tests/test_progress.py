@@ -2,6 +2,8 @@
 
 import io
 import sys
+import threading
+import time
 
 import pytest
 
@@ -72,6 +74,40 @@ def test_work_that_is_short_is_not_shown_if_it_may_be_long(clock, capsys):
         clock.now += 3.5
         shown.advance(7)
     assert capsys.readouterr().err.startswith("align: 7/9 utterances, ETA 1 s")
+
+
+def test_work_that_finishes_nothing_says_that_it_is_at_work_and_then_now_and_then(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST_LINE_S", 0.05)
+    monkeypatch.setattr(progress, "LIFE_EVERY_S", 0.3)
+    monkeypatch.setattr(progress, "LOOK_EVERY_S", 0.01)
+    threads = threading.active_count()
+    with meter("distill x", 9, "cuts", says_it_works=True):
+        time.sleep(0.2)
+        assert capsys.readouterr().err == "distill x: 0/9 cuts, at work for 0 s\n"
+        time.sleep(0.5)
+    lines = capsys.readouterr().err.splitlines()
+    assert (
+        1 <= len(lines) <= 2
+    )  # "at work for 1 s", which by then may be "0 s" still: then it is not repeated
+    assert threading.active_count() == 1
+
+
+def test_units_of_an_earlier_run_are_done_and_say_nothing_of_the_pace(clock):
+    with meter("distill x", 100, "cuts", says_it_works=True) as shown:
+        shown.advance(40, resumed=True)
+        clock.now += 10
+        shown.advance(10)
+        assert shown.done == 50
+        assert shown.remaining_s() == pytest.approx(50)
+
+
+def test_what_takes_long_to_open_is_announced_and_what_does_not_is_not(capsys):
+    with progress.announced("opening x", after_s=0.05):
+        time.sleep(0.15)
+    with progress.announced("opening y", after_s=0.5):
+        pass
+    time.sleep(0.02)
+    assert capsys.readouterr().err == "opening x\n"
 
 
 class Terminal(io.StringIO):

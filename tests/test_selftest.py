@@ -21,6 +21,7 @@ def test_eight_kills_and_a_failing_disk_cost_every_command_nothing(tmp_path):
     log = (tmp_path / "proof/log.txt").read_text().splitlines()
     assert sum("exit -9" in line for line in log) == 8
     assert sum("exit 1," in line for line in log) >= 5
+    assert sum("kill@answer" in line for line in log) >= 2  # within shards
     again = selftest.selftest(
         tmp_path / "proof", 0, 3, StopRequest()
     )  # a selftest's folder is its own to redo

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from asrkd import faults
@@ -37,6 +38,7 @@ class Command:
     words: tuple[str, ...]  # after 'asrkd'
     cwd: Path
     log: Path  # of stderr, replaced each time
+    environment: Mapping[str, str] = field(default_factory=dict)  # beside this process's own
 
     def run(self, fault: str | None = None) -> Ended:
         """Run it to its end, struck by ``fault`` if one is given."""
@@ -76,6 +78,7 @@ class Command:
             _write_to(self.log)
             sys.argv = ["asrkd", *self.words]
             os.environ.pop(faults.VARIABLE, None)
+            os.environ.update(self.environment)
             os.environ[faults.LOG_VARIABLE] = str(self._strikes)
             if fault is not None:
                 os.environ[faults.VARIABLE] = fault

@@ -20,7 +20,7 @@ phases: [{steps: 9, objectives: [ctc]}]
 STUDENT = (
     "phases=[{steps: 9, objectives: [{ctc: {targets: nbest}}, {codebook: {targets: codebook, layer: 1}}]}]"
 )
-ASK = ("--teacher", "exp/teacher", "--cuts", "data/cuts_train.jsonl.gz", "--cuts-per-shard", "6")
+ASK = ("--teacher", "exp/teacher", "--cuts", "data/cuts_train.jsonl.gz", "--cuts-per-shard")
 SAMPLING_RATE = 8000
 
 
@@ -41,9 +41,9 @@ def steps() -> list[Step]:
     return [
         _step("prepare", "data", "prepare", "tsv", "../corpus", "--cuts-per-shard", "5", "--speeds", "1.1"),
         _step("train teacher", "exp/teacher", *train),
-        _step("distill nbest", "exp/nbest", "distill", "nbest", *ASK, "--beam", "3", "--nbest", "3"),
+        _step("distill nbest", "exp/nbest", "distill", "nbest", *ASK, "20", "--beam", "3", "--nbest", "3"),
         _step("distill quantizer", "exp/quantizer", "distill", "quantizer", *ASK[:4], *quantizer),
-        _step("distill codebook", "exp/codebook", "distill", "codebook", *ASK, *by),
+        _step("distill codebook", "exp/codebook", "distill", "codebook", *ASK, "6", *by),
         _step("train student", "exp/student", *train, "--set", STUDENT),
         _step("score", "exp/score", "score", "exp/student", "--cuts", "data/cuts_dev.jsonl.gz"),
     ]

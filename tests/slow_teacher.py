@@ -45,6 +45,7 @@ KINDS = {
     "nbest": ("distill", "nbest", "--beam", "4", "--nbest", "4"),
     "attention": ("distill", "nbest", "--beam", "4", "--nbest", "4", "--search", "attention"),
     "codebook": ("distill", "codebook", "--quantizer", "quantizer"),
+    "codebook-anew": ("distill", "codebook", "--layer", "1", "--codebooks", "2"),  # with its quantizer
     "posterior": ("distill", "posterior", "--top-k", "3"),
     "hidden": ("distill", "hidden", "--layer", "1"),
     "score": ("score", "teacher"),
@@ -123,6 +124,18 @@ class Running:
         return status
 
 
+def outputs(folder: Path, out: str) -> dict[str, str]:
+    """Digests of what a command made, but for the file that holds the command itself, with ``out`` in it."""
+    made = [path for name in (out, f"{out}-quantizer") if (path := folder / name).is_dir()]
+    assert not [parts for path in made for parts in path.rglob("parts")]
+    return {
+        f"{number}/{name}": digest
+        for number, path in enumerate(made)
+        for name, digest in digests(path).items()
+        if name != "sources.json"
+    }
+
+
 def main() -> None:
     """Measure, print, and exit 1 if a promise was not held."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -154,9 +167,9 @@ def main() -> None:
             answers = len(log.read_text().splitlines())
             print(f"killed when {answers} answers had been given: {run.lines[-1][1]}", flush=True)
         print(f"done: {lines[-1][1]}")
-        lost = len(log.read_text().splitlines()) - given.cuts
-        expected, found = (digests(folder / out) for out in ("alone", "killed"))
-        expected.pop("sources.json", None), found.pop("sources.json", None)  # the command, which names --out
+        needed = given.cuts * (2 if given.kind == "codebook-anew" else 1)
+        lost = len(log.read_text().splitlines()) - needed
+        expected, found = (outputs(folder, out) for out in ("alone", "killed"))
     print(f"{lost} answers given twice: {lost} s of work lost to {given.kills} kills of {given.jobs} workers")
     for out, store in (("left alone", expected), ("killed", found)):
         print(f"{out}: {len(store)} files, SHA-256 {files.sha256_of(store)}")

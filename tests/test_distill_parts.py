@@ -149,7 +149,7 @@ cli.run()
 def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alone(
     question, whole, tmp_path, jobs, monkeypatch
 ):
-    """Two processes at a time on one folder, of which one is killed now and then, with parts at every seam."""
+    """Two processes at a time on one folder, one of which is killed, with parts at every seam."""
     monkeypatch.setenv("ASRKD_PART_EVERY_S", "0")
     rng, out = random.Random(jobs), tmp_path / "nbest"
     words = [

@@ -71,7 +71,7 @@ def nbest(
 
     Raises:
         AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; finished shards stay, run again to go on.
+        StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
     find_search(search, options)
     teacher, cuts = question.open()
@@ -105,7 +105,7 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
 
     Raises:
         AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; finished shards stay, run again to go on.
+        StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
     teacher, cuts = question.open()
     if isinstance(source, QuantizerRequest):
@@ -134,7 +134,7 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
 
     Raises:
         AsrkdError: something the user can mend, as a teacher without a CTC head.
-        StoppedInTime: asked to stop; finished shards stay, run again to go on.
+        StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
     check_dtype(dtype)
     if top_k < 1:
@@ -165,7 +165,7 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place:
 
     Raises:
         AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; finished shards stay, run again to go on.
+        StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
     check_dtype(dtype)
     teacher, cuts = question.open()

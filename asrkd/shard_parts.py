@@ -35,7 +35,7 @@ from asrkd.shards import Shard
 from asrkd.shared_work import PARTS
 from asrkd.task_monitor import TaskMonitor
 
-PART_EVERY_S = 20.0
+PART_EVERY_S = 10.0
 VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in its place, for tests and proofs
 
 # For each cut that was asked about: its duration in seconds, and the answers that are final with it, none

@@ -160,8 +160,8 @@ class _Watch:
 
     def advance(self, piece: Piece, report: Report) -> None:
         """Count units of a piece."""
-        self._counted[piece.path] += report.count
-        self._shown.advance(report.count, audio_s=report.audio_s, resumed=report.resumed)
+        self._counted[piece.path] += report.units
+        self._shown.advance(report.units, audio_s=report.audio_s, resumed=report.resumed)
 
     def finish(self, piece: Piece) -> None:
         """Count what was not reported of a piece that is there now."""

@@ -19,7 +19,7 @@ _MESSAGE = struct.Struct("<iid?")
 class Report(NamedTuple):
     """What a task has to say of its progress."""
 
-    count: int  # units finished since the last report; negative: taken back, as they are not kept
+    units: int  # finished since the last report; negative: taken back, as they are not kept
     audio_s: float = 0.0  # seconds of audio in them
     resumed: bool = False  # they were finished by an earlier run
 
@@ -66,7 +66,7 @@ class WorkerReports:
         if report.resumed:
             self._send(report)
             return
-        self._count, self._audio_s = self._count + report.count, self._audio_s + report.audio_s
+        self._count, self._audio_s = self._count + report.units, self._audio_s + report.audio_s
         if time.monotonic() - self._sent_at >= REPORT_EVERY_S:
             self.flush()
 

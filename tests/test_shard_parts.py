@@ -260,7 +260,7 @@ def test_parts_are_written_in_time_and_not_at_every_cut(tmp_path, monkeypatch):
             yield 2.0, [b"x"]
 
     make_shard(shard, ask, lambda answers: None, unwatched())
-    assert kept == list(range(0, 90, 10))  # each of 20 s
+    assert kept == list(range(0, 95, 5))  # each of 10 s; the last one is the shard itself
 
 
 def test_a_time_between_parts_that_is_none_is_refused(monkeypatch):

@@ -25,4 +25,4 @@ class Watch:
         return self.stop_after is not None and fresh >= self.stop_after
 
     def count(self, task: Any) -> int:
-        return sum(report.count for own, report in self.reports if own == task)
+        return sum(report.units for own, report in self.reports if own == task)

@@ -3,48 +3,42 @@
 from typing import Any
 
 from lhotse import Recording, SupervisionSegment
-from typing_extensions import NotRequired, TypedDict
 
-from asrkd.schema import STRICT, Count, Duration, Finite, Name, Positive, Schema, Seconds, WholeNumber
+from asrkd.schema import Count, Duration, Finite, Name, Positive, Record, Schema, Seconds, WholeNumber
 
-Channels = int | list[int]
+Channels = Count | list[Count]
 
 
-class _Source(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Source(Record):
     type: str
     channels: list[Count]
     source: str
 
 
-class _Recording(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Recording(Record):
     id: Name
     sources: list[_Source]
     sampling_rate: WholeNumber  # Hz
     num_samples: WholeNumber
     duration: Duration
-    transforms: NotRequired[list[dict[str, Any]] | None]
+    transforms: list[dict[str, Any]] | None = None
 
 
-class _Supervision(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Supervision(Record):
     id: Name
     recording_id: str
     start: Finite  # before the cut's, where that was cut off
     duration: Duration
-    channel: NotRequired[Channels]
-    text: NotRequired[str | None]
-    custom: NotRequired[dict[str, Any] | None]
+    channel: Channels = 0
+    text: str | None = None
+    custom: dict[str, Any] | None = None
 
 
 class _SupervisionOfRecording(_Supervision):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
-    start: Seconds  # type: ignore[misc]
+    start: Seconds
 
 
-class _Features(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Features(Record):
     type: str
     num_frames: Positive
     num_features: Positive
@@ -54,20 +48,19 @@ class _Features(TypedDict):
     duration: Duration
     storage_type: str
     storage_path: str
-    storage_key: str | bytes
-    recording_id: NotRequired[str | None]
+    storage_key: str
+    recording_id: str | None = None
 
 
-class _Cut(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Cut(Record):
     id: Name
     start: Seconds
     duration: Duration
     channel: Count
-    supervisions: NotRequired[list[_Supervision] | None]
-    recording: NotRequired[_Recording | None]
-    features: NotRequired[_Features | None]
-    custom: NotRequired[dict[str, Any] | None]
+    supervisions: list[_Supervision] | None = None
+    recording: _Recording | None = None
+    features: _Features | None = None
+    custom: dict[str, Any] | None = None
 
 
 CUT: Schema[Any] = Schema(_Cut)

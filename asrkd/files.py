@@ -183,6 +183,8 @@ def parse_json(text: str) -> Any:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(1-based number, line without its end) of a UTF-8 text file, gzipped or not.
 
+    The mark that some editors put before UTF-8 is taken off.
+
     Raises:
         AsrkdError: no such file, a torn gzip member, or a line that is not UTF-8.
     """
@@ -192,7 +194,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with opener(path, "rb") as stream:
             for number, line in enumerate(stream, start=1):
-                yield number, _decoded(line, path, number)
+                text = _decoded(line, path, number)
+                yield number, text.removeprefix("\ufeff") if number == 1 else text
     except (EOFError, OSError, zlib.error) as error:  # BadGzipFile is an OSError
         raise AsrkdError(f"{path}: cannot be read after line {number}: {error}") from None
 

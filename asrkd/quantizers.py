@@ -105,7 +105,8 @@ def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
         loaded = load_quantizer(folder)
         report = QuantizerReport.of(loaded.report, folder)
         made, contract = loaded.quantizer, loaded.contract
-        name = f"{contract['teacher']['weights_sha256'][:6]} layer {contract['layer']}"
+        teacher = str(contract.get("teacher", {}).get("weights_sha256", "?"))
+        name = f"{teacher[:6]} layer {contract.get('layer', '?')}"
         curve = curves.setdefault(name, Curve(name, [], list(zip(BYTES, report.shannon_bounds, strict=True))))
         size = made.num_codebooks * math.log2(made.codebook_size) / 8
         curve.errors.append((size, report.held_out_errors[-1]))

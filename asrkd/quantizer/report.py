@@ -4,17 +4,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.losses import entropy_bits
 from asrkd.quantizer.shannon import gaussian_distortion, principal_variances
+from asrkd.schema import Count, Finite, Positive, Schema
 
 BYTES = (1, 2, 4, 8, 16, 32, 64)  # a frame
+AtLeastOne = Annotated[tuple[Finite, ...], Field(min_length=1)]
 MOST_FOR_BOUNDS = 20_000  # frames whose covariance is taken
 
 
@@ -35,14 +38,14 @@ class QuantizerReport:
         used_entries: of each codebook, in the held-out frames.
     """
 
-    num_frames: int
-    held_out_frames: int
-    codebook_size: int
-    held_out_errors: tuple[float, ...]
-    shannon_bound: float
-    shannon_bounds: tuple[float, ...]
-    index_entropy_bits: tuple[float, ...]
-    used_entries: tuple[int, ...]
+    num_frames: Count
+    held_out_frames: Count
+    codebook_size: Positive
+    held_out_errors: AtLeastOne
+    shannon_bound: Finite
+    shannon_bounds: Annotated[tuple[Finite, ...], Field(min_length=len(BYTES), max_length=len(BYTES))]
+    index_entropy_bits: AtLeastOne
+    used_entries: tuple[Count, ...]
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], where: Path) -> "QuantizerReport":
@@ -51,11 +54,11 @@ class QuantizerReport:
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }
         try:
-            return cls(**values)
-        except TypeError:
+            return _FORM.check(values)
+        except ValueError as error:
             raise AsrkdError(
                 f"{where}: has no report of this version of asrkd, as of a quantiser that was not trained "
-                f"with it; make one into another --out with: asrkd distill quantizer"
+                f"with it ({error}); make one into another --out with: asrkd distill quantizer"
             ) from None
 
     def text(self) -> str:
@@ -68,6 +71,9 @@ class QuantizerReport:
             f"({bound:.3f} is a Gaussian's bound), "
             f"index entropy {sum(bits) / len(bits):.2f} of {most:.2f} bits, {unused} entries unused"
         )
+
+
+_FORM: Schema[QuantizerReport] = Schema(QuantizerReport)
 
 
 def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -> QuantizerReport:

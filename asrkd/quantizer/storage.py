@@ -20,6 +20,7 @@ from asrkd import config, files
 from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.report import QuantizerReport
+from asrkd.schema import Positive, Record, Schema
 
 WEIGHTS, DESCRIPTION = "quantizer.safetensors", "quantizer.json"
 VERSION = 1
@@ -34,6 +35,17 @@ class LoadedQuantizer:
     identity: str  # sha256 of the weights file, hex
     contract: dict[str, Any]  # what it was made from, as it was given to save_quantizer
     report: dict[str, Any]  # a QuantizerReport's fields; empty if it was not trained here
+
+
+class _Contract(Record):
+    """What a quantiser was made from, as far as its readers go by it."""
+
+    teacher: dict[str, Any] = {}
+    layer: Positive = 1
+    tap: str = ""
+
+
+_CONTRACT: Schema[Any] = Schema(_Contract)
 
 
 class _Description(config.Section):
@@ -94,6 +106,10 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
         if not (path / name).is_file():
             raise AsrkdError(f"{path / name}: no such file; make a quantiser with: {MAKER}")
     description = config.parse(_Description, files.read_json(path / DESCRIPTION), str(path / DESCRIPTION))
+    try:
+        _CONTRACT.check(description.contract)
+    except ValueError as error:
+        raise AsrkdError(f"{path / DESCRIPTION}: contract: {error}; make it anew with: {MAKER}") from None
     identity = files.sha256(path / WEIGHTS)
     if identity != description.identity:
         raise AsrkdError(

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from typing_extensions import NotRequired, TypedDict
-
 from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.made_by import known_command
-from asrkd.schema import STRICT, Count, Name, Positive, Schema, Seconds
+from asrkd.schema import Count, Name, Positive, Record, Schema, Seconds
 from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
@@ -62,23 +60,20 @@ class ScoreFolder:
     unit: Unit = WORD  # that counts are of
 
 
-class _Counts(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Counts(Record):
     hits: Count
     substitutions: Count
     deletions: Count
     insertions: Count
 
 
-class _Normaliser(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Normaliser(Record):
     name: Name
     version: Positive
     sha256: str
 
 
-class _Score(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Score(Record):
     set: str
     alignment: Literal[
         "levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"
@@ -86,18 +81,16 @@ class _Score(TypedDict):
     normaliser: _Normaliser
     references_sha256: str
     counts: _Counts
-    params: NotRequired[Count | None]
+    params: Count | None = None
 
 
-class _Network(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Network(Record):
     reference: str
     hypothesis: str
     edits: str
 
 
 class _Utterance(_Counts):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
     id: Name
     speaker: str
     recording: str
@@ -105,7 +98,7 @@ class _Utterance(_Counts):
     reference: str
     hypothesis: str
     character_counts: _Counts
-    network: NotRequired[_Network]
+    network: _Network | None = None
 
 
 _COUNTS: Schema[Any] = Schema(_Counts)
@@ -152,7 +145,7 @@ def read_score(folder: Path) -> ScoreFolder:
         path=folder,
         set_name=scored["set"],
         alignment=scored["alignment"],
-        normaliser=Normaliser(**{name: scored["normaliser"][name] for name in _Normaliser.__annotations__}),
+        normaliser=Normaliser(**{name: scored["normaliser"][name] for name in _Normaliser.model_fields}),
         references_sha256=scored["references_sha256"],
         utterances=_read_utterances(folder / UTTERANCES, remedy),
         counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),

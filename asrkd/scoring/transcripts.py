@@ -14,7 +14,7 @@ one, before the first ``_``. An id alone is an utterance without words.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def read_transcripts(path: Path) -> Transcripts:
         AsrkdError: no such file, no utterance in it, or a line that is
             malformed, badly encoded or of an utterance that was there before.
     """
-    lines = [(number, line) for number, line in _lines(path) if line.strip()]
+    lines = [(number, line) for number, line in files.read_lines(path) if line.strip()]
     parse = _form(path, lines)
     texts: dict[str, str] = {}
     first: dict[str, int] = {}
@@ -81,12 +81,6 @@ def read_speakers(path: Path) -> dict[str, str]:
             raise AsrkdError(f"{row.where}: utterance {row.key!r} comes twice; remove one")
         speakers[row.key] = row.value
     return speakers
-
-
-def _lines(path: Path) -> Iterator[Line]:
-    """Without the mark that some editors put before UTF-8."""
-    for number, line in files.read_lines(path):
-        yield number, line.removeprefix("\ufeff") if number == 1 else line
 
 
 def _form(path: Path, lines: Sequence[Line]) -> Callable[[str, str], tuple[str, str]]:

@@ -11,15 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import TypedDict
 
 from asrkd import files
-from asrkd.schema import STRICT, Count, Schema, shown
+from asrkd.schema import Count, Record, Schema, shown
 
 MOST_HEADER_BYTES = 2**20  # of a file of few tensors: more is no header
 
@@ -34,14 +33,13 @@ _DTYPES = {
 }
 
 
-class _Array(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Array(Record):
     dtype: Literal["U8", "I16", "I32", "I64", "F16", "BF16", "F32"]
     shape: Annotated[list[Count], Field(min_length=1)]
     data_offsets: Annotated[list[Count], Field(min_length=2, max_length=2)]
 
 
-_ARRAY: Schema[Any] = Schema(_Array)
+_ARRAY: Schema[_Array] = Schema(_Array)
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,9 @@ def read_layouts(path: Path) -> dict[str, ArrayLayout]:
     layouts = {}
     for name in sorted(header.keys() - {"__metadata__"}):
         array = _ARRAY.check(header[name])
-        dtype, (num_rows, *row_shape) = _DTYPES[array["dtype"]], array["shape"]
+        dtype, (num_rows, *row_shape) = _DTYPES[array.dtype], array.shape
         row_bytes = prod(row_shape) * torch.empty(0, dtype=dtype).element_size()
-        start = 8 + length + array["data_offsets"][0]
+        start = 8 + length + array.data_offsets[0]
         if start + num_rows * row_bytes > path.stat().st_size:
             raise ValueError("it is shorter than its header says")
         layouts[name] = ArrayLayout(dtype, row_shape, start, row_bytes, num_rows)

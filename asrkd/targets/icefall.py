@@ -19,14 +19,13 @@ from lhotse import MonoCut, NumpyFilesWriter, NumpyHdf5Writer
 from lhotse.array import TemporalArray
 from pydantic import Field
 from torch import Tensor
-from typing_extensions import TypedDict
 
 from asrkd import files
 from asrkd.corpora.utterances import locate
 from asrkd.errors import AsrkdError, reason
 from asrkd.manifests import read_cuts
 from asrkd.packed_cuts import PackedCuts
-from asrkd.schema import STRICT, Count, Duration, Schema, Seconds
+from asrkd.schema import Count, Duration, Record, Schema, Seconds
 from asrkd.targets.array_store import ArrayStore
 
 FIELD = "codebook_indexes"
@@ -39,16 +38,14 @@ NUMPY_SUFFIX = ".npy"  # which lhotse appends to the key of an array in a file o
 Writer: TypeAlias = Any  # lhotse has no common name for its writers
 
 
-class _Array(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Array(Record):
     storage_type: str
     storage_path: str
     storage_key: str
     shape: Annotated[list[Count], Field(min_length=2, max_length=2)]  # T, codebooks
 
 
-class _Temporal(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Temporal(Record):
     array: _Array
     temporal_dim: Literal[0]
     frame_shift: Duration

@@ -26,4 +26,6 @@ def check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
                 f"{path}: was trained on another teacher ({key} {str(theirs.get(key))[:12]}, "
                 f"{teacher.name} has {ours[key][:12]}); make one with: asrkd distill quantizer"
             )
-    return teacher.tap(int(made["layer"]), made.get("tap"))
+    if "layer" not in made:
+        raise AsrkdError(f"{path}: does not say of which layer it is; make one with: asrkd distill quantizer")
+    return teacher.tap(made["layer"], made.get("tap"))

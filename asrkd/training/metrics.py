@@ -6,14 +6,12 @@ from types import TracebackType
 from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
-from typing_extensions import TypedDict
 
 from asrkd import files
-from asrkd.schema import STRICT, Count, Schema
+from asrkd.schema import Count, Record, Schema
 
 
-class _Record(TypedDict):
-    __pydantic_config__ = STRICT  # type: ignore[misc]
+class _Record(Record):
     kind: str
     step: Count
 

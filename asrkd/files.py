@@ -201,8 +201,13 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _require_file(path: Path) -> None:
-    if not path.is_file():
-        problem = "is a folder, expected a file" if path.is_dir() else "no such file"
+    try:
+        problem = (
+            None if path.is_file() else "is a folder, expected a file" if path.is_dir() else "no such file"
+        )
+    except OSError as error:  # a name that is too long to be one
+        problem = f"cannot be read: {error.strerror}"
+    if problem is not None:
         raise AsrkdError(f"{path}: {problem}")
 
 

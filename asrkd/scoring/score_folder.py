@@ -153,6 +153,9 @@ def read_score(folder: Path) -> ScoreFolder:
     )
     if corpus_counts(utterance.counts for utterance in found.utterances) != found.counts:
         raise AsrkdError(f"{folder}: {UTTERANCES} and {SCORE} do not add up; {remedy}")
+    texts = ((utterance.id, utterance.reference) for utterance in found.utterances)
+    if references_sha256(texts) != found.references_sha256:
+        raise AsrkdError(f"{folder}: {UTTERANCES} has not the references that {SCORE} is of; {remedy}")
     return found
 
 

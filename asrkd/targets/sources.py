@@ -118,8 +118,13 @@ def _identities(
 
 def _sha256(place: Path | None, name: str) -> str | None:
     """Of the weights at ``place``, a file or a folder that has them under ``name``; None if they are gone."""
-    path = place if place is None or place.is_file() else place / name
-    return files.sha256(path) if path is not None and path.is_file() else None
+    if place is None:
+        return None
+    try:
+        path = place if place.is_file() else place / name
+        return files.sha256(path) if path.is_file() else None
+    except OSError:  # a name that is too long to be one
+        return None
 
 
 def _get(contract: dict[str, Any], *keys: str) -> Any:

@@ -17,6 +17,7 @@ from asrkd.errors import AsrkdError
 from asrkd.report import ReportRequest, report
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
 from asrkd.scoring.score_files import write_score
+from asrkd.scoring.score_folder import references_sha256
 from tests.reporting.conftest import HOSTILE, TEXTS, write_scored
 
 
@@ -151,9 +152,13 @@ def test_a_model_that_was_not_scored_is_named_with_the_command_that_mends_it(sco
 def test_scores_of_other_references_are_refused(scored):
     other = scored.exp / "other"
     shutil.copytree(scored.exp / "student", other)
-    changed = files.read_json(other / "score-test/score.json") | {"references_sha256": "0" * 64}
+    rows = [row for _, row in files.read_jsonl(other / "score-test/utterances.jsonl")]
+    rows[0] = rows[0] | {"reference": "X" + rows[0]["reference"]}
+    files.write_jsonl(other / "score-test/utterances.jsonl", rows)
+    digest = references_sha256((row["id"], row["reference"]) for row in rows)
+    changed = files.read_json(other / "score-test/score.json") | {"references_sha256": digest}
     files.write_json(other / "score-test/score.json", changed)
-    with pytest.raises(AsrkdError, match="references 000000000000"):
+    with pytest.raises(AsrkdError, match=f"references {digest[:12]}"):
         report(ReportRequest([*scored.models, other], scored.exp / "report.html"))
 
 

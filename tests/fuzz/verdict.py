@@ -74,7 +74,7 @@ def _judge_refusal(outcome: Outcome) -> Failure | None:
     if len(lines) > len(told) or lines[-1] != told[-1]:
         return _failure("lines", f"{len(lines)} lines: {outcome.stderr!r}", outcome)
     for line in told if is_list else told[-1:]:  # what comes before are notices
-        if len(line) > 2000:
+        if len(line) > 10_100:
             return _failure("lines", f"a line of {len(line)} characters: {line[:300]}", outcome)
         if _control(line):
             return _failure("lines", f"control characters in {line!r}", outcome)

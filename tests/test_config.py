@@ -109,6 +109,7 @@ def test_a_mistake_is_a_line_that_says_where(tmp_path, override, complaint):
     ("text", "complaint"),
     [
         ("optim: {lr: 1", "not YAML"),
+        ("optim: " + "[" * 20_000, "not YAML: RecursionError"),
         ("- 1\n- 2", "expected keys and values, found list"),
         ("", "expected keys and values, found NoneType"),
         ("optim: {learning_rate: 1}", "unknown key"),

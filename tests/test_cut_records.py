@@ -1,13 +1,14 @@
 """A cut's identity read from its line is the identity of the cut that lhotse makes of it."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lhotse import AudioSource, MonoCut, Recording
+from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 from lhotse.serialization import deserialize_item
 
 from asrkd.cut_records import cut_digest, parse_record
@@ -65,3 +66,35 @@ def test_ids_and_transcripts_that_are_numbers_are_told(broken, complaint):
 def test_a_line_that_is_no_cut_is_told(record):
     with pytest.raises(AsrkdError, match="m:7: not a lhotse cut"):
         parse_record(Path("m"), 7, record)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        (("duration",), math.nan, "duration is nan, expected a finite number"),
+        (("duration",), 0.0, "duration is 0.0, expected a number greater than 0"),
+        (("duration",), 10**400, "duration is 1000.*, expected a number"),
+        (("start",), -0.5, "start is -0.5, expected a number greater than or equal to 0"),
+        (("channel",), [0, 1], r"channel is \[0, 1\], expected an integer"),
+        (("recording", "sampling_rate"), "8000", "recording.sampling_rate is '8000', expected a number"),
+        (("recording", "num_samples"), math.inf, "recording.num_samples is inf, expected a finite number"),
+        (
+            ("recording", "sources", 0, "source"),
+            None,
+            "recording.sources.0.source is None, expected a string",
+        ),
+        (("supervisions", 0, "start"), math.inf, "supervisions.0.start is inf, expected a finite number"),
+        (("supervisions",), {"text": "A"}, "supervisions is .*, expected a list"),
+    ],
+)
+def test_a_field_of_a_wrong_type_or_range_is_told_by_line_and_place(place, value, complaint):
+    recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, 8000, 1.0)
+    supervision = SupervisionSegment("s", "r", 0.0, 1.0, text="A")
+    line = MonoCut("c", 0.0, 1.0, 0, [supervision], recording=recording).to_dict()
+    assert parse_record(Path("m"), 7, json.loads(json.dumps(line))).texts == ("A",)
+    inner = line = json.loads(json.dumps(line))
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = value
+    with pytest.raises(AsrkdError, match=f"^m:7: not a lhotse cut: {complaint}"):
+        parse_record(Path("m"), 7, line)

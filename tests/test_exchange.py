@@ -238,3 +238,36 @@ def test_without_those_cuts_the_option_is_named(corpus, tmp_path):
         AsrkdError, match=r"bare\.jsonl\.gz:1: cut .* has neither recording nor .*--cuts CUTS"
     ):
         import_targets(ImportRequest(bare, tmp_path / "out"), StopRequest())
+
+
+def test_a_manifest_that_is_refused_leaves_the_folder_to_the_next_try(corpus, tmp_path):
+    manifest = icefall_manifest(corpus, tmp_path)
+    good = manifest.read_bytes()
+    rows = [row for _, row in files.read_jsonl(manifest)]
+    rows[2]["custom"]["codebook_indexes"]["array"]["storage_key"] = "not/there.npy"
+    files.write_jsonl(manifest, rows)
+    request = ImportRequest(manifest, tmp_path / "store", corpus / "cuts_dev.jsonl.gz")
+    with pytest.raises(AsrkdError, match="of cut .* cannot be read"):
+        import_targets(request, StopRequest())
+    assert not (tmp_path / "store").exists()
+    manifest.write_bytes(good)
+    import_targets(request, StopRequest())
+    assert check(tmp_path / "store").problems == ()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "complaint"),
+    [
+        ("frame_shift", "0.02", "frame_shift is '0.02', expected a number"),
+        ("frame_shift", 0, "frame_shift is 0, expected a number greater than 0"),
+        ("start", float("nan"), "start is nan, expected a finite number"),
+    ],
+)
+def test_indexes_of_wrong_types_are_refused_by_cut(corpus, tmp_path, place, value, complaint):
+    manifest = icefall_manifest(corpus, tmp_path)
+    rows = [row for _, row in files.read_jsonl(manifest)]
+    rows[1]["custom"]["codebook_indexes"][place] = value
+    files.write_jsonl(manifest, rows)
+    request = ImportRequest(manifest, tmp_path / "store", corpus / "cuts_train.jsonl.gz")
+    with pytest.raises(AsrkdError, match=f"codebook_indexes of cut {rows[1]['id']}: {complaint}"):
+        import_targets(request, StopRequest())

@@ -220,3 +220,40 @@ def test_a_folder_is_called_one(tmp_path, read):
         read(tmp_path)
     with pytest.raises(AsrkdError, match="nothing: no such file"):
         read(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ('{"a":' * 20_000 + "1" + "}" * 20_000, "nested too deeply"),
+        ('{"a": "\\ud83d"}', "lone surrogate"),
+        ('{"a": ["\\uDC00"]}', "lone surrogate"),
+        ("9" * 5000, "torn or not JSON"),
+    ],
+)
+def test_json_that_parses_and_cannot_be_used_is_torn_like_any_other(tmp_path, text, complaint):
+    path = tmp_path / "a.json"
+    path.write_text(text + "\n", encoding="utf-8")
+    if text.startswith("9") and not hasattr(sys, "get_int_max_str_digits"):
+        pytest.skip("this Python reads integers of any length")
+    with pytest.raises(AsrkdError, match=f"a.json: .*{complaint}"):
+        files.read_json(path)
+    with pytest.raises(AsrkdError, match=f"a.json:1: .*{complaint}"):
+        list(files.read_jsonl(path))
+
+
+def test_an_escaped_pair_of_surrogates_is_the_character_that_it_spells(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"a": "\U0001f600"}))  # as an ASCII writer has it
+    assert files.read_json(tmp_path / "a.json") == {"a": "\U0001f600"}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n{"a": "\ufeff"}\n', encoding="utf-8-sig")
+    assert [row["a"] for _, row in files.read_jsonl(tmp_path / "a.jsonl")] == [1, "\ufeff"]
+
+
+def test_a_name_that_no_file_can_have_is_told(tmp_path):
+    path = tmp_path / ("x" * 300)
+    with pytest.raises(AsrkdError, match="x: cannot be read: File name too long"):
+        files.read_text(path)

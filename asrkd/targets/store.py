@@ -83,7 +83,7 @@ class Store:
                 missing, torn, from another store, or repeats a cut.
         """
         self.path, self.kind = path, kind
-        outputs.read_stamp(path, remake_command(path, kind))  # whether there is a store at all
+        outputs.read_stamp(path, remake_command(path, kind))  # is it there, and finished
         self.contract = read_contract(path, kind)
         stamp = outputs.read_stamp(path, remake_command(path, kind), form=store_forms.STAMP)
         total = stamp["num_shards"]

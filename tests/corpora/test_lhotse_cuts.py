@@ -1,5 +1,7 @@
 """lhotse's manifests, as lhotse itself writes them, read back as cuts."""
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +162,26 @@ def test_two_manifests_of_one_split_are_refused(tmp_path):
     write_cuts(tmp_path / "cuts_train.jsonl.gz", make_cut(recording, "b"))
     with pytest.raises(AsrkdError, match="two manifests for one split among train, train"):
         list_manifests(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "field", "value", "complaint"),
+    [
+        ("supervisions", "start", math.nan, "start is nan, expected a finite number"),
+        ("supervisions", "start", -1, "start is -1, expected a number greater than or equal to 0"),
+        ("supervisions", "duration", math.inf, "duration is inf, expected a finite number"),
+        ("supervisions", "text", ["ONE"], r"text is \['ONE'\], expected a string"),
+        ("recordings", "num_samples", "8000", "num_samples is '8000', expected a number"),
+        ("recordings", "sampling_rate", 0, "sampling_rate is 0, expected a number greater than 0"),
+    ],
+)
+def test_a_wrong_number_is_told_by_its_line(tmp_path, manifest, field, value, complaint):
+    recordings = [make_recording(tmp_path, name) for name in ("r1", "r2")]
+    supervisions = [SupervisionSegment(f"u-{own.id}", own.id, 0.0, 1.0, text="ONE") for own in recordings]
+    RecordingSet.from_recordings(recordings).to_file(tmp_path / "recordings_dev.jsonl")
+    SupervisionSet.from_segments(supervisions).to_file(tmp_path / "supervisions_dev.jsonl")
+    path = tmp_path / f"{manifest}_dev.jsonl"
+    first, second = map(json.loads, path.read_text().splitlines())
+    path.write_text(json.dumps(first) + "\n" + json.dumps(second | {field: value}) + "\n")
+    with pytest.raises(AsrkdError, match=rf"{manifest}_dev.jsonl:2: not a lhotse \w+: {complaint}"):
+        read_splits(list_manifests(tmp_path))

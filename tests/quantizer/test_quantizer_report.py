@@ -1,10 +1,13 @@
 """Figures of a quantiser that can be worked out on paper."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from asrkd.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.report import measure, relative_error
+from asrkd.quantizer.report import QuantizerReport, measure, relative_error
 from asrkd.quantizer.search import IndexSearch
 
 
@@ -47,3 +50,23 @@ def test_errors_are_those_of_each_number_of_refinements(reference):
         decoded = reference.quantizer.decode(indexes)
         expected = ((decoded - reference.frames) ** 2).sum() / (reference.frames**2).sum()
         assert report.held_out_errors[refinements] == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("held_out_errors", [], "held_out_errors is .*, tuple should have at least 1 item"),
+        ("held_out_errors", [0.5, "x"], "held_out_errors.1 is 'x', expected a number"),
+        ("shannon_bound", float("nan"), "shannon_bound is nan, expected a finite number"),
+        ("shannon_bounds", [0.5], "shannon_bounds is .*, tuple should have at least 7 items"),
+        ("num_frames", -1, "num_frames is -1, expected a number"),
+    ],
+)
+def test_a_report_of_wrong_fields_is_told_by_its_folder(field, value, complaint):
+    good = {
+        "num_frames": 3, "held_out_frames": 1, "codebook_size": 4, "held_out_errors": [0.5],
+        "shannon_bound": 0.1, "shannon_bounds": [0.1] * 7, "index_entropy_bits": [1.0], "used_entries": [2],
+    }  # fmt: skip
+    assert QuantizerReport.of(good, Path("q")).held_out_errors == (0.5,)
+    with pytest.raises(AsrkdError, match=f"^q: has no report .*{complaint}.*asrkd distill quantizer"):
+        QuantizerReport.of(good | {field: value}, Path("q"))

@@ -1,5 +1,6 @@
 """What a score folder says of its utterances, read back, and what cannot be compared."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from asrkd.scoring.counts import CharacterCounts, Counts
 from asrkd.scoring.normaliser import find_normaliser
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
 from asrkd.scoring.score_files import write_score
-from asrkd.scoring.score_folder import read_score, require_comparable
+from asrkd.scoring.score_folder import read_counts, read_score, require_comparable
 
 UTTERANCES = [
     Utterance("b", "THE CAT", "tape", "ann", 1.25),
@@ -91,3 +92,38 @@ def test_other_references_normalisers_and_alignments_are_refused(tmp_path):
     for what, other in others.items():
         with pytest.raises(AsrkdError, match=f"{other}: {what} .*, but {first} has .*; score both alike"):
             require_comparable([read_score(first), read_score(other)])
+
+
+@pytest.mark.parametrize(
+    ("name", "field", "value", "complaint"),
+    [
+        ("utterances.jsonl", "hits", "1", "utterances.jsonl:1: not a scored utterance .hits is '1'"),
+        (
+            "utterances.jsonl",
+            "reference",
+            None,
+            "utterances.jsonl:1: not a scored utterance .reference is None",
+        ),
+        ("utterances.jsonl", "duration_s", float("inf"), "utterances.jsonl:1: .*duration_s is inf"),
+        (
+            "utterances.jsonl",
+            "reference",
+            "A DOG UP",
+            "utterances.jsonl:1: utterance 'a': 2 words are counted",
+        ),
+        ("utterances.jsonl", "reference", "A CAT", "has not the references that score.json is of"),
+        ("score.json", "alignment", "mine", "score.json: not as this asrkd writes it .alignment is 'mine'"),
+        ("score.json", "counts", {"hits": -1}, "score.json: .*counts.hits is -1"),
+        ("stamp.json", "hits", [], "stamp.json: not a stamp of this stage"),
+    ],
+)
+def test_a_wrong_field_is_told_by_its_place(tmp_path, name, field, value, complaint):
+    folder = make(tmp_path / "score")
+    first, *rest = (folder / name).read_text(encoding="utf-8").split("\n", 1)
+    if name.endswith(".json"):
+        record = json.loads((folder / name).read_text(encoding="utf-8"))
+        (folder / name).write_text(json.dumps(record | {field: value}))
+    else:
+        (folder / name).write_text("\n".join([json.dumps(json.loads(first) | {field: value}), *rest]))
+    with pytest.raises(AsrkdError, match=complaint):
+        read_counts(folder) if name == "stamp.json" else read_score(folder)

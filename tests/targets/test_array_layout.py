@@ -1,5 +1,6 @@
 """Rows of arrays where they lie in the file, against what safetensors itself reads."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,3 +45,30 @@ def test_what_is_no_safetensors_file_is_an_error(path, damage):
     path.write_bytes(damage)
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
         read_layouts(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("shape", [], "shape is .*, list should have at least 1 item"),
+        ("shape", [11, "3", 2], "shape.1 is '3', expected an integer"),
+        ("shape", [10**12, 3, 2], "shorter than its header says"),
+        ("data_offsets", None, "data_offsets is None, expected a list"),
+        ("data_offsets", [2**62, 2**62], "shorter than its header says"),
+        ("dtype", "F64", "dtype is 'F64', expected 'U8'"),
+    ],
+)
+def test_a_header_of_wrong_fields_is_an_error_that_says_which(path, name, value, complaint):
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["uint8"][name] = value
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    with pytest.raises(ValueError, match=complaint):
+        read_layouts(path)
+
+
+def test_rows_that_are_not_there_are_not_read(path):
+    with path.open("rb") as stream, pytest.raises(ValueError, match="rows 10 to 12 of 11"):
+        read_layouts(path)["uint8"].read(stream, 10, 2)

@@ -365,3 +365,87 @@ def test_a_writer_that_is_killed_leaves_nothing_under_the_name_and_can_be_run_ag
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".partial"]
     cuts = write_store(tmp_path, ".safetensors")
     ArrayStore(tmp_path, "codebook").verify(cuts)
+
+
+def change_index(shard: Path, row: int, **fields: object) -> None:
+    """Put fields into a row of the index beside a payload; row 0 is about the payload."""
+    path = shard_index.index_path(shard)
+    rows = [own for _, own in files.read_jsonl(path)]
+    rows[row] |= fields
+    files.write_jsonl(path, rows)
+
+
+@both
+@pytest.mark.parametrize(
+    ("row", "field", "value", "complaint"),
+    [
+        (0, "num_bytes", "12", "num_bytes is '12', expected an integer"),
+        (1, "offset", -1, "offset is -1, expected a number greater than or equal to 0"),
+        (1, "length", 2**64, "length is 18446744073709551616, expected a number less"),
+        (2, "crc32", 1.5, "crc32 is 1.5, expected an integer"),
+        (2, "digest", "no digits", "digest is 'no digits', string should match"),
+        (2, "id", None, "id is None, expected a string"),
+    ],
+)
+def test_an_index_of_wrong_types_is_told_by_line_with_the_command(
+    tmp_path, suffix, row, field, value, complaint
+):
+    write_store(tmp_path, suffix)
+    change_index(tmp_path / shard_name(1, 3, suffix), row, **{field: value})
+    where = rf"shard-00001-of-00003.index.jsonl.gz:{row + 1}: broken \({complaint}"
+    with pytest.raises(AsrkdError, match=f"{where}.*remove it: rm .* && asrkd distill"):
+        open_store(tmp_path, suffix)
+
+
+@both
+@pytest.mark.parametrize("total", ["3", -1, 2.5, None, 10**15, [3]])
+def test_a_stamp_whose_number_of_shards_is_none_is_told(tmp_path, suffix, total):
+    write_store(tmp_path, suffix)
+    outputs.stamp(tmp_path, {"num_shards": total, "num_cuts": 5})
+    with pytest.raises(AsrkdError, match=r"stamp.json: not a stamp of this stage \(num_shards is"):
+        open_store(tmp_path, suffix)
+
+
+@both
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cuts", 3), ("search", []), ("frame_shift", "0.04"), ("length_rule", {"divisor": 0}), ("layer", -1)],
+)
+def test_a_contract_of_wrong_types_is_told_by_its_field(tmp_path, suffix, field, value):
+    write_store(tmp_path, suffix)
+    contract = files.read_json(tmp_path / "contract.json") | {field: value}
+    files.write_json(tmp_path / "contract.json", contract)
+    digest = files.sha256(tmp_path / "contract.json")
+    for number in range(3):
+        change_index(tmp_path / shard_name(number, 3, suffix), 0, contract=digest)
+    with pytest.raises(AsrkdError, match=f"contract.json: not as asrkd writes it: {field}"):
+        open_store(tmp_path, suffix)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda record: record["hypotheses"][0].update(log_prob="x"), "hypotheses.0.log_prob is 'x'"),
+        (lambda record: record["hypotheses"][0].update(log_prob=float("nan")), "log_prob is nan, expected"),
+        (lambda record: record["hypotheses"][0].update(tokens=[1, -2]), "hypotheses.0.tokens.1 is -2"),
+        (lambda record: record["hypotheses"][1].pop("errors"), "there for all hypotheses"),
+        (lambda record: record["hypotheses"][1].pop("del"), "are not the sum of sub, del and ins"),
+        (lambda record: record.update(num_words=None), "there for all hypotheses"),
+        (lambda record: record.update(hypotheses={}), "hypotheses is {}, expected a list"),
+    ],
+)
+def test_a_list_that_was_written_wrong_is_told_by_its_cut(tmp_path, change, complaint):
+    write_store(tmp_path, ".jsonl")
+    shard = tmp_path / shard_name(0, 3, ".jsonl")
+    first, second = shard.read_text(encoding="utf-8").splitlines(keepends=True)[:2]
+    record = json.loads(second)
+    change(record)
+    line = (json.dumps(record) + "\n").encode()
+    shard.write_bytes(first.encode() + line)
+    change_index(shard, 2, length=len(line), crc32=zlib.crc32(line))
+    data = shard.read_bytes()
+    change_index(shard, 0, num_bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    store = open_store(tmp_path, ".jsonl")
+    assert store.read("cut-0")
+    with pytest.raises(AsrkdError, match=f"the list of cut cut-1 cannot be read .*{complaint}"):
+        store.read("cut-1")

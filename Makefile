@@ -53,6 +53,10 @@ prove: $(INSTALLED)  ## fifty kills over all commands, their outputs compared wi
 	@asrkd selftest --out exp/prove --kills 50
 	@cat exp/prove/log.txt
 
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## a minute of mutated inputs through the commands; those that fail are kept in exp/fuzz
+	@python -m tests.fuzz --seconds 60
+
 .PHONY: check
 check: lint types quick  ## what must pass before a commit: lint, types, quick tests
 

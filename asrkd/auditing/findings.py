@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd.errors import AsrkdError, one_line
+from asrkd.errors import AsrkdError, one_line, reason
 
 SHOWN = 5  # problems of a kind; the rest is counted
 
@@ -32,16 +32,18 @@ class Findings:
 
     @contextmanager
     def looking(self, where: Path) -> Iterator[None]:
-        """Within the block an AsrkdError is a problem that was found, and ends the block.
+        """Within the block an AsrkdError is a problem of ``where`` that was found, and ends the block.
 
         So is a field that a record of the artefact ``where`` lacks.
         """
         try:
             yield
         except AsrkdError as error:
-            self.wrong(str(error))
-        except (KeyError, TypeError, AttributeError) as error:  # a record that is JSON, but another's
-            self.wrong(f"{where}: a record in it is not of the form that this stage writes ({error!r})")
+            said = str(error)
+            self.wrong(said if str(where) in said else f"{where}: {said}")
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            # A record that is JSON, but another's.
+            self.wrong(f"{where}: a record in it is not of the form that this stage writes ({reason(error)})")
 
     def lines(self) -> list[str]:
         """The problems, with a count of those that are not told."""

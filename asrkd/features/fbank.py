@@ -17,6 +17,8 @@ from asrkd.errors import AsrkdError
 FRAME_SHIFT_S = 0.01
 # lhotse's mel filters end 400 Hz below half the rate and begin at 20 Hz: below this there are none.
 MIN_SAMPLING_RATE = 2000
+MAX_SAMPLING_RATE = 768_000  # Hz: that of the fastest sound cards
+MAX_MEL_BINS = 1000  # more than a spectrum of this window has lines
 USUAL_RATE = 16000
 FRAMES_PER_S = 100
 
@@ -26,7 +28,7 @@ class FeatureOptions:
     """Which features to compute.
 
     Raises:
-        AsrkdError: a number is too small.
+        AsrkdError: a number is too small, or too large to be one of these.
     """
 
     num_mel_bins: int = 80
@@ -35,8 +37,8 @@ class FeatureOptions:
     def __post_init__(self) -> None:
         if self.sampling_rate is not None:
             check_sampling_rate(self.sampling_rate, f"--sampling-rate {self.sampling_rate}")
-        if self.num_mel_bins < 1:
-            raise AsrkdError(f"--num-mel-bins {self.num_mel_bins}: expected 1 or more")
+        if not 1 <= self.num_mel_bins <= MAX_MEL_BINS:
+            raise AsrkdError(f"--num-mel-bins {self.num_mel_bins}: expected 1 to {MAX_MEL_BINS}")
 
 
 def check_sampling_rate(rate: int, where: str) -> None:
@@ -44,9 +46,9 @@ def check_sampling_rate(rate: int, where: str) -> None:
 
     A frame shift must be whole samples: of 22,050 Hz (LJSpeech) and 11,025 Hz it is not.
     """
-    if rate < MIN_SAMPLING_RATE:
+    if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
         raise AsrkdError(
-            f"{where}: expected {MIN_SAMPLING_RATE} Hz or more; "
+            f"{where}: expected {MIN_SAMPLING_RATE} to {MAX_SAMPLING_RATE} Hz; "
             f"resample all audio with --sampling-rate {USUAL_RATE}"
         )
     if rate % FRAMES_PER_S:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import resource
 import shutil
 import sys
@@ -25,6 +26,7 @@ TARGETS: tuple[Target, ...] = (
 BY_NAME = {target.name: target for target in TARGETS}
 MEMORY_BYTES = 4 << 30  # more than a process has: what an odd size may ask for
 NOTE = "case.json"
+_BEGAN = re.compile(r"^train [^:]*: \d+/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ def _left_behind(target: Target, outcome: Outcome, seed: int, number: int) -> Fa
     """The failure if a refused command left an output folder that the right input cannot have."""
     if outcome.status not in (1, 2) or not OUT.is_dir() or not any(OUT.iterdir()):
         return None
+    if _BEGAN.search(outcome.stderr):
+        return None  # targets are read as they are needed, so a training may meet damage after it began
     aside = CASE.with_name("left")
     shutil.rmtree(aside, ignore_errors=True)
     CASE.rename(aside)  # the mutated input, should it be kept

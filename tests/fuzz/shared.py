@@ -16,7 +16,7 @@ from tests.fuzz.invocation import invoke
 RATE = 8000
 SHARED = Path("shared")
 WORDS = ("NO YES", "ON OFF NO", "YES", "OFF ON YES NO")
-SECONDS = (0.4, 0.5, 0.6, 0.5)
+SECONDS = (0.6, 0.8, 0.5, 1.0)
 SPLITS = ("train", "train", "train", "dev")
 IDS = ("s0-a", "s1-b", "s0-c", "s2-d")
 AUDIO_FORMS = ("wav", "flac", "ogg", "mp3", "sph")

@@ -15,7 +15,7 @@ from asrkd.schema import Count, Name, Positive, Record, Schema, Seconds
 from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normaliser import Normaliser
-from asrkd.scoring.units import WORD, Unit, read_unit
+from asrkd.scoring.units import WORD, Unit, read_unit, units
 from asrkd.shell import command, make_anew
 
 SCORE = "score.json"
@@ -75,9 +75,8 @@ class _Normaliser(Record):
 
 class _Score(Record):
     set: str
-    alignment: Literal[
-        "levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"
-    ]  # the last of stm and ctm
+    # The last three are of stm and ctm.
+    alignment: Literal["levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"]
     normaliser: _Normaliser
     references_sha256: str
     counts: _Counts
@@ -98,7 +97,7 @@ class _Utterance(_Counts):
     reference: str
     hypothesis: str
     character_counts: _Counts
-    network: _Network | None = None
+    network: _Network = _Network(reference="", hypothesis="", edits="")
 
 
 _COUNTS: Schema[Any] = Schema(_Counts)
@@ -141,19 +140,20 @@ def read_score(folder: Path) -> ScoreFolder:
         _SCORE.check(scored)
     except ValueError as error:
         raise AsrkdError(f"{folder / SCORE}: not as this asrkd writes it ({error}); {remedy}") from None
+    unit = read_unit(scored, str(folder / SCORE), remedy)
     found = ScoreFolder(
         path=folder,
         set_name=scored["set"],
         alignment=scored["alignment"],
         normaliser=Normaliser(**{name: scored["normaliser"][name] for name in _Normaliser.model_fields}),
         references_sha256=scored["references_sha256"],
-        utterances=_read_utterances(folder / UTTERANCES, remedy),
+        utterances=_read_utterances(folder / UTTERANCES, unit, remedy),
         counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
-        unit=read_unit(scored, str(folder / SCORE), remedy),
+        unit=unit,
     )
     if corpus_counts(utterance.counts for utterance in found.utterances) != found.counts:
         raise AsrkdError(f"{folder}: {UTTERANCES} and {SCORE} do not add up; {remedy}")
-    texts = ((utterance.id, utterance.reference) for utterance in found.utterances)
+    texts = ((utterance.id, utterance.transcript) for utterance in found.utterances)
     if references_sha256(texts) != found.references_sha256:
         raise AsrkdError(f"{folder}: {UTTERANCES} has not the references that {SCORE} is of; {remedy}")
     return found
@@ -216,14 +216,19 @@ def _row(utterance: ScoredUtterance) -> dict[str, Any]:
     return row
 
 
-def _read_utterances(path: Path, remedy: str) -> list[ScoredUtterance]:
+def _read_utterances(path: Path, unit: Unit, remedy: str) -> list[ScoredUtterance]:
     utterances = []
     for number, row in files.read_jsonl(path):
         try:
             _UTTERANCE.check(row)
-            utterances.append(_utterance(row))
+            utterance = _utterance(row)
         except ValueError as error:
             raise AsrkdError(f"{path}:{number}: not a scored utterance ({error}); {remedy}") from None
+        length, counted = len(units(utterance.reference, unit)), utterance.counts.reference_length
+        if utterance.network is None and length != counted:  # of alternatives one counts
+            problem = f"{counted} {unit.nouns} are counted, the reference has {length}"
+            raise AsrkdError(f"{path}:{number}: utterance {utterance.id!r}: {problem}; {remedy}")
+        utterances.append(utterance)
     return utterances
 
 

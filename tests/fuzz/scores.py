@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+from asrkd.scoring.units import read_unit, units
 from tests.fuzz.case import CASE, OUT, Command, Target
 from tests.fuzz.invocation import Outcome, invoke
 from tests.fuzz.shared import IDS, SHARED, WORDS
@@ -22,6 +23,7 @@ COMPARE_OPTIONS = {
 SCORE_OPTIONS = {
     "--alignment": ("levenshtein", "sclite"),
     "--normaliser": ("none", "basic"),
+    "--unit": ("word", "char", "mixed"),
     "--time-limit": ("5m",),
 }
 FORMS: dict[str, Callable[[str, str], str]] = {
@@ -77,16 +79,23 @@ def _write_transcripts(folder: Path, rng: Random) -> list[Command]:
 
 
 def inspect_score(_outcomes: Sequence[Outcome]) -> str | None:
-    """Whether the counts of every utterance add up to the words of both texts, and check finds no fault."""
-    score = json.loads((OUT / "score.json").read_text(encoding="utf-8"))
-    if not math.isfinite(score["wer"]) or score["wer"] < 0:
-        return f"the word error rate is {score['wer']}"
+    """Whether counts add up to the words of both texts, the rate is a number, and check finds no fault."""
+    unit = read_unit(json.loads((OUT / "score.json").read_text(encoding="utf-8")), "score.json", "")
     for line in (OUT / "utterances.jsonl").read_text(encoding="utf-8").split("\n")[:-1]:
         row = json.loads(line)
-        words = len(row["reference"].split()), len(row["hypothesis"].split())
+        words = tuple(len(units(row[name], unit)) for name in ("reference", "hypothesis"))
         counted = [row["hits"] + row["substitutions"] + row[kind] for kind in ("deletions", "insertions")]
         if tuple(counted) != words:
             return f"{row['id']!r}: {counted} words counted, there are {words}"
+    return inspect_rate(_outcomes)
+
+
+def inspect_rate(_outcomes: Sequence[Outcome]) -> str | None:
+    """Whether the rate is a number, and check finds no fault."""
+    score = json.loads((OUT / "score.json").read_text(encoding="utf-8"))
+    rate = score[read_unit(score, "score.json", "").rate]
+    if not math.isfinite(rate) or rate < 0:
+        return f"the error rate is {rate}"
     checked = invoke(["check", str(OUT)])
     if checked.error is not None:
         raise checked.error
@@ -118,5 +127,5 @@ def _no_nist() -> str | None:
 TARGETS = (
     Target("scores", _write_scores, seal=_seal_scores, options=COMPARE_OPTIONS),
     Target("transcripts", _write_transcripts, inspect_score, options=SCORE_OPTIONS),
-    Target("nist", _write_nist, options=SCORE_OPTIONS, skipped=_no_nist),
+    Target("nist", _write_nist, inspect_rate, options=SCORE_OPTIONS, skipped=_no_nist),
 )

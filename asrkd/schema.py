@@ -75,9 +75,8 @@ def _expected(words: str) -> str:
     """What pydantic says of a value, after 'is 7,'."""
     if not words.startswith("Input should be "):
         return words[:1].lower() + words[1:]
-    wanted = (
-        words.removeprefix("Input should be ").replace("a valid ", "a ").replace("a integer", "an integer")
-    )
+    wanted = words.removeprefix("Input should be ").partition(" or instance of ")[0]
+    wanted = wanted.replace("a valid ", "a ").replace("a integer", "an integer")
     return f"expected {'a number ' if wanted.startswith(('greater', 'less')) else ''}{wanted}"
 
 

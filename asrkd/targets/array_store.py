@@ -57,7 +57,16 @@ class ArrayStore(Store):
 
     def read(self, cut_id: str) -> Tensor:
         """The (T, ...) ``values`` stored for a cut; AsrkdError as of :meth:`read_all`."""
-        return self.read_all(cut_id)[VALUES]
+        return self.read_named(cut_id, VALUES)[0]
+
+    def read_named(self, cut_id: str, *names: str) -> list[Tensor]:
+        """The (T, ...) arrays of these names; AsrkdError as of :meth:`read_all`, or if one is not there."""
+        arrays = self.read_all(cut_id)
+        missing = [name for name in names if name not in arrays]
+        if missing:
+            shard, _ = self.entry(cut_id)
+            raise AsrkdError(damage(self.shards[shard], f"holds no array {missing[0]!r}"))
+        return [arrays[name] for name in names]
 
 
 def write_array_shard(

@@ -126,11 +126,11 @@ class PosteriorSource(ReadSource):
         Raises:
             AsrkdError: a cut has none, or they are damaged.
         """
-        arrays = [self.store.read_all(cut.id) for cut in cuts]
+        values, tokens = zip(*(self.store.read_named(cut.id, VALUES, "tokens") for cut in cuts), strict=True)
         return PosteriorTargets(
-            pad_sequence([own[VALUES].float() for own in arrays], batch_first=True),
-            pad_sequence([own["tokens"].long() for own in arrays], batch_first=True),
-            torch.tensor([len(own[VALUES]) for own in arrays]),
+            pad_sequence([own.float() for own in values], batch_first=True),
+            pad_sequence([own.long() for own in tokens], batch_first=True),
+            torch.tensor([len(own) for own in values]),
         )
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:

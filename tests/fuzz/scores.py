@@ -93,9 +93,9 @@ def inspect_score(_outcomes: Sequence[Outcome]) -> str | None:
 def inspect_rate(_outcomes: Sequence[Outcome]) -> str | None:
     """Whether the rate is a number, and check finds no fault."""
     score = json.loads((OUT / "score.json").read_text(encoding="utf-8"))
-    rate = score[read_unit(score, "score.json", "").rate]
-    if not math.isfinite(rate) or rate < 0:
-        return f"the error rate is {rate}"
+    rates = [score[name] for name in ("wer", "cer", "mer") if name in score]
+    if not rates or not all(math.isfinite(rate) and rate >= 0 for rate in rates):
+        return f"the error rates are {rates}"
     checked = invoke(["check", str(OUT)])
     if checked.error is not None:
         raise checked.error

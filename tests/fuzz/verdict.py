@@ -16,6 +16,8 @@ _PLACE = re.compile(r"(case|shared)/|--[a-z]|\b(cut|utterance|recording|supervis
 _OWN_PATH = re.compile(r".{1,300}: (no such (file|folder|model folder)|is a (file|folder))")
 # lilcom prints of an archive that it cannot read, past Python and without a line's end.
 _LILCOM = re.compile(r"lilcom: [^\n]*?(?:\n|(?=asrkd: ))")
+# So does libmpg123, of frames that it skips.
+_MPG123 = re.compile(r"^(Note|Warning): |^\[src/libmpg123", re.MULTILINE)
 _PROGRESS = re.compile(r"^(\S+ )?[^:]{1,80}: [\d,]+/[\d,]+ |^warning: ")
 _NOT_FINITE = re.compile(r"(?<![\w/.'\"-])-?(nan|inf|infinity)(?![\w/.'\"-])", re.IGNORECASE)
 
@@ -67,6 +69,7 @@ def blocked(outcome: Outcome, again: Outcome) -> Failure:
 def _judge_refusal(outcome: Outcome) -> Failure | None:
     printed = _LILCOM.sub("", outcome.stderr)
     lines = [line for line in printed.split("\n") if line and not _PROGRESS.match(line)]
+    lines = [line for line in lines if not _MPG123.match(line)]
     told = [line for line in lines if line.startswith(_PREFIX)]
     if not told:
         return _failure("lines", "ended without a message", outcome)

@@ -449,3 +449,14 @@ def test_a_list_that_was_written_wrong_is_told_by_its_cut(tmp_path, change, comp
     assert store.read("cut-0")
     with pytest.raises(AsrkdError, match=f"the list of cut cut-1 cannot be read .*{complaint}"):
         store.read("cut-1")
+
+
+def test_arrays_of_another_name_are_told_by_their_shard(tmp_path):
+    cuts = make_cuts(1)
+    contract = write_contract(tmp_path, "codebook")
+    write_array_shard(
+        tmp_path / shard_name(0, 1, ".safetensors"), contract, cuts, [{"valuex": make_arrays([3])[0]}]
+    )
+    outputs.stamp(tmp_path, {"num_shards": 1, "num_cuts": 1})
+    with pytest.raises(AsrkdError, match="shard-00000-of-00001.safetensors: holds no array 'values'"):
+        ArrayStore(tmp_path, "codebook").read("cut-0")

@@ -45,8 +45,9 @@ def in_started_python(tmp_path: Path, cpuinfo: str, code: str, **environment: st
     """What code prints in a Python that was started with the file of install.sh, on such a machine."""
     (tmp_path / "cpuinfo").write_text(cpuinfo)
     (tmp_path / "site").mkdir(exist_ok=True)
-    shutil.copy(STARTED, tmp_path / "site")
-    (tmp_path / "site/asrkd_mkl_on_amd.pth").write_text("import asrkd_mkl_on_amd\n")
+    # Under a name of its own: the environment of the tests has imported the file already.
+    shutil.copy(STARTED, tmp_path / "site/started_once_more.py")
+    (tmp_path / "site/started_once_more.pth").write_text("import started_once_more\n")
     start = (
         "import builtins, os, site\nreal = builtins.open\n"
         f"place = {str(tmp_path / 'cpuinfo')!r}\n"

@@ -78,7 +78,7 @@ def are_nist_files(references: Path, hypotheses: Path) -> bool:
         if _has_suffix(path, ".stm", ".ctm"):
             raise AsrkdError(
                 f"{path}: of NIST's files --ref x.stm and --hyp y.ctm go together, and with nothing else; "
-                f"here are --ref {references} and --hyp {hypotheses}"
+                f"here they are {references} and {hypotheses}"
             )
     return False
 

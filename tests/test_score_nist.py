@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,11 +54,12 @@ def score(
     alignment: str | None = None,
     normaliser: str | None = None,
     name: str = "score",
+    unit: str = "word",
     **more: object,
 ) -> TranscriptsReport:
     (folder / "x.stm").write_text(stm, encoding="utf-8")
     (folder / f"{name}.ctm").write_text(ctm, encoding="utf-8")
-    rules = parse_nist_rules(alignment, normaliser)
+    rules = parse_nist_rules(alignment, normaliser, unit)
     request = TranscriptsRequest(folder / "x.stm", folder / f"{name}.ctm", folder / name, rules=rules, **more)
     return score_transcripts(request, StopRequest())
 
@@ -459,3 +461,40 @@ def test_a_report_and_a_check_take_such_scores(systems):
     findings = Findings()
     audit_score(systems / "student", findings)
     assert findings.problems == []
+
+
+CHINESE_STM = "f1 A ann 0.00 2.00 <o> 今天 { 天气 / 氣象 } iPhone 好\n"
+CHINESE_CTM = "f1 A 0.10 0.30 今\nf1 A 0.40 0.20 天氣\nf1 A 0.60 0.20 象好\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [("char", Counts(5, 0, 6, 0)), ("mixed", Counts(5, 0, 1, 0)), ("word", Counts(0, 3, 1, 0))],
+)
+def test_words_are_cut_into_units_also_within_alternatives(tmp_path, unit, expected):
+    """今天氣象 and 好 are right, and iPhone is missing: six characters, or a word."""
+    assert score(tmp_path, CHINESE_STM, CHINESE_CTM, unit=unit).counts == expected
+    found = read_score(tmp_path / "score")
+    assert found.unit.name == unit
+    compare_stage.compare(CompareRequest([tmp_path / "score"], "score", Roles(None, None)), None)
+
+
+def test_characters_are_those_that_sclite_counts(tmp_path, need):
+    environment = {"PATH": need("sctk", "sctk")}
+    (tmp_path / "r.stm").write_text("f1 A ann 0.00 2.00 <o> abc de f\nf1 A ann 2.00 3.00 <o> xyz\n")
+    (tmp_path / "h.ctm").write_text("f1 A 0.10 0.30 abd\nf1 A 0.60 0.30 def\nf1 A 2.10 0.20 xz\n")
+    done = subprocess.run(
+        ["sctk", "sclite", "-c", "-r", "r.stm", "stm", "-h", "h.ctm", "ctm", "-o", "rsum", "stdout"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (sums,) = [line for line in done.stdout.splitlines() if "| Sum " in line]
+    _, units, hits, substitutions, deletions, insertions = map(int, re.findall(r"\d+", sums)[:6])
+    stm, ctm = (tmp_path / "r.stm").read_text(), (tmp_path / "h.ctm").read_text()
+    counts = score(tmp_path, stm, ctm, unit="char").counts
+    assert counts == Counts(hits, substitutions, deletions, insertions)
+    assert counts.num_words == units
+
+
+def test_optional_words_are_whole_words(tmp_path):
+    with pytest.raises(AsrkdError, match="--unit char: --alignment sclite-D is about whole words"):
+        score(tmp_path, alignment="sclite-D", unit="char")

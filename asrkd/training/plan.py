@@ -56,8 +56,9 @@ def plan_epoch(
     if len(cuts) == 1:  # lhotse wants one for each of its buckets, of which there are two at least
         return EpochPlan(((cuts[0].id,),))
     with warnings.catch_warnings():
-        # It advises lazy manifests; the trainer needs every cut by its id anyway.
-        warnings.filterwarnings("ignore", message=".*eagerly read CutSet")
+        # It advises lazy manifests, where the trainer needs every cut by its id, other sizes of its buffer,
+        # which holds all cuts here, and longer batches, where a cut may be longer than a batch.
+        warnings.filterwarnings("ignore", category=UserWarning, module="lhotse")
         # It takes the mean of the bounds between buckets, of which few cuts may have none.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="numpy")
         sampler = _sampler(cuts, seed, max_duration, num_buckets)

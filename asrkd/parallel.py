@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import BaseContext
 from typing import Any, NamedTuple, TypeVar
 
@@ -23,6 +24,7 @@ from asrkd.library_errors import user_errors
 from asrkd.task_monitor import TaskMonitor, TaskWatch, WorkerReports, received
 
 LOOK_EVERY_S = 0.5  # for reports of workers and requests to stop
+STOP, LEAVE = 1, 2  # what workers are asked for: to save and end their tasks; and then to end themselves
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -92,6 +94,7 @@ def _run(
         try:
             yield from _drain(pool, function, tasks, jobs, link, watch)
         except BrokenProcessPool:
+            link.leave()
             raise AsrkdError(
                 "a worker process was killed (out of memory?); what was finished is kept: "
                 "run again, with fewer --jobs if it was memory"
@@ -119,7 +122,11 @@ class _Link:
 
     def stop(self) -> None:
         """Ask all workers to save and end their tasks."""
-        self.stopping.value = 1
+        self.stopping.value = self.stopping.value or STOP
+
+    def leave(self) -> None:
+        """Ask them to end themselves then: one that was killed while it waited for a task holds the queue."""
+        self.stopping.value = LEAVE
 
     def close(self) -> None:
         self.receiver.close()
@@ -160,20 +167,24 @@ class _Begun(NamedTuple):
 
 
 _worker_link: tuple[Connection, Any] | None = None  # in a worker process: where to report, whether to stop
+_in_task = False  # in a worker process
 
 
 def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -> _Begun | None:
     """In a worker: run a task, unless the work is being stopped."""
+    global _in_task
     assert _worker_link is not None
     sender, stopping = _worker_link
-    if stopping.value:
-        return None
     reports = WorkerReports(sender, number)
+    _in_task = True
     try:
+        if stopping.value:
+            return None
         with user_errors():  # of libraries: the parent would not see where they come from
             return _Begun(function(task, TaskMonitor(reports.add, lambda: bool(stopping.value))))
     finally:
         reports.flush()
+        _in_task = False
 
 
 def _begin(sender: Connection, stopping: Any) -> None:
@@ -186,12 +197,17 @@ def _begin(sender: Connection, stopping: Any) -> None:
     # The parent decides when to stop, and says so by ``stopping``.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_when_needless, args=(stopping,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """Leave no worker behind a parent that was killed: it would wait for work for ever, its memory held."""
+def _end_when_needless(stopping: Any) -> None:
+    """End this worker when its parent was killed, or wants that and no task is in hand.
+
+    It would wait for work for ever, its memory held: nothing comes through the queue any more.
+    """
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    assert parent is not None
+    while not wait_for([parent.sentinel], LOOK_EVERY_S):
+        if stopping.value == LEAVE and not _in_task:
+            break
+    os._exit(1)

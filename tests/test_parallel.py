@@ -1,6 +1,7 @@
 """Tasks in one process or two: the same results, and a dead worker is a line."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -98,6 +99,22 @@ def test_two_jobs_give_the_results_of_one():
 def test_a_worker_that_dies_is_a_line_and_not_a_traceback():
     with pytest.raises(AsrkdError, match=r"a worker process was killed .*run again, with fewer --jobs"):
         list(run_tasks(die, [0, 1, 2, 3], jobs=2, watch=Watch()))
+
+
+def work_until_stopped(number: int, monitor: TaskMonitor) -> int:
+    while number and not monitor.must_stop():
+        time.sleep(0.05)
+    return os.getpid()
+
+
+def test_an_idle_worker_that_is_killed_hinders_nobody():
+    """It waits with the lock of the queue in its hands, so that nobody else can take anything from it."""
+    tasks = run_tasks(work_until_stopped, [0, 1], jobs=2, watch=Watch())
+    _, idle = next(tasks)
+    time.sleep(1.0)
+    os.kill(idle, signal.SIGKILL)
+    with pytest.raises(AsrkdError, match="a worker process was killed"):
+        next(tasks)
 
 
 def note_and_sleep(folder: str, _monitor: TaskMonitor) -> None:

@@ -33,6 +33,17 @@ def fsync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; somebody else may be making or removing it at this moment."""
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return
+        except FileExistsError:  # mkdir found it, and then found it gone
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise
+
+
 def publish(partial: Path, path: Path) -> None:
     """Give the finished file ``partial`` its name, durably: contents first, then the name."""
     with partial.open("rb") as stream:
@@ -53,7 +64,7 @@ def create_aside(path: Path) -> Iterator[Path]:
     It becomes ``path`` if the block succeeds and is removed if it raises;
     after a kill a ``*.partial`` remains, which nothing reads.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     partial = partial_name(path)
     faults.strike("open", path)
     try:
@@ -259,7 +270,7 @@ def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterat
         path: a file that is made for it and stays.
         while_waiting: called once a second; may raise to give up.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("w") as stream:
         while True:
             try:

@@ -36,6 +36,7 @@ from asrkd.shared_work import PARTS
 from asrkd.task_monitor import TaskMonitor
 
 PART_EVERY_S = 10.0
+WRITE_TRIES = 10  # of a part: others remove the folder when it is empty
 VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in its place, for tests and proofs
 
 # For each cut that was asked about: its duration in seconds, and the answers that are final with it, none
@@ -117,9 +118,18 @@ def write_part(shard: Shard, first: int, answers: Sequence[bytes]) -> None:
         "sha256": hashlib.sha256(body).hexdigest(),
     }
     name = f"{shard.path.name}.{first:06d}-{first + len(answers):06d}.part"
-    # Where locks do not work somebody else may have finished the shard, and removed the folder.
-    with suppress(FileNotFoundError), files.create_bytes(_folder(shard) / name) as stream:
-        stream.write(json.dumps(header).encode() + b"\n" + body)
+    for left in reversed(range(WRITE_TRIES)):
+        try:
+            with files.create_bytes(_folder(shard) / name) as stream:
+                stream.write(json.dumps(header).encode() + b"\n" + body)
+            return
+        except FileNotFoundError:
+            # Whoever finished another shard has just removed the folder, as it was empty; where locks do not
+            # work somebody may have finished this one, and removed what was being written for it.
+            if shard.is_done():
+                return
+            if not left:
+                raise
 
 
 def remove_parts(shard: Shard) -> None:

@@ -245,7 +245,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 def _open(path: Path) -> IO[str]:
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path.parent)
         try:
             return path.open("w")
         except FileNotFoundError:  # the last one out has just removed the folder

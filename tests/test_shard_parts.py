@@ -13,7 +13,7 @@ import pytest
 import torch
 from lhotse import MonoCut, Recording
 
-from asrkd import distill, faults, shard_parts
+from asrkd import distill, faults, files, shard_parts
 from asrkd.decoding import SearchOptions, recognition
 from asrkd.distill_options import Question
 from asrkd.errors import AsrkdError, StoppedInTime
@@ -237,6 +237,21 @@ def test_of_parts_that_overlap_those_are_taken_that_join(tmp_path):
         write_part(shard, first, [b"%d " % number for number in range(first, end)])
     assert read_parts(shard) == [b"%d " % number for number in range(6)]
     assert read_parts(shard) == [b"%d " % number for number in range(6)]
+
+
+def test_a_part_is_kept_though_the_folder_is_removed_by_who_finished_another_shard(tmp_path, monkeypatch):
+    shard, make_folder, removed = shard_of(tmp_path, 3), files.make_folder, list[Path]()
+
+    def make_and_lose(folder: Path) -> None:
+        make_folder(folder)
+        if not removed:
+            removed.append(folder)
+            folder.rmdir()
+
+    monkeypatch.setattr(files, "make_folder", make_and_lose)
+    write_part(shard, 0, [b"0 "])
+    assert removed
+    assert read_parts(shard) == [b"0 "]
 
 
 def test_a_shard_whose_every_cut_is_kept_is_written_without_a_question(tmp_path):

@@ -196,3 +196,25 @@ def test_a_lock_is_free_again_after_its_block_and_leaves_no_file(tmp_path):
             assert ours
             assert path.exists()
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_is_got_though_the_last_one_out_removes_the_folder_while_it_is_made(tmp_path, monkeypatch):
+    locks, is_dir, removed = tmp_path / "locks", Path.is_dir, list[Path]()
+    locks.mkdir()
+
+    def lose_and_look(path: Path, **options: bool) -> bool:
+        if path == locks and not removed:
+            removed.append(path)
+            path.rmdir()
+        return is_dir(path, **options)
+
+    monkeypatch.setattr(Path, "is_dir", lose_and_look)
+    with try_lock(locks / "x.lock") as ours:
+        assert ours
+    assert removed
+
+
+def test_a_file_where_the_folder_of_locks_should_be_is_told(tmp_path):
+    (tmp_path / "locks").touch()
+    with pytest.raises(FileExistsError, match="locks"), try_lock(tmp_path / "locks" / "x.lock"):
+        pass

@@ -6,6 +6,7 @@ with the same record and a stamp is complete; anything else is refused, so
 that no run ever mixes with another or overwrites what somebody keeps.
 """
 
+import re
 from collections.abc import Collection
 from enum import Enum
 from pathlib import Path
@@ -138,7 +139,15 @@ def first_difference(found: Any, asked: Any, place: str = "") -> str | None:
             if difference := first_difference(*pair, f"{place}.{index}"):
                 return difference
         return None
-    return None if found == asked else f"{place} was {_short(found)} then and is {_short(asked)} now"
+    if found == asked:
+        return None
+    if _is_sha256(found) and _is_sha256(asked):
+        return f"{place} was another then (sha256 {found[:12]} then, {asked[:12]} now)"
+    return f"{place} was {_short(found)} then and is {_short(asked)} now"
+
+
+def _is_sha256(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _short(value: Any) -> str:

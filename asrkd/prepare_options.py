@@ -93,9 +93,15 @@ class PrepareReport:
         for split, report in self.splits.items():
             bad = f", {report.num_quarantined} quarantined" if report.num_quarantined else ""
             lines.append(f"{split}: {report.num_cuts} cuts, {report.hours:.2f} h{bad}")
-        lines.append(f"tokens: {self.num_tokens or 'none, as train has no transcripts'}")
+        lines.append(f"tokens: {self.num_tokens or self._why_no_tokens()}")
         lines += [f"warning: {one_line(warning)}" for warning in self.warnings]
         return "\n".join(lines)
+
+    def _why_no_tokens(self) -> str:
+        if "train" in self.splits:
+            return "none, as train has no transcripts"
+        splits = ", ".join(self.splits)
+        return f"none, as they are made of the transcripts of train, and there is only {splits}"
 
     def to_stamp(self) -> dict[str, Any]:
         """As JSON, without what depends on the place or the day."""

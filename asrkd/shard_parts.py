@@ -132,6 +132,11 @@ def write_part(shard: Shard, first: int, answers: Sequence[bytes]) -> None:
                 raise
 
 
+def num_begun(out: Path) -> int:
+    """How many unfinished shards of the folder ``out`` have parts."""
+    return len({path.name.rsplit(".", 2)[0] for path in (out / PARTS).glob("*.part")})
+
+
 def remove_parts(shard: Shard) -> None:
     """Remove the parts of a shard, and the folder if nothing else is in it."""
     for path in _folder(shard).glob(f"{shard.path.name}.*"):

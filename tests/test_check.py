@@ -161,6 +161,16 @@ def test_an_unfinished_store_says_how_far_it_is_and_what_finishes_it(tree):
     assert problem.endswith("(3 shards are there)")
 
 
+def test_an_unfinished_store_counts_shards_that_are_there_in_parts(tree):
+    stores, _, _ = parts(tree)
+    (stores / "nbest/stamp.json").unlink()
+    (stores / "nbest/parts").mkdir()
+    for cuts in ("000000-000010", "000010-000020"):
+        (stores / f"nbest/parts/shard-00001-of-00003.jsonl.gz.{cuts}.part").write_bytes(b"")
+    (problem,) = problems(stores / "nbest")
+    assert problem.endswith("(3 shards are there, and parts of 1 more)")
+
+
 def test_a_model_is_stale_when_its_transcripts_or_its_store_changed(config, tree, tmp_path):
     from asrkd.train import TrainOptions, train
 

@@ -63,6 +63,11 @@ def test_a_long_value_is_shortened_in_the_message():
     assert difference is not None and len(difference) < 200
 
 
+def test_contents_that_changed_are_told_by_their_hashes():
+    difference = first_difference({"listing": "1a" * 32}, {"listing": "2b" * 32})
+    assert difference == "listing was another then (sha256 1a1a1a1a1a1a then, 2b2b2b2b2b2b now)"
+
+
 def test_what_is_not_ours_is_refused_and_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("three years")
     with pytest.raises(AsrkdError, match="holds 'thesis.tex' but no r.json"):

@@ -280,6 +280,12 @@ def test_untranscribed_audio_needs_no_text_and_makes_no_tokens(tmp_path):
     assert not (tmp_path / "out/tokens.txt").exists()
 
 
+def test_where_no_split_is_called_train_it_is_told_why_there_are_no_tokens(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", {f"u{index}": {"split": "dev"} for index in range(6)})
+    report = run(corpus, tmp_path / "out")
+    assert "tokens: none, as they are made of the transcripts of train, and there is only dev" in str(report)
+
+
 def test_an_id_that_comes_twice_is_refused_before_anything_is_written(tmp_path, corpus):
     with (corpus / "transcripts.tsv").open("a") as stream:
         stream.write("u0\taudio/u0.flac\tONE\tann\tdev\n")

@@ -11,6 +11,7 @@ from asrkd.auditing.references import audit_references
 from asrkd.cut_records import CutRecord
 from asrkd.errors import AsrkdError
 from asrkd.manifests import stream_lines
+from asrkd.shard_parts import num_begun
 from asrkd.shards import shard_name
 from asrkd.shell import make_anew
 from asrkd.targets import store_forms
@@ -89,9 +90,10 @@ def _open(path: Path) -> _Store:
     try:
         stamp = outputs.read_stamp(path, remake, ["num_shards", "num_cuts"], store_forms.STAMP)
     except AsrkdError as error:
-        raise AsrkdError(
-            f"{error} ({len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there)"
-        ) from None
+        there = f"{len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there"
+        if unfinished := num_begun(path):
+            there += f", and parts of {unfinished} more"
+        raise AsrkdError(f"{error} ({there})") from None
     suffix = NbestStore.suffix if kind == "nbest" else ArrayStore.suffix
     total = stamp["num_shards"]
     payloads = [path / shard_name(number, total, suffix) for number in range(total)]

@@ -14,7 +14,8 @@ WAV, AIFF, AU, W64 ..  the header's, unless it is the "unknown" of a writer to a
                        less than it promises is torn
 SPHERE (NIST)          ``sample_count`` of its header; libsndfile goes by the file's size
 FLAC                   the header's; where a pipe left it at 0, that of the last frame's header
-Ogg (Vorbis, Opus)     the last page's, which must be marked as the end of its stream
+Ogg (Vorbis, Opus)     the last page's, which must be marked as the end of its stream; of streams one after
+                       the other (a chain) the sum
 MP3                    that of a Xing, Info or VBRI tag that is right; or else all frames are decoded and
                        counted (:mod:`asrkd.corpora.mp3_frames`)
 =====================  ==================================================================================
@@ -29,6 +30,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +45,9 @@ Samples = npt.NDArray[np.float32]  # (C, S)
 
 BLOCK = 1 << 18  # samples decoded at a time
 TAIL_BYTES = 1 << 17  # an Ogg page has at most 65,307 bytes, so the last one lies in here
+MOST_PAGE_BYTES = 65307
+# Marked as the beginning, at no position yet, with the sequence number 0 behind the stream's own number.
+_FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}.{4}\0{4}", re.DOTALL)
 MOST_HEADER_BYTES = 1 << 16  # of a SPHERE file
 MOST_SAMPLES = 1 << 62  # of a stream that does not know its length
 # Writers to a pipe cannot go back to fill in the size; they put the largest there is, or about that.
@@ -68,8 +73,8 @@ def examine(path: Path) -> AudioInfo:
         BadAudio: no such file, not audio that libsndfile reads, or a file that ends before it should.
     """
     with _errors(path):
-        if (mp3 := _mp3(path)) is not None:
-            return AudioInfo(mp3.sampling_rate, *mp3.samples.shape)
+        if (whole := _decoded(path)) is not None:
+            return AudioInfo(whole.sampling_rate, *whole.samples.shape)
         with _opened(path) as stream:
             _check_whole(path, stream.format, stream.extra_info)
             return AudioInfo(stream.samplerate, stream.channels, stream.frames)
@@ -84,8 +89,8 @@ def read(path: Path, start: int = 0, count: int | None = None) -> Samples:
     info = examine(path)
     count = max(info.num_samples - start, 0) if count is None else count
     with _errors(path):
-        if (mp3 := _mp3(path)) is not None:
-            samples = mp3.samples[:, start : start + count]
+        if (whole := _decoded(path)) is not None:
+            samples = whole.samples[:, start : start + count]
         else:
             with _opened(path) as stream:
                 samples = _span(stream, start, count)
@@ -95,9 +100,9 @@ def read(path: Path, start: int = 0, count: int | None = None) -> Samples:
 
 
 def is_estimated(path: Path) -> bool:
-    """Whether other programs may have taken the length of a file from an estimate: it is an MP3."""
+    """Whether other programs may have miss the length of a file: it is an MP3, or Ogg of several streams."""
     with _errors(path):
-        return _mp3(path) is not None
+        return _decoded(path) is not None
 
 
 @contextmanager
@@ -156,21 +161,62 @@ def _check_whole(path: Path, kind: str, log: str) -> None:
     if counts := re.search(r"frame count (\d+) does not match value from 'ds64' chunk of (\d+)", log):
         raise BadAudio(f"torn: the header promises {counts[2]} samples, {counts[1]} are there")
     if kind == "OGG":
-        _check_last_page(path)
+        _check_last_page(_tail(path))
     elif kind == "NIST":
         _check_sphere(path)
 
 
-def _check_last_page(path: Path) -> None:
+def _check_last_page(tail: bytes) -> None:
     """BadAudio unless the last Ogg page is whole, and marked as the end of its stream (RFC 3533, 6)."""
+    page = tail[max(tail.rfind(b"OggS"), 0) :]
+    if len(page) < 27 or len(page) < _page_bytes(page) or not page[5] & 4:
+        raise BadAudio("torn: its last Ogg page is not the end of the stream")
+
+
+def _tail(path: Path) -> bytes:
     with path.open("rb") as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(size - TAIL_BYTES, 0))
-        tail = stream.read()
-    page = tail[max(tail.rfind(b"OggS"), 0) :]
-    whole = len(page) >= 27 and len(page) >= 27 + page[26] + sum(page[27 : 27 + page[26]])
-    if not whole or not page[5] & 4:
-        raise BadAudio("torn: its last Ogg page is not the end of the stream")
+        return stream.read()
+
+
+def _page_bytes(page: bytes) -> int:
+    return 27 + page[26] + sum(page[27 : 27 + page[26]])
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    """A file as samples (C, S), whose length nothing but decoding tells."""
+
+    sampling_rate: int  # Hz
+    samples: Samples
+
+
+@lru_cache(maxsize=1)
+def _decode_chain(path: str, _size: int, _modified: int) -> _Decoded | None:
+    """An Ogg file of several streams one after the other (RFC 3533, 4); None if it has one.
+
+    libsndfile reads no further than the first.
+    """
+    content = Path(path).read_bytes()
+    begins, behind = [0], 0
+    for match in _FIRST_PAGE.finditer(content):
+        if match.start() != behind:  # streams side by side begin on pages one behind the other
+            begins.append(match.start())
+        behind = match.start() + _page_bytes(content[match.start() : match.start() + MOST_PAGE_BYTES])
+    if len(begins) == 1:
+        return None
+    links = []
+    for begin, end in pairwise([*begins, len(content)]):
+        _check_last_page(content[max(begin, end - TAIL_BYTES) : end])
+        with soundfile.SoundFile(io.BytesIO(content[begin:end])) as stream:
+            links.append(_Decoded(stream.samplerate, _blocks(stream, stream.frames)))
+    if len({(link.sampling_rate, len(link.samples)) for link in links}) > 1:
+        raise BadAudio(
+            f"{len(links)} Ogg streams one after the other, of different sampling rates or channels; "
+            "convert it, as with ffmpeg"
+        )
+    return _Decoded(links[0].sampling_rate, np.concatenate([link.samples for link in links], axis=1))
 
 
 def _check_sphere(path: Path) -> None:
@@ -190,23 +236,17 @@ def _check_sphere(path: Path) -> None:
             raise BadAudio(f"torn: the header promises {promised} bytes of samples, {there} are there")
 
 
-@dataclass(frozen=True)
-class _Decoded:
-    """An MP3 file as samples (C, S), of which nothing is known before."""
-
-    sampling_rate: int  # Hz
-    samples: Samples
-
-
-def _mp3(path: Path) -> _Decoded | None:
-    """The decoded file if it is an MP3, else None."""
+def _decoded(path: Path) -> _Decoded | None:
+    """The decoded file if it is an MP3, or Ogg of several streams, else None."""
     with path.open("rb") as stream:
         head = stream.read(mp3_frames.HEAD_BYTES)
+    status = path.stat()
+    if head.startswith(b"OggS"):
+        return _decode_chain(str(path), status.st_size, status.st_mtime_ns)
     if not mp3_frames.may_begin(head):
         with soundfile.SoundFile(str(path)) as sound:
             if sound.format != "MP3":
                 return None
-    status = path.stat()
     return _decode_mp3(str(path), status.st_size, status.st_mtime_ns)
 
 
@@ -214,6 +254,11 @@ def _mp3(path: Path) -> _Decoded | None:
 def _decode_mp3(path: str, _size: int, _modified: int) -> _Decoded | None:
     """An MP3 file, None if it is something else; BadAudio if it ends before its frames or its tag say."""
     frames = mp3_frames.walk(Path(path).read_bytes())
+    if frames is not None and frames.other_kind_at is not None:
+        raise BadAudio(
+            f"its sampling rate or version of MPEG changes at byte {frames.other_kind_at}; "
+            "convert it, as with ffmpeg"
+        )
     if frames is None or frames.is_as_promised:  # libsndfile knows the length, or nobody does
         with soundfile.SoundFile(path) as stream:
             if stream.format != "MP3":

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 HEADER_BYTES = 4
+CHAIN = 4  # frames of one kind in a row are audio
 HEAD_BYTES = 10  # of a file, by which it is told apart
 # kbit/s by index 1 to 14 of (MPEG 1, layer); MPEG 2 and 2.5 share theirs.
 _RATES = {
@@ -38,6 +39,7 @@ class Mp3Frames:
     spans: list[tuple[int, int]]  # first byte and the one after the last, of every whole frame, tags left out
     promised: int | None  # how many the tag in the first frame says there are; None: it says nothing
     missing_bytes: int  # of the last frame, where the file ends within it
+    other_kind_at: int | None  # byte where frames of another sampling rate or version begin
 
     @property
     def is_as_promised(self) -> bool:
@@ -57,16 +59,19 @@ def may_begin(head: bytes) -> bool:
 def walk(content: bytes) -> Mp3Frames | None:
     """The frames of an MP3 file; None where they cannot be told apart (bit rates of no table)."""
     place, spans, kind, missing = _after_id3(content), [], None, 0
-    promised = None
+    promised = other = expected = None
     while (place := content.find(b"\xff", place)) >= 0:
         header = content[place : place + HEADER_BYTES]
         length = frame_bytes(header)
-        # What looks like a header within junk is one only if another follows, or the file ends there.
         if not length or (kind is not None and _kind(header) != kind):
+            if length and other is None and _begins_chain(content, place):
+                other = place
             place += 1
             continue
         end = place + length
-        if kind is None and not frame_bytes(content[end : end + HEADER_BYTES]) and end < len(content):
+        # What looks like a header within junk (a picture in a tag behind the audio) is one only if
+        # another follows, or the file ends there.
+        if place != expected and end != len(content) and not _is_followed(content, place):
             place += 1
             continue
         if end > len(content):
@@ -78,8 +83,8 @@ def walk(content: bytes) -> Mp3Frames | None:
             spans.append((place, end))
         else:
             promised = tag or None
-        place = end
-    return Mp3Frames(content, spans, promised, missing) if spans else None
+        place = expected = end
+    return Mp3Frames(content, spans, promised, missing, other) if spans else None
 
 
 def frame_bytes(header: bytes) -> int:
@@ -119,6 +124,23 @@ def piped(content: bytes) -> Iterator[int]:
 def _kind(header: bytes) -> tuple[int, int]:
     """Version and layer, and sampling rate: alike in all frames of a file."""
     return header[1] & 0xFE, header[2] & 0x0C
+
+
+def _is_followed(content: bytes, place: int) -> bool:
+    """Whether behind the frame at ``place`` there is another of its kind."""
+    header = content[place : place + HEADER_BYTES]
+    end = place + frame_bytes(header)
+    following = content[end : end + HEADER_BYTES]
+    return frame_bytes(following) > 0 and _kind(following) == _kind(header)
+
+
+def _begins_chain(content: bytes, place: int) -> bool:
+    """Whether at ``place`` there are frames of one kind, which in junk do not come in chains."""
+    for _ in range(CHAIN):
+        if not _is_followed(content, place):
+            return False
+        place += frame_bytes(content[place : place + HEADER_BYTES])
+    return True
 
 
 def _after_id3(content: bytes) -> int:

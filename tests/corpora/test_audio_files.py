@@ -68,6 +68,58 @@ def test_of_two_mp3_files_that_were_joined_nothing_is_lost(tmp_path):
     assert abs(examine(path).num_samples - 2 * SECONDS * RATE) < 2 * TOLERANCE
 
 
+@pytest.mark.parametrize("tagged", [True, False])
+def test_a_picture_behind_an_mp3_is_no_audio_and_no_torn_frame(tmp_path, tagged):
+    """Random bytes of an APE tag look like a header of the same kind every 130,000 or so, also at its end."""
+    content = mp3() if tagged else without_tag(mp3())
+    bare, path = tmp_path / "bare.mp3", tmp_path / "a.mp3"
+    bare.write_bytes(content)
+    header = content[-2000:][content[-2000:].index(b"\xff\xf3") :][:4]
+    picture = np.random.default_rng(4).bytes(2000) + header + bytes(3000) + header + b"the end"
+    path.write_bytes(content + b"APETAGEX" + picture)
+    assert examine(path) == examine(bare)
+    np.testing.assert_array_equal(read(path), read(bare))
+
+
+def test_an_mp3_that_changes_its_sampling_rate_is_bad_as_only_its_beginning_would_be_read(tmp_path):
+    stream = io.BytesIO()
+    soundfile.write(stream, noise(), 44100, format="MP3")
+    path = tmp_path / "a.mp3"
+    path.write_bytes(mp3() + stream.getvalue())
+    with pytest.raises(BadAudio, match=f"changes at byte {len(mp3())}; convert it"):
+        examine(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_of_ogg_files_that_were_joined_nothing_is_lost_and_tears_are_found(tmp_path, subtype):
+    path, single = tmp_path / "a.ogg", tmp_path / "single.ogg"
+    link = encoded(format="OGG", subtype=subtype)
+    single.write_bytes(link)
+    path.write_bytes(3 * link)
+    np.testing.assert_array_equal(read(path), np.tile(read(single), 3))
+    assert examine(path) == (RATE, 1, 3 * examine(single).num_samples)
+    for torn in (link[:-1000] + link, 2 * link[:-1000], link + link[: len(link) // 2]):
+        path.write_bytes(torn)
+        with pytest.raises(BadAudio, match="torn: "):
+            examine(path)
+
+
+def test_a_cut_of_joined_ogg_files_is_decoded_though_lhotse_knows_only_the_first(tmp_path):
+    path = tmp_path / "a.ogg"
+    path.write_bytes(2 * encoded(format="OGG", subtype="VORBIS"))
+    cut = Recording.from_file(path).to_cut()
+    assert decode(cut).shape == (1, cut.num_samples)
+
+
+def test_joined_ogg_files_of_two_sampling_rates_are_bad(tmp_path):
+    stream = io.BytesIO()
+    soundfile.write(stream, noise(), 44100, format="OGG")
+    path = tmp_path / "a.ogg"
+    path.write_bytes(encoded(format="OGG", subtype="VORBIS") + stream.getvalue())
+    with pytest.raises(BadAudio, match="2 Ogg streams one after the other, of different sampling rates"):
+        examine(path)
+
+
 def test_a_segment_of_an_mp3_is_a_slice_of_the_whole(tmp_path):
     path = tmp_path / "a.mp3"
     path.write_bytes(without_tag(mp3()))

@@ -100,7 +100,7 @@ def read(path: Path, start: int = 0, count: int | None = None) -> Samples:
 
 
 def is_estimated(path: Path) -> bool:
-    """Whether other programs may have miss the length of a file: it is an MP3, or Ogg of several streams."""
+    """Whether other programs may mistake the length of a file: it is an MP3, or Ogg of several streams."""
     with _errors(path):
         return _decoded(path) is not None
 

@@ -17,12 +17,14 @@ from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.array import Array, TemporalArray
 
 from asrkd import manifests
-from asrkd.corpora.recordings import with_source
+from asrkd.corpora.recordings import with_source, with_true_length
 from asrkd.corpora.utterances import check_split_length, locate, usual_split
 from asrkd.errors import AsrkdError
 from asrkd.packed_cuts import PackedCuts
 
 Item = TypeVar("Item", Recording, SupervisionSegment)
+
+ONE_MS = 0.001
 
 _CUTS = re.compile(r"(?:.*[_-])?cuts[_-](.+)\.jsonl(?:\.gz)?")
 _RECORDINGS = re.compile(r"(?:.*_)?recordings[_-](.+)\.jsonl(?:\.gz)?")
@@ -80,6 +82,7 @@ def _pair(recordings: Path) -> tuple[Path, Path]:
 def _read_cuts(path: Path) -> PackedCuts:
     """Cuts as ``manifests.read_cuts`` checks them, their own paths tried in the working directory too."""
     cuts = PackedCuts()
+    lengths: dict[tuple[str, int], int] = {}  # of recordings, by their files and what the manifest says
     for cut in manifests.read_cuts(path):
         if cut.recording is None:
             raise AsrkdError(f"{path}: cut {cut.id!r} has no recording; give a manifest made from audio")
@@ -92,16 +95,33 @@ def _read_cuts(path: Path) -> PackedCuts:
             SupervisionSegment(id=cut.id, recording_id=cut.recording_id, start=0.0, duration=cut.duration)
         ]
         custom = {k: v for k, v in (cut.custom or {}).items() if not isinstance(v, (Array, TemporalArray))}
-        recording = _locate(cut.recording, path)
-        cuts.append(
-            replace(cut, recording=recording, supervisions=supervisions, features=None, custom=custom or None)
-        )
+        located = _locate(cut.recording, path)
+        name = str(located.sources[0].source), located.num_samples
+        lengths.setdefault(name, with_true_length(located).num_samples)
+        cut = replace(cut, recording=located, supervisions=supervisions, features=None, custom=custom or None)
+        cuts.append(_with_length(cut, located, lengths[name]))
     return cuts
+
+
+def _with_length(cut: MonoCut, recording: Recording, num_samples: int) -> MonoCut:
+    """The cut of a recording that has so many samples; one of the whole recording stays one."""
+    if num_samples == recording.num_samples:
+        return cut
+    duration, recording_duration = num_samples / recording.sampling_rate, recording.duration
+    recording = replace(recording, num_samples=num_samples, duration=duration)
+    if cut.start or abs(cut.duration - recording_duration) > ONE_MS:
+        return replace(cut, recording=recording)
+    supervisions = [
+        replace(one, duration=duration) if abs(one.duration - cut.duration) <= ONE_MS else one
+        for one in cut.supervisions
+    ]
+    return replace(cut, recording=recording, duration=duration, supervisions=supervisions)
 
 
 def _join(recordings_path: Path, supervisions_path: Path) -> PackedCuts:
     """A cut for each supervision, with its id."""
     recordings = {item.id: _locate(item, recordings_path) for item in _items(recordings_path, Recording)}
+    lengths = {key: with_true_length(item).num_samples for key, item in recordings.items()}
     cuts: dict[str, MonoCut] = {}
     for item in _items(supervisions_path, SupervisionSegment):
         where = f"{supervisions_path}: supervision {item.id!r}"
@@ -111,7 +131,7 @@ def _join(recordings_path: Path, supervisions_path: Path) -> PackedCuts:
             raise AsrkdError(f"{where} comes twice; give each its own id")
         if not isinstance(item.channel, int):
             raise AsrkdError(f"{where}: channels {item.channel}, expected one")
-        cuts[item.id] = MonoCut(
+        cut = MonoCut(
             id=item.id,
             start=item.start,
             duration=item.duration,
@@ -119,6 +139,7 @@ def _join(recordings_path: Path, supervisions_path: Path) -> PackedCuts:
             supervisions=[replace(item, start=0.0)],
             recording=recordings[item.recording_id],
         )
+        cuts[item.id] = _with_length(cut, recordings[item.recording_id], lengths[item.recording_id])
     if not cuts:
         raise AsrkdError(f"{supervisions_path}: holds no supervisions")
     return PackedCuts(cuts.values())

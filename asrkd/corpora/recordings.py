@@ -16,13 +16,24 @@ from asrkd.corpora import audio_files
 from asrkd.corpora.audio_files import BadAudio, Samples
 from asrkd.corpora.utterances import Utterance
 
-__all__ = ["BadAudio", "Samples", "audio_sha256", "decode", "make_cut", "read_recording", "with_source"]
+__all__ = [
+    "BadAudio",
+    "Samples",
+    "audio_sha256",
+    "decode",
+    "make_cut",
+    "read_recording",
+    "with_source",
+    "with_true_length",
+]
 
 # Kaldi's utt2dur may be counted in feature frames, which miss up to a window of 25 ms.
 DECLARED_TOLERANCE_S = 0.025
 WINDOW_S = 0.025  # of the features: shorter audio has none
 # Decoders overshoot 1 a little; hundreds mean integers stored as floats.
 MAX_AMPLITUDE = 8.0
+NO_LENGTH = 1 << 36  # samples: no FLAC file can have more, and libsndfile gives more where one has no length
+_ESTIMATED = {".mp3", ".ogg", ".oga", ".opus", ".flac"}
 
 
 def read_recording(path: Path, recording_id: str) -> Recording:
@@ -114,6 +125,26 @@ def with_source(recording: Recording, path: str) -> Recording:
     """The same recording under another path; it must have one source."""
     (source,) = recording.sources
     return replace(recording, sources=[replace(source, source=path)])
+
+
+def with_true_length(recording: Recording) -> Recording:
+    """The same with as many samples as its file decodes to, where lhotse estimates: MP3, Ogg, FLAC of a pipe.
+
+    One that cannot be read, or has transforms, is left as it is; decoding its cuts says what is wrong.
+    """
+    (source,) = recording.sources
+    path = Path(source.source)
+    if recording.transforms or path.suffix.lower() not in _ESTIMATED:
+        return recording
+    try:
+        if recording.num_samples < NO_LENGTH and not audio_files.is_estimated(path):
+            return recording
+        info = audio_files.examine(path)
+    except BadAudio:
+        return recording
+    if info.sampling_rate != recording.sampling_rate or info.num_samples == recording.num_samples:
+        return recording
+    return replace(recording, num_samples=info.num_samples, duration=info.num_samples / info.sampling_rate)
 
 
 def _source(cut: MonoCut, recording: Recording) -> AudioSource:

@@ -1,5 +1,6 @@
 """lhotse's manifests, as lhotse itself writes them, read back as cuts."""
 
+import io
 import json
 import math
 from pathlib import Path
@@ -11,6 +12,7 @@ from lhotse import CutSet, MonoCut, Recording, RecordingSet, SupervisionSegment,
 from lhotse.audio import AudioSource
 
 from asrkd.corpora.lhotse_cuts import list_manifests, read_splits
+from asrkd.corpora.recordings import decode
 from asrkd.errors import AsrkdError
 
 
@@ -97,6 +99,23 @@ def test_features_and_arrays_of_the_cuts_are_left_behind(tmp_path):
     write_cuts(tmp_path / "cuts_train.jsonl", cut)
     (read,) = read_splits(list_manifests(tmp_path))["train"]
     assert (read.features, read.custom) == (None, {"noise": "babble"})
+
+
+@pytest.mark.parametrize("kind", ["OGG", "MP3"])
+def test_a_whole_file_whose_length_lhotse_estimates_stays_whole_and_can_be_transformed(tmp_path, kind):
+    """Two files joined, of which lhotse knows the first."""
+    content = io.BytesIO()
+    noise = np.random.default_rng(1).standard_normal(16000).astype("float32") / 10
+    soundfile.write(content, noise, 16000, format=kind)
+    path = tmp_path / f"a.{kind.lower()}"
+    path.write_bytes(2 * content.getvalue())
+    cut = Recording.from_file(path).to_cut()
+    assert cut.num_samples == 16000
+    write_cuts(tmp_path / "cuts_train.jsonl.gz", cut)
+    (read,) = read_splits(list_manifests(tmp_path))["train"]
+    assert read.num_samples == read.recording.num_samples >= 32000
+    assert read.supervisions[0].duration == read.duration
+    assert decode(read.resample(8000)).shape == (1, read.num_samples // 2)
 
 
 def test_several_supervisions_in_a_cut_are_refused(tmp_path):

@@ -50,8 +50,9 @@ MOST_PAGE_BYTES = 65307
 _FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}.{4}\0{4}", re.DOTALL)
 MOST_HEADER_BYTES = 1 << 16  # of a SPHERE file
 MOST_SAMPLES = 1 << 62  # of a stream that does not know its length
-# Writers to a pipe cannot go back to fill in the size; they put the largest there is, or about that.
+# Writers to a pipe cannot go back to fill in the size; they put the largest there is, about that, or 0.
 _UNKNOWN_BYTES = 0x7FFFF000
+_UNFILLED_DATA = b"data" + bytes(4)
 
 
 class BadAudio(Exception):
@@ -124,11 +125,23 @@ def _errors(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     """The file for reading, with a header that has its length."""
     with soundfile.SoundFile(str(path)) as stream:
-        if stream.format != "FLAC" or stream.frames < 1 << 36:
+        unknown = stream.format == "FLAC" and stream.frames >= 1 << 36
+        unfilled = stream.format in ("WAV", "WAVEX") and stream.frames == 0
+        if not unknown and not unfilled:
             yield stream
             return
-    with soundfile.SoundFile(io.BytesIO(with_length(path.read_bytes()))) as stream:
+    content = path.read_bytes()
+    content = with_length(content) if unknown else _with_open_end(content)
+    with soundfile.SoundFile(io.BytesIO(content)) as stream:
         yield stream
+
+
+def _with_open_end(content: bytes) -> bytes:
+    """A WAV file whose samples go to its end, where their size was never filled in."""
+    place = content.find(_UNFILLED_DATA)
+    if place < 0:
+        return content
+    return content[: place + 4] + b"\xff" * 4 + content[place + 8 :]
 
 
 def _span(stream: soundfile.SoundFile, start: int, count: int) -> Samples:

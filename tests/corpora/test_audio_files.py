@@ -234,3 +234,15 @@ def test_transforms_are_lhotses_on_formats_that_lhotse_cannot_read(tmp_path, cha
         cut.perturb_speed(0.9) if change == "perturb_speed" else cut.resample(8000) for cut in cuts
     )
     np.testing.assert_array_equal(decode(sphere), wav.load_audio())
+
+
+def test_a_wav_whose_size_was_never_filled_in_goes_to_its_end(tmp_path):
+    content = encoded(format="WAV", subtype="PCM_16")
+    size = content.index(b"data") + 4
+    path = tmp_path / "a.wav"
+    path.write_bytes(content[:size] + bytes(4) + content[size + 4 :])
+    assert examine(path).num_samples == SECONDS * RATE
+    samples, _ = soundfile.read(io.BytesIO(content), dtype="float32")
+    np.testing.assert_array_equal(read(path)[0], samples)
+    path.write_bytes(content[:size] + bytes(4))
+    assert examine(path).num_samples == 0

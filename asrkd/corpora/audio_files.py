@@ -10,8 +10,8 @@ How much a header is worth depends on the format:
 =====================  ==================================================================================
 format                 length
 =====================  ==================================================================================
-WAV, AIFF, AU, W64 ..  the header's, unless it is the "unknown" of a writer to a pipe; a file that holds
-                       less than it promises is torn
+WAV, AIFF, AU, W64 ..  the header's, unless it is the "unknown" of a writer to a pipe (of WAV also 0); a file
+                       that holds less than it promises is torn
 SPHERE (NIST)          ``sample_count`` of its header; libsndfile goes by the file's size
 FLAC                   the header's; where a pipe left it at 0, that of the last frame's header
 Ogg (Vorbis, Opus)     the last page's, which must be marked as the end of its stream; of streams one after
@@ -50,9 +50,9 @@ MOST_PAGE_BYTES = 65307
 _FIRST_PAGE = re.compile(rb"OggS\0[\2\6]\0{8}.{4}\0{4}", re.DOTALL)
 MOST_HEADER_BYTES = 1 << 16  # of a SPHERE file
 MOST_SAMPLES = 1 << 62  # of a stream that does not know its length
-# Writers to a pipe cannot go back to fill in the size; they put the largest there is, about that, or 0.
+_RIFF = ("WAV", "WAVEX")
+# Writers to a pipe cannot go back to fill in the size; they put the largest there is, or about that.
 _UNKNOWN_BYTES = 0x7FFFF000
-_UNFILLED_DATA = b"data" + bytes(4)
 
 
 class BadAudio(Exception):
@@ -116,7 +116,9 @@ def _errors(path: Path) -> Iterator[None]:
     except (soundfile.LibsndfileError, RuntimeError, OSError, ValueError, MemoryError) as error:
         words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
         words = " ".join(words.split())[:200]
-        if "not recognised" in words or "unimplemented" in words.lower():
+        if re.search(
+            "not recognised|unimplemented|malformed|internal error|unknown error", words, re.IGNORECASE
+        ):
             words += " (expected WAV, FLAC, Ogg, MP3, SPHERE or the like; convert it, as with ffmpeg)"
         raise BadAudio(f"unreadable: {words}") from None
 
@@ -125,23 +127,26 @@ def _errors(path: Path) -> Iterator[None]:
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     """The file for reading, with a header that has its length."""
     with soundfile.SoundFile(str(path)) as stream:
-        unknown = stream.format == "FLAC" and stream.frames >= 1 << 36
-        unfilled = stream.format in ("WAV", "WAVEX") and stream.frames == 0
-        if not unknown and not unfilled:
+        kind, frames = stream.format, stream.frames
+        if not (kind == "FLAC" and frames >= 1 << 36) and not (kind in _RIFF and frames == 0):
             yield stream
             return
     content = path.read_bytes()
-    content = with_length(content) if unknown else _with_open_end(content)
+    content = with_length(mp3_frames.without_id3(content)) if kind == "FLAC" else _with_unknown_size(content)
     with soundfile.SoundFile(io.BytesIO(content)) as stream:
         yield stream
 
 
-def _with_open_end(content: bytes) -> bytes:
-    """A WAV file whose samples go to its end, where their size was never filled in."""
-    place = content.find(_UNFILLED_DATA)
-    if place < 0:
-        return content
-    return content[: place + 4] + b"\xff" * 4 + content[place + 8 :]
+def _with_unknown_size(wav: bytes) -> bytes:
+    """A WAV file whose writer left the sizes at 0, as to a pipe, with the size that stands for unknown.
+
+    A file that is empty indeed has its own size in the header, and stays as it is.
+    """
+    place = wav.find(b"data\0\0\0\0", 12)
+    if place < 0 or len(wav) == place + 8 or int.from_bytes(wav[4:8], "little") == len(wav) - 8:
+        return wav
+    unknown = b"\xff\xff\xff\xff"
+    return wav[:4] + unknown + wav[8 : place + 4] + unknown + wav[place + 8 :]
 
 
 def _span(stream: soundfile.SoundFile, start: int, count: int) -> Samples:

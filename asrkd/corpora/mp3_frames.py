@@ -59,6 +59,8 @@ def may_begin(head: bytes) -> bool:
 def walk(content: bytes) -> Mp3Frames | None:
     """The frames of an MP3 file; None where they cannot be told apart (bit rates of no table)."""
     place, spans, kind, missing = _after_id3(content), [], None, 0
+    if content[place : place + 4] in (b"fLaC", b"RIFF", b"OggS"):  # whose bytes may look like frames
+        return None
     promised = other = expected = None
     while (place := content.find(b"\xff", place)) >= 0:
         header = content[place : place + HEADER_BYTES]
@@ -85,6 +87,11 @@ def walk(content: bytes) -> Mp3Frames | None:
             promised = tag or None
         place = expected = end
     return Mp3Frames(content, spans, promised, missing, other) if spans else None
+
+
+def without_id3(content: bytes) -> bytes:
+    """``content`` from where its ID3v2 tags end."""
+    return content[_after_id3(content) :]
 
 
 def frame_bytes(header: bytes) -> int:

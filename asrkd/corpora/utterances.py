@@ -90,10 +90,11 @@ def seconds(text: str, where: str, column: str) -> float:
         column: what the field is called, for the error.
 
     Raises:
-        AsrkdError: it is no finite number: nan and inf are numbers to Python and no times.
+        AsrkdError: it is no finite number: nan, inf, 1_0 and digits of other scripts are numbers to Python
+            and no times.
     """
     try:
-        value = float(text)
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

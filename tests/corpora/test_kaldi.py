@@ -98,6 +98,8 @@ def test_relative_paths_may_be_from_the_working_directory(tmp_path, monkeypatch)
         ({"segments": "u a nan 1\n"}, "segments:1: start 'nan': expected seconds"),
         ({"segments": "u a 0 1e400\n"}, "segments:1: end '1e400': expected seconds"),
         ({"utt2dur": "a inf\n"}, "utt2dur:1: duration 'inf': expected seconds"),
+        ({"utt2dur": "a 1_0\n"}, "utt2dur:1: duration '1_0': expected seconds"),
+        ({"utt2dur": "a \u0661\n"}, "utt2dur:1: duration '\u0661': expected seconds"),
         ({"utt2dur": "a long\n"}, "utt2dur:1: duration 'long': expected seconds"),
     ],
 )

@@ -97,7 +97,8 @@ def _read_cuts(path: Path) -> PackedCuts:
         custom = {k: v for k, v in (cut.custom or {}).items() if not isinstance(v, (Array, TemporalArray))}
         located = _locate(cut.recording, path)
         name = str(located.sources[0].source), located.num_samples
-        lengths.setdefault(name, with_true_length(located).num_samples)
+        if name not in lengths:
+            lengths[name] = with_true_length(located).num_samples
         cut = replace(cut, recording=located, supervisions=supervisions, features=None, custom=custom or None)
         cuts.append(_with_length(cut, located, lengths[name]))
     return cuts

@@ -194,9 +194,9 @@ def _begin(sender: Connection, stopping: Any) -> None:
     global _worker_link
     _worker_link = sender, stopping
     torch.set_num_threads(1)
-    # The parent decides when to stop, and says so by ``stopping``.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    # The parent decides when to stop, and says so by ``stopping``; Ctrl-C on a terminal reaches all of them.
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_when_needless, args=(stopping,), daemon=True).start()
 
 

@@ -117,6 +117,15 @@ def test_an_idle_worker_that_is_killed_hinders_nobody():
         next(tasks)
 
 
+def test_workers_leave_a_ctrl_c_to_their_parent():
+    """It reaches all processes of a terminal; one that waits for a task would end in a traceback."""
+    tasks = run_tasks(work_until_stopped, [0, 1], jobs=2, watch=Watch(stop_after=0))
+    _, idle = next(tasks)
+    time.sleep(1.0)
+    os.kill(idle, signal.SIGINT)
+    assert len(list(tasks)) == 1
+
+
 def note_and_sleep(folder: str, _monitor: TaskMonitor) -> None:
     (Path(folder) / str(os.getpid())).touch()
     time.sleep(600)

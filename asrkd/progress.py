@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, a line every few seconds in a log.
+"""Progress: a bar on a terminal, a line every few seconds in a log, and on a terminal without room for a bar.
 
 Both say done and total, audio-hours per second where audio is what is
 worked on, and when it will be finished. Everything goes to stderr.
@@ -10,13 +10,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from asrkd.errors import one_line
 
 LINE_EVERY_S = 5.0
 FIRST_LINE_S = 1.0  # after which work that has finished nothing says that it is at work
 LOOK_EVERY_S = 0.2  # for whether to say so
 LIFE_EVERY_S = 60.0  # at least so often it says so afterwards
+# Columns of a row beside the label and the counts: the bar, the rate with its unit or note, the time left.
+BAR_ROOM, LEAST_LABEL = 52, 8
 
 
 class Meter:
@@ -25,7 +30,7 @@ class Meter:
     after_s = 0.0  # shows nothing before
 
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
-        self.label, self.total, self.unit = label, total, unit
+        self.label, self.total, self.unit = one_line(label), total, unit
         self.done, self.audio_s, self.note = done, 0.0, ""
         self._resumed_at = done
         self.started_at = time.monotonic()
@@ -59,7 +64,8 @@ class Meter:
         elapsed_s = time.monotonic() - self.started_at
         if not self.audio_s or elapsed_s <= 0:
             return ""
-        return f"{self.audio_s / 3600 / elapsed_s:.3f} h audio/s"
+        rate = self.audio_s / 3600 / elapsed_s
+        return f"{rate:.3f} h audio/s" if rate >= 0.1 else f"{rate:.2g} h audio/s"
 
     def remaining_s(self) -> float:
         """Seconds until the end at the pace so far."""
@@ -135,14 +141,16 @@ class _Bar(Meter):
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         super().__init__(label, total, unit, done)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[detail]}"),
+            TextColumn("{task.fields[detail]}", markup=False),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        self._task = self._bar.add_task(label, total=total, completed=done, detail=unit)
+        room = _label_room(self._bar.console, total)
+        short = self.label if cell_len(self.label) <= room else f"{set_cell_size(self.label, room - 1)}…"
+        self._task = self._bar.add_task(short, total=total, completed=done, detail=unit)
 
     def begin(self) -> None:
         """Show the bar, unless it is there."""
@@ -158,6 +166,19 @@ class _Bar(Meter):
         """Leave the bar as it is and free the terminal."""
         if self._bar.live.is_started:
             self._bar.stop()
+
+
+def _label_room(console: Console, total: int) -> int:
+    """Columns that are left for a bar's label: what does not fit loses its end, which may be the counts."""
+    return console.width - BAR_ROOM - len(f"{total}/{total}")
+
+
+def _takes_bar(total: int) -> bool:
+    """Whether stderr is a terminal that can rewrite a row, and wide enough for it."""
+    if not sys.stderr.isatty():
+        return False
+    console = Console(stderr=True)
+    return not console.is_dumb_terminal and _label_room(console, total) >= LEAST_LABEL
 
 
 @contextmanager
@@ -176,7 +197,7 @@ def meter(
             one a minute later on; by a thread, so not where the work forks.
     """
     lines = _LivingLines if says_it_works else _Lines
-    kind = _Bar if sys.stderr.isatty() else lines
+    kind = _Bar if _takes_bar(total) else lines
     shown = kind(label, total, unit, done)
     shown.after_s = after_s
     try:
@@ -190,7 +211,7 @@ def meter(
 @contextmanager
 def announced(text: str, after_s: float = 1.0) -> Iterator[None]:
     """Print ``text`` if the block takes longer than ``after_s``, as to open a large model does."""
-    timer = threading.Timer(after_s, lambda: print(text, file=sys.stderr, flush=True))
+    timer = threading.Timer(after_s, lambda: print(one_line(text), file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()
     try:

@@ -123,6 +123,39 @@ def test_a_terminal_gets_a_bar(monkeypatch):
     assert "\r" in sys.stderr.getvalue() or "\x1b" in sys.stderr.getvalue()
 
 
+@pytest.mark.parametrize(("kind", "columns"), [("dumb", "80"), ("xterm", "20"), ("xterm", "60")])
+def test_a_terminal_without_room_for_a_bar_gets_lines_with_the_counts(monkeypatch, kind, columns):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", kind)
+    monkeypatch.setenv("COLUMNS", columns)
+    with meter("distill nbest", 281241, "cuts") as shown:
+        shown.advance(4)
+    assert sys.stderr.getvalue().splitlines()[0].startswith("distill nbest: 4/281241 cuts")
+
+
+def test_a_long_or_odd_label_leaves_the_counts_of_a_bar_in_view(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    with meter("distill [red]wavlm-large-layer18-codebook-cb8-train-clean-960", 281241, "cuts") as shown:
+        shown.advance(4, audio_s=5)
+    assert "4/281241" in sys.stderr.getvalue()
+    assert "distill [red]" in sys.stderr.getvalue()
+
+
+def test_a_label_with_a_line_end_stays_in_its_line(capsys):
+    with meter("distill a\n\x1b[2Jb", 4, "cuts") as shown:
+        shown.advance(4)
+    assert capsys.readouterr().err == "distill a\\n\\x1b[2Jb: 4/4 cuts\n"
+
+
+def test_a_slow_pace_is_a_number(clock, capsys):
+    with meter("distill x", 2, "cuts") as shown:
+        clock.now += 10
+        shown.advance(1, audio_s=4.0)
+    assert "1/2 cuts, 0.00011 h audio/s" in capsys.readouterr().err
+
+
 def test_a_terminal_gets_no_bar_of_short_work(monkeypatch, clock):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", "xterm")

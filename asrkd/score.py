@@ -129,10 +129,14 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
     """The text of every cut by id; AsrkdError unless they are exactly those of ``cuts``, each once."""
     texts: dict[str, str] = {}
     for shard in planned:
+        remedy = f"remove it, and score again: {remove(shard.path)}"
+        try:
+            rows = [row for _, row in files.read_jsonl(shard.path)]
+        except AsrkdError as error:
+            raise AsrkdError(f"{error}; {remedy}") from None
         expected = [record.id for record in records(shard.cuts)]
-        rows = [row for _, row in files.read_jsonl(shard.path)]
-        if [row.get("id") for row in rows] != expected:
-            remedy = f"remove it, and score again: {remove(shard.path)}"
+        are_texts = all(isinstance(row.get("text"), str) for row in rows)
+        if not are_texts or [row.get("id") for row in rows] != expected:
             raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; {remedy}")
         texts |= {row["id"]: row["text"] for row in rows}
     return texts

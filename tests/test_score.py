@@ -197,6 +197,20 @@ def test_hypotheses_of_other_cuts_are_not_counted(request_, monkeypatch):
     assert not (request_.out / "stamp.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("written", "instead"), [('"text"', '"words"'), ('"text": "', '"text": 5, "was": "'), ('"text": "', "{")]
+)
+def test_hypotheses_without_texts_are_a_line_with_the_way_on(request_, written, instead):
+    run(request_)
+    (request_.out / "stamp.json").unlink()
+    (path,) = (request_.out / "hypotheses").iterdir()
+    path.write_text(path.read_text().replace(written, instead, 1))
+    with pytest.raises(AsrkdError) as raised:
+        run(request_)
+    assert str(path) in str(raised.value)
+    assert str(raised.value).endswith(f"; remove it, and score again: rm {path}")
+
+
 def test_a_complete_score_is_not_computed_again(request_):
     first = run(request_)
     before = contents(request_.out)

@@ -5,7 +5,7 @@ ones (RuntimeError, AssertionError), where a file is damaged or a disk is full. 
 that they expect into an AsrkdError; this is for the rest, at every command and in every worker process.
 What is raised by asrkd's own code stays a traceback: it is a bug.
 
-``ASRKD_TRACEBACK=1`` shows the traceback of everything.
+``ASRKD_TRACEBACK=1`` shows the traceback of all but an AsrkdError.
 """
 
 import os

@@ -6,8 +6,11 @@ instead of ending a command after hours of work.
 """
 
 import codecs
+import errno
+import io
 import os
 import sys
+from typing import Any
 
 ERRORS = "asrkd-plain"  # name of the handler below
 _PLAIN = str.maketrans(
@@ -27,9 +30,31 @@ def plain_characters(error: UnicodeError) -> tuple[str, int]:
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
+# Of stderr: its log lies on a disk that is full, or its terminal is gone.
+_NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
+class _Lossy(io.FileIO):
+    """Standard error where what cannot be kept is dropped: progress and notes are not worth hours of work."""
+
+    def write(self, data: Any) -> int:
+        """All of it, as far as the caller can tell."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno in _NOWHERE:
+                return memoryview(data).nbytes
+            raise
+
+
 def prepare_streams() -> None:
-    """Make stdout and stderr of this process take every character, and be there even if closed."""
+    """Make stdout and stderr of this process take every character, and be there even if closed or full."""
     codecs.register_error(ERRORS, plain_characters)
+    if sys.stderr is not None and sys.stderr is sys.__stderr__:
+        raw = _Lossy(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(raw), encoding=sys.stderr.encoding, line_buffering=True
+        )
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by who started this, as with >&-

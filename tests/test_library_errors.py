@@ -18,7 +18,8 @@ import yaml
 from asrkd import cli, files
 from asrkd.errors import AsrkdError
 from asrkd.library_errors import as_user_error, user_errors
-from asrkd.tokens import train_bpe
+from asrkd.models import directory
+from asrkd.tokens import train_bpe, train_char
 
 
 def tensors(path: Path) -> None:
@@ -158,6 +159,26 @@ def test_a_table_is_printed_to_any_terminal(scores, redirected, encoding, status
     assert len(done.stderr.splitlines()) == status
     if encoding == "latin-1":
         assert b"----" in done.stdout
+
+
+def test_standard_error_that_is_full_ends_nothing():
+    code = (
+        "import sys; from asrkd.terminal import prepare_streams; prepare_streams(); "
+        "print('note', file=sys.stderr, flush=True); print('on')"
+    )
+    done = run(f'{sys.executable} -c "{code}" 2>/dev/full')
+    assert done.returncode == 0
+    assert done.stdout == b"on\n"
+
+
+def test_a_model_below_a_name_that_is_no_unicode_says_so(tmp_path, monkeypatch):
+    folder = tmp_path / "caf\udce9"
+    monkeypatch.setattr(directory, "read_architecture", lambda path: None)
+    monkeypatch.setattr(directory, "fresh_model", lambda architecture: None)
+    monkeypatch.setattr(directory.Tokens, "load", lambda path: train_char(["a"]))
+    monkeypatch.setattr(directory.files, "read_json", lambda path: {"tokens": train_char(["a"]).identity()})
+    with pytest.raises(AsrkdError, match=r"caf\\udce9.* is not Unicode; rename"), user_errors():
+        directory._load(folder, "cpu", 0)
 
 
 def test_a_transcript_that_bpe_cannot_fill_is_a_line_of_ours():

@@ -130,6 +130,7 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
     if tokens.identity() != files.read_json(path / CONFIG).get("tokens"):
         raise AsrkdError(f"{path}: its tokens are not those that the model was trained with")
     model = fresh_model(architecture)
+    str(path).encode()  # safetensors, and every record of JSON, take names of Unicode alone
     try:
         model.load_state_dict(load_file(str(path / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:

@@ -157,8 +157,9 @@ def test_an_unfinished_store_says_how_far_it_is_and_what_finishes_it(tree):
     stores, _, _ = parts(tree)
     (stores / "nbest/stamp.json").unlink()
     (problem,) = problems(stores / "nbest")
-    assert "unfinished (no stamp.json); finish it with: asrkd distill nbest" in problem
-    assert problem.endswith("(3 shards are there)")
+    told = "3 shards are there, unfinished (no stamp.json); finish it with: asrkd distill nbest"
+    assert problem.startswith(f"{stores / 'nbest'}: {told}")
+    assert problem.endswith(str(stores / "nbest"))  # the command can be copied to the end of the line
 
 
 def test_an_unfinished_store_counts_shards_that_are_there_in_parts(tree):

@@ -40,7 +40,7 @@ class Findings:
             yield
         except AsrkdError as error:
             said = str(error)
-            self.wrong(said if str(where) in said else f"{where}: {said}")
+            self.wrong(said if one_line(str(where)) in said else f"{where}: {said}")
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
             # A record that is JSON, but another's.
             self.wrong(f"{where}: a record in it is not of the form that this stage writes ({reason(error)})")

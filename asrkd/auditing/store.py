@@ -9,7 +9,7 @@ from asrkd import files, outputs
 from asrkd.auditing.findings import Findings
 from asrkd.auditing.references import audit_references
 from asrkd.cut_records import CutRecord
-from asrkd.errors import AsrkdError
+from asrkd.errors import AsrkdError, one_line
 from asrkd.manifests import stream_lines
 from asrkd.shard_parts import num_begun
 from asrkd.shards import shard_name
@@ -93,7 +93,8 @@ def _open(path: Path) -> _Store:
         there = f"{len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there"
         if unfinished := num_begun(path):
             there += f", and parts of {unfinished} more"
-        raise AsrkdError(f"{error} ({there})") from None
+        said = str(error).removeprefix(one_line(f"{path}: "))  # ends in a command, which nothing may follow
+        raise AsrkdError(f"{path}: {there}, {said}") from None
     suffix = NbestStore.suffix if kind == "nbest" else ArrayStore.suffix
     total = stamp["num_shards"]
     payloads = [path / shard_name(number, total, suffix) for number in range(total)]

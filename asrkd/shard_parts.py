@@ -8,7 +8,7 @@ about its first cuts are kept in parts, in the folder ``parts`` beside it::
 
 Each is whole or absent; its first line says which work it belongs to (the
 shard's key), which cut is its first, how many bytes each answer has, and
-their SHA-256. Whoever takes up the shard, on any machine that sees the
+the SHA-256 of all that and of the answers. Whoever takes up the shard, on any machine that sees the
 folder, goes on behind the parts that join. One that is torn or of other work
 is removed. When the shard has its name its parts go.
 
@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from asrkd import files
 from asrkd.errors import AsrkdError
@@ -111,12 +112,8 @@ def read_parts(shard: Shard) -> list[bytes]:
 def write_part(shard: Shard, first: int, answers: Sequence[bytes]) -> None:
     """Keep the answers about the cuts of a shard from number ``first`` on."""
     body = b"".join(answers)
-    header = {
-        "key": shard.key,
-        "first": first,
-        "lengths": [len(answer) for answer in answers],
-        "sha256": hashlib.sha256(body).hexdigest(),
-    }
+    header = {"key": shard.key, "first": first, "lengths": [len(answer) for answer in answers]}
+    header["sha256"] = _digest(header, body)
     name = f"{shard.path.name}.{first:06d}-{first + len(answers):06d}.part"
     for left in reversed(range(WRITE_TRIES)):
         try:
@@ -159,11 +156,16 @@ def _read(path: Path, key: str) -> tuple[int, list[bytes]] | None:
     try:
         line, body = path.read_bytes().split(b"\n", 1)
         header = json.loads(line)
-        if header["key"] != key or header["sha256"] != hashlib.sha256(body).hexdigest():
+        if header["key"] != key or header.pop("sha256") != _digest(header, body):
             return None
         return (int(header["first"]), _split(body, header["lengths"])) if header["lengths"] else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _digest(header: dict[str, Any], body: bytes) -> str:
+    """SHA-256 of a part: of its answers and of where they belong."""
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + b"\n" + body).hexdigest()
 
 
 def _split(body: bytes, lengths: Sequence[int]) -> list[bytes]:

@@ -50,11 +50,9 @@ class _Lossy(io.FileIO):
 def prepare_streams() -> None:
     """Make stdout and stderr of this process take every character, and be there even if closed or full."""
     codecs.register_error(ERRORS, plain_characters)
-    if sys.stderr is not None and sys.stderr is sys.__stderr__:
-        raw = _Lossy(sys.stderr.fileno(), "w", closefd=False)
-        sys.stderr = io.TextIOWrapper(
-            io.BufferedWriter(raw), encoding=sys.stderr.encoding, line_buffering=True
-        )
+    if (standard := sys.stderr) is not None and standard is sys.__stderr__:
+        raw = _Lossy(standard.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), encoding=standard.encoding, line_buffering=True)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # closed by who started this, as with >&-

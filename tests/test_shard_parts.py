@@ -118,11 +118,21 @@ def lie(part: Path) -> None:
     part.write_bytes(json.dumps(json.loads(line) | {"lengths": [1, 2]}).encode() + b"\n" + body)
 
 
+def shift(part: Path) -> None:
+    """The same bytes, divided so that an answer ends where it should not."""
+    line, body = part.read_bytes().split(b"\n", 1)
+    part.write_bytes(json.dumps(json.loads(line) | {"lengths": [-1, 3]}).encode() + b"\n" + body)
+
+
+def nest(part: Path) -> None:
+    part.write_bytes(b"[" * 100_000 + b"\n")
+
+
 def empty(part: Path) -> None:
     part.write_bytes(b"")
 
 
-@pytest.mark.parametrize("harm", [truncate, flip, carry, lie, empty, Path.unlink])
+@pytest.mark.parametrize("harm", [truncate, flip, carry, lie, shift, nest, empty, Path.unlink])
 def test_a_part_that_is_torn_foreign_or_lost_is_removed_with_all_behind_it(harm, tmp_path):
     shard = shard_of(tmp_path, 10)
     answers = [b"%d " % number for number in range(10)]

@@ -50,7 +50,8 @@ class _Lossy(io.FileIO):
 def prepare_streams() -> None:
     """Make stdout and stderr of this process take every character, and be there even if closed or full."""
     codecs.register_error(ERRORS, plain_characters)
-    if (standard := sys.stderr) is not None and standard is sys.__stderr__:
+    standard = sys.__stderr__
+    if standard is not None and sys.stderr is standard:
         raw = _Lossy(standard.fileno(), "w", closefd=False)
         sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), encoding=standard.encoding, line_buffering=True)
     for name in ("stdout", "stderr"):

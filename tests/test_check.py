@@ -169,7 +169,7 @@ def test_an_unfinished_store_counts_shards_that_are_there_in_parts(tree):
     for cuts in ("000000-000010", "000010-000020"):
         (stores / f"nbest/parts/shard-00001-of-00003.jsonl.gz.{cuts}.part").write_bytes(b"")
     (problem,) = problems(stores / "nbest")
-    assert problem.endswith("(3 shards are there, and parts of 1 more)")
+    assert "3 shards are there, and parts of 1 more, unfinished" in problem
 
 
 def test_a_model_is_stale_when_its_transcripts_or_its_store_changed(config, tree, tmp_path):

@@ -2,7 +2,7 @@
 
 Read as Kaldi itself reads them: key and value, and the fields of a value, are separated by any run of
 blanks, tabs, form feeds and the like (C's ``isspace``), which may also stand before the key and at the end
-of a line. No-break and ideographic spaces are letters to Kaldi and stay. A byte order mark is dropped.
+of a line. No-break and ideographic spaces are letters to Kaldi and stay.
 """
 
 import re
@@ -36,8 +36,6 @@ def read_rows(path: Path) -> Iterator[Row]:
         AsrkdError: no such file, or it is torn or not UTF-8; the line is named.
     """
     for number, line in files.read_lines(path):
-        if number == 1:
-            line = line.removeprefix("\ufeff")
         yield Row(f"{path}:{number}", *split_row(line))
 
 

@@ -28,7 +28,7 @@ def list_utterances(source: Path) -> list[Utterance]:
     lines = [(number, line) for number, line in files.read_lines(path) if line.strip()]
     if not lines:
         raise AsrkdError(f"{path}: empty; expected a header line with {', '.join(_REQUIRED)}")
-    columns = lines[0][1].removeprefix("\ufeff").split("\t")
+    columns = lines[0][1].split("\t")
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
         raise AsrkdError(f"{path}:1: no column {missing[0]!r}, found {', '.join(columns)} (tab-separated?)")

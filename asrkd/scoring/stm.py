@@ -80,13 +80,13 @@ def _are_times(begin: str, end: str) -> bool:
 
 
 def read_nist_lines(path: Path, comments: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """(1-based number, line) of what is neither empty nor a comment, without the mark before UTF-8.
+    """(1-based number, line) of what is neither empty nor a comment.
 
     Raises:
         AsrkdError: no such file, torn, or not UTF-8.
     """
     for number, line in files.read_lines(path):
-        text = (line.removeprefix("\ufeff") if number == 1 else line).strip()
+        text = line.strip()
         if text and not text.startswith(comments):
             yield number, text
 

@@ -13,11 +13,9 @@ from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, rec
 from asrkd.models.conformer import global_statistics
 from asrkd.models.language_model import Student
 from asrkd.models.recogniser import Recogniser
-from asrkd.objectives.too_short import TooShort
 from asrkd.packed_cuts import PackedCuts
 from asrkd.scoring.units import find_unit
 from asrkd.targets.live import LiveTargets, live_identities
-from asrkd.targets.sequences import TranscriptSource
 from asrkd.tokens import Tokens
 from asrkd.training.augment import verify_noise
 from asrkd.training.config import TrainConfig
@@ -86,12 +84,10 @@ class Speech:
     def trainer(self, learner: Learner, machine: Machine) -> Trainer:
         """What trains ``learner`` on the cuts that it has targets for; AsrkdError unless they fit."""
         cuts = learner.verify(self.train_cuts)
-        if isinstance(learner.student, Recogniser) and learner.student.has_ctc:
-            dropped = TooShort()
-            TranscriptSource(self.tokens).examine(self.dev_cuts, dropped.add)
-            learner.tell(dropped.lines("CTC loss of dev"))
         asked = self.experiment.validation
         validator = Validator(self.dev_cuts, self.tokens, asked.max_duration, find_unit(asked.unit))
+        if isinstance(learner.student, Recogniser) and learner.student.has_ctc:
+            learner.tell(validator.dropped.lines("CTC loss of dev"))
         return Trainer(self.experiment, learner, cuts, validator, machine)
 
     def begin(self, student: Student) -> None:

@@ -12,6 +12,7 @@ from asrkd.models.recogniser import Recogniser, RecogniserOutput
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
+from asrkd.objectives.too_short import TooShort
 from asrkd.packed_cuts import CutsById
 from asrkd.scoring.counts import corpus_counts, score_texts
 from asrkd.scoring.units import WORD, Unit
@@ -27,7 +28,7 @@ from asrkd.training.precision import Precision
 
 
 class Validator:
-    """Dev cuts, and what can be measured on them."""
+    """Dev cuts, what can be measured on them, and which of them a CTC loss drops (``dropped``)."""
 
     def __init__(
         self, cuts: Sequence[MonoCut], tokens: Tokens, max_duration: float, unit: Unit = WORD
@@ -46,8 +47,8 @@ class Validator:
         self.cuts, self.by_id, self.tokens = cuts, CutsById(cuts), tokens
         self.max_duration, self.unit = max_duration, unit
         self.plan = plan_in_order(records(cuts), max_duration)
-        self.transcripts = TranscriptSource(tokens)
-        self.transcripts.verify(cuts)
+        self.transcripts, self.dropped = TranscriptSource(tokens), TooShort()
+        self.transcripts.examine(cuts, self.dropped.add)
         self.references = {record.id: reference(record) for record in records(cuts)}
 
     def held_out(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[HeldOut]:

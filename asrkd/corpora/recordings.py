@@ -137,10 +137,11 @@ def with_true_length(recording: Recording) -> Recording:
     if recording.transforms or path.suffix.lower() not in _ESTIMATED:
         return recording
     try:
-        if recording.num_samples < NO_LENGTH and not audio_files.is_estimated(path):
-            return recording
-        info = audio_files.examine(path)
+        with audio_files.opened(path) as audio:
+            info = audio.info
     except BadAudio:
+        return recording
+    if recording.num_samples < NO_LENGTH and not audio.is_estimated:
         return recording
     if info.sampling_rate != recording.sampling_rate or info.num_samples == recording.num_samples:
         return recording
@@ -160,25 +161,24 @@ def _source(cut: MonoCut, recording: Recording) -> AudioSource:
 
 def _span(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
     """(1, num_samples) of the cut's channel."""
-    rate, path = recording.sampling_rate, Path(source.source)
-    info = audio_files.examine(path)
-    if info.sampling_rate != rate:
-        raise BadAudio(f"sampling rate {info.sampling_rate} Hz in the file, declared {rate} Hz")
+    rate = recording.sampling_rate
     start, count = (compute_num_samples(value, rate) if value else 0 for value in (cut.start, cut.duration))
-    if info.num_samples != recording.num_samples and not audio_files.is_estimated(path):
-        raise BadAudio(f"{info.num_samples} samples in the file, declared {recording.num_samples}")
-    if info.num_samples < start + count:
-        raise BadAudio(f"ends at sample {start + count}, the file has {info.num_samples}")
-    return _channel(audio_files.read(path, start, count), cut, source)
+    with audio_files.opened(Path(source.source)) as audio:
+        info = audio.info
+        if info.sampling_rate != rate:
+            raise BadAudio(f"sampling rate {info.sampling_rate} Hz in the file, declared {rate} Hz")
+        if info.num_samples != recording.num_samples and not audio.is_estimated:
+            raise BadAudio(f"{info.num_samples} samples in the file, declared {recording.num_samples}")
+        if info.num_samples < start + count:
+            raise BadAudio(f"ends at sample {start + count}, the file has {info.num_samples}")
+        return _channel(audio.read(start, count), cut, source)
 
 
 def _transformed(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
     """(1, num_samples) after the recording's transforms, which lhotse applies to a WAV file in memory."""
-    path = Path(source.source)
-    whole = audio_files.read(path)
-    rate = audio_files.examine(path).sampling_rate
     content = io.BytesIO()
-    soundfile.write(content, whole.T, rate, format="WAV", subtype="FLOAT")
+    with audio_files.opened(Path(source.source)) as audio:
+        soundfile.write(content, audio.read().T, audio.info.sampling_rate, format="WAV", subtype="FLOAT")
     held = replace(source, type="memory", source=content.getvalue())
     try:
         samples: Samples = replace(cut, recording=replace(recording, sources=[held])).load_audio()

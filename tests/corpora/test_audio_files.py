@@ -9,7 +9,7 @@ import soundfile
 from lhotse import Recording
 
 from asrkd.corpora import flac_length, mp3_frames
-from asrkd.corpora.audio_files import BadAudio, examine, read
+from asrkd.corpora.audio_files import BadAudio, examine, opened, read
 from asrkd.corpora.recordings import decode, make_cut, read_recording
 from asrkd.corpora.utterances import Utterance
 
@@ -238,6 +238,16 @@ def test_whole_files_are_read_and_torn_ones_are_found(tmp_path, kind, subtype):
         path.write_bytes(content[: int(len(content) * share)])
         with pytest.raises(BadAudio):
             examine(path), read(path)
+
+
+@pytest.mark.parametrize(("kind", "subtype"), [own for own in FORMATS if own[1] != "GSM610"])
+def test_spans_of_an_open_file_are_slices_in_any_order(tmp_path, kind, subtype):
+    path = tmp_path / "a"
+    path.write_bytes(encoded(format=kind, subtype=subtype))
+    with opened(path) as audio:
+        whole = audio.read()
+        for start, count in [(9000, 4000), (0, 500), (500, 1000), (0, whole.shape[1])]:
+            np.testing.assert_array_equal(audio.read(start, count), whole[:, start : start + count])
 
 
 @pytest.mark.parametrize(

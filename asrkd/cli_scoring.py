@@ -64,8 +64,9 @@ def score(
     """Count the errors of a model on cuts, or of finished transcripts, in words or characters."""
     flags = locals() | given_search
     limit = parse_time_limit(time_limit)
-    from asrkd.scoring.nist import are_nist_files, parse_nist_rules
+    from asrkd.scoring.nist_rules import parse_nist_rules
     from asrkd.scoring.score_corpus import parse_rules
+    from asrkd.scoring.timed_corpus import are_nist_files
 
     _check_combination(flags)
     if ref is not None and hyp is not None and are_nist_files(ref, hyp):

@@ -1,7 +1,7 @@
 """Stage ``score`` without a model: count the errors of transcripts that are finished.
 
 Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/transcripts.py), or NIST's stm and
-         ctm, which are scored by time (asrkd/scoring/nist.py).
+         ctm, which are scored by time (asrkd/scoring/timed_corpus.py).
 Writes:  the score of them (asrkd/scoring/score_files.py).
 """
 
@@ -14,10 +14,11 @@ from asrkd import files, outputs
 from asrkd.errors import AsrkdError
 from asrkd.made_by import keep_command
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
-from asrkd.scoring.nist import are_nist_files, read_timed_corpus, score_segments
+from asrkd.scoring.nist import score_segments
 from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
+from asrkd.scoring.timed_corpus import are_nist_files, read_timed_corpus
 from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
 from asrkd.stopping import StopRequest
 

@@ -23,8 +23,9 @@ from asrkd.reporting.passing_on import aligned, inheritances
 from asrkd.score_transcripts import TranscriptsReport, TranscriptsRequest, score_transcripts
 from asrkd.scoring import nist
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.nist import are_nist_files, parse_nist_rules
+from asrkd.scoring.nist_rules import parse_nist_rules
 from asrkd.scoring.score_folder import ScoredUtterance, read_score, require_comparable
+from asrkd.scoring.timed_corpus import are_nist_files
 from asrkd.stopping import StopRequest
 
 STM = """\

@@ -84,18 +84,19 @@ def _end_of(edits: str, width: int) -> int:
 
 
 @dataclass(frozen=True)
-class Path:
+class AlignedPath:
     """The words of an alignment, and what became of them."""
 
-    reference: list[
-        str
-    ]  # right words as the hypothesis has them, optional ones only where they are recognized
+    # Right words as the hypothesis has them, optional ones only where they are recognized.
+    reference: list[str]
     hypothesis: list[str]
     edits: str  # of these words
     network: AlignedNetwork
 
 
-def align_items(reference: Items, hypothesis: Items, costs: Costs, *, fewest_errors: bool = False) -> Path:
+def align_items(
+    reference: Items, hypothesis: Items, costs: Costs, *, fewest_errors: bool = False
+) -> AlignedPath:
     """Align two transcripts with alternatives.
 
     Args:
@@ -111,10 +112,12 @@ def align_items(reference: Items, hypothesis: Items, costs: Costs, *, fewest_err
     return _path(reference, hypothesis, steps, networks)
 
 
-def aligned_plainly(reference: Items, hypothesis: Items, edits: str) -> Path:
+def aligned_plainly(reference: Items, hypothesis: Items, edits: str) -> AlignedPath:
     """The same of two sequences of words that were aligned as texts."""
     words = [[str(item) for item in items] for items in (reference, hypothesis)]
-    return Path(words[0], words[1], edits, AlignedNetwork(written(reference), written(hypothesis), edits))
+    return AlignedPath(
+        words[0], words[1], edits, AlignedNetwork(written(reference), written(hypothesis), edits)
+    )
 
 
 def _aligned_again(steps: list[Step], reference: Network, hypothesis: Network) -> list[Step]:
@@ -133,7 +136,9 @@ def _aligned_again(steps: list[Step], reference: Network, hypothesis: Network) -
     ]
 
 
-def _path(reference: Items, hypothesis: Items, steps: list[Step], networks: tuple[Network, Network]) -> Path:
+def _path(
+    reference: Items, hypothesis: Items, steps: list[Step], networks: tuple[Network, Network]
+) -> AlignedPath:
     first_words, second_words = networks[0].words, networks[1].words
     kept = [step for step in steps if step[2] not in (LEFT_OUT, ADDED)]
     network = AlignedNetwork(
@@ -141,7 +146,7 @@ def _path(reference: Items, hypothesis: Items, steps: list[Step], networks: tupl
         written(hypothesis),
         "".join(_slot_edits(steps, networks[0], len(slots(reference)))),
     )
-    return Path(
+    return AlignedPath(
         reference=[
             second_words[second] if edit == HIT else first_words[first]
             for first, second, edit in kept

@@ -52,7 +52,7 @@ class ScoreFolder:
 
     path: Path
     set_name: str
-    alignment: str  # levenshtein, sclite, or of stm and ctm another of asrkd.scoring.nist.COSTS
+    alignment: str  # levenshtein, sclite, or of stm and ctm another of asrkd.scoring.nist_rules.COSTS
     normaliser: Normaliser
     references_sha256: str  # of ids and normalised references
     utterances: list[ScoredUtterance]  # by id

@@ -36,7 +36,7 @@ def check_alignment(name: str) -> None:
 def align_many(pairs: Sequence[Pair], alignment: str = LEVENSHTEIN) -> list[str]:
     """The edits (:mod:`asrkd.scoring.edits`) of each pair of words; quicker than one after the other.
 
-    ``sclite-D`` and the like (:data:`asrkd.scoring.nist.COSTS`) are sclite where no word is marked.
+    ``sclite-D`` and the like (:data:`asrkd.scoring.nist_rules.COSTS`) are sclite where no word is marked.
     """
     return ALIGNMENTS[alignment.partition("-")[0]](pairs)
 

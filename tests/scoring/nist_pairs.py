@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.nist import parse_nist_rules, read_timed_corpus, score_segments
+from asrkd.scoring.nist import score_segments
+from asrkd.scoring.nist_rules import parse_nist_rules
+from asrkd.scoring.timed_corpus import read_timed_corpus
 
 # What sclite is asked, by our names: options, alignment, normaliser. Most often it is asked nothing.
 MODES = {

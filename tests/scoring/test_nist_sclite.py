@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from asrkd.scoring.counts import Counts, corpus_counts
-from asrkd.scoring.nist import parse_nist_rules, read_timed_corpus, score_segments
+from asrkd.scoring.nist import score_segments
+from asrkd.scoring.nist_rules import parse_nist_rules
 from asrkd.scoring.score_corpus import CorpusScore
 from asrkd.scoring.score_files import write_score
+from asrkd.scoring.timed_corpus import read_timed_corpus
 from tests.scoring.nist_pairs import MODES, by_asrkd, by_sclite, compare, generate, joined
 
 COUNTED = re.compile(r"^id: \((.*)\)\nScores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)$", re.MULTILINE)

@@ -54,14 +54,51 @@ class _Alternatives:
         return TimedItem(Alternation(alternatives), self.begins[0], middle, self.number)
 
 
+@dataclass
+class _Channel:
+    """What was read of a channel."""
+
+    items: list[TimedItem] = field(default_factory=list)
+    opened: _Alternatives | None = None
+
+    def read_tag(self, tag: str, where: str, number: int) -> None:
+        """Begin alternatives, the next of them, or end them."""
+        if tag == _BEGIN and self.opened is None:
+            self.opened = _Alternatives(number)
+        elif tag == _BEGIN or self.opened is None:
+            problem = "in alternatives, which cannot be nested" if self.opened else "without its <ALT_BEGIN>"
+            raise AsrkdError(f"{where}: {tag.upper()} {problem}")
+        elif tag == _NEXT:
+            self.opened.words.append([])
+        else:
+            self.items.append(self.opened.item(where))
+            self.opened = None
+
+    def read_word(self, fields: Sequence[str], where: str, number: int) -> None:
+        """Add a word, to the alternatives if there are any."""
+        if small_letters(fields[4]).startswith("<alt"):
+            raise AsrkdError(
+                f"{where}: {fields[4]!r}: sclite takes it for a tag; expected {', '.join(_TAGS).upper()}"
+            )
+        begin, duration = (
+            parse_time(fields[at], where, what) for at, what in ((2, "begin"), (3, "duration"))
+        )
+        word, middle = spelled(fields[4]), begin + duration / 2
+        if self.opened is None:
+            self.items.append(TimedItem(word, begin, middle, number))
+        else:
+            self.opened.words[-1].append(word)
+            self.opened.begins.append(begin)
+            self.opened.middles.append(middle)
+
+
 def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
     """Read the words of each channel of each file, by time, whatever their order in the file.
 
     Raises:
         AsrkdError: no such file, or a line that is malformed.
     """
-    by_channel: dict[Recording, list[TimedItem]] = {}
-    opened: dict[Recording, _Alternatives] = {}
+    channels: dict[Recording, _Channel] = {}
     for number, line in read_nist_lines(path, CTM_COMMENTS):
         where = f"{path}:{number}"
         fields = re.split("[ \\t]+", line)
@@ -69,19 +106,18 @@ def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
             raise AsrkdError(f"{where}: expected 'file channel begin duration word', found {line[:60]!r}")
         if len(fields[4].split()) != 1:
             raise AsrkdError(f"{where}: a blank in the word {fields[4]!r}; expected a line for each word")
-        recording = (small_letters(fields[0]), small_letters(fields[1]))
-        words = by_channel.setdefault(recording, [])
-        if small_letters(fields[4]) in _TAGS:
-            _read_tag(small_letters(fields[4]), recording, opened, words, where, number)
+        channel = channels.setdefault((small_letters(fields[0]), small_letters(fields[1])), _Channel())
+        if (tag := small_letters(fields[4])) in _TAGS:
+            channel.read_tag(tag, where, number)
         else:
-            _read_word(fields, recording, opened, words, where, number)
-    for recording, alternatives in opened.items():
-        raise AsrkdError(
-            f"{path}:{alternatives.number}: <ALT_BEGIN> of {'-'.join(recording)} without its <ALT_END>"
-        )
-    for words in by_channel.values():
-        words.sort(key=lambda word: word.begin_s)
-    return by_channel
+            channel.read_word(fields, where, number)
+    open_ones = [(own.opened.number, recording) for recording, own in channels.items() if own.opened]
+    if open_ones:
+        number, recording = min(open_ones)
+        raise AsrkdError(f"{path}:{number}: <ALT_BEGIN> of {'-'.join(recording)} without its <ALT_END>")
+    return {
+        recording: sorted(own.items, key=lambda item: item.begin_s) for recording, own in channels.items()
+    }
 
 
 def looks_like_ctm(lines: Sequence[str]) -> bool:
@@ -94,45 +130,3 @@ def _is_timed(fields: Sequence[str]) -> bool:
         return small_letters(fields[4]) in _TAGS or all(parse_time(text, "", "") >= 0 for text in fields[2:4])
     except AsrkdError:
         return False
-
-
-def _read_tag(
-    tag: str,
-    recording: Recording,
-    opened: dict[Recording, _Alternatives],
-    words: list[TimedItem],
-    where: str,
-    number: int,
-) -> None:
-    if (tag == _BEGIN) == (recording in opened):
-        problem = "in alternatives, which cannot be nested" if tag == _BEGIN else "without its <ALT_BEGIN>"
-        raise AsrkdError(f"{where}: {tag.upper()} {problem}")
-    if tag == _BEGIN:
-        opened[recording] = _Alternatives(number)
-    elif tag == _NEXT:
-        opened[recording].words.append([])
-    else:
-        words.append(opened.pop(recording).item(where))
-
-
-def _read_word(
-    fields: Sequence[str],
-    recording: Recording,
-    opened: dict[Recording, _Alternatives],
-    words: list[TimedItem],
-    where: str,
-    number: int,
-) -> None:
-    if small_letters(fields[4]).startswith("<alt"):
-        raise AsrkdError(
-            f"{where}: {fields[4]!r}: sclite takes it for a tag; expected {', '.join(_TAGS).upper()}"
-        )
-    begin, duration = (parse_time(fields[at], where, what) for at, what in ((2, "begin"), (3, "duration")))
-    word, middle = spelled(fields[4]), begin + duration / 2
-    if recording in opened:
-        alternatives = opened[recording]
-        alternatives.words[-1].append(word)
-        alternatives.begins.append(begin)
-        alternatives.middles.append(middle)
-    else:
-        words.append(TimedItem(word, begin, middle, number))

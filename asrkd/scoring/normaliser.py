@@ -26,14 +26,9 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
-from asrkd import files
-from asrkd.errors import AsrkdError
-
-# A step: what is done, and with what.
-Step = tuple[str, ...]
+from asrkd.scoring.text_rules import Definitions, TextRules, find_rules
 
 SMALL_LETTERS = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # for str.translate
 _APOSTROPHES = ("replace", "[\u2018\u2019\u02bc`\u00b4]", "'")
@@ -48,7 +43,7 @@ _FOLDED = (
     ("single spaces",),
 )
 
-DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
+DEFINITIONS: Definitions = {
     "none": (1, (("single spaces",),)),
     "sclite": (1, (("small letters of ASCII",), ("single spaces",))),
     "basic": (2, (*_COMPOSED, *_FOLDED)),  # 1 kept the dot of İ
@@ -57,17 +52,8 @@ DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
 _OF_TURKISH = re.compile("[\u0130\u0131]|I\u0307")
 
 
-@dataclass(frozen=True)
-class Normaliser:
-    """Which rules: kept with a score, and compared."""
-
-    name: str
-    version: int
-    sha256: str  # of the rules
-
-    def __str__(self) -> str:
-        """``basic 1 (0123456789ab)``."""
-        return f"{self.name} {self.version} ({self.sha256[:12]})"
+class Normaliser(TextRules):
+    """Which normalizer: kept with a score, and compared."""
 
 
 def find_normaliser(name: str) -> Normaliser:
@@ -76,10 +62,7 @@ def find_normaliser(name: str) -> Normaliser:
     Raises:
         AsrkdError: there are none of that name.
     """
-    if name not in DEFINITIONS:
-        raise AsrkdError(f"--normaliser {name}: expected one of {', '.join(sorted(DEFINITIONS))}")
-    version, steps = DEFINITIONS[name]
-    return Normaliser(name, version, files.sha256_of({"name": name, "steps": steps}))
+    return find_rules(Normaliser, name, DEFINITIONS, "--normaliser")
 
 
 def normalise(text: str, normaliser: Normaliser) -> str:

@@ -34,15 +34,12 @@ which is stable. The hash is that of the data, and tests/scoring/test_units.py h
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from asrkd import files
 from asrkd.errors import AsrkdError
-
-# A step: what is done, and with what (characters as the inside of a regular expression's brackets).
-Step = tuple[str, ...]
+from asrkd.scoring.text_rules import Definitions, TextRules, find_rules
 
 _ZERO_WIDTH_BLANKS = r"\u200b\u2060\ufeff"
 _STAY_WITH_BASE = r"\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"
@@ -62,7 +59,8 @@ _BY_CHARACTER = "".join(
     )
 )
 
-DEFINITIONS: dict[str, tuple[int, tuple[Step, ...]]] = {
+# Of a step the characters are the inside of a regular expression's brackets.
+DEFINITIONS: Definitions = {
     "word": (1, (("whitespace separates",),)),
     "char": (1, (("no whitespace nor", _ZERO_WIDTH_BLANKS), ("NFC",), ("each with", _STAY_WITH_BASE))),
     "mixed": (
@@ -83,17 +81,8 @@ _WORDING = {
 }
 
 
-@dataclass(frozen=True)
-class Unit:
-    """Which rules: kept with a score or a store, and compared."""
-
-    name: str
-    version: int
-    sha256: str  # of the rules
-
-    def __str__(self) -> str:
-        """``char 1 (0123456789ab)``."""
-        return f"{self.name} {self.version} ({self.sha256[:12]})"
+class Unit(TextRules):
+    """Which unit: kept with a score or a store, and compared."""
 
     @property
     def rate(self) -> str:
@@ -126,10 +115,7 @@ def find_unit(name: str) -> Unit:
     Raises:
         AsrkdError: there are none of that name.
     """
-    if name not in DEFINITIONS:
-        raise AsrkdError(f"--unit {name}: expected one of {', '.join(sorted(DEFINITIONS))}")
-    version, steps = DEFINITIONS[name]
-    return Unit(name, version, files.sha256_of({"name": name, "steps": steps}))
+    return find_rules(Unit, name, DEFINITIONS, "--unit")
 
 
 WORD = find_unit("word")

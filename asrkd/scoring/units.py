@@ -135,10 +135,10 @@ def read_unit(record: Mapping[str, Any], where: str, remedy: str) -> Unit:
     found = record.get("unit")
     if found is None:
         return WORD
-    name = found.get("name") if isinstance(found, dict) else None
-    if name not in DEFINITIONS or found != asdict(find_unit(name)):
-        raise AsrkdError(f"{where}: its unit {found!r} has rules that this asrkd does not know; {remedy}")
-    return find_unit(name)
+    for unit in map(find_unit, DEFINITIONS):
+        if found == asdict(unit):
+            return unit
+    raise AsrkdError(f"{where}: its unit {found!r} has rules that this asrkd does not know; {remedy}")
 
 
 def units(text: str, unit: Unit = WORD) -> list[str]:

@@ -189,6 +189,7 @@ def test_a_record_without_a_unit_is_of_words_and_words_leave_none():
         "char",
         ["char"],
         {},
+        {"name": ["char"]},
     ],
 )
 def test_rules_of_another_time_are_refused_with_the_remedy(record):

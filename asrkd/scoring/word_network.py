@@ -42,9 +42,8 @@ class Network:
 
     words: list[str]
     slots: list[int]  # of each arc's word among the slots of its items, -1: none
-    before: list[
-        list[int]
-    ]  # arcs that each arc may follow, in the order of the text: sclite takes the first best
+    # Arcs that each arc may follow, in the order of the text, of which sclite takes the first best.
+    before: list[list[int]]
     ends: list[int]  # arcs in which a path may end, likewise
 
 

@@ -194,7 +194,7 @@ def parse_json(text: str) -> Any:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(1-based number, line without its end) of a UTF-8 text file, gzipped or not.
 
-    The mark that some editors put before UTF-8 is taken off.
+    The mark that some editors put before UTF-8 is taken off, and so are several of them.
 
     Raises:
         AsrkdError: no such file, a torn gzip member, or a line that is not UTF-8.
@@ -206,7 +206,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         with opener(path, "rb") as stream:
             for number, line in enumerate(stream, start=1):
                 text = _decoded(line, path, number)
-                yield number, text.removeprefix("\ufeff") if number == 1 else text
+                yield number, text.lstrip("\ufeff") if number == 1 else text
     except (EOFError, OSError, zlib.error) as error:  # BadGzipFile is an OSError
         raise AsrkdError(f"{path}: cannot be read after line {number}: {error}") from None
 

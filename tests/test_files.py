@@ -253,6 +253,11 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
     assert [row["a"] for _, row in files.read_jsonl(tmp_path / "a.jsonl")] == [1, "\ufeff"]
 
 
+def test_several_byte_order_marks_are_taken_off_the_first_line_alone(tmp_path):
+    (tmp_path / "a").write_bytes(b"\xef\xbb\xbf" * 2 + b"one\n\xef\xbb\xbftwo\n")
+    assert list(files.read_lines(tmp_path / "a")) == [(1, "one"), (2, "\ufefftwo")]
+
+
 def test_a_name_that_no_file_can_have_is_told(tmp_path):
     path = tmp_path / ("x" * 300)
     with pytest.raises(AsrkdError, match="x: cannot be read: File name too long"):

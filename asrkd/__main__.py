@@ -1,3 +1,3 @@
-from asrkd.cli import run
+from asrkd.cli.main import run
 
 run()

@@ -11,8 +11,8 @@ import pytest
 from lhotse import AudioSource, Features, MonoCut, NumpyFilesWriter, Recording, SupervisionSegment
 from safetensors.torch import load_file, save_file
 
-from asrkd.manifests import write_cuts
-from asrkd.tokens import train_char
+from asrkd.data.cuts.manifests import write_cuts
+from asrkd.data.tokens import train_char
 
 # System programs that some tests need: what to install, by the name that ASRKD_REQUIRED knows it by.
 PACKAGES = {"slurm": "slurm-wlm munge", "sctk": "sctk", "chromium": "chromium chromium-driver"}
@@ -110,8 +110,8 @@ phases: [{{steps: 8, objectives: [ctc]}}]
 @pytest.fixture(scope="session")
 def teacher(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder after sixty steps on the corpus: it recognises something, and still errs."""
-    from asrkd.stopping import StopRequest
-    from asrkd.train import TrainOptions, train
+    from asrkd.commands.train import TrainOptions, train
+    from asrkd.core.stopping import StopRequest
 
     folder = tmp_path_factory.mktemp("trained")
     (folder / "config.yaml").write_text(TINY.format(folder=corpus))
@@ -136,10 +136,10 @@ def retouched(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stores(teacher: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nbest, quantizer and codebook of the training cuts, for layer 2 of the teacher."""
+    from asrkd.commands.distill import codebook, nbest, quantizer
+    from asrkd.commands.distill_request import Question, quantizer_request
+    from asrkd.core.stopping import StopRequest
     from asrkd.decoding import SearchOptions
-    from asrkd.distill import codebook, nbest, quantizer
-    from asrkd.distill_options import Question, quantizer_request
-    from asrkd.stopping import StopRequest
 
     folder, stop = tmp_path_factory.mktemp("stores"), StopRequest()
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from lhotse import MonoCut
 
-from asrkd import files, outputs
-from asrkd.shards import shard_name
+from asrkd.core import files, output_folder
 from asrkd.targets.nbest import RECORD, Nbest, StoredHypothesis, WordErrors
-from asrkd.targets.nbest_store import write_nbest_shard
+from asrkd.targets.store.nbest import write_nbest_shard
+from asrkd.targets.store.shards import shard_name
 
 
 def nbest(
@@ -38,5 +38,5 @@ def write_nbest_store(
     files.write_json(folder / "contract.json", {"kind": "nbest", "record": RECORD} | contract)
     contract = files.sha256(folder / "contract.json")
     write_nbest_shard(folder / shard_name(0, 1, ".jsonl"), contract, cuts, lists)
-    outputs.stamp(folder, {"num_shards": 1, "num_cuts": len(cuts)})
+    output_folder.stamp(folder, {"num_shards": 1, "num_cuts": len(cuts)})
     return folder

@@ -1,6 +1,6 @@
 """A stop that comes after so many questions, wherever a test wants it."""
 
-from asrkd.stopping import StopRequest
+from asrkd.core.stopping import StopRequest
 
 
 class StopAfter(StopRequest):

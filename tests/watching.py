@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from asrkd.task_monitor import Report, TaskMonitor
+from asrkd.core.task_monitor import Report, TaskMonitor
 
 
 def unwatched() -> TaskMonitor:

@@ -5,9 +5,9 @@ a list of hypotheses with exact scores, best first. Importing this package
 imports neither k2 nor kenlm.
 """
 
-from asrkd.decoding.heard import Heard
 from asrkd.decoding.hypothesis import Hypothesis
-from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.options import SearchOptions
+from asrkd.decoding.search_input import Heard
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 
 __all__ = ["SEARCHES", "Heard", "Hypothesis", "Search", "SearchOptions", "find_search"]

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 
-from asrkd.errors import AsrkdError
-from asrkd.models.boundary import BOUNDARY
+from asrkd.core.errors import AsrkdError
+from asrkd.models.stepwise import BOUNDARY
 
 _NO_WORDS = frozenset({"<s>", "</s>", "<unk>"})
 _GZIP = b"\x1f\x8b"

@@ -24,15 +24,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.decoding import token_beam
-from asrkd.decoding.finished import Finished
-from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.hypothesis import Finished, Hypothesis
+from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.ranking import highest_score, score, weighted
-from asrkd.decoding.search_options import SearchOptions
 from asrkd.decoding.token_beam import TokenBeam
-from asrkd.errors import AsrkdError
-from asrkd.models.boundary import BOUNDARY
-from asrkd.models.stepwise import StepState, Stepwise
+from asrkd.models.stepwise import BOUNDARY, StepState, Stepwise
 
 PARTS = ("attention", "lm")  # by their names in a hypothesis
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asrkd.models.boundary import BOUNDARY
-from asrkd.models.stepwise import StepState, Stepwise
+from asrkd.models.stepwise import BOUNDARY, StepState, Stepwise
 
 
 @torch.no_grad()

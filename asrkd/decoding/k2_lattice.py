@@ -17,12 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrkd.decoding.ctc_score import rank
+from asrkd.core.errors import AsrkdError
+from asrkd.decoding.ctc_score import BLANK, checked_lengths, rank
 from asrkd.decoding.greedy import greedy_search
 from asrkd.decoding.hypothesis import Hypothesis
-from asrkd.decoding.log_probs import BLANK, checked_lengths
-from asrkd.decoding.search_options import SearchOptions
-from asrkd.errors import AsrkdError
+from asrkd.decoding.options import SearchOptions
 
 # Pruning inside k2: the defaults of k2.get_lattice, in nats and in states.
 SEARCH_BEAM = 20.0

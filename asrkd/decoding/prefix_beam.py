@@ -21,13 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asrkd.decoding import beam_state
-from asrkd.decoding.beam_state import FrameTokens
-from asrkd.decoding.ctc_score import rank
+from asrkd.decoding import prefix_beam_state
+from asrkd.decoding.ctc_score import BLANK, checked_lengths, rank, real_frames
 from asrkd.decoding.greedy import greedy_search
 from asrkd.decoding.hypothesis import Hypothesis
-from asrkd.decoding.log_probs import BLANK, checked_lengths, real_frames
-from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.options import SearchOptions
+from asrkd.decoding.prefix_beam_state import FrameTokens
 
 History = tuple[NDArray[np.int64], NDArray[np.int64]]  # sources and appended tokens, each (T, N, B)
 Searched = tuple[History, NDArray[np.bool_]]  # and which places are possible in the end, (N, B)
@@ -121,7 +120,7 @@ def _prefixes(frames: Tensor, beam: int, limit: int) -> list[list[tuple[int, ...
 
 
 def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int) -> Searched:
-    """All frames, in torch; :func:`asrkd.decoding.compiled.search_frames` gives the same.
+    """All frames, in torch; :func:`asrkd.decoding.prefix_beam_numba.search_frames` gives the same.
 
     Args:
         frames: (N, T, V) probabilities, float64.
@@ -134,12 +133,12 @@ def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: 
         both (T, N, B) int64; which places are possible in the end, (N, B) bool.
     """
     num_utterances, num_frames, _ = frames.shape
-    state = beam_state.start(num_utterances, beam, frames.device)
+    state = prefix_beam_state.start(num_utterances, beam, frames.device)
     history = torch.empty((2, num_frames, num_utterances, beam), dtype=torch.int64, device=frames.device)
     for t in range(num_frames):
         own = FrameTokens(tokens[:, t], None if allowed is None else allowed[:, t])
-        state, history[0, t], history[1, t] = beam_state.advance(state, frames[:, t], own)
-        state = beam_state.rescaled(state)
+        state, history[0, t], history[1, t] = prefix_beam_state.advance(state, frames[:, t], own)
+        state = prefix_beam_state.rescaled(state)
     source, appended = history.cpu().numpy()
     return (source, appended), (state.total > 0).cpu().numpy()
 
@@ -147,10 +146,10 @@ def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: 
 @lru_cache(maxsize=1)
 def _compiled() -> Callable[[Tensor, Tensor, Tensor | None, int], Searched] | None:
     try:
-        from asrkd.decoding import compiled
+        from asrkd.decoding import prefix_beam_numba
     except (ImportError, RuntimeError):  # without numba, or without a folder for what it compiles
         return None
-    return compiled.search_frames
+    return prefix_beam_numba.search_frames
 
 
 def _trace_back(source: NDArray[np.int64], appended: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from asrkd.decoding.decoder_options import DecoderOptions
+from asrkd.decoding.options import DecoderOptions
 
 
 def norm(lengths: Tensor, options: DecoderOptions) -> Tensor:

@@ -12,17 +12,16 @@ from lhotse import MonoCut
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from asrkd.decoding.heard import Heard
+from asrkd.core.errors import AsrkdError
+from asrkd.data.features.reading import load_features
 from asrkd.decoding.hypothesis import Hypothesis
-from asrkd.decoding.language_models import lm_identity, open_lm
-from asrkd.decoding.ngram import WordNgram
-from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.language_models import WordNgram, lm_identity, open_lm
+from asrkd.decoding.options import SearchOptions
+from asrkd.decoding.search_input import Heard
 from asrkd.decoding.searches import SEARCHES, Search, find_search
-from asrkd.errors import AsrkdError
-from asrkd.features.reading import load_features
 from asrkd.models.directory import LoadedModel
 from asrkd.models.inference import Answer, answers
-from asrkd.models.recogniser import num_parameters
+from asrkd.models.recognizer import num_parameters
 from asrkd.models.stepwise import Stepwise
 
 SEARCH_BATCH = 16  # cuts searched together, always neighbours in the list that is given

@@ -14,10 +14,10 @@ import torch
 
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.forced_score import forced_log_prob
-from asrkd.decoding.heard import Heard
 from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.ranking import score
-from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.search_input import Heard
 from asrkd.models.stepwise import Stepwise
 
 Candidates = Sequence[Sequence[tuple[int, ...]]]  # of each utterance

@@ -6,14 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.decoding import greedy, k2_lattice, prefix_beam
 from asrkd.decoding.attention_beam import attention_beam_search
-from asrkd.decoding.decoder_options import DecoderOptions
-from asrkd.decoding.heard import Heard
 from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
-from asrkd.decoding.search_options import SearchOptions
-from asrkd.errors import AsrkdError
+from asrkd.decoding.search_input import Heard
 
 Found = list[list[Hypothesis]]  # of each utterance, best first
 

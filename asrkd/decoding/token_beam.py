@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from asrkd.models.boundary import BOUNDARY
+from asrkd.models.stepwise import BOUNDARY
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from asrkd.config import Section
-from asrkd.models.attention_config import DecoderConfig, TransformerLayers
+from asrkd.core.config import Section
 from asrkd.models.encoder_config import ConformerConfig as ConformerConfig
-from asrkd.models.encoder_config import EncoderConfig
+from asrkd.models.encoder_config import DecoderConfig, EncoderConfig, TransformerLayers
 
 
 class FeatureConfig(Section):

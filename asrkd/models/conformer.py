@@ -19,10 +19,9 @@ from asrkd.models.attention import RotarySelfAttention
 from asrkd.models.config import ConformerConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place
 from asrkd.models.encoder import Tap as Tap  # for those that import it from here
-from asrkd.models.feed_forward import FeedForward
 from asrkd.models.front_end import FrontEnd
+from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import chunk_mask, frame_mask, zero_padding
-from asrkd.models.norm import LayerNorm
 
 
 class ConvolutionModule(nn.Module):

@@ -5,9 +5,8 @@ Letters: N utterances, S or B sequences, T encoder frames, D their size, U token
 
 from torch import Tensor, nn
 
-from asrkd.models.boundary import BOUNDARY
 from asrkd.models.masks import frame_mask, zero_padding
-from asrkd.models.stepwise import StepState
+from asrkd.models.stepwise import BOUNDARY, StepState
 
 
 class Decoder(nn.Module):

@@ -10,9 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from asrkd import config, files
-from asrkd.errors import AsrkdError
-from asrkd.made_by import known_command
+from asrkd.core import config, files
+from asrkd.core.errors import AsrkdError
+from asrkd.core.made_by import known_command
+from asrkd.core.shell import command
+from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
     AnyArchitecture,
     Architecture,
@@ -21,9 +23,7 @@ from asrkd.models.config import (
     RecogniserArchitecture,
 )
 from asrkd.models.language_model import LanguageModel, fresh_model
-from asrkd.models.recogniser import Recogniser
-from asrkd.shell import command
-from asrkd.tokens import Tokens
+from asrkd.models.recognizer import Recogniser
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 

@@ -12,8 +12,8 @@ Letters: N utterances, T feature frames, F features, C channels, D model size.
 import torch
 from torch import Tensor, nn
 
+from asrkd.models.layers import LayerNorm
 from asrkd.models.masks import frame_mask
-from asrkd.models.norm import LayerNorm
 
 SUBSAMPLING = 4  # feature frames per encoder frame
 

@@ -1,6 +1,6 @@
 """Asking a recogniser about cuts, so that an answer depends on its cut alone.
 
-On CPU each cut is run by itself, on one thread (see :mod:`asrkd.parallel`):
+On CPU each cut is run by itself, on one thread (see :mod:`asrkd.core.parallel`):
 batches would change the last bits. On a GPU, where single cuts would waste
 it, a batch is a run of neighbours in the list that is given; give whole
 shards.
@@ -15,9 +15,9 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd import faults
-from asrkd.errors import AsrkdError
-from asrkd.features.reading import collate, feature_config, load_features
+from asrkd.core import faults
+from asrkd.core.errors import AsrkdError
+from asrkd.data.features.reading import collate, feature_config, load_features
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asrkd.models.config import AnyArchitecture, LanguageModelArchitecture
 from asrkd.models.encoder import Tap
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recogniser, RecogniserOutput
 from asrkd.models.stepwise import StepState
 from asrkd.models.transformer_decoder import TransformerDecoder
 

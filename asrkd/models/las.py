@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.encoder_config import LasEncoderConfig
 from asrkd.models.front_end import Statistics, real_only

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from asrkd.models.attention_config import LasDecoderConfig
 from asrkd.models.decoder import Decoder, in_float32, told
+from asrkd.models.encoder_config import LasDecoderConfig
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.memory import Memory
 from asrkd.models.stepwise import StepState

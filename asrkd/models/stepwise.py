@@ -1,12 +1,15 @@
 """Models that are asked for one token at a time: attention decoders and language models alike.
 
 Letters: N utterances, B token sequences (one or several an utterance), T
-encoder frames, D their size, V tokens.
-"""
+encoder frames, D their size, V tokens."""
 
 from typing import Protocol
 
 from torch import Tensor
+
+# Entry 0 of every inventory is CTC's blank, which no text is encoded to, so decoders have it for the
+# boundary: it goes in as the start of a sentence and comes out as its end.
+BOUNDARY = 0
 
 
 class StepState(Protocol):

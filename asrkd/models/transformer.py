@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from asrkd.models.attention import RotarySelfAttention
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.encoder_config import TransformerEncoderConfig
-from asrkd.models.feed_forward import FeedForward
 from asrkd.models.front_end import FrontEnd
+from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import frame_mask, zero_padding
-from asrkd.models.norm import LayerNorm
 
 
 class TransformerLayer(nn.Module):

@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from asrkd.models.attention import CrossAttention, RotarySelfAttention
-from asrkd.models.attention_config import TransformerLayers
 from asrkd.models.decoder import Decoder, in_float32, told
-from asrkd.models.feed_forward import FeedForward
+from asrkd.models.encoder_config import TransformerLayers
+from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.memory import Memory
-from asrkd.models.norm import LayerNorm
 from asrkd.models.stepwise import StepState
 
 Past = tuple[Tensor, Tensor]  # keys and values of a layer, each (B, H, P, K) of the P tokens so far

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import create_model, model_validator
 
-from asrkd.config import Section
+from asrkd.core.config import Section
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 
 

@@ -22,18 +22,17 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from asrkd.models.boundary import BOUNDARY
+from asrkd.data.tokens import Tokens
 from asrkd.models.decoder import Decoder, expected
 from asrkd.models.language_model import Student
 from asrkd.models.masks import frame_mask
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
-from asrkd.objectives.parts import need_decoder
-from asrkd.targets.nbest_source import sequence_source
-from asrkd.targets.sequence_settings import SequenceSettings
-from asrkd.targets.sequences import SequenceTargets
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.stepwise import BOUNDARY
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_decoder
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.nbest import sequence_source
+from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.transcripts import SequenceTargets
 
 
 class AttentionConfig(SequenceSettings, ObjectiveConfig):

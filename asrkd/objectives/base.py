@@ -13,12 +13,31 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from asrkd.config import Section
+from asrkd.core.config import Section
+from asrkd.core.errors import AsrkdError
+from asrkd.data.tokens import Tokens
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.decoder import Decoder
+from asrkd.models.language_model import Student
+from asrkd.models.recognizer import RecogniserOutput
 from asrkd.objectives.too_short import TooShort
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.targets.sources.base import TargetSource
+
+
+def need_ctc(name: str, student: Student) -> None:
+    """Raise AsrkdError, which names the objective, unless the student has a CTC head."""
+    if not student.has_ctc:
+        raise AsrkdError(f"objectives, {name}: the model has no CTC head; give it one with model.ctc: true")
+
+
+def need_decoder(name: str, student: Student) -> Decoder:
+    """The student's decoder; AsrkdError, which names the objective, if it has none."""
+    if student.decoder is None:
+        raise AsrkdError(
+            f"objectives, {name}: the model has no attention decoder; give it one with model.decoder, "
+            "or train it towards ctc"
+        )
+    return student.decoder
 
 
 class ObjectiveConfig(Section):

@@ -22,15 +22,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.data.tokens import Tokens
+from asrkd.models.recognizer import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective
+from asrkd.objectives.frame_objective import FrameConfig, FrameObjective, Meeting
 from asrkd.objectives.linear_cross_entropy import linear_cross_entropy
-from asrkd.objectives.meeting import FrameConfig, FrameObjective, Meeting
-from asrkd.targets.alignment import frames_within
-from asrkd.targets.codebook import CodebookTargets, codebook_source
-from asrkd.targets.frames import FrameTargets
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.targets.frames import FrameTargets, frames_within
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.codebook import CodebookTargets, codebook_source
 
 
 class CodebookConfig(FrameConfig):

@@ -6,8 +6,8 @@ With ``targets: transcript`` this is ordinary training. With the path of an
 N-best store it is Seq-KD (Mun'im, Inoue and Shinoda, arXiv:1811.04531,
 section 2): the teacher's hypotheses stand in place of the transcript; with
 ``weights.beta`` it is ERR-KD (Kim et al., ICASSP 2019). What of them is the
-papers' and what is ours: :mod:`asrkd.targets.nbest_source`,
-:mod:`asrkd.targets.sequence_weights`.
+papers' and what is ours: :mod:`asrkd.targets.sources.nbest`,
+:mod:`asrkd.targets.sources.nbest_weights`.
 
 Letters: N utterances, S sequences (one or several an utterance), T encoder
 frames, U tokens after padding, V tokens with blank at 0.
@@ -18,16 +18,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrkd.ctc_graph.one_pass import is_worthwhile, one_pass_sum
-from asrkd.models.recogniser import BLANK, Recogniser, RecogniserOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
-from asrkd.objectives.parts import need_ctc
+from asrkd.data.tokens import Tokens
+from asrkd.models.recognizer import BLANK, Recogniser, RecogniserOutput
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
+from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
 from asrkd.objectives.too_short import TooShort
-from asrkd.targets.nbest_source import sequence_source
-from asrkd.targets.sequence_settings import SequenceSettings
-from asrkd.targets.sequences import SequenceTargets
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.nbest import sequence_source
+from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.transcripts import SequenceTargets
 
 
 class CtcConfig(SequenceSettings, ObjectiveConfig):
@@ -60,7 +59,7 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
     A sequence that needs more frames than there are has probability zero and
     no gradient; it is left out here and in the count. Several sequences of an
     utterance are taken in one pass where that is quicker
-    (:mod:`asrkd.ctc_graph.one_pass`).
+    (:mod:`asrkd.objectives.ctc_tree.one_pass`).
 
     Args:
         log_probs: (N, T, V) log-softmax outputs; padding may hold anything.

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import Field
 
+from asrkd.data.tokens import Tokens
 from asrkd.models.language_model import LanguageModel
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
-from asrkd.targets.sentences import TextSource
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.text import TextSource
 
 
 class LanguageModelObjectiveConfig(ObjectiveConfig):

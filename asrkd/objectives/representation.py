@@ -18,13 +18,13 @@ from typing import Any
 
 from torch import Tensor
 
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
+from asrkd.data.tokens import Tokens
+from asrkd.models.recognizer import Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.meeting import FrameConfig, Meeting, Projection
-from asrkd.targets.dense import HiddenTargets, hidden_source
+from asrkd.objectives.frame_objective import FrameConfig, Meeting, Projection
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.dense import HiddenTargets, hidden_source
 
 
 class RepresentationConfig(FrameConfig):

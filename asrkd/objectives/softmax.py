@@ -16,13 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrkd.errors import AsrkdError
-from asrkd.models.recogniser import Recogniser, RecogniserOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
-from asrkd.objectives.parts import need_ctc
-from asrkd.targets.dense import PosteriorSource, PosteriorTargets
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.core.errors import AsrkdError
+from asrkd.data.tokens import Tokens
+from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.dense import PosteriorSource, PosteriorTargets
 
 
 class SoftmaxConfig(ObjectiveConfig):

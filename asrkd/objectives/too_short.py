@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from lhotse.utils import compute_num_frames
 
-from asrkd.cut_records import CutRecord
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.records import CutRecord
 from asrkd.models.front_end import SUBSAMPLING
 
 SHOWN = 3  # examples

@@ -8,7 +8,7 @@ Departures: embeddings are centred by their mean first (that package learns
 an offset only slowly, and measures its error against its own guess of it);
 frames are worked on in chunks, so memory does not grow with their number;
 a frame's first indexes come from a beam over the codebooks, and it gets the
-best indexes met in its refinements; :data:`asrkd.quantizer.search.REFERENCE`
+best indexes met in its refinements; :data:`asrkd.quantizer.search.search.REFERENCE`
 begins with the classifiers' and gives the last.
 
 Letters: B frames, N codebooks, K entries of each, D dimensions.
@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.nn.utils import skip_init
 
-from asrkd.errors import AsrkdError
-from asrkd.quantizer.search import STANDARD, IndexSearch, beam_indexes, refine_rounds
-from asrkd.quantizer.tables import CenterTables, dots_of, sum_entries
+from asrkd.core.errors import AsrkdError
+from asrkd.quantizer.search.search import STANDARD, IndexSearch, beam_indexes, refine_rounds
+from asrkd.quantizer.search.tables import CenterTables, dots_of, sum_entries
 
 BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
 SCALE_SPEED = 10.0  # a scale is exp(10 * parameter), so that it learns faster than the rest

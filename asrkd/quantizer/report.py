@@ -10,11 +10,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
+from asrkd.core.schema import Count, Finite, Positive, Schema
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.losses import entropy_bits
+from asrkd.quantizer.fit.losses import entropy_bits
 from asrkd.quantizer.shannon import gaussian_distortion, principal_variances
-from asrkd.schema import Count, Finite, Positive, Schema
 
 BYTES = (1, 2, 4, 8, 16, 32, 64)  # a frame
 AtLeastOne = Annotated[tuple[Finite, ...], Field(min_length=1)]

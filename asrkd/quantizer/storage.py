@@ -16,11 +16,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from asrkd import config, files
-from asrkd.errors import AsrkdError
+from asrkd.core import config, files
+from asrkd.core.errors import AsrkdError
+from asrkd.core.schema import Positive, Record, Schema
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.report import QuantizerReport
-from asrkd.schema import Positive, Record, Schema
 
 WEIGHTS, DESCRIPTION = "quantizer.safetensors", "quantizer.json"
 VERSION = 1

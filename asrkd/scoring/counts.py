@@ -9,7 +9,7 @@ from functools import reduce
 from operator import add
 from typing import TypeVar
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
 from asrkd.scoring.units import WORD, Unit, units
 

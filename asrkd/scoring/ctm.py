@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.stm import Recording, parse_time, read_nist_lines, small_letters
 from asrkd.scoring.word_network import NO_WORD, Alternation, Item, spelled
 

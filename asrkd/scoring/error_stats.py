@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd import files
+from asrkd.core import files
 from asrkd.scoring.edits import HIT
 from asrkd.scoring.score_corpus import CorpusScore
 from asrkd.scoring.units import units

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
 from asrkd.scoring.word_network import NO_WORD, Network
 

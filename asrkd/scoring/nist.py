@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.aligned_network import AlignedPath, align_items, aligned_plainly
 from asrkd.scoring.counts import Counts, character_counts, word_counts
 from asrkd.scoring.edits import levenshtein_edits

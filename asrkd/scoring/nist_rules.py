@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.network_alignment import FEWEST_ERRORS, SCLITE, Costs
-from asrkd.scoring.normaliser import Normaliser, find_normaliser, normalise
+from asrkd.scoring.normalizer import Normaliser, find_normaliser, normalise
 from asrkd.scoring.score_corpus import Rules
 from asrkd.scoring.units import WORD, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN

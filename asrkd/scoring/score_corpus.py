@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import (
     Counts,
     character_counts,
@@ -15,7 +15,7 @@ from asrkd.scoring.counts import (
     word_counts,
 )
 from asrkd.scoring.edits import levenshtein_edits
-from asrkd.scoring.normaliser import Normaliser, find_normaliser, normalise
+from asrkd.scoring.normalizer import Normaliser, find_normaliser, normalise
 from asrkd.scoring.score_folder import ScoredUtterance
 from asrkd.scoring.units import WORD, Unit, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN, align_many, check_alignment

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from asrkd import files, outputs
-from asrkd.errors import AsrkdError
-from asrkd.made_by import known_command
-from asrkd.schema import Count, Name, Positive, Record, Schema, Seconds
+from asrkd.core import files, output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.made_by import known_command
+from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds
+from asrkd.core.shell import command, make_anew
 from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
-from asrkd.scoring.normaliser import Normaliser
+from asrkd.scoring.normalizer import Normaliser
 from asrkd.scoring.units import WORD, Unit, read_unit, units
-from asrkd.shell import command, make_anew
 
 SCORE = "score.json"
 REQUEST = "request.json"  # what was asked: model, cuts, references, search, rules
@@ -131,7 +131,7 @@ def read_score(folder: Path) -> ScoreFolder:
             message has the command that mends it.
     """
     remedy = make_anew(folder, remake_command(folder), "the score")
-    outputs.read_stamp(folder, remake_command(folder), KINDS)
+    output_folder.read_stamp(folder, remake_command(folder), KINDS)
     for name in (SCORE, UTTERANCES):
         if not (folder / name).is_file():
             raise AsrkdError(f"{folder / name}: no such file; {remedy}")
@@ -174,7 +174,7 @@ def read_counts(folder: Path) -> Counts:
     Raises:
         AsrkdError: it is unfinished.
     """
-    stamp = outputs.read_stamp(folder, remake_command(folder), KINDS, _COUNTS)
+    stamp = output_folder.read_stamp(folder, remake_command(folder), KINDS, _COUNTS)
     return Counts(**{kind: stamp[kind] for kind in KINDS})
 
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asrkd import files
-from asrkd.errors import AsrkdError
-from asrkd.scoring.normaliser import SMALL_LETTERS
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
+from asrkd.scoring.normalizer import SMALL_LETTERS
 from asrkd.scoring.word_network import Items, parse_transcript, spelled_in_reference
 
 # With the underlines or without, as sclite has it.

@@ -7,8 +7,8 @@ apart. A step that is done differently gets another word.
 from dataclasses import dataclass
 from typing import TypeVar
 
-from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
 
 Step = tuple[str, ...]  # what is done, and with what
 Definitions = dict[str, tuple[int, tuple[Step, ...]]]  # by name: version and steps

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from asrkd import files
-from asrkd.errors import AsrkdError, warn
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError, warn
 from asrkd.scoring.counts import some_ids
 from asrkd.scoring.ctm import CTM_COMMENTS, TimedItem, looks_like_ctm, read_ctm
 from asrkd.scoring.nist_rules import COSTS, counted_items

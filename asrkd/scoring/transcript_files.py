@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import one_spaced, require_same_ids
 
 # sclite takes { a / b } for alternatives, @ for no word, (word) for an optional one, ** and ;; for comments.

@@ -18,9 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asrkd import files
-from asrkd.errors import AsrkdError
-from asrkd.kaldi_files import read_rows, split_row
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
+from asrkd.data.kaldi_files import read_rows, split_row
 
 TRN_LINE = re.compile(r"(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
 # sclite takes { a / b } for alternatives and a lone @ for no word.

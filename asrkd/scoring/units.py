@@ -38,7 +38,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.text_rules import Definitions, TextRules, find_rules
 
 _ZERO_WIDTH_BLANKS = r"\u200b\u2060\ufeff"

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, INSERTION, levenshtein_edits
 from asrkd.scoring.sclite_edits import Pair, sclite_edits
 from asrkd.scoring.units import WORD, Unit, units

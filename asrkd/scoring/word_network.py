@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 
 NO_WORD = "@"
 MAX_DEPTH = 20  # of braces in braces

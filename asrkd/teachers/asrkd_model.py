@@ -7,8 +7,8 @@ from lhotse import MonoCut
 
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
+from asrkd.models.frame_timing import CONFORMER_RULE
 from asrkd.models.inference import answers, check_features
-from asrkd.targets.frame_count import CONFORMER_RULE
 from asrkd.teachers.teacher import Embedded, Teacher
 
 

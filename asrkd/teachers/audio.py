@@ -15,10 +15,10 @@ from lhotse import MonoCut
 from lhotse.utils import compute_num_samples
 from torch import Tensor
 
-from asrkd.corpora.recordings import BadAudio, decode
-from asrkd.cut_records import records
-from asrkd.errors import AsrkdError
-from asrkd.shell import command
+from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command
+from asrkd.data.corpora.recordings import BadAudio, decode
+from asrkd.data.cuts.records import records
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from typing import Any
 
 from lhotse import MonoCut
 
-from asrkd import config, files
-from asrkd.cut_records import CutRecord, records
-from asrkd.errors import AsrkdError
-from asrkd.folds import FoldKey, FoldSettings, fold_of, learnt_by
-from asrkd.inheritance.lineage import LINEAGE
-from asrkd.manifests import stream_lines
+from asrkd.core import config, files
+from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command
+from asrkd.data.cuts.folds import FoldKey, FoldSettings, fold_of, learnt_by
+from asrkd.data.cuts.manifests import stream_lines
+from asrkd.data.cuts.records import CutRecord, records
 from asrkd.models.directory import CONFIG, LoadedModel, load_model
-from asrkd.shell import command
+from asrkd.targets.store.used_stores import LINEAGE
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from asrkd import files
-from asrkd.errors import AsrkdError
-from asrkd.installation.stack import pip_install
-from asrkd.shell import command
-from asrkd.targets.frame_count import convolution_rule
-from asrkd.targets.receptive_field import hop, span
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
+from asrkd.core.installed import pip_install
+from asrkd.core.shell import command
+from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.waveform import Encoder, pad
 

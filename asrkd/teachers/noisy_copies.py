@@ -12,14 +12,14 @@ from typing import Any
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.cut_records import cuts_digest
-from asrkd.errors import AsrkdError
-from asrkd.features.reading import load_features
-from asrkd.manifests import read_cuts
+from asrkd.core.errors import AsrkdError
+from asrkd.core.randomness import seeded
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.records import cuts_digest
+from asrkd.data.features.reading import load_features
 from asrkd.models.config import FeatureConfig
 from asrkd.training.augment import NoiseMixer, verify_noise
 from asrkd.training.config import AugmentConfig, NoiseConfig
-from asrkd.training.randomness import seeded
 
 
 @dataclass(frozen=True)

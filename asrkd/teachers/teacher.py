@@ -2,14 +2,14 @@
 
 `distill`, and a live target source, see this interface alone::
 
-    teacher = open_teacher(spec, "cpu")            # asrkd.teachers.opening
+    teacher = open_teacher(spec, "cpu")            # asrkd.teachers.loading
     teacher.check_cuts(cuts, "where they are from")  # before the first step
     tap = teacher.tap(6)
     for embedded in teacher.embeddings(cuts, [tap]):
         embedded.tapped[tap]                       # (T, D), every teacher.frame_shift seconds
 
 What an answer is like depends on its cut alone: on CPU each cut is run by
-itself (give the process one thread, see :mod:`asrkd.parallel`, where bytes
+itself (give the process one thread, see :mod:`asrkd.core.parallel`, where bytes
 matter); on a GPU neighbours in the list are run together, if the family can
 do that without one seeing the other.
 
@@ -19,16 +19,17 @@ Letters: T frames of a cut, D size of a layer.
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
-from asrkd.shell import command
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Teacher(ABC):
         """What a store says of its teacher: JSON-able, without paths and times.
 
         ``teacher`` (hashes, family), ``frame_shift``, ``first_frame_offset``,
-        ``length_rule`` (see :mod:`asrkd.targets.frame_count`), what the input
+        ``length_rule`` (see :mod:`asrkd.models.frame_timing`), what the input
         is (``features`` or ``audio``).
         """
 
@@ -122,3 +123,26 @@ class Teacher(ABC):
             f"{self.name}: an encoder without tokens, so it has no answer to: {question}; "
             "it can be asked for embeddings: asrkd distill codebook, hidden or quantizer"
         )
+
+
+def check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
+    """The place that the quantiser at ``path`` is for.
+
+    Args:
+        path: of the quantiser, for the error.
+        made: its contract.
+        teacher: whose embeddings it is to encode.
+
+    Raises:
+        AsrkdError: it was trained on another teacher.
+    """
+    theirs, ours = made.get("teacher", {}), teacher.contract()["teacher"]
+    for key in ours:
+        if (key in theirs or key == "weights_sha256") and theirs.get(key) != ours[key]:
+            raise AsrkdError(
+                f"{path}: was trained on another teacher ({key} {str(theirs.get(key))[:12]}, "
+                f"{teacher.name} has {ours[key][:12]}); make one with: asrkd distill quantizer"
+            )
+    if "layer" not in made:
+        raise AsrkdError(f"{path}: does not say of which layer it is; make one with: asrkd distill quantizer")
+    return teacher.tap(made["layer"], made.get("tap"))

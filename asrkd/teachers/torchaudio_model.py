@@ -26,10 +26,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from asrkd import config, files
-from asrkd.errors import AsrkdError
-from asrkd.targets.frame_count import convolution_rule
-from asrkd.targets.receptive_field import hop, span
+from asrkd.core import config, files
+from asrkd.core.errors import AsrkdError
+from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.waveform import Encoder, pad
 

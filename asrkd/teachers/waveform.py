@@ -12,11 +12,10 @@ import torch
 from lhotse import MonoCut
 from torch import Tensor, nn
 
-from asrkd import faults
+from asrkd.core import faults
 from asrkd.models.conformer import Tap
+from asrkd.models.frame_timing import AUDIO, frames_of_samples
 from asrkd.models.inference import GPU_BATCH
-from asrkd.targets.frame_count import frames_of_samples
-from asrkd.targets.frame_times import AUDIO
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.teacher import Embedded, Teacher
 
@@ -34,7 +33,7 @@ class Encoder:
     audio: AudioInput
     frame_shift: float  # seconds
     first_frame: float  # seconds from the start of the audio to the first frame's centre
-    length_rule: dict[str, Any]  # of asrkd.targets.frame_count
+    length_rule: dict[str, Any]  # of asrkd.models.frame_timing
     identity: dict[str, Any]  # family, hashes of weights and configuration
     versions: dict[str, str]  # of the library
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from asrkd.errors import AsrkdError
-from asrkd.targets.frame_count import centre_rule
+from asrkd.core.errors import AsrkdError
+from asrkd.models.frame_timing import centre_rule
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.hugging_face import PREPROCESSOR, transformers, versions
 from asrkd.teachers.waveform import Encoder

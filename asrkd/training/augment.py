@@ -14,12 +14,12 @@ from lhotse import MonoCut
 from lhotse.dataset.signal_transforms import SpecAugment
 from torch import Tensor
 
-from asrkd.errors import AsrkdError
-from asrkd.features.reading import feature_config, load_features
-from asrkd.manifests import read_cuts
+from asrkd.core.errors import AsrkdError
+from asrkd.core.randomness import seeded
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.features.reading import feature_config, load_features
 from asrkd.models.config import FeatureConfig
 from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
-from asrkd.training.randomness import seeded
 
 
 class Augmentation:

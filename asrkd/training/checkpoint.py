@@ -18,9 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from asrkd import files
-from asrkd.errors import AsrkdError, warn
-from asrkd.shell import remove_folder
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError, warn
+from asrkd.core.shell import remove_folder
 
 KEPT = 2
 _BROKEN = (SafetensorError, ValueError, KeyError, TypeError, OSError)  # what reading a broken one raises

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from asrkd.config import Section
+from asrkd.core.config import Section
 from asrkd.models.config import LanguageModelConfig, ModelConfig
 from asrkd.objectives import ObjectiveEntry
-from asrkd.targets.live import LiveTargets
+from asrkd.targets.sources.live import LiveTargets
 from asrkd.training.data_config import AnyDataConfig, TextDataConfig
 
 Beta = Annotated[float, Field(ge=0, lt=1)]

@@ -5,8 +5,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import Discriminator, Field, Tag
 
-from asrkd.config import Section
-from asrkd.folds import FoldSettings
+from asrkd.core.config import Section
+from asrkd.data.cuts.folds import FoldSettings
 
 
 class BatchLimit(NamedTuple):

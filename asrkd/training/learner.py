@@ -7,18 +7,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from asrkd.errors import AsrkdError, warn
+from asrkd.core.errors import AsrkdError, warn
+from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.tokens import Tokens
 from asrkd.models.conformer import Tap
 from asrkd.models.language_model import Student
 from asrkd.objectives import Objective, kinds
 from asrkd.objectives.base import ObjectiveConfig
-from asrkd.packed_cuts import PackedCuts
-from asrkd.targets.live import LiveTargets
-from asrkd.targets.selection import Selective, ignore
-from asrkd.targets.sequence_settings import SequenceSettings
-from asrkd.targets.sequences import is_transcribed
-from asrkd.targets.target_source import TargetSource
-from asrkd.tokens import Tokens
+from asrkd.targets.sources.base import Selective, TargetSource, ignore
+from asrkd.targets.sources.live import LiveTargets
+from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.transcripts import is_transcribed
 from asrkd.training.config import PhaseConfig
 from asrkd.training.loader import Batch
 

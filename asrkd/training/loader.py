@@ -13,11 +13,11 @@ from lhotse import MonoCut
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from asrkd.errors import AsrkdError
-from asrkd.features.reading import collate, load_features
-from asrkd.parallel import one_thread
-from asrkd.targets.sentences import Sentence
-from asrkd.targets.target_source import TargetSource
+from asrkd.core.errors import AsrkdError
+from asrkd.core.parallel import one_thread
+from asrkd.data.features.reading import collate, load_features
+from asrkd.targets.sources.base import TargetSource
+from asrkd.targets.sources.text import Sentence
 from asrkd.training.augment import Augmentation
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from asrkd import files
-from asrkd.schema import Count, Record, Schema
+from asrkd.core import files
+from asrkd.core.schema import Count, Record, Schema
 
 
 class _Record(Record):

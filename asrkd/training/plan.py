@@ -13,8 +13,8 @@ from typing import Protocol
 from lhotse import CutSet, MonoCut
 from lhotse.dataset import DynamicBucketingSampler
 
-from asrkd import files
-from asrkd.training.randomness import derive
+from asrkd.core import files
+from asrkd.core.randomness import derive
 
 
 class Timed(Protocol):

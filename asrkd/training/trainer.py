@@ -12,24 +12,22 @@ from typing import Any
 
 import torch
 
-from asrkd import faults
-from asrkd.errors import warn
-from asrkd.progress import Meter, meter
-from asrkd.shell import command
-from asrkd.stopping import StopRequest, stopped
+from asrkd.core import faults
+from asrkd.core.errors import warn
+from asrkd.core.progress import Meter, meter
+from asrkd.core.shell import command
+from asrkd.core.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.config import TrainConfig
-from asrkd.training.course import Course
-from asrkd.training.groups import Groups
-from asrkd.training.held_out import HeldOut
+from asrkd.training.dev_targets import HeldOut
+from asrkd.training.environment import Machine
 from asrkd.training.learner import Learner, mean_weights
 from asrkd.training.loader import Item
-from asrkd.training.machine import Machine
 from asrkd.training.metrics import MetricLog
-from asrkd.training.optim import learning_rate, make_optimiser
-from asrkd.training.text_validation import TextValidator
+from asrkd.training.schedule import Course, learning_rate, make_optimiser
 from asrkd.training.update import Update, UpdateReport
-from asrkd.training.validation import Validator
+from asrkd.training.update_batches import Groups
+from asrkd.training.validation import TextValidator, Validator
 
 LOG_EVERY_STEPS = 20
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
+from asrkd.core.randomness import derive, seed_torch
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.training.config import TrainConfig
-from asrkd.training.groups import Group
+from asrkd.training.environment import Machine
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import Batch
-from asrkd.training.machine import Machine
-from asrkd.training.randomness import derive, seed_torch
+from asrkd.training.update_batches import Group
 
 MAX_SKIPPED = 50  # updates in a row without a finite gradient
 

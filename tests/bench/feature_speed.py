@@ -8,12 +8,12 @@ from statistics import median
 
 from lhotse import CutSet, LilcomChunkyWriter
 
-from asrkd.corpora.digits import DigitsOptions, make
-from asrkd.cut_paths import resolve
-from asrkd.features.fbank import make_extractor
-from asrkd.features.shards import Plan, compute_shard, plan_shards
-from asrkd.parallel import one_thread
-from asrkd.stopping import StopRequest
+from asrkd.core.parallel import one_thread
+from asrkd.core.stopping import StopRequest
+from asrkd.data.corpora.digits import DigitsOptions, make
+from asrkd.data.cuts.packed import resolve
+from asrkd.data.features.fbank import make_extractor
+from asrkd.data.features.shards import Plan, compute_shard, plan_shards
 from tests.bench.row import Row
 from tests.watching import unwatched
 

@@ -12,25 +12,26 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from asrkd import config, distill
-from asrkd.corpora.digits import DigitsOptions
-from asrkd.distill_options import Question, quantizer_request
-from asrkd.manifests import read_cuts
+from asrkd.commands import distill
+from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.prepare import PrepareOptions, prepare
+from asrkd.commands.train import TrainOptions, train
+from asrkd.core import config
+from asrkd.core.shared_work import Crew
+from asrkd.core.stopping import StopRequest
+from asrkd.data.corpora.digits import DigitsOptions
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.tokens import Tokens
 from asrkd.models.config import Architecture
 from asrkd.models.directory import load_model
-from asrkd.models.recogniser import Recogniser, num_parameters
-from asrkd.prepare import PrepareOptions, prepare
-from asrkd.shared_work import Crew
-from asrkd.stopping import StopRequest
-from asrkd.tokens import Tokens
-from asrkd.train import TrainOptions, train
+from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
-from asrkd.training.groups import Group, Groups
+from asrkd.training.distributed import Processes
 from asrkd.training.learner import Learner
-from asrkd.training.optim import make_optimiser
-from asrkd.training.processes import Processes
+from asrkd.training.schedule import make_optimiser
 from asrkd.training.update import Update
+from asrkd.training.update_batches import Group, Groups
 from tests.bench.row import Row
 
 CONFIG = """

@@ -12,18 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from asrkd.data.cuts.manifests import read_cuts
 from asrkd.decoding.attention_beam import attention_beam_search
-from asrkd.decoding.decoder_options import DecoderOptions
+from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.prefix_beam import prefix_beam_search
-from asrkd.decoding.search_options import SearchOptions
-from asrkd.manifests import read_cuts
-from asrkd.models.attention_config import TransformerLayers
-from asrkd.models.boundary import BOUNDARY
 from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.encoder_config import TransformerLayers
 from asrkd.models.inference import answers
+from asrkd.models.stepwise import BOUNDARY
 from asrkd.models.transformer_decoder import TransformerDecoder
 from asrkd.scoring.counts import count_errors
-from asrkd.targets.sequences import transcript
+from asrkd.targets.sources.transcripts import transcript
 from tests.bench.row import Row
 
 BATCH = 16  # utterances

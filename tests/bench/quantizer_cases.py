@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
+from asrkd.quantizer.fit.training import train_quantizer
+from asrkd.quantizer.multi_quantization import reference_state
 from asrkd.quantizer.options import QuantizerOptions
-from asrkd.quantizer.reference import reference_state
-from asrkd.quantizer.training import train_quantizer
 
 SIZES = ((512, 8), (512, 16), (1280, 8), (1280, 16))  # D and N
 FRAMES = 6000

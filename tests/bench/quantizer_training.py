@@ -13,13 +13,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from asrkd.manifests import read_cuts
+from asrkd.data.cuts.manifests import read_cuts
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
+from asrkd.quantizer.fit.training import train_quantizer
+from asrkd.quantizer.multi_quantization import read_reference_state
 from asrkd.quantizer.options import QuantizerOptions
-from asrkd.quantizer.reference import read_reference_state
-from asrkd.quantizer.search import REFERENCE, STANDARD, IndexSearch
-from asrkd.quantizer.training import train_quantizer
-from asrkd.teachers.opening import open_teacher
+from asrkd.quantizer.search.search import REFERENCE, STANDARD, IndexSearch
+from asrkd.teachers.loading import open_teacher
 from tests.bench.quantizer_cases import has_reference, reference_package, synthetic_frames
 from tests.bench.row import Row
 

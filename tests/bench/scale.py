@@ -14,12 +14,12 @@ import psutil
 import torch
 from lhotse import AudioSource, Features, MonoCut, Recording, SupervisionSegment
 
-from asrkd import files, outputs
-from asrkd.manifests import write_cuts
-from asrkd.progress import meter
-from asrkd.shards import shard_name
-from asrkd.targets.array_store import write_array_shard
-from asrkd.targets.sources import Sources, write_sources
+from asrkd.core import files, output_folder
+from asrkd.core.progress import meter
+from asrkd.data.cuts.manifests import write_cuts
+from asrkd.targets.store.arrays import write_array_shard
+from asrkd.targets.store.provenance import Sources, write_sources
+from asrkd.targets.store.shards import shard_name
 from tests.bench.row import Row
 
 CUTS = int(os.environ.get("ASRKD_BENCH_CUTS", "1000000"))
@@ -32,9 +32,9 @@ CHECK_S, CHECK_GIB, PLAN_GIB = 90.0, 1.0, 2.0
 PLAN = """
 import sys
 from pathlib import Path
-from asrkd import shards
-from asrkd.cut_records import cuts_digest, texts_digest
-from asrkd.manifests import read_cuts
+from asrkd.targets.store import shards
+from asrkd.data.cuts.records import cuts_digest, texts_digest
+from asrkd.data.cuts.manifests import read_cuts
 cuts = read_cuts(Path(sys.argv[1]))
 cuts_digest(cuts), texts_digest(cuts)
 shards.plan(Path("x"), cuts, shards.Asked(Path("m"), "cpu", 200), ".safetensors")
@@ -107,7 +107,7 @@ def make(store: Path, manifest: Path, num_cuts: int, codebooks: int) -> None:
                 yield from cuts
 
     write_cuts(manifest, shards())
-    outputs.stamp(store, {"num_shards": total, "num_cuts": num_cuts})
+    output_folder.stamp(store, {"num_shards": total, "num_cuts": num_cuts})
 
 
 def cut(number: int) -> MonoCut:

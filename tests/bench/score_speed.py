@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jiwer
 
-from asrkd import files
+from asrkd.core import files
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
 from asrkd.scoring.transcript_files import trn_lines
 from tests.bench.row import Row

@@ -7,9 +7,9 @@ import torch
 
 from asrkd.models.config import Architecture, FeatureConfig
 from asrkd.models.encoder_config import ConformerConfig
-from asrkd.models.recogniser import Recogniser, num_parameters
+from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.objectives.ctc import alignable, ctc_sum, separate_sum
-from asrkd.targets.sequences import SequenceTargets, collate
+from asrkd.targets.sources.transcripts import SequenceTargets, collate
 from tests.bench.row import Row
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=80, frame_shift=0.01, sampling_rate=16000)

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import torch
 
-from asrkd.config import load as load_config
-from asrkd.corpora.digits import DigitsOptions
+from asrkd.commands.prepare import PrepareOptions, prepare
+from asrkd.commands.train import TrainOptions, train
+from asrkd.core.config import load as load_config
+from asrkd.core.shared_work import Crew
+from asrkd.core.stopping import StopRequest
+from asrkd.data.corpora.digits import DigitsOptions
 from asrkd.models.config import Architecture
 from asrkd.models.directory import load_model
-from asrkd.models.recogniser import Recogniser, num_parameters
+from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.objectives.ctc import ctc_sum
-from asrkd.prepare import PrepareOptions, prepare
-from asrkd.shared_work import Crew
-from asrkd.stopping import StopRequest
-from asrkd.train import TrainOptions, train
 from asrkd.training.config import TrainConfig
 from asrkd.training.loader import Batch, BatchReader
 from asrkd.training.metrics import read_metrics

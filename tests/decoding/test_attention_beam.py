@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.decoding.attention_beam import attention_beam_search
-from asrkd.decoding.decoder_options import DecoderOptions
-from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.token_beam import best_places
-from asrkd.errors import AsrkdError
 from tests.decoding.tiny_models import Bigram, Gru
 
 SEEDS = st.integers(0, 10_000)

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from asrkd.core.errors import AsrkdError
 from asrkd.decoding import SEARCHES, Heard, SearchOptions
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.k2_lattice import search
-from asrkd.errors import AsrkdError
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.decoding import SearchOptions, prefix_beam
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.greedy import greedy_search
 from asrkd.decoding.prefix_beam import prefix_beam_search, search, search_frames
-from asrkd.errors import AsrkdError
 
 SEEDS = st.integers(0, 10_000)
 
@@ -203,7 +203,9 @@ def test_machine_code_keeps_the_same_prefixes_in_the_same_places(
     random_posteriors, seed, beam, max_tokens, spread, share
 ):
     """Also where many are equally likely (no spread) or impossible."""
-    compiled = pytest.importorskip("asrkd.decoding.compiled", reason="no numba here; pip install numba")
+    compiled = pytest.importorskip(
+        "asrkd.decoding.prefix_beam_numba", reason="no numba here; pip install numba"
+    )
     frames = random_posteriors(seed, (3, 14, 7), spread=spread, share_impossible=share).double().exp()
     tokens = frames[:, :, 1:].topk(min(2 * beam, max_tokens or 6, 6), dim=2).indices + 1
     allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, tokens, True) if max_tokens else None

@@ -7,11 +7,10 @@ import torch
 
 from asrkd.decoding.attention_beam import attention_beam_search
 from asrkd.decoding.ctc_score import hypothesis_log_prob
-from asrkd.decoding.decoder_options import DecoderOptions
 from asrkd.decoding.forced_score import forced_log_prob
-from asrkd.decoding.heard import Heard
+from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
-from asrkd.decoding.search_options import SearchOptions
+from asrkd.decoding.search_input import Heard
 from tests.decoding.tiny_models import Bigram, Gru
 
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from asrkd import cli
+from asrkd.cli import main
 from asrkd.models import directory
-from asrkd.teachers import opening
+from asrkd.teachers import loading
 
 LIMIT_S = 20.0
 
@@ -53,7 +53,7 @@ def invoke(argv: Sequence[str], limit_s: float = LIMIT_S) -> Outcome:
     with _captured() as printed, warnings.catch_warnings():
         try:
             with _alarm(limit_s):
-                cli.run()
+                main.run()
             status = 0
         except SystemExit as end:
             status = _status(end)
@@ -72,7 +72,7 @@ def _status(end: SystemExit) -> int:
 
 def _forget() -> None:
     """Empty the caches that go by path and time: the next input has the paths of the last one."""
-    for cached in (directory._load, opening._load):
+    for cached in (directory._load, loading._load):
         clear = getattr(cached, "cache_clear", None)
         if clear is not None:
             clear()

@@ -66,7 +66,7 @@ def _write_model(folder: Path, rng: Random) -> list[Command]:
 
 def _seal_model(folder: Path) -> None:
     """Name the tokens that are there, and score the weights that are there."""
-    from asrkd.tokens import Tokens
+    from asrkd.data.tokens import Tokens
 
     path = folder / "config.json"
     described = json.loads(path.read_text(encoding="utf-8"))

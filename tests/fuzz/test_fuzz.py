@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from asrkd import files, manifests
-from asrkd.corpora import corpus, tsv
+from asrkd.core import files
+from asrkd.data.corpora import corpus, tsv
+from asrkd.data.cuts import manifests
 from tests.fuzz import runner
 from tests.fuzz.case import CASE, OUT, make_case
 from tests.fuzz.invocation import Outcome, invoke

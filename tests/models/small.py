@@ -3,7 +3,7 @@
 import torch
 
 from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, FeatureConfig
-from asrkd.models.recogniser import Recogniser
+from asrkd.models.recognizer import Recogniser
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=20, frame_shift=0.01, sampling_rate=8000)
 LAYERS = {"num_layers": 2, "dim": 16, "num_heads": 2, "feed_forward_dim": 24}

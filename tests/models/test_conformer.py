@@ -10,7 +10,7 @@ from asrkd.models.config import Architecture, ConformerConfig, FeatureConfig
 from asrkd.models.conformer import Conformer, Tap, global_statistics
 from asrkd.models.front_end import FrontEnd, num_encoder_frames
 from asrkd.models.masks import chunk_mask
-from asrkd.models.recogniser import Recogniser, num_parameters
+from asrkd.models.recognizer import Recogniser, num_parameters
 from tests.models.padding import check_padding
 
 SMALL = {"num_layers": 2, "dim": 16, "num_heads": 2, "feed_forward_dim": 24, "kernel_size": 5}

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from asrkd.models.boundary import BOUNDARY
 from asrkd.models.config import LanguageModelArchitecture
 from asrkd.models.decoder import expected, told
 from asrkd.models.language_model import LanguageModel
 from asrkd.models.las_decoder import LocationAwareAttention
 from asrkd.models.masks import frame_mask
+from asrkd.models.stepwise import BOUNDARY
 from tests.models.small import recogniser
 
 KINDS = ["transformer", "las"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.models.attention import CrossAttention
 from asrkd.models.encoder import Tap
 from asrkd.models.encoder_config import LasEncoderConfig

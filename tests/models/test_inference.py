@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from asrkd.errors import AsrkdError
-from asrkd.features.reading import load_features
-from asrkd.manifests import read_cuts
+from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.features.reading import load_features
 from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers, check_features

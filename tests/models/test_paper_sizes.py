@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from asrkd.config import load
+from asrkd.core.config import load
 from asrkd.models.config import FeatureConfig, recogniser_architecture
-from asrkd.models.recogniser import Recogniser, num_parameters
+from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.training.config import TrainConfig
 
 STAGES = Path(__file__).parents[2] / "stages"

@@ -6,13 +6,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from asrkd.errors import AsrkdError
-from asrkd.models.boundary import BOUNDARY
+from asrkd.core.errors import AsrkdError
 from asrkd.models.masks import frame_mask
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.stepwise import BOUNDARY
 from asrkd.objectives import kinds
 from asrkd.objectives.attention import Attention, AttentionConfig, attention_sum
-from asrkd.targets.sequences import SequenceTargets, collate
+from asrkd.targets.sources.transcripts import SequenceTargets, collate
 from tests.models.small import recogniser
 
 KINDS = ["transformer", "las"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recognizer import RecogniserOutput
 from asrkd.objectives.codebook import Autoregression, Codebook, CodebookConfig, codebook_cross_entropy
 from asrkd.targets.frames import FrameTargets
 from tests.quantizer.conftest import hashed

@@ -5,9 +5,9 @@ import itertools
 import pytest
 import torch
 
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recognizer import RecogniserOutput
 from asrkd.objectives.ctc import Ctc, alignable, ctc_sum
-from asrkd.targets.sequences import collate
+from asrkd.targets.sources.transcripts import collate
 
 
 def collapse(path: tuple[int, ...]) -> list[int]:

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from asrkd import config
-from asrkd.errors import AsrkdError
+from asrkd.core import config
+from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recognizer import RecogniserOutput
 from asrkd.objectives.embedding import Embedding, EmbeddingConfig, embedding_distance
 from asrkd.targets.frames import FrameTargets
 

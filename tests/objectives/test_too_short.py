@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrkd.cut_records import CutRecord, FeatureKind
+from asrkd.data.cuts.records import CutRecord, FeatureKind
 from asrkd.objectives.too_short import TooShort, encoder_frames, frames_needed
 
 KIND = FeatureKind("fbank", 80, 0.01, 16000)

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recogniser import RecogniserOutput
+from asrkd.models.recognizer import RecogniserOutput
 from asrkd.objectives.representation import Representation, RepresentationConfig, weighted_distance
 from asrkd.objectives.softmax import Softmax, posterior_distance
-from asrkd.targets.dense import PosteriorTargets
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.top_tokens import top_tokens
+from asrkd.targets.sources.dense import PosteriorTargets
+from asrkd.targets.writers.arrays import top_tokens
 
 
 def randn(*shape: int, seed: int = 1) -> torch.Tensor:
@@ -135,11 +135,11 @@ def test_posteriors_of_another_rate_are_refused(frame_shift):
 def test_both_stores_teach_a_student_and_other_tokens_are_refused_before_the_first_step(
     config, stores, teacher, corpus, tmp_path
 ):
-    from asrkd import distill
-    from asrkd.distill_options import Question
-    from asrkd.stopping import StopRequest
-    from asrkd.tokens import train_char
-    from asrkd.train import TrainOptions, train
+    from asrkd.commands import distill
+    from asrkd.commands.distill_request import Question
+    from asrkd.commands.train import TrainOptions, train
+    from asrkd.core.stopping import StopRequest
+    from asrkd.data.tokens import train_char
     from asrkd.training.metrics import read_metrics
 
     cuts = (corpus / "cuts_train.jsonl.gz",)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.reference import read_reference_state
+from asrkd.quantizer.multi_quantization import read_reference_state
 
 FIXTURE = json.loads((Path(__file__).parent / "mvq_fixture.json").read_text())
 

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.search import REFERENCE, IndexSearch
+from asrkd.quantizer.search.search import REFERENCE, IndexSearch
 
 KEPT = dataclasses.replace(REFERENCE, keep_better=True)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.report import QuantizerReport, measure, relative_error
-from asrkd.quantizer.search import IndexSearch
+from asrkd.quantizer.search.search import IndexSearch
 
 
 @pytest.fixture

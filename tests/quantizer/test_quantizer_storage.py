@@ -6,12 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.reference import read_reference_state
+from asrkd.quantizer.multi_quantization import read_reference_state
 from asrkd.quantizer.report import measure
-from asrkd.quantizer.search import REFERENCE, IndexSearch
+from asrkd.quantizer.search.search import REFERENCE, IndexSearch
 from asrkd.quantizer.storage import load_quantizer, save_quantizer
 
 CONTRACT = {"teacher_sha256": "ab12", "layer": 6}

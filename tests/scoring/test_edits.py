@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import Counts, corpus_counts, word_counts
 from asrkd.scoring.edits import levenshtein_distances, levenshtein_edits
 from asrkd.scoring.word_alignment import align_many, align_words, check_alignment, word_pairs

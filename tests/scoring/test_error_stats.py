@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.error_stats import WordStats, write_error_stats
 from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
 from asrkd.scoring.word_alignment import align_words

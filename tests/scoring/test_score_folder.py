@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import CharacterCounts, Counts
-from asrkd.scoring.normaliser import find_normaliser
+from asrkd.scoring.normalizer import find_normaliser
 from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.score_folder import read_counts, read_score, require_comparable

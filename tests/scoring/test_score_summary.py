@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
-from asrkd.scoring.score_summary import summary, wer_line
+from asrkd.scoring.score_files import summary, wer_line
 
 REFERENCES = {"utt2": "A B C D", "utt1": "A B", "utt3": ""}
 HYPOTHESES = {"utt1": "A X", "utt2": "A X C", "utt3": "UH"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_recogs
 
 REFERENCES = {"b-2": "THE CAT'S  MAT", "a-1": "ONE TWO", "c-3": ""}

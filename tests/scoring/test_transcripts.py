@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text
 from asrkd.scoring.transcripts import read_speakers, read_transcripts
 

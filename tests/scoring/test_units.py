@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring import units as module
 from asrkd.scoring.counts import count_errors
 from asrkd.scoring.units import WORD, find_unit, read_unit, spaced, units

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.scoring.aligned_network import AlignedNetwork, align_items
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
 from asrkd.scoring.network_alignment import FEWEST_ERRORS, SCLITE, Costs

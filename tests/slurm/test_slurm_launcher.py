@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from asrkd import outputs
-from asrkd.errors import AsrkdError
-from asrkd.proving.pipeline import write_corpus
+from asrkd.commands.proving.pipeline import write_corpus
+from asrkd.core import output_folder
+from asrkd.core.errors import AsrkdError
 from asrkd.training.metrics import read_metrics
 
 pytestmark = pytest.mark.slow
@@ -94,7 +94,7 @@ def test_the_mistake_of_a_job_is_the_launchers_one_line(cluster, teacher, corpus
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.tex").write_text("mine")
     with pytest.raises(AsrkdError, match="holds 'thesis.tex'") as mistake:
-        outputs.inspect(tmp_path / "store", "contract.json")
+        output_folder.inspect(tmp_path / "store", "contract.json")
     command = ask(teacher, corpus, tmp_path / "store")
     launched = cluster.run(*command, "--launcher", launcher, "--jobs", jobs)
     assert launched.returncode == 1

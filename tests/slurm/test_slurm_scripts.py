@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from asrkd.training.joining import first_of_hostlist
+from asrkd.training.environment import first_of_hostlist
 
 pytestmark = pytest.mark.slow
 

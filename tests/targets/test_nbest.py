@@ -5,10 +5,10 @@ import json
 import pytest
 from lhotse import MonoCut, Recording
 
-from asrkd import files
-from asrkd.errors import AsrkdError
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
 from asrkd.targets.nbest import Nbest, StoredHypothesis, WordErrors, as_record, from_record
-from asrkd.targets.nbest_store import NbestStore
+from asrkd.targets.store.nbest import NbestStore
 from tests.nbest_lists import nbest, write_nbest_store
 
 PARTS = {"ctc": -1.25, "attention": -0.5, "lm": -7.0, "length": 3}

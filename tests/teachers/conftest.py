@@ -7,11 +7,11 @@ import pytest
 import soundfile
 from lhotse import MonoCut
 
-from asrkd.features.fbank import FeatureOptions
-from asrkd.manifests import read_cuts
-from asrkd.prepare import PrepareOptions, prepare
-from asrkd.shared_work import Crew
-from asrkd.stopping import StopRequest
+from asrkd.commands.prepare import PrepareOptions, prepare
+from asrkd.core.shared_work import Crew
+from asrkd.core.stopping import StopRequest
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.features.fbank import FeatureOptions
 
 RATE = 16000
 TEXTS = ["NO", "YES", "ON OFF", "NO NO", "OFF", "YES ON"]

@@ -8,7 +8,7 @@ import soundfile
 import torch
 from lhotse import MonoCut, Recording
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.teachers.audio import AudioInput, normalise
 
 INPUT = AudioInput(sampling_rate=16000, epsilon=1e-7, shortest=400, longest=None)

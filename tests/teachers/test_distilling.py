@@ -8,18 +8,19 @@ import pytest
 import torch
 from lhotse import MonoCut
 
-from asrkd import distill, outputs
-from asrkd.check import check
-from asrkd.cut_records import FeatureKind
+from asrkd.commands import distill
+from asrkd.commands.check import check
+from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.train import TrainOptions, train
+from asrkd.core import output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.stopping import StopRequest
+from asrkd.data.cuts.manifests import read_cuts, write_cuts
+from asrkd.data.cuts.records import FeatureKind
 from asrkd.decoding import SearchOptions
-from asrkd.distill_options import Question, quantizer_request
-from asrkd.errors import AsrkdError
-from asrkd.manifests import read_cuts, write_cuts
-from asrkd.stopping import StopRequest
-from asrkd.targets.array_store import ArrayStore
-from asrkd.targets.frame_times import offset_problem
-from asrkd.teachers.opening import open_teacher
-from asrkd.train import TrainOptions, train
+from asrkd.models.frame_timing import offset_problem
+from asrkd.targets.store.arrays import ArrayStore
+from asrkd.teachers.loading import open_teacher
 from tests.conftest import TINY
 from tests.teachers.tiny import CONVOLUTIONS, arguments, hugging_face_model, torchaudio_model, whisper_model
 
@@ -61,7 +62,7 @@ def test_a_student_learns_from_the_codebook_indexes_of_a_hubert(ask, spoken, tmp
     for name in ("quantizer", "codebook"):
         assert check(tmp_path / name).problems == ()
     learnt = learn(spoken, tmp_path, f"[ctc, {{codebook: {{targets: {tmp_path}/codebook, layer: 1}}}}]")
-    assert outputs.read_stamp(learnt, "")["steps"] == 3
+    assert output_folder.read_stamp(learnt, "")["steps"] == 3
     assert check(learnt).problems == ()
 
 

@@ -9,12 +9,12 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from asrkd.convert import convert
-from asrkd.errors import AsrkdError
+from asrkd.commands.convert_teacher import convert
+from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.targets.frame_count import expected_frames
+from asrkd.models.frame_timing import expected_frames
 from asrkd.teachers.audio import AudioInput
-from asrkd.teachers.opening import open_teacher
+from asrkd.teachers.loading import open_teacher
 from tests.teachers.tiny import hugging_face_model
 
 FAMILIES = [("wav2vec2", "base"), ("wav2vec2", "large"), ("hubert", "base"), ("hubert", "large")]

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from asrkd import distill
-from asrkd.distill_options import Question, quantizer_request
-from asrkd.errors import AsrkdError
-from asrkd.stopping import StopRequest
-from asrkd.train import TrainOptions, train
+from asrkd.commands import distill
+from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.train import TrainOptions, train
+from asrkd.core.errors import AsrkdError
+from asrkd.core.stopping import StopRequest
 from asrkd.training.metrics import read_metrics
 from tests.teachers.tiny import torchaudio_model
 

@@ -9,10 +9,10 @@ import torch
 import torchaudio
 from safetensors.torch import load_file, save_file
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.targets.frame_count import expected_frames
-from asrkd.teachers.opening import open_teacher
+from asrkd.models.frame_timing import expected_frames
+from asrkd.teachers.loading import open_teacher
 from tests.teachers.tiny import KINDS, arguments, torchaudio_model
 
 

@@ -7,10 +7,10 @@ import soundfile
 import torch
 from lhotse import MonoCut
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.targets.frame_count import expected_frames
-from asrkd.teachers.opening import open_teacher
+from asrkd.models.frame_timing import expected_frames
+from asrkd.teachers.loading import open_teacher
 from tests.teachers.tiny import whisper_model
 
 

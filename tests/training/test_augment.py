@@ -10,8 +10,8 @@ import torch
 from lhotse import Features, MonoCut, NumpyFilesWriter, Recording
 from torch import Tensor
 
-from asrkd.errors import AsrkdError
-from asrkd.manifests import write_cuts
+from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.manifests import write_cuts
 from asrkd.training.augment import Augmentation, FeatureMasks, mix
 from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from asrkd.errors import AsrkdError
+from asrkd.core.errors import AsrkdError
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.checkpoint import Checkpoint, Position, load_latest, save_checkpoint
 from asrkd.training.config import OptimConfig
-from asrkd.training.optim import make_optimiser
+from asrkd.training.schedule import make_optimiser
 
 
 def train(module: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:

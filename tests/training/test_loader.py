@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from asrkd.errors import AsrkdError
-from asrkd.manifests import read_cuts
+from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.manifests import read_cuts
 from asrkd.training.loader import BatchReader, load_batches
 
 

@@ -1,0 +1,1 @@
+"""Command line: options, launchers, and one function per command that calls its module in asrkd.commands."""

@@ -1,0 +1,173 @@
+"""Who runs jobs: Slurm, or this machine; both through submitit, which keeps each job's logs and result.
+
+submitit asks Slurm's accounting how jobs are, which many clusters do not
+have. Here squeue is asked, once for all jobs: it knows every job that has
+not ended and, for some minutes, those that have.
+"""
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from asrkd.core import installed
+from asrkd.core.errors import AsrkdError
+
+if TYPE_CHECKING:
+    from submitit import Job
+
+    from asrkd.cli.launching.task import Ended, Task
+
+NOTICE_S = 120.0  # from the stop signal to the kill; a shard or a checkpoint is done by then
+_NO_LIMIT_MIN = 60 * 24 * 366
+_OURS = ("array", "output", "error")  # options of sbatch that the launcher sets
+_OVER = frozenset(
+    "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED TIMEOUT".split()
+)
+CANCELLED = "CANCELLED"
+GONE = "GONE"  # no longer known to the scheduler
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What each job is to have."""
+
+    time_limit_s: float | None = None
+    gpus: int = 0
+    partition: str | None = None
+    settings: tuple[str, ...] = ()  # KEY=VALUE or KEY, options of sbatch
+
+    def notice_s(self) -> float:
+        """Seconds before the end at which a job is told to stop; less than all of a short one."""
+        return NOTICE_S if self.time_limit_s is None else min(NOTICE_S, self.time_limit_s / 4)
+
+    def for_slurm(self) -> dict[str, Any]:
+        """Keyword arguments of submitit's Slurm executor.
+
+        Raises:
+            AsrkdError: one of the settings has no key, or one that the launcher sets.
+        """
+        return {
+            "time": None if self.time_limit_s is None else max(1, math.ceil(self.time_limit_s / 60)),
+            "partition": self.partition,
+            "gpus_per_node": self.gpus or None,
+            "wckey": None,
+            # srun does not take over sbatch's --cpus-per-task.
+            "setup": ['export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"'],
+            "additional_parameters": self._options(),
+        }
+
+    def _options(self) -> dict[str, str | bool]:
+        options: dict[str, str | bool] = {"requeue": True, "signal": f"USR1@{max(1, int(self.notice_s()))}"}
+        for setting in self.settings:
+            key, given, value = setting.partition("=")
+            key = key.strip().lstrip("-").replace("_", "-")
+            if not key or key in _OURS:
+                raise AsrkdError(
+                    f"--slurm {setting}: expected KEY=VALUE, a key of sbatch, not {', '.join(_OURS)}"
+                )
+            options[key] = value if given else True
+        return options
+
+
+class Scheduler(Protocol):
+    """Starts jobs, knows which are over, and ends them."""
+
+    def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
+        """Start a job for each task, in their order; AsrkdError if they are not accepted."""
+
+    def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
+        """Those of ``jobs`` that have ended for good: how, by job id."""
+
+    def cancel(self, jobs: "Sequence[Job[Ended]]") -> None:
+        """End ``jobs``; those that are over are left alone."""
+
+
+class Slurm:
+    """The cluster that this machine's sbatch submits to."""
+
+    def __init__(self, logs: Path, name: str, wanted: Wanted) -> None:
+        """Check that jobs can be submitted from here.
+
+        Raises:
+            AsrkdError: no submitit, no sbatch, or a wrong ``--slurm``.
+        """
+        submitit = _submitit()
+        if missing := [p for p in ("sbatch", "squeue", "scancel", "srun") if not shutil.which(p)]:
+            raise AsrkdError(
+                f"--launcher slurm: no {missing[0]} here; run it on a machine that submits to the cluster, "
+                "install Slurm's commands (sudo apt install slurm-client), or use --launcher local"
+            )
+        self._executor = submitit.SlurmExecutor(folder=logs)
+        self._executor.update_parameters(job_name=name, **wanted.for_slurm())
+        self._refused = submitit.core.utils.FailedJobError
+
+    def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
+        """Submit an array, or a single job for a single task; AsrkdError if sbatch refuses it."""
+        try:
+            jobs: list[Job[Ended]] = self._executor.submit_array(tasks)
+        except self._refused as error:
+            said = str(error).strip().splitlines() or ["sbatch failed"]
+            raise AsrkdError(f"{said[-1]}; see --partition, --gpus, --time-limit and --slurm") from None
+        return jobs
+
+    def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
+        """What squeue says; nothing while it does not answer."""
+        arrays = sorted({job.job_id.partition("_")[0] for job in jobs})
+        asked = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
+        done = subprocess.run(
+            [*asked, f"--jobs={','.join(arrays)}"], capture_output=True, text=True, check=False
+        )
+        if done.returncode and "Invalid job id" not in done.stderr:
+            return {}
+        states = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
+        found = {job.job_id: states.get(job.job_id, GONE) for job in jobs}
+        return {job_id: state for job_id, state in found.items() if state in _OVER or state == GONE}
+
+    def cancel(self, jobs: "Sequence[Job[Ended]]") -> None:
+        """scancel them all at once."""
+        if jobs:
+            subprocess.run(["scancel", *(job.job_id for job in jobs)], capture_output=True, check=False)
+
+
+class Local:
+    """This machine, all jobs at once; for trying what a cluster will do."""
+
+    def __init__(self, logs: Path, wanted: Wanted) -> None:
+        """Check that submitit is there, and that nothing is wanted that only Slurm has; AsrkdError if not."""
+        if wanted.partition or wanted.settings:
+            raise AsrkdError("--partition, --slurm: are for --launcher slurm")
+        self._executor = _submitit().LocalExecutor(folder=logs)
+        self._executor.update_parameters(timeout_min=_NO_LIMIT_MIN, gpus_per_node=wanted.gpus)
+
+    def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
+        """Start a process for each task."""
+        jobs: list[Job[Ended]] = self._executor.submit_array(tasks)
+        return jobs
+
+    def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
+        """Those whose processes are gone."""
+        return {job.job_id: GONE for job in jobs if job.done()}
+
+    def cancel(self, jobs: "Sequence[Job[Ended]]") -> None:
+        """Ask them to stop, and wait until they have."""
+        for job in jobs:
+            if not job.done():
+                os.kill(int(job.job_id), signal.SIGTERM)
+        for job in jobs:
+            job.wait()
+
+
+def _submitit() -> Any:
+    try:
+        import submitit
+    except ImportError:
+        raise AsrkdError(
+            f"--launcher: needs submitit; install it with: {installed.pip_install('submitit')}"
+        ) from None
+    return submitit

@@ -1,0 +1,59 @@
+"""Stage ``doctor``: what is installed, what is missing, what stands in for it, and what mends it.
+
+Reads:   the installation and the machine; nothing of the user's.
+Writes:  nothing.
+"""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import asrkd
+from asrkd.commands.installation import machine, packages
+from asrkd.commands.installation.checks import Check, Status
+
+
+@dataclass(frozen=True)
+class DoctorReport:
+    """All checks, in the order in which they are read."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_status(self) -> int:
+        """0 if everything that is needed works, else 1."""
+        return int(self._num_wrong() > 0)
+
+    def text(self) -> str:
+        """A line for each check, what to do where it is not simply well, and a conclusion."""
+        wrong = self._num_wrong()
+        conclusion = (
+            f"{wrong} of {len(self.checks)} checks went wrong: mend the first one first"
+            if wrong
+            else "everything that is needed works"
+        )
+        return "\n".join([*(check.text() for check in self.checks), conclusion])
+
+    def _num_wrong(self) -> int:
+        return sum(check.status is Status.WRONG for check in self.checks)
+
+
+def doctor() -> DoctorReport:
+    """Look at everything that asrkd uses; takes a few seconds, and no broken package stops it."""
+    python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
+    return DoctorReport(
+        (
+            Check("Python", Status.OK, python),
+            Check("asrkd", Status.OK, asrkd.__version__),
+            packages.check_fit(),
+            *(packages.check_package(package) for package in packages.PACKAGES),
+            packages.check_k2(),
+            packages.check_submitit(),
+            packages.check_transformers(),
+            packages.check_kenlm(),
+            machine.check_gpu(),
+            machine.check_mkl(Path("/proc/cpuinfo")),
+            *(machine.check_program(program) for program in machine.PROGRAMS),
+            machine.check_disk(Path.cwd()),
+        )
+    )

@@ -1,0 +1,131 @@
+"""The machine: its GPUs, its room, and programs that are of use and not needed."""
+
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from asrkd.commands.installation.checks import BROKEN, Check, Status, in_a_line
+from asrkd.core import installed, mkl
+from asrkd.core.shell import command
+
+# Features of 100 hours, uncompressed: 100 frames a second of 80 float32 bins.
+FEATURES_OF_100_HOURS_GB = 100 * 3600 * 100 * 80 * 4 / 1e9
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of the system that is of use and not needed."""
+
+    name: str
+    package: str  # Debian's
+    use: str
+    stand_in: str  # what happens without it
+    folder: str = ""  # where Debian puts it, if that is not on the PATH
+
+
+PROGRAMS = (
+    Program(
+        "sclite",
+        "sctk",
+        "tests that compare our scores and significance with NIST's",
+        "they are skipped; asrkd score needs no other program",
+        "/usr/lib/sctk/bin",
+    ),
+    Program(
+        "chromium",
+        "chromium",
+        "tests that open a report in a browser",
+        "they are skipped; any browser shows a report",
+    ),
+    Program(
+        "sbatch",
+        "slurm-wlm",
+        "--launcher slurm, the scripts of stages/slurm, and their tests",
+        "use --jobs on this machine, or --launcher local",
+    ),
+)
+
+
+def check_gpu() -> Check:
+    """Whether torch can compute on the GPUs here: it sees them, and has kernels for them."""
+    try:
+        torch = import_module("torch")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            available = torch.cuda.is_available()
+        if not available:
+            reason = f" ({in_a_line(said[-1].message)})" if said else ""
+            return Check("GPU", Status.OK, f"none that torch can use{reason}; computes with --device cpu")
+        return _check_kernels(torch)
+    except BROKEN as error:
+        return Check("GPU", Status.NOTE, in_a_line(error), "the CPU stands in: --device cpu")
+
+
+def _check_kernels(torch: Any) -> Check:
+    capabilities = [torch.cuda.get_device_capability(n) for n in range(torch.cuda.device_count())]
+    names = [torch.cuda.get_device_name(n) for n in range(len(capabilities))]
+    found = "; ".join(f"{name}, sm_{a}{b}" for name, (a, b) in zip(names, capabilities, strict=True))
+    architectures = torch.cuda.get_arch_list()
+    if all(has_kernels(10 * a + b, architectures) for a, b in capabilities):
+        return Check("GPU", Status.OK, found)
+    note = f"this torch has kernels for {' '.join(architectures)} only; the CPU stands in: --device cpu"
+    return Check("GPU", Status.NOTE, found, note, "make setup STACK=modern")
+
+
+def has_kernels(capability: int, architectures: Sequence[str]) -> bool:
+    """Whether a torch built for ``architectures`` computes on a GPU of that capability.
+
+    Args:
+        capability: ten times the major number and the minor one, such as 86.
+        architectures: as ``torch.cuda.get_arch_list`` names them. ``sm_86`` is
+            machine code, for GPUs of the same major number and no smaller
+            minor one; ``compute_90`` is PTX, compiled on any GPU from 9.0 on
+            (CUDA C++ Programming Guide, section "Application Compatibility").
+    """
+    for architecture in architectures:
+        match = re.fullmatch(r"(sm|compute)_(\d+)", architecture)
+        if match is None or int(match[2]) > capability:
+            continue
+        if match[1] == "compute" or int(match[2]) // 10 == capability // 10:
+            return True
+    return False
+
+
+def check_mkl(cpuinfo: Path) -> Check:
+    """Whether the MKL of torch 1.13 takes the code that is fast here, and what it was told to take."""
+    value = mkl.chosen_code().get(mkl.KEY)
+    if installed.current() != "k2":
+        return Check("MKL", Status.OK, f"of torch {installed.installed('torch')}, which chooses by itself")
+    if value is not None:
+        return Check("MKL", Status.OK, f"{mkl.NAME}={value}, which contracts and lineages record")
+    text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
+    if re.search(r"^vendor_id\s*:\s*AuthenticAMD$", text, re.MULTILINE) and re.search(r"\bavx2\b", text):
+        note = "torch 1.13 multiplies matrices at less than half of this AMD processor's speed"
+        return Check("MKL", Status.NOTE, f"{mkl.NAME} is not set", note, f"export {mkl.NAME}=5")
+    return Check("MKL", Status.OK, "chooses by itself")
+
+
+def check_program(program: Program) -> Check:
+    """Whether an optional program of the system is there."""
+    place = shutil.which(program.name) or shutil.which(program.name, path=program.folder or os.defpath)
+    if place:
+        return Check(program.name, Status.OK, place)
+    note = f"for {program.use}; without it, {program.stand_in}"
+    remedy = command("sudo", "apt", "install", program.package)
+    return Check(program.name, Status.NOTE, "not installed", note, remedy)
+
+
+def check_disk(folder: Path) -> Check:
+    """Whether ``data/`` and ``exp/`` below ``folder`` could hold a corpus of a usual size."""
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    found = f"{free_gb:.0f} GB free in {folder}"
+    if free_gb >= FEATURES_OF_100_HOURS_GB:
+        return Check("disk", Status.OK, found)
+    note = f"features of 100 hours take up to {FEATURES_OF_100_HOURS_GB:.0f} GB, stored targets as much again"
+    return Check("disk", Status.NOTE, found, note, "work in a folder on a larger disk, or free some")

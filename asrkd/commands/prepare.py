@@ -1,0 +1,244 @@
+"""Stage ``prepare``: from a corpus to cuts with features, and tokens.
+
+Reads:   a corpus: LibriSpeech, a TSV table, a Kaldi data directory, lhotse
+         manifests, or the synthetic demo corpus, which it makes itself.
+Writes:  in ``out``: ``prepare.json`` (what was asked), ``features/``,
+         ``cuts_<split>.jsonl.gz``, ``tokens.txt`` (and ``bpe.model``) from the
+         transcripts of ``train``, ``quarantine.jsonl``, and ``stamp.json`` last;
+         if asked for, ``cuts_train_small.jsonl.gz``, some speakers of ``train``.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from asrkd.commands.prepare_options import PrepareOptions, PrepareReport, SplitReport
+from asrkd.core import output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.made_by import keep_command, known_command
+from asrkd.core.parallel import check_jobs
+from asrkd.core.shared_work import Crew, Progress, work
+from asrkd.core.shell import command
+from asrkd.core.stopping import StopRequest
+from asrkd.data import tokens
+from asrkd.data.corpora import validation
+from asrkd.data.corpora.corpus import FILE_KINDS, Corpus, open_corpus, read_splits
+from asrkd.data.corpora.digits import DigitsOptions
+from asrkd.data.corpora.validation import Quarantined, Splits
+from asrkd.data.cuts import manifests
+from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.features import shards
+from asrkd.data.features.fbank import check_sampling_rate
+from asrkd.data.tokens import Tokens
+
+__all__ = ["PrepareOptions", "PrepareReport", "SplitReport", "prepare"]
+
+RECORD = "prepare.json"
+QUARANTINE = "quarantine.jsonl"
+KINDS = (*FILE_KINDS, "digits")
+
+
+def prepare(
+    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, crew: Crew, stop: StopRequest
+) -> PrepareReport:
+    """Check a corpus item by item, compute its features and write its manifests.
+
+    Args:
+        corpus: one of ``KINDS``.
+        source: the corpus; None for ``digits``.
+        out: folder to write; if it is partly done for the same request, it is completed.
+        options: what to make of the corpus.
+        crew: who computes, all shards or a part of them; the result does not depend on it.
+        stop: asked between shards.
+
+    Raises:
+        AsrkdError: the corpus's lists are wrong, or ``out`` is somebody else's.
+        QuarantineError: more items are bad than ``options.max_bad`` allows;
+            no manifest and no stamp are written.
+        StoppedInTime: asked to stop; finished shards are kept.
+    """
+    check_jobs(crew.jobs)
+    listed = _open(corpus, source, out, options)
+    inventory = Tokens.load(options.token_source) if options.token_source else None
+    record = _record(corpus, options, listed, inventory)
+    if output_folder.survey(out, RECORD, record) is output_folder.State.COMPLETE:
+        maker = known_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
+        stamp = output_folder.read_stamp(out, maker, ["splits", "num_tokens", "warnings"])
+        return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
+    if listed is None:
+        _check_digits(options, inventory)
+        output_folder.claim(out, RECORD, record)
+    splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, crew.jobs, stop), [])
+    num_items = sum(map(len, splits.values())) + len(bad)
+    good, rate, screened = _screen(splits, options)
+    bad += screened
+    small = _small_set(_speakers(good), options)
+    inventory = inventory or _train_tokens(_transcripts(good), options)
+    good, unspelled = validation.screen_spelling(good, inventory)
+    bad += unspelled
+    # Whatever can be refused was refused before the folder is claimed, so that the next try may have it.
+    output_folder.claim(out, RECORD, record)
+    keep_command(out)
+    computed = _compute(good, _plan(out, options, rate), crew, stop)
+    if isinstance(computed, Progress):
+        return PrepareReport(out, unfinished=computed.text())
+    splits, found = computed
+    bad += found
+    validation.write_quarantine(out / QUARANTINE, bad)
+    validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
+    if small:
+        splits["train_small"] = splits["train"].where(lambda cut: str(cut.speakers[0]) in small)
+    return _publish(out, splits, bad, inventory)
+
+
+def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) -> Corpus | None:
+    """The corpus's lists; None for the one that is made here."""
+    if corpus not in KINDS:
+        raise AsrkdError(f"{corpus!r}: unknown kind of corpus, expected one of {', '.join(KINDS)}")
+    if corpus == "digits":
+        if source is not None:
+            raise AsrkdError(f"{source}: digits is made, not read; leave the source out")
+        return None
+    if source is None:
+        remedy = command("asrkd", "prepare", corpus, "DIR", "--out", out)
+        raise AsrkdError(f"{corpus}: which one? give its folder: {remedy}")
+    return open_corpus(corpus, source, options.subsets)
+
+
+def _record(
+    corpus: str, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None
+) -> dict[str, object]:
+    """What decides the contents of the output folder."""
+    return {
+        "corpus": corpus,
+        "listing": listed.digest if listed else None,
+        "tokens_from": inventory.identity() if inventory else None,
+        **options.record(digits=corpus == "digits"),
+    }
+
+
+def _check_digits(options: PrepareOptions, inventory: Tokens | None) -> None:
+    """Raise AsrkdError where options do not go with the transcripts and speakers that digits will have."""
+    from asrkd.data.corpora import digits
+
+    lines = digits.train_lines(options.digits or DigitsOptions())
+    _small_set({speaker for _, speaker in lines}, options)
+    inventory = inventory or _train_tokens([text for text, _ in lines], options)
+    faults = [
+        fault for text, _ in lines if inventory and (fault := validation.spelling_fault(inventory, text))
+    ]
+    if faults:
+        raise AsrkdError(f"--token-source {options.token_source}: {faults[0]}")
+
+
+def _make_digits(out: Path, options: PrepareOptions, jobs: int, stop: StopRequest) -> Splits:
+    from asrkd.data.corpora import digits
+
+    return digits.make(out, options.digits or DigitsOptions(), jobs=jobs, stop=stop)
+
+
+def _screen(splits: Splits, options: PrepareOptions) -> tuple[Splits, int, list[Quarantined]]:
+    """(good cuts, sampling rate of the features in Hz, bad items) by what needs no decoding."""
+    good, bad = validation.screen_transcripts(splits, untranscribed=options.untranscribed)
+    rate = options.features.sampling_rate
+    if rate is None:
+        good, mixed, rate = validation.screen_sampling_rates(good)
+        bad += mixed
+        if any(map(len, good.values())):
+            check_sampling_rate(rate, f"audio of {rate} Hz")
+    _check_copies(good, options.speeds)
+    return good, rate, bad
+
+
+def _check_copies(splits: Splits, speeds: Sequence[float]) -> None:
+    """Refuse speeds whose copies would bear the name of a cut of ``train`` that is there."""
+    names = {cut.id for cut in splits.get("train", PackedCuts()).records}
+    for speed in speeds:
+        for name in names:
+            if f"{name}_sp{speed}" in names:
+                raise AsrkdError(
+                    f"--speeds {speed}: cut '{name}_sp{speed}' exists already; "
+                    "the corpus is perturbed: leave --speeds out"
+                )
+
+
+def _speakers(splits: Splits) -> set[str]:
+    """Of ``train``."""
+    return {str(cut.speakers[0]) for cut in splits.get("train", PackedCuts()).records}
+
+
+def _transcripts(splits: Splits) -> list[str]:
+    """Of ``train``, in its order, without those that are missing."""
+    return [text for cut in splits.get("train", PackedCuts()).records if (text := cut.texts[0])]
+
+
+def _small_set(speakers: Collection[str], options: PrepareOptions) -> set[str]:
+    """The speakers of ``train_small``, the first so many of ``train`` by name; empty if none is wanted."""
+    wanted = options.small_speakers or 0
+    if wanted > len(speakers):
+        raise AsrkdError(f"--small-speakers {wanted}: train has {len(speakers)} speakers")
+    return set(sorted(speakers)[:wanted])
+
+
+def _train_tokens(texts: Sequence[str], options: PrepareOptions) -> Tokens | None:
+    """Tokens of the transcripts of ``train``; None if there are none."""
+    if not texts:
+        return None
+    if options.tokens == "bpe":
+        return tokens.train_bpe(texts, options.vocab_size)
+    return tokens.train_char(texts)
+
+
+def _plan(out: Path, options: PrepareOptions, rate: int) -> shards.Plan:
+    return shards.Plan(
+        out=out,
+        num_mel_bins=options.features.num_mel_bins,
+        sampling_rate=rate,
+        cuts_per_shard=options.cuts_per_shard,
+        speeds=options.speeds,
+    )
+
+
+def _compute(
+    splits: Splits, plan: shards.Plan, crew: Crew, stop: StopRequest
+) -> tuple[Splits, list[Quarantined]] | Progress:
+    """Compute the shards that are missing; all cuts with features, and the bad items.
+
+    While other parts have not made theirs: how far it is.
+    """
+    planned = shards.plan_shards(plan, splits)
+    progress = work("features", planned, shards.compute_shard, crew, stop)
+    if progress.missing:
+        return progress
+    finished: Splits = {split: PackedCuts() for split in splits}
+    bad: list[Quarantined] = []
+    for shard in planned:
+        cuts, set_aside = shards.read_ledger(shard)
+        finished[shard.split].extend(cuts)
+        bad += set_aside
+    return finished, bad
+
+
+def _publish(
+    out: Path, splits: Splits, bad: Sequence[Quarantined], inventory: Tokens | None
+) -> PrepareReport:
+    """Write manifests, tokens and stamp; report what was made."""
+    if inventory is not None:
+        inventory.save(out)
+    reports = {}
+    for split, cuts in splits.items():
+        reports[split] = SplitReport(
+            num_cuts=len(cuts),
+            hours=round(sum(cut.duration for cut in cuts.records) / 3600, 6),
+            num_quarantined=sum(item.split == split for item in bad),
+        )
+        if cuts:
+            manifests.write_cuts(out / f"cuts_{split}.jsonl.gz", cuts)
+    warnings = validation.shared_speakers({k: v for k, v in splits.items() if k != "train_small"})
+    if inventory is not None:
+        warnings += validation.spelling_warnings(splits, inventory)
+        warnings += validation.reserved_warnings(splits)
+    size = inventory.size if inventory else None
+    report = PrepareReport(out=out, splits=reports, num_tokens=size, warnings=tuple(warnings))
+    output_folder.stamp(out, report.to_stamp())
+    return report

@@ -1,0 +1,116 @@
+"""Stage ``quantizer``: quantisers to and from ``multi_quantization``, and a drawing of what they lose.
+
+Reads:   folders of `asrkd distill quantizer`; import: a state dict.
+Writes:  export: a state dict; import: such a folder; plot: an SVG file.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd import __version__
+from asrkd.core import files, output_folder
+from asrkd.core.device import pick_device
+from asrkd.core.errors import AsrkdError
+from asrkd.core.output_folder import State
+from asrkd.evaluation.report.figures.rates import Curve, rate_figure
+from asrkd.quantizer.multi_quantization import (
+    read_reference,
+    read_reference_state,
+    reference_id,
+    reference_state,
+    write_reference,
+)
+from asrkd.quantizer.report import BYTES, QuantizerReport
+from asrkd.quantizer.storage import load_quantizer, save_quantizer
+from asrkd.targets.store.store import CONTRACT
+from asrkd.teachers.loading import open_teacher
+
+
+def export_quantizer(folder: Path, out: Path) -> str:
+    """Write the quantiser in ``folder`` as a state dict of ``multi_quantization``; a line about it.
+
+    Raises:
+        AsrkdError: it is not whole, has sizes that the package does not know, or
+            ``out`` is there or named otherwise than ``*.pt`` or ``*.safetensors``.
+    """
+    loaded = load_quantizer(folder)
+    if out.exists():
+        raise AsrkdError(f"{out}: is there already; give another --out")
+    state = reference_state(loaded.quantizer, loaded.identity)
+    write_reference(out, state)
+    made = loaded.quantizer
+    return (
+        f"{out}: Quantizer(dim={made.dim}, codebook_size={made.codebook_size}, "
+        f"num_codebooks={made.num_codebooks}), id {reference_id(state)}, the mean folded in"
+    )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A state dict of ``multi_quantization``, and what it was trained on."""
+
+    state: Path
+    teacher: Path
+    layer: int  # from 1
+    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
+    device: str = "cpu"
+
+
+def import_quantizer(source: Source, out: Path) -> str:
+    """Make the folder ``out`` of a quantiser of ``multi_quantization``; a line about it.
+
+    Raises:
+        AsrkdError: the state is not one's, does not fit the teacher's layer, or ``out`` is something else's.
+    """
+    state = read_reference(source.state)
+    try:
+        made = read_reference_state(state)
+    except AsrkdError as error:
+        raise AsrkdError(f"{source.state}: {error}") from None
+    teacher = open_teacher(source.teacher, str(pick_device(source.device)))
+    tap = teacher.tap(source.layer, source.tap)
+    if made.dim != teacher.dim:
+        raise AsrkdError(
+            f"{source.state}: is for embeddings of {made.dim} values, {source.teacher} has {teacher.dim}"
+        )
+    agreed: dict[str, Any] = {
+        "kind": "quantizer",
+        "imported": {"id": reference_id(state), "sha256": files.sha256(source.state)},
+        "computed_with": {"asrkd": __version__},
+        "layer": tap.layer,
+        "tap": tap.place,
+        **teacher.contract(),
+    }
+    already = output_folder.claim(out, CONTRACT, agreed) is State.COMPLETE
+    save_quantizer(out, made, None, agreed)
+    output_folder.stamp(out, {"id": reference_id(state)})
+    sizes = f"{made.num_codebooks} codebooks of {made.codebook_size} entries for layer {tap.layer}"
+    return f"{out}: {'already complete, ' if already else ''}{sizes}"
+
+
+def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
+    """Draw the held-out errors of quantisers against their bytes a frame; a line about it.
+
+    Those of one teacher's layer make a curve, beside which the bound stands.
+
+    Raises:
+        AsrkdError: one was not trained here, or ``out`` does not end in .svg.
+    """
+    if out.suffix != ".svg":
+        raise AsrkdError(f"{out}: expected a name that ends in .svg")
+    curves: dict[str, Curve] = {}
+    for folder in folders:
+        loaded = load_quantizer(folder)
+        report = QuantizerReport.of(loaded.report, folder)
+        made, contract = loaded.quantizer, loaded.contract
+        teacher = str(contract.get("teacher", {}).get("weights_sha256", "?"))
+        name = f"{teacher[:6]} layer {contract.get('layer', '?')}"
+        curve = curves.setdefault(name, Curve(name, [], list(zip(BYTES, report.shannon_bounds, strict=True))))
+        size = made.num_codebooks * math.log2(made.codebook_size) / 8
+        curve.errors.append((size, report.held_out_errors[-1]))
+    with files.create(out) as stream:
+        stream.write(rate_figure(list(curves.values())) + "\n")
+    return f"{out}: {len(folders)} quantisers of {len(curves)} layers"

@@ -1,0 +1,137 @@
+"""Stage ``report``: scored systems on one page that opens from disk, with nothing to be fetched.
+
+Reads:   model folders, the scores and logs in them, the stores that they were trained on, the scored cuts.
+Writes:  one HTML file; the same inputs give the same bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asrkd import __version__
+from asrkd.commands.compare import CompareRequest, compare
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
+from asrkd.evaluation.compare.comparison import Comparison
+from asrkd.evaluation.compare.systems import Roles
+from asrkd.evaluation.inheritance import inherited
+from asrkd.evaluation.inheritance.error_classes import STUDENT
+from asrkd.evaluation.report import browser, clips, page
+from asrkd.evaluation.report.comparison_section import comparison_shown, read_matching
+from asrkd.evaluation.report.curves import curves
+from asrkd.evaluation.report.figures.styles import looks
+from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, inheritance_shown
+from asrkd.evaluation.report.scored_cuts import scored_cuts, snr_db
+from asrkd.evaluation.report.strata import strata
+from asrkd.evaluation.report.systems import System, first_seeds, read_systems
+from asrkd.evaluation.report.targets_section import targets_shown
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """What to report on, and where to."""
+
+    models: Sequence[Path]
+    out: Path
+    score_name: str = "score-test"
+    roles: Roles = Roles()
+    comparison: Path | None = None  # what `asrkd compare` wrote of them; None: made here, without costs
+    cuts: Path | None = None  # that were scored; None: looked for
+    num_clips: int = 32
+    num_utterances: int = 1000
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """What was written."""
+
+    out: Path
+    num_bytes: int
+    num_utterances: int
+    num_clips: int
+
+    def text(self) -> str:
+        """A line for a person."""
+        size = f"{self.num_bytes / 1e6:.1f} MB"
+        return f"{self.out}: {self.num_utterances} utterances, {self.num_clips} with audio, {size}"
+
+
+def report(request: ReportRequest) -> ReportResult:
+    """Write the page.
+
+    Raises:
+        AsrkdError: a model is missing or not scored, the scores are not of one
+            test set, what else was given is not of them, or ``out`` is a folder.
+    """
+    _check(request)
+    systems = read_systems(request.models, request.score_name, request.roles)
+    cuts = scored_cuts(systems, request.cuts)
+    ratios = snr_db(cuts)
+    shown = first_seeds(systems)
+    rows = _browsed(shown, ratios, request.num_utterances)
+    chosen = browser.half_and_half({u: e for u, e in browser.errors_by_utterance(shown).items() if u in rows})
+    audio = clips.read_clips(cuts, chosen, request.num_clips)
+    html = page.render(
+        version=__version__,
+        title=_title(systems),
+        score=systems[0].score,
+        systems=systems,
+        looks=looks(systems),
+        comparison=comparison_shown(_comparison(request, systems), systems),
+        curves=curves(systems),
+        strata=strata(systems, ratios),
+        targets=targets_shown(systems),
+        inheritances=inheritance_shown(systems, inherited.inheritances(systems)),
+        fate_groups=GROUPS,
+        fate_order=ORDER,
+        student_fates=STUDENT,
+        most_confusions=inherited.MOST_CONFUSIONS,
+        shown=shown,
+        num_shown=len(rows),
+        num_clips=len(audio),
+        has_cuts=bool(cuts),
+        mime=clips.MIME,
+        browser_json=browser.json_in_script(browser.rows(shown, list(rows.values()))),
+        clips_json=browser.json_in_script(audio),
+    )
+    with files.create(request.out) as stream:
+        stream.write(html)
+    return ReportResult(request.out, len(html.encode("utf-8")), len(rows), len(audio))
+
+
+def _check(request: ReportRequest) -> None:
+    if request.out.is_dir():
+        raise AsrkdError(f"{request.out}: is a folder, expected the name of an HTML file to write")
+    for name, number in (("--clips", request.num_clips), ("--utterances", request.num_utterances)):
+        if number < 0:
+            raise AsrkdError(f"{name} {number}: expected 0 or more")
+
+
+def _comparison(request: ReportRequest, systems: Sequence[System]) -> Comparison:
+    if request.comparison is not None:
+        return read_matching(request.comparison, systems)
+    return compare(CompareRequest(request.models, request.score_name, request.roles), None)
+
+
+def _title(systems: Sequence[System]) -> str:
+    """The folder that the models share."""
+    return (systems[0].folder or systems[0].score.path).resolve().parent.name
+
+
+def _browsed(
+    systems: Sequence[System], ratios: Mapping[str, float], count: int
+) -> dict[str, browser.Utterance]:
+    """The utterances to show, by id."""
+    chosen = set(browser.half_and_half(browser.errors_by_utterance(systems))[:count])
+    about = {one.id: one for one in systems[0].score.utterances}
+    return {
+        utt_id: browser.Utterance(
+            id=utt_id,
+            speaker=about[utt_id].speaker,
+            duration_s=about[utt_id].duration_s,
+            snr_db=ratios.get(utt_id),
+            heard=heard,
+            fates=inherited.student_fates(systems, heard),
+        )
+        for utt_id, heard in inherited.aligned(systems, chosen)
+    }

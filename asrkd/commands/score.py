@@ -1,0 +1,181 @@
+"""Stage ``score``: recognise cuts with a model and count its errors.
+
+Reads:   a model folder and cuts with transcripts.
+Writes:  hypotheses by shard, and the score of it (asrkd/scoring/score_files.py).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lhotse import MonoCut
+
+from asrkd.core import files, output_folder
+from asrkd.core.device import pick_device
+from asrkd.core.errors import AsrkdError
+from asrkd.core.made_by import keep_command
+from asrkd.core.parallel import check_jobs
+from asrkd.core.progress import announced
+from asrkd.core.shared_work import Crew, Part, Progress, work
+from asrkd.core.shell import remove
+from asrkd.core.stopping import StopRequest
+from asrkd.core.task_monitor import TaskMonitor
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.cuts.records import cuts_digest, records, texts_digest
+from asrkd.decoding import Hypothesis, SearchOptions, find_search
+from asrkd.decoding.recognition import described, recognise_by_cut, search_for
+from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.inference import check_features
+from asrkd.models.recognizer import num_parameters
+from asrkd.scoring.counts import Counts
+from asrkd.scoring.score_corpus import Rules, Utterance, require_words
+from asrkd.scoring.score_files import result_line, score_with_progress, write_score
+from asrkd.scoring.score_folder import REQUEST, read_counts
+from asrkd.targets.sources.transcripts import reference
+from asrkd.targets.store import shards
+from asrkd.targets.store.shard_parts import Answers, make_shard
+from asrkd.targets.store.shards import Asked, Shard
+
+CUTS_PER_SHARD = 200
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """What to recognise, and how."""
+
+    model: Path
+    cuts: Path
+    out: Path
+    search: str = "greedy"
+    options: SearchOptions = SearchOptions()
+    device: str = "cpu"
+    jobs: int = 1
+    part: Part | None = None  # of the shards; None: all that are missing
+    rules: Rules = Rules()
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """What was counted."""
+
+    out: Path
+    counts: Counts | None  # None: shards are missing, for other parts
+    progress: Progress | None  # None: it was complete
+    rules: Rules = Rules()
+
+    def text(self) -> str:
+        """The line of the error rate and where the rest is."""
+        if self.counts is None:
+            return f"{self.out}: this part is done; {self.progress.text() if self.progress else ''}"
+        was_complete = self.progress is None
+        return result_line(self.counts, self.rules, self.out, was_complete=was_complete)
+
+
+def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
+    """Recognise and count; errors are summed over the corpus, not averaged over utterances.
+
+    Raises:
+        AsrkdError: something the user can mend; shards that were finished before stay.
+        StoppedInTime: asked to stop; what was recognised stays, run again to go on.
+    """
+    find_search(request.search, request.options)
+    check_jobs(request.jobs)
+    device = str(pick_device(request.device))
+    with announced(f"asrkd: opening {request.model} and the cuts"):
+        model, cuts = load_model(request.model, device), read_cuts(request.cuts)
+    search_for(model, request.search, request.options)
+    check_features(model, cuts, str(request.cuts))
+    references = {record.id: reference(record) for record in cuts.records}
+    require_words(references, request.cuts, request.rules)
+    record = _record(request, model, cuts)
+    claimed = output_folder.claim(request.out, REQUEST, record)
+    if claimed is output_folder.State.COMPLETE:
+        return ScoreReport(request.out, read_counts(request.out), None, request.rules)
+    keep_command(request.out)
+    planned, progress = _recognise(request, record, device, cuts, stop)
+    if progress.missing:
+        return ScoreReport(request.out, None, progress, request.rules)
+    hypotheses = _read_hypotheses(planned, cuts)
+    scored = score_with_progress(_utterances(cuts, references), hypotheses, request.rules, stop)
+    write_score(request.out, _described(request, model), scored)
+    return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
+
+
+def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
+    """What decides the result."""
+    return {
+        "model": model.weights_sha256,
+        "cuts": cuts_digest(cuts),
+        "references": texts_digest(cuts),
+        "search": described(request.search, request.options),
+    } | request.rules.record()
+
+
+def _recognise(
+    request: ScoreRequest, record: dict[str, Any], device: str, cuts: Sequence[MonoCut], stop: StopRequest
+) -> tuple[list[Shard], Progress]:
+    """Write the text of every cut, in shards that are kept, so that a stop loses little."""
+    asked = Asked(request.model, device, CUTS_PER_SHARD, files.sha256_of(record))
+    planned = shards.plan(request.out / "hypotheses", cuts, asked, ".jsonl")
+    write = partial(_write_hypotheses, search=request.search, options=request.options)
+    crew = Crew(request.jobs, request.part)
+    return planned, work(f"score {request.model.name}", planned, write, crew, stop)
+
+
+def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[str, str]:
+    """The text of every cut by id; AsrkdError unless they are exactly those of ``cuts``, each once."""
+    texts: dict[str, str] = {}
+    for shard in planned:
+        remedy = f"remove it, and score again: {remove(shard.path)}"
+        try:
+            rows = [row for _, row in files.read_jsonl(shard.path)]
+        except AsrkdError as error:
+            raise AsrkdError(f"{error}; {remedy}") from None
+        expected = [record.id for record in records(shard.cuts)]
+        are_texts = all(isinstance(row.get("text"), str) for row in rows)
+        if not are_texts or [row.get("id") for row in rows] != expected:
+            raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; {remedy}")
+        texts |= {row["id"]: row["text"] for row in rows}
+    return texts
+
+
+def _write_hypotheses(shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions) -> None:
+    def ask(first: int) -> Answers:
+        model = load_model(shard.model, shard.device)
+        for cut, final in recognise_by_cut(model, shard.cuts[first:], search, options):
+            yield cut.duration, [_line(model, own, found[0]) for own, found in final]
+
+    def write(lines: Sequence[bytes]) -> None:
+        with files.create_bytes(shard.path) as stream:
+            stream.writelines(lines)
+
+    make_shard(shard, ask, write, monitor)
+
+
+def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
+    row = {"id": cut.id, "text": model.tokens.decode(list(best.tokens)), "log_prob": best.log_prob}
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[Utterance]:
+    return [
+        Utterance(cut.id, references[cut.id], str(cut.recording), cut.speakers[0], round(cut.duration, 6))
+        for cut in cuts.records
+    ]
+
+
+def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
+    return {
+        "set": _set_name(request.cuts),
+        "params": num_parameters(model.recogniser),
+        "search": described(request.search, request.options),
+    }
+
+
+def _set_name(manifest: Path) -> str:
+    """'test' of cuts_test.jsonl.gz."""
+    return manifest.name.split(".")[0].removeprefix("cuts_")

@@ -1,0 +1,134 @@
+"""Stage ``score`` without a model: count the errors of transcripts that are finished.
+
+Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/transcripts.py), or NIST's stm and
+         ctm, which are scored by time (asrkd/scoring/timed_corpus.py).
+Writes:  the score of them (asrkd/scoring/score_files.py).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd.core import files, output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.made_by import keep_command
+from asrkd.core.stopping import StopRequest
+from asrkd.scoring.counts import Counts, require_same_ids, some_ids
+from asrkd.scoring.nist import score_segments
+from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, require_words
+from asrkd.scoring.score_files import result_line, score_with_progress, with_progress, write_score
+from asrkd.scoring.score_folder import REQUEST, read_counts
+from asrkd.scoring.timed_corpus import are_nist_files, read_timed_corpus
+from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
+
+
+@dataclass(frozen=True)
+class TranscriptsRequest:
+    """What to compare, and how."""
+
+    references: Path
+    hypotheses: Path
+    out: Path
+    utt2spk: Path | None = None  # None: speakers are those that the ids of a trn name
+    rules: Rules = Rules()
+
+
+@dataclass(frozen=True)
+class TranscriptsReport:
+    """What was counted."""
+
+    out: Path
+    counts: Counts
+    rules: Rules
+    was_complete: bool
+
+    def text(self) -> str:
+        """The line of the error rate and where the rest is."""
+        return result_line(self.counts, self.rules, self.out, was_complete=self.was_complete)
+
+
+def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
+    """Compare every hypothesis with its reference; errors are summed over the corpus.
+
+    Raises:
+        AsrkdError: something the user can mend; nothing was changed.
+        StoppedInTime: asked to stop; nothing is kept.
+    """
+    if are_nist_files(request.references, request.hypotheses):
+        return _score_timed_files(request, stop)
+    references, hypotheses = read_transcripts(request.references), read_transcripts(request.hypotheses)
+    try:
+        require_same_ids(references.texts, hypotheses.texts)
+    except AsrkdError as error:
+        raise AsrkdError(f"{request.references}, {request.hypotheses}: {error}") from None
+    require_words(references.texts, request.references, request.rules)
+    speakers = _speakers(request, references, hypotheses)
+    utterances = [
+        Utterance(utt_id, text, utt_id, speakers.get(utt_id)) for utt_id, text in references.texts.items()
+    ]
+    return _finish(
+        request,
+        _record(references, hypotheses, speakers),
+        lambda: score_with_progress(utterances, hypotheses.texts, request.rules, stop),
+    )
+
+
+def _score_timed_files(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
+    """Score a ctm against an stm."""
+    if request.utt2spk is not None:
+        raise AsrkdError(f"--utt2spk {request.utt2spk}: an stm names its speakers; leave it out")
+    corpus = read_timed_corpus(request.references, request.hypotheses, request.rules)
+    return _finish(
+        request,
+        {"set": _set_name(request.references), **corpus.record()},
+        lambda: with_progress(
+            len(corpus.references),
+            stop,
+            lambda advance: score_segments(corpus, request.rules, advance),
+        ),
+    )
+
+
+def _finish(
+    request: TranscriptsRequest, record: dict[str, Any], score: Callable[[], CorpusScore]
+) -> TranscriptsReport:
+    """Score into the folder, unless that was done."""
+    claimed = output_folder.claim(request.out, REQUEST, record | request.rules.record())
+    if claimed is not output_folder.State.COMPLETE:
+        keep_command(request.out)
+        write_score(request.out, {"set": record["set"], "params": None, "search": None}, score())
+    was_complete = claimed is output_folder.State.COMPLETE
+    return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)
+
+
+def _speakers(
+    request: TranscriptsRequest, references: Transcripts, hypotheses: Transcripts
+) -> dict[str, str]:
+    """Of every utterance, or of those whose ids tell."""
+    if request.utt2spk is None:
+        return hypotheses.speakers | references.speakers
+    speakers = read_speakers(request.utt2spk)
+    missing = references.texts.keys() - speakers.keys()
+    if missing:
+        raise AsrkdError(
+            f"{request.utt2spk}: {len(missing)} utterances of {request.references} have no speaker: "
+            f"{some_ids(missing)}; add a line 'utterance speaker' for each"
+        )
+    return {utt_id: speakers[utt_id] for utt_id in references.texts}
+
+
+def _record(references: Transcripts, hypotheses: Transcripts, speakers: dict[str, str]) -> dict[str, Any]:
+    """What decides the result."""
+    return {
+        "set": _set_name(references.path),
+        "references": files.sha256_of(references.texts),
+        "hypotheses": files.sha256_of(hypotheses.texts),
+        "speakers": files.sha256_of(speakers),
+    }
+
+
+def _set_name(path: Path) -> str:
+    """'test' of test.trn, test.jsonl.gz, and of test/text and test/ref.trn, whose names say nothing."""
+    stem = path.name.split(".")[0]
+    return path.absolute().parent.name if stem in ("text", "ref") else stem

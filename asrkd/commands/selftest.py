@@ -1,0 +1,192 @@
+"""Stage ``selftest``: prove on the file system at hand that kills and failing disks cost nothing.
+
+Reads:   nothing.
+Writes:  below a folder of its own a small corpus and two runs of the whole
+         pipeline over it, one left alone and one struck again and again; the
+         outputs must be the same bytes. ``log.txt`` there tells every strike.
+"""
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from asrkd.commands.proving.child import Command, Ended, import_everything
+from asrkd.commands.proving.pipeline import Step, digests, steps, write_corpus
+from asrkd.core import output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.progress import meter
+from asrkd.core.stopping import StopRequest
+from asrkd.targets.store.shard_parts import VARIABLE as PARTS_VARIABLE
+
+RECORD = "selftest.json"
+# A disk that fails costs the command, which says so in a line; bad audio costs the item.
+DISK_FAULTS = ("nospace@publish:2", "readonly@open:2", "io@publish:3", "nospace@open:1")
+WEIGHTS = {"distill quantizer": 0.5, "score": 0.5}  # they write little
+
+
+@dataclass
+class Tally:
+    """What was tried and what held."""
+
+    kills: int = 0
+    midway: int = 0  # kills between the first write and the stamp
+    failures: int = 0  # of the disk
+    compared: int = 0  # files
+    broken: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        """The last line."""
+        verdict = "all held" if not self.broken else f"{len(self.broken)} did not hold: {self.broken[0]}"
+        return (
+            f"selftest: {self.kills} kills ({self.midway} between the first write and the stamp) and "
+            f"{self.failures} failures of the disk; {self.compared} files compared with a run left alone: "
+            f"{verdict}"
+        )
+
+
+def selftest(folder: Path, kills: int, seed: int, stop: StopRequest) -> Tally:
+    """Run the pipeline twice below ``folder``, once in peace and once struck, and compare.
+
+    Args:
+        folder: made, and written anew if it is a selftest's.
+        kills: SIGKILLs, spread over the commands.
+        seed: of where they strike.
+        stop: asked between commands.
+
+    Raises:
+        AsrkdError: ``kills`` is below 0, ``folder`` holds something else, or the run in peace fails.
+        StoppedInTime: asked to stop.
+    """
+    if kills < 0:
+        raise AsrkdError(f"--kills {kills}: expected 0 or more")
+    if output_folder.inspect(folder, RECORD) is not None:
+        shutil.rmtree(folder)
+    output_folder.claim(folder, RECORD, {"kills": kills, "seed": seed})
+    import_everything()
+    tally, rng = Tally(), random.Random(seed)
+    with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
+        proof = _Proof(folder, rng, tally, log.write)
+        chain = steps()
+        with meter("selftest", 2 * len(chain), "commands") as shown:
+            write_corpus(folder)  # one for both: manifests name its files
+            for name in ("peace", "struck"):
+                (folder / name).mkdir()
+            for step in chain:
+                stop.check("a selftest begins anew")
+                proof.in_peace(step)
+                shown.advance()
+            shares = _shares(chain, kills)
+            for step in chain:
+                stop.check("a selftest begins anew")
+                proof.struck(step, shares[step.name])
+                shown.advance()
+    output_folder.stamp(folder, {"held": not tally.broken})
+    return tally
+
+
+def _shares(chain: Sequence[Step], kills: int) -> dict[str, int]:
+    """How many kills each command gets; they add up to ``kills``."""
+    weights = [WEIGHTS.get(step.name, 1.0) for step in chain]
+    shares = [int(kills * weight / sum(weights)) for weight in weights]
+    for index in range(kills - sum(shares)):
+        shares[index % len(shares)] += 1
+    return dict(zip((step.name for step in chain), shares, strict=True))
+
+
+class _Proof:
+    """The two runs of the chain."""
+
+    def __init__(self, folder: Path, rng: random.Random, tally: Tally, log: Callable[[str], object]) -> None:
+        self.folder, self.rng, self.tally, self._log = folder, rng, tally, log
+
+    def in_peace(self, step: Step) -> None:
+        """Run a command of the chain that is left alone; it has to succeed."""
+        ended = self._command("peace", step).run()
+        if ended.status:
+            raise AsrkdError(f"{step.name}: exit {ended.status} without any fault: {_last_line(ended)}")
+
+    def struck(self, step: Step, kills: int) -> None:
+        """Strike a command until its kills are used up, let it finish, and compare what it made."""
+        command, out = self._command("struck", step), self.folder / "struck" / step.out
+        self._fail_disk(step, command, out)
+        for number in range(kills):
+            self._kill(step, command, out, number)
+        ended = command.run()
+        self._expect(
+            ended.status == 0, f"{step.name}: exit {ended.status} after its kills: {_last_line(ended)}"
+        )
+        self._compare(step, out)
+
+    def _fail_disk(self, step: Step, command: Command, out: Path) -> None:
+        """A disk that fails is told in a line with exit 1, and nothing under its name is broken."""
+        fault = self.rng.choice(DISK_FAULTS)
+        ended = command.run(fault)
+        self._note(step, fault, out, ended)
+        if not ended.was_struck:  # it wrote fewer files than that
+            self._compare(step, out)
+            shutil.rmtree(out)
+            return
+        self.tally.failures += 1
+        told = ended.status == 1 and "Traceback" not in ended.stderr and "asrkd: " in _last_line(ended)
+        self._expect(told, f"{step.name}: {fault} was not told in a line with exit 1: {_last_line(ended)}")
+
+    def _kill(self, step: Step, command: Command, out: Path, number: int) -> None:
+        """Kill a command once; one that ends before it is struck begins anew."""
+        for attempt in range(20):
+            if number % 3 == 2:
+                # Sooner each time: a quick command is over soon after its first file.
+                fault = f"kill after {self.rng.uniform(0, 0.4 * 0.7**attempt):.3f} s"
+                ended = command.run_and_kill(out, float(fault.split()[2]))
+            else:
+                fault = self._fault(step, attempt, number)
+                ended = command.run(fault)
+            if ended.was_killed:
+                self.tally.kills += 1
+                self.tally.midway += out.is_dir() and not (out / output_folder.STAMP).is_file()
+                self._note(step, fault, out, ended)
+                return
+            self._expect(
+                ended.status == 0, f"{step.name}: exit {ended.status} after a kill: {_last_line(ended)}"
+            )
+            self._compare(step, out)
+            shutil.rmtree(out)
+        self._expect(False, f"{step.name}: was over before it could be killed, twenty times")
+
+    def _fault(self, step: Step, attempt: int, number: int) -> str:
+        if number % 3 == 0 and step.name.startswith(("distill", "score")):
+            return f"kill@answer:{self.rng.randint(1, max(1, 18 >> attempt))}"  # within a shard of up to 20
+        learns = step.name.startswith(("train", "distill quantizer"))
+        points = ["publish", "named", "open"] + (["step", "step"] if learns else [])
+        action = "tear" if self.rng.random() < 0.3 else "kill"
+        point = "publish" if action == "tear" else self.rng.choice(points)
+        return f"{action}@{point}:{self.rng.randint(1, max(1, 4 - attempt))}"
+
+    def _compare(self, step: Step, out: Path) -> None:
+        """What a struck command made is what it makes in peace."""
+        expected, found = digests(self.folder / "peace" / step.out), digests(out)
+        self.tally.compared += len(found)
+        for name in sorted(expected.keys() | found.keys()):
+            same = expected.get(name) == found.get(name)
+            self._expect(same, f"{step.name}: {name} is not what it is in peace")
+
+    def _command(self, run: str, step: Step) -> Command:
+        # What is struck keeps parts wherever there is a seam, what is left alone none: all is quick here.
+        parts = {PARTS_VARIABLE: "0" if run == "struck" else "3600"}
+        return Command(step.words, self.folder / run, (self.folder / f"{run}.log").absolute(), parts)
+
+    def _expect(self, held: bool, what: str) -> None:
+        if not held:
+            self.tally.broken.append(what)
+            self._log(f"BROKEN {what}\n")
+
+    def _note(self, step: Step, fault: str, out: Path, ended: Ended) -> None:
+        made = sum(path.is_file() for path in out.rglob("*")) if out.is_dir() else 0
+        stamped = ", stamped" if (out / output_folder.STAMP).is_file() else ""
+        self._log(f"{step.name}: {fault}: exit {ended.status}, {made} files there{stamped}\n")
+
+
+def _last_line(ended: Ended) -> str:
+    lines = ended.stderr.strip().splitlines()
+    return lines[-1] if lines else "(nothing said)"

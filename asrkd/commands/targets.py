@@ -1,0 +1,229 @@
+"""Stage ``targets``: stores of codebook indexes to and from the form that icefall uses.
+
+Reads:   export: a store and the cuts it was made of; import: a cuts manifest
+         whose cuts carry ``codebook_indexes``.
+Writes:  export: ``cuts.jsonl.gz``, the arrays that it names, and a stamp;
+         import: a store.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from lhotse import MonoCut
+
+from asrkd.core import config, files, output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.file_names import hashed_names
+from asrkd.core.output_folder import State
+from asrkd.core.progress import meter
+from asrkd.core.shared_work import Crew
+from asrkd.core.shell import command
+from asrkd.core.stopping import StopRequest
+from asrkd.core.task_monitor import TaskMonitor
+from asrkd.data.cuts.manifests import read_cuts, write_cuts
+from asrkd.data.cuts.packed import CutsById, PackedCuts
+from asrkd.data.cuts.records import CutRecord, cuts_digest, texts_digest
+from asrkd.scoring.units import WORD
+from asrkd.targets.nbest import Nbest
+from asrkd.targets.sources.nbest import NbestLists
+from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.store import icefall
+from asrkd.targets.store.arrays import VALUES, ArrayStore, write_array_shard
+from asrkd.targets.store.building import StorePlan, make_store
+from asrkd.targets.store.contract import FORMAT
+from asrkd.targets.store.provenance import Sources, read_sources
+from asrkd.targets.store.shards import Shard
+from asrkd.targets.store.store import CONTRACT
+
+
+@dataclass(frozen=True)
+class WeighRequest:
+    """Which store, and by which settings of an objective."""
+
+    store: Path
+    cuts: tuple[Path, ...] = ()  # manifests; those that the store was made from if there are none
+    overrides: tuple[str, ...] = ()  # key=value, as in an objective's config
+    betas: tuple[float, ...] = (1.0, 2.0, 5.0)
+
+
+def weigh(request: WeighRequest) -> str:
+    """What is left of the lists, and how weights are spread at each beta: lines for a person.
+
+    Raises:
+        AsrkdError: a setting that there is not, the store lacks what it needs, or
+            its cuts are not where they were.
+    """
+    cuts = _cuts(request)
+    lines, unit = list[str](), WORD
+    for beta in request.betas:
+        tree: dict[str, object] = {"targets": str(request.store)}
+        for override in (*request.overrides, f"weights.beta={beta:g}"):
+            config.set_key(tree, override)
+        settings = config.parse(SequenceSettings, tree, "--set")
+        lists = NbestLists(request.store, settings)
+        selection, unit = lists.examine(cuts, _nothing_to_check), lists.unit
+        for line in selection.lines:
+            told = line.removeprefix(f"{request.store}: ")
+            told = f"beta {beta:g}: {told}" if told.startswith("weights of") else told
+            if told not in lines:  # filters remove the same at every beta
+                lines.append(told)
+    left = len(selection.ids)
+    counted = "" if unit == WORD else f"; errors, words and {unit.rate} are those of --unit {unit.name}"
+    return "\n".join([*lines, f"{request.store}: {left} of {len(cuts)} cuts have hypotheses left{counted}"])
+
+
+def _cuts(request: WeighRequest) -> PackedCuts:
+    sources = read_sources(request.store)
+    manifests: Sequence[Path] = request.cuts or (sources.cuts if sources else ())
+    if not manifests or not all(path.is_file() for path in manifests):
+        raise AsrkdError(f"{request.store}: its cuts are not where they were: give them with --cuts")
+    if not request.betas:
+        raise AsrkdError("--beta: expected one or more")
+    first, *rest = (read_cuts(path) for path in manifests)
+    return PackedCuts(chain(first, *rest)) if rest else first
+
+
+def _nothing_to_check(_record: CutRecord, _found: Nbest) -> None:
+    """Texts are fit for any student here: there are no tokens to spell them with."""
+
+
+RECORD = "export.json"
+FORMATS = ("icefall",)
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export, and how."""
+
+    store: Path
+    cuts: Path
+    out: Path
+    format: str = "icefall"
+    storage: str = "numpy_files"
+
+
+def export_targets(request: ExportRequest, stop: StopRequest) -> str:
+    """Write cuts that carry their codebook indexes, for lhotse and icefall; a line about it.
+
+    Raises:
+        AsrkdError: the store does not match the cuts, or a format is not known.
+        StoppedInTime: asked to stop; run again to begin anew.
+    """
+    _check_format(request.format)
+    icefall.check_storage(request.storage)
+    store, cuts = ArrayStore(request.store, "codebook"), read_cuts(request.cuts)
+    store.verify(cuts)
+    record = {
+        "format": request.format,
+        "storage": request.storage,
+        "contract": files.sha256(request.store / CONTRACT),
+        "cuts": cuts_digest(cuts),
+        "texts": texts_digest(cuts),
+    }
+    if output_folder.survey(request.out, RECORD, record) is State.NEW:
+        for cut in cuts:  # damage is told before the folder is claimed
+            stop.check("reading the store; nothing is written yet")
+            store.read(cut.id)
+    claimed = output_folder.claim(request.out, RECORD, record)
+    manifest = request.out / "cuts.jsonl.gz"
+    if claimed is not State.COMPLETE:
+        exported, keys = PackedCuts(), hashed_names((cut.id for cut in cuts.records), icefall.NUMPY_SUFFIX)
+        with (
+            icefall.open_writer(request.out, request.storage) as writer,
+            meter("export", len(cuts), "cuts") as shown,
+        ):
+            for cut in cuts:
+                stop.check(f"{request.out}: unfinished")
+                exported.append(icefall.with_indexes(cut, store, writer, keys.get(cut.id, cut.id)))
+                shown.advance(audio_s=cut.duration)
+        write_cuts(manifest, exported)
+        output_folder.stamp(request.out, {"num_cuts": len(cuts)})
+    already = "already complete, " if claimed is State.COMPLETE else ""
+    return f"{manifest}: {already}{len(cuts)} cuts with {icefall.FIELD} ({request.storage})"
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """What to import, and for which cuts."""
+
+    manifest: Path  # its cuts carry the indexes
+    out: Path
+    cuts: Path | None = None  # as asrkd prepared them, to be trained on; None: those of the manifest
+    format: str = "icefall"
+    cuts_per_shard: int = 200
+
+
+def import_targets(request: ImportRequest, stop: StopRequest) -> str:
+    """Make a store of the codebook indexes that a manifest's cuts carry; a line about it.
+
+    Raises:
+        AsrkdError: a cut has no indexes, they do not fit its length, or the
+            cuts to be trained on are not those of the manifest.
+        StoppedInTime: asked to stop; finished shards stay.
+    """
+    _check_format(request.format)
+    if request.cuts_per_shard < 1:
+        raise AsrkdError(f"--cuts-per-shard {request.cuts_per_shard}: expected 1 or more")
+    own = None if request.cuts is None else read_cuts(request.cuts)
+    theirs = icefall.read_carrying(request.manifest, own)
+    carrying = CutsById(theirs)
+    codebooks, frame_shift = icefall.common_shape(theirs, request.manifest)
+    cuts = theirs if own is None else own
+    for cut in cuts:
+        _check_same(cut, carrying, request)
+    contract = {
+        "format": FORMAT,
+        "kind": "codebook",
+        "imported": {"format": request.format, "manifest_sha256": files.sha256(request.manifest)},
+        "frame_shift": frame_shift,
+        "first_frame_offset": 0.0,
+        "length_rule": "as imported",
+        "quantizer": {"num_codebooks": codebooks, "codebook_size": 256},
+        "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
+        "cuts_per_shard": request.cuts_per_shard,
+    }
+    words: list[str | Path] = ["asrkd", "targets", "import", request.manifest, "--format", request.format]
+    words += [] if request.cuts is None else ["--cuts", request.cuts]
+    plan = StorePlan(
+        out=request.out,
+        contract=contract,
+        sources=Sources(command(*words), None, (request.cuts or request.manifest,)),
+        cuts=cuts,
+        suffix=ArrayStore.suffix,
+        device="cpu",
+        cuts_per_shard=request.cuts_per_shard,
+    )
+    if output_folder.inspect(request.out, CONTRACT) is None:
+        for cut in cuts:  # a manifest that is mended is another one: what is wrong is told before the claim
+            stop.check("reading the indexes; nothing is written yet")
+            icefall.stored_indexes(carrying[cut.id], request.manifest)
+    write = partial(_write_imported, carrying=carrying, manifest=request.manifest)
+    return make_store(plan, write, Crew(), stop).text() + f", {codebooks} codebooks every {frame_shift:g} s"
+
+
+def _write_imported(
+    shard: Shard, monitor: TaskMonitor, carrying: Mapping[str, MonoCut], manifest: Path
+) -> None:
+    arrays = [{VALUES: icefall.stored_indexes(carrying[cut.id], manifest)[0]} for cut in shard.cuts]
+    write_array_shard(shard.path, shard.request, shard.cuts, arrays)
+    monitor.advance(shard.size)
+
+
+def _check_same(cut: MonoCut, carrying: Mapping[str, MonoCut], request: ImportRequest) -> None:
+    """Refuse a cut that has no namesake in the manifest, or one of another length."""
+    namesake = carrying.get(cut.id)
+    if namesake is None:
+        raise AsrkdError(f"{request.cuts}: cut {cut.id} is not in {request.manifest}")
+    if abs(namesake.duration - cut.duration) > 1 / cut.sampling_rate:
+        raise AsrkdError(
+            f"{request.cuts}: cut {cut.id} has {cut.duration:g} s, the one in {request.manifest} "
+            f"{namesake.duration:g} s: other audio of the same name"
+        )
+
+
+def _check_format(name: str) -> None:
+    if name not in FORMATS:
+        raise AsrkdError(f"--format {name}: expected {', '.join(FORMATS)}")

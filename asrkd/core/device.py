@@ -1,0 +1,59 @@
+"""The numbers a forward pass is computed in: fp32, bf16 or fp16."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from asrkd.core.errors import AsrkdError
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Precision:
+    """Autocast and, for fp16, the scaling of gradients."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        """Check that the device can do it.
+
+        Raises:
+            AsrkdError: an unknown name, or fp16 on a CPU.
+        """
+        if name != "fp32" and name not in _DTYPES:
+            raise AsrkdError(f"--precision {name}: expected fp32, bf16 or fp16")
+        if name == "fp16" and device.type == "cpu":
+            raise AsrkdError("--precision fp16: does not exist on CPU; use bf16 or fp32")
+        self.name, self._device = name, device
+        self.scaler = _scaler(enabled=name == "fp16")
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """The block in which matrix products are computed in the lower precision."""
+        if self.name == "fp32":
+            return nullcontext()
+        return torch.autocast(self._device.type, dtype=_DTYPES[self.name])
+
+
+def _scaler(*, enabled: bool) -> Any:
+    """The gradient scaler, which moved between the two versions of torch."""
+    if hasattr(torch.amp, "GradScaler"):
+        return torch.amp.GradScaler("cuda", enabled=enabled)
+    return torch.cuda.amp.GradScaler(enabled=enabled)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called ``name``; 'auto' is the GPU where there is one.
+
+    Raises:
+        AsrkdError: it is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise AsrkdError(f"--device {name}: expected cpu, cuda, cuda:0 ... or auto") from None
+    if device.type not in ("cpu", "cuda"):
+        raise AsrkdError(f"--device {name}: expected cpu, cuda, cuda:0 ... or auto")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise AsrkdError(f"--device {name}: no usable GPU here; see: asrkd doctor")
+    return device

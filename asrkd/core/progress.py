@@ -1,0 +1,220 @@
+"""Progress: a bar on a terminal, a line every few seconds in a log, and on a terminal without room for a bar.
+
+Both say done and total, audio-hours per second where audio is what is
+worked on, and when it will be finished. Everything goes to stderr.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from asrkd.core.errors import one_line
+
+LINE_EVERY_S = 5.0
+FIRST_LINE_S = 1.0  # after which work that has finished nothing says that it is at work
+LOOK_EVERY_S = 0.2  # for whether to say so
+LIFE_EVERY_S = 60.0  # at least so often it says so afterwards
+# Columns of a row beside the label and the counts: the bar, the rate with its unit or note, the time left.
+BAR_ROOM, LEAST_LABEL = 52, 8
+
+
+class Meter:
+    """Counts work done and shows it; made by :func:`meter`."""
+
+    after_s = 0.0  # shows nothing before
+
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        self.label, self.total, self.unit = one_line(label), total, unit
+        self.done, self.audio_s, self.note = done, 0.0, ""
+        self._resumed_at = done
+        self.started_at = time.monotonic()
+
+    def advance(
+        self, count: int = 1, *, audio_s: float = 0.0, note: str | None = None, resumed: bool = False
+    ) -> None:
+        """Report progress.
+
+        Args:
+            count: how many more units are done.
+            audio_s: seconds of audio in them.
+            note: stands behind the figures from now on; None leaves it as it is.
+            resumed: the units were done by an earlier run, so they say nothing of the pace.
+        """
+        self.done += count
+        if resumed:
+            self._resumed_at += count
+        self.audio_s += audio_s
+        if note is not None:
+            self.note = note
+        if self.is_due():
+            self._show()
+
+    def is_due(self) -> bool:
+        """Whether the work has taken long enough to be shown."""
+        return time.monotonic() - self.started_at >= self.after_s
+
+    def rate(self) -> str:
+        """Audio-hours per second so far, in words; empty if there is no audio."""
+        elapsed_s = time.monotonic() - self.started_at
+        if not self.audio_s or elapsed_s <= 0:
+            return ""
+        rate = self.audio_s / 3600 / elapsed_s
+        return f"{rate:.3f} h audio/s" if rate >= 0.1 else f"{rate:.2g} h audio/s"
+
+    def remaining_s(self) -> float:
+        """Seconds until the end at the pace so far."""
+        fresh = self.done - self._resumed_at
+        elapsed_s = time.monotonic() - self.started_at
+        return elapsed_s / fresh * (self.total - self.done) if fresh else float("inf")
+
+    def begin(self) -> None:
+        """Show that there is work, where that takes no line of its own."""
+
+    def _show(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Show the last state."""
+
+
+class _Lines(Meter):
+    _shown_at = -float("inf")
+    _shown = ""
+
+    def _show(self) -> None:
+        if time.monotonic() - self._shown_at >= LINE_EVERY_S:
+            self._print()
+
+    def _print(self, life: str = "") -> None:
+        self._shown_at = time.monotonic()
+        eta = self.remaining_s()
+        parts = [f"{self.label}: {self.done}/{self.total} {self.unit}", self.rate(), self.note, life]
+        parts.append(f"ETA {eta:.0f} s" if 0 < eta < float("inf") else "")
+        line = ", ".join(part for part in parts if part)
+        if line != self._shown:
+            print(line, file=sys.stderr, flush=True)
+        self._shown = line
+
+    def close(self) -> None:
+        """Print the last state, unless it stands there already or the work was short."""
+        if self.is_due():
+            self._print()
+
+
+class _LivingLines(_Lines):
+    """Lines that also come while nothing is finished, from a thread: work may be slow within a unit."""
+
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        super().__init__(label, total, unit, done)
+        self._one_at_a_time, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._live, daemon=True)
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _live(self) -> None:
+        while not self._over.wait(LOOK_EVERY_S):
+            now, silent_s = time.monotonic(), LIFE_EVERY_S if self._shown else FIRST_LINE_S
+            if now - max(self._shown_at, self.started_at) >= silent_s:
+                self._print(f"at work for {now - self.started_at:.0f} s")
+
+    def _print(self, life: str = "") -> None:
+        with self._one_at_a_time:
+            super()._print(life)
+
+    def close(self) -> None:
+        """End the thread, and print the last state unless it stands there already."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        super().close()
+
+
+class _Bar(Meter):
+    def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
+        super().__init__(label, total, unit, done)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        room = _label_room(self._bar.console, total)
+        short = self.label if cell_len(self.label) <= room else f"{set_cell_size(self.label, room - 1)}…"
+        self._task = self._bar.add_task(short, total=total, completed=done, detail=unit)
+
+    def begin(self) -> None:
+        """Show the bar, unless it is there."""
+        if not self._bar.live.is_started:
+            self._bar.start()
+
+    def _show(self) -> None:
+        self.begin()
+        detail = ", ".join(part for part in (self.unit, self.rate(), self.note) if part)
+        self._bar.update(self._task, completed=self.done, detail=detail)
+
+    def close(self) -> None:
+        """Leave the bar as it is and free the terminal."""
+        if self._bar.live.is_started:
+            self._bar.stop()
+
+
+def _label_room(console: Console, total: int) -> int:
+    """Columns that are left for a bar's label: what does not fit loses its end, which may be the counts."""
+    return console.width - BAR_ROOM - len(f"{total}/{total}")
+
+
+def _takes_bar(total: int) -> bool:
+    """Whether stderr is a terminal that can rewrite a row, and wide enough for it."""
+    if not sys.stderr.isatty():
+        return False
+    console = Console(stderr=True)
+    return not console.is_dumb_terminal and _label_room(console, total) >= LEAST_LABEL
+
+
+@contextmanager
+def meter(
+    label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0, says_it_works: bool = False
+) -> Iterator[Meter]:
+    """Show progress of a piece of work within the block.
+
+    Args:
+        label: what is being done, for a person.
+        total: how many units there are.
+        unit: what is counted, in the plural.
+        done: how many were there already when a run goes on.
+        after_s: seconds before which nothing is shown, for work that is mostly short.
+        says_it_works: in a log, also show a line after a second in which no unit was finished, and
+            one a minute later on; by a thread, so not where the work forks.
+    """
+    lines = _LivingLines if says_it_works else _Lines
+    kind = _Bar if _takes_bar(total) else lines
+    shown = kind(label, total, unit, done)
+    shown.after_s = after_s
+    try:
+        if shown.is_due():
+            shown.begin()
+        yield shown
+    finally:
+        shown.close()
+
+
+@contextmanager
+def announced(text: str, after_s: float = 1.0) -> Iterator[None]:
+    """Print ``text`` if the block takes longer than ``after_s``, as to open a large model does."""
+    timer = threading.Timer(after_s, lambda: print(one_line(text), file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,62 @@
+"""Shell commands in messages: ready to paste, whatever characters a path holds.
+
+Every command that a message asks for is written here, so that a blank, a
+quote, a leading dash or a newline in a path cannot make another command of
+it. A reader pastes it into bash, zsh or ksh.
+"""
+
+import shlex
+from pathlib import Path
+
+from asrkd.core.errors import one_line
+
+
+def command(*words: str | Path) -> str:
+    """Write a command.
+
+    Args:
+        words: the program and its arguments. A path is never taken for an
+            option: one that begins with a dash is written as ``./-x``.
+
+    Returns:
+        One line; a shell splits it into exactly these words.
+    """
+    return " ".join(map(_quote, words))
+
+
+def then(*commands: str) -> str:
+    """Join commands, each of which is run only if those before it succeeded."""
+    return " && ".join(commands)
+
+
+def remove(*paths: Path) -> str:
+    """Write the command that removes files."""
+    return command("rm", *paths)
+
+
+def remove_folder(folder: Path) -> str:
+    """Write the command that removes a folder and all that is in it."""
+    return command("rm", "-r", folder)
+
+
+def make_anew(folder: Path, maker: str, what: str = "it") -> str:
+    """Write the end of a message about a folder that must be removed and made once more.
+
+    Args:
+        folder: to be removed.
+        maker: the command that makes it, as :func:`command` writes it.
+        what: the folder's noun.
+    """
+    return f"make {what} anew: {then(remove_folder(folder), maker)}"
+
+
+def _quote(word: str | Path) -> str:
+    text = f"./{word}" if isinstance(word, Path) and str(word).startswith("-") else str(word)
+    return shlex.quote(text) if one_line(text) == text else f"$'{''.join(map(_escape, text))}'"
+
+
+def _escape(char: str) -> str:
+    """A character inside of ``$'...'``: octal bytes if it is special there, or would not stay in the line."""
+    if char in "\\'!" or one_line(char) != char:  # '!' recalls an earlier command in interactive shells
+        return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape"))
+    return char

@@ -1,0 +1,1 @@
+"""Data: corpora, cuts, features, and tokens."""

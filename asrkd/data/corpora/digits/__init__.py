@@ -1,0 +1,59 @@
+"""The corpus ``digits``: synthetic speech with known words, word times, speakers and noise.
+
+Numbers, dates, names and commands over 155 words, spoken by espeak-ng in 240
+voices. It needs no network and no recorded speech, and the same options give
+the same bytes (with the same versions of numpy, torch and libsndfile) for any
+number of jobs, in any order, after any interruption.
+
+Imports little, as the helper process that speaks passes through here.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asrkd.core.stopping import StopRequest
+from asrkd.data.corpora.digits.options import SPLITS, DigitsOptions
+
+if TYPE_CHECKING:
+    from asrkd.data.cuts.packed import PackedCuts
+
+__all__ = ["DigitsOptions", "SPLITS", "make", "train_lines"]
+
+
+def train_lines(options: DigitsOptions) -> list[tuple[str, str]]:
+    """Transcript and speaker of each utterance of ``train``, in order, before any of them is made."""
+    from asrkd.data.corpora.digits.plan import plan_blocks
+
+    blocks = plan_blocks(options, "train")
+    return [(one.text.upper(), one.speaker.id) for block in blocks for one in block.utterances]
+
+
+def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> "dict[str, PackedCuts]":
+    """Make the corpus below ``out``, or go on with it; return the cuts of each split, in order.
+
+    A cut covers its own recording ``audio/<split>/<block>/<cut id>.flac`` (a
+    path relative to ``out``) and has one supervision with the words' times.
+
+    Args:
+        out: folder that is, or will be, the corpus.
+        options: what is asked for.
+        jobs: how many processes.
+        stop: asked after every block of fifty utterances.
+
+    Raises:
+        AsrkdError: espeak-ng is missing or lacks a voice, or ``out`` holds
+            blocks made with other options.
+        StoppedInTime: ``stop`` was requested; whole blocks are kept.
+    """
+    from asrkd.core.shared_work import Crew, work
+    from asrkd.data.corpora.digits.blocks import BlockTask, make_block, read_block
+    from asrkd.data.corpora.digits.plan import plan_blocks
+    from asrkd.data.cuts.packed import PackedCuts
+
+    tasks = {
+        split: [BlockTask(out, block, options.sampling_rate) for block in plan_blocks(options, split)]
+        for split in SPLITS
+    }
+    everything = [task for split in SPLITS for task in tasks[split]]
+    work("digits", everything, make_block, Crew(jobs), stop)
+    return {split: PackedCuts(cut for task in tasks[split] for cut in read_block(task)) for split in SPLITS}

@@ -1,0 +1,55 @@
+"""Corpora in a tab-separated table: a header line, then a line per utterance.
+
+Columns ``utt_id`` and ``audio`` must be there; ``text``, ``speaker``,
+``split`` and ``duration`` (seconds) may be, and others are ignored. Audio
+paths are relative to the table. Without a ``split`` column everything is of
+the split that the file is named after (``train.tsv``), or else ``test``:
+the use that makes nothing of the transcripts but comparing.
+"""
+
+from pathlib import Path
+
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError
+from asrkd.data.corpora.utterances import Utterance, locate, seconds, usual_split
+
+DEFAULT_NAME = "transcripts.tsv"
+_REQUIRED = ("utt_id", "audio")
+
+
+def list_utterances(source: Path) -> list[Utterance]:
+    """Every line of a table, or of ``transcripts.tsv`` in a folder.
+
+    Raises:
+        AsrkdError: no such file, a missing column, or a line with more or
+            fewer fields than the header; the line is given.
+    """
+    path = source / DEFAULT_NAME if source.is_dir() else source
+    lines = [(number, line) for number, line in files.read_lines(path) if line.strip()]
+    if not lines:
+        raise AsrkdError(f"{path}: empty; expected a header line with {', '.join(_REQUIRED)}")
+    columns = lines[0][1].split("\t")
+    missing = [name for name in _REQUIRED if name not in columns]
+    if missing:
+        raise AsrkdError(f"{path}:1: no column {missing[0]!r}, found {', '.join(columns)} (tab-separated?)")
+    return [_utterance(path, number, line, columns) for number, line in lines[1:]]
+
+
+def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Utterance:
+    fields = line.split("\t")
+    where = f"{path}:{number}"
+    if len(fields) != len(columns):
+        raise AsrkdError(f"{where}: {len(fields)} tab-separated fields, the header has {len(columns)}")
+    row = dict(zip(columns, fields, strict=True))
+    empty = [name for name in (*_REQUIRED, "split") if row.get(name, "x").strip() == ""]
+    if empty:
+        raise AsrkdError(f"{where}: {empty[0]} is empty")
+    return Utterance(
+        id=row["utt_id"],
+        audio=locate(row["audio"], path.parent),
+        split=row.get("split") or usual_split(path.stem) or "test",
+        where=where,
+        text=row.get("text", ""),
+        speaker=row.get("speaker") or None,
+        duration=seconds(row["duration"], where, "duration") if row.get("duration") else None,
+    )

@@ -1,0 +1,1 @@
+"""Cuts: records, manifests, and folds."""

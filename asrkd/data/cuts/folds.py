@@ -1,0 +1,76 @@
+"""Folds of a list of cuts: which part of it a teacher is trained without, and asked about.
+
+A teacher that has learnt its training set by heart makes no errors on it, and
+every weight of ERR-KD is 1. With k folds, k teachers are trained, each without
+one fold, and each fold is decoded by the one that did not see it.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from asrkd.core import config
+from asrkd.core.config import Section
+from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.records import CutRecord
+
+FoldKey = Literal["speaker", "recording", "cut"]
+
+
+class FoldSettings(Section):
+    """The fold that a training leaves out."""
+
+    count: int = Field(ge=2)
+    left_out: int = Field(ge=0)  # number of the fold, from 0
+    by: FoldKey = "speaker"  # cuts with the same one are in the same fold
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "FoldSettings":
+        if self.left_out >= self.count:
+            raise ValueError(
+                f"left_out {self.left_out}: {self.count} folds are numbered 0 to {self.count - 1}"
+            )
+        return self
+
+    def leaves_out(self, record: CutRecord) -> bool:
+        """Whether a cut is in the fold that is left out; AsrkdError as :func:`fold_of`."""
+        return fold_of(record, self.count, self.by) == self.left_out
+
+
+def fold_of(record: CutRecord, count: int, by: FoldKey) -> int:
+    """Number of the fold that a cut is in, 0 to ``count`` - 1: a hash, so that no list needs to be kept.
+
+    Raises:
+        AsrkdError: the cut does not have what folds go by.
+    """
+    keys = {"cut": (record.id,), "recording": (record.recording,), "speaker": record.speakers}[by]
+    if not keys or None in keys:
+        raise AsrkdError(f"cut {record.id}: has no {by} to tell its fold by; give folds by: cut")
+    text = "\n".join(sorted({str(key) for key in keys}))
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big") % count
+
+
+def learnt_by(data: Mapping[str, Any], where: str) -> Callable[[CutRecord], bool]:
+    """Which cuts of its training manifest a model has learnt from.
+
+    Args:
+        data: section of the resolved config that it was trained with.
+        where: that is from, for the error.
+
+    Returns:
+        Whether it learnt from a cut; raises AsrkdError as :func:`fold_of`.
+
+    Raises:
+        AsrkdError: the folds in it make no sense.
+    """
+    folds = None if data.get("folds") is None else config.parse(FoldSettings, data["folds"], where)
+    shortest, longest = data["min_cut"], data["max_cut"]
+
+    def is_learnt(record: CutRecord) -> bool:
+        if not shortest <= record.duration <= longest:
+            return False
+        return folds is None or not folds.leaves_out(record)
+
+    return is_learnt

@@ -1,0 +1,86 @@
+"""Cut manifests: lhotse's, with paths that travel and lines that say where they are wrong.
+
+Paths inside a manifest are relative to its folder, so ``data/`` can be moved;
+absolute ones stay. lhotse itself takes them relative to the working
+directory, so read with :func:`read_cuts` rather than with ``CutSet.from_file``.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from lhotse import MonoCut
+from lhotse.serialization import deserialize_item
+
+from asrkd.core import files
+from asrkd.core.errors import AsrkdError, reason
+from asrkd.data.cuts.fields import FORMS
+from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.cuts.records import CutRecord, parse_record
+
+Item = TypeVar("Item")
+
+
+class ManifestLine(NamedTuple):
+    """A line of a manifest, and what it says of its cut."""
+
+    number: int  # from 1
+    text: str  # without its end
+    fields: dict[str, Any]  # the JSON in it
+    cut: CutRecord
+
+
+def read_cuts(path: Path) -> PackedCuts:
+    """All cuts of a manifest, in one pass; the paths in them are resolved when they are taken out.
+
+    Raises:
+        AsrkdError: no such file, a torn line (its number is given), something
+            that is not a cut of one channel, or an id that comes twice.
+    """
+    cuts = PackedCuts(folder=path.parent)
+    seen: set[str] = set()
+    for line in stream_lines(path):
+        if line.cut.id in seen:
+            raise AsrkdError(f"{path}:{line.number}: cut {line.cut.id!r} comes twice")
+        seen.add(line.cut.id)
+        cuts.append_line(line.text, line.cut)
+    if not cuts:
+        raise AsrkdError(f"{path}: holds no cuts")
+    return cuts
+
+
+def stream_lines(path: Path) -> Iterator[ManifestLine]:
+    """A manifest, a line at a time.
+
+    Raises:
+        AsrkdError: no such file, a torn line, or one that is not a cut of one channel.
+    """
+    for number, text in files.read_lines(path):
+        fields = files.parse_object(path, number, text)
+        yield ManifestLine(number, text, fields, parse_record(path, number, fields))
+
+
+def read_items(path: Path, kind: type[Item], name: str) -> Iterator[tuple[int, Item]]:
+    """(line number, item) of a lhotse manifest of one ``kind``, called ``name`` in errors.
+
+    Raises:
+        AsrkdError: no such file, or a line that is torn, something else, or has a field of a wrong
+            type or range.
+    """
+    form = FORMS[kind]
+    for number, record in files.read_jsonl(path):
+        try:
+            form.check(record)
+            item = deserialize_item(record)
+        except Exception as error:  # lhotse raises whatever the missing field causes
+            raise AsrkdError(f"{path}:{number}: not a lhotse {name}: {reason(error)}") from None
+        if not isinstance(item, kind):
+            raise AsrkdError(f"{path}:{number}: expected a {kind.__name__}, found {type(item).__name__}")
+        yield number, item
+
+
+def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> int:
+    """Write a manifest; return how many cuts there were. Paths are those of the cuts, resolved or not."""
+    if isinstance(cuts, PackedCuts) and cuts.folder is None:
+        return files.write_lines(path, cuts.lines())
+    return files.write_jsonl(path, (cut.to_dict() for cut in cuts))

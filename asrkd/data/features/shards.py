@@ -1,0 +1,166 @@
+"""Features on disk, in shards that follow from the manifest alone.
+
+A shard is a fixed number of consecutive cuts of a split with their
+speed-perturbed copies, computed whole by one worker: an archive of lilcom
+chunks, ``shard-00000-of-00012.lca``, and beside it a ledger, ``.jsonl.gz``,
+with the finished cuts and the items whose audio is bad. The ledger is
+written last: a shard is there if both are. Paths in it are relative to the
+output folder, as in the manifests that are joined from it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from lhotse import Fbank, LilcomChunkyWriter, MonoCut
+
+from asrkd.core import files
+from asrkd.core.task_monitor import TaskMonitor
+from asrkd.data.corpora.recordings import BadAudio, audio_sha256, decode
+from asrkd.data.corpora.validation import Quarantined, Splits, quarantine
+from asrkd.data.cuts.packed import PackedCuts, resolve
+from asrkd.data.cuts.records import parse_record
+from asrkd.data.features.fbank import make_extractor
+
+FOLDER = "features"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What all shards have in common."""
+
+    out: Path
+    num_mel_bins: int
+    sampling_rate: int  # Hz, of the features; audio of another rate is resampled
+    cuts_per_shard: int  # before speed perturbation
+    speeds: tuple[float, ...] = ()  # of the copies in ``train``
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One piece of work: ``index`` of ``count`` in a split."""
+
+    plan: Plan
+    split: str
+    index: int
+    count: int
+    cuts: PackedCuts  # audio paths as the manifests will have them
+
+    @property
+    def archive(self) -> Path:
+        """Where its features are, relative to the output folder."""
+        return Path(FOLDER) / self.split / f"shard-{self.index:05d}-of-{self.count:05d}.lca"
+
+    @property
+    def ledger(self) -> Path:
+        """Where its cuts are listed, relative to the output folder."""
+        return self.archive.with_suffix(".jsonl.gz")
+
+    @property
+    def speeds(self) -> tuple[float, ...]:
+        """Of the copies that are made of each cut."""
+        return self.plan.speeds if self.split == "train" else ()
+
+    @property
+    def path(self) -> Path:
+        """The archive: what the shard is known by where processes share the work."""
+        return self.plan.out / self.archive
+
+    @property
+    def size(self) -> int:
+        """Number of its cuts, copies not counted."""
+        return len(self.cuts)
+
+    def is_done(self) -> bool:
+        """Whether both its files have their names."""
+        return all((self.plan.out / path).is_file() for path in (self.archive, self.ledger))
+
+
+def plan_shards(plan: Plan, splits: Splits) -> list[Shard]:
+    """All shards of a corpus, in the order of its splits and cuts."""
+    shards = []
+    for split, cuts in splits.items():
+        starts = range(0, len(cuts), plan.cuts_per_shard)
+        for index, start in enumerate(starts):
+            own = cuts[start : start + plan.cuts_per_shard]
+            shards.append(Shard(plan, split, index, len(starts), own))
+    return shards
+
+
+def compute_shard(shard: Shard, monitor: TaskMonitor) -> None:
+    """Compute and publish a shard; ``monitor`` hears of each cut, with the seconds of its copies."""
+    extractor = make_extractor(shard.plan.num_mel_bins, shard.plan.sampling_rate)
+    done: list[MonoCut] = []
+    bad: list[Quarantined] = []
+    with _archive_writer(shard.plan.out / shard.archive) as writer:
+        for cut in shard.cuts:
+            computed: list[MonoCut] = []
+            try:
+                computed = _compute_cut(cut, shard, extractor, writer)
+            except BadAudio as error:
+                bad.append(quarantine(cut, shard.split, str(error)))
+            done.extend(computed)
+            monitor.advance(1, sum(own.duration for own in computed))
+    rows: list[dict[str, object]] = [{"cut": cut.to_dict()} for cut in done]
+    rows += [{"quarantined": asdict(item)} for item in bad]
+    files.write_jsonl(shard.plan.out / shard.ledger, rows)
+
+
+def read_ledger(shard: Shard) -> tuple[PackedCuts, list[Quarantined]]:
+    """The finished cuts of a shard, and the items it set aside; AsrkdError if its ledger is broken."""
+    cuts, path = PackedCuts(), shard.plan.out / shard.ledger
+    bad: list[Quarantined] = []
+    for number, row in files.read_jsonl(path):
+        if "cut" in row:
+            line = json.dumps(row["cut"], ensure_ascii=False)
+            cuts.append_line(line, parse_record(path, number, row["cut"]))
+        else:
+            bad.append(Quarantined(**row["quarantined"]))
+    return cuts, bad
+
+
+def copies(cut: MonoCut, speeds: Sequence[float]) -> list[MonoCut]:
+    """Speed-perturbed copies of a cut, named by lhotse: ``<id>_sp<speed>``."""
+    return [cut.perturb_speed(speed) for speed in speeds]
+
+
+def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChunkyWriter) -> list[MonoCut]:
+    """The cut and its copies with their features, which are written on the way."""
+    found = resolve(cut, shard.plan.out)
+    samples = decode(found)
+    sha256 = audio_sha256(samples)
+    if cut.sampling_rate != shard.plan.sampling_rate:
+        cut, found = cut.resample(shard.plan.sampling_rate), found.resample(shard.plan.sampling_rate)
+        samples = decode(found)
+    audio = [(cut, samples)] + [
+        (kept, decode(loaded))
+        for kept, loaded in zip(copies(cut, shard.speeds), copies(found, shard.speeds), strict=True)
+    ]
+    finished = []
+    for kept, samples in audio:
+        features = extractor.extract_from_samples_and_store(
+            samples=samples,
+            storage=writer,
+            sampling_rate=kept.sampling_rate,
+            offset=kept.start,
+            channel=kept.channel,
+        )
+        features = replace(features, storage_path=str(shard.archive))
+        custom = {**(kept.custom or {}), "audio_sha256": sha256}
+        finished.append(replace(kept, features=features, custom=custom))
+    return finished
+
+
+@contextmanager
+def _archive_writer(path: Path) -> Iterator[LilcomChunkyWriter]:
+    """lhotse's writer, for an archive that gets its name only if the block succeeds."""
+    with files.create_aside(path) as partial:
+        aside = partial.with_name(f"{partial.name}.lca")  # the writer appends it to any other name
+        try:
+            with LilcomChunkyWriter(aside) as writer:
+                yield writer
+            aside.replace(partial)
+        finally:
+            aside.unlink(missing_ok=True)

@@ -1,0 +1,161 @@
+"""The prefixes of a beam search and how one frame changes them.
+
+Each prefix has two sums over its alignments, of those that end in blank and
+of those that do not (Hannun et al., arXiv:1408.2873, section 2.3). A prefix
+is known by a 64-bit hash of its tokens, so that a beam is a few tensors and
+merging an extension with a prefix already there needs no strings.
+
+Sums are probabilities, not logarithms, taken relative to the best prefix
+after each frame: only sums, products and quotients, which come out alike to
+the last bit wherever they are computed, and equal candidates are taken in
+their order, so :mod:`asrkd.decoding.prefix_beam_numba` finds the same. What is less
+likely than the best by a factor of 1e308 is taken for impossible.
+
+Letters: N utterances, V symbols with blank at 0, B places in the beam,
+K tokens that a frame may append.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from asrkd.decoding.ctc_score import BLANK
+
+# 2**64 / golden ratio, made odd, as a signed 64-bit number: multiplying by it spreads neighbouring values.
+HASH_MULTIPLIER = 0x9E3779B97F4A7C15 - (1 << 64)
+LOW_32_BITS = 0xFFFFFFFF
+ROOT_HASH, NO_HASH = 0, 1  # of the empty prefix, and of its parent: one that no prefix has, but by chance
+
+
+@dataclass(frozen=True)
+class BeamState:
+    """B prefixes per utterance, each field of shape (N, B); in an unused place, both sums are 0.
+
+    A frame compares B hashes with B others: per utterance of T frames,
+    different prefixes are taken for one with a probability of about
+    T * B**2 / 2**64, 2e-14 for T = 1500 and B = 16. Then a hypothesis can be
+    lost; as the tokens themselves are kept and scored in the end, it cannot
+    be returned twice or with a wrong score.
+    """
+
+    blank: Tensor  # probability of the alignments that end in blank
+    nonblank: Tensor  # probability of those that end in the last token
+    last: Tensor  # last token; BLANK for the empty prefix
+    prefix_hash: Tensor  # int64
+    parent_hash: Tensor  # int64, of the prefix without its last token
+
+    @property
+    def total(self) -> Tensor:
+        """Probability of all alignments so far: shape (N, B)."""
+        return self.blank + self.nonblank
+
+
+@dataclass(frozen=True)
+class FrameTokens:
+    """What a frame may append."""
+
+    likeliest: Tensor  # (N, K) int64, different tokens: all that can get into a beam
+    allowed: Tensor | None = None  # (N, V) bool, those that may be appended at all; None: every one
+
+
+def start(num_utterances: int, beam: int, device: torch.device) -> BeamState:
+    """Before the first frame: the empty prefix, with certainty, in the first of ``beam`` places."""
+    impossible = torch.zeros((num_utterances, beam), dtype=torch.float64, device=device)
+    blank = impossible.clone()
+    blank[:, 0] = 1.0
+    hashes = torch.full((num_utterances, beam), ROOT_HASH, dtype=torch.int64, device=device)
+    last = torch.full_like(hashes, BLANK)
+    return BeamState(blank, impossible, last, hashes, torch.full_like(hashes, NO_HASH))
+
+
+def advance(state: BeamState, frame: Tensor, tokens: FrameTokens) -> tuple[BeamState, Tensor, Tensor]:
+    """One frame on.
+
+    Args:
+        state: the beam before the frame.
+        frame: shape (N, V), probabilities, float64.
+        tokens: that may be appended.
+
+    Returns:
+        The beam after the frame, best first; the place that each of its
+        prefixes comes from, (N, B); the token that it appended, BLANK for
+        none, (N, B).
+    """
+    total = state.total
+    parent, has_parent = _parents(state, total)
+    own = frame.gather(1, state.last)  # of the last token, (N, B)
+    # A prefix in the beam takes over what its parent would give to the same prefix as an extension.
+    repeats = torch.eq(state.last.gather(1, parent), state.last)
+    given = torch.where(repeats, state.blank.gather(1, parent), total.gather(1, parent))
+    if tokens.allowed is not None:
+        given = given * tokens.allowed.gather(1, state.last)
+    given = torch.where(has_parent, given, torch.zeros_like(given))
+    stayed = BeamState(
+        blank=total * frame[:, BLANK, None],
+        nonblank=state.nonblank * own + given * own,
+        last=state.last,
+        prefix_hash=state.prefix_hash,
+        parent_hash=state.parent_hash,
+    )
+    extended = _extend(state, total, frame, tokens.likeliest)  # (N, B, K)
+    is_there = torch.eq(state.last[:, :, None], tokens.likeliest[:, None]) & has_parent[:, :, None]
+    taken = torch.zeros_like(extended).scatter_add_(
+        1, parent[:, :, None].expand_as(extended), is_there.double()
+    )
+    extended = extended.masked_fill(taken > 0, 0.0)
+    return _select(stayed, extended, tokens.likeliest)
+
+
+def rescaled(state: BeamState) -> BeamState:
+    """The same with sums relative to the best prefix, which is the first."""
+    best = state.total[:, :1]
+    best = torch.where(best > 0, best, torch.ones_like(best))
+    return replace(state, blank=state.blank / best, nonblank=state.nonblank / best)
+
+
+def _select(stayed: BeamState, extended: Tensor, tokens: Tensor) -> tuple[BeamState, Tensor, Tensor]:
+    """The B likeliest of the prefixes that stay and of ``extended``; returns what :func:`advance` does."""
+    beam, width = stayed.last.shape[1], tokens.shape[1]
+    candidates = torch.cat([stayed.total, extended.flatten(1)], dim=1)
+    ranked, order = candidates.sort(dim=1, descending=True, stable=True)
+    score, chosen = ranked[:, :beam], order[:, :beam]
+    stays = chosen < beam
+    source = torch.where(stays, chosen, torch.div(chosen - beam, max(width, 1), rounding_mode="floor"))
+    token = pad(tokens, (0, 1)).gather(1, (chosen - beam) % max(width, 1)).masked_fill(stays, BLANK)
+
+    prefix_hash, nothing = stayed.prefix_hash.gather(1, source), torch.zeros_like(score)
+    after = BeamState(
+        blank=torch.where(stays, stayed.blank.gather(1, source), nothing),
+        nonblank=torch.where(stays, stayed.nonblank.gather(1, source), score),
+        last=torch.where(stays, stayed.last.gather(1, source), token),
+        prefix_hash=torch.where(stays, prefix_hash, _hash(prefix_hash, token)),
+        parent_hash=torch.where(stays, stayed.parent_hash.gather(1, source), prefix_hash),
+    )
+    return after, source, token
+
+
+def _extend(state: BeamState, total: Tensor, frame: Tensor, tokens: Tensor) -> Tensor:
+    """Probability of each prefix with each of the (N, K) tokens appended, (N, B, K).
+
+    The last token is appended anew only after a blank; without one, it is the same token going on.
+    """
+    repeats = torch.eq(state.last[:, :, None], tokens[:, None])
+    before = torch.where(repeats, state.blank[:, :, None], total[:, :, None])
+    return before * frame.gather(1, tokens)[:, None]
+
+
+def _parents(state: BeamState, total: Tensor) -> tuple[Tensor, Tensor]:
+    """The place of each prefix's parent, (N, B), and whether it is in the beam, (N, B)."""
+    possible = total > 0
+    is_parent = torch.eq(state.parent_hash[:, :, None], state.prefix_hash[:, None])  # (N, B, B parents)
+    is_parent = is_parent & possible[:, :, None] & possible[:, None]
+    found, place = is_parent.max(dim=2)
+    return place, found
+
+
+def _hash(parent_hash: Tensor, token: Tensor) -> Tensor:
+    """Hash of a prefix with ``token`` appended: int64, overflow wraps around."""
+    mixed: Tensor = (parent_hash + token) * HASH_MULTIPLIER
+    return torch.bitwise_xor(mixed, (mixed >> 32) & LOW_32_BITS)

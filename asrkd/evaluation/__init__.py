@@ -1,0 +1,1 @@
+"""Evaluation of finished systems: comparisons, costs, inherited errors, and the report."""

@@ -1,0 +1,149 @@
+"""From scored systems to results: every number that `asrkd compare` shows of errors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from statistics import mean, stdev
+
+from asrkd.evaluation.compare.comparison import Difference, MatchedPairsTest, Run, Share, SystemResult
+from asrkd.evaluation.compare.evidence import Evidence, error_maps
+from asrkd.evaluation.compare.systems import BASELINE, STUDENT, TEACHER, ScoredRun, System
+from asrkd.evaluation.costs.measuring import Costs
+from asrkd.scoring.significance.bootstrap import expanded_percentile
+from asrkd.scoring.significance.contrast import smallest_difference
+from asrkd.scoring.significance.holm import holm
+from asrkd.scoring.significance.matched_pairs import ErrorMap, matched_pairs
+from asrkd.scoring.significance.ratio import fieller
+
+
+def analyse(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, Costs]) -> list[SystemResult]:
+    """The result of each system, in their order.
+
+    Args:
+        systems: with their roles.
+        evidence: of the same systems.
+        costs: by system, of those whose costs are known.
+    """
+    teacher, baseline = (_of_role(systems, role) for role in (TEACHER, BASELINE))
+    against = error_maps(baseline) if baseline else []
+    results = []
+    for system in systems:
+        result = _result(system, evidence, costs.get(system.name))
+        if baseline and system is not baseline:
+            difference = _difference(system, baseline, evidence, against)
+            saved = share(evidence, _gain(baseline, system), {baseline.name: 1.0})
+            result = replace(result, difference=difference, saved_share=saved)
+        if baseline and teacher and system.role == STUDENT:
+            closed = share(evidence, _gain(baseline, system), _gain(baseline, teacher))
+            result = replace(result, gap_share=closed)
+        results.append(result)
+    return _corrected(results)
+
+
+def share(evidence: Evidence, part: dict[str, float], whole: dict[str, float]) -> Share | None:
+    """The ratio of two sums of systems' error rates.
+
+    Args:
+        evidence: of the systems.
+        part: systems with their factors in the sum above.
+        whole: those below.
+
+    Returns:
+        None where the 95 % interval of the whole reaches down to 0: a share
+        of what may not be there means nothing.
+    """
+    of_whole, of_part = evidence.judge(whole), evidence.judge(part)
+    if of_whole is None or of_part is None or of_whole.interval.low <= 0:
+        return None
+    above, below = evidence.replicates(part), evidence.replicates(whole)
+    if above is not None and below is not None and below.min() > 0:
+        interval = expanded_percentile(above / below, evidence.words.size)
+    else:
+        found = fieller(evidence.terms(part), evidence.terms(whole), evidence.words)
+        if found is None:
+            return None
+        interval = found
+    return Share(of_part.value / of_whole.value, interval)
+
+
+def _gain(baseline: System, system: System) -> dict[str, float]:
+    """By how much a system's error rate is below the baseline's, as factors of rates."""
+    return {baseline.name: 1.0, system.name: -1.0}
+
+
+def _of_role(systems: Sequence[System], role: str) -> System | None:
+    return next((system for system in systems if system.role == role), None)
+
+
+def _result(system: System, evidence: Evidence, costs: Costs | None) -> SystemResult:
+    """What is said of a system by itself."""
+    rates = [run.score.counts.wer for run in system.runs]
+    judged = evidence.judge({system.name: 1.0})
+    seconds = [run.train_seconds for run in system.runs if run.train_seconds is not None]
+    return SystemResult(
+        name=system.name,
+        role=system.role,
+        runs=[_run(run) for run in system.runs],
+        wer=mean(rates),
+        wer_std=stdev(rates) if len(rates) > 1 else None,
+        interval=judged.interval if judged and judged.value > 0 else None,
+        difference=None,
+        saved_share=None,
+        gap_share=None,
+        params=system.runs[0].params,
+        weight_bytes=system.runs[0].weight_bytes,
+        train_seconds=mean(seconds) if seconds else None,
+        costs=costs,
+    )
+
+
+def _run(run: ScoredRun) -> Run:
+    return Run(
+        seed=run.seed,
+        score=str(run.score.path),
+        model=str(run.model) if run.model else None,
+        wer=run.score.counts.wer,
+        errors=run.score.counts.errors,
+        train_seconds=run.train_seconds,
+    )
+
+
+def _difference(
+    system: System, baseline: System, evidence: Evidence, against: Sequence[ErrorMap]
+) -> Difference:
+    """The system against the baseline; p values are not corrected yet."""
+    tested = matched_pairs(error_maps(system), against)
+    mapsswe = MatchedPairsTest(tested.num_segments, tested.z, tested.p, tested.p, tested.uniform_difference)
+    judged = evidence.judge({system.name: 1.0, baseline.name: -1.0})
+    if judged is None:
+        means = (mean(run.score.counts.wer for run in each.runs) for each in (system, baseline))
+        return Difference(next(means) - next(means), None, None, None, None, None, mapsswe)
+    return Difference(
+        value=judged.value,
+        interval=judged.interval,
+        p=judged.p,
+        p_holm=judged.p,
+        probability_of_improvement=judged.probability_below_zero,
+        smallest=smallest_difference(judged.estimate) if judged.estimate.std_error else None,
+        mapsswe=mapsswe,
+    )
+
+
+def _corrected(results: Sequence[SystemResult]) -> list[SystemResult]:
+    """The same with Holm's correction over the students, of either test."""
+    students = {
+        result.name: result.difference
+        for result in results
+        if result.role == STUDENT and result.difference is not None
+    }
+    of_mapsswe = dict(zip(students, holm([found.mapsswe.p for found in students.values()]), strict=True))
+    judged = {name: found.p for name, found in students.items() if found.p is not None}
+    of_blocks = dict(zip(judged, holm(list(judged.values())), strict=True))
+    corrected = []
+    for result in results:
+        found = students.get(result.name)
+        if found is not None:
+            mapsswe = replace(found.mapsswe, p_holm=of_mapsswe[result.name])
+            found = replace(found, mapsswe=mapsswe, p_holm=of_blocks.get(result.name))
+            result = replace(result, difference=found)
+        corrected.append(result)
+    return corrected

@@ -1,0 +1,158 @@
+"""The errors of all systems as arrays, summed over blocks and resampled, the same blocks for all.
+
+Letters: U utterances, B blocks, S seeds of a system, R replicates.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from asrkd.core.errors import AsrkdError
+from asrkd.evaluation.compare.systems import ScoredRun, System
+from asrkd.scoring.edits import HIT
+from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder, named_as_speakers
+from asrkd.scoring.significance.blocks import Numbers, block_sums
+from asrkd.scoring.significance.bootstrap import (
+    NUM_REPLICATES,
+    Interval,
+    bootstrap_error,
+    can_be_resampled,
+    probability_below_zero,
+    rate_interval,
+    resample,
+    t_interval,
+)
+from asrkd.scoring.significance.contrast import Estimate, Term, contrast
+from asrkd.scoring.significance.matched_pairs import ErrorMap, error_map
+from asrkd.scoring.units import units
+from asrkd.scoring.word_alignment import align_many
+
+BLOCKS: dict[str, Callable[[ScoredUtterance], str]] = {
+    "speaker": lambda utterance: utterance.speaker,
+    "recording": lambda utterance: utterance.recording,
+    "utterance": lambda utterance: utterance.id,
+}
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made; AsrkdError if there are no such blocks, or the seed is below 0."""
+
+    blocks: str = "speaker"  # or recording, or utterance: what is drawn as a whole
+    num_replicates: int = NUM_REPLICATES
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be done."""
+        if self.blocks not in BLOCKS:
+            raise AsrkdError(f"--blocks {self.blocks}: expected one of {', '.join(BLOCKS)}")
+        if self.seed < 0:
+            raise AsrkdError(f"--seed {self.seed}: expected 0 or more")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A weighted sum of error rates: what it is, where it lies, and whether it may be 0."""
+
+    value: float
+    interval: Interval
+    p: float  # two-sided
+    probability_below_zero: float
+    estimate: Estimate
+
+
+class Evidence:
+    """What is known of the systems' error rates."""
+
+    def __init__(self, systems: Sequence[System], resampling: Resampling) -> None:
+        """Sum errors over blocks and, if there are at least two, resample them."""
+        utterances = systems[0].runs[0].score.utterances
+        words = [[utterance.counts.num_words for utterance in utterances]]
+        runs = [run for system in systems for run in system.runs]
+        values = np.array([*(_errors(run, sum(words[0])) for run in runs), *words], np.float64)
+        names = [BLOCKS[resampling.blocks](utterance) for utterance in utterances]
+        sums = block_sums(values, names, resampling.seed)
+        self.num_blocks = len(set(names))
+        self.blocks = _called(resampling.blocks, utterances)
+        self.words: Numbers = sums[-1]  # (B,)
+        self._terms: dict[str, Term] = {}
+        first = 0
+        for system in systems:
+            last = first + len(system.runs)
+            seeds = tuple(run.seed for run in system.runs)
+            self._terms[system.name] = Term(1.0, sums[first:last], seeds)
+            first = last
+        self.can_be_resampled = can_be_resampled(self.words)
+        self._rates: dict[str, Numbers] = {}  # (R,) of the mean over seeds
+        if self.can_be_resampled:
+            means = [self._terms[system.name].errors.mean(axis=0) for system in systems]
+            totals = resample(np.stack([*means, self.words]), resampling.seed, resampling.num_replicates)
+            rates = totals[:-1] / totals[-1]
+            self._rates = {system.name: rate for system, rate in zip(systems, rates, strict=True)}
+
+    def terms(self, weights: dict[str, float]) -> list[Term]:
+        """The terms of a contrast, given the weight of each system: errors (S, B) each."""
+        parts = [(weight, self._terms[name]) for name, weight in weights.items()]
+        return [Term(weight, term.errors, term.seeds) for weight, term in parts]
+
+    def replicates(self, weights: dict[str, float]) -> Numbers | None:
+        """(R,) of the weighted sum of rates; None where a system has several seeds, which they leave out."""
+        if any(len(self._terms[name].seeds) > 1 for name in weights):
+            return None
+        return sum((weight * self._rates[name] for name, weight in weights.items()), np.zeros(1))
+
+    def judge(self, weights: dict[str, float]) -> Judged | None:
+        """Judge a weighted sum of rates, by system; None if there are fewer than two blocks.
+
+        Of one seed each the standard error is the bootstrap's, over several
+        that of seeds crossed with blocks. A single rate, of weight 1, has the
+        interval of a rate.
+        """
+        if not self.can_be_resampled:
+            return None
+        estimate = contrast(self.terms(weights), self.words)
+        replicates = self.replicates(weights)
+        if replicates is None:
+            error, degrees = estimate.std_error, estimate.degrees
+            below = estimate.probability_below_zero()
+        else:
+            error, degrees = bootstrap_error(replicates, self.words.size), self.words.size - 1
+            below = probability_below_zero(replicates)
+        make_interval = rate_interval if list(weights.values()) == [1.0] else t_interval
+        interval = make_interval(estimate.value, error, degrees)
+        return Judged(estimate.value, interval, estimate.p(), below, estimate)
+
+
+def _called(blocks: str, utterances: Sequence[ScoredUtterance]) -> str:
+    """What the blocks are: not speakers where none is known, nor recordings where each is an utterance."""
+    known = named_as_speakers(utterances) if blocks == "speaker" else blocks
+    if known == "recording" and len({utterance.recording for utterance in utterances}) == len(utterances):
+        return "utterance"
+    return known
+
+
+def error_maps(system: System) -> list[ErrorMap]:
+    """Where each of the system's seeds erred, in the alignment that its errors were counted in."""
+    return [error_map(_edits(run.score)) for run in system.runs]
+
+
+def _edits(score: ScoreFolder) -> list[str]:
+    """The edits of each utterance; what has no errors, or was aligned by its score, needs no alignment."""
+    wrong = [one for one in score.utterances if one.counts.errors and one.network is None]
+    pairs = [(units(one.reference, score.unit), units(one.hypothesis, score.unit)) for one in wrong]
+    found = dict(zip((each.id for each in wrong), align_many(pairs, score.alignment), strict=True))
+    return [
+        found.get(each.id, HIT * each.counts.hits) if each.network is None else each.network.item_edits()
+        for each in score.utterances
+    ]
+
+
+def _errors(run: ScoredRun, num_words: int) -> list[float]:
+    """(U,) errors of each utterance, in proportion to so many words of all.
+
+    Where references have alternatives, systems have them of slightly different
+    lengths; a system's rate stays that of its own.
+    """
+    share = num_words / run.score.counts.num_words
+    return [utterance.counts.errors * share for utterance in run.score.utterances]

@@ -1,0 +1,150 @@
+"""A comparison as tables of at most 100 columns, plain or in colour."""
+
+import io
+from collections.abc import Callable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from asrkd.evaluation.compare.comparison import Comparison, Difference, Share, SystemResult
+from asrkd.evaluation.compare.conclusions import is_shown
+from asrkd.evaluation.costs.measuring import Costs
+from asrkd.scoring.significance.bootstrap import Interval
+from asrkd.scoring.units import Unit
+
+WIDTH = 100
+FARTHEST = 10.0  # of a rate or a difference; what lies beyond is not told apart
+NOTHING = ""
+
+Column = tuple[str, Callable[[SystemResult], str]]
+
+
+def render(comparison: Comparison, *, styled: bool) -> str:
+    """The tables and the sentences below them; ``styled`` is for terminals."""
+    options = {"force_terminal": True} if styled else {"force_terminal": False, "no_color": True}
+    stream = io.StringIO()
+    console = Console(file=stream, width=WIDTH, highlight=False, **options)  # type: ignore[arg-type]
+    for columns in (_errors(comparison.unit), SHARES, SIZES):
+        if table := _table(comparison.systems, columns):
+            console.print(table)
+            console.print()
+    for sentence in [*comparison.conclusions, "", *_legend(comparison)]:
+        console.print(Text(sentence))
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+
+
+def _table(systems: Sequence[SystemResult], columns: Sequence[Column]) -> Table | None:
+    """Columns in which no system has anything are left out; None if only the names are left."""
+    shown = [(title, cell) for title, cell in columns if any(cell(system) for system in systems)]
+    if len(shown) < 2:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for title, _ in shown:
+        table.add_column(title, justify="left" if title == "system" else "right", overflow="fold")
+    for system in systems:
+        table.add_row(*(Text(cell(system)) for _, cell in shown), style=_style(system))
+    return table
+
+
+def _style(system: SystemResult) -> str:
+    if system.difference is None or not is_shown(system.difference):
+        return ""
+    return "green" if system.difference.value < 0 else "red"
+
+
+def _of_difference(cell: Callable[[Difference], str]) -> Callable[[SystemResult], str]:
+    return lambda system: cell(system.difference) if system.difference else NOTHING
+
+
+def _or_nothing(value: float | None, form: str) -> str:
+    return NOTHING if value is None else format(value, form)
+
+
+def _multiply_adds(costs: Costs) -> str:
+    return f"{'>' if costs.uncounted else ''}{costs.multiply_adds_per_second / 1e6:,.1f}"
+
+
+def _legend(comparison: Comparison) -> list[str]:
+    lines = []
+    if any(system.difference for system in comparison.systems):
+        several = any(len(system.runs) > 1 for system in comparison.systems)
+        crossed = f", of several seeds by t, seeds crossed with {comparison.blocks}s" if several else ""
+        lines.append(
+            f"diff: from {comparison.baseline}, in points; 95 %: by drawing {comparison.blocks}s anew"
+            f"{crossed}; z, p: MAPSSWE, p after Holm for all students; better: probability of improvement; "
+            f"saved: of {comparison.baseline}'s errors; gap: the share closed of the way to the teacher."
+        )
+    if comparison.costs_protocol:
+        lines.append(comparison.costs_protocol.text())
+    return lines
+
+
+def _percent(interval: Interval | None, digits: int = 1) -> str:
+    """In percent, or points."""
+    if interval is None:
+        return NOTHING
+    return f"[{_in_percent(interval.low, digits)}, {_in_percent(interval.high, digits)}]"
+
+
+def _in_percent(value: float, digits: int) -> str:
+    """Without a minus before nothing; the ends of intervals from two or three blocks can be astronomical."""
+    if abs(value) >= FARTHEST:
+        return f"{'<-' if value < 0 else '>'}{100 * FARTHEST:.0f}"
+    return f"{round(100 * value, digits) + 0.0:.{digits}f}"
+
+
+def _probability(p: float) -> str:
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def _of_share(
+    find: Callable[[SystemResult], Share | None], cell: Callable[[Share], str]
+) -> Callable[[SystemResult], str]:
+    return lambda system: cell(share) if (share := find(system)) else NOTHING
+
+
+def _saved(system: SystemResult) -> Share | None:
+    return system.saved_share
+
+
+def _closed(system: SystemResult) -> Share | None:
+    return system.gap_share
+
+
+def _of_costs(cell: Callable[[Costs], str]) -> Callable[[SystemResult], str]:
+    return lambda system: cell(system.costs) if system.costs else NOTHING
+
+
+def _errors(unit: Unit) -> list[Column]:
+    return [
+        ("system", lambda system: system.name),
+        ("seeds", lambda system: str(len(system.runs)) if len(system.runs) > 1 else NOTHING),
+        (f"{unit.rate} %", lambda system: f"{100 * system.wer:.2f}"),
+        ("±", lambda system: NOTHING if system.wer_std is None else f"{100 * system.wer_std:.2f}"),
+        ("95 %", lambda system: _percent(system.interval)),
+        ("diff", _of_difference(lambda found: f"{100 * found.value:+.2f}")),
+        ("95 %", _of_difference(lambda found: _percent(found.interval))),
+        ("z", _of_difference(lambda found: f"{found.mapsswe.z:.2f}")),
+        ("p", _of_difference(lambda found: _probability(found.mapsswe.p_holm))),
+        ("better", _of_difference(lambda found: _or_nothing(found.probability_of_improvement, ".3f"))),
+    ]
+
+
+SHARES: list[Column] = [
+    ("system", lambda system: system.name),
+    ("saved %", _of_share(_saved, lambda share: _in_percent(share.value, 1))),
+    ("95 %", _of_share(_saved, lambda share: _percent(share.interval))),
+    ("gap %", _of_share(_closed, lambda share: _in_percent(share.value, 0))),
+    ("95 %", _of_share(_closed, lambda share: _percent(share.interval, 0))),
+]
+SIZES: list[Column] = [
+    ("system", lambda system: system.name),
+    ("params", lambda system: _or_nothing(system.params, ",")),
+    ("bytes", lambda system: _or_nothing(system.weight_bytes, ",")),
+    ("train s", lambda system: _or_nothing(system.train_seconds, ".0f")),
+    ("Mmult-add/s", _of_costs(_multiply_adds)),
+    ("x real time", _of_costs(lambda costs: f"{costs.real_time_factor:.4f}")),
+    ("peak MB", _of_costs(lambda costs: f"{costs.peak_memory_bytes / 1e6:.0f}")),
+]

@@ -1,0 +1,100 @@
+"""The costs of several models, measured side by side on some of the cuts of a manifest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lhotse import MonoCut
+from torch import Tensor
+
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.records import records
+from asrkd.data.features.reading import load_features
+from asrkd.evaluation.costs.multiply_adds import MultiplyAdds, count_multiply_adds
+from asrkd.evaluation.costs.peak_memory import measure_memory
+from asrkd.evaluation.costs.real_time import REPEATS, computing_seconds, recognise
+from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.inference import check_features
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What recognising costs; features are there already, the search is greedy."""
+
+    multiply_adds_per_second: float  # of audio
+    uncounted: list[str]  # operators that may multiply and are not counted: if any, the number is too low
+    real_time_factor: float  # computing time over duration of the audio: below 1 is faster than speech
+    peak_memory_bytes: int  # resident, of a process that does nothing else
+    idle_memory_bytes: int  # of the same process before the model was loaded
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the costs of all systems were measured, side by side in one run."""
+
+    cuts: str  # the manifest
+    num_cuts: int  # of them that were recognised, evenly spaced by duration
+    audio_seconds: float  # of these
+    repeats: int  # of the timing; the median counts
+    threads: int
+    batch_size: int
+    device: str
+
+    def text(self) -> str:
+        """A sentence for people."""
+        return (
+            f"Costs: {self.num_cuts} of the cuts of {self.cuts}, evenly spaced by duration "
+            f"({self.audio_seconds:.0f} s of audio), from features to words by greedy search, {self.threads} "
+            f"thread, batch {self.batch_size}, {self.device}; x real time: median of {self.repeats} rounds, "
+            "systems taking turns; peak: of a process of its own, Python and torch included."
+        )
+
+
+NUM_CUTS = 20  # enough for short and long ones, few enough for seconds
+
+
+def measure_costs(models: Mapping[str, Path], manifest: Path) -> tuple[dict[str, Costs], Protocol]:
+    """What it costs each model to recognise speech, on the CPU.
+
+    Args:
+        models: model folders by the name of the system.
+        manifest: cuts with features; at most NUM_CUTS of them are recognised.
+
+    Returns:
+        The costs by name, and how they were measured.
+
+    Raises:
+        AsrkdError: a model or the manifest cannot be read, or they do not fit together.
+    """
+    cuts = read_cuts(manifest)
+    loaded = {name: load_model(path) for name, path in models.items()}
+    for model in loaded.values():
+        check_features(model, cuts, str(manifest))
+    chosen = spread_by_duration(cuts, NUM_CUTS)
+    utterances = [load_features(cut) for cut in chosen]
+    audio_seconds = sum(cut.duration for cut in chosen)
+    seconds = computing_seconds(loaded, utterances)
+    costs = {}
+    for name, model in loaded.items():
+        counted = _multiply_adds(model, utterances)
+        memory = measure_memory(models[name], utterances)
+        costs[name] = Costs(
+            multiply_adds_per_second=counted.total / audio_seconds,
+            uncounted=sorted(counted.uncounted),
+            real_time_factor=seconds[name] / audio_seconds,
+            peak_memory_bytes=memory.peak,
+            idle_memory_bytes=memory.idle,
+        )
+    return costs, Protocol(str(manifest), len(chosen), audio_seconds, REPEATS, 1, 1, "CPU")
+
+
+def spread_by_duration(cuts: Sequence[MonoCut], count: int) -> list[MonoCut]:
+    """At most ``count`` cuts, from the shortest to the longest in even steps."""
+    by_duration = sorted((record.duration, record.id, row) for row, record in enumerate(records(cuts)))
+    last = len(by_duration) - 1
+    places = range(last + 1) if last < count else [round(n * last / (count - 1)) for n in range(count)]
+    return [cuts[by_duration[place][2]] for place in places]
+
+
+def _multiply_adds(model: LoadedModel, utterances: Sequence[Tensor]) -> MultiplyAdds:
+    return count_multiply_adds(lambda: [recognise(model, features) for features in utterances])

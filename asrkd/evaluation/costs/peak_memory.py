@@ -1,0 +1,80 @@
+"""The memory of a process that recognises and does nothing else.
+
+Usage:   python -m asrkd.evaluation.costs.peak_memory MODEL FEATURES      (what measure_memory runs)
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from asrkd.core.errors import AsrkdError
+from asrkd.core.parallel import one_thread
+from asrkd.evaluation.costs.real_time import recognise
+from asrkd.models.directory import load_model
+
+STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that were resident."""
+
+    peak: int
+    idle: int  # before the model was loaded: Python, torch and the features
+
+
+def measure_memory(model: Path, utterances: Sequence[Tensor]) -> Memory:
+    """Recognise ``utterances``, (T, F) features each, with a model folder in a fresh process on one thread.
+
+    Raises:
+        AsrkdError: the process failed, for want of memory perhaps.
+    """
+    own = str(Path(__file__).parents[3])
+    variables = os.environ | {
+        "PYTHONPATH": os.pathsep.join([own, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "OMP_NUM_THREADS": "1",
+    }
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "features.safetensors"
+        save_file({f"{n:06d}": features.contiguous() for n, features in enumerate(utterances)}, str(path))
+        command = [sys.executable, "-m", __spec__.name, str(model), str(path)]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise AsrkdError(f"{model}: its memory cannot be measured: {reason}; see whether asrkd score works")
+    return Memory(**json.loads(done.stdout))
+
+
+def _recognise_all(model: Path, path: Path) -> Memory:
+    with one_thread():
+        utterances = load_file(str(path))
+        idle = _resident("VmRSS")
+        loaded = load_model(model)
+        for name in sorted(utterances):
+            recognise(loaded, utterances[name])
+    return Memory(_resident("VmHWM"), idle)
+
+
+def _resident(field: str) -> int:
+    """Bytes, now (VmRSS) or at most so far (VmHWM).
+
+    Where there is no /proc, both are the peak. It is not taken elsewhere, for
+    Linux hands it on from the process that started this one.
+    """
+    if not STATUS.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if ":" in line)
+    return int(lines[field].split()[0]) * 1024
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(_recognise_all(Path(sys.argv[1]), Path(sys.argv[2])))))

@@ -1,0 +1,74 @@
+"""Rates of several systems in several groups: a row for each group, a mark for each system."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from asrkd.evaluation.report.figures import svg
+from asrkd.evaluation.report.figures.styles import Look
+
+WIDTH = 340.0
+ROW, TOP, BOTTOM, RIGHT = 24.0, 22.0, 24.0, 48.0
+LETTER = 6.6  # of a label, about
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A system's rate in a group, with its interval where there is one."""
+
+    look: Look
+    rate: float  # a fraction
+    title: str  # in words
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A group."""
+
+    label: str
+    note: str  # at the right: how much there is of it
+    dots: list[Dot]
+
+
+def dot_figure(rows: Sequence[Row], label: str, note_title: str = "") -> Markup:
+    """Draw ``rows`` over a common axis of percentages with 0; ``note_title`` heads the notes."""
+    left = min(14 + LETTER * max(len(row.label) for row in rows), 120.0)
+    height = TOP + ROW * len(rows) + BOTTOM
+    ends = [end for row in rows for dot in row.dots for end in (dot.rate, *(dot.interval or ()))]
+    low, high = min(0.0, *ends), max(0.0, *ends)
+    right = WIDTH - (RIGHT if any(row.note for row in rows) else 14.0)
+    spare = 0.03 * (high - low)
+    across = svg.Scale(low - spare * (low < 0), max(high + spare * (high > 0), low + 0.01), left, right)
+    parts: list[str] = [*_axis(across, height)]
+    if note_title:
+        parts.append(svg.text(WIDTH - 2, TOP - 9, note_title, "end", "faint"))
+    for number, row in enumerate(rows):
+        parts += _row(row, TOP + ROW * (number + 0.5), across)
+    return svg.figure(WIDTH, height, label, parts)
+
+
+def _axis(across: svg.Scale, height: float) -> Sequence[str]:
+    parts: list[str] = []
+    for tick in across.ticks(4):
+        css = "zero" if tick == 0 and across.low < 0 else "grid"
+        parts.append(svg.line(across(tick), TOP, across(tick), height - BOTTOM, css))
+        shown = f"{svg.number(round(100 * tick, 6))} %".replace("-", "\u2212")
+        parts.append(svg.text(across(tick), height - BOTTOM + 16, shown, "middle"))
+    return parts
+
+
+def _row(row: Row, y: float, across: svg.Scale) -> Sequence[str]:
+    parts: list[str] = [svg.line(across.start, y, across.end, y, "rule")]
+    most = int((across.start - 14) / LETTER)
+    short = row.label if len(row.label) <= most + 1 else row.label[: most - 1] + "…"
+    parts.append(svg.text(across.start - 9, y + 4, short, "end"))
+    parts.append(svg.text(WIDTH - 2, y + 4, row.note, "end", "faint"))
+    for dot in row.dots:
+        if dot.interval:
+            low, high = dot.interval
+            parts.append(svg.line(across(low), y, across(high), y, f"whisker {dot.look.css}"))
+    for dot in row.dots:
+        parts.append(svg.mark(dot.look.shape, across(dot.rate), y, f"mark {dot.look.css}", dot.title))
+    return parts

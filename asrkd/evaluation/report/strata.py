@@ -1,0 +1,119 @@
+"""Error rates by duration, by speaker and by signal-to-noise ratio."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from markupsafe import Markup
+
+from asrkd.evaluation.report.figures.dots import Dot, Row, dot_figure
+from asrkd.evaluation.report.figures.styles import look
+from asrkd.evaluation.report.systems import System
+from asrkd.scoring.counts import Counts, corpus_counts
+from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers
+
+NUM_BINS = 5  # of about equally many utterances
+MOST_SPEAKERS = 24  # rows; of more, those that are hardest
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Utterances that have something in common."""
+
+    label: str
+    ids: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Strata:
+    """The figures; None where the utterances do not say."""
+
+    duration: Markup | None
+    speaker: Markup | None
+    snr: Markup | None
+    num_speakers: int  # 0: none is known
+    speakers_shown: int
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """A system's counts by utterance id."""
+
+    system: System
+    counts: dict[str, Counts]
+
+    def of(self, stratum: Stratum) -> Counts:
+        return corpus_counts(self.counts[utt_id] for utt_id in stratum.ids)
+
+
+def strata(systems: Sequence[System], snr_db: Mapping[str, float]) -> Strata:
+    """Draw the rates of ``systems`` on one test set.
+
+    Args:
+        systems: scored on the same references.
+        snr_db: signal-to-noise ratio by utterance id, where it is known.
+    """
+    utterances = systems[0].score.utterances
+    counted = [_Counted(own, {one.id: one.counts for one in own.score.utterances}) for own in systems]
+    speakers = by_speaker(utterances) if named_as_speakers(utterances) == "speaker" else []
+    ratios = {one.id: snr_db[one.id] for one in utterances if one.id in snr_db}
+    durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
+    return Strata(
+        _figure(counted, bins(durations, "s"), "duration"),
+        _figure(counted, _hardest(counted, speakers), "speaker"),
+        _figure(counted, bins(ratios, "dB"), "signal-to-noise ratio"),
+        len(speakers),
+        min(len(speakers), MOST_SPEAKERS),
+    )
+
+
+def bins(values: Mapping[str, float], unit: str) -> list[Stratum]:
+    """Ids in up to :data:`NUM_BINS` groups of about equal size, by rising value, equal ones together."""
+    ordered = sorted(values, key=lambda utt_id: (values[utt_id], utt_id))
+    ranks = {value: rank for rank, value in reversed(list(enumerate(values[i] for i in ordered)))}
+
+    def number(utt_id: str) -> int:
+        return ranks[values[utt_id]] * NUM_BINS // len(ordered)
+
+    groups = [list(group) for _, group in groupby(ordered, key=number)]
+    return [Stratum(_span(values[group[0]], values[group[-1]], unit), frozenset(group)) for group in groups]
+
+
+def by_speaker(utterances: Sequence[ScoredUtterance]) -> list[Stratum]:
+    """The utterances of each speaker, by name."""
+    ids: dict[str, set[str]] = {}
+    for one in utterances:
+        ids.setdefault(one.speaker, set()).add(one.id)
+    return [Stratum(speaker, frozenset(ids[speaker])) for speaker in sorted(ids)]
+
+
+def _span(low: float, high: float, unit: str) -> str:
+    first, last = f"{low:.1f}", f"{high:.1f}"
+    return f"{first}–{last} {unit}" if first != last else f"{first} {unit}"
+
+
+def _figure(counted: Sequence[_Counted], groups: Sequence[Stratum], by: str) -> Markup | None:
+    """None where there are not two groups with words."""
+    unit = counted[0].system.score.unit
+    rows = [_row(counted, group) for group in groups if all(one.of(group).num_words for one in counted)]
+    return dot_figure(rows, f"{unit.rate_name} by {by}", unit.nouns) if len(rows) > 1 else None
+
+
+def _hardest(counted: Sequence[_Counted], speakers: Sequence[Stratum]) -> list[Stratum]:
+    """Speakers from the hardest, by the errors of all systems together, downwards."""
+
+    def ease(speaker: Stratum) -> tuple[float, str]:
+        counts = [one.of(speaker) for one in counted]
+        return -sum(one.errors for one in counts) / max(counts[0].num_words, 1), speaker.label
+
+    return sorted(speakers, key=ease)[:MOST_SPEAKERS]
+
+
+def _row(counted: Sequence[_Counted], group: Stratum) -> Row:
+    dots = []
+    for one in counted:
+        counts, label = one.of(group), one.system.label
+        total = f"{counts.num_words} {one.system.score.unit.nouns}"
+        title = f"{label}, {group.label}: {counts.wer:.1%}, {counts.errors} of {total}"
+        dots.append(Dot(look(one.system), counts.wer, title))
+    return Row(group.label, f"{counted[0].of(group).num_words:,}", dots)

@@ -1,0 +1,1 @@
+"""Search for codebook indexes: beam and refinement, in torch and by numba."""

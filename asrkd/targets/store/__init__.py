@@ -1,0 +1,1 @@
+"""Stores of a teacher's outputs: shards, contract, provenance."""

@@ -1,0 +1,47 @@
+"""What a store's answers are and whose: written first, checked before anything reads them.
+
+Two runs with equal contracts write equal bytes on equal devices, whatever
+the number of jobs. It holds no times and no paths.
+"""
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from lhotse import MonoCut
+
+from asrkd import __version__
+from asrkd.core.mkl import chosen_code
+from asrkd.data.cuts.records import cuts_digest
+from asrkd.teachers.teacher import Teacher
+
+FORMAT = 2  # 2: an index beside each shard
+
+
+def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict[str, Any]) -> dict[str, Any]:
+    """The contract of a store (or quantiser).
+
+    Args:
+        kind: 'nbest', 'codebook', 'quantizer', ...
+        teacher: whom they are of.
+        cuts: all that it is asked about, in order.
+        details: what is particular to the kind.
+    """
+    device = teacher.device
+    return {
+        "format": FORMAT,
+        "kind": kind,
+        **teacher.contract(),
+        "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
+        "computed_with": {
+            "asrkd": __version__,
+            "torch": torch.__version__,
+            "lhotse": version("lhotse"),
+            "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
+            "precision": "fp32",
+            **chosen_code(),
+            **teacher.versions(),
+        },
+        **details,
+    }

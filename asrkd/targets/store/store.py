@@ -1,0 +1,238 @@
+"""Stores of a teacher's answers: opened as a whole, read by cut id, verified against the cuts.
+
+A store is a folder: ``contract.json`` says what the answers are and whose,
+``shard-00000-of-00012.*`` hold them, ``sources.json`` says where teacher and
+cuts were, ``stamp.json`` that all is there. Opening reads the indexes alone;
+every answer that is read is checked against its checksum.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lhotse import MonoCut
+
+from asrkd.core import files, output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command, make_anew
+from asrkd.data.cuts.records import CutRecord, records
+from asrkd.models.frame_timing import expected_frames, offset_problem
+from asrkd.targets.store import fields
+from asrkd.targets.store.provenance import check_sources, remake_command
+from asrkd.targets.store.shards import (
+    DIGEST_LENGTH,
+    Entry,
+    Payload,
+    index_path,
+    read_index,
+    read_payload,
+    remove_shard,
+    shard_name,
+)
+
+CONTRACT = "contract.json"
+
+
+class CutIndex:
+    """Entries by cut id, some 150 bytes each, so that a million fit in memory."""
+
+    def __init__(self) -> None:
+        self._row: dict[str, int] = {}
+        self._numbers = {name: array("Q") for name in ("shard", "offset", "length", "crc32")}
+        self._digests = bytearray()
+
+    def add(self, cut_id: str, shard: int, entry: Entry) -> bool:
+        """Add an entry; False if the id is there already."""
+        if self._row.setdefault(cut_id, len(self._row)) != len(self._digests) // (DIGEST_LENGTH // 2):
+            return False
+        for name, value in (("shard", shard), *entry._asdict().items()):
+            if name != "digest":
+                self._numbers[name].append(value)
+        self._digests += bytes.fromhex(entry.digest)
+        return True
+
+    def __contains__(self, cut_id: str) -> bool:
+        return cut_id in self._row
+
+    def __len__(self) -> int:
+        return len(self._row)
+
+    def ids(self) -> Iterable[str]:
+        """Cut ids, in the order of the shards."""
+        return self._row.keys()
+
+    def __getitem__(self, cut_id: str) -> tuple[int, Entry]:
+        """(number of the shard, entry) of a cut; KeyError if there is none."""
+        row, width = self._row[cut_id], DIGEST_LENGTH // 2
+        shard, offset, length, crc32 = (numbers[row] for numbers in self._numbers.values())
+        return shard, Entry(offset, length, self._digests[row * width : (row + 1) * width].hex(), crc32)
+
+
+class Store:
+    """What stores of all kinds share: contract, index, verification."""
+
+    suffix: str
+
+    def __init__(self, path: Path, kind: str) -> None:
+        """Open the finished store at ``path``; it must be of ``kind``.
+
+        Raises:
+            AsrkdError: it is unfinished, of another kind, or a shard is
+                missing, torn, from another store, or repeats a cut.
+        """
+        self.path, self.kind = path, kind
+        output_folder.read_stamp(path, remake_command(path, kind))  # is it there, and finished
+        self.contract = read_contract(path, kind)
+        stamp = output_folder.read_stamp(path, remake_command(path, kind), form=fields.STAMP)
+        total = stamp["num_shards"]
+        self.shards = [path / shard_name(number, total, self.suffix) for number in range(total)]
+        self.index = read_indexes(self.shards, files.sha256(path / CONTRACT))
+        if len(self.index) != stamp.get("num_cuts", len(self.index)):
+            raise AsrkdError(
+                f"{path}: holds {len(self.index)} cuts, its stamp says {stamp['num_cuts']}; "
+                f"{make_anew(path, self.remake)}"
+            )
+
+    @property
+    def remake(self) -> str:
+        """The command that makes such a store."""
+        return remake_command(self.path, self.kind)
+
+    def entry(self, cut_id: str) -> tuple[int, Entry]:
+        """(shard, entry) of a cut; AsrkdError if there is none."""
+        if cut_id not in self.index:
+            raise AsrkdError(
+                f"{self.path}: no targets for cut {cut_id}; make a store of all training cuts "
+                f"with: {self.remake}"
+            )
+        return self.index[cut_id]
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError unless every cut has an answer, made of its own audio and of the right length.
+
+        The message names the cut, what was expected and what was found. The
+        teacher and the quantiser that the store names are looked at as well,
+        where they still are.
+        """
+        check_sources(self.path, self.contract)
+        self._check_first_frame(cuts)
+        for row, record in enumerate(records(cuts)):
+            problem = mismatch(self.contract, self.entry(record.id)[1], record)
+            if problem:
+                raise AsrkdError(
+                    f"{self.path}: the targets of cut {record.id} {problem}: {describe_audio(cuts[row])}; "
+                    f"{make_anew(self.path, self.remake, 'the store')}"
+                )
+
+    def _check_first_frame(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError if the targets lie between the frames of a student that reads these cuts."""
+        if self.kind == "nbest":  # texts are at no instant
+            return
+        for features in {record.features for record in records(cuts) if record.features is not None}:
+            problem = offset_problem(self.contract, features)
+            if problem:
+                raise AsrkdError(
+                    f"{self.path}: its frames {problem}; ask a teacher that begins where the student does, "
+                    "or prepare the cuts with features of its frame shift"
+                )
+
+    def damaged(self, cut_id: str, shard: int) -> AsrkdError:
+        """The error of an answer whose bytes are not those that were written."""
+        return AsrkdError(damage(self.shards[shard], f"the targets of cut {cut_id} are damaged"))
+
+
+def mismatch(contract: dict[str, Any], entry: Entry, cut: CutRecord) -> str | None:
+    """What is wrong with the targets of a cut, as the end of a sentence about them; None if nothing is."""
+    if entry.digest != cut.digest[:DIGEST_LENGTH]:
+        return f"were made of other audio (digest {entry.digest[:12]}, the cut has {cut.digest[:12]})"
+    if contract.get("kind") == "nbest":  # a list of texts has no frames
+        return None
+    expected = expected_frames(contract, cut.duration, cut.sampling_rate)
+    if expected not in (None, entry.length):
+        return f"have {entry.length} frames, expected {expected} for {cut.duration:g} s"
+    return None
+
+
+def read_contract(path: Path, kind: str) -> dict[str, Any]:
+    """The contract of the store at ``path``; AsrkdError if it is none, or of another kind."""
+    contract = files.read_json(path / CONTRACT)
+    if not isinstance(contract, dict):
+        maker = remake_command(path, kind)
+        raise AsrkdError(f"{path / CONTRACT}: not a contract; make the store with: {maker}")
+    if contract.get("kind") != kind:
+        maker = command("asrkd", "distill", kind, "...")
+        raise AsrkdError(
+            f"{path}: holds {contract.get('kind')!r} targets, expected {kind!r}; "
+            f"make such a store with: {maker}"
+        )
+    try:
+        fields.CONTRACT.check(contract)
+    except ValueError as error:
+        remedy = make_anew(path, remake_command(path, kind), "the store")
+        raise AsrkdError(f"{path / CONTRACT}: not as asrkd writes it: {error}; {remedy}") from None
+    return contract
+
+
+def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
+    """The entries of all cuts in ``shards``.
+
+    Args:
+        shards: payload files, all of the store.
+        contract: digest of the contract that they must be made under.
+
+    Raises:
+        AsrkdError: a shard is missing, torn or from another store, or a cut comes twice.
+    """
+    index = CutIndex()
+    for number, shard in enumerate(shards):
+        check_payload(shard, contract, lambda path, _: path.stat().st_size)
+        for cut_id, entry in read_index(shard):
+            if not index.add(cut_id, number, entry):
+                raise AsrkdError(
+                    damage(shard, f"cut {cut_id} comes twice (first in shard {index[cut_id][0]})")
+                )
+    return index
+
+
+def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload], int]) -> Payload:
+    """What the index says of a payload that is there, whole, and of this contract.
+
+    Args:
+        shard: the payload file.
+        contract: digest of the store's contract.
+        measure: gives the bytes that are there; may look at their contents on the way.
+
+    Raises:
+        AsrkdError: it is not so.
+    """
+    for path in (shard, index_path(shard)):
+        if not path.is_file():
+            raise AsrkdError(f"{path}: missing; have it made anew: {remake_command(path.parent)}")
+    payload = read_payload(shard)
+    if payload.contract != contract:
+        cut_id = next((cut_id for cut_id, _ in read_index(shard)), "none")
+        raise AsrkdError(
+            damage(
+                shard,
+                f"made under another contract ({payload.contract[:12]}, the store's is {contract[:12]}): "
+                f"another teacher, quantiser or search (its first cut: {cut_id})",
+            )
+        )
+    found = measure(shard, payload)
+    if found != payload.num_bytes:
+        raise AsrkdError(damage(shard, f"torn: {found} bytes, its index says {payload.num_bytes}"))
+    return payload
+
+
+def damage(shard: Path, what: str) -> str:
+    """A message about a shard that must be removed and made anew."""
+    return f"{shard}: {what}; {remove_shard(shard)}"
+
+
+def describe_audio(cut: MonoCut) -> str:
+    """What a person can compare: recording, samples, rate, transforms."""
+    transforms = (cut.recording.transforms or []) if cut.recording is not None else []
+    names = [step["name"] if isinstance(step, dict) else type(step).__name__ for step in transforms]
+    shape = f"recording {cut.recording_id}, {cut.num_samples} samples at {cut.sampling_rate} Hz"
+    return shape + (f", {', '.join(names)}" if names else "")

@@ -1,0 +1,1 @@
+"""Writers of shards: what the worker processes of asrkd distill run."""

@@ -1,0 +1,205 @@
+"""Several processes that train one model, as torchrun or a scheduler starts them.
+
+Each works on its share of the batches of an update; DistributedDataParallel
+sums the gradients. How many there are decides the pace, not what is learned.
+
+Equal for any number of processes: the plan, the batches of each update, what
+augmentation and dropout draw for a batch (functions of (seed, epoch, cut id)
+and of (seed, step, number of the batch in the update)), the denominators, the
+clipping, the schedule. Not equal: the order in which gradients are summed, and
+with it the last bits; the same number of processes repeats them, on CPU.
+
+The first process alone writes and speaks. Messages go over gloo, gradients
+over gloo or, between GPUs, nccl. Every message can be an error instead, so
+that one process's mistake ends all of them, with one line.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from asrkd.core.device import pick_device
+from asrkd.core.errors import AsrkdError
+
+PATIENCE = timedelta(minutes=30)  # with a silent process; longer than a validation or a checkpoint takes
+_LOST = ("gloo", "nccl", "connection", "timed out", "broken pipe", "socket")  # in torch's messages
+
+Value = TypeVar("Value")
+Item = TypeVar("Item")
+
+
+class _WithSpare(nn.Module):
+    """A module beside a parameter that no loss reaches: without one, torch warns that none was found."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.spare = nn.Parameter(next(module.parameters()).new_zeros(1))
+
+    def forward(self, *arguments: Any) -> Any:
+        """What the module returns."""
+        return self.module(*arguments)
+
+
+class ElsewhereError(AsrkdError):
+    """Another process of the run failed and has said so; this one ends with its exit status."""
+
+    def __init__(self, message: str, exit_status: int) -> None:
+        super().__init__(message)
+        self.exit_status, self.told = exit_status, True
+
+
+class LostContact(AsrkdError):
+    """Another process of the run has died, or says nothing any more."""
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What a process tells all others: a value, or why it cannot go on."""
+
+    value: Any = None
+    error: str | None = None
+    exit_status: int = 0
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The processes of a run, as one of them sees them; alone, every method is the plain thing."""
+
+    rank: int = 0  # of this one
+    count: int = 1
+    local_rank: int = 0  # on this machine
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def exchange(self, value: Value) -> list[Value]:
+        """The ``value`` of every process, by rank; all call it, and wait for each other.
+
+        Raises:
+            ElsewhereError: another process failed instead.
+            LostContact: another process died.
+        """
+        if self.count == 1:
+            return [value]
+        messages = self._gather(_Message(value))
+        for message in messages:
+            if message.error is not None:
+                raise ElsewhereError(message.error, message.exit_status)
+        return [message.value for message in messages]
+
+    def first(self, function: Callable[[], Value]) -> Value:
+        """What ``function`` returns in the first process, which alone calls it; the others wait for it."""
+        return self.exchange(function() if self.is_first else None)[0]  # type: ignore[return-value]
+
+    def agree(self, value: object, what: str) -> None:
+        """Raise AsrkdError unless ``value`` is equal in all processes; ``what`` names it."""
+        values = self.exchange(value)
+        for rank, other in enumerate(values):
+            if other != values[0]:
+                raise AsrkdError(
+                    f"process {rank}: its {what} differ from those of process 0; "
+                    "start all with one command, on disks that they share"
+                )
+
+    def share(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Every count-th of ``items``, from this process's rank on: its part of the work."""
+        return items[self.rank :: self.count]
+
+    def check_shares(self, accumulate: int, key: str, size: float) -> None:
+        """Raise AsrkdError unless ``accumulate`` batches, of a ``size`` that ``key`` sets, divide evenly."""
+        if accumulate % self.count:
+            even = -(-accumulate // self.count) * self.count
+            raise AsrkdError(
+                f"optim.accumulate: an update of {accumulate} batches is not shared evenly by {self.count} "
+                f"processes; as large an update: --set optim.accumulate={even} "
+                f"--set data.{key}={size * accumulate / even:g}"
+            )
+
+    def device(self, name: str) -> torch.device:
+        """The device called ``name``; of several GPUs, the one of this process.
+
+        Raises:
+            AsrkdError: it is not there, or is one for all.
+        """
+        device = pick_device(name)
+        if self.count == 1 or device.type == "cpu":
+            return device
+        if device.index is not None:
+            raise AsrkdError(f"--device {name}: {self.count} processes take a GPU each; give --device cuda")
+        gpus = torch.cuda.device_count()
+        index = 0 if gpus == 1 else self.local_rank  # a scheduler may show each process its own alone
+        if index >= gpus:
+            raise AsrkdError(
+                f"LOCAL_RANK={index}: expected one of {gpus} GPUs; start so many processes a machine"
+            )
+        torch.cuda.set_device(index)
+        return torch.device("cuda", index)
+
+    def distribute(self, module: nn.Module) -> nn.Module:
+        """``module`` as it is called for a backward pass; its gradients are then averaged over processes.
+
+        Parameters and buffers become those of the first process. Parameters
+        that no process's loss reaches keep no gradient.
+        """
+        if self.count == 1:
+            return module
+        is_cuda = next(module.parameters()).is_cuda
+        with self._contact():
+            group = dist.new_group(backend="nccl" if is_cuda else "gloo", timeout=PATIENCE)
+            for buffer in module.buffers():
+                dist.broadcast(buffer, 0, group=group)
+            return DistributedDataParallel(
+                _WithSpare(module), process_group=group, broadcast_buffers=False, find_unused_parameters=True
+            )
+
+    @contextmanager
+    def backward_pass(self, module: nn.Module, *, is_last: bool) -> Iterator[None]:
+        """The block of a forward and a backward pass; ``is_last``: of the update, so gradients are shared."""
+        keep: AbstractContextManager[None] = nullcontext()
+        if isinstance(module, DistributedDataParallel) and not is_last:
+            keep = module.no_sync()  # type: ignore[assignment, operator]
+        with self._contact(), keep:
+            yield
+
+    def announce(self, error: AsrkdError | OSError) -> None:
+        """Tell the others why this process ends; of several, the first that has an error prints it."""
+        if isinstance(error, (ElsewhereError, LostContact)):
+            return
+        status = error.exit_status if isinstance(error, AsrkdError) else AsrkdError.exit_status
+        try:
+            messages = self._gather(_Message(error=str(error), exit_status=status))
+        except LostContact:  # the others are gone already
+            return
+        if isinstance(error, AsrkdError):
+            error.told = any(message.error is not None for message in messages[: self.rank])
+
+    def _gather(self, message: _Message) -> list[_Message]:
+        received: list[Any] = [None] * self.count
+        with self._contact():
+            dist.all_gather_object(received, message)
+        return received
+
+    @contextmanager
+    def _contact(self) -> Iterator[None]:
+        """Turn what torch raises when a process is gone into a line."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.count == 1 or not any(word in str(error).lower() for word in _LOST):
+                raise
+            lost = LostContact(
+                f"process {self.rank} of {self.count} lost contact with another, which died or hangs "
+                f"({str(error).splitlines()[0]}); see its output, then run the command again with --resume"
+            )
+            lost.told = self.rank > 1  # whichever one died, process 0 or process 1 is there to say so
+            raise lost from None

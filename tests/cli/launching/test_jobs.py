@@ -1,0 +1,143 @@
+"""Seeing tasks through, with a scheduler whose jobs end as the test says."""
+
+import types
+from collections import deque
+from pathlib import Path
+
+import pytest
+
+from asrkd.cli.launching import jobs as module
+from asrkd.cli.launching.jobs import MAX_SUBMISSIONS, Jobs
+from asrkd.cli.launching.scheduler import CANCELLED, GONE
+from asrkd.cli.launching.task import Ended, Task
+from asrkd.core.errors import AsrkdError, QuarantineError, StoppedInTime
+from asrkd.core.stopping import StopRequest
+
+GOOD, STOPPED = Ended(0, "", "out"), Ended(75, "asrkd: stopped by SIGUSR1", "")
+KILLED, RUNS = None, "runs"
+
+
+class Pretended:
+    """A scheduler: each submission of a task ends as the next of its ends; RUNS for ever."""
+
+    def __init__(self, folder: Path, **ends: "list[Ended | str | None]") -> None:
+        self.folder, self.state = folder, GONE
+        self.ends = {name: deque(its) for name, its in ends.items()}
+        self.submitted: list[tuple[str, ...]] = []
+        self.cancelled: list[str] = []
+
+    def submit(self, tasks):
+        made = []
+        for task in tasks:
+            job_id, end = str(len(self.submitted)), self.ends[task.name].popleft()
+            self.submitted.append(task.command)
+            paths = types.SimpleNamespace(result_pickle=self.folder / job_id, stderr=f"{job_id}.err")
+            if isinstance(end, Ended):
+                paths.result_pickle.touch()
+            made.append(
+                types.SimpleNamespace(job_id=job_id, paths=paths, end=end, result=lambda end=end: end)
+            )
+        return made
+
+    def over(self, running):
+        return {job.job_id: self.state for job in running if job.end != RUNS}
+
+    def cancel(self, running):
+        self.cancelled += [job.job_id for job in running]
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.01)
+
+
+def run(scheduler: Pretended, stop: StopRequest | None = None) -> list[Ended]:
+    tasks = [Task(name, (name,), ("--resume",)) for name in scheduler.ends]
+    return Jobs(scheduler, stop or StopRequest()).run(tasks)
+
+
+def test_what_was_stopped_or_killed_is_submitted_again_until_it_is_done(tmp_path, capsys):
+    scheduler = Pretended(tmp_path, a=[GOOD], b=[STOPPED, KILLED, STOPPED, GOOD], c=[Ended(-9, "", ""), GOOD])
+    assert run(scheduler) == [GOOD, GOOD, GOOD]
+    assert sorted(scheduler.submitted) == [("a",), ("b",)] + 3 * [("b", "--resume")] + [
+        ("c",),
+        ("c", "--resume"),
+    ]
+    assert scheduler.cancelled == []
+    assert capsys.readouterr().err.splitlines()[-1] == "launched: 3/3 jobs, 4 submitted again"
+
+
+@pytest.mark.parametrize(("status", "error"), [(1, AsrkdError), (3, QuarantineError)])
+def test_a_mistake_ends_all_with_its_line_and_its_exit_status(tmp_path, status, error):
+    mistake = Ended(status, "asrkd: x.wav: what is wrong; what mends it", "")
+    scheduler = Pretended(tmp_path, a=[RUNS], b=[mistake], c=[RUNS])
+    with pytest.raises(error, match=r"^x\.wav: what is wrong; what mends it$") as raised:
+        run(scheduler)
+    assert raised.value.exit_status == status
+    assert scheduler.cancelled == ["0", "2"]
+
+
+@pytest.mark.parametrize("end", [Ended(1, "ZeroDivisionError: division", ""), Ended(2, "No such option", "")])
+def test_what_is_no_mistake_of_the_users_is_told_with_its_log(tmp_path, end):
+    scheduler = Pretended(tmp_path, b=[end])
+    with pytest.raises(
+        AsrkdError, match=rf"job b ended with exit status {end.status}: {end.last_words}; .*0.err"
+    ):
+        run(scheduler)
+
+
+def test_ten_times_are_enough(tmp_path):
+    killed = Pretended(tmp_path, a=[KILLED] * 99, b=[RUNS])
+    with pytest.raises(AsrkdError, match="killed 10 times .*mem=") as raised:
+        run(killed)
+    assert raised.value.exit_status == 1
+    assert len(killed.submitted) - 1 == MAX_SUBMISSIONS == 10
+    assert killed.cancelled == ["1"]
+    with pytest.raises(StoppedInTime, match="stopped in time 10 times; run the same command"):
+        run(Pretended(tmp_path, c=[STOPPED] * 99))
+
+
+def test_a_request_to_stop_cancels_what_runs(tmp_path):
+    scheduler = Pretended(tmp_path, a=[GOOD], b=[RUNS], c=[RUNS])
+    with pytest.raises(StoppedInTime, match="time limit: 2 jobs are cancelled"):
+        run(scheduler, StopRequest(0.2))
+    assert scheduler.cancelled == ["1", "2"]
+
+
+def test_an_interrupt_from_the_keyboard_is_such_a_request(tmp_path, monkeypatch):
+    scheduler = Pretended(tmp_path, a=[RUNS])
+
+    def interrupt(running):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scheduler, "over", interrupt)
+    with pytest.raises(StoppedInTime, match="SIGINT: 1 jobs are cancelled"):
+        run(scheduler)
+    assert scheduler.cancelled == ["0"]
+
+
+def test_a_job_that_somebody_cancels_is_not_submitted_again(tmp_path):
+    scheduler = Pretended(tmp_path, a=[STOPPED], b=[RUNS])
+    scheduler.state = CANCELLED
+    with pytest.raises(StoppedInTime, match="job a was cancelled"):
+        run(scheduler)
+    assert scheduler.cancelled == ["1"]
+
+
+def test_a_result_that_a_shared_disk_shows_late_is_waited_for(tmp_path):
+    """Missing at the first look, there at the second."""
+    scheduler = Pretended(tmp_path, a=[KILLED])
+    (plain,) = scheduler.submit([Task("a", ("a",))])
+    plain.result = lambda: GOOD
+    looked = []
+
+    def over(running):
+        looked.append(plain.paths.result_pickle.exists())
+        if len(looked) == 2:
+            plain.paths.result_pickle.touch()
+        return {plain.job_id: GONE}
+
+    scheduler.submit, scheduler.over = lambda tasks: [plain], over
+    assert Jobs(scheduler, StopRequest()).run([Task("a", ("a",))]) == [GOOD]
+    assert len(looked) == 2

@@ -1,0 +1,115 @@
+"""What --launcher makes of a command line, with a launch that is only noted down."""
+
+import pytest
+import typer
+
+from asrkd.cli import launcher, main
+from asrkd.cli.launching.launch import Launch
+from asrkd.cli.launching.scheduler import Wanted
+from asrkd.core.errors import AsrkdError
+
+
+@pytest.fixture
+def noted(monkeypatch) -> list[object]:
+    """What was launched, in place of launching it."""
+    notes: list[object] = []
+    monkeypatch.setattr(Launch, "run_parts", lambda self, count, stop: notes.append((self, count)))
+
+    def run_whole(self, stop, when_again=()):
+        notes.append((self, *when_again))
+        return "it is done\n"
+
+    monkeypatch.setattr(Launch, "run_whole", run_whole)
+    return notes
+
+
+def command(notes: list[object]) -> typer.Typer:
+    """A program with one command of each kind; the first notes what it was called with."""
+    app = typer.Typer()
+
+    @app.command()
+    @launcher.launchable
+    def divided(
+        out: main.Out, jobs: int = 1, shard: str | None = None, time_limit: str | None = None
+    ) -> None:
+        notes.append((out.name, jobs, time_limit))
+
+    @app.command()
+    @launcher.launchable
+    def whole(out: main.Out, resume: bool = False, time_limit: str | None = None) -> None:
+        notes.append("never here")
+
+    return app
+
+
+def call(monkeypatch, notes, *arguments: str) -> None:
+    monkeypatch.setattr("sys.argv", ["asrkd", *arguments])
+    command(notes)(standalone_mode=False)
+
+
+def test_a_divided_command_is_launched_in_parts_and_then_run_here(monkeypatch, noted):
+    options = [
+        "--jobs",
+        "4",
+        "--launcher",
+        "slurm",
+        "--partition",
+        "p",
+        "--slurm",
+        "mem=1G",
+        "--time-limit",
+        "1h",
+    ]
+    call(monkeypatch, noted, "divided", "--out", "o", *options)
+    (launch, count), here = noted
+    assert count == 4
+    assert (launch.launcher, launch.out.name, launch.wanted) == (
+        "slurm",
+        "o",
+        Wanted(3600.0, 0, "p", ("mem=1G",)),
+    )
+    assert launch.arguments == ["divided", "--out", "o", *options]
+    assert here == ("o", 1, None)
+
+
+def test_with_gpus_the_last_step_is_a_job_too(monkeypatch, noted, capsys):
+    call(monkeypatch, noted, "divided", "--out", "o", "--launcher", "slurm", "--gpus", "1")
+    assert [note[1:] for note in noted] == [(1,), ()]
+    assert capsys.readouterr().out == "it is done\n"
+
+
+def test_a_command_that_cannot_be_divided_is_one_job_that_resumes(monkeypatch, noted, capsys):
+    call(monkeypatch, noted, "whole", "--out", "o", "--launcher", "slurm")
+    call(monkeypatch, noted, "whole", "--out", "o", "--launcher", "slurm", "--resume")
+    assert [note[1:] for note in noted] == [("--resume",), ()]
+    assert capsys.readouterr().out == 2 * "it is done\n"
+
+
+def test_without_a_launcher_the_command_is_as_it_was(monkeypatch, noted):
+    call(monkeypatch, noted, "divided", "--out", "o", "--jobs", "2", "--time-limit", "5")
+    assert noted == [("o", 2, "5")]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--gpus", "1"], "give --launcher slurm too"),
+        (["--partition", "p"], "give --launcher slurm too"),
+        (["--launcher", "slurm", "--shard", "1/2"], "--shard 1/2: the launcher gives each job its own"),
+        (["--launcher", "slurm", "--gpus", "-1"], "--gpus -1: expected 0 or more"),
+        (["--launcher", "slurm", "--time-limit", "soon"], "--time-limit 'soon'"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_line(monkeypatch, noted, options, message):
+    with pytest.raises(AsrkdError, match=message):
+        call(monkeypatch, noted, "divided", "--out", "o", *options)
+    assert noted == []
+
+
+def test_every_command_that_writes_a_folder_can_be_launched():
+    commands = [*main.app.registered_commands, *main.distill.registered_commands]
+    launchable = {c.callback.__name__ for c in commands if "launcher" in c.callback.__annotations__}
+    writing = {
+        c.callback.__name__ for c in commands if {"out", "time_limit"} <= set(c.callback.__annotations__)
+    }
+    assert launchable == writing

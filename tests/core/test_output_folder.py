@@ -1,0 +1,105 @@
+"""Whose an output folder is: new, to be gone on with, complete, or not to be touched."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asrkd.core import output_folder
+from asrkd.core.errors import AsrkdError
+from asrkd.core.output_folder import State, claim, first_difference
+
+RECORD = {"search": {"beam": 8, "sizes": [1, 2]}, "teacher": "abc"}
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def test_a_folder_is_new_then_partial_then_complete(tmp_path):
+    out = tmp_path / "deep" / "out"
+    assert output_folder.survey(out, "r.json", RECORD) is State.NEW
+    assert not out.exists()
+    assert claim(out, "r.json", RECORD) is State.NEW
+    assert claim(out, "r.json", RECORD) is State.PARTIAL
+    output_folder.stamp(out, {"cuts": 3})
+    assert claim(out, "r.json", RECORD) is State.COMPLETE
+    assert output_folder.read_stamp(out, "asrkd x") == {"cuts": 3}
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({**RECORD, "teacher": "abd"}, "teacher was 'abc' then and is 'abd' now"),
+        ({**RECORD, "search": {"beam": 4, "sizes": [1, 3]}}, "search.beam was 8 then and is 4 now"),
+        ({**RECORD, "search": {"beam": 8, "sizes": [1, 3]}}, "search.sizes.1 was 2 then and is 3 now"),
+        ({**RECORD, "more": 1}, "more is 1 now and was not set then"),
+        ({"search": RECORD["search"]}, "teacher was 'abc' then and is not set now"),
+    ],
+)
+def test_another_record_is_refused_by_its_first_difference(tmp_path, asked, complaint):
+    claim(tmp_path / "out", "r.json", RECORD)
+    before = (tmp_path / "out/r.json").read_bytes()
+    with pytest.raises(AsrkdError) as error:
+        claim(tmp_path / "out", "r.json", asked)
+    assert complaint in str(error.value)
+    assert f"rm -r {tmp_path / 'out'}" in str(error.value)
+    assert (tmp_path / "out/r.json").read_bytes() == before
+
+
+@settings(max_examples=50, deadline=None)
+@given(json_values, json_values)
+def test_there_is_a_difference_exactly_between_unequal_records(found, asked):
+    difference = first_difference({"record": found}, {"record": asked})
+    assert (difference is None) == (found == asked)
+    assert difference is None or difference.startswith("record")
+
+
+def test_a_long_value_is_shortened_in_the_message():
+    difference = first_difference({"a": "x" * 5000}, {"a": "y" * 5000})
+    assert difference is not None and len(difference) < 200
+
+
+def test_contents_that_changed_are_told_by_their_hashes():
+    difference = first_difference({"listing": "1a" * 32}, {"listing": "2b" * 32})
+    assert difference == "listing was another then (sha256 1a1a1a1a1a1a then, 2b2b2b2b2b2b now)"
+
+
+def test_what_is_not_ours_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("three years")
+    with pytest.raises(AsrkdError, match="holds 'thesis.tex' but no r.json"):
+        claim(tmp_path, "r.json", RECORD)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    with pytest.raises(AsrkdError, match="is a file, expected a folder"):
+        claim(tmp_path / "thesis.tex", "r.json", RECORD)
+
+
+def test_an_empty_folder_or_one_with_a_killed_writers_leftovers_is_new(tmp_path):
+    (tmp_path / "r.json.0123abcd.partial").write_text("{")
+    assert claim(tmp_path, "r.json", RECORD) is State.NEW
+
+
+def test_a_torn_record_is_named(tmp_path):
+    (tmp_path / "r.json").write_text('{"teach')
+    with pytest.raises(AsrkdError, match=r"r\.json: torn or not JSON"):
+        claim(tmp_path, "r.json", RECORD)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "complaint"),
+    [
+        (None, "unfinished .no stamp.json.; finish it with: asrkd make"),
+        ("{", "stamp.json: torn or not JSON"),
+        ("[1]", "stamp.json: not a stamp of this stage"),
+    ],
+)
+def test_an_unfinished_folder_names_the_command_that_finishes_it(tmp_path, stamp, complaint):
+    with pytest.raises(AsrkdError, match="nowhere: no such folder; make it with: asrkd make"):
+        output_folder.read_stamp(Path("nowhere"), "asrkd make")
+    if stamp is not None:
+        (tmp_path / "stamp.json").write_text(stamp)
+    with pytest.raises(AsrkdError, match=complaint):
+        output_folder.read_stamp(tmp_path, "asrkd make")

@@ -1,0 +1,58 @@
+"""Seeds that say where we are, and global generators that are put back."""
+
+import hashlib
+import random
+
+import torch
+
+from asrkd.core.randomness import derive, seeded
+
+
+def states() -> tuple[object, bytes]:
+    return random.getstate(), torch.get_rng_state().numpy().tobytes()
+
+
+def test_a_seed_is_the_first_63_bits_of_sha256():
+    digest = hashlib.sha256(b"3\x1faugment\x1f0\x1fcut-1").hexdigest()
+    assert derive(3, "augment", 0, "cut-1") == int(digest[:16], 16) // 2
+
+
+def test_places_that_read_alike_have_different_seeds():
+    places = [(1, 23), (12, 3), (1, 2, 3), ("1 23",), (123,), ("1", "", "23"), (1, "2,3")]
+    assert len({derive(*place) for place in places}) == len(places)
+    assert derive(1, "2") == derive("1", 2)  # numbers and their names are one
+
+
+def test_the_global_generators_start_from_the_place_and_are_put_back():
+    before = states()
+    drawn = []
+    for _ in range(2):
+        with seeded(1, "x") as rng:
+            drawn.append((random.random(), float(torch.rand(())), rng.random()))
+    assert drawn[0] == drawn[1]
+    assert states() == before
+    with seeded(1, "y"):
+        assert random.random() != drawn[0][0]
+
+
+def test_they_are_put_back_after_an_error_and_from_inside_another_block():
+    before = states()
+    try:
+        with seeded(1):
+            outer = float(torch.rand(()))
+            with seeded(2):
+                torch.rand(())
+            following = float(torch.rand(()))
+            raise KeyError
+    except KeyError:
+        pass
+    assert states() == before
+    with seeded(1):
+        assert [float(torch.rand(())), float(torch.rand(()))] == [outer, following]
+
+
+def test_the_private_generator_does_not_move_the_global_one():
+    with seeded(5) as rng:
+        start = random.getstate()
+        rng.sample(range(100), 10)
+        assert random.getstate() == start

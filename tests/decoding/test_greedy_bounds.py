@@ -1,0 +1,43 @@
+"""Greedy search over a decoder against one utterance and one step at a time."""
+
+import torch
+
+from asrkd.decoding.greedy import quick_tokens, stepwise_greedy
+from asrkd.models.stepwise import BOUNDARY
+from tests.models.small import recogniser
+
+NUM_FRAMES = torch.tensor([7, 2, 9, 4])
+
+
+def alone(decoder, encoded: torch.Tensor) -> list[int]:
+    state, token, found = decoder.start(encoded, torch.tensor([encoded.shape[1]])), BOUNDARY, []
+    while len(found) < encoded.shape[1]:
+        log_probs, state = decoder.step(torch.tensor([token]), state)
+        token = int(log_probs.argmax())
+        if token == BOUNDARY:
+            break
+        found.append(token)
+    return found
+
+
+def test_utterances_end_on_their_own_or_at_their_frames_and_neighbours_do_not_matter():
+    encoded = 3 * torch.randn(4, 9, 16, generator=torch.Generator().manual_seed(6))
+    seen = set()
+    for kind in ("transformer", "las"):
+        for bias in (-3.0, 0.0, 1.0):
+            decoder = recogniser("transformer", kind).decoder
+            with torch.no_grad():
+                decoder.out.bias[BOUNDARY] += bias
+            found = stepwise_greedy(decoder, encoded, NUM_FRAMES)
+            expected = [alone(decoder, encoded[row : row + 1, :n]) for row, n in enumerate(NUM_FRAMES)]
+            assert found == expected
+            seen |= {len(tokens) - int(n) for tokens, n in zip(found, NUM_FRAMES, strict=True)}
+    assert 0 in seen and min(seen) < 0  # some were cut short, some ended
+
+
+def test_a_recogniser_with_a_decoder_is_asked_by_it_and_one_without_by_its_head():
+    features, counts = torch.randn(2, 30, 20), torch.tensor([30, 12])
+    both, head = recogniser("conformer", "las", ctc=True), recogniser("conformer", None, ctc=True)
+    output = both(features, counts)
+    assert quick_tokens(both, output) == stepwise_greedy(both.decoder, output.memory(), output.num_frames)
+    assert len(quick_tokens(head, head(features, counts))) == 2

@@ -1,0 +1,51 @@
+"""The doctor on this very installation, and on one that it is told is ill."""
+
+import sys
+from importlib import metadata
+
+import pytest
+
+from asrkd.commands.doctor import DoctorReport, doctor
+from asrkd.commands.installation.checks import Check, Status
+from asrkd.commands.installation.packages import PACKAGES
+
+
+def test_this_installation_is_well_and_the_report_says_its_versions():
+    report = doctor()
+    assert report.exit_status == 0, report.text()
+    rows = {check.name: check for check in report.checks}
+    for package in PACKAGES:
+        assert metadata.version(package.distribution) in rows[package.distribution].found
+    assert rows["stack"].found.startswith("k2" if "1.13" in rows["torch"].found else "modern")
+    assert report.text().endswith("everything that is needed works")
+
+
+def test_a_missing_package_is_exit_status_1_with_its_remedy_in_the_text(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    report = doctor()
+    assert report.exit_status == 1
+    assert [check.name for check in report.checks if check.status is Status.WRONG] == ["sentencepiece"]
+    assert "mend it with: " in report.text()
+    assert "--force-reinstall --no-deps sentencepiece" in report.text()
+
+
+def test_with_every_package_missing_there_is_still_a_whole_report(monkeypatch):
+    for package in PACKAGES:
+        monkeypatch.setitem(sys.modules, package.module, None)
+    report = doctor()
+    assert sum(check.status is Status.WRONG for check in report.checks) >= len(PACKAGES)
+    assert report.checks[-1].name == "disk"
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_status", "conclusion"),
+    [
+        (Status.OK, 0, "everything that is needed works"),
+        (Status.NOTE, 0, "everything that is needed works"),
+        (Status.WRONG, 1, "1 of 2 checks went wrong: mend the first one first"),
+    ],
+)
+def test_only_what_is_needed_and_does_not_work_counts(status, exit_status, conclusion):
+    report = DoctorReport((Check("a", Status.OK, "1.0"), Check("b", status, "found")))
+    assert report.exit_status == exit_status
+    assert report.text().splitlines()[-1] == conclusion

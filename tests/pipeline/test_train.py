@@ -1,0 +1,240 @@
+"""The stage `train`: what it leaves, that it learns, and that stopping it changes nothing."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from asrkd.commands.check import check
+from asrkd.commands.train import TrainOptions, train
+from asrkd.core.errors import AsrkdError, StoppedInTime
+from asrkd.core.stopping import StopRequest
+from asrkd.data.cuts.manifests import read_cuts, write_cuts
+from asrkd.models.directory import load_model
+from asrkd.training import checkpoint as ckpt
+from asrkd.training.metrics import read_metrics
+from asrkd.training.plan import plan_epoch
+from tests.stop_after import StopAfter
+
+
+def run(config: Path, out: Path, *overrides: str, resume: bool = False, stop: StopRequest | None = None):
+    options = TrainOptions(device="cpu", threads=1, resume=resume)
+    return train(config, out, overrides, options, stop or StopRequest())
+
+
+def weights(out: Path) -> bytes:
+    return (out / "model.safetensors").read_bytes()
+
+
+def test_it_learns_the_corpus_and_leaves_a_complete_model(config, tmp_path):
+    plain = ("augment.specaugment=null", "model.dropout=0", "optim.lr=0.02")
+    report = run(config, tmp_path / "run", "phases.0.steps=160", "validation.every_steps=80", *plain)
+    first, *_, last = (r for r in read_metrics(tmp_path / "run/metrics.jsonl") if r["kind"] == "validation")
+    assert first["step"] == 0
+    assert last["loss"] < first["loss"] / 4
+    assert report.validation["wer"] < 0.7
+    model = load_model(tmp_path / "run")
+    assert model.tokens.decode(model.tokens.encode("YES NO")) == "YES NO"
+    assert {p.name for p in (tmp_path / "run").iterdir()} >= {
+        "config.json", "lineage.json", "tokens.txt", "model.safetensors", "metrics.jsonl", "stamp.json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("questions", [1, 4, 7])
+def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes(config, tmp_path, questions):
+    run(config, tmp_path / "whole")
+    with pytest.raises(StoppedInTime, match="checkpoint of step"):
+        run(config, tmp_path / "parts", stop=StopAfter(questions))
+    assert not (tmp_path / "parts/stamp.json").exists()
+    run(config, tmp_path / "parts", resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    assert _without_times(tmp_path / "whole") == _without_times(tmp_path / "parts")
+
+
+def _without_times(out: Path) -> list[dict]:
+    drop = ("seconds", "train_seconds")
+    return [{k: v for k, v in r.items() if k not in drop} for r in read_metrics(out / "metrics.jsonl")]
+
+
+def test_a_broken_newest_checkpoint_is_skipped_and_the_run_still_ends_the_same(config, tmp_path, capsys):
+    run(config, tmp_path / "whole")
+    with pytest.raises(StoppedInTime):
+        run(config, tmp_path / "parts", stop=StopAfter(7))
+    newest = ckpt.list_checkpoints(tmp_path / "parts/checkpoints")[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    run(config, tmp_path / "parts", resume=True)
+    assert "broken checkpoint skipped" in capsys.readouterr().err
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(config, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run(config, tmp_path / name, f"seed={seed}")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
+
+
+def test_a_complete_run_is_not_trained_again(config, tmp_path):
+    run(config, tmp_path / "run")
+    before = (tmp_path / "run/metrics.jsonl").read_bytes()
+    report = run(config, tmp_path / "run")
+    assert report.already_complete
+    assert "already complete" in report.text()
+    assert (tmp_path / "run/metrics.jsonl").read_bytes() == before
+
+
+def test_another_config_in_the_same_folder_is_refused_by_the_first_difference(config, tmp_path):
+    run(config, tmp_path / "run")
+    with pytest.raises(AsrkdError, match=r"experiment\.optim\.lr was 0.01 then and is 0.02 now"):
+        run(config, tmp_path / "run", "optim.lr=0.02")
+
+
+def test_an_unfinished_run_wants_to_be_told_to_resume(config, tmp_path):
+    with pytest.raises(StoppedInTime):
+        run(config, tmp_path / "run", stop=StopAfter(2))
+    with pytest.raises(AsrkdError, match="--resume"):
+        run(config, tmp_path / "run")
+
+
+def test_a_folder_of_something_else_is_refused_and_left_alone(config, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "thesis.tex").write_text("three years")
+    with pytest.raises(AsrkdError, match="holds 'thesis.tex'"):
+        run(config, out)
+    assert [p.name for p in out.iterdir()] == ["thesis.tex"]
+
+
+def test_two_phases_are_trained_one_after_the_other(config, tmp_path):
+    second = "{steps: 2, restart: false, objectives: [{ctc: {scale: 0.5}}]}"
+    phases = f"phases=[{{steps: 3, objectives: [ctc]}}, {second}]"
+    assert run(config, tmp_path / "run", phases).steps == 5
+
+
+def batches_of_an_epoch(corpus: Path) -> int:
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
+    return len(plan_epoch(cuts, seed=1, epoch=0, max_duration=6, num_buckets=2).batches)
+
+
+def test_an_exponential_rate_falls_at_each_epoch_also_of_a_run_that_was_resumed(config, corpus, tmp_path):
+    falling = ("optim.schedule=exponential", "optim.epoch_factor=0.5", "optim.warmup_steps=0")
+    steps = 2 * batches_of_an_epoch(corpus) + 1
+    falling = (*falling, f"phases.0.steps={steps}", f"averaging.every_steps={steps}")
+    run(config, tmp_path / "whole", *falling)
+    with pytest.raises(StoppedInTime):
+        run(config, tmp_path / "parts", *falling, stop=StopAfter(batches_of_an_epoch(corpus) - 1))
+    run(config, tmp_path / "parts", *falling, resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    *_, last = (r for r in read_metrics(tmp_path / "parts/metrics.jsonl") if r["kind"] == "train")
+    assert (last["step"], last["lr"]) == (steps, pytest.approx(0.01 / 4))
+
+
+def test_epochs_count_batches_of_the_plan(config, corpus, tmp_path):
+    report = run(config, tmp_path / "run", "phases=[{epochs: 2, objectives: [ctc]}]")
+    assert report.steps == 2 * batches_of_an_epoch(corpus)
+
+
+def test_accumulated_batches_give_the_gradient_of_one_large_batch(config, corpus, tmp_path):
+    """No dropout, no augmentation: all batches of an epoch in one update, against one batch of all cuts."""
+    still = ("model.dropout=0", "augment.specaugment=null", "phases.0.steps=1")
+    many = batches_of_an_epoch(corpus)
+    assert many > 2
+    run(config, tmp_path / "many", *still, f"optim.accumulate={many}")
+    run(config, tmp_path / "one", *still, "data.max_duration=1000", "optim.accumulate=9")
+    reports = [_first_update(tmp_path / name) for name in ("many", "one")]
+    assert reports[0]["loss"] == pytest.approx(reports[1]["loss"], rel=1e-5)
+    assert reports[0]["gradient_norm"] == pytest.approx(reports[1]["gradient_norm"], rel=1e-4)
+
+
+def _first_update(out: Path) -> dict:
+    return next(record for record in read_metrics(out / "metrics.jsonl") if record["kind"] == "train")
+
+
+def test_exported_weights_are_the_mean_of_the_last_snapshots(config, tmp_path):
+    run(config, tmp_path / "run")
+    found = ckpt.load_latest(tmp_path / "run/checkpoints")
+    assert found is not None and len(found.snapshots) == 2
+    name = "student.ctc_head.weight"
+    mean = (found.snapshots[0][name] + found.snapshots[1][name]) / 2
+    exported = load_file(str(tmp_path / "run/model.safetensors"))["ctc_head.weight"]
+    torch.testing.assert_close(exported, mean)
+
+
+def test_bf16_trains_and_fp16_on_cpu_is_refused(config, tmp_path):
+    options = TrainOptions(device="cpu", precision="bf16", threads=1)
+    report = train(config, tmp_path / "run", ["phases.0.steps=2"], options, StopRequest())
+    assert report.validation["loss"] > 0
+    with pytest.raises(AsrkdError, match="fp16: does not exist on CPU"):
+        train(config, tmp_path / "x", [], TrainOptions(device="cpu", precision="fp16"), StopRequest())
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("optim.lrr=1", "optim.lrr: unknown key; did you mean 'lr'"),
+        ("phases.0.steps=0", "phases.0.steps"),
+        ("phases=[{objectives: [ctc]}]", "exactly one of steps and epochs"),
+        ("phases=[{steps: 1, objectives: [ctcc]}]", "did you mean 'ctc'"),
+        ("phases=[{steps: 1, objectives: [{ctc: {scal: 2}}]}]", "did you mean 'scale'"),
+        ("model.dim=15", "even multiple"),
+        ("data.train=nowhere.jsonl.gz", "nowhere.jsonl.gz: no such file"),
+        ("data.max_cut=0.1", "no cut between"),
+        ("phases=[{steps: 1, objectives: [{ctc: {targets: nowhere}}]}]", "nowhere: no such folder"),
+    ],
+)
+def test_a_mistake_in_the_config_is_a_line_and_makes_no_folder(config, tmp_path, override, complaint):
+    with pytest.raises(AsrkdError, match=complaint) as error:
+        run(config, tmp_path / "run", override)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def too_long(corpus, tmp_path, kept: int) -> str:
+    """The training cuts, all but ``kept`` of them with more letters than frames."""
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
+    for cut in cuts[kept:]:
+        cut.supervisions[0].text = "NO " * 200
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    return f"data.train={tmp_path}/cuts.jsonl.gz"
+
+
+def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config, corpus, tmp_path):
+    wrong = (
+        too_long(corpus, tmp_path, 1),
+        "averaging.last=1",
+        "data.max_duration=0.5",
+        "optim.weight_decay=0",
+    )
+    run(config, tmp_path / "a", *wrong, "phases.0.steps=1")
+    run(config, tmp_path / "b", *wrong, "phases.0.steps=3")
+    assert _first_update(tmp_path / "b")["loss"] == 0
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_transcripts_that_ctc_cannot_align_are_counted_before_the_first_step(
+    config, corpus, tmp_path, capsys
+):
+    """600 characters with 599 blanks or repeats between them need more than the 15 frames of 0.6 s."""
+    run(config, tmp_path / "run", too_long(corpus, tmp_path, 20), "phases.0.steps=1")
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "need more frames" in line]
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))[20:]
+    hours = sum(cut.duration for cut in cuts) / 3600
+    assert "objective ctc: 10 of 30 token sequences need more frames than their audio has" in line
+    assert f"all of 10 cuts ({hours:.3f} h), e.g. {cuts[0].id} ({cuts[0].duration:g} s, " in line
+    looked_at = check(tmp_path / "run").looked_at
+    assert any(line.removeprefix("asrkd: ") in seen for seen in looked_at)
+
+
+def test_where_ctc_can_align_nothing_training_is_refused(config, corpus, tmp_path):
+    with pytest.raises(AsrkdError, match=r"objective ctc: nothing is left to learn: .* 30 cuts .*train-000"):
+        run(config, tmp_path / "run", too_long(corpus, tmp_path, 0))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_transcript_with_unknown_symbols_names_the_cut(config, corpus, tmp_path):
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
+    cuts[3].supervisions[0].text = "YES ÄH"
+    write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
+    with pytest.raises(AsrkdError, match=r"cut train-003.*Ä"):
+        run(config, tmp_path / "run", f"data.train={tmp_path}/cuts.jsonl.gz")
+    assert not (tmp_path / "run").exists()

@@ -136,7 +136,8 @@ def retouched(teacher: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def stores(teacher: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with nbest, quantizer and codebook of the training cuts, for layer 2 of the teacher."""
-    from asrkd.commands.distill import codebook, nbest, quantizer
+    from asrkd.commands.distill import codebook, nbest
+    from asrkd.commands.distill_quantizer import quantizer
     from asrkd.commands.distill_request import Question, quantizer_request
     from asrkd.core.stopping import StopRequest
     from asrkd.decoding import SearchOptions

@@ -24,14 +24,15 @@ from pathlib import Path
 
 import torch
 
-from asrkd.commands.distill import quantizer
+from asrkd.commands.distill_quantizer import quantizer
 from asrkd.commands.distill_request import Question, quantizer_request
 from asrkd.commands.proving.pipeline import digests
 from asrkd.core import faults, files
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import write_cuts
+from asrkd.data.features.reading import FeatureConfig
 from asrkd.data.tokens import train_char
-from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, FeatureConfig
+from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
 from asrkd.models.directory import save_model
 from asrkd.models.recognizer import Recogniser
 from tests.conftest import NUM_FEATURES, SAMPLING_RATE, make_cuts

@@ -123,7 +123,7 @@ def distill_quantizer(
 ) -> None:
     """Train a direct-sum quantiser on embeddings of one layer; run it again to go on where it was stopped."""
     flags = dict(locals())
-    from asrkd.commands import distill as stage
+    from asrkd.commands import distill_quantizer as stage
     from asrkd.commands.distill_request import quantizer_request
 
     request = quantizer_request(

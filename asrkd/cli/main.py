@@ -182,7 +182,7 @@ def selftest(
     from asrkd.commands import selftest as stage
 
     with stop_requests() as stop:
-        tally = stage.selftest(out, kills, seed, stop)
+        tally = stage.selftest(out, run, kills, seed, stop)
     typer.echo(tally.text())
     raise typer.Exit(1 if tally.broken else 0)
 

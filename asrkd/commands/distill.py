@@ -4,35 +4,25 @@ Reads:   a teacher (asrkd/teachers/loading.py says which) and cuts; for codebook
 Writes:  a target store (contract, shards, stamp), or a quantiser.
 """
 
-import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from lhotse import MonoCut
 
+from asrkd.commands.distill_quantizer import quantizer_beside
 from asrkd.commands.distill_request import QuantizerRequest, Question, check_dtype
-from asrkd.core import files, output_folder
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError, warn
-from asrkd.core.output_folder import State
-from asrkd.core.parallel import one_thread
-from asrkd.core.progress import meter
-from asrkd.core.randomness import seeded
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.decoding.recognition import described, search_for
 from asrkd.models.conformer import Tap
 from asrkd.models.inference import check_ctc
-from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.fit.checkpoint import Checkpoint
-from asrkd.quantizer.fit.training import check_enough, train_quantizer
-from asrkd.quantizer.report import QuantizerReport
 from asrkd.quantizer.search.search import STANDARD
-from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
+from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.nbest import RECORD
 from asrkd.targets.store.arrays import ArrayStore
@@ -40,14 +30,10 @@ from asrkd.targets.store.building import Made, StorePlan, make_store
 from asrkd.targets.store.contract import contract
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.shards import ShardWriter
-from asrkd.targets.store.store import CONTRACT
 from asrkd.targets.writers import arrays
 from asrkd.targets.writers.nbest import PLAIN, Hearing, nbest_writer
-from asrkd.teachers.embedding_sample import Sample, sample_embeddings
 from asrkd.teachers.folds import told_of_one
 from asrkd.teachers.teacher import Teacher, check_quantizer
-
-UNFINISHED = "unfinished"  # folder in a quantiser's, for what it takes to go on
 
 
 def nbest(
@@ -109,7 +95,7 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
     teacher, cuts = question.open()
     if isinstance(source, QuantizerRequest):
         teacher.tap(source.layer, source.tap)
-        source = _quantizer_beside(question, source, stop)
+        source = quantizer_beside(question, source, stop)
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -175,31 +161,6 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place:
     return made.text() + f", {teacher.dim} values a frame of layer {layer}"
 
 
-def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
-    """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them.
-
-    Raises:
-        AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; what was made so far stays, run again to go on.
-    """
-    teacher, cuts = question.open()
-    tap = teacher.tap(request.layer, request.tap)
-    agreed = contract("quantizer", teacher, cuts, asdict(request) | {"tap": tap.place})
-    already = output_folder.survey(question.out, CONTRACT, agreed) is State.COMPLETE
-    if not is_whole(question.out):
-        sample = _sample(teacher, cuts, tap, request)
-        already = False
-        output_folder.claim(question.out, CONTRACT, agreed)
-        with one_thread():
-            trained, report = _trained(question, teacher, sample, request, stop)
-        save_quantizer(question.out, trained, report, agreed)
-    shutil.rmtree(question.out / UNFINISHED, ignore_errors=True)
-    report = QuantizerReport.of(load_quantizer(question.out).report, question.out)
-    if not already:
-        output_folder.stamp(question.out, asdict(report))
-    return f"{question.out}: {'already complete, ' if already else ''}{len(cuts)} cuts; {report.text()}"
-
-
 class _Asked:
     """A question that was opened: what the store of its answers will be."""
 
@@ -234,39 +195,6 @@ class _Asked:
 
 def _place(tap: Tap) -> dict[str, Any]:
     return {"layer": tap.layer, "tap": tap.place}
-
-
-def _sample(teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest) -> Sample:
-    """Some random utterances; AsrkdError if they are too short to learn from."""
-    with seeded(request.options.seed, "quantizer utterances") as rng:
-        rows = rng.sample(range(len(cuts)), min(request.utterances, len(cuts)))
-    chosen = [cuts[row] for row in rows]
-    check_enough(sum(int(cut.duration / teacher.frame_shift) + 1 for cut in chosen), request.options)
-    # A few long ones shall not fill the memory; short ones may leave room to the others.
-    frames_per_cut = max(1, 2 * request.max_frames // len(chosen))
-    return Sample(chosen, tap, frames_per_cut, request.options.seed)
-
-
-def _trained(
-    question: Question, teacher: Teacher, sample: Sample, request: QuantizerRequest, stop: StopRequest
-) -> tuple[DirectSumQuantizer, QuantizerReport]:
-    """A quantiser of the sample's frames, which are kept beside its checkpoint until it is done."""
-    folder = question.out / UNFINISHED
-    frames = sample_embeddings(folder, teacher, sample, stop)
-    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))
-    frames = frames[order[: request.max_frames]].to(teacher.device)
-    checkpoint = Checkpoint(folder / "checkpoint.safetensors")
-    with meter("quantizer", request.options.steps, "steps") as shown:
-        return train_quantizer(frames, request.options, stop=stop, meter=shown, checkpoint=checkpoint)
-
-
-def _quantizer_beside(question: Question, request: QuantizerRequest, stop: StopRequest) -> Path:
-    """Make the quantiser `<store>-quantizer`, unless another process is or has been making it."""
-    out = question.out.with_name(question.out.name + "-quantizer")
-    waiting = f"{out}: another process is making it"
-    with files.lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
-        quantizer(replace(question, out=out), request, stop)
-    return out
 
 
 def _quality(out: Path) -> str:

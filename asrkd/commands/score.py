@@ -26,6 +26,7 @@ from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, texts_digest
+from asrkd.data.cuts.transcripts import reference
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import described, recognise_by_cut, search_for
 from asrkd.models.directory import LoadedModel, load_model
@@ -35,7 +36,6 @@ from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import Rules, Utterance, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
-from asrkd.targets.sources.transcripts import reference
 from asrkd.targets.store import shards
 from asrkd.targets.store.shard_parts import Answers, make_shard
 from asrkd.targets.store.shards import Asked, Shard

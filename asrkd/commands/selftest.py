@@ -17,8 +17,8 @@ from asrkd.commands.proving.pipeline import Step, digests, steps, write_corpus
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
 from asrkd.core.progress import meter
+from asrkd.core.shared_work import PART_VARIABLE
 from asrkd.core.stopping import StopRequest
-from asrkd.targets.store.shard_parts import VARIABLE as PARTS_VARIABLE
 
 RECORD = "selftest.json"
 # A disk that fails costs the command, which says so in a line; bad audio costs the item.
@@ -46,11 +46,12 @@ class Tally:
         )
 
 
-def selftest(folder: Path, kills: int, seed: int, stop: StopRequest) -> Tally:
+def selftest(folder: Path, entry: Callable[[], None], kills: int, seed: int, stop: StopRequest) -> Tally:
     """Run the pipeline twice below ``folder``, once in peace and once struck, and compare.
 
     Args:
         folder: made, and written anew if it is a selftest's.
+        entry: of the command line, which reads sys.argv.
         kills: SIGKILLs, spread over the commands.
         seed: of where they strike.
         stop: asked between commands.
@@ -67,7 +68,7 @@ def selftest(folder: Path, kills: int, seed: int, stop: StopRequest) -> Tally:
     import_everything()
     tally, rng = Tally(), random.Random(seed)
     with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
-        proof = _Proof(folder, rng, tally, log.write)
+        proof = _Proof(folder, entry, rng, tally, log.write)
         chain = steps()
         with meter("selftest", 2 * len(chain), "commands") as shown:
             write_corpus(folder)  # one for both: manifests name its files
@@ -98,8 +99,15 @@ def _shares(chain: Sequence[Step], kills: int) -> dict[str, int]:
 class _Proof:
     """The two runs of the chain."""
 
-    def __init__(self, folder: Path, rng: random.Random, tally: Tally, log: Callable[[str], object]) -> None:
-        self.folder, self.rng, self.tally, self._log = folder, rng, tally, log
+    def __init__(
+        self,
+        folder: Path,
+        entry: Callable[[], None],
+        rng: random.Random,
+        tally: Tally,
+        log: Callable[[str], object],
+    ) -> None:
+        self.folder, self.entry, self.rng, self.tally, self._log = folder, entry, rng, tally, log
 
     def in_peace(self, step: Step) -> None:
         """Run a command of the chain that is left alone; it has to succeed."""
@@ -173,8 +181,10 @@ class _Proof:
 
     def _command(self, run: str, step: Step) -> Command:
         # What is struck keeps parts wherever there is a seam, what is left alone none: all is quick here.
-        parts = {PARTS_VARIABLE: "0" if run == "struck" else "3600"}
-        return Command(step.words, self.folder / run, (self.folder / f"{run}.log").absolute(), parts)
+        parts = {PART_VARIABLE: "0" if run == "struck" else "3600"}
+        return Command(
+            self.entry, step.words, self.folder / run, (self.folder / f"{run}.log").absolute(), parts
+        )
 
     def _expect(self, held: bool, what: str) -> None:
         if not held:

@@ -14,6 +14,7 @@ import torch
 
 from asrkd import __version__
 from asrkd.core import config, mkl, output_folder
+from asrkd.core.artefacts import LINEAGE
 from asrkd.core.device import Precision
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.made_by import keep_command
@@ -30,8 +31,6 @@ from asrkd.training.distributed import Processes
 from asrkd.training.environment import Machine, joined
 from asrkd.training.trainer import Trainer
 from asrkd.training.training_data import Material, fresh_learner, gather
-
-LINEAGE = "lineage.json"
 
 
 @dataclass(frozen=True)

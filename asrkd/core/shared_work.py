@@ -9,6 +9,7 @@ makes it. Whoever finds that nothing is missing finishes the folder.
 
 import errno
 import fcntl
+import os
 import re
 import shutil
 import time
@@ -27,6 +28,8 @@ from asrkd.core.progress import Meter, meter
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import Report, TaskMonitor
 
+PART_EVERY_S = 10.0
+PART_VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in its place, for tests and proofs
 PARTS = "parts"  # folder beside the pieces for what makers keep of unfinished ones
 LOOK_AGAIN_S = 0.5  # for pieces that are in other hands
 # A file without its name that nobody wrote to for so long is a killed writer's. Where locks do not
@@ -250,3 +253,14 @@ def _open(path: Path) -> IO[str]:
             return path.open("w")
         except FileNotFoundError:  # the last one out has just removed the folder
             continue
+
+
+def part_every_s() -> float:
+    """Seconds between two parts of unfinished work; AsrkdError if the environment has no number for it."""
+    text = os.environ.get(PART_VARIABLE)
+    try:
+        return PART_EVERY_S if text is None else float(text)
+    except ValueError:
+        raise AsrkdError(
+            f"{PART_VARIABLE}={text}: expected seconds; unset it: unset {PART_VARIABLE}"
+        ) from None

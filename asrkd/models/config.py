@@ -5,17 +5,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from asrkd.core.config import Section
+from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.encoder_config import ConformerConfig as ConformerConfig
 from asrkd.models.encoder_config import DecoderConfig, EncoderConfig, TransformerLayers
-
-
-class FeatureConfig(Section):
-    """What features a model reads; taken from the cuts it is trained on, checked on every other."""
-
-    type: str  # lhotse's name of the extractor
-    num_features: int = Field(ge=1)
-    frame_shift: float = Field(gt=0)  # seconds
-    sampling_rate: int = Field(ge=1)  # Hz
 
 
 class EncoderDecoderConfig(Section):

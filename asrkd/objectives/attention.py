@@ -29,10 +29,10 @@ from asrkd.models.masks import frame_mask
 from asrkd.models.recognizer import Recogniser, RecogniserOutput
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_decoder
+from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest import sequence_source
 from asrkd.targets.sources.nbest_settings import SequenceSettings
-from asrkd.targets.sources.transcripts import SequenceTargets
 
 
 class AttentionConfig(SequenceSettings, ObjectiveConfig):

@@ -23,10 +23,10 @@ from asrkd.models.recognizer import BLANK, Recogniser, RecogniserOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
 from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
 from asrkd.objectives.too_short import TooShort
+from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest import sequence_source
 from asrkd.targets.sources.nbest_settings import SequenceSettings
-from asrkd.targets.sources.transcripts import SequenceTargets
 
 
 class CtcConfig(SequenceSettings, ObjectiveConfig):

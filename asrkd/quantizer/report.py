@@ -13,8 +13,7 @@ from torch import Tensor
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import Count, Finite, Positive, Schema
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.fit.losses import entropy_bits
-from asrkd.quantizer.shannon import gaussian_distortion, principal_variances
+from asrkd.quantizer.shannon import entropy_bits, gaussian_distortion, principal_variances
 
 BYTES = (1, 2, 4, 8, 16, 32, 64)  # a frame
 AtLeastOne = Annotated[tuple[Finite, ...], Field(min_length=1)]

@@ -5,6 +5,8 @@ Source: Cover and Thomas, "Elements of Information Theory", section 10.3.3
 described down to it, the others not at all.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -38,3 +40,9 @@ def gaussian_distortion(variances: Tensor, bits: float) -> float:
         return 1.0
     level = levels[above[-1, 0]].exp2()
     return float(positive.clamp(max=float(level)).sum() / positive.sum())
+
+
+def entropy_bits(probs: Tensor) -> Tensor:
+    """Entropy in bits, (...), of distributions over K entries, (..., K); 0 log 0 is 0."""
+    bits: Tensor = -torch.xlogy(probs, probs).sum(dim=-1) / math.log(2)
+    return bits

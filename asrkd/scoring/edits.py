@@ -5,11 +5,15 @@ The letters say what became of the reference: ``=`` right, ``S`` substituted,
 of both texts they say which word stands opposite which.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from asrkd.scoring.significance.matched_pairs import ErrorMap
+
 HIT, SUBSTITUTION, DELETION, INSERTION = "=SDI"
+_END = "$"  # of an utterance, among edits
 _LETTERS = {"equal": HIT, "replace": SUBSTITUTION, "delete": DELETION, "insert": INSERTION}
 
 
@@ -42,3 +46,15 @@ def levenshtein_distances(reference: Sequence[str], hypotheses: Sequence[Sequenc
         [numbers.setdefault(word, len(numbers)) for word in words] for words in (reference, *hypotheses)
     )
     return [Levenshtein.distance(said, own) for own in heard]
+
+
+def error_map(edits: Iterable[str]) -> ErrorMap:
+    """Gather the edits (:mod:`asrkd.scoring.edits`) of all utterances, in one order for all systems."""
+    letters = np.frombuffer("".join(each + _END for each in edits).encode("ascii"), np.uint8)
+    slots = np.flatnonzero(letters != ord(INSERTION))
+    letter = letters[slots]
+    return ErrorMap(
+        wrong=(letter == ord(SUBSTITUTION)) | (letter == ord(DELETION)),
+        inserted=np.diff(slots, prepend=-1) - 1,
+        ends=letter == ord(_END),
+    )

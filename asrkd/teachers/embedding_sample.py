@@ -20,10 +20,10 @@ from torch import Tensor
 from asrkd.core import files
 from asrkd.core.progress import meter
 from asrkd.core.randomness import derive
+from asrkd.core.shared_work import part_every_s as usual_part_every_s
 from asrkd.core.stopping import StopRequest
 from asrkd.models.conformer import Tap
 from asrkd.models.inference import GPU_BATCH
-from asrkd.targets.store.shard_parts import part_every_s as usual_part_every_s
 from asrkd.teachers.teacher import Teacher
 
 NAME = "frames"

@@ -8,13 +8,13 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import config, files
+from asrkd.core.artefacts import LINEAGE
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 from asrkd.data.cuts.folds import FoldKey, FoldSettings, fold_of, learnt_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import CutRecord, records
 from asrkd.models.directory import CONFIG, LoadedModel, load_model
-from asrkd.targets.store.used_stores import LINEAGE
 
 
 @dataclass(frozen=True)

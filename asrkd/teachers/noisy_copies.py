@@ -16,10 +16,8 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.randomness import seeded
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.records import cuts_digest
-from asrkd.data.features.reading import load_features
-from asrkd.models.config import FeatureConfig
-from asrkd.training.augment import NoiseMixer, verify_noise
-from asrkd.training.config import AugmentConfig, NoiseConfig
+from asrkd.data.features.noise import NoiseConfig, NoiseMixer, verify_noise
+from asrkd.data.features.reading import FeatureConfig, load_features
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Noise:
 
     def verify(self, features: FeatureConfig) -> None:
         """Raise AsrkdError unless the noise has ``features``."""
-        verify_noise(AugmentConfig(specaugment=None, noise=self.settings), features)
+        verify_noise(self.settings, features)
 
     def flags(self) -> dict[str, Any]:
         """As the command line has it."""

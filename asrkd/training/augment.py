@@ -7,19 +7,13 @@ Letters: T feature frames, F features.
 """
 
 import math
-from collections.abc import Sequence
 
-import torch
-from lhotse import MonoCut
 from lhotse.dataset.signal_transforms import SpecAugment
 from torch import Tensor
 
-from asrkd.core.errors import AsrkdError
 from asrkd.core.randomness import seeded
-from asrkd.data.cuts.manifests import read_cuts
-from asrkd.data.features.reading import feature_config, load_features
-from asrkd.models.config import FeatureConfig
-from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
+from asrkd.data.features.noise import NoiseMixer
+from asrkd.training.config import AugmentConfig, SpecAugmentConfig
 
 
 class Augmentation:
@@ -80,60 +74,3 @@ class FeatureMasks:
             max_frames_mask_fraction=max_frame_share,
             p=self.config.probability,
         )
-
-
-def verify_noise(config: AugmentConfig, features: FeatureConfig) -> None:
-    """Raise AsrkdError unless the noise cuts, if there are any, have ``features`` like the training cuts."""
-    if config.noise is None:
-        return
-    found = feature_config(read_cuts(config.noise.cuts), str(config.noise.cuts))
-    if found != features:
-        raise AsrkdError(
-            f"{config.noise.cuts}: noise has {found.num_features} features at {found.sampling_rate} Hz, the "
-            f"training cuts {features.num_features} at {features.sampling_rate} Hz; prepare both alike"
-        )
-
-
-class NoiseMixer:
-    """Adds recorded noise to log-mel features at a random signal-to-noise ratio."""
-
-    def __init__(self, config: NoiseConfig) -> None:
-        """Read the noise cuts; AsrkdError if they have no features."""
-        self.config = config
-        self.cuts: Sequence[MonoCut] = read_cuts(config.cuts)
-        feature_config(self.cuts, str(config.cuts))
-
-    def __call__(self, features: Tensor) -> Tensor:
-        """Noisy copy of (T, F) features, or by chance these alone; draws from torch's global generator.
-
-        Raises:
-            AsrkdError: noise cannot be read, or has other features.
-        """
-        if float(torch.rand(())) >= self.config.probability:
-            return features
-        noise = load_features(self.cuts[int(torch.randint(len(self.cuts), ()))])
-        if noise.shape[1] != features.shape[1]:
-            raise AsrkdError(
-                f"{self.config.cuts}: noise has {noise.shape[1]} features a frame, "
-                f"the training cuts {features.shape[1]}; prepare both alike"
-            )
-        repeats = math.ceil(2 * len(features) / len(noise))
-        noise = noise.repeat(repeats, 1)
-        start = int(torch.randint(len(noise) - len(features) + 1, ()))
-        low, high = self.config.snr_db
-        snr_db = low + (high - low) * float(torch.rand(()))
-        return mix(features, noise[start : start + len(features)], snr_db)
-
-
-def mix(speech: Tensor, noise: Tensor, snr_db: float) -> Tensor:
-    """Log-mel energies (T, F) of speech and noise together, their energies summed.
-
-    Args:
-        speech: (T, F) natural-log energies.
-        noise: (T, F) likewise; scaled so that the mean energy of speech is
-            ``snr_db`` decibels above that of noise.
-        snr_db: signal-to-noise ratio in decibels.
-    """
-    ratio = speech.double().exp().mean() / noise.double().exp().mean()
-    log_gain = float(ratio.log()) - snr_db * math.log(10) / 10
-    return torch.logaddexp(speech, noise + log_gain)

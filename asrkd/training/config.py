@@ -1,11 +1,11 @@
 """An experiment: data, model, optimiser, augmentation, and phases of objectives."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from asrkd.core.config import Section
+from asrkd.data.features.noise import NoiseConfig
 from asrkd.models.config import LanguageModelConfig, ModelConfig
 from asrkd.objectives import ObjectiveEntry
 from asrkd.targets.sources.live import LiveTargets
@@ -59,20 +59,6 @@ class SpecAugmentConfig(Section):
     num_frame_masks: int = Field(10, ge=0)
     frame_mask_size: int = Field(50, ge=2)  # feature frames; lhotse draws widths below it
     max_frame_share: float = Field(0.15, gt=0, le=1)  # of the utterance behind frame masks together
-
-
-class NoiseConfig(Section):
-    """Recorded noise mixed into the features at a random level."""
-
-    cuts: Path  # noise cuts with features like those of the training cuts
-    probability: float = Field(0.5, ge=0, le=1)
-    snr_db: tuple[float, float] = (10.0, 20.0)  # lowest and highest signal-to-noise ratio
-
-    @model_validator(mode="after")
-    def _in_order(self) -> "NoiseConfig":
-        if self.snr_db[0] > self.snr_db[1]:
-            raise ValueError(f"snr_db {list(self.snr_db)}: expected the lowest first")
-        return self
 
 
 class AugmentConfig(Section):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.cuts.transcripts import is_transcribed
 from asrkd.data.tokens import Tokens
 from asrkd.models.conformer import Tap
 from asrkd.models.language_model import Student
@@ -17,7 +18,6 @@ from asrkd.objectives.base import ObjectiveConfig
 from asrkd.targets.sources.base import Selective, TargetSource, ignore
 from asrkd.targets.sources.live import LiveTargets
 from asrkd.targets.sources.nbest_settings import SequenceSettings
-from asrkd.targets.sources.transcripts import is_transcribed
 from asrkd.training.config import PhaseConfig
 from asrkd.training.loader import Batch
 

@@ -10,6 +10,7 @@ from asrkd.core.randomness import seeded
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, texts_digest
+from asrkd.data.features.noise import verify_noise
 from asrkd.data.features.reading import feature_config, load_features
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, recogniser_architecture
@@ -18,7 +19,6 @@ from asrkd.models.language_model import Student
 from asrkd.models.recognizer import Recogniser
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.live import LiveTargets, live_identities
-from asrkd.training.augment import verify_noise
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import DataConfig
 from asrkd.training.environment import Machine
@@ -55,7 +55,8 @@ class Speech:
             raise AsrkdError(
                 f"{data.dev}: its features differ from those of {data.train}; prepare both alike"
             )
-        verify_noise(experiment.augment, features)
+        if experiment.augment.noise is not None:
+            verify_noise(experiment.augment.noise, features)
         assert not isinstance(experiment.model, LanguageModelConfig)  # the config sees to it
         architecture = recogniser_architecture(experiment.model, features, tokens.size)
         return cls(experiment, tokens, usable, dev_cuts, architecture)

@@ -10,6 +10,7 @@ from lhotse import MonoCut
 from asrkd.core.device import Precision
 from asrkd.data.cuts.packed import CutsById
 from asrkd.data.cuts.records import records
+from asrkd.data.cuts.transcripts import reference
 from asrkd.data.tokens import Tokens
 from asrkd.decoding.greedy import quick_tokens
 from asrkd.models.recognizer import Recogniser, RecogniserOutput
@@ -22,7 +23,7 @@ from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest_settings import TRANSCRIPT
 from asrkd.targets.sources.text import Sentences, TextSource
-from asrkd.targets.sources.transcripts import TranscriptSource, reference
+from asrkd.targets.sources.transcripts import TranscriptSource
 from asrkd.training.dev_targets import HeldOut, held_out
 from asrkd.training.learner import Learner, Term
 from asrkd.training.loader import BatchReader, Item, load_batches

@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 
 from asrkd.core.config import load
-from asrkd.models.config import FeatureConfig, recogniser_architecture
+from asrkd.data.features.reading import FeatureConfig
+from asrkd.models.config import recogniser_architecture
 from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.objectives.attention import Attention, AttentionConfig
-from asrkd.targets.sources.transcripts import SequenceTargets, collate
+from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.training.config import TrainConfig
 from tests.bench.row import Row
 from tests.bench.sequence_speed import quickest

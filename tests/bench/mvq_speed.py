@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from asrkd.commands import distill
+from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.distill_request import Question, quantizer_request
 from asrkd.commands.prepare import PrepareOptions, prepare
 from asrkd.commands.train import TrainOptions, train
@@ -74,7 +74,7 @@ def _make(folder: Path) -> None:
 
     for count in CODEBOOKS:
         request = quantizer_request(TEACHER_LAYER, count, utterances=20, steps=3)
-        distill.quantizer(ask(f"quantizer-{count}"), request, stop)
+        distill_quantizer.quantizer(ask(f"quantizer-{count}"), request, stop)
         distill.codebook(ask(f"codebook-{count}"), folder / f"quantizer-{count}", stop)
     distill.hidden(ask("hidden"), TEACHER_LAYER, "float32", stop)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.transcripts import transcript
 from asrkd.decoding.attention_beam import attention_beam_search
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.prefix_beam import prefix_beam_search
@@ -22,7 +23,6 @@ from asrkd.models.inference import answers
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.models.transformer_decoder import TransformerDecoder
 from asrkd.scoring.counts import count_errors
-from asrkd.targets.sources.transcripts import transcript
 from tests.bench.row import Row
 
 BATCH = 16  # utterances

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from asrkd.models.config import Architecture, FeatureConfig
+from asrkd.data.features.reading import FeatureConfig
+from asrkd.models.config import Architecture
 from asrkd.models.encoder_config import ConformerConfig
 from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.objectives.ctc import alignable, ctc_sum, separate_sum
-from asrkd.targets.sources.transcripts import SequenceTargets, collate
+from asrkd.targets.sequences import SequenceTargets, collate
 from tests.bench.row import Row
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=80, frame_shift=0.01, sampling_rate=16000)

@@ -10,10 +10,11 @@ from statistics import median
 import torch
 
 from asrkd.core.parallel import one_thread
-from asrkd.models.config import Architecture, ConformerConfig, FeatureConfig
+from asrkd.data.features.reading import FeatureConfig
+from asrkd.models.config import Architecture, ConformerConfig
 from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.objectives.ctc import ctc_sum
-from asrkd.targets.sources.transcripts import collate
+from asrkd.targets.sequences import collate
 from asrkd.targets.store.arrays import ArrayStore
 from tests.bench import scale
 from tests.bench.row import Row

@@ -14,16 +14,12 @@ from asrkd.commands.score import ScoreRequest, score
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.features.reading import FeatureConfig
 from asrkd.data.tokens import Tokens, train_char
 from asrkd.decoding import SearchOptions
 from asrkd.decoding.options import DecoderOptions
 from asrkd.decoding.recognition import search_for
-from asrkd.models.config import (
-    EncoderDecoderArchitecture,
-    EncoderDecoderConfig,
-    FeatureConfig,
-    LanguageModelArchitecture,
-)
+from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, LanguageModelArchitecture
 from asrkd.models.directory import load_language_model, load_model, save_model
 from asrkd.models.encoder_config import TransformerLayers
 from asrkd.models.inference import answers

@@ -2,7 +2,8 @@
 
 import torch
 
-from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, FeatureConfig
+from asrkd.data.features.reading import FeatureConfig
+from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
 from asrkd.models.recognizer import Recogniser
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=20, frame_shift=0.01, sampling_rate=8000)

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.attention import RotarySelfAttention, rotate, rotation
-from asrkd.models.config import Architecture, ConformerConfig, FeatureConfig
+from asrkd.models.config import Architecture, ConformerConfig
 from asrkd.models.conformer import Conformer, Tap, global_statistics
 from asrkd.models.front_end import FrontEnd, num_encoder_frames
 from asrkd.models.masks import chunk_mask

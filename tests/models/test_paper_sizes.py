@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from asrkd.core.config import load
-from asrkd.models.config import FeatureConfig, recogniser_architecture
+from asrkd.data.features.reading import FeatureConfig
+from asrkd.models.config import recogniser_architecture
 from asrkd.models.recognizer import Recogniser, num_parameters
 from asrkd.training.config import TrainConfig
 

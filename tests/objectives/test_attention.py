@@ -12,7 +12,7 @@ from asrkd.models.recognizer import RecogniserOutput
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.objectives import kinds
 from asrkd.objectives.attention import Attention, AttentionConfig, attention_sum
-from asrkd.targets.sources.transcripts import SequenceTargets, collate
+from asrkd.targets.sequences import SequenceTargets, collate
 from tests.models.small import recogniser
 
 KINDS = ["transformer", "las"]

@@ -7,7 +7,7 @@ import torch
 
 from asrkd.models.recognizer import RecogniserOutput
 from asrkd.objectives.ctc import Ctc, alignable, ctc_sum
-from asrkd.targets.sources.transcripts import collate
+from asrkd.targets.sequences import collate
 
 
 def collapse(path: tuple[int, ...]) -> list[int]:

@@ -334,7 +334,7 @@ def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teache
 
 
 def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus):
-    from asrkd.commands.distill import quantizer
+    from asrkd.commands.distill_quantizer import quantizer
     from asrkd.commands.distill_request import Question, quantizer_request
 
     stores, teacher, moved = parts(tree)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asrkd.commands import distill
+from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.check import check
 from asrkd.commands.distill_request import Question, quantizer_request
 from asrkd.core.errors import AsrkdError, StoppedInTime
@@ -72,11 +72,11 @@ def test_a_store_takes_a_byte_a_codebook_and_frame_and_little_besides(stores):
 
 def test_a_quantiser_is_made_once_and_is_the_same_bytes_elsewhere(question, stores, tmp_path):
     about = replace(question, out=stores / "quantizer")
-    assert "already complete" in distill.quantizer(about, QUICK, StopRequest())
-    distill.quantizer(replace(about, out=tmp_path / "q"), QUICK, StopRequest())
+    assert "already complete" in distill_quantizer.quantizer(about, QUICK, StopRequest())
+    distill_quantizer.quantizer(replace(about, out=tmp_path / "q"), QUICK, StopRequest())
     assert contents(tmp_path / "q") == contents(stores / "quantizer")
     with pytest.raises(AsrkdError, match="layer was 2 then and is 1 now"):
-        distill.quantizer(about, replace(QUICK, layer=1), StopRequest())
+        distill_quantizer.quantizer(about, replace(QUICK, layer=1), StopRequest())
 
 
 def test_layer_and_codebooks_make_the_quantiser_beside_the_store(question, stores, tmp_path):
@@ -98,10 +98,10 @@ def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_n
     with pytest.raises(AsrkdError, match="--layer 3: .*layers 1 to 2"):
         distill.codebook(about, replace(QUICK, layer=3), StopRequest())
     with pytest.raises(AsrkdError, match="--layer 0: .*layers 1 to 2"):
-        distill.quantizer(about, replace(QUICK, layer=0), StopRequest())
+        distill_quantizer.quantizer(about, replace(QUICK, layer=0), StopRequest())
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(AsrkdError, match="frames, expected at least 512"):
-        distill.quantizer(about, QUICK, StopRequest())
+        distill_quantizer.quantizer(about, QUICK, StopRequest())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -112,21 +112,21 @@ def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_n
 def test_a_quantiser_that_is_stopped_goes_on_to_the_same_bytes(question, stores, tmp_path, asked, said):
     about = replace(question, out=tmp_path / "q")
     with pytest.raises(StoppedInTime, match=said):
-        distill.quantizer(about, QUICK, StopAfter(asked - 1))
+        distill_quantizer.quantizer(about, QUICK, StopAfter(asked - 1))
     assert "unfinished (no stamp.json)" in check(tmp_path / "q").problems[0]
-    assert "already" not in distill.quantizer(about, QUICK, StopRequest())
+    assert "already" not in distill_quantizer.quantizer(about, QUICK, StopRequest())
     assert contents(tmp_path / "q") == contents(stores / "quantizer")
 
 
 def test_the_teacher_is_not_asked_again_about_what_is_kept(question, tmp_path, monkeypatch):
     about = replace(question, out=tmp_path / "q")
     with pytest.raises(StoppedInTime):
-        distill.quantizer(about, QUICK, StopAfter(31))
+        distill_quantizer.quantizer(about, QUICK, StopAfter(31))
     asked = []
     embeddings = AsrkdTeacher.embeddings
     ask = lambda self, cuts, taps: asked.extend(cuts) or embeddings(self, cuts, taps)  # noqa: E731
     monkeypatch.setattr(AsrkdTeacher, "embeddings", ask)
-    distill.quantizer(about, QUICK, StopRequest())
+    distill_quantizer.quantizer(about, QUICK, StopRequest())
     assert asked == []
     assert sorted(path.name for path in (tmp_path / "q").iterdir()) == [
         "contract.json", "quantizer.json", "quantizer.safetensors", "stamp.json",
@@ -138,13 +138,13 @@ def test_a_killed_quantiser_that_was_whole_needs_nothing_but_its_stamp(question,
     (tmp_path / "q/stamp.json").unlink()
     (tmp_path / "q/unfinished").mkdir()
     weights = (tmp_path / "q/quantizer.safetensors").stat().st_mtime_ns
-    distill.quantizer(replace(question, out=tmp_path / "q"), QUICK, StopRequest())
+    distill_quantizer.quantizer(replace(question, out=tmp_path / "q"), QUICK, StopRequest())
     assert (tmp_path / "q/quantizer.safetensors").stat().st_mtime_ns == weights
     assert contents(tmp_path / "q") == contents(stores / "quantizer")
 
 
 def test_what_is_said_of_a_quantiser_is_what_its_stamp_holds(question, stores):
-    said = distill.quantizer(replace(question, out=stores / "quantizer"), QUICK, StopRequest())
+    said = distill_quantizer.quantizer(replace(question, out=stores / "quantizer"), QUICK, StopRequest())
     stamp = json.loads((stores / "quantizer/stamp.json").read_text())
     assert f"relative squared error {stamp['held_out_errors'][-1]:.3f}" in said
     assert f"{512 - sum(stamp['used_entries'])} entries unused" in said

@@ -21,8 +21,8 @@ from asrkd.evaluation.compare.systems import Roles, read_systems
 from asrkd.evaluation.compare.table import render
 from asrkd.evaluation.report.comparison_section import read_matching
 from asrkd.evaluation.report.systems import read_systems as read_shown
+from asrkd.scoring.edits import error_map
 from asrkd.scoring.score_folder import read_score
-from asrkd.scoring.significance.matched_pairs import error_map
 from asrkd.scoring.units import WORD, find_unit, units
 
 # Reference, hypothesis: what errs in them is counted by hand below.

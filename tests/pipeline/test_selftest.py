@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from asrkd.cli import main
 from asrkd.commands import selftest
 from asrkd.commands.proving.child import Command
 from asrkd.commands.proving.pipeline import digests, steps
@@ -13,7 +14,7 @@ from asrkd.core.stopping import StopRequest
 
 @pytest.mark.slow
 def test_eight_kills_and_a_failing_disk_cost_every_command_nothing(tmp_path):
-    tally = selftest.selftest(tmp_path / "proof", 8, 3, StopRequest())
+    tally = selftest.selftest(tmp_path / "proof", main.run, 8, 3, StopRequest())
     assert tally.broken == []
     assert (tally.kills, tally.failures) == (8, len(steps()))
     assert tally.midway >= 6
@@ -23,14 +24,14 @@ def test_eight_kills_and_a_failing_disk_cost_every_command_nothing(tmp_path):
     assert sum("exit 1," in line for line in log) >= 5
     assert sum("kill@answer" in line for line in log) >= 2  # within shards
     again = selftest.selftest(
-        tmp_path / "proof", 0, 3, StopRequest()
+        tmp_path / "proof", main.run, 0, 3, StopRequest()
     )  # a selftest's folder is its own to redo
     assert (again.kills, again.broken) == (0, [])
 
 
 def test_a_file_that_differs_is_found_and_told(tmp_path):
     tally = selftest.Tally()
-    proof = selftest._Proof(tmp_path, random.Random(1), tally, lambda line: None)
+    proof = selftest._Proof(tmp_path, main.run, random.Random(1), tally, lambda line: None)
     step = steps()[0]
     for run, words in (("peace", "one"), ("struck", "other")):
         (tmp_path / run / step.out).mkdir(parents=True)
@@ -45,7 +46,7 @@ def test_a_file_that_differs_is_found_and_told(tmp_path):
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(AsrkdError, match="not ours to write to"):
-        selftest.selftest(tmp_path, 1, 1, StopRequest())
+        selftest.selftest(tmp_path, main.run, 1, 1, StopRequest())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
@@ -64,8 +65,10 @@ def test_leftovers_and_logs_are_not_compared(tmp_path):
 
 
 def test_a_command_ends_as_it_does_for_a_person(tmp_path):
-    wrong = Command(("score", "nowhere", "--cuts", "x", "--out", "y"), tmp_path, tmp_path / "log").run()
+    wrong = Command(
+        main.run, ("score", "nowhere", "--cuts", "x", "--out", "y"), tmp_path, tmp_path / "log"
+    ).run()
     assert (wrong.status, wrong.stderr.count("\n")) == (1, 1)
     assert wrong.stderr.startswith("asrkd: nowhere: no such model folder")
-    assert Command(("--version",), tmp_path, tmp_path / "log").run().status == 0
-    assert Command(("scroe",), tmp_path, tmp_path / "log").run().status == 2
+    assert Command(main.run, ("--version",), tmp_path, tmp_path / "log").run().status == 0
+    assert Command(main.run, ("scroe",), tmp_path, tmp_path / "log").run().status == 2

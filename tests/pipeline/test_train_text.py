@@ -11,9 +11,9 @@ from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.transcripts import transcript
 from asrkd.models.directory import load_language_model, load_model
 from asrkd.models.stepwise import BOUNDARY
-from asrkd.targets.sources.transcripts import transcript
 from asrkd.training.metrics import read_metrics
 from tests.pipeline.test_train import weights
 from tests.stop_after import StopAfter

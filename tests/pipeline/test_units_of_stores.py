@@ -15,14 +15,15 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
+from asrkd.data.cuts.transcripts import transcript
 from asrkd.evaluation.report.curves import curves
-from asrkd.evaluation.report.nbest_diagnostics import histogram, measure_nbest, oracle
+from asrkd.evaluation.report.nbest_diagnostics import histogram, oracle
 from asrkd.evaluation.report.systems import System
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.nbest import NbestLists
 from asrkd.targets.sources.nbest_settings import SequenceSettings
-from asrkd.targets.sources.transcripts import transcript
 from asrkd.targets.store.nbest import NbestStore
+from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.training.metrics import read_metrics
 from tests.nbest_lists import nbest, write_nbest_store
 

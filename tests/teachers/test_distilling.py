@@ -8,7 +8,7 @@ import pytest
 import torch
 from lhotse import MonoCut
 
-from asrkd.commands import distill
+from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.check import check
 from asrkd.commands.distill_request import Question, quantizer_request
 from asrkd.commands.train import TrainOptions, train
@@ -53,7 +53,7 @@ def learn(spoken: Path, tmp_path: Path, objectives: str) -> Path:
 
 
 def test_a_student_learns_from_the_codebook_indexes_of_a_hubert(ask, spoken, tmp_path):
-    distill.quantizer(ask("quantizer"), REQUEST, STOP)
+    distill_quantizer.quantizer(ask("quantizer"), REQUEST, STOP)
     said = distill.codebook(ask("codebook"), tmp_path / "quantizer", STOP)
     assert said == f"{tmp_path}/codebook: 16 cuts, 2 codebooks of layer 2"
     store = ArrayStore(tmp_path / "codebook", "codebook")
@@ -138,13 +138,13 @@ def test_a_place_before_the_norm_is_another_store_and_another_quantiser(ask, tmp
     distill.hidden(ask("hidden"), 1, "float16", STOP)
     with pytest.raises(AsrkdError, match="tap was 'after_norm' then and is 'before_norm' now"):
         distill.hidden(ask("hidden"), 1, "float16", STOP, "before_norm")
-    distill.quantizer(ask("quantizer"), replace(REQUEST, tap="before_norm"), STOP)
+    distill_quantizer.quantizer(ask("quantizer"), replace(REQUEST, tap="before_norm"), STOP)
     distill.codebook(ask("codebook"), tmp_path / "quantizer", STOP)
     assert json.loads((tmp_path / "codebook/contract.json").read_text())["tap"] == "before_norm"
 
 
 def test_a_quantiser_of_another_teacher_is_refused(ask, tmp_path):
-    distill.quantizer(ask("quantizer"), REQUEST, STOP)
+    distill_quantizer.quantizer(ask("quantizer"), REQUEST, STOP)
     torchaudio_model(tmp_path / "other", seed=9)
     with pytest.raises(AsrkdError, match="was trained on another teacher"):
         distill.codebook(ask("codebook", teacher=tmp_path / "other"), tmp_path / "quantizer", STOP)
@@ -153,7 +153,7 @@ def test_a_quantiser_of_another_teacher_is_refused(ask, tmp_path):
 def test_the_same_weights_configured_otherwise_are_another_teacher(ask, tmp_path):
     torchaudio_model(tmp_path / "model")
     asked = ask("quantizer", teacher=tmp_path / "model")
-    distill.quantizer(asked, REQUEST, STOP)
+    distill_quantizer.quantizer(asked, REQUEST, STOP)
     described = {"function": "wav2vec2_model", "arguments": arguments("base"), "normalise": True}
     (tmp_path / "model/config.json").write_text(json.dumps(described))
     with pytest.raises(AsrkdError, match="was trained on another teacher .config_sha256"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from asrkd.commands import distill
+from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.distill_request import Question, quantizer_request
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError
@@ -42,7 +42,7 @@ def test_stored_and_live_teach_alike_and_dev_cuts_are_asked_about(teacher, spoke
     cuts, stop = (spoken / "cuts_train.jsonl.gz",), StopRequest()
     distill.hidden(Question(teacher, cuts, tmp_path / "hidden"), 2, "float32", stop)
     request = quantizer_request(2, 4, steps=3)
-    distill.quantizer(Question(teacher, cuts, tmp_path / "quantizer"), request, stop)
+    distill_quantizer.quantizer(Question(teacher, cuts, tmp_path / "quantizer"), request, stop)
     distill.codebook(Question(teacher, cuts, tmp_path / "codebook"), tmp_path / "quantizer", stop)
     live = {"teacher": str(teacher)}
     pairs = {

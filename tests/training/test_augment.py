@@ -12,8 +12,9 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import write_cuts
-from asrkd.training.augment import Augmentation, FeatureMasks, mix
-from asrkd.training.config import AugmentConfig, NoiseConfig, SpecAugmentConfig
+from asrkd.data.features.noise import NoiseConfig, mix
+from asrkd.training.augment import Augmentation, FeatureMasks
+from asrkd.training.config import AugmentConfig, SpecAugmentConfig
 
 MASKS = SpecAugmentConfig(
     probability=1,

@@ -14,6 +14,7 @@ from asrkd.core.made_by import known_command
 from asrkd.core.shell import command, make_anew, remove_folder
 from asrkd.data.cuts.folds import learnt_by
 from asrkd.data.cuts.manifests import stream_lines
+from asrkd.data.cuts.transcripts import is_transcribed, reference
 from asrkd.data.tokens import Tokens
 from asrkd.models.directory import finish_command, load_any_model
 from asrkd.objectives.too_short import TooShort
@@ -22,7 +23,6 @@ from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score, remake_
 from asrkd.scoring.units import spaced
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.targets.sources.text import read_sentences
-from asrkd.targets.sources.transcripts import is_transcribed, reference
 from asrkd.training.metrics import METRICS, read_metrics
 
 TEXTS_AT_ONCE = 10_000

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from asrkd.commands.checks.findings import Findings
 from asrkd.core.shell import make_anew
-from asrkd.evaluation.report.nbest_diagnostics import measure_nbest
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.store.nbest import NbestStore
+from asrkd.targets.store.nbest_statistics import measure_nbest
 
 
 def audit_lists(path: Path, findings: Findings) -> None:

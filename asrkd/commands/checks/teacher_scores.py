@@ -23,7 +23,7 @@ from asrkd.models.decoder import Decoder, expected
 from asrkd.models.directory import LoadedModel
 from asrkd.models.language_model import LanguageModel
 from asrkd.models.masks import frame_mask
-from asrkd.targets.sources.transcripts import collate
+from asrkd.targets.sequences import collate
 
 Scores = dict[str, list[list[float]]]  # by part, of each utterance's hypotheses
 

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Ended:
 class Command:
     """What is run, where."""
 
+    entry: Callable[[], None]  # console entry, which reads sys.argv
     words: tuple[str, ...]  # after 'asrkd'
     cwd: Path
     log: Path  # of stderr, replaced each time
@@ -82,10 +83,8 @@ class Command:
             os.environ[faults.LOG_VARIABLE] = str(self._strikes)
             if fault is not None:
                 os.environ[faults.VARIABLE] = fault
-            from asrkd.cli import main
-
             try:
-                main.run()
+                self.entry()
                 status = 0
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -7,11 +7,21 @@ from collections.abc import Sequence
 
 import torch
 from lhotse import MonoCut
+from pydantic import Field
 from torch import Tensor
 
+from asrkd.core.config import Section
 from asrkd.core.errors import AsrkdError, reason
 from asrkd.data.cuts.records import FeatureKind, records
-from asrkd.models.config import FeatureConfig
+
+
+class FeatureConfig(Section):
+    """What features a model reads; taken from the cuts it is trained on, checked on every other."""
+
+    type: str  # lhotse's name of the extractor
+    num_features: int = Field(ge=1)
+    frame_shift: float = Field(gt=0)  # seconds
+    sampling_rate: int = Field(ge=1)  # Hz
 
 
 def load_features(cut: MonoCut) -> Tensor:

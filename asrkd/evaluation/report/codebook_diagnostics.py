@@ -8,7 +8,7 @@ import torch
 from markupsafe import Markup
 
 from asrkd.evaluation.report.figures.bars import Bar, Upright, bar_figure
-from asrkd.quantizer.fit.losses import entropy_bits
+from asrkd.quantizer.shannon import entropy_bits
 from asrkd.targets.sources.codebook import CodebookSource
 
 MOST_CUTS = 5000  # evenly spaced ones of a larger store are read

@@ -8,9 +8,9 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import CutsById, PackedCuts
 from asrkd.data.cuts.records import CutRecord
+from asrkd.data.cuts.transcripts import reference
 from asrkd.evaluation.report.systems import System
 from asrkd.scoring.normalizer import normalise
-from asrkd.targets.sources.transcripts import reference
 
 
 def scored_cuts(systems: Sequence[System], given: Path | None) -> CutsById:

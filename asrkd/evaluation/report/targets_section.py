@@ -10,11 +10,12 @@ from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.report import codebook_diagnostics, codebook_loss, nbest_diagnostics
 from asrkd.evaluation.report.codebook_diagnostics import CodebookFigures
 from asrkd.evaluation.report.codebook_loss import CodebookLoss
-from asrkd.evaluation.report.nbest_diagnostics import NbestFigures
 from asrkd.evaluation.report.scored_cuts import dev_cuts
 from asrkd.evaluation.report.systems import System
 from asrkd.targets.sources.nbest_settings import WeightSettings
 from asrkd.targets.sources.nbest_weights import WeightHistogram
+from asrkd.targets.store import nbest_statistics
+from asrkd.targets.store.nbest_statistics import NbestFigures
 from asrkd.targets.store.used_stores import UsedStore
 
 
@@ -94,7 +95,7 @@ def _stores(systems: Sequence[System]) -> list[tuple[UsedStore, list[System]]]:
 
 
 def _show_nbest(shown: TargetsShown, store: UsedStore, users: Sequence[System]) -> None:
-    figures = nbest_diagnostics.measure_nbest(store.path)
+    figures = nbest_statistics.measure_nbest(store.path)
     if figures is None:
         shown.notes.append(f"{store.name} holds no errors: its cuts had no transcripts")
         return

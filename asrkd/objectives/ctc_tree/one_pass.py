@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from asrkd.targets.sources.transcripts import SequenceTargets
+    from asrkd.targets.sequences import SequenceTargets
 
 BLANK = 0
 

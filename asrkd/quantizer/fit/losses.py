@@ -15,11 +15,11 @@ Letters: B frames, N codebooks, K entries of each, D dimensions.
 import math
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.search.tables import squared_errors
+from asrkd.quantizer.shannon import entropy_bits
 
 ENTROPY_SCALE = 0.01  # that of multi_quantization
 
@@ -69,9 +69,3 @@ def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:
     mean_probs = log_probs.exp().mean(dim=0)  # (N, K)
     prediction = -log_probs.gather(-1, indexes[..., None]).mean()
     return prediction, 1 - entropy_bits(mean_probs).mean() / math.log2(logits.shape[-1])
-
-
-def entropy_bits(probs: Tensor) -> Tensor:
-    """Entropy in bits, (...), of distributions over K entries, (..., K); 0 log 0 is 0."""
-    bits: Tensor = -torch.xlogy(probs, probs).sum(dim=-1) / math.log(2)
-    return bits

@@ -19,7 +19,7 @@ each word, with what was inserted before it, and one at the end of each
 utterance, for what was inserted after its last word.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
@@ -27,11 +27,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from asrkd.scoring.edits import DELETION, INSERTION, SUBSTITUTION
 from asrkd.scoring.significance.blocks import Numbers
 
 MIN_GOOD = 2  # words right in both systems that part two segments
-_END = "$"  # of an utterance, among edits
 
 
 @dataclass(frozen=True)
@@ -53,18 +51,6 @@ class MatchedPairs:
     p: float  # two-sided
     # The errors by which every segment differs, where all differ alike; z is 0 then, whatever they are.
     uniform_difference: float | None
-
-
-def error_map(edits: Iterable[str]) -> ErrorMap:
-    """Gather the edits (:mod:`asrkd.scoring.edits`) of all utterances, in one order for all systems."""
-    letters = np.frombuffer("".join(each + _END for each in edits).encode("ascii"), np.uint8)
-    slots = np.flatnonzero(letters != ord(INSERTION))
-    letter = letters[slots]
-    return ErrorMap(
-        wrong=(letter == ord(SUBSTITUTION)) | (letter == ord(DELETION)),
-        inserted=np.diff(slots, prepend=-1) - 1,
-        ends=letter == ord(_END),
-    )
 
 
 def matched_pairs(first: Sequence[ErrorMap], second: Sequence[ErrorMap]) -> MatchedPairs:

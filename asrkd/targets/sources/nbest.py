@@ -22,20 +22,16 @@ from lhotse import MonoCut
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import make_anew
 from asrkd.data.cuts.records import CutRecord, records
+from asrkd.data.cuts.transcripts import is_transcribed
 from asrkd.data.tokens import Tokens
 from asrkd.targets.nbest import Nbest
+from asrkd.targets.sequences import SequenceTargets, collate, encode
 from asrkd.targets.sources.base import ReadSource, Selection, Watch, ignore
 from asrkd.targets.sources.nbest_filters import ListFilter
 from asrkd.targets.sources.nbest_settings import TRANSCRIPT, SequenceSettings, WeightSettings
 from asrkd.targets.sources.nbest_weights import WeightHistogram, list_weights
 from asrkd.targets.sources.nbest_word_errors import stale_errors, was_counted_against
-from asrkd.targets.sources.transcripts import (
-    SequenceTargets,
-    TranscriptSource,
-    collate,
-    encode,
-    is_transcribed,
-)
+from asrkd.targets.sources.transcripts import TranscriptSource
 from asrkd.targets.store.nbest import NbestStore
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from asrkd.core import files
 from asrkd.data.cuts.records import CutRecord
+from asrkd.data.cuts.transcripts import is_transcribed
 from asrkd.scoring.counts import count_errors
 from asrkd.scoring.edits import levenshtein_distances
 from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest, WordErrors
-from asrkd.targets.sources.transcripts import is_transcribed
 
 
 def word_errors(reference: str | None, text: str, unit: Unit = WORD) -> WordErrors | None:

@@ -11,9 +11,10 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.manifests import stream_lines
+from asrkd.data.cuts.transcripts import reference
 from asrkd.data.tokens import Tokens
+from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.targets.sources.base import ReadSource
-from asrkd.targets.sources.transcripts import SequenceTargets, collate, reference
 
 
 @dataclass(frozen=True)

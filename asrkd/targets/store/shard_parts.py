@@ -22,7 +22,6 @@ process, or as long as a single cut or batch if that takes longer.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -31,27 +30,15 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError
-from asrkd.core.shared_work import PARTS
+from asrkd.core.shared_work import PARTS, part_every_s
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.targets.store.shards import Shard
 
-PART_EVERY_S = 10.0
 WRITE_TRIES = 10  # of a part: others remove the folder when it is empty
-VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in its place, for tests and proofs
 
 # For each cut that was asked about: its duration in seconds, and the answers that are final with it, none
 # while a batch is computed, all of the batch after its last cut.
 Answers = Iterable[tuple[float, Sequence[bytes]]]
-
-
-def part_every_s() -> float:
-    """Seconds between two parts; AsrkdError if the environment has something else than a number for it."""
-    text = os.environ.get(VARIABLE)
-    try:
-        return PART_EVERY_S if text is None else float(text)
-    except ValueError:
-        raise AsrkdError(f"{VARIABLE}={text}: expected seconds; unset it: unset {VARIABLE}") from None
 
 
 def make_shard(

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artefacts import LINEAGE
 from asrkd.core.errors import AsrkdError
 
-LINEAGE = "lineage.json"
 CONTRACT = "contract.json"
 
 

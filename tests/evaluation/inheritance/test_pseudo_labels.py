@@ -7,10 +7,10 @@ import pytest
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.transcripts import transcript
 from asrkd.evaluation.inheritance.confusions import Confusion
 from asrkd.evaluation.inheritance.pseudo_labels import Example, read_pseudo_labels
 from asrkd.scoring.units import find_unit
-from asrkd.targets.sources.transcripts import transcript
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.used_stores import used_stores
 from tests.nbest_lists import nbest, write_nbest_store

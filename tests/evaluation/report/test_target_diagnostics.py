@@ -16,15 +16,10 @@ from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.evaluation.report.codebook_diagnostics import measure_codebooks
 from asrkd.evaluation.report.codebook_loss import figure, measure_codebook_loss
-from asrkd.evaluation.report.nbest_diagnostics import (
-    histogram,
-    measure_nbest,
-    measure_weights,
-    oracle,
-    weights,
-)
+from asrkd.evaluation.report.nbest_diagnostics import histogram, measure_weights, oracle, weights
 from asrkd.targets.sources.nbest_settings import WeightSettings
 from asrkd.targets.store.arrays import write_array_shard
+from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.store.used_stores import used_stores
 from asrkd.training.metrics import read_metrics
 from tests.nbest_lists import nbest, write_nbest_store

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asrkd.objectives.ctc import alignable, ctc_sum, separate_sum
 from asrkd.objectives.ctc_tree import one_pass
 from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
-from asrkd.targets.sources.transcripts import SequenceTargets, collate
+from asrkd.targets.sequences import SequenceTargets, collate
 
 pytest.importorskip("numba", reason="pip install 'asrkd[fast]' to run it")
 

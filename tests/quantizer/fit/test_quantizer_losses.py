@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.fit.losses import entropy_bits, quantizer_losses
+from asrkd.quantizer.fit.losses import quantizer_losses
+from asrkd.quantizer.shannon import entropy_bits
 
 
 def test_losses_are_those_of_the_reference_package(reference):

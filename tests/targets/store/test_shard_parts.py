@@ -13,10 +13,11 @@ import pytest
 import torch
 from lhotse import MonoCut, Recording
 
+from asrkd.cli import main
 from asrkd.commands import distill
 from asrkd.commands.distill_request import Question
 from asrkd.commands.proving.child import Command
-from asrkd.core import faults, files
+from asrkd.core import faults, files, shared_work
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.shared_work import Crew, work
 from asrkd.core.stopping import StopRequest
@@ -58,13 +59,13 @@ def alone(inputs) -> Callable[[str], dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def parts_at_every_seam(monkeypatch) -> None:
-    monkeypatch.setenv(shard_parts.VARIABLE, "0")
+    monkeypatch.setenv(shared_work.PART_VARIABLE, "0")
     monkeypatch.setattr(faults, "SLOW_S", 0.0)  # slow@answer then counts the answers, and that is all
 
 
 def command(inputs: Path, kind: str, out: str, **sizes: int) -> Command:
     sizes = {"jobs": 1, "cuts_per_shard": NUM_CUTS} | sizes
-    return Command(tuple(words(kind, out, **sizes)), inputs, inputs / f"{out}.log")
+    return Command(main.run, tuple(words(kind, out, **sizes)), inputs, inputs / f"{out}.log")
 
 
 def run(inputs: Path, kind: str, out: str, fault: str | None = None):
@@ -152,7 +153,7 @@ def test_parts_of_another_request_are_not_taken_though_their_names_fit(inputs, a
     """Hidden states of layer 2 hold as many numbers as those of layer 1."""
     other = words("hidden", "other", jobs=1, cuts_per_shard=NUM_CUTS)
     other[other.index("--layer") + 1] = "2"
-    assert Command(tuple(other), inputs, inputs / "other.log").run("kill@answer:11").was_killed
+    assert Command(main.run, tuple(other), inputs, inputs / "other.log").run("kill@answer:11").was_killed
     assert run(inputs, "hidden", "foreign", "kill@answer:1").was_killed
     shutil.copytree(inputs / "other/parts", inputs / "foreign/parts")
     assert answers_of_a_last_run(inputs, "hidden", "foreign") == NUM_CUTS
@@ -275,7 +276,7 @@ def test_a_shard_whose_every_cut_is_kept_is_written_without_a_question(tmp_path)
 
 
 def test_parts_are_written_in_time_and_not_at_every_cut(tmp_path, monkeypatch):
-    monkeypatch.delenv(shard_parts.VARIABLE)
+    monkeypatch.delenv(shared_work.PART_VARIABLE)
     now = [0.0]
     monkeypatch.setattr(shard_parts.time, "monotonic", lambda: now[0])
     shard, kept = shard_of(tmp_path, 100), list[int]()
@@ -291,9 +292,9 @@ def test_parts_are_written_in_time_and_not_at_every_cut(tmp_path, monkeypatch):
 
 
 def test_a_time_between_parts_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setenv(shard_parts.VARIABLE, "soon")
+    monkeypatch.setenv(shared_work.PART_VARIABLE, "soon")
     with pytest.raises(AsrkdError, match="ASRKD_PART_EVERY_S=soon: expected seconds; unset it"):
-        shard_parts.part_every_s()
+        shared_work.part_every_s()
 
 
 @pytest.mark.parametrize(

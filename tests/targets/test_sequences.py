@@ -8,10 +8,12 @@ import torch
 from lhotse import MonoCut, Recording, SupervisionSegment
 
 from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.transcripts import transcript
 from asrkd.data.tokens import Tokens, train_char
+from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.targets.sources.nbest import NbestSource, sequence_source
 from asrkd.targets.sources.nbest_settings import SequenceSettings
-from asrkd.targets.sources.transcripts import SequenceTargets, TranscriptSource, collate, transcript
+from asrkd.targets.sources.transcripts import TranscriptSource
 from tests.nbest_lists import nbest, write_nbest_store
 
 TEXTS = ["YES", "NO NO", ""]

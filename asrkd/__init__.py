@@ -1,3 +1,3 @@
-"""asrkd: ask a strong recogniser once, keep its answers, train small ones against them."""
+"""asrkd: ask a strong recognizer once, keep its answers, train small ones against them."""
 
 __version__ = "0.1.0"

@@ -4,7 +4,7 @@
 #
 # Reads:   $DATA, $EXP/teacher (a recipe's settings may name another, its layer, and a device to ask it on)
 # Writes:  $EXP/mvq/{quantizer-N,codebook-N}, or $EXP/mvq/hidden; NAME.seconds beside each: what it took
-# Takes:   up to two minutes on a core, most of it for the quantiser
+# Takes:   up to two minutes on a core, most of it for the quantizer
 set -euo pipefail
 MVQ_DEVICE=()
 source "$(dirname "$0")/${1:?which corpus?}/settings.sh"
@@ -17,7 +17,7 @@ ask() { # KIND NAME OPTION ...
     "${MVQ_DEVICE[@]}" "${@:3}"
   [[ -f $EXP/mvq/$2.seconds ]] || echo $((SECONDS - started)) > "$EXP/mvq/$2.seconds"
 }
-# Of dev too, so that validation finds what it would ask the teacher for; the quantiser learns from train alone.
+# Of dev too, so that validation finds what it would ask the teacher for; the quantizer learns from train alone.
 targets=(--cuts "$DATA/cuts_dev.jsonl.gz" --jobs "$JOBS")
 case $what in
   hidden) ask hidden hidden --layer "$layer" --dtype float32 "${targets[@]}" ;;

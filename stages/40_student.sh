@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 40: a student, the baseline's model trained towards the teacher's answers.
+# Stage 40: a student, the baseline's model trained toward the teacher's answers.
 # Usage:   40_student.sh CORPUS STUDENT  (a folder beside this script, and one of the names in its conf)
 #
 # Reads:   $DATA, $EXP/{nbest,codebook}, CORPUS/conf/STUDENT.yaml

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stage 45: a row of the MVQ-KD table, the baseline's model towards the answers of the teacher of seed 1.
+# Stage 45: a row of the MVQ-KD table, the baseline's model toward the answers of the teacher of seed 1.
 # Usage:   45_mvq_student.sh CORPUS baseline | mvq-N | l1 | l2 | live
 #
 # Reads:   $DATA, $EXP/mvq/{codebook-N,hidden}; for live $EXP/teacher, which is asked on the fly for what l2 reads

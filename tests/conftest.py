@@ -109,7 +109,7 @@ phases: [{{steps: 8, objectives: [ctc]}}]
 
 @pytest.fixture(scope="session")
 def teacher(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder after sixty steps on the corpus: it recognises something, and still errs."""
+    """A model folder after sixty steps on the corpus: it recognizes something, and still errs."""
     from asrkd.commands.train import TrainOptions, train
     from asrkd.core.stopping import StopRequest
 
@@ -138,14 +138,14 @@ def stores(teacher: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory
     """A folder with nbest, quantizer and codebook of the training cuts, for layer 2 of the teacher."""
     from asrkd.commands.distill import codebook, nbest
     from asrkd.commands.distill_quantizer import quantizer
-    from asrkd.commands.distill_request import Question, quantizer_request
+    from asrkd.commands.distill_request import DistillRequest, quantizer_request
     from asrkd.core.stopping import StopRequest
     from asrkd.decoding import SearchOptions
 
     folder, stop = tmp_path_factory.mktemp("stores"), StopRequest()
 
-    def ask(name: str) -> Question:
-        return Question(teacher, (corpus / "cuts_train.jsonl.gz",), folder / name, cuts_per_shard=12)
+    def ask(name: str) -> DistillRequest:
+        return DistillRequest(teacher, (corpus / "cuts_train.jsonl.gz",), folder / name, cuts_per_shard=12)
 
     nbest(ask("nbest"), "prefix-beam", SearchOptions(beam=4, num_best=4), stop)
     quantizer(ask("quantizer"), quantizer_request(2, 2, steps=3), stop)

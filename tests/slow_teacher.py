@@ -25,7 +25,7 @@ from pathlib import Path
 import torch
 
 from asrkd.commands.distill_quantizer import quantizer
-from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.commands.proving.pipeline import digests
 from asrkd.core import faults, files
 from asrkd.core.stopping import StopRequest
@@ -34,7 +34,7 @@ from asrkd.data.features.reading import FeatureConfig
 from asrkd.data.tokens import train_char
 from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
 from asrkd.models.directory import save_model
-from asrkd.models.recognizer import Recogniser
+from asrkd.models.recognizer import Recognizer
 from tests.conftest import NUM_FEATURES, SAMPLING_RATE, make_cuts
 from tests.models.small import DECODERS, ENCODERS
 
@@ -61,11 +61,11 @@ def make_inputs(folder: Path, num_cuts: int) -> None:
     parts = EncoderDecoderConfig(encoder=ENCODERS["conformer"], decoder=DECODERS["transformer"], ctc=True)
     architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=tokens.size)
     torch.manual_seed(5)
-    model = Recogniser(architecture)
+    model = Recognizer(architecture)
     for head in (model.ctc_head, model.decoder.out):  # else all tokens are about as likely
         torch.nn.init.normal_(head.weight, std=1.5)
     save_model(folder / "teacher", architecture, model.state_dict(), tokens, {})
-    question = Question(folder / "teacher", (folder / "cuts.jsonl.gz",), folder / "quantizer")
+    question = DistillRequest(folder / "teacher", (folder / "cuts.jsonl.gz",), folder / "quantizer")
     quantizer(question, quantizer_request(1, 2, steps=3), StopRequest())
 
 

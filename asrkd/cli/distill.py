@@ -27,7 +27,7 @@ from asrkd.cli.search import search_options, searching
 from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:
-    from asrkd.commands.distill_request import Question
+    from asrkd.commands.distill_request import DistillRequest
 
 distill = typer.Typer(
     no_args_is_help=True, help="Ask a teacher once and keep its answers; it never trains a student."
@@ -36,17 +36,17 @@ distill = typer.Typer(
 Layer = Annotated[int, typer.Option(help="Layer of the teacher, from 1.")]
 
 
-def _answer(flags: dict[str, Any], ask: Callable[["Question", StopRequest], str]) -> None:
+def _answer(flags: dict[str, Any], ask: Callable[["DistillRequest", StopRequest], str]) -> None:
     """Print what ``ask`` says of the question that a command's own options make."""
     limit = parse_time_limit(flags["time_limit"])
-    from asrkd.commands.distill_request import Question
-    from asrkd.core.shared_work import parse_part
+    from asrkd.commands.distill_request import DistillRequest
+    from asrkd.core.shared_work import parse_shard_of
 
     machine = {
         name: flags[name] for name in ("device", "jobs", "cuts_per_shard", "resample") if name in flags
     }
-    part = parse_part(flags.get("shard"))
-    question = Question(flags["teacher"], tuple(flags["cuts"]), flags["out"], part=part, **machine)
+    part = parse_shard_of(flags.get("shard"))
+    question = DistillRequest(flags["teacher"], tuple(flags["cuts"]), flags["out"], part=part, **machine)
     with stop_requests(limit) as stop:
         typer.echo(ask(question, stop))
 
@@ -89,7 +89,7 @@ def distill_nbest(
     flags = dict(locals())
     from asrkd.commands import distill as stage
     from asrkd.scoring.units import find_unit
-    from asrkd.targets.writers.nbest import Hearing
+    from asrkd.targets.writers.nbest import DecodingConditions
     from asrkd.teachers.folds import fold_teachers
     from asrkd.teachers.noisy_copies import noise_of
 
@@ -100,7 +100,9 @@ def distill_nbest(
     flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}
     _answer(
         flags,
-        lambda question, stop: stage.nbest(question, search, options, stop, Hearing(copies, folds), counted),
+        lambda question, stop: stage.nbest(
+            question, search, options, stop, DecodingConditions(copies, folds), counted
+        ),
     )
 
 
@@ -121,7 +123,7 @@ def distill_quantizer(
     device: Device = "cpu",
     time_limit: TimeLimit = None,
 ) -> None:
-    """Train a direct-sum quantiser on embeddings of one layer; run it again to go on where it was stopped."""
+    """Train a direct-sum quantizer on embeddings of one layer; run it again to go on where it was stopped."""
     flags = dict(locals())
     from asrkd.commands import distill_quantizer as stage
     from asrkd.commands.distill_request import quantizer_request

@@ -38,7 +38,7 @@ def main(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Distil a large speech recogniser into a small one, stage by stage."""
+    """Distill a large speech recognizer into a small one, stage by stage."""
 
 
 @app.command()
@@ -100,11 +100,11 @@ def prepare(
     limit = parse_time_limit(time_limit)
     from asrkd.commands import prepare as stage
     from asrkd.commands.prepare_options import options_from_flags
-    from asrkd.core.shared_work import Crew, parse_part
+    from asrkd.core.shared_work import Workers, parse_shard_of
 
     options = options_from_flags(corpus, flags)
     with stop_requests(limit) as stop:
-        crew = Crew(jobs, parse_part(shard))
+        crew = Workers(jobs, parse_shard_of(shard))
         typer.echo(str(stage.prepare(corpus, source, out, options, crew=crew, stop=stop)))
 
 
@@ -159,7 +159,7 @@ def check(
     ] = False,
     hypotheses: Annotated[int | None, typer.Option(help="--rescore: how many; 1000 by default.")] = None,
 ) -> None:
-    """Look an artefact over: is it whole, does it match its audio, is it stale, and what mends it."""
+    """Look an artifact over: is it whole, does it match its audio, is it stale, and what mends it."""
     if hypotheses is not None and not rescore:
         raise typer.BadParameter("--hypotheses is for --rescore")
     from asrkd.commands import check as stage

@@ -9,7 +9,7 @@ from asrkd.cli.options import Device, Out
 
 quantizer = typer.Typer(
     no_args_is_help=True,
-    help="Quantisers to and from the multi_quantization package, and what they lose; "
+    help="Quantizers to and from the multi_quantization package, and what they lose; "
     "`asrkd distill quantizer` makes one.",
 )
 Folder = Annotated[Path, typer.Argument(help="Folder of `asrkd distill quantizer`.")]
@@ -20,7 +20,7 @@ def quantizer_export(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="File to write: *.pt, as icefall has it, or *.safetensors.")],
 ) -> None:
-    """Write a quantiser as multi_quantization and icefall load it; the mean is folded into its parameters."""
+    """Write a quantizer as multi_quantization and icefall load it; the mean is folded into its parameters."""
     from asrkd.commands import quantizer as stage
 
     typer.echo(stage.export_quantizer(folder, out))
@@ -37,7 +37,7 @@ def quantizer_import(
     ] = None,
     device: Device = "cpu",
 ) -> None:
-    """Make a quantiser of one of multi_quantization, for a layer of a teacher; nothing in a *.pt is run."""
+    """Make a quantizer of one of multi_quantization, for a layer of a teacher; nothing in a *.pt is run."""
     from asrkd.commands import quantizer as stage
 
     typer.echo(stage.import_quantizer(stage.Source(state, teacher, layer, tap, device), out))

@@ -43,7 +43,7 @@ def score(
             "sclite-D (optional words), sclite-F (fragments) and sclite-DF.",
         ),
     ] = None,
-    normaliser: Annotated[
+    normalizer: Annotated[
         str | None,
         typer.Option(
             help="none, the default; basic: no case, no punctuation, Unicode's NFKC; turkish: the same with "
@@ -70,9 +70,9 @@ def score(
 
     _check_combination(flags)
     if ref is not None and hyp is not None and are_nist_files(ref, hyp):
-        rules = parse_nist_rules(alignment, normaliser, unit)
+        rules = parse_nist_rules(alignment, normalizer, unit)
     else:
-        rules = parse_rules(alignment or "levenshtein", normaliser or "none", unit)
+        rules = parse_rules(alignment or "levenshtein", normalizer or "none", unit)
     with stop_requests(limit) as stop:
         if ref is not None and hyp is not None:
             from asrkd.commands.score_transcripts import TranscriptsRequest, score_transcripts
@@ -81,9 +81,9 @@ def score(
             typer.echo(score_transcripts(asked, stop).text())
         elif model is not None and cuts is not None:
             from asrkd.commands import score as stage
-            from asrkd.core.shared_work import parse_part
+            from asrkd.core.shared_work import parse_shard_of
 
-            part, options = parse_part(shard), search_options(beam, 1, given_search)
+            part, options = parse_shard_of(shard), search_options(beam, 1, given_search)
             request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, part, rules)
             typer.echo(stage.score(request, stop).text())
 

@@ -1,4 +1,4 @@
-"""Stage ``check``: look any artefact over, and say what is wrong with it and what mends it.
+"""Stage ``check``: look any artifact over, and say what is wrong with it and what mends it.
 
 Reads:   a cuts manifest, or a folder that prepare, train, distill or score
          made, and what that was made from, where it still is.
@@ -42,7 +42,7 @@ class CheckReport:
 def check(
     path: Path, cuts: Sequence[Path] = (), *, deep: bool = False, rescore: int | None = None
 ) -> CheckReport:
-    """Look over the artefact at ``path``.
+    """Look over the artifact at ``path``.
 
     Args:
         path: a manifest or a folder.
@@ -51,7 +51,7 @@ def check(
         rescore: of an N-best store, score so many hypotheses again by its teacher.
 
     Raises:
-        AsrkdError: there is no artefact, or an option is for other kinds or out of range.
+        AsrkdError: there is no artifact, or an option is for other kinds or out of range.
     """
     findings = Findings()
     kind = _kind(path)
@@ -87,7 +87,7 @@ def _is_nbest(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str:
-    """What the artefact at ``path`` is, by the record in it."""
+    """What the artifact at ``path`` is, by the record in it."""
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return "manifest"
     records = {"prepare.json": "prepared corpus", "lineage.json": "model", "request.json": "score"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asrkd.core.errors import AsrkdError
-from asrkd.evaluation.compare.analysis import analyse
+from asrkd.evaluation.compare.analysis import analyze
 from asrkd.evaluation.compare.comparison import Comparison, write_comparison
 from asrkd.evaluation.compare.conclusions import conclusions
 from asrkd.evaluation.compare.evidence import Evidence, Resampling
@@ -33,7 +33,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
 
     Raises:
         AsrkdError: a score is missing or unfinished, comes twice, is of other
-            references, another normaliser, unit or alignment; no system has a name
+            references, another normalizer, unit or alignment; no system has a name
             that was given; costs are asked for and there is no model, or the
             cuts for them do not fit one; ``out`` is a folder.
     """
@@ -48,7 +48,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         num_utterances=len(score.utterances),
         num_words=score.counts.num_words,
         alignment=score.alignment,
-        normaliser=score.normaliser,
+        normalizer=score.normalizer,
         references_sha256=score.references_sha256,
         blocks=evidence.blocks,
         num_blocks=evidence.num_blocks,
@@ -56,7 +56,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         seed=resampling.seed,
         teacher=_name_of(TEACHER, systems),
         baseline=_name_of(BASELINE, systems),
-        systems=analyse(systems, evidence, costs),
+        systems=analyze(systems, evidence, costs),
         conclusions=[],
         costs_protocol=protocol,
         unit=score.unit,

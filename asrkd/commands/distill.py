@@ -1,7 +1,7 @@
 """Stage ``distill``: ask a teacher about cuts and keep its answers; no student is trained here.
 
-Reads:   a teacher (asrkd/teachers/loading.py says which) and cuts; for codebook indexes a quantiser as well.
-Writes:  a target store (contract, shards, stamp), or a quantiser.
+Reads:   a teacher (asrkd/teachers/loading.py says which) and cuts; for codebook indexes a quantizer as well.
+Writes:  a target store (contract, shards, stamp), or a quantizer.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.commands.distill_quantizer import quantizer_beside
-from asrkd.commands.distill_request import QuantizerRequest, Question, check_dtype
+from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.stopping import StopRequest
@@ -31,17 +31,17 @@ from asrkd.targets.store.contract import contract
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.shards import ShardWriter
 from asrkd.targets.writers import arrays
-from asrkd.targets.writers.nbest import PLAIN, Hearing, nbest_writer
-from asrkd.teachers.folds import told_of_one
+from asrkd.targets.writers.nbest import PLAIN, DecodingConditions, nbest_writer
+from asrkd.teachers.folds import fold_warning
 from asrkd.teachers.teacher import Teacher, check_quantizer
 
 
 def nbest(
-    question: Question,
+    question: DistillRequest,
     search: str,
     options: SearchOptions,
     stop: StopRequest,
-    hearing: Hearing = PLAIN,
+    hearing: DecodingConditions = PLAIN,
     unit: Unit = WORD,
 ) -> str:
     """Store each cut's best hypotheses with log P(hypothesis | audio); a line about how good they are.
@@ -60,10 +60,10 @@ def nbest(
     """
     find_search(search, options)
     teacher, cuts = question.open()
-    model = teacher.recogniser("nbest")
+    model = teacher.recognizer("nbest")
     found = search_for(model, search, options)
     hearing.verify(model)
-    if hearing.folds is None and (line := told_of_one(model.path, cuts)):
+    if hearing.folds is None and (line := fold_warning(model.path, cuts)):
         warn(line)
     details = {
         "search": described(search, options),
@@ -74,17 +74,17 @@ def nbest(
     flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
     flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
     flags |= hearing.flags() | {"unit": None if unit == WORD else unit.name}
-    asked = _Asked(question, teacher, cuts, "nbest", details | hearing.contract(), flags)
+    asked = _StoreRequest(question, teacher, cuts, "nbest", details | hearing.contract(), flags)
     made = asked.make(NbestStore.suffix, nbest_writer(search, options, hearing, unit), stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
 
-def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequest) -> str:
+def codebook(question: DistillRequest, source: Path | QuantizerRequest, stop: StopRequest) -> str:
     """Store the codebook indexes of each cut's frames.
 
     Args:
         question: whom to ask and about what.
-        source: a quantiser's folder, or what quantiser to make first, beside
+        source: a quantizer's folder, or what quantizer to make first, beside
             the store; of several processes one makes it and the others wait.
         stop: asks to stop.
 
@@ -103,12 +103,12 @@ def codebook(question: Question, source: Path | QuantizerRequest, stop: StopRequ
         "quantizer": {"sha256": loaded.identity} | sizes,
         "search": asdict(STANDARD),
     }
-    asked = _Asked(question, teacher, cuts, "codebook", details, {"quantizer": source})
+    asked = _StoreRequest(question, teacher, cuts, "codebook", details, {"quantizer": source})
     made = asked.make(ArrayStore.suffix, arrays.codebook_writer(source, tap), stop)
     return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"
 
 
-def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> str:
+def posterior(question: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
     """Store the likeliest tokens of each frame with their log-probabilities, and that of the rest.
 
     Args:
@@ -125,7 +125,7 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
     if top_k < 1:
         raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
     teacher, cuts = question.open()
-    model = teacher.recogniser("posterior")
+    model = teacher.recognizer("posterior")
     check_ctc(model)
     top_k = min(top_k, model.tokens.size)
     details = {
@@ -133,12 +133,14 @@ def posterior(question: Question, top_k: int, dtype: str, stop: StopRequest) -> 
         "dtype": dtype,
         "score": "natural logarithms, best first; the last is that of all other tokens together",
     }
-    asked = _Asked(question, teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
+    asked = _StoreRequest(question, teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
     made = asked.make(ArrayStore.suffix, arrays.posterior_writer(top_k, dtype), stop)
     return made.text() + f", {top_k} tokens a frame"
 
 
-def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place: str | None = None) -> str:
+def hidden(
+    question: DistillRequest, layer: int, dtype: str, stop: StopRequest, place: str | None = None
+) -> str:
     """Store the output of a layer of the teacher at each frame.
 
     Args:
@@ -156,17 +158,19 @@ def hidden(question: Question, layer: int, dtype: str, stop: StopRequest, place:
     teacher, cuts = question.open()
     tap = teacher.tap(layer, place)
     details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
-    asked = _Asked(question, teacher, cuts, "hidden", details, {"layer": layer, "tap": place, "dtype": dtype})
+    asked = _StoreRequest(
+        question, teacher, cuts, "hidden", details, {"layer": layer, "tap": place, "dtype": dtype}
+    )
     made = asked.make(ArrayStore.suffix, arrays.hidden_writer(tap, dtype), stop)
     return made.text() + f", {teacher.dim} values a frame of layer {layer}"
 
 
-class _Asked:
+class _StoreRequest:
     """A question that was opened: what the store of its answers will be."""
 
     def __init__(
         self,
-        question: Question,
+        question: DistillRequest,
         teacher: Teacher,
         cuts: Sequence[MonoCut],
         kind: str,

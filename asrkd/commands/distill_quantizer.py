@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from lhotse import MonoCut
 
-from asrkd.commands.distill_request import QuantizerRequest, Question
+from asrkd.commands.distill_request import DistillRequest, QuantizerRequest
 from asrkd.core import files, output_folder
 from asrkd.core.output_folder import State
 from asrkd.core.parallel import one_thread
@@ -21,7 +21,7 @@ from asrkd.core.randomness import seeded
 from asrkd.core.stopping import StopRequest
 from asrkd.models.conformer import Tap
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.fit.checkpoint import Checkpoint
+from asrkd.quantizer.fit.checkpoint import QuantizerCheckpoint
 from asrkd.quantizer.fit.training import check_enough, train_quantizer
 from asrkd.quantizer.report import QuantizerReport
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
@@ -30,11 +30,11 @@ from asrkd.targets.store.store import CONTRACT
 from asrkd.teachers.embedding_sample import Sample, sample_embeddings
 from asrkd.teachers.teacher import Teacher
 
-UNFINISHED = "unfinished"  # folder in a quantiser's, for what it takes to go on
+UNFINISHED = "unfinished"  # folder in a quantizer's, for what it takes to go on
 
 
-def quantizer(question: Question, request: QuantizerRequest, stop: StopRequest) -> str:
-    """Train a quantiser on embeddings of the teacher's layer; a line about how well it describes them.
+def quantizer(question: DistillRequest, request: QuantizerRequest, stop: StopRequest) -> str:
+    """Train a quantizer on embeddings of the teacher's layer; a line about how well it describes them.
 
     Raises:
         AsrkdError: something the user can mend.
@@ -70,20 +70,20 @@ def _sample(teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, request: Quanti
 
 
 def _trained(
-    question: Question, teacher: Teacher, sample: Sample, request: QuantizerRequest, stop: StopRequest
+    question: DistillRequest, teacher: Teacher, sample: Sample, request: QuantizerRequest, stop: StopRequest
 ) -> tuple[DirectSumQuantizer, QuantizerReport]:
-    """A quantiser of the sample's frames, which are kept beside its checkpoint until it is done."""
+    """A quantizer of the sample's frames, which are kept beside its checkpoint until it is done."""
     folder = question.out / UNFINISHED
     frames = sample_embeddings(folder, teacher, sample, stop)
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))
     frames = frames[order[: request.max_frames]].to(teacher.device)
-    checkpoint = Checkpoint(folder / "checkpoint.safetensors")
+    checkpoint = QuantizerCheckpoint(folder / "checkpoint.safetensors")
     with meter("quantizer", request.options.steps, "steps") as shown:
         return train_quantizer(frames, request.options, stop=stop, meter=shown, checkpoint=checkpoint)
 
 
-def quantizer_beside(question: Question, request: QuantizerRequest, stop: StopRequest) -> Path:
-    """Make the quantiser `<store>-quantizer`, unless another process is or has been making it."""
+def quantizer_beside(question: DistillRequest, request: QuantizerRequest, stop: StopRequest) -> Path:
+    """Make the quantizer `<store>-quantizer`, unless another process is or has been making it."""
     out = question.out.with_name(question.out.name + "-quantizer")
     waiting = f"{out}: another process is making it"
     with files.lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):

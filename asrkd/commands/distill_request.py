@@ -1,4 +1,4 @@
-"""What `asrkd distill` is asked: the question that all its commands share, and the quantiser's sizes."""
+"""What `asrkd distill` is asked: the question that all its commands share, and the quantizer's sizes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import announced
-from asrkd.core.shared_work import Crew, Part
+from asrkd.core.shared_work import ShardOf, Workers
 from asrkd.core.shell import command
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
@@ -21,7 +21,7 @@ from asrkd.teachers.teacher import Teacher
 
 
 @dataclass(frozen=True)
-class Question:
+class DistillRequest:
     """Whom to ask, about what, where to keep the answers, and with what machine."""
 
     teacher: Path
@@ -30,13 +30,13 @@ class Question:
     device: str = "cpu"
     jobs: int = 1
     cuts_per_shard: int = 200
-    part: Part | None = None  # of the shards; None: all that are missing
+    part: ShardOf | None = None  # of the shards; None: all that are missing
     resample: bool = False  # for a teacher that reads audio: take that of other sampling rates too
 
     @property
-    def crew(self) -> Crew:
+    def crew(self) -> Workers:
         """Who works."""
-        return Crew(self.jobs, self.part)
+        return Workers(self.jobs, self.part)
 
     def open(self) -> tuple[Teacher, PackedCuts]:
         """The teacher, and all cuts, which must fit it.
@@ -88,7 +88,7 @@ class Question:
 
 @dataclass(frozen=True)
 class QuantizerRequest:
-    """A quantiser to be trained on a layer of the teacher."""
+    """A quantizer to be trained on a layer of the teacher."""
 
     layer: int  # 1-based
     options: QuantizerOptions = QuantizerOptions()

@@ -17,7 +17,7 @@ from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import keep_command, known_command
 from asrkd.core.parallel import check_jobs
-from asrkd.core.shared_work import Crew, Progress, work
+from asrkd.core.shared_work import Workers, WorkResult, work
 from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest
 from asrkd.data import tokens
@@ -39,7 +39,7 @@ KINDS = (*FILE_KINDS, "digits")
 
 
 def prepare(
-    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, crew: Crew, stop: StopRequest
+    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, crew: Workers, stop: StopRequest
 ) -> PrepareReport:
     """Check a corpus item by item, compute its features and write its manifests.
 
@@ -80,7 +80,7 @@ def prepare(
     output_folder.claim(out, RECORD, record)
     keep_command(out)
     computed = _compute(good, _plan(out, options, rate), crew, stop)
-    if isinstance(computed, Progress):
+    if isinstance(computed, WorkResult):
         return PrepareReport(out, unfinished=computed.text())
     splits, found = computed
     bad += found
@@ -200,8 +200,8 @@ def _plan(out: Path, options: PrepareOptions, rate: int) -> shards.Plan:
 
 
 def _compute(
-    splits: Splits, plan: shards.Plan, crew: Crew, stop: StopRequest
-) -> tuple[Splits, list[Quarantined]] | Progress:
+    splits: Splits, plan: shards.Plan, crew: Workers, stop: StopRequest
+) -> tuple[Splits, list[Quarantined]] | WorkResult:
     """Compute the shards that are missing; all cuts with features, and the bad items.
 
     While other parts have not made theirs: how far it is.

@@ -1,4 +1,4 @@
-"""Stage ``quantizer``: quantisers to and from ``multi_quantization``, and a drawing of what they lose.
+"""Stage ``quantizer``: quantizers to and from ``multi_quantization``, and a drawing of what they lose.
 
 Reads:   folders of `asrkd distill quantizer`; import: a state dict.
 Writes:  export: a state dict; import: such a folder; plot: an SVG file.
@@ -30,7 +30,7 @@ from asrkd.teachers.loading import open_teacher
 
 
 def export_quantizer(folder: Path, out: Path) -> str:
-    """Write the quantiser in ``folder`` as a state dict of ``multi_quantization``; a line about it.
+    """Write the quantizer in ``folder`` as a state dict of ``multi_quantization``; a line about it.
 
     Raises:
         AsrkdError: it is not whole, has sizes that the package does not know, or
@@ -60,7 +60,7 @@ class Source:
 
 
 def import_quantizer(source: Source, out: Path) -> str:
-    """Make the folder ``out`` of a quantiser of ``multi_quantization``; a line about it.
+    """Make the folder ``out`` of a quantizer of ``multi_quantization``; a line about it.
 
     Raises:
         AsrkdError: the state is not one's, does not fit the teacher's layer, or ``out`` is something else's.
@@ -92,7 +92,7 @@ def import_quantizer(source: Source, out: Path) -> str:
 
 
 def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
-    """Draw the held-out errors of quantisers against their bytes a frame; a line about it.
+    """Draw the held-out errors of quantizers against their bytes a frame; a line about it.
 
     Those of one teacher's layer make a curve, beside which the bound stands.
 
@@ -113,4 +113,4 @@ def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
         curve.errors.append((size, report.held_out_errors[-1]))
     with files.create(out) as stream:
         stream.write(rate_figure(list(curves.values())) + "\n")
-    return f"{out}: {len(folders)} quantisers of {len(curves)} layers"
+    return f"{out}: {len(folders)} quantizers of {len(curves)} layers"

@@ -23,7 +23,7 @@ from asrkd.evaluation.report.figures.styles import looks
 from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, inheritance_shown
 from asrkd.evaluation.report.scored_cuts import scored_cuts, snr_db
 from asrkd.evaluation.report.strata import strata
-from asrkd.evaluation.report.systems import System, first_seeds, read_systems
+from asrkd.evaluation.report.systems import ReportedSystem, first_seeds, read_systems
 from asrkd.evaluation.report.targets_section import targets_shown
 
 
@@ -107,25 +107,25 @@ def _check(request: ReportRequest) -> None:
             raise AsrkdError(f"{name} {number}: expected 0 or more")
 
 
-def _comparison(request: ReportRequest, systems: Sequence[System]) -> Comparison:
+def _comparison(request: ReportRequest, systems: Sequence[ReportedSystem]) -> Comparison:
     if request.comparison is not None:
         return read_matching(request.comparison, systems)
     return compare(CompareRequest(request.models, request.score_name, request.roles), None)
 
 
-def _title(systems: Sequence[System]) -> str:
+def _title(systems: Sequence[ReportedSystem]) -> str:
     """The folder that the models share."""
     return (systems[0].folder or systems[0].score.path).resolve().parent.name
 
 
 def _browsed(
-    systems: Sequence[System], ratios: Mapping[str, float], count: int
-) -> dict[str, browser.Utterance]:
+    systems: Sequence[ReportedSystem], ratios: Mapping[str, float], count: int
+) -> dict[str, browser.BrowserUtterance]:
     """The utterances to show, by id."""
     chosen = set(browser.half_and_half(browser.errors_by_utterance(systems))[:count])
     about = {one.id: one for one in systems[0].score.utterances}
     return {
-        utt_id: browser.Utterance(
+        utt_id: browser.BrowserUtterance(
             id=utt_id,
             speaker=about[utt_id].speaker,
             duration_s=about[utt_id].duration_s,

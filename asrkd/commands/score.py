@@ -1,4 +1,4 @@
-"""Stage ``score``: recognise cuts with a model and count its errors.
+"""Stage ``score``: recognize cuts with a model and count its errors.
 
 Reads:   a model folder and cuts with transcripts.
 Writes:  hypotheses by shard, and the score of it (asrkd/scoring/score_files.py).
@@ -19,7 +19,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import keep_command
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import announced
-from asrkd.core.shared_work import Crew, Part, Progress, work
+from asrkd.core.shared_work import ShardOf, Workers, WorkResult, work
 from asrkd.core.shell import remove
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
@@ -28,12 +28,12 @@ from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, texts_digest
 from asrkd.data.cuts.transcripts import reference
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
-from asrkd.decoding.recognition import described, recognise_by_cut, search_for
+from asrkd.decoding.recognition import described, recognize_by_cut, search_for
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import check_features
 from asrkd.models.recognizer import num_parameters
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import Rules, Utterance, require_words
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
 from asrkd.targets.store import shards
@@ -45,7 +45,7 @@ CUTS_PER_SHARD = 200
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to recognise, and how."""
+    """What to recognize, and how."""
 
     model: Path
     cuts: Path
@@ -54,7 +54,7 @@ class ScoreRequest:
     options: SearchOptions = SearchOptions()
     device: str = "cpu"
     jobs: int = 1
-    part: Part | None = None  # of the shards; None: all that are missing
+    part: ShardOf | None = None  # of the shards; None: all that are missing
     rules: Rules = Rules()
 
 
@@ -64,7 +64,7 @@ class ScoreReport:
 
     out: Path
     counts: Counts | None  # None: shards are missing, for other parts
-    progress: Progress | None  # None: it was complete
+    progress: WorkResult | None  # None: it was complete
     rules: Rules = Rules()
 
     def text(self) -> str:
@@ -76,11 +76,11 @@ class ScoreReport:
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
-    """Recognise and count; errors are summed over the corpus, not averaged over utterances.
+    """Recognize and count; errors are summed over the corpus, not averaged over utterances.
 
     Raises:
         AsrkdError: something the user can mend; shards that were finished before stay.
-        StoppedInTime: asked to stop; what was recognised stays, run again to go on.
+        StoppedInTime: asked to stop; what was recognized stays, run again to go on.
     """
     find_search(request.search, request.options)
     check_jobs(request.jobs)
@@ -96,7 +96,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     if claimed is output_folder.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules)
     keep_command(request.out)
-    planned, progress = _recognise(request, record, device, cuts, stop)
+    planned, progress = _recognize(request, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
@@ -115,14 +115,14 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
     } | request.rules.record()
 
 
-def _recognise(
+def _recognize(
     request: ScoreRequest, record: dict[str, Any], device: str, cuts: Sequence[MonoCut], stop: StopRequest
-) -> tuple[list[Shard], Progress]:
+) -> tuple[list[Shard], WorkResult]:
     """Write the text of every cut, in shards that are kept, so that a stop loses little."""
     asked = Asked(request.model, device, CUTS_PER_SHARD, files.sha256_of(record))
     planned = shards.plan(request.out / "hypotheses", cuts, asked, ".jsonl")
     write = partial(_write_hypotheses, search=request.search, options=request.options)
-    crew = Crew(request.jobs, request.part)
+    crew = Workers(request.jobs, request.part)
     return planned, work(f"score {request.model.name}", planned, write, crew, stop)
 
 
@@ -146,7 +146,7 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
 def _write_hypotheses(shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions) -> None:
     def ask(first: int) -> Answers:
         model = load_model(shard.model, shard.device)
-        for cut, final in recognise_by_cut(model, shard.cuts[first:], search, options):
+        for cut, final in recognize_by_cut(model, shard.cuts[first:], search, options):
             yield cut.duration, [_line(model, own, found[0]) for own, found in final]
 
     def write(lines: Sequence[bytes]) -> None:
@@ -161,9 +161,11 @@ def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[Utterance]:
+def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[ReferenceUtterance]:
     return [
-        Utterance(cut.id, references[cut.id], str(cut.recording), cut.speakers[0], round(cut.duration, 6))
+        ReferenceUtterance(
+            cut.id, references[cut.id], str(cut.recording), cut.speakers[0], round(cut.duration, 6)
+        )
         for cut in cuts.records
     ]
 
@@ -171,7 +173,7 @@ def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[Utterance]
 def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
     return {
         "set": _set_name(request.cuts),
-        "params": num_parameters(model.recogniser),
+        "params": num_parameters(model.recognizer),
         "search": described(request.search, request.options),
     }
 

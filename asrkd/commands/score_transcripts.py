@@ -16,7 +16,7 @@ from asrkd.core.made_by import keep_command
 from asrkd.core.stopping import StopRequest
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
 from asrkd.scoring.nist import score_segments
-from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, require_words
+from asrkd.scoring.score_corpus import CorpusScore, ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, with_progress, write_score
 from asrkd.scoring.score_folder import REQUEST, read_counts
 from asrkd.scoring.timed_corpus import are_nist_files, read_timed_corpus
@@ -65,7 +65,8 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
     require_words(references.texts, request.references, request.rules)
     speakers = _speakers(request, references, hypotheses)
     utterances = [
-        Utterance(utt_id, text, utt_id, speakers.get(utt_id)) for utt_id, text in references.texts.items()
+        ReferenceUtterance(utt_id, text, utt_id, speakers.get(utt_id))
+        for utt_id, text in references.texts.items()
     ]
     return _finish(
         request,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd.commands.proving.child import Command, Ended, import_everything
+from asrkd.commands.proving.child import Command, CommandExit, import_everything
 from asrkd.commands.proving.pipeline import Step, digests, steps, write_corpus
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
@@ -27,7 +27,7 @@ WEIGHTS = {"distill quantizer": 0.5, "score": 0.5}  # they write little
 
 
 @dataclass
-class Tally:
+class SelftestResult:
     """What was tried and what held."""
 
     kills: int = 0
@@ -46,7 +46,9 @@ class Tally:
         )
 
 
-def selftest(folder: Path, entry: Callable[[], None], kills: int, seed: int, stop: StopRequest) -> Tally:
+def selftest(
+    folder: Path, entry: Callable[[], None], kills: int, seed: int, stop: StopRequest
+) -> SelftestResult:
     """Run the pipeline twice below ``folder``, once in peace and once struck, and compare.
 
     Args:
@@ -66,7 +68,7 @@ def selftest(folder: Path, entry: Callable[[], None], kills: int, seed: int, sto
         shutil.rmtree(folder)
     output_folder.claim(folder, RECORD, {"kills": kills, "seed": seed})
     import_everything()
-    tally, rng = Tally(), random.Random(seed)
+    tally, rng = SelftestResult(), random.Random(seed)
     with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
         proof = _Proof(folder, entry, rng, tally, log.write)
         chain = steps()
@@ -104,7 +106,7 @@ class _Proof:
         folder: Path,
         entry: Callable[[], None],
         rng: random.Random,
-        tally: Tally,
+        tally: SelftestResult,
         log: Callable[[str], object],
     ) -> None:
         self.folder, self.entry, self.rng, self.tally, self._log = folder, entry, rng, tally, log
@@ -191,12 +193,12 @@ class _Proof:
             self.tally.broken.append(what)
             self._log(f"BROKEN {what}\n")
 
-    def _note(self, step: Step, fault: str, out: Path, ended: Ended) -> None:
+    def _note(self, step: Step, fault: str, out: Path, ended: CommandExit) -> None:
         made = sum(path.is_file() for path in out.rglob("*")) if out.is_dir() else 0
         stamped = ", stamped" if (out / output_folder.STAMP).is_file() else ""
         self._log(f"{step.name}: {fault}: exit {ended.status}, {made} files there{stamped}\n")
 
 
-def _last_line(ended: Ended) -> str:
+def _last_line(ended: CommandExit) -> str:
     lines = ended.stderr.strip().splitlines()
     return lines[-1] if lines else "(nothing said)"

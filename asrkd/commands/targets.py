@@ -19,7 +19,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.file_names import hashed_names
 from asrkd.core.output_folder import State
 from asrkd.core.progress import meter
-from asrkd.core.shared_work import Crew
+from asrkd.core.shared_work import Workers
 from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
@@ -201,7 +201,9 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
             stop.check("reading the indexes; nothing is written yet")
             icefall.stored_indexes(carrying[cut.id], request.manifest)
     write = partial(_write_imported, carrying=carrying, manifest=request.manifest)
-    return make_store(plan, write, Crew(), stop).text() + f", {codebooks} codebooks every {frame_shift:g} s"
+    return (
+        make_store(plan, write, Workers(), stop).text() + f", {codebooks} codebooks every {frame_shift:g} s"
+    )
 
 
 def _write_imported(

@@ -14,7 +14,7 @@ import torch
 
 from asrkd import __version__
 from asrkd.core import config, mkl, output_folder
-from asrkd.core.artefacts import LINEAGE
+from asrkd.core.artifacts import LINEAGE
 from asrkd.core.device import Precision
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.made_by import keep_command
@@ -28,9 +28,9 @@ from asrkd.scoring.units import WORD, find_unit
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.config import TrainConfig
 from asrkd.training.distributed import Processes
-from asrkd.training.environment import Machine, joined
+from asrkd.training.environment import Environment, joined
 from asrkd.training.trainer import Trainer
-from asrkd.training.training_data import Material, fresh_learner, gather
+from asrkd.training.training_data import TrainingData, fresh_learner, gather
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class TrainOptions:
     resume: bool = False
     checkpoint_every_s: float = 600.0
 
-    def machine(self, processes: Processes) -> Machine:
+    def machine(self, processes: Processes) -> Environment:
         """The machine they describe, for one of ``processes``; AsrkdError if it is not there."""
         self.check()
         if self.threads:
             torch.set_num_threads(self.threads)
         device = processes.device(self.device)
         precision = Precision(self.precision, device)
-        return Machine(device, precision, self.workers, self.checkpoint_every_s, processes)
+        return Environment(device, precision, self.workers, self.checkpoint_every_s, processes)
 
     def check(self) -> None:
         """Raise AsrkdError if a number makes no sense."""
@@ -106,7 +106,7 @@ def train(
         return replace(report, rank=processes.rank)
 
 
-def _train(out: Path, parts: "_Parts", machine: Machine, stop: StopRequest) -> TrainReport:
+def _train(out: Path, parts: "_Parts", machine: Environment, stop: StopRequest) -> TrainReport:
     """Train what is left of the run in ``out``."""
     processes = machine.processes
     trainer = parts.trainer(machine)
@@ -123,7 +123,7 @@ class _Parts:
 
     experiment: TrainConfig
     tokens: Tokens
-    material: Material
+    material: TrainingData
 
     @classmethod
     def gather(cls, experiment: TrainConfig) -> "_Parts":
@@ -142,7 +142,7 @@ class _Parts:
             **mkl.chosen_code(),
         } | self.material.lineage()
 
-    def trainer(self, machine: Machine) -> Trainer:
+    def trainer(self, machine: Environment) -> Trainer:
         """Build the student and its objectives, and verify every target before the first step."""
         return self.material.trainer(fresh_learner(self.experiment, self.material, self.tokens), machine)
 

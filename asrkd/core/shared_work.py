@@ -37,7 +37,7 @@ LOOK_AGAIN_S = 0.5  # for pieces that are in other hands
 LEFTOVER_S = 3600.0
 
 
-class Piece(Protocol):
+class WorkItem(Protocol):
     """A piece of work, picklable."""
 
     @property
@@ -52,11 +52,11 @@ class Piece(Protocol):
         """Whether it is there and whole."""
 
 
-P = TypeVar("P", bound=Piece)
+P = TypeVar("P", bound=WorkItem)
 
 
 @dataclass(frozen=True)
-class Part:
+class ShardOf:
     """Part ``number`` (from 1) of ``of``: the pieces whose index leaves that remainder."""
 
     number: int
@@ -68,15 +68,15 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """Who works: so many processes here, on all of the work or on a part of it."""
 
     jobs: int = 1
-    part: Part | None = None
+    part: ShardOf | None = None
 
 
 @dataclass(frozen=True)
-class Progress:
+class WorkResult:
     """What came of it."""
 
     made: int  # pieces, by this process and its workers
@@ -88,7 +88,7 @@ class Progress:
         return f"{self.total - self.missing} of {self.total} shards are there, the rest is for other parts"
 
 
-def parse_part(text: str | None) -> Part | None:
+def parse_shard_of(text: str | None) -> ShardOf | None:
     """The part that ``--shard K/N`` names; None stays None.
 
     Raises:
@@ -99,16 +99,16 @@ def parse_part(text: str | None) -> Part | None:
     match = re.fullmatch(r"(\d+)/(\d+)", text)
     if not match or not 1 <= int(match[1]) <= int(match[2]):
         raise AsrkdError(f"--shard {text}: expected K/N with K from 1 to N, as in --shard 1/4")
-    return Part(int(match[1]), int(match[2]))
+    return ShardOf(int(match[1]), int(match[2]))
 
 
 def work(
     label: str,
     pieces: Sequence[P],
     make: Callable[[P, TaskMonitor], None],
-    crew: Crew,
+    crew: Workers,
     stop: StopRequest,
-) -> Progress:
+) -> WorkResult:
     """Make the pieces that are missing, or those of the crew's part, and wait for those in other hands.
 
     Args:
@@ -151,7 +151,7 @@ def work(
     if not left:
         for folder in {piece.path.parent for piece in pieces}:
             _sweep(folder)
-    return Progress(made, left, len(pieces))
+    return WorkResult(made, left, len(pieces))
 
 
 class _Watch:
@@ -161,12 +161,12 @@ class _Watch:
         self._shown, self._stop = shown, stop
         self._counted: Counter[Path] = Counter()
 
-    def advance(self, piece: Piece, report: Report) -> None:
+    def advance(self, piece: WorkItem, report: Report) -> None:
         """Count units of a piece."""
         self._counted[piece.path] += report.units
         self._shown.advance(report.units, audio_s=report.audio_s, resumed=report.resumed)
 
-    def finish(self, piece: Piece) -> None:
+    def finish(self, piece: WorkItem) -> None:
         """Count what was not reported of a piece that is there now."""
         if rest := piece.size - self._counted[piece.path]:
             self.advance(piece, Report(rest))
@@ -209,12 +209,12 @@ def _sweep(folder: Path) -> None:
                     leftover.unlink()
 
 
-def _is_free(piece: Piece) -> bool:
+def _is_free(piece: WorkItem) -> bool:
     with try_lock(_lock(piece)) as ours:
         return ours
 
 
-def _lock(piece: Piece) -> Path:
+def _lock(piece: WorkItem) -> Path:
     return piece.path.parent / "locks" / f"{piece.path.name}.lock"
 
 

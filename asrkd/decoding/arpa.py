@@ -1,4 +1,4 @@
-"""The words of an n-gram model in ARPA form, and whether a recogniser's tokens can spell any.
+"""The words of an n-gram model in ARPA form, and whether a recognizer's tokens can spell any.
 
 One of another case or vocabulary is read without complaint: to it every word is ``<unk>``.
 """
@@ -51,18 +51,18 @@ def _unigrams(stream: BufferedIOBase) -> Iterator[bytes]:
         yield line
 
 
-def require_words(path: Path, spelt: Sequence[str]) -> None:
-    """Refuse an ARPA file none of whose words can be recognised; of another form it lets any pass.
+def require_words(path: Path, spelled: Sequence[str]) -> None:
+    """Refuse an ARPA file none of whose words can be recognized; of another form it lets any pass.
 
     Args:
-        path: of the file; it is read up to the first word that can be spelt.
-        spelt: what each token spells, with a space before the beginning of a word.
+        path: of the file; it is read up to the first word that can be spelled.
+        spelled: what each token spells, with a space before the beginning of a word.
 
     Raises:
         AsrkdError: it lists words, and the tokens spell none of them.
     """
-    inside = {own for own in spelt[BOUNDARY + 1 :] if not own.startswith(" ")}
-    first = inside | {own[1:] for own in spelt if own.startswith(" ")}
+    inside = {own for own in spelled[BOUNDARY + 1 :] if not own.startswith(" ")}
+    first = inside | {own[1:] for own in spelled if own.startswith(" ")}
     count, example = 0, ""
     for word in words_of(path):
         if _can_spell(word, first, inside):
@@ -71,7 +71,7 @@ def require_words(path: Path, spelt: Sequence[str]) -> None:
     if count:
         shown = ", ".join(sorted(own for own in first if own)[:8])
         raise AsrkdError(
-            f"--lm {path}: the recogniser's tokens ({shown}, ...) spell none of its {count} words, such as "
+            f"--lm {path}: the recognizer's tokens ({shown}, ...) spell none of its {count} words, such as "
             f"{example!r}; expected those of its transcripts, in their case: make one of such text"
         )
 

@@ -11,7 +11,7 @@ can come among its best any more, whatever follows, not when enough have ended.
 
 Utterances that are done leave the computation, places that are not used are
 not computed, and a beginning is compared with those of its own utterance
-alone: neighbours matter no more than to the rounding of the models' steps.
+alone: neighbors matter no more than to the rounding of the models' steps.
 
 Letters: N utterances, A of them still searched, B places in a beam,
 R beginnings in all beams, V tokens with the boundary at 0, P parts (the

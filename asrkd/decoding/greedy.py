@@ -12,23 +12,23 @@ from torch import Tensor
 from asrkd.decoding.ctc_score import BLANK, checked_lengths, rank
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.options import SearchOptions
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.stepwise import BOUNDARY, Stepwise
 
 
-def quick_tokens(recogniser: Recogniser, output: RecogniserOutput) -> list[list[int]]:
+def quick_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list[int]]:
     """Per utterance, the token ids that its decoder, or else its CTC head, finds likeliest one by one.
 
     Args:
-        recogniser: whose decoder is asked, if it has one.
+        recognizer: whose decoder is asked, if it has one.
         output: of it, for N utterances.
 
     Raises:
         AsrkdError: a CTC head gives NaN for a real frame.
     """
-    if recogniser.decoder is None:
+    if recognizer.decoder is None:
         return greedy_search(output.log_probs(), output.num_frames)
-    return stepwise_greedy(recogniser.decoder, output.memory(), output.num_frames)
+    return stepwise_greedy(recognizer.decoder, output.memory(), output.num_frames)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One answer of the recogniser to one utterance.
+    """One answer of the recognizer to one utterance.
 
     ``parts`` may hold "ctc", "attention" and "lm", each the exact
     log-probability in nats that such a model gives to the whole hypothesis

@@ -25,7 +25,7 @@ END = "</s>"
 
 @dataclass(frozen=True)
 class NgramState:
-    """Of B sequences: kenlm's state after their whole words, and the word that is being spelt."""
+    """Of B sequences: kenlm's state after their whole words, and the word that is being spelled."""
 
     contexts: Sequence[Any]
     words: Sequence[str]
@@ -55,9 +55,9 @@ class WordNgram:
                 f"--lm {path}: no such file; expected an n-gram model, ARPA or kenlm's binary form"
             )
         self.kenlm = _import_kenlm(path)
-        self.spelt = [symbol.replace(WORD_START, " ") for symbol in tokens.symbols]
+        self.spelled = [symbol.replace(WORD_START, " ") for symbol in tokens.symbols]
         self.path, self._has_known, self._unknown = path, False, ""
-        require_words(path, self.spelt)  # before the long reading of all of it
+        require_words(path, self.spelled)  # before the long reading of all of it
         config = self.kenlm.Config()
         config.show_progress = False
         try:
@@ -65,12 +65,14 @@ class WordNgram:
         except (OSError, RuntimeError) as error:
             cause = " ".join(str(error).split())[-300:]  # C++ comes first, the reason last
             raise AsrkdError(f"--lm {path}: not an n-gram model that kenlm can read ({cause})") from None
-        for symbol, spelt in zip(tokens.symbols, self.spelt, strict=True):
-            if " " in spelt[1:]:
+        for symbol, spelled in zip(tokens.symbols, self.spelled, strict=True):
+            if " " in spelled[1:]:
                 raise AsrkdError(
                     f"--lm {path}: the token {symbol!r} spells more than a word, so words have no end"
                 )
-        ends = [number for number, spelt in enumerate(self.spelt) if spelt[:1] == " " and number != BOUNDARY]
+        ends = [
+            number for number, spelled in enumerate(self.spelled) if spelled[:1] == " " and number != BOUNDARY
+        ]
         self.word_ends = torch.tensor(ends, dtype=torch.int64)
 
     def look_at(self, texts: Iterable[str]) -> None:
@@ -105,7 +107,7 @@ class WordNgram:
         after = NgramState([context for context, _ in appended], [word for _, word in appended], state.device)
         costs = [self._costs(context, word) for context, word in appended]
         word_end, sentence_end = torch.tensor(costs, dtype=torch.float32).view(-1, 2).unbind(dim=1)
-        log_probs = torch.zeros(len(appended), len(self.spelt))
+        log_probs = torch.zeros(len(appended), len(self.spelled))
         log_probs[:, self.word_ends] = word_end[:, None]
         log_probs[:, BOUNDARY] = sentence_end
         return log_probs.to(state.device), after
@@ -114,10 +116,10 @@ class WordNgram:
         """Context and word after a token, which may end the word."""
         if token == BOUNDARY:  # the sentence begins
             return context, word
-        spelt = self.spelt[token]
-        if not spelt.startswith(" "):
-            return context, word + spelt
-        return (self._score(context, word)[1] if word else context), spelt[1:]
+        spelled = self.spelled[token]
+        if not spelled.startswith(" "):
+            return context, word + spelled
+        return (self._score(context, word)[1] if word else context), spelled[1:]
 
     def _costs(self, context: Any, word: str) -> tuple[float, float]:
         """Log-probability in nats of the word, if there is one; of it and the sentence's end."""
@@ -140,7 +142,7 @@ def _import_kenlm(path: Path) -> Any:
 
 
 def open_lm(path: Path, model: LoadedModel, device: str = "cpu") -> Stepwise:
-    """The language model at ``path``, to be used beside a recogniser.
+    """The language model at ``path``, to be used beside a recognizer.
 
     Raises:
         AsrkdError: it cannot be read, or is one over other tokens.

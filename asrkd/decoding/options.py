@@ -5,7 +5,7 @@ from pathlib import Path
 
 from asrkd.core.errors import AsrkdError
 
-NORMALISATIONS = ("none", "length", "gnmt")
+NORMALIZATIONS = ("none", "length", "gnmt")
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class DecoderOptions:
         AsrkdError: an option is out of range, or has no effect beside the others.
     """
 
-    length_norm: str = "none"  # one of NORMALISATIONS
+    length_norm: str = "none"  # one of NORMALIZATIONS
     alpha: float = 0.6  # exponent of 'gnmt', >= 0
     eos_factor: float | None = None  # > 0; None: a sentence may end anywhere
     max_length_ratio: float = 1.0  # tokens a frame of the encoder, at most; > 0
@@ -36,8 +36,8 @@ class DecoderOptions:
     ctc_weight: float = 0.3  # of log P under CTC where both are joined, the rest is attention's; 0 to 1
 
     def __post_init__(self) -> None:
-        if self.length_norm not in NORMALISATIONS:
-            expected = ", ".join(NORMALISATIONS)
+        if self.length_norm not in NORMALIZATIONS:
+            expected = ", ".join(NORMALIZATIONS)
             raise AsrkdError(f"--length-norm {self.length_norm}: expected one of {expected}")
         if not 0 <= self.alpha < float("inf"):
             raise AsrkdError(f"--alpha {self.alpha}: expected 0 or more")

@@ -1,6 +1,6 @@
 """CTC prefix beam search for a batch of utterances, in plain tensor operations.
 
-Source: Graves and Jaitly, "Towards End-to-End Speech Recognition with
+Source: Graves and Jaitly, "Toward End-to-End Speech Recognition with
 Recurrent Neural Networks", ICML 2014, algorithm 1, and Hannun et al.,
 arXiv:1408.2873, whose two sums per prefix (ending in blank or not) it keeps.
 
@@ -68,7 +68,7 @@ def prefix_beam_search(
     Returns:
         N lists of 1..``num_best`` different hypotheses, by falling exact
         log-probability, equal ones by their tokens. Neither padding nor
-        neighbours in the batch matter.
+        neighbors in the batch matter.
 
     Raises:
         ValueError: shapes that do not fit together, or an option below 1.

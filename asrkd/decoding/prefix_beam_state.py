@@ -23,7 +23,7 @@ from torch.nn.functional import pad
 
 from asrkd.decoding.ctc_score import BLANK
 
-# 2**64 / golden ratio, made odd, as a signed 64-bit number: multiplying by it spreads neighbouring values.
+# 2**64 / golden ratio, made odd, as a signed 64-bit number: multiplying by it spreads neighboring values.
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15 - (1 << 64)
 LOW_32_BITS = 0xFFFFFFFF
 ROOT_HASH, NO_HASH = 0, 1  # of the empty prefix, and of its parent: one that no prefix has, but by chance

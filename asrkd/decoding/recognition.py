@@ -1,4 +1,4 @@
-"""Recognising cuts: a model is asked about them, and a search finds what was said.
+"""Recognizing cuts: a model is asked about them, and a search finds what was said.
 
 Letters: T feature or encoder frames of a cut, F features, V tokens, D size of an encoder frame.
 """
@@ -17,14 +17,14 @@ from asrkd.data.features.reading import load_features
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.language_models import WordNgram, lm_identity, open_lm
 from asrkd.decoding.options import SearchOptions
-from asrkd.decoding.search_input import Heard
+from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 from asrkd.models.directory import LoadedModel
 from asrkd.models.inference import Answer, answers
 from asrkd.models.recognizer import num_parameters
 from asrkd.models.stepwise import Stepwise
 
-SEARCH_BATCH = 16  # cuts searched together, always neighbours in the list that is given
+SEARCH_BATCH = 16  # cuts searched together, always neighbors in the list that is given
 # Parameters times seconds of audio in a batch on a CPU, at most. At 25 encoder frames a second and two
 # operations a parameter and frame these are 500 GFLOP, 15 to 40 s on a core: a kill in its middle costs less
 # than a minute. It is only met by models (16 utterances of 12 s: of 52 million parameters) whose matrices
@@ -56,7 +56,7 @@ def described(name: str, options: SearchOptions) -> dict[str, Any]:
     return SEARCHES[name].described(options) | lm
 
 
-def recognise_by_cut(
+def recognize_by_cut(
     model: LoadedModel,
     cuts: Sequence[MonoCut],
     name: str,
@@ -65,7 +65,7 @@ def recognise_by_cut(
 ) -> Iterator[tuple[MonoCut, list[tuple[MonoCut, list[Hypothesis]]]]]:
     """Each cut when the encoder has run on it, with the hypotheses, best first, of a batch that it ends.
 
-    Give whole shards, or what is left of one behind the end of a batch, as neighbours are searched together.
+    Give whole shards, or what is left of one behind the end of a batch, as neighbors are searched together.
 
     Args:
         model: whom to ask.
@@ -78,7 +78,7 @@ def recognise_by_cut(
         AsrkdError: as :func:`search_for`, or features cannot be read, or the model gives NaN.
     """
     search = search_for(model, name, options)
-    device = next(model.recogniser.parameters()).device
+    device = next(model.recognizer.parameters()).device
     lm = None if options.lm is None else open_lm(options.lm, model, str(device))
     start = 0
     while start < len(cuts):
@@ -99,9 +99,9 @@ def recognise_by_cut(
 
 def _batch(model: LoadedModel, cuts: Sequence[MonoCut], lm: Stepwise | None) -> list[MonoCut]:
     """The first of ``cuts`` that are searched together: all of them, of a large model on a CPU fewer."""
-    if next(model.recogniser.parameters()).device.type != "cpu":
+    if next(model.recognizer.parameters()).device.type != "cpu":
         return list(cuts)
-    parts = [model.recogniser, *([lm] if isinstance(lm, nn.Module) else [])]
+    parts = [model.recognizer, *([lm] if isinstance(lm, nn.Module) else [])]
     count = fitting(sum(map(num_parameters, parts)), [cut.duration for cut in cuts])
     return list(cuts[:count])
 
@@ -117,18 +117,18 @@ def fitting(parameters: int, durations: Sequence[float]) -> int:
     return max(1, sum(parameters * total_s <= BATCH_WORK for total_s in totals))
 
 
-def _heard(model: LoadedModel, said: Sequence[Answer], lm: Stepwise | None) -> Heard:
+def _heard(model: LoadedModel, said: Sequence[Answer], lm: Stepwise | None) -> EncoderOutputs:
     """What a search starts from; what decoders are asked about is where they are."""
-    recogniser, device = model.recogniser, next(model.recogniser.parameters()).device
-    if recogniser.decoder is None:
+    recognizer, device = model.recognizer, next(model.recognizer.parameters()).device
+    if recognizer.decoder is None:
         counts = torch.tensor([len(answer.log_probs) for answer in said])
-        return Heard(counts, _padded([answer.log_probs for answer in said]), lm=lm)
+        return EncoderOutputs(counts, _padded([answer.log_probs for answer in said]), lm=lm)
     frames = [answer.encoded for answer in said if answer.encoded is not None]
-    return Heard(
+    return EncoderOutputs(
         num_frames=torch.tensor([len(own) for own in frames], device=device),
-        log_probs=_padded([answer.log_probs for answer in said]).to(device) if recogniser.has_ctc else None,
+        log_probs=_padded([answer.log_probs for answer in said]).to(device) if recognizer.has_ctc else None,
         encoded=_padded(frames).to(device),
-        decoder=recogniser.decoder,
+        decoder=recognizer.decoder,
         lm=lm,
     )
 
@@ -138,7 +138,7 @@ def _padded(values: Sequence[Tensor]) -> Tensor:
 
 
 def _parts(model: LoadedModel) -> set[str]:
-    has = {"ctc": model.recogniser.has_ctc, "decoder": model.recogniser.has_decoder}
+    has = {"ctc": model.recognizer.has_ctc, "decoder": model.recognizer.has_decoder}
     return {part for part, is_there in has.items() if is_there}
 
 

@@ -17,7 +17,7 @@ from asrkd.decoding.forced_score import forced_log_prob
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.ranking import score
-from asrkd.decoding.search_input import Heard
+from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.models.stepwise import Stepwise
 
 Candidates = Sequence[Sequence[tuple[int, ...]]]  # of each utterance
@@ -25,7 +25,7 @@ ACOUSTIC = ("ctc", "attention")
 
 
 def rescore(
-    heard: Heard, candidates: Candidates, weights: Mapping[str, float], options: SearchOptions
+    heard: EncoderOutputs, candidates: Candidates, weights: Mapping[str, float], options: SearchOptions
 ) -> list[list[Hypothesis]]:
     """Per utterance the ``num_best`` candidates of the highest score, equal ones by their tokens.
 
@@ -58,12 +58,12 @@ def rescore(
     return lists
 
 
-def _ctc_scores(heard: Heard, candidates: Candidates) -> list[list[float]]:
+def _ctc_scores(heard: EncoderOutputs, candidates: Candidates) -> list[list[float]]:
     utterances = zip(heard.for_ctc(), heard.num_frames.tolist(), candidates, strict=True)
     return [hypothesis_log_prob(frames[:length], own).tolist() for frames, length, own in utterances]
 
 
-def _forced_scores(model: Stepwise, heard: Heard, candidates: Candidates) -> list[list[float]]:
+def _forced_scores(model: Stepwise, heard: EncoderOutputs, candidates: Candidates) -> list[list[float]]:
     """Of those with audio by the model; where there is none, only the empty hypothesis is possible."""
     is_heard = heard.num_frames > 0
     encoded = heard.encoded if heard.encoded is not None else heard.for_ctc()

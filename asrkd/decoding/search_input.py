@@ -1,4 +1,4 @@
-"""What a recogniser has heard: all that a search may start from.
+"""What a recognizer has heard: all that a search may start from.
 
 Letters: N utterances, T encoder frames after padding, V tokens, D size of an encoder frame.
 """
@@ -11,8 +11,8 @@ from asrkd.models.stepwise import Stepwise
 
 
 @dataclass(frozen=True)
-class Heard:
-    """N utterances as a recogniser's parts have them, None for a part it has not; padding may be anything."""
+class EncoderOutputs:
+    """N utterances as a recognizer's parts have them, None for a part it has not; padding may be anything."""
 
     num_frames: Tensor  # (N,), of the encoder
     log_probs: Tensor | None = None  # (N, T, V) of CTC, in nats

@@ -12,7 +12,7 @@ from asrkd.decoding.attention_beam import attention_beam_search
 from asrkd.decoding.hypothesis import Hypothesis
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
-from asrkd.decoding.search_input import Heard
+from asrkd.decoding.search_input import EncoderOutputs
 
 Found = list[list[Hypothesis]]  # of each utterance, best first
 
@@ -25,8 +25,8 @@ class Search:
     """A search by its name."""
 
     name: str
-    needs: frozenset[str]  # parts of a recogniser: "ctc", "decoder"
-    run: Callable[[Heard, SearchOptions], Found]
+    needs: frozenset[str]  # parts of a recognizer: "ctc", "decoder"
+    run: Callable[[EncoderOutputs, SearchOptions], Found]
     meaning: str  # of a hypothesis's log_prob
     reads: tuple[str, ...] = ()  # of DecoderOptions
     reads_with_lm: tuple[str, ...] | None = ()  # the same beside a language model; None: there can be none
@@ -56,7 +56,7 @@ class Search:
 def _over_frames(search: Callable[[Tensor, Tensor, SearchOptions], Found]) -> Callable[..., Found]:
     """A search over CTC's log-probabilities; a language model ranks all that is in its beam anew."""
 
-    def run(heard: Heard, options: SearchOptions) -> Found:
+    def run(heard: EncoderOutputs, options: SearchOptions) -> Found:
         if heard.lm is None:
             return search(heard.for_ctc(), heard.num_frames, options)
         found = search(heard.for_ctc(), heard.num_frames, replace(options, num_best=options.beam))
@@ -65,12 +65,12 @@ def _over_frames(search: Callable[[Tensor, Tensor, SearchOptions], Found]) -> Ca
     return run
 
 
-def _attention(heard: Heard, options: SearchOptions) -> Found:
+def _attention(heard: EncoderOutputs, options: SearchOptions) -> Found:
     decoder, encoded = heard.for_decoder()
     return attention_beam_search(decoder, encoded, heard.num_frames, options, heard.lm)
 
 
-def _joint(heard: Heard, options: SearchOptions) -> Found:
+def _joint(heard: EncoderOutputs, options: SearchOptions) -> Found:
     """All that a beam over CTC and one over the decoder find, ranked by both."""
     everything = replace(options, num_best=options.beam)
     by_ctc = _tokens(prefix_beam.search(heard.for_ctc(), heard.num_frames, everything))

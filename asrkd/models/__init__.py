@@ -1,1 +1,1 @@
-"""Recognisers (encoder, CTC head, attention decoder), language models, and their folders on disk."""
+"""Recognizers (encoder, CTC head, attention decoder), language models, and their folders on disk."""

@@ -31,7 +31,7 @@ class LanguageModelConfig(Section):
 
 
 class Architecture(Section):
-    """Everything needed to build a Conformer-CTC recogniser without its weights."""
+    """Everything needed to build a Conformer-CTC recognizer without its weights."""
 
     kind: Literal["conformer-ctc"] = "conformer-ctc"
     conformer: ConformerConfig
@@ -44,7 +44,7 @@ class Architecture(Section):
 
 
 class EncoderDecoderArchitecture(Section):
-    """The same of a recogniser whose encoder, decoder and head are chosen one by one."""
+    """The same of a recognizer whose encoder, decoder and head are chosen one by one."""
 
     kind: Literal["encoder-decoder"] = "encoder-decoder"
     parts: EncoderDecoderConfig
@@ -64,13 +64,13 @@ class LanguageModelArchitecture(Section):
     num_tokens: int = Field(ge=2)  # V, with the boundary
 
 
-RecogniserArchitecture = Architecture | EncoderDecoderArchitecture
-AnyArchitecture = RecogniserArchitecture | LanguageModelArchitecture
+RecognizerArchitecture = Architecture | EncoderDecoderArchitecture
+AnyArchitecture = RecognizerArchitecture | LanguageModelArchitecture
 
 
-def recogniser_architecture(
+def recognizer_architecture(
     model: ConformerConfig | EncoderDecoderConfig, features: FeatureConfig, num_tokens: int
-) -> RecogniserArchitecture:
+) -> RecognizerArchitecture:
     """The architecture of the ``model`` of an experiment's config, for what it reads and says."""
     if isinstance(model, EncoderDecoderConfig):
         return EncoderDecoderArchitecture(parts=model, features=features, num_tokens=num_tokens)

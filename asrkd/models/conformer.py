@@ -1,4 +1,4 @@
-"""A Conformer encoder in which no output depends on padding or on neighbours in the batch.
+"""A Conformer encoder in which no output depends on padding or on neighbors in the batch.
 
 Source: Gulati et al., "Conformer: Convolution-augmented Transformer for
 Speech Recognition", arXiv:2005.08100, figure 1 and equation 1.

@@ -20,27 +20,27 @@ from asrkd.models.config import (
     Architecture,
     EncoderDecoderArchitecture,
     LanguageModelArchitecture,
-    RecogniserArchitecture,
+    RecognizerArchitecture,
 )
 from asrkd.models.language_model import LanguageModel, fresh_model
-from asrkd.models.recognizer import Recogniser
+from asrkd.models.recognizer import Recognizer
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A recogniser from disk, in evaluation mode."""
+    """A recognizer from disk, in evaluation mode."""
 
     path: Path
-    recogniser: Recogniser
+    recognizer: Recognizer
     tokens: Tokens
     weights_sha256: str
 
     @property
-    def architecture(self) -> RecogniserArchitecture:
+    def architecture(self) -> RecognizerArchitecture:
         """Its sizes, its features, its number of tokens."""
-        return self.recogniser.architecture
+        return self.recognizer.architecture
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
     """
     loaded = load_any_model(path, device)
     if not isinstance(loaded, LoadedModel):
-        raise AsrkdError(f"{path}: a language model, expected a recogniser; give it as --lm")
+        raise AsrkdError(f"{path}: a language model, expected a recognizer; give it as --lm")
     return loaded
 
 
 def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
-    """As :func:`load_model`, of a language model; AsrkdError if it is a recogniser."""
+    """As :func:`load_model`, of a language model; AsrkdError if it is a recognizer."""
     loaded = load_any_model(path, device)
     if not isinstance(loaded, LoadedLanguageModel):
-        raise AsrkdError(f"{path}: a recogniser, expected a language model; train one on text")
+        raise AsrkdError(f"{path}: a recognizer, expected a language model; train one on text")
     return loaded
 
 
@@ -124,7 +124,7 @@ def _modified_ns(path: Path) -> int:
     return (path / WEIGHTS).stat().st_mtime_ns
 
 
-@lru_cache(maxsize=6)  # a recogniser or two beside language models, or the folds of a teacher
+@lru_cache(maxsize=6)  # a recognizer or two beside language models, or the folds of a teacher
 def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLanguageModel:
     architecture, tokens = read_architecture(path), Tokens.load(path)
     if tokens.identity() != files.read_json(path / CONFIG).get("tokens"):
@@ -138,7 +138,7 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
         raise AsrkdError(f"{path / WEIGHTS}: broken or of another architecture ({reason})") from None
     model.to(torch.device(device)).eval().requires_grad_(False)
     weights_sha256 = files.sha256(path / WEIGHTS)
-    if isinstance(model, Recogniser):
+    if isinstance(model, Recognizer):
         return LoadedModel(path, model, tokens, weights_sha256)
     return LoadedLanguageModel(path, model, tokens, weights_sha256)
 

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from asrkd.models.front_end import Statistics
+from asrkd.models.front_end import FeatureNorm
 
 Place = Literal["before_norm", "after_norm"]
 
@@ -34,7 +34,7 @@ class Encoder(nn.Module):
     """Front end and layers: features to encoder frames, a quarter as many."""
 
     dim: int  # D, of the frames and of every tap
-    front_end: Statistics
+    front_end: FeatureNorm
     layers: nn.ModuleList
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:

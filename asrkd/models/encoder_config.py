@@ -32,7 +32,7 @@ class LasDecoderConfig(Section):
     dropout: float = Field(0.4, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
-    def _centred(self) -> "LasDecoderConfig":
+    def _centered(self) -> "LasDecoderConfig":
         if self.attention_kernel_size % 2 == 0:
             raise ValueError(f"attention_kernel_size {self.attention_kernel_size} must be odd")
         return self
@@ -46,7 +46,7 @@ class DecoderConfig(OneOf):
 
 
 class ConformerConfig(Section):
-    """Sizes and switches of a Conformer, by itself those of a Conformer-CTC recogniser."""
+    """Sizes and switches of a Conformer, by itself those of a Conformer-CTC recognizer."""
 
     num_layers: int = Field(12, ge=1)
     dim: int = Field(256, ge=2)  # of the residual stream
@@ -88,7 +88,7 @@ class LasEncoderConfig(Section):
     dropout: float = Field(0.4, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
-    def _centred(self) -> "LasEncoderConfig":
+    def _centered(self) -> "LasEncoderConfig":
         if min(self.kernel_size) < 1 or self.kernel_size[0] % 2 == 0:
             raise ValueError(f"kernel_size {list(self.kernel_size)}: expected an odd number of frames first")
         return self

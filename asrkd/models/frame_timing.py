@@ -38,11 +38,11 @@ def num_frames(stack: Sequence[Sequence[int]], num_samples: int) -> int:
     return num_samples
 
 
-AUDIO = "start of the audio"  # what an offset is from that is not from the first feature frame's centre
+AUDIO = "start of the audio"  # what an offset is from that is not from the first feature frame's center
 
 
 def first_frame(contract: dict[str, Any]) -> float | None:
-    """Seconds from the start of the audio to the first target's centre; None if the contract does not say."""
+    """Seconds from the start of the audio to the first target's center; None if the contract does not say."""
     offset, features = contract.get("first_frame_offset"), contract.get("features")
     if not isinstance(offset, (int, float)):
         return None
@@ -56,7 +56,7 @@ def offset_problem(contract: dict[str, Any], features: FeatureKind) -> str | Non
 
     Args:
         contract: of the store.
-        features: that the student reads; its first frame is centred on the first of them.
+        features: that the student reads; its first frame is centered on the first of them.
     """
     theirs, shift = first_frame(contract), contract.get("frame_shift")
     if theirs is None or not isinstance(shift, (int, float)):
@@ -84,8 +84,8 @@ def convolution_rule(stack: Sequence[Sequence[int]], sampling_rate: int) -> dict
     return {"of": "samples", "sampling_rate": sampling_rate, "convolutions": [list(pair) for pair in stack]}
 
 
-def centre_rule(hop: int, sampling_rate: int) -> dict[str, Any]:
-    """The frames that are centred on a sample: 0, ``hop``, 2 ``hop`` ... of those at ``sampling_rate`` Hz."""
+def center_rule(hop: int, sampling_rate: int) -> dict[str, Any]:
+    """Frames centered on the samples 0, ``hop``, 2 ``hop`` ... at ``sampling_rate`` Hz."""
     return {"of": "samples", "sampling_rate": sampling_rate, "divisor": hop, "round": "up"}
 
 

@@ -2,7 +2,7 @@
 
 Two 3x3 convolutions of stride 2 over time and frequency, as most CTC and
 transducer recipes have them, with one difference: padding is symmetric and
-masked, so encoder frame k is centred on feature frame 4k (causal: it ends
+masked, so encoder frame k is centered on feature frame 4k (causal: it ends
 there), and a count of T feature frames gives ceil(T / 4) encoder frames
 whatever else is in the batch.
 
@@ -23,8 +23,8 @@ def num_encoder_frames(num_frames: Tensor) -> Tensor:
     return torch.div(num_frames + SUBSAMPLING - 1, SUBSAMPLING, rounding_mode="floor")
 
 
-class Statistics(nn.Module):
-    """What begins every front end: features are normalised by mean and spread (F,) of the training data."""
+class FeatureNorm(nn.Module):
+    """What begins every front end: features are normalized by mean and spread (F,) of the training data."""
 
     mean: Tensor  # (F,)
     std: Tensor  # (F,), at least 0.001
@@ -40,13 +40,13 @@ class Statistics(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=1e-3))  # an empty mel band must not blow up
 
-    def normalise(self, features: Tensor) -> Tensor:
+    def normalize(self, features: Tensor) -> Tensor:
         """(N, T, F) features, by the stored statistics brought to mean 0 and spread 1."""
         return (features - self.mean) / self.std
 
 
-class FrontEnd(Statistics):
-    """Normalise features by stored statistics and subsample them four times in time."""
+class FrontEnd(FeatureNorm):
+    """Normalize features by stored statistics and subsample them four times in time."""
 
     def __init__(self, num_features: int, channels: int, dim: int, *, causal: bool) -> None:
         """Build with unit statistics; :meth:`set_statistics` fills in those of the data.
@@ -75,7 +75,7 @@ class FrontEnd(Statistics):
         Returns:
             (N, ceil(T / 4), D) encoder frames, and their (N,) counts.
         """
-        frames = self.normalise(features)[:, None]  # (N, 1, T, F)
+        frames = self.normalize(features)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
             padded = nn.functional.pad(real_only(frames, num_frames), (1, 1, *self._time_padding))
             frames = torch.relu(convolution(padded))  # (N, C, T/2, F/2)

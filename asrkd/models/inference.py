@@ -1,8 +1,8 @@
-"""Asking a recogniser about cuts, so that an answer depends on its cut alone.
+"""Asking a recognizer about cuts, so that an answer depends on its cut alone.
 
 On CPU each cut is run by itself, on one thread (see :mod:`asrkd.core.parallel`):
 batches would change the last bits. On a GPU, where single cuts would waste
-it, a batch is a run of neighbours in the list that is given; give whole
+it, a batch is a run of neighbors in the list that is given; give whole
 shards.
 
 Letters: T' feature frames, F features, T encoder frames, V tokens, D model size.
@@ -26,7 +26,7 @@ GPU_BATCH = 16  # cuts
 
 @dataclass(frozen=True)
 class Answer:
-    """What a recogniser says of one cut, on the CPU in float32."""
+    """What a recognizer says of one cut, on the CPU in float32."""
 
     cut: MonoCut
     log_probs: Tensor  # (T, V) of the CTC head, in nats; (T, 0) where there is none
@@ -47,7 +47,7 @@ def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> N
 
 def check_ctc(model: LoadedModel) -> None:
     """Raise AsrkdError unless the model has a CTC head, which searches over frames need."""
-    if not model.recogniser.has_ctc:
+    if not model.recognizer.has_ctc:
         raise AsrkdError(
             f"{model.path}: an attention model without a CTC head, which this needs; "
             "train it with ctc: true in its config's model, and the objective ctc beside attention"
@@ -73,15 +73,15 @@ def answers(
         AsrkdError: the features of a cut cannot be read.
         ValueError: a tap names a layer, or a place in it, that there is not.
     """
-    device = next(model.recogniser.parameters()).device
+    device = next(model.recognizer.parameters()).device
     size = 1 if device.type == "cpu" else GPU_BATCH
     for start in range(0, len(cuts), size):
         group = cuts[start : start + size]
         features, num_frames = collate([read(cut) for cut in group])
-        output = model.recogniser(features.to(device), num_frames.to(device), taps)
-        frames = output.log_probs() if model.recogniser.has_ctc else output.memory()[..., :0]
+        output = model.recognizer(features.to(device), num_frames.to(device), taps)
+        frames = output.log_probs() if model.recognizer.has_ctc else output.memory()[..., :0]
         log_probs, counts = frames.cpu(), output.num_frames.tolist()
-        encoded = output.memory().float().cpu() if model.recogniser.has_decoder else None
+        encoded = output.memory().float().cpu() if model.recognizer.has_decoder else None
         tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
             own = {tap: value[row, :count] for tap, value in tapped.items()}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asrkd.models.config import AnyArchitecture, LanguageModelArchitecture
 from asrkd.models.encoder import Tap
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.stepwise import StepState
 from asrkd.models.transformer_decoder import TransformerDecoder
 
@@ -25,8 +25,8 @@ class LanguageModel(nn.Module):
         self.architecture = architecture
         self.decoder = TransformerDecoder(architecture.language_model, architecture.num_tokens, None)
 
-    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecogniserOutput:
-        """What a recogniser's decoder would attend to: nothing, for each of N texts.
+    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
+        """What a recognizer's decoder would attend to: nothing, for each of N texts.
 
         Args:
             features: (N, 0, 0), of which N and the device count.
@@ -38,7 +38,7 @@ class LanguageModel(nn.Module):
         """
         if taps:
             raise ValueError("a language model has no layers over speech")
-        return RecogniserOutput(None, num_frames, {}, features)
+        return RecognizerOutput(None, num_frames, {}, features)
 
     def start(self, encoded: Tensor, num_frames: Tensor) -> StepState:
         """The state before the first token of N sequences.
@@ -52,11 +52,11 @@ class LanguageModel(nn.Module):
         return self.decoder.step(tokens, state)
 
 
-Student = Recogniser | LanguageModel  # what is trained
+Student = Recognizer | LanguageModel  # what is trained
 
 
 def fresh_model(architecture: AnyArchitecture) -> Student:
     """A model with fresh weights, drawn from torch's global generator."""
     if isinstance(architecture, LanguageModelArchitecture):
         return LanguageModel(architecture)
-    return Recogniser(architecture)
+    return Recognizer(architecture)

@@ -5,7 +5,7 @@ convolutions of 32 filters, kernel (5, 8) and stride (2, 2), then bi-GRU
 layers), after Chan et al., arXiv:1508.01211.
 
 Departures: features are log-mel energies, not spectra of 20 ms windows.
-Convolutions are centred in time as the Conformer's front end is, so frame k
+Convolutions are centered in time as the Conformer's front end is, so frame k
 stands at feature frame 4k. In frequency there is no padding, which gives the
 paper's numbers of parameters.
 
@@ -22,11 +22,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from asrkd.core.errors import AsrkdError
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.encoder_config import LasEncoderConfig
-from asrkd.models.front_end import Statistics, real_only
+from asrkd.models.front_end import FeatureNorm, real_only
 from asrkd.models.masks import frame_mask, zero_padding
 
 
-class LasFrontEnd(Statistics):
+class LasFrontEnd(FeatureNorm):
     """Two convolutions of stride 2 over time and frequency."""
 
     def __init__(self, num_features: int, channels: int, kernel_size: tuple[int, int]) -> None:
@@ -54,7 +54,7 @@ class LasFrontEnd(Statistics):
         Returns:
             (N, ceil(T / 4), C * F') encoder frames, F' bands each, and their (N,) counts.
         """
-        frames = self.normalise(features)[:, None]  # (N, 1, T, F)
+        frames = self.normalize(features)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
             padded = nn.functional.pad(real_only(frames, num_frames), (0, 0, self._reach, self._reach))
             frames = torch.relu(convolution(padded))  # (N, C, T / 2, ...)

@@ -14,7 +14,7 @@ class LayerNorm(nn.LayerNorm):
     """
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Normalise (..., D) over its last axis; the result is float32."""
+        """Normalize (..., D) over its last axis; the result is float32."""
         with torch.autocast(frames.device.type, enabled=False):
             return super().forward(frames.float())
 

@@ -1,4 +1,4 @@
-"""A recogniser: an encoder, and over a token inventory a CTC head, an attention decoder, or both.
+"""A recognizer: an encoder, and over a token inventory a CTC head, an attention decoder, or both.
 
 Letters: N utterances, T' feature frames, F features, T encoder frames, V
 tokens with blank at 0, D model size.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from asrkd.models.config import RecogniserArchitecture
+from asrkd.models.config import RecognizerArchitecture
 from asrkd.models.conformer import Conformer
 from asrkd.models.decoder import Decoder
 from asrkd.models.encoder import Encoder, Tap
@@ -32,8 +32,8 @@ BLANK = 0
 
 
 @dataclass(frozen=True)
-class RecogniserOutput:
-    """What a recogniser says of a batch."""
+class RecognizerOutput:
+    """What a recognizer says of a batch."""
 
     logits: Tensor | None  # (N, T, V) of the CTC head, before the softmax; None: there is none
     num_frames: Tensor  # (N,)
@@ -43,7 +43,7 @@ class RecogniserOutput:
     def frame_logits(self) -> Tensor:
         """Logits (N, T, V) of the tokens at each frame; ValueError if there is no CTC head."""
         if self.logits is None:
-            raise ValueError("a recogniser without a CTC head says nothing of single frames")
+            raise ValueError("a recognizer without a CTC head says nothing of single frames")
         return self.logits
 
     def log_probs(self) -> Tensor:
@@ -61,10 +61,10 @@ class RecogniserOutput:
         return self.encoded
 
 
-class Recogniser(nn.Module):
+class Recognizer(nn.Module):
     """Features to token logits at encoder frames, and to what a decoder attends to."""
 
-    def __init__(self, architecture: RecogniserArchitecture) -> None:
+    def __init__(self, architecture: RecognizerArchitecture) -> None:
         """Build with fresh weights, drawn from torch's global generator."""
         super().__init__()
         self.architecture = architecture
@@ -93,17 +93,17 @@ class Recogniser(nn.Module):
 
     @property
     def frame_shift(self) -> float:
-        """Seconds between the centres of successive encoder frames."""
+        """Seconds between the centers of successive encoder frames."""
         return self.architecture.features.frame_shift * SUBSAMPLING
 
-    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecogniserOutput:
-        """Recognise (N, T', F) features of (N,) feature frames each; padding may hold anything.
+    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
+        """Recognize (N, T', F) features of (N,) feature frames each; padding may hold anything.
 
         The output has T = ceil(T' / 4) frames. ValueError if a tap names a layer that there is not.
         """
         encoded = self.encoder(features, num_frames, taps)
         logits = None if self.ctc_head is None else self.ctc_head(self.dropout(encoded.frames))
-        return RecogniserOutput(logits, encoded.num_frames, encoded.tapped, encoded.frames)
+        return RecognizerOutput(logits, encoded.num_frames, encoded.tapped, encoded.frames)
 
 
 def build_encoder(config: EncoderConfig, num_features: int) -> Encoder:

@@ -39,7 +39,7 @@ class TransformerState:
 
 
 @dataclass(frozen=True)
-class Speech:
+class CrossKeys:
     """What a layer attends to of N utterances."""
 
     memory: Memory  # whose utterances these are
@@ -65,7 +65,7 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(config, nn.ReLU())
 
     def forward(
-        self, positions: Tensor, past: Past | None, speech: "Speech | None", seen: Tensor
+        self, positions: Tensor, past: Past | None, speech: "CrossKeys | None", seen: Tensor
     ) -> tuple[Tensor, Past]:
         """The layer's output (B, U, D), and its past with these tokens, each part (B, H, P + U, K).
 
@@ -131,7 +131,7 @@ class TransformerDecoder(Decoder):
         past = []
         for number, layer in enumerate(self.layers):
             own_pair = keys_values[2 * number : 2 * number + 2]
-            speech = Speech(state.memory, own_pair[0], own_pair[1], real) if own_pair else None
+            speech = CrossKeys(state.memory, own_pair[0], own_pair[1], real) if own_pair else None
             positions, own = layer(positions, state.past[number] if state.past else None, speech, seen)
             past.append(own)
         logits: Tensor = self.out(self.norm(positions))

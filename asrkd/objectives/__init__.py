@@ -1,4 +1,4 @@
-"""Objectives: what a recogniser is trained towards, one module per quantity.
+"""Objectives: what a recognizer is trained toward, one module per quantity.
 
 A module of this package that defines ``KIND`` is an objective; it is found
 here by looking, so a new one needs its module, its test and a config that

@@ -26,7 +26,7 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.decoder import Decoder, expected
 from asrkd.models.language_model import Student
 from asrkd.models.masks import frame_mask
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_decoder
 from asrkd.targets.sequences import SequenceTargets
@@ -66,7 +66,7 @@ class Attention(Objective):
         """
         return float((targets.share * (targets.num_tokens + 1)).sum())
 
-    def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: SequenceTargets) -> Tensor:
         """Weighted sum over the batch of -log P(sequence, end | audio), a scalar () in nats."""
         (decoder,) = self._decoder
         encoded, rate = output.memory(), self._settings.teacher_forcing if self.training else 1.0
@@ -124,7 +124,7 @@ def _source(settings: AttentionConfig, tokens: Tokens) -> TargetSource:
     return sequence_source(settings, tokens)
 
 
-def _build(settings: AttentionConfig, source: Any, student: Recogniser) -> Objective:
+def _build(settings: AttentionConfig, source: Any, student: Recognizer) -> Objective:
     return Attention(settings, student)
 
 

@@ -1,4 +1,4 @@
-"""The seam between the trainer and what it trains towards.
+"""The seam between the trainer and what it trains toward.
 
 An objective declares what it taps and which target source it needs, takes
 tensors, and gives a *sum* with the *count* it is a sum over. The trainer
@@ -19,7 +19,7 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.conformer import Tap
 from asrkd.models.decoder import Decoder
 from asrkd.models.language_model import Student
-from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sources.base import TargetSource
 
@@ -35,7 +35,7 @@ def need_decoder(name: str, student: Student) -> Decoder:
     if student.decoder is None:
         raise AsrkdError(
             f"objectives, {name}: the model has no attention decoder; give it one with model.decoder, "
-            "or train it towards ctc"
+            "or train it toward ctc"
         )
     return student.decoder
 
@@ -54,7 +54,7 @@ class ObjectiveConfig(Section):
 class Objective(nn.Module):
     """A training loss with the taps it needs and, maybe, parameters used in training only.
 
-    Its parameters are optimised and checkpointed with the student and never exported.
+    Its parameters are optimized and checkpointed with the student and never exported.
     """
 
     def taps(self) -> Collection[Tap]:
@@ -74,7 +74,7 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
-    def forward(self, output: RecogniserOutput, targets: Any) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: Any) -> Tensor:
         """The loss summed over the batch, a scalar () in float32.
 
         It is in nats where the loss is a cross-entropy; a distance has no unit.

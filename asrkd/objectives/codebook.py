@@ -23,9 +23,9 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.frame_objective import FrameConfig, FrameObjective, Meeting
+from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, FrameObjective
 from asrkd.objectives.linear_cross_entropy import linear_cross_entropy
 from asrkd.targets.frames import FrameTargets, frames_within
 from asrkd.targets.sources.base import TargetSource
@@ -42,10 +42,10 @@ class CodebookConfig(FrameConfig):
 class Codebook(FrameObjective):
     """Classifiers, one per codebook, on a layer of the student."""
 
-    def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recogniser) -> None:
+    def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recognizer) -> None:
         """Build the classifiers for the source's codebooks on the student's layer."""
         num_indexes = source.num_codebooks * frames_within(student.frame_shift, source.frame_shift)
-        super().__init__(Meeting("codebook", settings, student), num_indexes)
+        super().__init__(FrameAlignment("codebook", settings, student), num_indexes)
         self.num_indexes = num_indexes
         self.codebook_size = source.codebook_size
         self.predict = nn.Linear(student.dim, self.num_indexes * source.codebook_size)
@@ -55,7 +55,7 @@ class Codebook(FrameObjective):
                 student.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
             )
 
-    def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
         """Sum over frames and codebooks of -log P(index), a scalar () in nats."""
         frames, indexes = self._meeting.frames(output, targets)
         indexes = indexes.long()  # a byte each until here
@@ -125,7 +125,7 @@ def _source(settings: CodebookConfig, tokens: Tokens) -> TargetSource:
     return codebook_source(settings.targets)
 
 
-def _build(settings: CodebookConfig, source: Any, student: Recogniser) -> Objective:
+def _build(settings: CodebookConfig, source: Any, student: Recognizer) -> Objective:
     return Codebook(settings, source, student)
 
 

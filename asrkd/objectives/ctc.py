@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import BLANK, Recogniser, RecogniserOutput
+from asrkd.models.recognizer import BLANK, Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
 from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
 from asrkd.objectives.too_short import TooShort
@@ -48,7 +48,7 @@ class Ctc(Objective):
         """A counter of sequences that need more frames than there are."""
         return TooShort()
 
-    def forward(self, output: RecogniserOutput, targets: SequenceTargets) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: SequenceTargets) -> Tensor:
         """Weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""
         return ctc_sum(output.log_probs(), output.num_frames, targets)
 
@@ -85,7 +85,7 @@ def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets
     if len(keep) == 0:
         return log_probs.new_zeros(())
     owner = targets.utterance[keep]
-    # Padding is removed from the maths, but 0 * NaN in the backward pass would bring it back.
+    # Padding is removed from the math, but 0 * NaN in the backward pass would bring it back.
     inside = torch.arange(log_probs.shape[1], device=log_probs.device) < num_frames[:, None]
     clean = log_probs.masked_fill(~inside[..., None], 0.0)
     losses = torch.nn.functional.ctc_loss(
@@ -100,7 +100,7 @@ def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets
 
 
 def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
-    """Which sequences fit their audio: a frame per token and one between equal neighbours.
+    """Which sequences fit their audio: a frame per token and one between equal neighbors.
 
     Args:
         targets: S sequences.
@@ -109,8 +109,8 @@ def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
     Returns:
         (S,) boolean.
     """
-    neighbours_equal = (targets.tokens[:, 1:] == targets.tokens[:, :-1]) & (targets.tokens[:, 1:] != BLANK)
-    needed = targets.num_tokens + neighbours_equal.sum(dim=1)
+    neighbors_equal = (targets.tokens[:, 1:] == targets.tokens[:, :-1]) & (targets.tokens[:, 1:] != BLANK)
+    needed = targets.num_tokens + neighbors_equal.sum(dim=1)
     return needed <= num_frames[targets.utterance]
 
 
@@ -118,7 +118,7 @@ def _source(settings: CtcConfig, tokens: Tokens) -> TargetSource:
     return sequence_source(settings, tokens)
 
 
-def _build(settings: CtcConfig, source: Any, student: Recogniser) -> Objective:
+def _build(settings: CtcConfig, source: Any, student: Recognizer) -> Objective:
     need_ctc("ctc", student)
     return Ctc()
 

@@ -19,9 +19,9 @@ from pydantic import model_validator
 from torch import Tensor
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.frame_objective import FrameConfig, Meeting, Projection
+from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, Projection
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.dense import HiddenTargets, hidden_source
@@ -45,12 +45,12 @@ class EmbeddingConfig(FrameConfig):
 class Embedding(Projection):
     """A linear map from a layer of the student to the teacher's, and the distance between the two."""
 
-    def __init__(self, settings: EmbeddingConfig, source: HiddenTargets, student: Recogniser) -> None:
+    def __init__(self, settings: EmbeddingConfig, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the source's."""
-        super().__init__(Meeting("embedding", settings, student), source, student)
+        super().__init__(FrameAlignment("embedding", settings, student), source, student)
         self._settings = settings
 
-    def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
         """Sum over frames and dimensions of the distances, a scalar ()."""
         frames, teacher = self._meeting.frames(output, targets)
         if self._settings.clamp is not None:
@@ -74,7 +74,7 @@ def _source(settings: EmbeddingConfig, tokens: Tokens) -> TargetSource:
     return hidden_source(settings.targets)
 
 
-def _build(settings: EmbeddingConfig, source: Any, student: Recogniser) -> Objective:
+def _build(settings: EmbeddingConfig, source: Any, student: Recognizer) -> Objective:
     return Embedding(settings, source, student)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.frames import FrameTargets, align, aligned_mask, frames_within
 from asrkd.targets.sources.dense import HiddenTargets
@@ -27,10 +27,10 @@ class FrameConfig(ObjectiveConfig):
     delay: int = Field(0, ge=0)  # student frames by which a streaming student may lag the teacher
 
 
-class Meeting:
+class FrameAlignment:
     """A layer of the student, and the frames of a teacher that it is held against."""
 
-    def __init__(self, name: str, settings: FrameConfig, student: Recogniser) -> None:
+    def __init__(self, name: str, settings: FrameConfig, student: Recognizer) -> None:
         """Find the layer; AsrkdError, which names the objective ``name``, if the student has none such."""
         self.tap = Tap(settings.layer, settings.tap)
         self._delay, self._frame_shift = settings.delay, student.frame_shift
@@ -44,7 +44,7 @@ class Meeting:
         mask = aligned_mask(targets, num_frames, self._frame_shift, delay=self._delay)
         return float(mask.sum())
 
-    def frames(self, output: RecogniserOutput, targets: FrameTargets) -> tuple[Tensor, Tensor]:
+    def frames(self, output: RecognizerOutput, targets: FrameTargets) -> tuple[Tensor, Tensor]:
         """The (frames, D) of the student that have targets, and those, (frames, W * C)."""
         aligned = align(targets, output.num_frames, self._frame_shift, delay=self._delay)
         own = output.tapped[self.tap][:, : aligned.mask.shape[1]]
@@ -54,7 +54,7 @@ class Meeting:
 class FrameObjective(Objective):
     """An objective on the frames at which a layer of the student meets a teacher's."""
 
-    def __init__(self, meeting: Meeting, num_values: int) -> None:
+    def __init__(self, meeting: FrameAlignment, num_values: int) -> None:
         """``num_values`` are those of a student frame that the loss is a sum over."""
         super().__init__()
         self._meeting, self._num_values = meeting, num_values
@@ -71,7 +71,7 @@ class FrameObjective(Objective):
 class Projection(FrameObjective):
     """An objective that maps a layer of the student to the teacher's, linearly, frame by frame."""
 
-    def __init__(self, meeting: Meeting, source: HiddenTargets, student: Recogniser) -> None:
+    def __init__(self, meeting: FrameAlignment, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the source's."""
         dim = source.dim * frames_within(student.frame_shift, source.frame_shift)
         super().__init__(meeting, dim)

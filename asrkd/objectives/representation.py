@@ -1,6 +1,6 @@
 """Squared distance between a layer of the student, projected, and a teacher's hidden states.
 
-Source: Yoon et al., "TutorNet: Towards Flexible Knowledge Distillation for
+Source: Yoon et al., "TutorNet: Toward Flexible Knowledge Distillation for
 End-to-End Speech Recognition", arXiv:2008.00671, representation-level
 distillation: || M * (teacher - c(student)) ||^2, where c is a convolution of
 kernel size 1, a linear map of each frame, and M, the frame weighting, is the
@@ -19,9 +19,9 @@ from typing import Any
 from torch import Tensor
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.frame_objective import FrameConfig, Meeting, Projection
+from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, Projection
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.dense import HiddenTargets, hidden_source
@@ -36,12 +36,12 @@ class RepresentationConfig(FrameConfig):
 class Representation(Projection):
     """A linear map from a layer of the student to the teacher's, and the distance between the two."""
 
-    def __init__(self, settings: RepresentationConfig, source: HiddenTargets, student: Recogniser) -> None:
+    def __init__(self, settings: RepresentationConfig, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the source's."""
-        super().__init__(Meeting("representation", settings, student), source, student)
+        super().__init__(FrameAlignment("representation", settings, student), source, student)
         self._settings = settings
 
-    def forward(self, output: RecogniserOutput, targets: FrameTargets) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
         """Sum over frames and dimensions of the weighted squared differences, a scalar ()."""
         frames, teacher = self._meeting.frames(output, targets)
         weighted = self._settings.frame_weighting
@@ -66,7 +66,7 @@ def _source(settings: RepresentationConfig, tokens: Tokens) -> TargetSource:
     return hidden_source(settings.targets)
 
 
-def _build(settings: RepresentationConfig, source: Any, student: Recogniser) -> Objective:
+def _build(settings: RepresentationConfig, source: Any, student: Recognizer) -> Objective:
     return Representation(settings, source, student)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.dense import PosteriorSource, PosteriorTargets
@@ -33,7 +33,7 @@ class SoftmaxConfig(ObjectiveConfig):
 class Softmax(Objective):
     """Distance of posteriors at frames of one rate; it owns no parameters."""
 
-    def __init__(self, source: PosteriorSource, student: Recogniser) -> None:
+    def __init__(self, source: PosteriorSource, student: Recognizer) -> None:
         """Raise AsrkdError unless the frames of teacher and student are the same."""
         super().__init__()
         if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
@@ -46,7 +46,7 @@ class Softmax(Objective):
         """Number of frames that teacher and student, with ``num_frames`` (N,), both have."""
         return float(torch.minimum(targets.num_frames, num_frames).sum())
 
-    def forward(self, output: RecogniserOutput, targets: PosteriorTargets) -> Tensor:
+    def forward(self, output: RecognizerOutput, targets: PosteriorTargets) -> Tensor:
         """Sum over frames of the squared distances, a scalar ()."""
         logits = output.frame_logits()
         shared = min(logits.shape[1], targets.tokens.shape[1])
@@ -75,7 +75,7 @@ def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:
     return PosteriorSource(settings.targets, tokens)
 
 
-def _build(settings: SoftmaxConfig, source: Any, student: Recogniser) -> Objective:
+def _build(settings: SoftmaxConfig, source: Any, student: Recognizer) -> Objective:
     need_ctc("softmax", student)
     return Softmax(source, student)
 

@@ -16,7 +16,7 @@ SHOWN = 3  # examples
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """The fewest frames that align ``tokens``: one each, and one between equal neighbours."""
+    """The fewest frames that align ``tokens``: one each, and one between equal neighbors."""
     return len(tokens) + sum(one == other for one, other in zip(tokens, tokens[1:], strict=False))
 
 

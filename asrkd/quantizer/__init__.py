@@ -1,1 +1,1 @@
-"""The direct-sum quantiser of MVQ-KD: an embedding becomes a few bytes, one per codebook."""
+"""The direct-sum quantizer of MVQ-KD: an embedding becomes a few bytes, one per codebook."""

@@ -1,10 +1,10 @@
-"""A direct-sum quantiser: an embedding as one entry of each of N codebooks, added up.
+"""A direct-sum quantizer: an embedding as one entry of each of N codebooks, added up.
 
 Source: Guo et al., "Predicting Multi-Codebook Vector Quantization Indexes
 for Knowledge Distillation", arXiv:2211.00508, section 2; parameters named
-and scaled as in the ``multi_quantization`` package, so that its quantisers can be read.
+and scaled as in the ``multi_quantization`` package, so that its quantizers can be read.
 
-Departures: embeddings are centred by their mean first (that package learns
+Departures: embeddings are centered by their mean first (that package learns
 an offset only slowly, and measures its error against its own guess of it);
 frames are worked on in chunks, so memory does not grow with their number;
 a frame's first indexes come from a beam over the codebooks, and it gets the
@@ -35,7 +35,7 @@ class DirectSumQuantizer(nn.Module):
     Attributes:
         mean: (D,) of the data, taken off before encoding and added after decoding.
         centers: (N, K, D) before scaling; see :meth:`scaled_centers`.
-        to_logits: D -> N * K, scores of the entries of a scaled, centred embedding.
+        to_logits: D -> N * K, scores of the entries of a scaled, centered embedding.
         logits_scale: logarithm, over 10, of the factor on embeddings before ``to_logits``.
         centers_scale: logarithm, over 10, of the factor on ``centers``.
     """
@@ -81,19 +81,19 @@ class DirectSumQuantizer(nn.Module):
         """What the entries stand for, (N, K, D), relative to the mean."""
         return self.centers * (SCALE_SPEED * self.centers_scale).exp()
 
-    def logits(self, centred: Tensor) -> Tensor:
+    def logits(self, centered: Tensor) -> Tensor:
         """Scores (B, N, K) of embeddings (B, D) without their mean."""
         # The factor comes after the product: its gradient then takes no product of its own.
         factor = (SCALE_SPEED * self.logits_scale).exp()
-        logits = torch.addcmul(self.to_logits.bias, linear(centred, self.to_logits.weight), factor)
+        logits = torch.addcmul(self.to_logits.bias, linear(centered, self.to_logits.weight), factor)
         return logits.view(-1, self.num_codebooks, self.codebook_size)
 
-    def _dots(self, centred: Tensor) -> Tensor:
-        """<x, c> of embeddings (B, D) without their mean and the scaled centres, (B, N * K)."""
-        return dots_of(centred, self.centers).mul_((SCALE_SPEED * self.centers_scale).exp())
+    def _dots(self, centered: Tensor) -> Tensor:
+        """<x, c> of embeddings (B, D) without their mean and the scaled centers, (B, N * K)."""
+        return dots_of(centered, self.centers).mul_((SCALE_SPEED * self.centers_scale).exp())
 
     def tables(self) -> CenterTables:
-        """Of the scaled centres; made anew only after these have changed."""
+        """Of the scaled centers; made anew only after these have changed."""
         state = (
             self.centers._version,
             self.centers_scale._version,
@@ -136,19 +136,19 @@ class DirectSumQuantizer(nn.Module):
             (search.refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
         )
         for start in range(0, len(embeddings), chunk_frames):
-            centred = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
-            rounds[:, start : start + chunk_frames] = self._search(centred, search)
+            centered = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
+            rounds[:, start : start + chunk_frames] = self._search(centered, search)
         return rounds
 
-    def _search(self, centred: Tensor, search: IndexSearch) -> Tensor:
+    def _search(self, centered: Tensor, search: IndexSearch) -> Tensor:
         """Indexes of embeddings (B, D) without their mean, after 0, 1, ... passes."""
-        dots = centred.new_empty(len(centred), self.num_codebooks * self.codebook_size)
-        _in_blocks(centred, self._dots, dots)
+        dots = centered.new_empty(len(centered), self.num_codebooks * self.codebook_size)
+        _in_blocks(centered, self._dots, dots)
         if search.beam:
             first = beam_indexes(dots, self.tables(), search.beam)
         else:
-            first = centred.new_empty((len(centred), self.num_codebooks), dtype=torch.long)
-            _in_blocks(centred, lambda block: self.logits(block).argmax(dim=-1), first)
+            first = centered.new_empty((len(centered), self.num_codebooks), dtype=torch.long)
+            _in_blocks(centered, lambda block: self.logits(block).argmax(dim=-1), first)
         found, changes = refine_rounds(dots, self.tables(), first, search.refinements)
         return _best_so_far(found, changes) if search.keep_better else found
 

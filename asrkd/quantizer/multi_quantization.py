@@ -1,4 +1,4 @@
-"""Quantisers of the ``multi_quantization`` package, read and written.
+"""Quantizers of the ``multi_quantization`` package, read and written.
 
 Its state dict has ``centers`` (N, K, D), ``logits_scale``, ``centers_scale``,
 ``to_logits.weight`` (N * K, D), ``to_logits.bias`` and ``id_buf``, eight hex
@@ -23,9 +23,9 @@ ID_DIGITS = 8
 
 
 def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """The quantiser in a state dict of ``multi_quantization``, whose ``centers`` are (N, K, D).
+    """The quantizer in a state dict of ``multi_quantization``, whose ``centers`` are (N, K, D).
 
-    That package does not centre, so ``mean`` is zero; its ``id_buf`` is left out.
+    That package does not center, so ``mean`` is zero; its ``id_buf`` is left out.
 
     Raises:
         AsrkdError: a key is missing, the shapes contradict one another, or a value is not finite.
@@ -40,7 +40,7 @@ def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
 
 
 def reference_id(state: Mapping[str, Tensor]) -> str:
-    """The name by which ``multi_quantization`` knows the quantiser of a state dict; '' if it has none.
+    """The name by which ``multi_quantization`` knows the quantizer of a state dict; '' if it has none.
 
     It is what the bytes of ``id_buf``, uint8 (digits,), spell.
     """
@@ -55,7 +55,7 @@ def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, T
     Its tensors are on the CPU: ``centers`` (N, K, D), ``to_logits.weight``
     (N * K, D), ``to_logits.bias`` (N * K,), both scales () and ``id_buf`` (8,).
     The mean goes into the biases of the classifiers, and a part of it into
-    every centre.
+    every center.
 
     Args:
         quantizer: N and K have to be powers of two there.

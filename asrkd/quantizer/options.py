@@ -1,4 +1,4 @@
-"""What decides a quantiser, beside the frames it is trained on."""
+"""What decides a quantizer, beside the frames it is trained on."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ MOST_CODEBOOKS = 64  # of 256 entries: a table of their products takes 1 GB
 
 @dataclass(frozen=True)
 class QuantizerOptions:
-    """What decides a quantiser, beside the frames.
+    """What decides a quantizer, beside the frames.
 
     Attributes:
         num_codebooks: N, bytes of a frame; 1 to 64.

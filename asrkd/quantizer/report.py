@@ -1,4 +1,4 @@
-"""How well a quantiser does on frames that it was not trained on."""
+"""How well a quantizer does on frames that it was not trained on."""
 
 import math
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ MOST_FOR_BOUNDS = 20_000  # frames whose covariance is taken
 
 @dataclass(frozen=True)
 class QuantizerReport:
-    """Figures of a trained quantiser; all errors are squared, relative to the variance about the true mean.
+    """Figures of a trained quantizer; all errors are squared, relative to the variance about the true mean.
 
     Attributes:
         num_frames: trained on.
@@ -30,7 +30,7 @@ class QuantizerReport:
         codebook_size: K.
         held_out_errors: relative error after the beam, and 1, 2, ... passes over it; 1 is what the mean
             alone gives.
-        shannon_bound: what no quantiser of as many bits a frame can beat on Gaussian frames of the
+        shannon_bound: what no quantizer of as many bits a frame can beat on Gaussian frames of the
             same covariance; real embeddings are not Gaussian, and may be described better.
         shannon_bounds: the same for each number of bytes a frame in :data:`BYTES`.
         index_entropy_bits: of each codebook's indexes, at most log2 K and at most log2 of the frames.
@@ -56,7 +56,7 @@ class QuantizerReport:
             return _FORM.check(values)
         except ValueError as error:
             raise AsrkdError(
-                f"{where}: has no report of this version of asrkd, as of a quantiser that was not trained "
+                f"{where}: has no report of this version of asrkd, as of a quantizer that was not trained "
                 f"with it ({error}); make one into another --out with: asrkd distill quantizer"
             ) from None
 
@@ -76,7 +76,7 @@ _FORM: Schema[QuantizerReport] = Schema(QuantizerReport)
 
 
 def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -> QuantizerReport:
-    """How well a quantiser does: ``held_out`` is encoded with every number of passes, and decoded.
+    """How well a quantizer does: ``held_out`` is encoded with every number of passes, and decoded.
 
     Args:
         quantizer: trained; the errors are relative to distances from its mean.

@@ -13,8 +13,8 @@ from torch import Tensor
 
 def principal_variances(frames: Tensor) -> Tensor:
     """Eigenvalues of the covariance of frames (F, D), (D,) float64 on the CPU, descending, none negative."""
-    centred = (frames - frames.mean(dim=0)).double().cpu()
-    covariance = centred.T @ centred / len(frames)
+    centered = (frames - frames.mean(dim=0)).double().cpu()
+    covariance = centered.T @ centered / len(frames)
     variances: Tensor = torch.linalg.eigvalsh(covariance).clamp(min=0).flip(0)
     return variances
 

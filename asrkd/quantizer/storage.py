@@ -1,4 +1,4 @@
-"""A quantiser in a folder.
+"""A quantizer in a folder.
 
 ``quantizer.safetensors`` holds the parameters and ``quantizer.json`` what
 they are: sizes, what was asked, how well it does. The JSON is written last
@@ -29,7 +29,7 @@ MAKER = "asrkd distill quantizer --teacher ... --cuts ... --out ..."
 
 @dataclass(frozen=True)
 class LoadedQuantizer:
-    """A quantiser and the name by which its codes know it."""
+    """A quantizer and the name by which its codes know it."""
 
     quantizer: DirectSumQuantizer
     identity: str  # sha256 of the weights file, hex
@@ -38,7 +38,7 @@ class LoadedQuantizer:
 
 
 class _Contract(Record):
-    """What a quantiser was made from, as far as its readers go by it."""
+    """What a quantizer was made from, as far as its readers go by it."""
 
     teacher: dict[str, Any] = {}
     layer: Positive = 1
@@ -61,7 +61,7 @@ class _Description(config.Section):
 def save_quantizer(
     out: Path, quantizer: DirectSumQuantizer, report: QuantizerReport | None, contract: dict[str, Any]
 ) -> str:
-    """Write a quantiser into the folder ``out`` and return its identity.
+    """Write a quantizer into the folder ``out`` and return its identity.
 
     Args:
         out: made if it is absent.
@@ -87,7 +87,7 @@ def save_quantizer(
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the folder ``path`` holds a quantiser: weights, and the description that names their hash."""
+    """Whether the folder ``path`` holds a quantizer: weights, and the description that names their hash."""
     try:
         load_quantizer(path)
     except AsrkdError:
@@ -96,7 +96,7 @@ def is_whole(path: Path) -> bool:
 
 
 def load_quantizer(path: Path) -> LoadedQuantizer:
-    """Read the quantiser in the folder ``path``.
+    """Read the quantizer in the folder ``path``.
 
     Raises:
         AsrkdError: it is missing, torn, of another version, or its weights
@@ -104,7 +104,7 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
     """
     for name in (DESCRIPTION, WEIGHTS):
         if not (path / name).is_file():
-            raise AsrkdError(f"{path / name}: no such file; make a quantiser with: {MAKER}")
+            raise AsrkdError(f"{path / name}: no such file; make a quantizer with: {MAKER}")
     description = config.parse(_Description, files.read_json(path / DESCRIPTION), str(path / DESCRIPTION))
     try:
         _CONTRACT.check(description.contract)
@@ -138,12 +138,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """A quantiser with the parameters ``state``, in evaluation mode and without gradients.
+    """A quantizer with the parameters ``state``, in evaluation mode and without gradients.
 
     They are those of a :class:`DirectSumQuantizer` by name: ``centers`` (N, K, D), ``mean`` (D,) and so on.
 
     Raises:
-        AsrkdError: which starts with ``where``: they are not a quantiser's, or not finite.
+        AsrkdError: which starts with ``where``: they are not a quantizer's, or not finite.
     """
     centers = state.get("centers", torch.zeros(0))
     try:
@@ -152,7 +152,7 @@ def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer
         quantizer.load_state_dict(dict(state))
     except (ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise AsrkdError(f"{where}: not a direct-sum quantiser: {reason}") from None
+        raise AsrkdError(f"{where}: not a direct-sum quantizer: {reason}") from None
     if not all(value.isfinite().all() for value in state.values()):
         raise AsrkdError(f"{where}: holds a NaN or an infinity; make it anew with: {MAKER}")
     return quantizer.eval().requires_grad_(False)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
-from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, Costs, Step, align_networks
+from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, AlignmentCosts, Step, align_networks
 from asrkd.scoring.word_alignment import WordPair
 from asrkd.scoring.word_network import Items, Network, build_network, parse_transcript, slots, written
 
@@ -95,7 +95,7 @@ class AlignedPath:
 
 
 def align_items(
-    reference: Items, hypothesis: Items, costs: Costs, *, fewest_errors: bool = False
+    reference: Items, hypothesis: Items, costs: AlignmentCosts, *, fewest_errors: bool = False
 ) -> AlignedPath:
     """Align two transcripts with alternatives.
 

@@ -37,7 +37,7 @@ Step = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
-class Costs:
+class AlignmentCosts:
     """What an alignment minimizes."""
 
     substitution: float = 4.0
@@ -85,11 +85,11 @@ class Costs:
         )
 
 
-SCLITE = Costs()
-FEWEST_ERRORS = Costs(substitution=1.0, gap=1.0, null_for_word=_IMPOSSIBLE)
+SCLITE = AlignmentCosts()
+FEWEST_ERRORS = AlignmentCosts(substitution=1.0, gap=1.0, null_for_word=_IMPOSSIBLE)
 
 
-def align_networks(reference: Network, hypothesis: Network, costs: Costs = SCLITE) -> list[Step]:
+def align_networks(reference: Network, hypothesis: Network, costs: AlignmentCosts = SCLITE) -> list[Step]:
     """The cheapest path through both, left to right, without steps over no word.
 
     Raises:
@@ -113,7 +113,11 @@ def align_networks(reference: Network, hypothesis: Network, costs: Costs = SCLIT
 
 
 def _step(
-    here: tuple[int, int], before: tuple[int, int], reference: Network, hypothesis: Network, costs: Costs
+    here: tuple[int, int],
+    before: tuple[int, int],
+    reference: Network,
+    hypothesis: Network,
+    costs: AlignmentCosts,
 ) -> Step | None:
     """What becomes of the words on the way to a pair of arcs; None: nothing."""
     first, second = (
@@ -133,7 +137,7 @@ def _step(
 class _Table:
     """For each pair of arcs the cost of the cheapest way to it, and the pair before it on that way."""
 
-    def __init__(self, reference: Network, hypothesis: Network, costs: Costs) -> None:
+    def __init__(self, reference: Network, hypothesis: Network, costs: AlignmentCosts) -> None:
         self.cells: list[array[float]] = []
         self.back: list[array[int]] = []  # the pair before, as row * columns + column
         self._columns = hypothesis.before

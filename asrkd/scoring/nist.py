@@ -6,7 +6,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.scoring.aligned_network import AlignedPath, align_items, aligned_plainly
 from asrkd.scoring.counts import Counts, character_counts, word_counts
 from asrkd.scoring.edits import levenshtein_edits
-from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, Costs
+from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, AlignmentCosts
 from asrkd.scoring.nist_rules import COSTS, counted_items
 from asrkd.scoring.score_corpus import AT_ONCE, CHARACTER, CorpusScore, Rules
 from asrkd.scoring.score_folder import ScoredUtterance
@@ -24,7 +24,7 @@ def score_segments(
 
     Args:
         corpus: segments with their words.
-        rules: normaliser and alignment.
+        rules: normalizer and alignment.
         advance: called now and then with the number of segments done since; may raise to stop.
     """
     ids = sorted(corpus.references)
@@ -68,7 +68,7 @@ def _align(
     return paths
 
 
-def _are_plain(pair: tuple[Items, Items], costs: Costs) -> bool:
+def _are_plain(pair: tuple[Items, Items], costs: AlignmentCosts) -> bool:
     """Whether nothing in them needs a network."""
     return all(
         isinstance(item, str)

@@ -3,27 +3,27 @@
 from functools import partial
 
 from asrkd.core.errors import AsrkdError
-from asrkd.scoring.network_alignment import FEWEST_ERRORS, SCLITE, Costs
-from asrkd.scoring.normalizer import Normaliser, find_normaliser, normalise
+from asrkd.scoring.network_alignment import FEWEST_ERRORS, SCLITE, AlignmentCosts
+from asrkd.scoring.normalizer import Normalizer, find_normalizer, normalize
 from asrkd.scoring.score_corpus import Rules
 from asrkd.scoring.units import WORD, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.scoring.word_network import Items, replace_words
 
 # By the name of the alignment: sclite's options -D and -F, or the fewest errors.
-COSTS: dict[str, Costs] = {
+COSTS: dict[str, AlignmentCosts] = {
     LEVENSHTEIN: FEWEST_ERRORS,
     "sclite": SCLITE,
-    "sclite-D": Costs(optional=True),
-    "sclite-F": Costs(fragments=True),
-    "sclite-DF": Costs(optional=True, fragments=True),
+    "sclite-D": AlignmentCosts(optional=True),
+    "sclite-F": AlignmentCosts(fragments=True),
+    "sclite-DF": AlignmentCosts(optional=True, fragments=True),
 }
 MARKS = frozenset("{}/@")  # of alternatives
-USUAL_ALIGNMENT = USUAL_NORMALISER = "sclite"  # what sclite does unless it is given options
+USUAL_ALIGNMENT = USUAL_NORMALIZER = "sclite"  # what sclite does unless it is given options
 
 
-def parse_nist_rules(alignment: str | None, normaliser: str | None, unit: str = "word") -> Rules:
-    """The rules that --alignment, --normaliser and --unit name, sclite's where they name none.
+def parse_nist_rules(alignment: str | None, normalizer: str | None, unit: str = "word") -> Rules:
+    """The rules that --alignment, --normalizer and --unit name, sclite's where they name none.
 
     Raises:
         AsrkdError: there are none of that name.
@@ -31,7 +31,7 @@ def parse_nist_rules(alignment: str | None, normaliser: str | None, unit: str = 
     if alignment is not None and alignment not in COSTS:
         raise AsrkdError(f"--alignment {alignment}: of stm and ctm expected one of {', '.join(COSTS)}")
     rules = Rules(
-        alignment or USUAL_ALIGNMENT, find_normaliser(normaliser or USUAL_NORMALISER), find_unit(unit)
+        alignment or USUAL_ALIGNMENT, find_normalizer(normalizer or USUAL_NORMALIZER), find_unit(unit)
     )
     costs = COSTS[rules.alignment]
     if rules.unit != WORD and (costs.optional or costs.fragments):
@@ -48,18 +48,18 @@ def counted_items(items: Items, rules: Rules) -> Items:
 
 
 def _units(word: str, rules: Rules) -> list[str]:
-    """The units of a normalised word; one with a character that is a mark in a transcript stays whole."""
-    words = normalized_words(word, rules.normaliser, COSTS[rules.alignment])
+    """The units of a normalized word; one with a character that is a mark in a transcript stays whole."""
+    words = normalized_words(word, rules.normalizer, COSTS[rules.alignment])
     if rules.unit == WORD:
         return words
     return [own for each in words for own in ([each] if set(each) & MARKS else units(each, rules.unit))]
 
 
-def normalized_words(word: str, normaliser: Normaliser, costs: Costs) -> list[str]:
+def normalized_words(word: str, normalizer: Normalizer, costs: AlignmentCosts) -> list[str]:
     """The words of a normalized word; brackets and hyphens that are marks to ``costs`` stay."""
     if costs.is_optional(word):
-        return [f"({part})" for part in normalized_words(costs.without_brackets(word), normaliser, costs)]
-    words = normalise(word, normaliser).split()
+        return [f"({part})" for part in normalized_words(costs.without_brackets(word), normalizer, costs)]
+    words = normalize(word, normalizer).split()
     if costs.fragments and len(word) > 1 and words:
         if word.startswith("-") and not words[0].startswith("-"):
             words[0] = f"-{words[0]}"

@@ -1,6 +1,6 @@
 """What is done to a text before its words are compared: named rules, with a version and a hash.
 
-Two scores can be compared only if their texts were normalised alike, so a score keeps the name, the
+Two scores can be compared only if their texts were normalized alike, so a score keeps the name, the
 version and the hash of the rules. The rules are data; the hash is that of the data, and
 tests/scoring/test_normalizer.py holds it to the version. A step that is done differently gets another word.
 
@@ -52,44 +52,44 @@ DEFINITIONS: Definitions = {
 _OF_TURKISH = re.compile("[\u0130\u0131]|I\u0307")
 
 
-class Normaliser(TextRules):
+class Normalizer(TextRules):
     """Which normalizer: kept with a score, and compared."""
 
 
-def find_normaliser(name: str) -> Normaliser:
+def find_normalizer(name: str) -> Normalizer:
     """The rules of a name as they are now.
 
     Raises:
         AsrkdError: there are none of that name.
     """
-    return find_rules(Normaliser, name, DEFINITIONS, "--normaliser")
+    return find_rules(Normalizer, name, DEFINITIONS, "--normalizer")
 
 
-def normalise(text: str, normaliser: Normaliser) -> str:
+def normalize(text: str, normalizer: Normalizer) -> str:
     """``text`` after the rules, its words separated by single spaces."""
-    for done in _functions(normaliser.name):
+    for done in _functions(normalizer.name):
         text = done(text)
     return text
 
 
-def case_warning(texts: Iterable[str], normaliser: Normaliser) -> str | None:
+def case_warning(texts: Iterable[str], normalizer: Normalizer) -> str | None:
     """A line for a person where texts look Turkish and are folded by the rules of other languages.
 
     Args:
         texts: as they are before the rules.
-        normaliser: the rules.
+        normalizer: the rules.
 
     Returns:
         None where no text has İ or ı, or the rules are those of Turkish or fold nothing.
     """
-    if normaliser.name != "basic":
+    if normalizer.name != "basic":
         return None
     text = next((text for text in texts if _OF_TURKISH.search(text)), None)
     if text is None:
         return None
     return (
-        f"texts hold İ or ı, e.g. {text[:60]!r}: --normaliser basic takes I for the capital of i; where they "
-        "are Turkish or Azerbaijani, score with --normaliser turkish"
+        f"texts hold İ or ı, e.g. {text[:60]!r}: --normalizer basic takes I for the capital of i; where they "
+        "are Turkish or Azerbaijani, score with --normalizer turkish"
     )
 
 

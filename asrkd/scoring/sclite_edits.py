@@ -67,7 +67,7 @@ def _common_end(reference: Sequence[str], hypothesis: Sequence[str]) -> int:
 def _batches(
     items: Sequence[tuple[int, list[int], list[int]]],
 ) -> Iterator[list[tuple[int, list[int], list[int]]]]:
-    """Neighbours, as many as fit into a table of CELLS; at least one."""
+    """Neighbors, as many as fit into a table of CELLS; at least one."""
     batch: list[tuple[int, list[int], list[int]]] = []
     rows = columns = 1
     for item in items:

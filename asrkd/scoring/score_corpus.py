@@ -1,4 +1,4 @@
-"""From utterances and hypotheses to a score: normalise, align once, count, utterance by utterance."""
+"""From utterances and hypotheses to a score: normalize, align once, count, utterance by utterance."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,7 +15,7 @@ from asrkd.scoring.counts import (
     word_counts,
 )
 from asrkd.scoring.edits import levenshtein_edits
-from asrkd.scoring.normalizer import Normaliser, find_normaliser, normalise
+from asrkd.scoring.normalizer import Normalizer, find_normalizer, normalize
 from asrkd.scoring.score_folder import ScoredUtterance
 from asrkd.scoring.units import WORD, Unit, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN, align_many, check_alignment
@@ -25,7 +25,7 @@ CHARACTER = find_unit("char")
 
 
 @dataclass(frozen=True)
-class Utterance:
+class ReferenceUtterance:
     """What was said, by whom, in what."""
 
     id: str
@@ -40,12 +40,12 @@ class Rules:
     """How texts are compared. Characters are aligned by Levenshtein's rule, whatever that of other units."""
 
     alignment: str = LEVENSHTEIN
-    normaliser: Normaliser = field(default_factory=lambda: find_normaliser("none"))
+    normalizer: Normalizer = field(default_factory=lambda: find_normalizer("none"))
     unit: Unit = WORD
 
     def record(self) -> dict[str, Any]:
         """What a request keeps of them; the word goes without saying, as before there were other units."""
-        return {"alignment": self.alignment, "normaliser": asdict(self.normaliser)} | self.unit.record()
+        return {"alignment": self.alignment, "normalizer": asdict(self.normalizer)} | self.unit.record()
 
 
 @dataclass(frozen=True)
@@ -62,33 +62,33 @@ class CorpusScore:
         return corpus_counts(utterance.counts for utterance in self.utterances)
 
 
-def parse_rules(alignment: str, normaliser: str, unit: str = WORD.name) -> Rules:
-    """The rules that --alignment, --normaliser and --unit name; AsrkdError if there are none of a name."""
+def parse_rules(alignment: str, normalizer: str, unit: str = WORD.name) -> Rules:
+    """The rules that --alignment, --normalizer and --unit name; AsrkdError if there are none of a name."""
     check_alignment(alignment)
-    return Rules(alignment, find_normaliser(normaliser), find_unit(unit))
+    return Rules(alignment, find_normalizer(normalizer), find_unit(unit))
 
 
 def require_words(references: Mapping[str, str], where: Path, rules: Rules) -> None:
-    """Refuse references that hold no word once they are normalised: there is no error rate.
+    """Refuse references that hold no word once they are normalized: there is no error rate.
 
     Args:
         references: text by utterance id.
         where: the file that they are from.
-        rules: with the normaliser and the unit.
+        rules: with the normalizer and the unit.
 
     Raises:
         AsrkdError: with the first few ids.
     """
-    if not any(units(normalise(text, rules.normaliser), rules.unit) for text in references.values()):
+    if not any(units(normalize(text, rules.normalizer), rules.unit) for text in references.values()):
         raise AsrkdError(
             f"{where}: no {rules.unit.nouns} in the references of {len(references)} utterances "
-            f"({some_ids(references)}) after normaliser {rules.normaliser.name}, so there is no error rate; "
+            f"({some_ids(references)}) after normalizer {rules.normalizer.name}, so there is no error rate; "
             "score what has text"
         )
 
 
 def score_utterances(
-    utterances: Iterable[Utterance],
+    utterances: Iterable[ReferenceUtterance],
     hypotheses: Mapping[str, str],
     rules: Rules,
     advance: Callable[[int], None] = lambda count: None,
@@ -98,7 +98,7 @@ def score_utterances(
     Args:
         utterances: each once, in any order.
         hypotheses: text by utterance id.
-        rules: normaliser, unit and alignment.
+        rules: normalizer, unit and alignment.
         advance: told how many more utterances are done, now and then; it may raise to stop.
 
     Raises:
@@ -111,7 +111,7 @@ def score_utterances(
     all_edits: list[str] = []
     for start in range(0, len(ids), AT_ONCE):
         some = [by_id[utt_id] for utt_id in ids[start : start + AT_ONCE]]
-        texts = [_normalised(utterance.reference, hypotheses[utterance.id], rules) for utterance in some]
+        texts = [_normalized(utterance.reference, hypotheses[utterance.id], rules) for utterance in some]
         pairs = [(units(said, rules.unit), units(heard, rules.unit)) for said, heard in texts]
         edits = align_many(pairs, rules.alignment)
         scored += [_scored(*each, rules.unit) for each in zip(some, texts, edits, strict=True)]
@@ -120,12 +120,12 @@ def score_utterances(
     return CorpusScore(rules, scored, all_edits)
 
 
-def _normalised(reference: str, hypothesis: str, rules: Rules) -> tuple[str, str]:
-    said = normalise(reference, rules.normaliser)
-    return said, said if hypothesis == reference else normalise(hypothesis, rules.normaliser)
+def _normalized(reference: str, hypothesis: str, rules: Rules) -> tuple[str, str]:
+    said = normalize(reference, rules.normalizer)
+    return said, said if hypothesis == reference else normalize(hypothesis, rules.normalizer)
 
 
-def _scored(utterance: Utterance, texts: tuple[str, str], edits: str, unit: Unit) -> ScoredUtterance:
+def _scored(utterance: ReferenceUtterance, texts: tuple[str, str], edits: str, unit: Unit) -> ScoredUtterance:
     return ScoredUtterance(
         id=utterance.id,
         speaker=utterance.speaker or utterance.recording,

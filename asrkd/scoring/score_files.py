@@ -17,7 +17,7 @@ from asrkd.core.stopping import StopRequest
 from asrkd.scoring.counts import Counts, EditCounts, corpus_counts
 from asrkd.scoring.error_stats import write_error_stats
 from asrkd.scoring.normalizer import case_warning
-from asrkd.scoring.score_corpus import CHARACTER, CorpusScore, Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import CHARACTER, CorpusScore, ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_folder import (
     SCORE,
     UTTERANCES,
@@ -54,7 +54,7 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
         unit's rate; ``num_utterances``; ``counts`` of units and ``character_counts``,
         each with its ``reference_length``; ``speakers``, with ``num_utterances`` and
         ``counts`` of each; ``unit``, ``alignment`` of units and ``character_alignment``,
-        ``normaliser`` and ``references_sha256``: two scores that differ in one of these
+        ``normalizer`` and ``references_sha256``: two scores that differ in one of these
         are of different things. A blank between two words is a character of
         ``character_counts``, unless the unit ignores blanks; of the unit ``char`` they
         are the ``counts``, and there is no rate but ``cer``.
@@ -75,7 +75,7 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
         "unit": asdict(rules.unit),
         "alignment": rules.alignment,
         "character_alignment": rules.alignment if rules.unit == CHARACTER else LEVENSHTEIN,
-        "normaliser": asdict(rules.normaliser),
+        "normalizer": asdict(rules.normalizer),
         "references_sha256": references_sha256((each.id, each.transcript) for each in utterances),
     }
 
@@ -155,7 +155,7 @@ def _networks(scored: CorpusScore) -> tuple[dict[str, str], dict[str, str]] | No
 
 
 def score_with_progress(
-    utterances: Collection[Utterance], hypotheses: Mapping[str, str], rules: Rules, stop: StopRequest
+    utterances: Collection[ReferenceUtterance], hypotheses: Mapping[str, str], rules: Rules, stop: StopRequest
 ) -> CorpusScore:
     """Score every utterance, as :func:`score_utterances` does, showing progress if it takes a while.
 
@@ -166,7 +166,7 @@ def score_with_progress(
         StoppedInTime: asked to stop; nothing is kept.
     """
     texts = chain((utterance.reference for utterance in utterances), hypotheses.values())
-    if line := case_warning(texts, rules.normaliser):
+    if line := case_warning(texts, rules.normalizer):
         warn(line)
     return with_progress(
         len(utterances),

@@ -15,7 +15,7 @@ from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds
 from asrkd.core.shell import command, make_anew
 from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
-from asrkd.scoring.normalizer import Normaliser
+from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.units import WORD, Unit, read_unit, units
 
 SCORE = "score.json"
@@ -34,7 +34,7 @@ class ScoredUtterance:
     speaker: str  # the recording's id where no speaker is known
     recording: str
     duration_s: float | None
-    reference: str  # as scored: after the normaliser
+    reference: str  # as scored: after the normalizer
     hypothesis: str
     counts: Counts  # of the score's unit
     character_counts: CharacterCounts
@@ -53,8 +53,8 @@ class ScoreFolder:
     path: Path
     set_name: str
     alignment: str  # levenshtein, sclite, or of stm and ctm another of asrkd.scoring.nist_rules.COSTS
-    normaliser: Normaliser
-    references_sha256: str  # of ids and normalised references
+    normalizer: Normalizer
+    references_sha256: str  # of ids and normalized references
     utterances: list[ScoredUtterance]  # by id
     counts: Counts  # of the corpus
     unit: Unit = WORD  # that counts are of
@@ -67,7 +67,7 @@ class _Counts(Record):
     insertions: Count
 
 
-class _Normaliser(Record):
+class _Normalizer(Record):
     name: Name
     version: Positive
     sha256: str
@@ -77,7 +77,7 @@ class _Score(Record):
     set: str
     # The last three are of stm and ctm.
     alignment: Literal["levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"]
-    normaliser: _Normaliser
+    normalizer: _Normalizer
     references_sha256: str
     counts: _Counts
     params: Count | None = None
@@ -114,7 +114,7 @@ def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
 
 
 def references_sha256(references: Iterable[tuple[str, str]]) -> str:
-    """Hex digest of pairs of id and normalised reference, whatever their order."""
+    """Hex digest of pairs of id and normalized reference, whatever their order."""
     return files.sha256_of(sorted(references))
 
 
@@ -145,7 +145,7 @@ def read_score(folder: Path) -> ScoreFolder:
         path=folder,
         set_name=scored["set"],
         alignment=scored["alignment"],
-        normaliser=Normaliser(**{name: scored["normaliser"][name] for name in _Normaliser.model_fields}),
+        normalizer=Normalizer(**{name: scored["normalizer"][name] for name in _Normalizer.model_fields}),
         references_sha256=scored["references_sha256"],
         utterances=_read_utterances(folder / UTTERANCES, unit, remedy),
         counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
@@ -182,12 +182,12 @@ def require_comparable(scores: Sequence[ScoreFolder]) -> None:
     """Refuse to compare what was not scored alike.
 
     Raises:
-        AsrkdError: references, normaliser, unit or alignment of one are not those of the first.
+        AsrkdError: references, normalizer, unit or alignment of one are not those of the first.
     """
     for other in scores[1:]:
         first = scores[0]
         for what, of_first, of_other in (
-            ("normaliser", str(first.normaliser), str(other.normaliser)),
+            ("normalizer", str(first.normalizer), str(other.normalizer)),
             ("unit", str(first.unit), str(other.unit)),
             ("alignment", first.alignment, other.alignment),
             ("references", first.references_sha256[:12], other.references_sha256[:12]),
@@ -201,7 +201,7 @@ def require_comparable(scores: Sequence[ScoreFolder]) -> None:
 
 def _score_like(score: ScoreFolder) -> str:
     """The command that scores as this one was."""
-    options = {"normaliser": score.normaliser.name, "unit": score.unit.name, "alignment": score.alignment}
+    options = {"normalizer": score.normalizer.name, "unit": score.unit.name, "alignment": score.alignment}
     return command(
         "asrkd", "score", "...", *(word for key, own in options.items() for word in (f"--{key}", own))
     )

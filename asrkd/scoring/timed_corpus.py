@@ -136,7 +136,7 @@ def _require_reference_words(corpus: TimedCorpus, where: Path, rules: Rules) -> 
     if not any(slots(counted_items(segment.items or (), rules)) for segment in corpus.references.values()):
         raise AsrkdError(
             f"{where}: no {rules.unit.nouns} in the {len(corpus.references)} segments to be scored after "
-            f"normaliser {rules.normaliser.name}, so there is no error rate; score what has text"
+            f"normalizer {rules.normalizer.name}, so there is no error rate; score what has text"
         )
 
 

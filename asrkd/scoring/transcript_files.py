@@ -84,7 +84,7 @@ def _check_among_marks(utt_id: str, text: str) -> None:
 
 
 def _not_a_word(utt_id: str, word: str) -> AsrkdError:
-    return AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalise the text")
+    return AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalize the text")
 
 
 def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:

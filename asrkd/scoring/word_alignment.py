@@ -62,7 +62,7 @@ def word_pairs(reference: Sequence[str], hypothesis: Sequence[str], edits: str) 
 def inline(pairs: list[WordPair]) -> str:
     """The reference with its errors as ``(REF->HYP)`` in place.
 
-    Neighbouring errors share one bracket: ``(A B->C)``; nothing is ``*``.
+    Neighboring errors share one bracket: ``(A B->C)``; nothing is ``*``.
     """
     return " ".join(_pieces(pairs))
 

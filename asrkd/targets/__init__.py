@@ -1,1 +1,1 @@
-"""Targets: what a student is trained towards, from the transcript or from a store of a teacher's answers."""
+"""Targets: what a student is trained toward, from the transcript or from a store of a teacher's answers."""

@@ -2,7 +2,7 @@
 
 Frame k of a sequence stands for the time from k to k + 1 frame shifts. A
 student frame takes as many whole teacher frames as fit into it, at least one:
-those neighbours whose middle is nearest to its own, the later ones if two
+those neighbors whose middle is nearest to its own, the later ones if two
 choices are as near. So
 
 * a student r times slower stacks the r teacher frames from r*k on into its

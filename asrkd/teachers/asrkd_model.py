@@ -19,15 +19,15 @@ class AsrkdTeacher(Teacher):
         """Take the model as it is, on the device that it is on."""
         self.model = model
         self.name = str(model.path)
-        self.dim = model.recogniser.dim
-        self.num_layers = len(model.recogniser.encoder.layers)
-        self.frame_shift = model.recogniser.frame_shift
+        self.dim = model.recognizer.dim
+        self.num_layers = len(model.recognizer.encoder.layers)
+        self.frame_shift = model.recognizer.frame_shift
         self.weights_sha256 = model.weights_sha256
-        self.device = next(model.recogniser.parameters()).device
+        self.device = next(model.recognizer.parameters()).device
 
     def places(self, layer: int) -> Collection[str]:
         """As the encoder has it: those of a Conformer end in a LayerNorm, others begin with it."""
-        return self.model.recogniser.encoder.places(layer)
+        return self.model.recognizer.encoder.places(layer)
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
         """Raise AsrkdError unless ``cuts`` have the features that the model reads."""
@@ -45,10 +45,10 @@ class AsrkdTeacher(Teacher):
             "teacher": {"weights_sha256": model.weights_sha256, "tokens": model.tokens.identity()},
             "features": model.architecture.features.model_dump(mode="json"),
             "frame_shift": self.frame_shift,
-            "first_frame_offset": 0.0,  # seconds from the first feature frame's centre to the first target's
+            "first_frame_offset": 0.0,  # seconds from the first feature frame's center to the first target's
             "length_rule": CONFORMER_RULE,
         }
 
-    def recogniser(self, kind: str) -> LoadedModel:
+    def recognizer(self, kind: str) -> LoadedModel:
         """The model itself."""
         return self.model

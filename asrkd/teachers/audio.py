@@ -1,8 +1,8 @@
-"""What teachers that read audio are given: samples of a cut, at their rate, normalised by themselves.
+"""What teachers that read audio are given: samples of a cut, at their rate, normalized by themselves.
 
 The mean and the spread are those of the cut alone. icefall and torchaudio
 take them over a padded batch, so that what is stored depends on which
-utterances happened to be neighbours.
+utterances happened to be neighbors.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ class AudioInput:
     """What audio an encoder reads."""
 
     sampling_rate: int  # Hz
-    epsilon: float | None  # added to the variance by whose root a cut is divided; None: not normalised
+    epsilon: float | None  # added to the variance by whose root a cut is divided; None: not normalized
     shortest: int  # samples; fewer give no frame
     longest: int | None  # samples; None: any number
     resample: bool = False  # audio of other rates is taken too
@@ -59,7 +59,7 @@ class AudioInput:
                 )
 
     def load(self, cut: MonoCut) -> Tensor:
-        """The (num_samples,) of a cut in float32, resampled and normalised where that is needed.
+        """The (num_samples,) of a cut in float32, resampled and normalized where that is needed.
 
         Raises:
             AsrkdError: the audio cannot be read; the cut is named.
@@ -74,19 +74,19 @@ class AudioInput:
         if rate != self.sampling_rate:
             samples = torchaudio.functional.resample(samples, rate, self.sampling_rate)
             samples = samples[: compute_num_samples(cut.duration, self.sampling_rate)]
-        return samples if self.epsilon is None else normalise(samples, self.epsilon)
+        return samples if self.epsilon is None else normalize(samples, self.epsilon)
 
     def contract(self) -> dict[str, Any]:
         """What a store says of the audio that was read."""
-        normalised = {"of": "each cut", "mean": 0, "variance": 1, "epsilon": self.epsilon}
+        normalized = {"of": "each cut", "mean": 0, "variance": 1, "epsilon": self.epsilon}
         return {
             "sampling_rate": self.sampling_rate,
-            "normalisation": None if self.epsilon is None else normalised,
+            "normalization": None if self.epsilon is None else normalized,
             "other_rates": "torchaudio.functional.resample" if self.resample else "refused",
         }
 
 
-def normalise(samples: Tensor, epsilon: float) -> Tensor:
+def normalize(samples: Tensor, epsilon: float) -> Tensor:
     """(num_samples,) less their mean, over the root of their variance and ``epsilon`` together."""
-    centred = samples - samples.mean()
-    return centred / (samples.var(unbiased=False) + epsilon).sqrt()
+    centered = samples - samples.mean()
+    return centered / (samples.var(unbiased=False) + epsilon).sqrt()

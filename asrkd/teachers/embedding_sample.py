@@ -1,4 +1,4 @@
-"""The embeddings that a quantiser learns from, kept until it is done: asking for them takes longest.
+"""The embeddings that a quantizer learns from, kept until it is done: asking for them takes longest.
 
 They lie in parts of some utterances each, every one whole or absent; what
 is asked again after a kill is what the last part does not hold.

@@ -8,10 +8,10 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import config, files
-from asrkd.core.artefacts import LINEAGE
+from asrkd.core.artifacts import LINEAGE
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.data.cuts.folds import FoldKey, FoldSettings, fold_of, learnt_by
+from asrkd.data.cuts.folds import FoldKey, FoldSettings, fold_of, learned_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import CutRecord, records
 from asrkd.models.directory import CONFIG, LoadedModel, load_model
@@ -61,10 +61,10 @@ def fold_teachers(paths: Sequence[Path]) -> FoldTeachers:
     return FoldTeachers(tuple(by_fold[number] for number in range(first.count)), first.by)
 
 
-def told_of_one(path: Path, cuts: Sequence[MonoCut]) -> str | None:
+def fold_warning(path: Path, cuts: Sequence[MonoCut]) -> str | None:
     """What to say where a teacher is asked alone: whether it was trained without a fold, and on these cuts.
 
-    Where the cuts that it learnt are not to be found any more, ``cuts`` are
+    Where the cuts that it learned are not to be found any more, ``cuts`` are
     taken for them if they are the ones that its lineage has the digest of.
 
     Args:
@@ -72,7 +72,7 @@ def told_of_one(path: Path, cuts: Sequence[MonoCut]) -> str | None:
         cuts: that it is to be asked about.
 
     Returns:
-        A line; None if it left out no fold, or learnt none of the cuts as far as is known.
+        A line; None if it left out no fold, or learned none of the cuts as far as is known.
 
     Raises:
         AsrkdError: its config or its lineage is torn.
@@ -81,8 +81,8 @@ def told_of_one(path: Path, cuts: Sequence[MonoCut]) -> str | None:
     if data.get("folds") is None:
         return None
     folds = config.parse(FoldSettings, data["folds"], str(path / CONFIG))
-    learnt = _learnt(path, data, cuts)
-    count = sum(record.digest in learnt for record in records(cuts))
+    learned = _learned(path, data, cuts)
+    count = sum(record.digest in learned for record in records(cuts))
     if not count:
         return None
     return (
@@ -92,13 +92,13 @@ def told_of_one(path: Path, cuts: Sequence[MonoCut]) -> str | None:
     )
 
 
-def _learnt(path: Path, data: dict[str, Any], cuts: Sequence[MonoCut]) -> set[str]:
+def _learned(path: Path, data: dict[str, Any], cuts: Sequence[MonoCut]) -> set[str]:
     """Digests of the cuts that a teacher was trained on, as far as they are known."""
-    is_learnt, manifest = learnt_by(data, str(path / CONFIG)), Path(data["train"])
+    is_learned, manifest = learned_by(data, str(path / CONFIG)), Path(data["train"])
     try:
         if manifest.is_file():
-            return {line.cut.digest for line in stream_lines(manifest) if is_learnt(line.cut)}
-        digests = [record.digest for record in records(cuts) if is_learnt(record)]
+            return {line.cut.digest for line in stream_lines(manifest) if is_learned(line.cut)}
+        digests = [record.digest for record in records(cuts) if is_learned(record)]
     except AsrkdError:  # torn, or without what its folds go by: not what it was trained on
         return set()
     lineage = files.read_json(path / LINEAGE) if (path / LINEAGE).is_file() else {}

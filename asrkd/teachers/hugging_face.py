@@ -20,10 +20,10 @@ from asrkd.core.installed import pip_install
 from asrkd.core.shell import command
 from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.teachers.audio import AudioInput
-from asrkd.teachers.waveform import Encoder, pad
+from asrkd.teachers.waveform import WaveformEncoder, pad
 
 WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
-VARIANCE_EPSILON = 1e-7  # of Wav2Vec2FeatureExtractor, by which transformers normalises audio
+VARIANCE_EPSILON = 1e-7  # of Wav2Vec2FeatureExtractor, by which transformers normalizes audio
 
 _CLASSES = {
     "wav2vec2": "Wav2Vec2Model",
@@ -33,7 +33,7 @@ _CLASSES = {
 }
 
 
-def load_hugging_face(folder: Path) -> Encoder:
+def load_hugging_face(folder: Path) -> WaveformEncoder:
     """The encoder in a folder, on the CPU.
 
     Raises:
@@ -121,12 +121,12 @@ def _load(folder: Path, family: str) -> nn.Module:
     return whole
 
 
-def _wav2vec2_encoder(model: Any, preprocessor: dict[str, Any], identity: dict[str, Any]) -> Encoder:
+def _wav2vec2_encoder(model: Any, preprocessor: dict[str, Any], identity: dict[str, Any]) -> WaveformEncoder:
     settings = model.config
     convolutions = list(zip(settings.conv_kernel, settings.conv_stride, strict=True))
     rate, sees = int(preprocessor.get("sampling_rate", 16000)), span(convolutions)
     epsilon = VARIANCE_EPSILON if preprocessor.get("do_normalize", True) else None
-    return Encoder(
+    return WaveformEncoder(
         model=model,
         stack=model.encoder,
         run=partial(_run, model),

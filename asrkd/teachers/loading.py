@@ -13,7 +13,7 @@ from asrkd.models.directory import CONFIG, WEIGHTS, load_model
 from asrkd.teachers.asrkd_model import AsrkdTeacher
 from asrkd.teachers.teacher import Teacher
 from asrkd.teachers.torchaudio_bundles import bundle_files, is_bundle
-from asrkd.teachers.waveform import Encoder, WaveformTeacher
+from asrkd.teachers.waveform import WaveformEncoder, WaveformTeacher
 
 
 def open_teacher(spec: Path | str, device: str = "cpu", *, resample: bool = False) -> Teacher:
@@ -61,14 +61,16 @@ def _loader(spec: Path | str) -> tuple[Path, Path] | None:
     return None
 
 
-def _encoder(spec: str, device: str, weights: Path, described: Path) -> Encoder:
+def _encoder(spec: str, device: str, weights: Path, described: Path) -> WaveformEncoder:
     changed = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in (weights, described))
     return _load(spec, device, weights, described, changed)
 
 
 @lru_cache(maxsize=2)
-def _load(spec: str, device: str, weights: Path, described: Path, _changed: tuple[int, ...]) -> Encoder:
-    load: Callable[[], Encoder]
+def _load(
+    spec: str, device: str, weights: Path, described: Path, _changed: tuple[int, ...]
+) -> WaveformEncoder:
+    load: Callable[[], WaveformEncoder]
     if described.name == CONFIG and "model_type" in files.read_json(described):
         from asrkd.teachers.hugging_face import load_hugging_face
 

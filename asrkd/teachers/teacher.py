@@ -10,7 +10,7 @@
 
 What an answer is like depends on its cut alone: on CPU each cut is run by
 itself (give the process one thread, see :mod:`asrkd.core.parallel`, where bytes
-matter); on a GPU neighbours in the list are run together, if the family can
+matter); on a GPU neighbors in the list are run together, if the family can
 do that without one seeing the other.
 
 Letters: T frames of a cut, D size of a layer.
@@ -106,8 +106,8 @@ class Teacher(ABC):
             )
         return Tap(layer, "before_norm" if place == "before_norm" else "after_norm")
 
-    def recogniser(self, kind: str) -> LoadedModel:
-        """The recogniser with its tokens, for questions about text.
+    def recognizer(self, kind: str) -> LoadedModel:
+        """The recognizer with its tokens, for questions about text.
 
         Args:
             kind: of the question, as ``asrkd distill`` calls it.
@@ -126,10 +126,10 @@ class Teacher(ABC):
 
 
 def check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
-    """The place that the quantiser at ``path`` is for.
+    """The place that the quantizer at ``path`` is for.
 
     Args:
-        path: of the quantiser, for the error.
+        path: of the quantizer, for the error.
         made: its contract.
         teacher: whose embeddings it is to encode.
 

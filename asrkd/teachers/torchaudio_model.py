@@ -6,8 +6,8 @@
     {"function": "wav2vec2_model",
      "arguments": {"extractor_mode": "group_norm", ..., "aux_num_out": null}}
 
-with ``"sampling_rate"`` (16000) and ``"normalise"`` where they are not the
-usual ones: audio is normalised for encoders whose convolutions have layer
+with ``"sampling_rate"`` (16000) and ``"normalize"`` where they are not the
+usual ones: audio is normalized for encoders whose convolutions have layer
 norms, as they were trained. (torchaudio 0.13 forgets it for its large bundles.)
 
 Departure: a head (``aux``) is left out.
@@ -30,9 +30,9 @@ from asrkd.core import config, files
 from asrkd.core.errors import AsrkdError
 from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.teachers.audio import AudioInput
-from asrkd.teachers.waveform import Encoder, pad
+from asrkd.teachers.waveform import WaveformEncoder, pad
 
-LAYER_NORM_EPSILON = 1e-5  # of torch.nn.functional.layer_norm, by which torchaudio normalises audio
+LAYER_NORM_EPSILON = 1e-5  # of torch.nn.functional.layer_norm, by which torchaudio normalizes audio
 
 
 class TorchaudioConfig(config.Section):
@@ -41,16 +41,16 @@ class TorchaudioConfig(config.Section):
     function: Literal["wav2vec2_model", "wavlm_model"]  # of torchaudio.models
     arguments: dict[str, Any]  # of the function
     sampling_rate: int = Field(16000, ge=1)  # Hz
-    normalise: bool | None = None  # audio to mean 0 and variance 1; None: if convolutions have layer norms
+    normalize: bool | None = None  # audio to mean 0 and variance 1; None: if convolutions have layer norms
 
     @property
     def epsilon(self) -> float | None:
-        """Of the normalisation; None if there is none."""
+        """Of the normalization; None if there is none."""
         usual = self.arguments.get("extractor_mode") == "layer_norm"
-        return LAYER_NORM_EPSILON if (usual if self.normalise is None else self.normalise) else None
+        return LAYER_NORM_EPSILON if (usual if self.normalize is None else self.normalize) else None
 
 
-def load_torchaudio(weights: Path, described: Path) -> Encoder:
+def load_torchaudio(weights: Path, described: Path) -> WaveformEncoder:
     """The encoder in two files, on the CPU.
 
     Args:
@@ -94,7 +94,7 @@ def _fill(model: nn.Module, weights: Path) -> None:
         state = load_file(str(weights))
     except (SafetensorError, ValueError, OSError) as error:
         raise AsrkdError(f"{weights}: not safetensors ({error})") from None
-    if all(name.startswith("model.") for name in state):  # of a model that normalises its input
+    if all(name.startswith("model.") for name in state):  # of a model that normalizes its input
         state = {name.removeprefix("model."): value for name, value in state.items()}
     own = {name: value for name, value in state.items() if not name.startswith("aux.")}
     try:
@@ -119,7 +119,7 @@ def _renamed(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
     return state
 
 
-def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) -> Encoder:
+def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) -> WaveformEncoder:
     blocks: Any = model.get_submodule("feature_extractor.conv_layers")
     convolutions = [(block.kernel_size, block.stride) for block in blocks]
     stack = model.get_submodule("encoder.transformer")
@@ -130,7 +130,7 @@ def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) 
         "weights_sha256": weights_sha256,
         "config_sha256": files.sha256_of(settings.model_dump(mode="json")),
     }
-    return Encoder(
+    return WaveformEncoder(
         model=model,
         stack=stack,
         run=partial(_run, model),

@@ -21,7 +21,7 @@ from asrkd.teachers.teacher import Embedded, Teacher
 
 
 @dataclass(frozen=True)
-class Encoder:
+class WaveformEncoder:
     """An encoder as its library built it, and what must be known of it."""
 
     model: nn.Module
@@ -29,10 +29,10 @@ class Encoder:
     run: Callable[[Sequence[Tensor]], object]  # encodes utterances of (S,) samples each, padded together
     dim: int  # D
     ends_in_norm: bool  # each layer does; otherwise only the encoder as a whole
-    batched: bool  # no utterance sees its neighbours or its padding
+    batched: bool  # no utterance sees its neighbors or its padding
     audio: AudioInput
     frame_shift: float  # seconds
-    first_frame: float  # seconds from the start of the audio to the first frame's centre
+    first_frame: float  # seconds from the start of the audio to the first frame's center
     length_rule: dict[str, Any]  # of asrkd.models.frame_timing
     identity: dict[str, Any]  # family, hashes of weights and configuration
     versions: dict[str, str]  # of the library
@@ -41,7 +41,7 @@ class Encoder:
 class WaveformTeacher(Teacher):
     """A teacher that is an encoder of audio."""
 
-    def __init__(self, name: str, encoder: Encoder, *, resample: bool) -> None:
+    def __init__(self, name: str, encoder: WaveformEncoder, *, resample: bool) -> None:
         """Take the encoder as it is, in evaluation mode, on the device that it is on.
 
         Args:
@@ -105,7 +105,7 @@ class WaveformTeacher(Teacher):
 
 
 @contextmanager
-def _tapping(encoder: Encoder, taps: Collection[Tap]) -> Iterator[dict[Tap, Tensor]]:
+def _tapping(encoder: WaveformEncoder, taps: Collection[Tap]) -> Iterator[dict[Tap, Tensor]]:
     """What the taps (N, T, D) held in the forward pass of the block, which ends at the deepest of them."""
     tapped: dict[Tap, Tensor] = {}
     layers = _layers(encoder.stack)
@@ -117,7 +117,7 @@ def _tapping(encoder: Encoder, taps: Collection[Tap]) -> Iterator[dict[Tap, Tens
         yield tapped
 
 
-def _hook(encoder: Encoder, layer: nn.Module, tap: Tap, tapped: dict[Tap, Tensor]) -> Any:
+def _hook(encoder: WaveformEncoder, layer: nn.Module, tap: Tap, tapped: dict[Tap, Tensor]) -> Any:
     """Make ``layer`` leave what is tapped in ``tapped``; what is returned can be removed."""
     if encoder.ends_in_norm and tap.place == "before_norm":
         norm = layer.get_submodule("final_layer_norm")

@@ -1,8 +1,8 @@
 """Whisper's encoder: log-mel features of its own, and a window of 30 s, whatever the utterance.
 
 Shorter audio is padded with zeros to the window, as Whisper was trained, and
-of the frames only those that are centred on the audio are kept: frame k is
-centred on sample 320 k, so S samples have ceil(S / 320) of them. What is
+of the frames only those that are centered on the audio are kept: frame k is
+centered on sample 320 k, so S samples have ceil(S / 320) of them. What is
 longer than the window is refused: its halves would be other utterances.
 """
 
@@ -14,17 +14,17 @@ from typing import Any
 from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
-from asrkd.models.frame_timing import centre_rule
+from asrkd.models.frame_timing import center_rule
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.hugging_face import PREPROCESSOR, transformers, versions
-from asrkd.teachers.waveform import Encoder
+from asrkd.teachers.waveform import WaveformEncoder
 
 SUBSAMPLING = 2  # the stride of its second convolution
 
 
 def whisper_encoder(
     folder: Path, model: Any, preprocessor: dict[str, Any], identity: dict[str, Any]
-) -> Encoder:
+) -> WaveformEncoder:
     """The encoder of a whole model.
 
     Args:
@@ -44,7 +44,7 @@ def whisper_encoder(
             f"{folder / PREPROCESSOR}: gives {front_end.feature_size} mel bands of {front_end.n_samples} "
             f"samples, the encoder reads {model.config.num_mel_bins} of {window}; are they of one model?"
         )
-    return Encoder(
+    return WaveformEncoder(
         model=model.encoder,
         stack=model.encoder,
         run=partial(_run, model.encoder, front_end),
@@ -54,7 +54,7 @@ def whisper_encoder(
         audio=AudioInput(rate, None, 1, window),
         frame_shift=step / rate,
         first_frame=0.0,
-        length_rule=centre_rule(step, rate),
+        length_rule=center_rule(step, rate),
         identity=identity,
         versions=versions(),
     )

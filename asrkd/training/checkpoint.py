@@ -1,6 +1,6 @@
 """Checkpoints: everything a run needs to go on as if it had not been stopped.
 
-One safetensors file each, whole or absent: weights, optimiser moments and
+One safetensors file each, whole or absent: weights, optimizer moments and
 snapshots as tensors, the position and a digest of everything in the header.
 The last two are kept, so that a broken one costs little; the digest finds a
 flipped byte, which safetensors alone would not.
@@ -35,7 +35,7 @@ class Position:
     phase_step: int = 0  # updates made in this phase
     epoch: int = 0
     batch: int = 0  # batches of the epoch's plan that are done
-    plan_digest: str = ""  # of that plan, to recognise it
+    plan_digest: str = ""  # of that plan, to recognize it
     best_wer: float | None = None  # lowest on dev so far, of validation.unit
     validation: dict[str, Any] = field(default_factory=dict)  # the latest
     scaler: dict[str, Any] = field(default_factory=dict)  # of gradients in fp16
@@ -50,7 +50,7 @@ class Checkpoint:
 
     position: Position
     weights: dict[str, Tensor]  # by name, each of its own shape (...)
-    moments: dict[str, Tensor]  # of the optimiser, '<parameter number>.<name>', (...) or a scalar ()
+    moments: dict[str, Tensor]  # of the optimizer, '<parameter number>.<name>', (...) or a scalar ()
     snapshots: list[dict[str, Tensor]]  # like the weights, oldest first
 
 
@@ -151,12 +151,12 @@ def _load(path: Path) -> Checkpoint:
     )
 
 
-def optimiser_moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state as tensors by '<parameter number>.<name>'.
+def optimizer_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as tensors by '<parameter number>.<name>'.
 
     A moment has the shape (...) of its parameter, a count of steps is a scalar ().
     """
-    state: Mapping[int, Mapping[str, object]] = optimiser.state_dict()["state"]
+    state: Mapping[int, Mapping[str, object]] = optimizer.state_dict()["state"]
     return {
         f"{number}.{name}": torch.as_tensor(value)
         for number, values in state.items()
@@ -164,11 +164,11 @@ def optimiser_moments(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def restore_moments(optimiser: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`optimiser_moments` took, tensors (...) and () by the same names."""
-    whole = optimiser.state_dict()
+def restore_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`optimizer_moments` took, tensors (...) and () by the same names."""
+    whole = optimizer.state_dict()
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():
         number, _, name = key.partition(".")
         state.setdefault(int(number), {})[name] = value
-    optimiser.load_state_dict(whole | {"state": state})
+    optimizer.load_state_dict(whole | {"state": state})

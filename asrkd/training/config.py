@@ -1,4 +1,4 @@
-"""An experiment: data, model, optimiser, augmentation, and phases of objectives."""
+"""An experiment: data, model, optimizer, augmentation, and phases of objectives."""
 
 from typing import Annotated, Any, Literal
 
@@ -95,7 +95,7 @@ class PhaseConfig(Section):
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0)  # in updates of the first plan, times the passes of an epoch
     objectives: list[ObjectiveEntry] = Field(min_length=1)  # type: ignore[valid-type]
-    restart: bool = True  # begin optimiser and schedule anew
+    restart: bool = True  # begin optimizer and schedule anew
 
     @property
     def passes_per_epoch(self) -> int:

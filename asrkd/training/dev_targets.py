@@ -1,7 +1,7 @@
 """Targets of dev cuts: those of the student's own stores, or a teacher's that is asked about some of them.
 
 A store covers the dev cuts if they were among those that its teacher was
-asked about. Where it does not, and its teacher and quantiser are where they
+asked about. Where it does not, and its teacher and quantizer are where they
 were, they are asked about a few dev cuts, once; so is a live teacher, for
 whom all dev cuts at each validation would cost more than the training.
 """
@@ -18,23 +18,23 @@ from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.codebook import CodebookSource, LiveCodebookSource
 from asrkd.targets.sources.dense import HiddenSource, LiveHiddenSource
 from asrkd.targets.sources.live_of_store import ask_again
-from asrkd.training.learner import Term
+from asrkd.training.learner import LossTerm
 
 MOST_ASKED = 40  # dev cuts, evenly spaced, about which a teacher is asked
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class DevTargets:
     """A term of the loss, and where its targets of dev cuts come from."""
 
-    term: Term
+    term: LossTerm
     source: TargetSource
     cuts: Sequence[MonoCut] | None  # that it has targets of; None: all
 
 
-def held_out(
-    terms: Sequence[Term], sources: Mapping[str, TargetSource], cuts: Sequence[MonoCut]
-) -> Iterator[HeldOut]:
+def dev_targets(
+    terms: Sequence[LossTerm], sources: Mapping[str, TargetSource], cuts: Sequence[MonoCut]
+) -> Iterator[DevTargets]:
     """Those ``terms`` that can be measured on the dev ``cuts``, or on some; a line on stderr for others."""
     few = [cuts[row] for row in range(0, len(cuts), max(1, -(-len(cuts) // MOST_ASKED)))]
     for term in terms:
@@ -45,13 +45,13 @@ def held_out(
             except AsrkdError:  # targets were stored for the training cuts alone
                 pass
             else:
-                yield HeldOut(term, source, None)
+                yield DevTargets(term, source, None)
                 continue
         try:
             asked = _asked(source)
             if asked is not None:
                 asked.verify(few)
-                yield HeldOut(term, _Remembered(asked), few)
+                yield DevTargets(term, _Remembered(asked), few)
         except AsrkdError as error:
             warn(f"no loss of {term.label} on dev cuts: {error}")
 

@@ -23,7 +23,7 @@ from asrkd.training.distributed import PATIENCE, Processes
 
 
 @dataclass(frozen=True)
-class Machine:
+class Environment:
     """The machine and the manner of a run, in one of its processes."""
 
     device: torch.device

@@ -1,4 +1,4 @@
-"""What is optimised: the student, and the training-only parameters of its objectives."""
+"""What is optimized: the student, and the training-only parameters of its objectives."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -23,7 +23,7 @@ from asrkd.training.loader import Batch
 
 
 @dataclass(frozen=True)
-class Term:
+class LossTerm:
     """One term of a phase's loss."""
 
     label: str  # of its objective and source, as it stands in logs: 'ctc', 'ctc-nbest', 'codebook'
@@ -46,7 +46,7 @@ class Learner(nn.Module):
         self.student = student
         self.sources: dict[str, TargetSource] = {}
         self._settings: dict[str, ObjectiveConfig] = {}  # by label
-        self.terms: list[list[Term]] = []
+        self.terms: list[list[LossTerm]] = []
         self.told: list[str] = []  # of what the sources leave out, and of weights
         built: dict[str, str] = {}  # settings to label
         objectives: dict[str, nn.Module] = {}
@@ -60,12 +60,12 @@ class Learner(nn.Module):
                     self._settings[label], kind = settings, kinds()[entry.name]
                     self.sources[label] = kind.source(settings, tokens)
                     objectives[label] = kind.build(settings, self.sources[label], student)
-                terms.append(Term(built[key], settings.scale))
+                terms.append(LossTerm(built[key], settings.scale))
             self.terms.append(terms)
         self.objectives = nn.ModuleDict(objectives)
 
     def forward(
-        self, batch: Batch | None, terms: Sequence[Term], counts: Mapping[str, float]
+        self, batch: Batch | None, terms: Sequence[LossTerm], counts: Mapping[str, float]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch: its share of the loss of the whole update that it is part of.
 
@@ -97,7 +97,7 @@ class Learner(nn.Module):
         assert isinstance(objective, Objective)
         return objective
 
-    def taps(self, terms: Sequence[Term]) -> set[Tap]:
+    def taps(self, terms: Sequence[LossTerm]) -> set[Tap]:
         """All layers that the terms read."""
         return {tap for term in terms for tap in self.objective(term.label).taps()}
 

@@ -37,7 +37,7 @@ class EpochPlan:
 
     @property
     def digest(self) -> str:
-        """Hash by which a checkpoint recognises its plan."""
+        """Hash by which a checkpoint recognizes its plan."""
         return files.sha256_of([list(batch) for batch in self.batches])
 
 

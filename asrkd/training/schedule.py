@@ -11,7 +11,7 @@ from torch import nn
 from asrkd.training.config import OptimConfig, PhaseConfig
 
 
-class Course:
+class PhaseSchedule:
     """The phases of a run, one after another.
 
     A pass over the cuts counts as many updates as its first plan makes; later
@@ -55,7 +55,7 @@ class Course:
         return max(1, round((phase.epochs or 0) * phase.passes_per_epoch * self._per_pass))
 
 
-def make_optimiser(named: dict[str, nn.Parameter], config: OptimConfig) -> torch.optim.AdamW:
+def make_optimizer(named: dict[str, nn.Parameter], config: OptimConfig) -> torch.optim.AdamW:
     """AdamW over the named parameters; weight decay on matrices alone.
 
     Biases and norms have one dimension: decaying them shrinks what they are
@@ -82,7 +82,7 @@ def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int 
     Args:
         step: counted from 0.
         total_steps: updates until the end of the schedule.
-        config: of the optimiser.
+        config: of the optimizer.
         epochs: that are over since the schedule began; it is asked of exponential ones alone.
     """
     if step < config.warmup_steps:

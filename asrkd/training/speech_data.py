@@ -1,4 +1,4 @@
-"""Cuts with features as what a recogniser learns from."""
+"""Cuts with features as what a recognizer learns from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +13,15 @@ from asrkd.data.cuts.records import cuts_digest, texts_digest
 from asrkd.data.features.noise import verify_noise
 from asrkd.data.features.reading import feature_config, load_features
 from asrkd.data.tokens import Tokens
-from asrkd.models.config import LanguageModelConfig, RecogniserArchitecture, recogniser_architecture
+from asrkd.models.config import LanguageModelConfig, RecognizerArchitecture, recognizer_architecture
 from asrkd.models.conformer import global_statistics
 from asrkd.models.language_model import Student
-from asrkd.models.recognizer import Recogniser
+from asrkd.models.recognizer import Recognizer
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.live import LiveTargets, live_identities
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import DataConfig
-from asrkd.training.environment import Machine
+from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner
 from asrkd.training.trainer import Trainer
 from asrkd.training.validation import Validator
@@ -30,17 +30,17 @@ STATISTICS_CUTS = 500  # enough frames to place 80 mel bands within a hundredth 
 
 
 @dataclass(frozen=True)
-class Speech:
+class SpeechData:
     """Cuts to learn from and to validate on."""
 
     experiment: TrainConfig
     tokens: Tokens
     train_cuts: PackedCuts
     dev_cuts: PackedCuts
-    architecture: RecogniserArchitecture
+    architecture: RecognizerArchitecture
 
     @classmethod
-    def gather(cls, experiment: TrainConfig, data: DataConfig, tokens: Tokens) -> "Speech":
+    def gather(cls, experiment: TrainConfig, data: DataConfig, tokens: Tokens) -> "SpeechData":
         """Read the cuts; AsrkdError at the first thing that is wrong."""
         train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
         train_cuts = _without_fold(train_cuts, data)
@@ -58,7 +58,7 @@ class Speech:
         if experiment.augment.noise is not None:
             verify_noise(experiment.augment.noise, features)
         assert not isinstance(experiment.model, LanguageModelConfig)  # the config sees to it
-        architecture = recogniser_architecture(experiment.model, features, tokens.size)
+        architecture = recognizer_architecture(experiment.model, features, tokens.size)
         return cls(experiment, tokens, usable, dev_cuts, architecture)
 
     def lineage(self) -> dict[str, Any]:
@@ -82,18 +82,18 @@ class Speech:
             **({"live_targets": live_identities(live)} if live else {}),
         }
 
-    def trainer(self, learner: Learner, machine: Machine) -> Trainer:
+    def trainer(self, learner: Learner, machine: Environment) -> Trainer:
         """What trains ``learner`` on the cuts that it has targets for; AsrkdError unless they fit."""
         cuts = learner.verify(self.train_cuts)
         asked = self.experiment.validation
         validator = Validator(self.dev_cuts, self.tokens, asked.max_duration, find_unit(asked.unit))
-        if isinstance(learner.student, Recogniser) and learner.student.has_ctc:
+        if isinstance(learner.student, Recognizer) and learner.student.has_ctc:
             learner.tell(validator.dropped.lines("CTC loss of dev"))
         return Trainer(self.experiment, learner, cuts, validator, machine)
 
     def begin(self, student: Student) -> None:
         """Give the front end the mean and spread of the training features."""
-        assert isinstance(student, Recogniser)
+        assert isinstance(student, Recognizer)
         with seeded(self.experiment.seed, "statistics") as rng:
             rows = rng.sample(range(len(self.train_cuts)), min(STATISTICS_CUTS, len(self.train_cuts)))
         mean, std = global_statistics([load_features(self.train_cuts[row]) for row in rows])

@@ -9,14 +9,14 @@ from asrkd.models.language_model import Student
 from asrkd.targets.sources.text import Sentences, read_sentences
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import TextDataConfig
-from asrkd.training.environment import Machine
+from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner
 from asrkd.training.trainer import Trainer
 from asrkd.training.validation import TextValidator
 
 
 @dataclass(frozen=True)
-class Text:
+class TextData:
     """Sentences to learn from and to validate on."""
 
     experiment: TrainConfig
@@ -26,7 +26,7 @@ class Text:
     architecture: LanguageModelArchitecture
 
     @classmethod
-    def gather(cls, experiment: TrainConfig, data: TextDataConfig, tokens: Tokens) -> "Text":
+    def gather(cls, experiment: TrainConfig, data: TextDataConfig, tokens: Tokens) -> "TextData":
         """Read the sentences; AsrkdError at the first thing that is wrong."""
         train, dev = (
             read_sentences(path, tokens, data.max_sentence) for path in (data.train_text, data.dev_text)
@@ -41,7 +41,7 @@ class Text:
         """Digests of the sentences."""
         return {"train_text": self.train.digest(), "dev_text": self.dev.digest()}
 
-    def trainer(self, learner: Learner, machine: Machine) -> Trainer:
+    def trainer(self, learner: Learner, machine: Environment) -> Trainer:
         """What trains ``learner``; that tokens spell every sentence was seen as they were read."""
         validator = TextValidator(self.dev, self.tokens, self.experiment.data.batch_limit.size)
         return Trainer(self.experiment, learner, self.train, validator, machine)

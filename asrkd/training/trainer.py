@@ -19,14 +19,14 @@ from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.config import TrainConfig
-from asrkd.training.dev_targets import HeldOut
-from asrkd.training.environment import Machine
+from asrkd.training.dev_targets import DevTargets
+from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner, mean_weights
 from asrkd.training.loader import Item
 from asrkd.training.metrics import MetricLog
-from asrkd.training.schedule import Course, learning_rate, make_optimiser
+from asrkd.training.schedule import PhaseSchedule, learning_rate, make_optimizer
 from asrkd.training.update import Update, UpdateReport
-from asrkd.training.update_batches import Groups
+from asrkd.training.update_batches import UpdatePlan
 from asrkd.training.validation import TextValidator, Validator
 
 LOG_EVERY_STEPS = 20
@@ -41,18 +41,18 @@ class Trainer:
         learner: Learner,
         cuts: Sequence[Item],
         validator: Validator | TextValidator,
-        machine: Machine,
+        machine: Environment,
     ) -> None:
         """Put the parts together; nothing is computed yet but the first epoch's plan."""
         self.config, self.learner, self.validator, self.machine = config, learner, validator, machine
         self.processes = machine.processes
-        self.groups = Groups(config, cuts, machine)
+        self.groups = UpdatePlan(config, cuts, machine)
         self.position = ckpt.Position(processes=machine.processes.count)
         self.snapshots: list[dict[str, torch.Tensor]] = []  # of the first process
-        self.course = Course(config.phases, self.groups.per_epoch)
-        self.held_out: dict[int, list[HeldOut]] = {}  # by phase
+        self.course = PhaseSchedule(config.phases, self.groups.per_epoch)
+        self._dev_targets: dict[int, list[DevTargets]] = {}  # by phase
         learner.to(machine.device)
-        self.optimiser = self._fresh_optimiser()
+        self.optimizer = self._fresh_optimizer()
 
     @property
     def total_steps(self) -> int:
@@ -75,7 +75,7 @@ class Trainer:
         found = found or ckpt.load_checkpoint(ckpt.checkpoint_path(folder, step))
         self.processes.exchange(None)  # one that cannot read it ends all, here
         self.learner.load_state_dict(found.weights)
-        ckpt.restore_moments(self.optimiser, found.moments)
+        ckpt.restore_moments(self.optimizer, found.moments)
         self.snapshots = [
             {name: value.to(self.machine.device) for name, value in snapshot.items()}
             for snapshot in found.snapshots
@@ -153,7 +153,7 @@ class Trainer:
             sources = {term.label: self.learner.sources[term.label] for term in terms}
             for group in self.groups.rest_of_epoch(position, sources):
                 rate = self._learning_rate()
-                report = update(self.optimiser, group, terms, rate, position.step)
+                report = update(self.optimizer, group, terms, rate, position.step)
                 position.batch += group.size
                 position.step += 1
                 position.phase_step += 1
@@ -167,7 +167,7 @@ class Trainer:
         self.position.phase += 1
         self.position.phase_step = 0
         if self.position.phase < len(self.course.steps) and self.config.phases[self.position.phase].restart:
-            self.optimiser = self._fresh_optimiser()
+            self.optimizer = self._fresh_optimizer()
 
     def _learning_rate(self) -> float:
         """Of the next update."""
@@ -199,9 +199,11 @@ class Trainer:
         own = self.learner.snapshot()
         self.learner.load_state_dict(self.average())
         phase, machine = min(self.position.phase, len(self.course.steps) - 1), self.machine
-        if phase not in self.held_out:
-            self.held_out[phase] = self.validator.held_out(self.learner.terms[phase], self.learner.sources)
-        terms = self.held_out[phase]
+        if phase not in self._dev_targets:
+            self._dev_targets[phase] = self.validator.dev_targets(
+                self.learner.terms[phase], self.learner.sources
+            )
+        terms = self._dev_targets[phase]
         values = self.validator(self.learner, terms, machine.precision, machine.device)
         self.learner.load_state_dict(own)
         return values
@@ -215,7 +217,7 @@ class Trainer:
             return
         self.position.train_seconds = self._elapsed()
         self.position.scaler = self.machine.precision.scaler.state_dict()
-        moments = ckpt.optimiser_moments(self.optimiser)
+        moments = ckpt.optimizer_moments(self.optimizer)
         ckpt.save_checkpoint(
             out / "checkpoints",
             ckpt.Checkpoint(self.position, self.learner.snapshot(), moments, self.snapshots),
@@ -235,5 +237,5 @@ class Trainer:
     def _meter(self, name: str) -> AbstractContextManager[Meter]:
         return meter(f"train {name}", self.total_steps, "steps", done=self.position.step)
 
-    def _fresh_optimiser(self) -> torch.optim.AdamW:
-        return make_optimiser(dict(self.learner.named_parameters()), self.config.optim)
+    def _fresh_optimizer(self) -> torch.optim.AdamW:
+        return make_optimizer(dict(self.learner.named_parameters()), self.config.optim)

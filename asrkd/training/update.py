@@ -9,10 +9,10 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.randomness import derive, seed_torch
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.training.config import TrainConfig
-from asrkd.training.environment import Machine
-from asrkd.training.learner import Learner, Term
+from asrkd.training.environment import Environment
+from asrkd.training.learner import Learner, LossTerm
 from asrkd.training.loader import Batch
-from asrkd.training.update_batches import Group
+from asrkd.training.update_batches import UpdateBatches
 
 MAX_SKIPPED = 50  # updates in a row without a finite gradient
 
@@ -45,7 +45,7 @@ class Update:
     """Makes the updates of a run."""
 
     def __init__(
-        self, model: torch.nn.Module, learner: Learner, config: TrainConfig, machine: Machine
+        self, model: torch.nn.Module, learner: Learner, config: TrainConfig, machine: Environment
     ) -> None:
         """Prepare.
 
@@ -59,7 +59,12 @@ class Update:
         self._skipped = 0
 
     def __call__(
-        self, optimiser: torch.optim.Optimizer, group: Group, terms: Sequence[Term], lr: float, step: int
+        self,
+        optimizer: torch.optim.Optimizer,
+        group: UpdateBatches,
+        terms: Sequence[LossTerm],
+        lr: float,
+        step: int,
     ) -> UpdateReport:
         """Sum the gradients of ``terms`` over the batches of ``group`` in all processes, and step once.
 
@@ -72,16 +77,16 @@ class Update:
         Raises:
             AsrkdError: the gradient was not finite many times in a row.
         """
-        for parameters in optimiser.param_groups:
+        for parameters in optimizer.param_groups:
             parameters["lr"] = lr
-        optimiser.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         counts = self._counts(group.batches.values(), terms)
         losses = self._backward(group, terms, counts, step)
-        norm = self._step(optimiser, step)
+        norm = self._step(optimizer, step)
         total = sum(term.scale * losses[term.label] for term in terms)
         return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in group.batches.values()))
 
-    def _counts(self, batches: Iterable[Batch], terms: Sequence[Term]) -> dict[str, float]:
+    def _counts(self, batches: Iterable[Batch], terms: Sequence[LossTerm]) -> dict[str, float]:
         """What each term is a sum over, in all batches of all processes together."""
         counts = {term.label: 0.0 for term in terms}
         for batch in batches:
@@ -92,7 +97,7 @@ class Update:
         return {label: max(sum(part[label] for part in everywhere), 1.0) for label in counts}
 
     def _backward(
-        self, group: Group, terms: Sequence[Term], counts: dict[str, float], step: int
+        self, group: UpdateBatches, terms: Sequence[LossTerm], counts: dict[str, float], step: int
     ) -> dict[str, float]:
         """Leave the gradients of the whole update; this process's share of each term's loss."""
         processes, precision = self.machine.processes, self.machine.precision
@@ -110,13 +115,13 @@ class Update:
                 losses[label] += float(share)
         return losses
 
-    def _step(self, optimiser: torch.optim.Optimizer, step: int) -> float:
+    def _step(self, optimizer: torch.optim.Optimizer, step: int) -> float:
         """Clip and step, unless the gradient is not finite; its norm before clipping."""
         scaler = self.machine.precision.scaler
-        scaler.unscale_(optimiser)
+        scaler.unscale_(optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.config.optim.clip_norm))
         if norm < float("inf"):  # False for NaN too
-            scaler.step(optimiser)
+            scaler.step(optimizer)
             self._skipped = 0
         else:
             self._skipped += 1

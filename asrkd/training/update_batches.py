@@ -12,23 +12,23 @@ from asrkd.training.augment import Augmentation
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import TextDataConfig
-from asrkd.training.environment import Machine
+from asrkd.training.environment import Environment
 from asrkd.training.loader import Batch, BatchReader, Item, load_batches
 from asrkd.training.plan import EpochPlan, plan_epoch
 
 
 @dataclass(frozen=True)
-class Group:
+class UpdateBatches:
     """The batches of an update that are this process's; there may be none where others have some."""
 
     size: int  # batches of the update, in all processes together
     batches: dict[int, Batch]  # by their number in the update
 
 
-class Groups:
+class UpdatePlan:
     """Cuts the plan of each epoch into groups, and reads this process's share of every group."""
 
-    def __init__(self, config: TrainConfig, cuts: Sequence[Item], machine: Machine) -> None:
+    def __init__(self, config: TrainConfig, cuts: Sequence[Item], machine: Environment) -> None:
         """Args as they are read; AsrkdError if the noise of the augmentation cannot be used."""
         self.config, self.machine = config, machine
         self.cuts, self.records = CutsById(cuts), records(cuts)
@@ -39,7 +39,9 @@ class Groups:
         """Groups of the first epoch; later ones may have a few more or less."""
         return -(-len(self._plan(0).batches) // self.config.optim.accumulate)
 
-    def rest_of_epoch(self, position: Position, sources: Mapping[str, TargetSource]) -> Iterator[Group]:
+    def rest_of_epoch(
+        self, position: Position, sources: Mapping[str, TargetSource]
+    ) -> Iterator[UpdateBatches]:
         """The groups of the epoch that lie beyond ``position``; its plan is noted there.
 
         Args:
@@ -60,7 +62,7 @@ class Groups:
         reader = BatchReader(self.cuts, own, self.augmentation, position.epoch)
         yield from self._read(reader, plan.batches[position.batch :])
 
-    def _read(self, reader: BatchReader, left: Sequence[Sequence[str]]) -> Iterator[Group]:
+    def _read(self, reader: BatchReader, left: Sequence[Sequence[str]]) -> Iterator[UpdateBatches]:
         """Groups of what is ``left``; as groups are shared evenly, a share of all is a share of each."""
         processes, accumulate = self.machine.processes, self.config.optim.accumulate
         batches = load_batches(reader, processes.share(left), workers=self.machine.workers)
@@ -69,7 +71,7 @@ class Groups:
             mine = processes.share(range(size))
             taken = islice(batches, len(mine))
             there = (batch.to(self.machine.device, reader.sources) for batch in taken)
-            yield Group(size, dict(zip(mine, there, strict=True)))
+            yield UpdateBatches(size, dict(zip(mine, there, strict=True)))
 
     def _plan(self, epoch: int) -> EpochPlan:
         data = self.config.data

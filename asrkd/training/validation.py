@@ -13,7 +13,7 @@ from asrkd.data.cuts.records import records
 from asrkd.data.cuts.transcripts import reference
 from asrkd.data.tokens import Tokens
 from asrkd.decoding.greedy import quick_tokens
-from asrkd.models.recognizer import Recogniser, RecogniserOutput
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
@@ -24,8 +24,8 @@ from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest_settings import TRANSCRIPT
 from asrkd.targets.sources.text import Sentences, TextSource
 from asrkd.targets.sources.transcripts import TranscriptSource
-from asrkd.training.dev_targets import HeldOut, held_out
-from asrkd.training.learner import Learner, Term
+from asrkd.training.dev_targets import DevTargets, dev_targets
+from asrkd.training.learner import Learner, LossTerm
 from asrkd.training.loader import BatchReader, Item, load_batches
 from asrkd.training.plan import EpochPlan, plan_in_order
 
@@ -42,13 +42,13 @@ class TextValidator:
         self.num_tokens = sum(sentence.duration for sentence in sentences.records)  # with ends
         self.num_words = sentences.num_words + len(sentences)  # likewise
 
-    def held_out(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[HeldOut]:
+    def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:
         """None: the loss on dev sentences is what is measured anyway."""
         return []
 
     @torch.no_grad()
     def __call__(
-        self, learner: Learner, terms: Sequence[HeldOut], precision: Precision, device: torch.device
+        self, learner: Learner, terms: Sequence[DevTargets], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
         """Perplexity with ``learner``'s weights.
 
@@ -96,13 +96,13 @@ class Validator:
         self.transcripts.examine(cuts, self.dropped.add)
         self.references = {record.id: reference(record) for record in records(cuts)}
 
-    def held_out(self, terms: Sequence[Term], sources: Mapping[str, TargetSource]) -> list[HeldOut]:
+    def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:
         """Those terms that there are targets of dev cuts for, or of some; their teacher may be asked."""
-        return list(held_out(terms, sources, self.cuts))
+        return list(dev_targets(terms, sources, self.cuts))
 
     @torch.no_grad()
     def __call__(
-        self, learner: Learner, terms: Sequence[HeldOut], precision: Precision, device: torch.device
+        self, learner: Learner, terms: Sequence[DevTargets], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
         """Losses and greedy error rate with ``learner``'s weights.
 
@@ -115,7 +115,7 @@ class Validator:
         """
         learner.eval()
         student = learner.student
-        assert isinstance(student, Recogniser)
+        assert isinstance(student, Recognizer)
         reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
         whole = [own for own in terms if own.cuts is None]
         objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {
@@ -163,7 +163,7 @@ class Losses:
 
     def over(
         self, cuts: Mapping[str, Item], plan: EpochPlan
-    ) -> Iterator[tuple[tuple[str, ...], RecogniserOutput]]:
+    ) -> Iterator[tuple[tuple[str, ...], RecognizerOutput]]:
         """The cut ids and the student's output of each batch, once its losses are counted.
 
         Raises:

@@ -24,6 +24,6 @@ case $SIZE in
   *) echo "SIZE=$SIZE: expected demo or tiny" >&2; exit 2 ;;
 esac
 STUDENT_CUTS=$DATA/cuts_train_small.jsonl.gz
-# A teacher that has learnt transcripts by heart makes every weight of ERR-KD 1, and labels nothing that it was not told.
+# A teacher that has learned transcripts by heart makes every weight of ERR-KD 1, and labels nothing that it was not told.
 SEQUENCE_HEARD=$DATA/cuts_train_others.jsonl.gz
 source stages/training.sh

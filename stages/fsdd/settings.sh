@@ -9,7 +9,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 CONF=stages/fsdd/conf SCORED=${SCORED:-dev} SIZE=${SIZE:-demo}
 DATA=${DATA:-data/fsdd} EXP=${EXP:-exp/fsdd}
 QUANTIZER=() TRAIN=() STUDENT_CUTS=$DATA/cuts_train.jsonl.gz
-# As the papers have it, for there is little speech: a teacher labels what it learnt from. So there is no row of a fifth of
+# As the papers have it, for there is little speech: a teacher labels what it learned from. So there is no row of a fifth of
 # the transcripts, as the teacher has read the others.
 SEQUENCE_HEARD=$STUDENT_CUTS
 if [[ $SIZE == tiny ]]; then

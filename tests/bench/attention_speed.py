@@ -8,8 +8,8 @@ import torch
 
 from asrkd.core.config import load
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.models.config import recogniser_architecture
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.config import recognizer_architecture
+from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.training.config import TrainConfig
@@ -26,14 +26,14 @@ def measure() -> Iterator[Row]:
     """Seconds of each, in turns, the quickest of each counting."""
     for name, teacher_forcing in STUDENTS:
         model = load(TrainConfig, CONF / f"{name}.yaml").model
-        student = Recogniser(recogniser_architecture(model, FEATURES, NUM_TOKENS)).train()
+        student = Recognizer(recognizer_architecture(model, FEATURES, NUM_TOKENS)).train()
         objective = Attention(AttentionConfig(teacher_forcing=teacher_forcing), student).train()
         five, one = (partial(_step, student, objective, _lists(count)) for count in (5, 1))
         what = f"step of {name} ({num_parameters(student) / 1e6:.2f} M), s, 5 hypotheses by 1"
         yield Row(what, *quickest(five, one), "<= 2.5")
 
 
-def _step(student: Recogniser, objective: Attention, targets: SequenceTargets) -> None:
+def _step(student: Recognizer, objective: Attention, targets: SequenceTargets) -> None:
     features, num_frames = torch.zeros(UTTERANCES, FRAMES, 80), torch.full((UTTERANCES,), FRAMES)
     student.zero_grad(set_to_none=True)
     objective(student(features, num_frames), targets).backward()

@@ -13,25 +13,25 @@ from pathlib import Path
 from statistics import median
 
 from asrkd.commands import distill, distill_quantizer
-from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.commands.prepare import PrepareOptions, prepare
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core import config
-from asrkd.core.shared_work import Crew
+from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.data.corpora.digits import DigitsOptions
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import Architecture
 from asrkd.models.directory import load_model
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.training.checkpoint import Position
 from asrkd.training.config import TrainConfig
 from asrkd.training.distributed import Processes
 from asrkd.training.learner import Learner
-from asrkd.training.schedule import make_optimiser
+from asrkd.training.schedule import make_optimizer
 from asrkd.training.update import Update
-from asrkd.training.update_batches import Group, Groups
+from asrkd.training.update_batches import UpdateBatches, UpdatePlan
 from tests.bench.row import Row
 
 CONFIG = """
@@ -62,15 +62,15 @@ def measure() -> Iterator[Row]:
 
 
 def _make(folder: Path) -> None:
-    """A corpus, a teacher that knows nothing, its quantisers and stores: what they hold costs the same."""
+    """A corpus, a teacher that knows nothing, its quantizers and stores: what they hold costs the same."""
     sizes, stop = DigitsOptions(minutes=2, dev_minutes=0.1, test_minutes=0.1, num_speakers=5), StopRequest()
-    prepare("digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Crew(2), stop=stop)
+    prepare("digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Workers(2), stop=stop)
     (folder / "config.yaml").write_text(CONFIG.format(folder=folder))
     train(folder / "config.yaml", folder / "teacher", TEACHER, TrainOptions(device="cpu"), stop)
     cuts = (folder / "data/cuts_train.jsonl.gz",)
 
-    def ask(what: str) -> Question:
-        return Question(folder / "teacher", cuts, folder / what, jobs=2)
+    def ask(what: str) -> DistillRequest:
+        return DistillRequest(folder / "teacher", cuts, folder / what, jobs=2)
 
     for count in CODEBOOKS:
         request = quantizer_request(TEACHER_LAYER, count, utterances=20, steps=3)
@@ -103,7 +103,7 @@ def _rows(folder: Path, sizes: tuple[str, ...], layer: int, *wanted: str) -> Ite
         yield Row(
             f"step, {of}, {name}, ms", step_ms[name], step_ms["baseline"], demands.get(name, "(reported)")
         )
-    times = num_parameters(load_model(folder / "teacher").recogniser) / params
+    times = num_parameters(load_model(folder / "teacher").recognizer) / params
     what = f"step, {of}, stored, ms, beside a teacher {times:.0f} x as large"
     yield Row(what, step_ms["16 codebooks"], step_ms["live"], "<= 0.5")
 
@@ -118,10 +118,10 @@ class _Stepper:
         features = load_model(folder / "teacher").architecture.features
         tokens = Tokens.load(folder / "data")
         architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
-        self.learner = Learner(Recogniser(architecture), experiment.phases, tokens)
-        self._groups = Groups(experiment, read_cuts(experiment.data.train), machine)
+        self.learner = Learner(Recognizer(architecture), experiment.phases, tokens)
+        self._groups = UpdatePlan(experiment, read_cuts(experiment.data.train), machine)
         self._update = Update(self.learner, self.learner, experiment, machine)
-        self._optimiser = make_optimiser(dict(self.learner.named_parameters()), experiment.optim)
+        self._optimizer = make_optimizer(dict(self.learner.named_parameters()), experiment.optim)
 
     def steps(self) -> float:
         """Seconds a step, over the first batches of an epoch but one, with which its plan is made."""
@@ -132,5 +132,5 @@ class _Stepper:
             self._step(group)
         return (time.perf_counter() - started_at) / STEPS
 
-    def _step(self, group: Group) -> None:
-        self._update(self._optimiser, group, self.learner.terms[0], 1e-4, 0)
+    def _step(self, group: UpdateBatches) -> None:
+        self._update(self._optimizer, group, self.learner.terms[0], 1e-4, 0)

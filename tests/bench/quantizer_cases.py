@@ -1,4 +1,4 @@
-"""Frames, quantisers and the reference package for the rows about the quantiser."""
+"""Frames, quantizers and the reference package for the rows about the quantizer."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ FRAMES = 6000
 def has_reference() -> bool:
     """Whether there is something to stand beside; if not, the command that installs it is told."""
     if find_spec("multi_quantization") is None:
-        print("the quantiser's rows stand beside multi_quantization: pip install multi_quantization h5py")
+        print("the quantizer's rows stand beside multi_quantization: pip install multi_quantization h5py")
         return False
     return True
 
@@ -43,14 +43,14 @@ def synthetic_frames(count: int, dim: int, seed: int = 1) -> Tensor:
 
 
 def trained(dim: int, num_codebooks: int) -> tuple[DirectSumQuantizer, Tensor]:
-    """A quantiser, trained just enough to be like one, and frames that it has not seen."""
+    """A quantizer, trained just enough to be like one, and frames that it has not seen."""
     frames = synthetic_frames(FRAMES + 1024, dim)
     options = QuantizerOptions(num_codebooks=num_codebooks, phase_one_steps=30, phase_two_steps=10)
     return train_quantizer(frames[:FRAMES], options)[0], frames[FRAMES:]
 
 
 def as_reference(quantizer: DirectSumQuantizer) -> Any:
-    """The same centres and classifiers in ``multi_quantization``."""
+    """The same centers and classifiers in ``multi_quantization``."""
     sizes = {"codebook_size": quantizer.codebook_size, "num_codebooks": quantizer.num_codebooks}
     theirs = reference_package().Quantizer(dim=quantizer.dim, **sizes)
     theirs.load_state_dict(reference_state(quantizer, "00000000"))

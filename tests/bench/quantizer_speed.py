@@ -1,4 +1,4 @@
-"""Encoding with the same centres and frames as ``multi_quantization``: pace, error and memory."""
+"""Encoding with the same centers and frames as ``multi_quantization``: pace, error and memory."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Training a quantiser beside ``multi_quantization``'s trainer: same frames, batch size and steps.
+"""Training a quantizer beside ``multi_quantization``'s trainer: same frames, batch size and steps.
 
 ``QUANTIZER_STEPS=50`` makes it short; ``QUANTIZER_TEACHER=exp/demo/teacher``
 and ``QUANTIZER_CUTS=data/digits/cuts_train.jsonl.gz`` name real embeddings.
@@ -61,7 +61,7 @@ def _side_by_side(what: str, frames: Tensor, num_codebooks: int) -> Iterator[Row
 
 
 def _error(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor, search: IndexSearch) -> float:
-    """Relative to the distances from the true mean, whatever the quantiser believes that to be."""
+    """Relative to the distances from the true mean, whatever the quantizer believes that to be."""
     error = (quantizer.decode(quantizer.encode(held_out, search)) - held_out).double().square().sum()
     return float(error / (held_out - training.mean(dim=0)).double().square().sum())
 

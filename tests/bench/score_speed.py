@@ -11,7 +11,7 @@ from pathlib import Path
 import jiwer
 
 from asrkd.core import files
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.transcript_files import trn_lines
 from tests.bench.row import Row
 
@@ -22,7 +22,7 @@ def measure() -> Iterator[Row]:
     """Utterances per second: words and characters are aligned and counted; sclite reads files of words."""
     said, heard = corpus()
     speakers = {utt_id: utt_id.split("-")[0] for utt_id in said}
-    utterances = [Utterance(utt_id, text, utt_id, speakers[utt_id]) for utt_id, text in said.items()]
+    utterances = [ReferenceUtterance(utt_id, text, utt_id, speakers[utt_id]) for utt_id, text in said.items()]
 
     def by_jiwer() -> None:
         texts = list(said.values()), [heard[utt_id] for utt_id in said]

@@ -8,7 +8,7 @@ import torch
 from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.config import Architecture
 from asrkd.models.encoder_config import ConformerConfig
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.objectives.ctc import alignable, ctc_sum, separate_sum
 from asrkd.targets.sequences import SequenceTargets, collate
 from tests.bench.row import Row
@@ -37,10 +37,10 @@ def measure() -> Iterator[Row]:
             conformer=ConformerConfig(**sizes), features=FEATURES, num_tokens=num_tokens
         )
         lists = [_lists(count, num_tokens, length) for count in (HYPOTHESES, 1)]
-        yield from _of_student(name, Recogniser(architecture), frames, lists)
+        yield from _of_student(name, Recognizer(architecture), frames, lists)
 
 
-def _of_student(name: str, student: Recogniser, frames: int, lists: list[SequenceTargets]) -> Iterator[Row]:
+def _of_student(name: str, student: Recognizer, frames: int, lists: list[SequenceTargets]) -> Iterator[Row]:
     features, num_frames = torch.randn(UTTERANCES, frames, 80), torch.full((UTTERANCES,), frames)
 
     def step(targets: SequenceTargets) -> None:

@@ -12,7 +12,7 @@ import torch
 from asrkd.core.parallel import one_thread
 from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.config import Architecture, ConformerConfig
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.objectives.ctc import ctc_sum
 from asrkd.targets.sequences import collate
 from asrkd.targets.store.arrays import ArrayStore
@@ -52,7 +52,7 @@ def _step() -> tuple[int, float]:
     """(parameters, seconds of a step) of a student of 3 M on such a batch."""
     features = FeatureConfig(type="kaldi-fbank", num_features=80, frame_shift=0.01, sampling_rate=16000)
     conformer = ConformerConfig(num_layers=8, dim=128, feed_forward_dim=512, front_end_channels=16)
-    student = Recogniser(Architecture(conformer=conformer, features=features, num_tokens=30))
+    student = Recognizer(Architecture(conformer=conformer, features=features, num_tokens=30))
     batch = torch.randn(BATCH, int(100 * scale.SECONDS), 80)
     num_frames = torch.full((BATCH,), batch.shape[1])
     targets = collate([[list(range(1, 29)) * 4]] * BATCH)

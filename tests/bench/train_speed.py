@@ -10,12 +10,12 @@ import torch
 from asrkd.commands.prepare import PrepareOptions, prepare
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core.config import load as load_config
-from asrkd.core.shared_work import Crew
+from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.data.corpora.digits import DigitsOptions
 from asrkd.models.config import Architecture
 from asrkd.models.directory import load_model
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.objectives.ctc import ctc_sum
 from asrkd.training.config import TrainConfig
 from asrkd.training.loader import Batch, BatchReader
@@ -40,7 +40,7 @@ def measure() -> Iterator[Row]:
         folder = Path(name)
         sizes = DigitsOptions(minutes=12, dev_minutes=0.2, test_minutes=0.2)
         prepare(
-            "digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Crew(2), stop=StopRequest()
+            "digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Workers(2), stop=StopRequest()
         )
         config = folder / "config.yaml"
         config.write_text(CONFIG.format(folder=folder / "data", steps=STEPS))
@@ -82,20 +82,20 @@ def _asrkd(config: Path, out: Path, batches: Sequence[Batch]) -> float:
 
 def _bare_loop(architecture: Architecture, batches: Sequence[Batch]) -> tuple[int, float]:
     """(parameters, audio-seconds per second) of forward, loss, backward, clip and step, nothing else."""
-    student = Recogniser(architecture)
-    optimiser = torch.optim.AdamW(student.parameters(), lr=1e-4)
-    _step(student, optimiser, batches[0])
+    student = Recognizer(architecture)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=1e-4)
+    _step(student, optimizer, batches[0])
     started_at = time.perf_counter()
     for batch in batches:
-        _step(student, optimiser, batch)
+        _step(student, optimizer, batch)
     return num_parameters(student), sum(b.audio_s for b in batches) / (time.perf_counter() - started_at)
 
 
-def _step(student: Recogniser, optimiser: torch.optim.Optimizer, batch: Batch) -> None:
-    optimiser.zero_grad()
+def _step(student: Recognizer, optimizer: torch.optim.Optimizer, batch: Batch) -> None:
+    optimizer.zero_grad()
     output = student(batch.features, batch.num_frames)
     targets = batch.targets["ctc"]
     loss = ctc_sum(output.log_probs(), output.num_frames, targets) / float(targets.num_tokens.sum())
     loss.backward()
     torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-    optimiser.step()
+    optimizer.step()

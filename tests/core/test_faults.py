@@ -77,10 +77,10 @@ def test_broken_audio_is_quarantined_by_what_decodes(monkeypatch, tmp_path):
     import soundfile
 
     from asrkd.data.corpora.recordings import BadAudio, decode, make_cut, read_recording
-    from asrkd.data.corpora.utterances import Utterance
+    from asrkd.data.corpora.utterances import CorpusUtterance
 
     soundfile.write(tmp_path / "a.wav", np.zeros(8000), 8000)
-    utterance = Utterance("a", tmp_path / "a.wav", "train", "list:1")
+    utterance = CorpusUtterance("a", tmp_path / "a.wav", "train", "list:1")
     cut = make_cut(utterance, read_recording(tmp_path / "a.wav", "a"))
     monkeypatch.setenv("ASRKD_FAULT", "audio@decode:2")
     monkeypatch.setattr(faults, "_passed", faults.Counter())

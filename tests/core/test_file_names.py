@@ -9,7 +9,7 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.file_names import hashed_names, shortened
 from asrkd.core.stopping import StopRequest
-from asrkd.data.corpora.utterances import Utterance, check_utterances
+from asrkd.data.corpora.utterances import CorpusUtterance, check_utterances
 from asrkd.scoring.score_folder import read_score
 
 PLAIN = "abcXYZ019._-"
@@ -59,6 +59,6 @@ def test_transcripts_whose_name_is_long_are_scored(tmp_path):
 
 
 def test_a_split_that_no_manifest_can_be_named_after_is_refused_by_line(tmp_path):
-    line = Utterance("u", tmp_path / "a.wav", "今" * 51, "table.tsv:2")
+    line = CorpusUtterance("u", tmp_path / "a.wav", "今" * 51, "table.tsv:2")
     with pytest.raises(AsrkdError, match=r"^table.tsv:2: split .*more than 150 bytes; rename it$"):
         check_utterances([line], tmp_path)

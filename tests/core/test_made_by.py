@@ -16,7 +16,7 @@ from asrkd.commands.prepare_options import PrepareOptions
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import COMMAND, known_command
-from asrkd.core.shared_work import Crew
+from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.evaluation.compare.systems import Roles, read_systems
 
@@ -77,7 +77,7 @@ def test_a_prepared_folder_whose_audio_changed_says_the_very_command(tmp_path, c
 
 def test_a_folder_that_was_made_by_a_call_or_does_not_say_has_no_command(tmp_path, corpus_of_tones):
     out = tmp_path / "data"
-    prepare("tsv", corpus_of_tones, out, PrepareOptions(), crew=Crew(), stop=StopRequest())
+    prepare("tsv", corpus_of_tones, out, PrepareOptions(), crew=Workers(), stop=StopRequest())
     assert not (out / COMMAND).exists() and known_command(out) is None
     for torn in ("", "{", "[]", '{"command": 3}'):
         (out / COMMAND).write_text(torn)

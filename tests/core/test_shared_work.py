@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, StoppedInTime
-from asrkd.core.shared_work import Crew, Part, parse_part, try_lock, work
+from asrkd.core.shared_work import ShardOf, Workers, parse_shard_of, try_lock, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 
@@ -45,16 +45,18 @@ def notes(folder: Path, count: int) -> list[Note]:
 
 @given(st.integers(1, 12), st.integers(0, 40))
 def test_the_parts_take_each_piece_exactly_once(of, count):
-    taken = [index for number in range(1, of + 1) for index in range(count) if Part(number, of).takes(index)]
+    taken = [
+        index for number in range(1, of + 1) for index in range(count) if ShardOf(number, of).takes(index)
+    ]
     assert sorted(taken) == list(range(count))
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2", " 1/2"])
 def test_a_part_that_is_none_is_refused(text):
     with pytest.raises(AsrkdError, match="expected K/N with K from 1 to N"):
-        parse_part(text)
-    assert parse_part("2/3") == Part(2, 3)
-    assert parse_part(None) is None
+        parse_shard_of(text)
+    assert parse_shard_of("2/3") == ShardOf(2, 3)
+    assert parse_shard_of(None) is None
 
 
 @settings(max_examples=10, deadline=None)
@@ -64,7 +66,7 @@ def test_parts_in_any_order_end_with_nothing_missing_and_only_the_last_sees_that
     shares = {1: 2, 2: 1, 3: 1}
     left = 4
     for number in order:
-        progress = work("work", pieces, make, Crew(1, Part(number, 3)), StopRequest())
+        progress = work("work", pieces, make, Workers(1, ShardOf(number, 3)), StopRequest())
         left -= shares[number]
         assert (progress.made, progress.missing, progress.total) == (shares[number], left, 4)
     assert not (pieces[0].path.parent / "locks").exists()
@@ -128,7 +130,7 @@ def test_a_piece_in_other_hands_is_waited_for_and_taken_over_when_they_let_go(tm
                 holder.kill()
                 holder.wait()
 
-    progress = work("work", pieces, make, Crew(), KillThenGoOn())
+    progress = work("work", pieces, make, Workers(), KillThenGoOn())
     assert progress.made == 2
     assert pieces[1].is_done()
 
@@ -151,7 +153,7 @@ def test_waiting_for_others_ends_when_a_stop_is_asked_for(tmp_path):
     assert holder.stdout is not None
     holder.stdout.readline()
     with pytest.raises(StoppedInTime, match="0 of 1 cuts are done"):
-        work("work", pieces, make, Crew(), StopRequest(time_limit_s=0.3))
+        work("work", pieces, make, Workers(), StopRequest(time_limit_s=0.3))
     holder.kill()
     holder.wait()
 
@@ -165,9 +167,9 @@ def test_leftovers_of_an_hour_ago_are_swept_when_all_is_there_and_younger_ones_s
         leftover.write_text("half")
     for leftover in (old, other):
         os.utime(leftover, (time.time() - 7200,) * 2)
-    work("work", pieces, make, Crew(1, Part(1, 2)), StopRequest())
+    work("work", pieces, make, Workers(1, ShardOf(1, 2)), StopRequest())
     assert old.exists()  # not all is there yet
-    work("work", pieces, make, Crew(1, Part(2, 2)), StopRequest())
+    work("work", pieces, make, Workers(1, ShardOf(2, 2)), StopRequest())
     assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
 
 
@@ -184,7 +186,7 @@ def test_without_locks_everybody_works_and_nothing_breaks(tmp_path, monkeypatch,
     ):
         assert first
         assert second
-        assert work("work", pieces, make, Crew(), StopRequest()).made == 3
+        assert work("work", pieces, make, Workers(), StopRequest()).made == 3
     with files.lock(tmp_path / "a.lock"), files.lock(tmp_path / "a.lock"):
         pass
 

@@ -132,7 +132,7 @@ def test_a_narrow_beam_that_stops_early_finds_what_one_that_never_stops_finds(se
 
 
 @pytest.mark.parametrize("rules", RULES)
-def test_neither_padding_nor_neighbours_matter(rules):
+def test_neither_padding_nor_neighbors_matter(rules):
     torch.manual_seed(3)
     model, encoded = Gru(num_tokens=7, dim=5).requires_grad_(False), audio(3, (6, 20, 5))
     lengths = [20, 3, 0, 11, 20, 1]

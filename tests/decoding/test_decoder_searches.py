@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from asrkd.commands.distill import nbest
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.commands.score import ScoreRequest, score
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
@@ -24,7 +24,7 @@ from asrkd.models.directory import load_language_model, load_model, save_model
 from asrkd.models.encoder_config import TransformerLayers
 from asrkd.models.inference import answers
 from asrkd.models.language_model import LanguageModel
-from asrkd.models.recognizer import Recogniser
+from asrkd.models.recognizer import Recognizer
 from asrkd.targets.store.nbest import NbestStore
 from tests.decoding.test_language_models import FakeKenlm
 from tests.models.small import DECODERS, ENCODERS, LAYERS
@@ -33,12 +33,12 @@ FEATURES = FeatureConfig(type="kaldi-fbank", num_features=8, frame_shift=0.01, s
 WEIGHT = 0.4
 
 
-def save_recogniser(folder: Path, tokens: Tokens, *, ctc: bool) -> Path:
+def save_recognizer(folder: Path, tokens: Tokens, *, ctc: bool) -> Path:
     """A Conformer with a Transformer decoder, its weights random; its own answers are what is stored."""
     parts = EncoderDecoderConfig(encoder=ENCODERS["conformer"], decoder=DECODERS["transformer"], ctc=ctc)
     architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=tokens.size)
     torch.manual_seed(5)
-    model = Recogniser(architecture)
+    model = Recognizer(architecture)
     torch.nn.init.normal_(model.decoder.out.weight, std=1.5)  # else all tokens are about as likely
     save_model(folder, architecture, model.state_dict(), tokens, {})
     return folder
@@ -56,8 +56,8 @@ def save_lm(folder: Path, tokens: Tokens) -> Path:
 def models(corpus, tmp_path_factory) -> Path:
     """Folders `joint`, `attention` (no CTC head), `lm`, and `stranger`, a language model of other tokens."""
     folder, tokens = tmp_path_factory.mktemp("models"), Tokens.load(corpus)
-    save_recogniser(folder / "joint", tokens, ctc=True)
-    save_recogniser(folder / "attention", tokens, ctc=False)
+    save_recognizer(folder / "joint", tokens, ctc=True)
+    save_recognizer(folder / "attention", tokens, ctc=False)
     save_lm(folder / "lm", tokens)
     save_lm(folder / "stranger", train_char(["SOMETHING ELSE"]))
     return folder
@@ -66,7 +66,7 @@ def models(corpus, tmp_path_factory) -> Path:
 def ask(
     models: Path, corpus: Path, out: Path, name: str, options: SearchOptions, model="joint"
 ) -> NbestStore:
-    question = Question(models / model, (corpus / "cuts_dev.jsonl.gz",), out, cuts_per_shard=4)
+    question = DistillRequest(models / model, (corpus / "cuts_dev.jsonl.gz",), out, cuts_per_shard=4)
     nbest(question, name, options, StopRequest())
     return NbestStore(out)
 
@@ -93,7 +93,7 @@ def test_stored_scores_are_those_of_teacher_forcing_and_of_ctc(models, corpus, t
         found = store.read(answer.cut.id).hypotheses
         assert len(found) >= 2
         for own in found:
-            attention = forced(model.recogniser.decoder, answer.encoded, own.tokens)
+            attention = forced(model.recognizer.decoder, answer.encoded, own.tokens)
             assert own.parts["attention"] == pytest.approx(attention, abs=1e-3)
             loss = torch.nn.functional.ctc_loss(
                 answer.log_probs.double()[:, None], torch.tensor([own.tokens]), [len(answer.log_probs)],
@@ -143,7 +143,7 @@ def test_a_contract_of_ctc_says_what_it_always_said(models, corpus, tmp_path):
 def test_any_number_of_processes_stores_the_same_bytes(models, corpus, tmp_path, name):
     options = SearchOptions(3, 3, decoder=DecoderOptions(max_length_ratio=0.2))
     for jobs in (1, 2):
-        question = Question(
+        question = DistillRequest(
             models / "joint",
             (corpus / "cuts_dev.jsonl.gz",),
             tmp_path / str(jobs),
@@ -218,7 +218,7 @@ def test_a_ctc_model_has_no_decoder_to_search(teacher, corpus, tmp_path):
         ("greedy", {}, "lm", "--search greedy has no use for a language model"),
         ("attention", {}, "stranger", "its tokens are not those of"),
         ("attention", {}, "none.arpa", "none.arpa: no such file"),
-        ("attention", {}, "joint", "a recogniser, expected a language model"),
+        ("attention", {}, "joint", "a recognizer, expected a language model"),
     ],
 )
 def test_options_that_would_do_nothing_and_language_models_that_do_not_fit_are_refused(

@@ -4,7 +4,7 @@ import torch
 
 from asrkd.decoding.greedy import quick_tokens, stepwise_greedy
 from asrkd.models.stepwise import BOUNDARY
-from tests.models.small import recogniser
+from tests.models.small import recognizer
 
 NUM_FRAMES = torch.tensor([7, 2, 9, 4])
 
@@ -20,12 +20,12 @@ def alone(decoder, encoded: torch.Tensor) -> list[int]:
     return found
 
 
-def test_utterances_end_on_their_own_or_at_their_frames_and_neighbours_do_not_matter():
+def test_utterances_end_on_their_own_or_at_their_frames_and_neighbors_do_not_matter():
     encoded = 3 * torch.randn(4, 9, 16, generator=torch.Generator().manual_seed(6))
     seen = set()
     for kind in ("transformer", "las"):
         for bias in (-3.0, 0.0, 1.0):
-            decoder = recogniser("transformer", kind).decoder
+            decoder = recognizer("transformer", kind).decoder
             with torch.no_grad():
                 decoder.out.bias[BOUNDARY] += bias
             found = stepwise_greedy(decoder, encoded, NUM_FRAMES)
@@ -35,9 +35,9 @@ def test_utterances_end_on_their_own_or_at_their_frames_and_neighbours_do_not_ma
     assert 0 in seen and min(seen) < 0  # some were cut short, some ended
 
 
-def test_a_recogniser_with_a_decoder_is_asked_by_it_and_one_without_by_its_head():
+def test_a_recognizer_with_a_decoder_is_asked_by_it_and_one_without_by_its_head():
     features, counts = torch.randn(2, 30, 20), torch.tensor([30, 12])
-    both, head = recogniser("conformer", "las", ctc=True), recogniser("conformer", None, ctc=True)
+    both, head = recognizer("conformer", "las", ctc=True), recognizer("conformer", None, ctc=True)
     output = both(features, counts)
     assert quick_tokens(both, output) == stepwise_greedy(both.decoder, output.memory(), output.num_frames)
     assert len(quick_tokens(head, head(features, counts))) == 2

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asrkd.core.errors import AsrkdError
-from asrkd.decoding import SEARCHES, Heard, SearchOptions
+from asrkd.decoding import SEARCHES, EncoderOutputs, SearchOptions
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.k2_lattice import search
 
@@ -29,8 +29,8 @@ def test_its_best_is_the_prefix_beams_best_on_peaky_posteriors(k2, random_poster
     log_probs = random_posteriors(seed, (3, 30, 10), spread=7.0)
     num_frames = torch.tensor([30, 12, 1])
     options = SearchOptions(beam=8, num_best=4)
-    found = SEARCHES["k2"].run(Heard(num_frames, log_probs), options)
-    expected = SEARCHES["prefix-beam"].run(Heard(num_frames, log_probs), options)
+    found = SEARCHES["k2"].run(EncoderOutputs(num_frames, log_probs), options)
+    expected = SEARCHES["prefix-beam"].run(EncoderOutputs(num_frames, log_probs), options)
     assert [hypotheses[0].tokens for hypotheses in found] == [hypotheses[0].tokens for hypotheses in expected]
     assert [h[0].log_prob for h in found] == pytest.approx([h[0].log_prob for h in expected], rel=1e-9)
 
@@ -55,7 +55,7 @@ def test_hypotheses_are_different_sorted_and_exactly_scored(k2, random_posterior
     assert scores == pytest.approx(exact.tolist(), rel=1e-12)
 
 
-def test_neither_padding_nor_neighbours_matter(k2, random_posteriors):
+def test_neither_padding_nor_neighbors_matter(k2, random_posteriors):
     log_probs = random_posteriors(2, (3, 20, 6), spread=3.0)
     lengths = [20, 9, 0]
     options = SearchOptions(beam=4, num_best=4)
@@ -82,7 +82,7 @@ def test_a_limit_on_tokens_means_what_it_means_to_the_prefix_beam(k2, random_pos
     log_probs = random_posteriors(5, (1, 4, 5), spread=0.5)
     options = SearchOptions(beam=64, num_best=64, max_tokens_per_frame=1)
     [found] = search(log_probs, torch.tensor([4]), options)
-    [expected] = SEARCHES["prefix-beam"].run(Heard(torch.tensor([4]), log_probs), options)
+    [expected] = SEARCHES["prefix-beam"].run(EncoderOutputs(torch.tensor([4]), log_probs), options)
     assert {hypothesis.tokens for hypothesis in found} == {hypothesis.tokens for hypothesis in expected}
 
 
@@ -90,7 +90,7 @@ def test_of_an_empty_lattice_greedy_is_the_answer(k2, monkeypatch, random_poster
     monkeypatch.setattr(k2, "intersect_dense_pruned", lambda *graphs, **pruning: SimpleNamespace(num_arcs=0))
     log_probs = random_posteriors(6, (1, 10, 5))
     options = SearchOptions(beam=4, num_best=4)
-    heard = Heard(torch.tensor([10]), log_probs)
+    heard = EncoderOutputs(torch.tensor([10]), log_probs)
     assert search(log_probs, torch.tensor([10]), options) == SEARCHES["greedy"].run(heard, options)
 
 

@@ -138,14 +138,14 @@ def test_an_arpa_file_none_of_whose_words_the_tokens_spell_is_refused_with_one_o
     path.write_bytes(compress(ARPA.encode()))
     WordNgram(path, TOKENS)
     capitals = CharTokens(["<blk>", " ", "A", "B"])
-    said = r"the recogniser's tokens \(A, B, \.\.\.\) spell none of its 2 words, such as 'a'; .*case"
+    said = r"the recognizer's tokens \(A, B, \.\.\.\) spell none of its 2 words, such as 'a'; .*case"
     with pytest.raises(AsrkdError, match=said) as error:
         WordNgram(path, capitals)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("word", "pieces", "is_spelt"),
+    ("word", "pieces", "is_spelled"),
     [
         ("ab", ["<blk>", "\u2581a", "b"], True),
         ("ab", ["<blk>", "\u2581", "a", "b"], True),
@@ -155,10 +155,10 @@ def test_an_arpa_file_none_of_whose_words_the_tokens_spell_is_refused_with_one_o
         ("<blk>", ["<blk>", "\u2581a"], False),
     ],
 )
-def test_a_word_is_spelt_by_a_piece_that_may_begin_one_and_others(tmp_path, fake, word, pieces, is_spelt):
+def test_a_word_is_spelled_by_a_piece_that_may_begin_one_and_others(tmp_path, fake, word, pieces, is_spelled):
     path = tmp_path / "one.arpa"
     path.write_text(f"\\data\\\nngram 1=1\n\n\\1-grams:\n-1.0 <UNK>\n-1.0\t{word}\n\n\\end\\\n")
-    if is_spelt:
+    if is_spelled:
         WordNgram(path, SimpleNamespace(symbols=pieces))
     else:
         with pytest.raises(AsrkdError, match="spell none of its 1 words"):

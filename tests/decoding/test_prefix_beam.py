@@ -79,7 +79,7 @@ def test_a_narrow_beam_keeps_what_the_textbook_keeps(random_posteriors, seed, be
 
 @settings(max_examples=8, deadline=None)
 @given(seed=SEEDS, beam=st.integers(1, 8), spread=st.sampled_from([0.5, 4.0]))
-def test_neither_padding_nor_neighbours_matter(random_posteriors, seed, beam, spread):
+def test_neither_padding_nor_neighbors_matter(random_posteriors, seed, beam, spread):
     log_probs = random_posteriors(seed, (4, 18, 6), spread=spread)
     lengths = [11, 18, 0, 3]
     alone = [one(log_probs[n, :length], beam, beam) for n, length in enumerate(lengths)]

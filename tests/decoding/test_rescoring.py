@@ -10,7 +10,7 @@ from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.forced_score import forced_log_prob
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
-from asrkd.decoding.search_input import Heard
+from asrkd.decoding.search_input import EncoderOutputs
 from tests.decoding.tiny_models import Bigram, Gru
 
 
@@ -64,7 +64,7 @@ def test_rescoring_mixes_the_exact_scores_of_both(gru, random_posteriors, weight
     )
     candidates = [[(), (1,), (1, 2, 3), (5, 5)], [(2,), (4, 1)]]
     rules = DecoderOptions(lm_weight=0.4, token_bonus=0.2, length_norm="length")
-    heard = Heard(lengths, log_probs, encoded, gru, lm)
+    heard = EncoderOutputs(lengths, log_probs, encoded, gru, lm)
     weights = {"ctc": weight, "attention": 1 - weight}
     found = rescore(heard, candidates, weights, SearchOptions(4, 4, decoder=rules))
     attention = forced_log_prob(gru, encoded, lengths, candidates)
@@ -85,7 +85,7 @@ def test_rescoring_mixes_the_exact_scores_of_both(gru, random_posteriors, weight
 
 
 def test_what_ctc_finds_impossible_is_left_out_unless_it_has_no_say(gru, random_posteriors):
-    heard = Heard(torch.tensor([2]), random_posteriors(0, (1, 2, 6)), torch.zeros(1, 2, 4), gru)
+    heard = EncoderOutputs(torch.tensor([2]), random_posteriors(0, (1, 2, 6)), torch.zeros(1, 2, 4), gru)
     candidates = [[(1, 1), (2,)]]  # two frames cannot say "1 1"
     options = SearchOptions(4, 4)
     [found] = rescore(heard, candidates, {"ctc": 0.5, "attention": 0.5}, options)
@@ -97,7 +97,7 @@ def test_what_ctc_finds_impossible_is_left_out_unless_it_has_no_say(gru, random_
 
 
 def test_no_audio_is_silence_for_all_parts(gru, random_posteriors):
-    heard = Heard(torch.tensor([0, 2]), random_posteriors(0, (2, 2, 6)), torch.zeros(2, 2, 4), gru)
+    heard = EncoderOutputs(torch.tensor([0, 2]), random_posteriors(0, (2, 2, 6)), torch.zeros(2, 2, 4), gru)
     found = rescore(heard, [[(), (1,)], [(1,)]], {"ctc": 0.5, "attention": 0.5}, SearchOptions(4, 4))
     assert [(own.tokens, own.log_prob) for own in found[0]] == [((), 0.0)]
     assert [own.tokens for own in found[1]] == [(1,)]

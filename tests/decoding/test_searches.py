@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from asrkd.decoding import SEARCHES, Heard, SearchOptions
+from asrkd.decoding import SEARCHES, EncoderOutputs, SearchOptions
 
 
 def test_importing_the_searches_does_not_import_k2():
@@ -24,7 +24,9 @@ def test_every_search_reads_what_leaves_no_choice(name):
         pytest.importorskip("k2", reason="needs k2: run the tests on the k2 stack, STACK=k2 make test")
     alignment = torch.tensor([[0, 2, 2, 0, 2, 1], [1, 0, 0, 3, 3, 3]])
     log_probs = torch.full((2, 6, 4), -100.0).scatter(2, alignment[..., None], 0.0).log_softmax(-1)
-    found = SEARCHES[name].run(Heard(torch.tensor([6, 3]), log_probs), SearchOptions(beam=2, num_best=1))
+    found = SEARCHES[name].run(
+        EncoderOutputs(torch.tensor([6, 3]), log_probs), SearchOptions(beam=2, num_best=1)
+    )
     certain = pytest.approx(0.0, abs=1e-6)
     assert [[(own.tokens, own.log_prob) for own in mine] for mine in found] == [
         [((2, 2, 1), certain)],

@@ -10,7 +10,7 @@ from tests.fuzz.case import OUT, Command, Target
 from tests.fuzz.configs import TRAIN
 from tests.fuzz.corpora import inspect_prepared
 from tests.fuzz.shared import SHARED
-from tests.fuzz.stores import CUTS, copy_artefact
+from tests.fuzz.stores import CUTS, copy_artifact
 
 PREPARE = ["prepare", "tsv", "shared/corpus", "--out", str(OUT), "--num-mel-bins", "8"]
 
@@ -31,7 +31,7 @@ def _inspect_tokens(_outcomes: object) -> str | None:
 
 
 def _write_model(folder: Path, rng: Random) -> list[Command]:
-    copy_artefact(SHARED / "model", folder)
+    copy_artifact(SHARED / "model", folder)
     for name in ("tensorboard", "checkpoints"):
         shutil.rmtree(folder / name)
     model = str(folder)

@@ -71,7 +71,7 @@ class Tally:
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A temporary working directory with the shared artefacts; memory for commands is bounded within."""
+    """A temporary working directory with the shared artifacts; memory for commands is bounded within."""
     before = Path.cwd()
     bounds = resource.getrlimit(resource.RLIMIT_AS)
     with tempfile.TemporaryDirectory(prefix="asrkd-fuzz-") as folder:

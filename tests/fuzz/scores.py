@@ -11,7 +11,7 @@ from asrkd.scoring.units import read_unit, units
 from tests.fuzz.case import CASE, OUT, Command, Target
 from tests.fuzz.invocation import Outcome, invoke
 from tests.fuzz.shared import IDS, SHARED, WORDS
-from tests.fuzz.stores import copy_artefact
+from tests.fuzz.stores import copy_artifact
 
 KINDS = ("hits", "substitutions", "deletions", "insertions")
 COMPARE_OPTIONS = {
@@ -22,7 +22,7 @@ COMPARE_OPTIONS = {
 }
 SCORE_OPTIONS = {
     "--alignment": ("levenshtein", "sclite"),
-    "--normaliser": ("none", "basic"),
+    "--normalizer": ("none", "basic"),
     "--unit": ("word", "char", "mixed"),
     "--time-limit": ("5m",),
 }
@@ -36,7 +36,7 @@ HYPOTHESES = ("NO YES", "ON OF NO", "", "OFF ON YES")
 
 def _write_scores(folder: Path, rng: Random) -> list[Command]:
     for name in ("one", "two"):
-        copy_artefact(SHARED / name, folder / name)
+        copy_artifact(SHARED / name, folder / name)
     both = [str(folder / "one"), str(folder / "two")]
     return [
         rng.choice(

@@ -1,4 +1,4 @@
-"""Artefacts that valid inputs are made of: a tiny corpus, model, stores and scores, made once by asrkd.
+"""Artifacts that valid inputs are made of: a tiny corpus, model, stores and scores, made once by asrkd.
 
 Everything lies in one folder of the working directory, so that all paths in inputs are relative.
 """

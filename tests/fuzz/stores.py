@@ -21,7 +21,7 @@ WEIGHTS_OPTIONS = {
 PREPARED = SHARED / "prepared"
 
 
-def copy_artefact(source: Path, folder: Path) -> None:
+def copy_artifact(source: Path, folder: Path) -> None:
     """Copy a folder that asrkd made; the paths in it are as good from the copy."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     here = Path.cwd()
@@ -41,7 +41,7 @@ def copy_artefact(source: Path, folder: Path) -> None:
 
 
 def _write_nbest(folder: Path, rng: Random) -> list[Command]:
-    copy_artefact(SHARED / "nbest", folder)
+    copy_artifact(SHARED / "nbest", folder)
     objective = f"phases.0.objectives=[{{ctc: {{targets: {json.dumps(str(folder))}, weights: {{beta: 2}}}}}}]"
     return [
         rng.choice(
@@ -59,7 +59,7 @@ def _write_nbest(folder: Path, rng: Random) -> list[Command]:
 
 
 def _write_codebook(folder: Path, rng: Random) -> list[Command]:
-    copy_artefact(SHARED / "codebook", folder)
+    copy_artifact(SHARED / "codebook", folder)
     objective = f"phases.0.objectives=[{{codebook: {{targets: {json.dumps(str(folder))}, layer: 1}}}}]"
     return [
         rng.choice(
@@ -75,13 +75,13 @@ def _write_codebook(folder: Path, rng: Random) -> list[Command]:
 
 
 def _write_imported(folder: Path, rng: Random) -> list[Command]:
-    copy_artefact(SHARED / "exported", folder)
+    copy_artifact(SHARED / "exported", folder)
     command = ["targets", "import", str(folder / "cuts.jsonl.gz"), "--out", str(OUT)]
     return [command + (["--cuts", CUTS] if rng.random() < 0.5 else [])]
 
 
 def _write_quantizer(folder: Path, rng: Random) -> list[Command]:
-    copy_artefact(SHARED / "quantizer", folder)
+    copy_artifact(SHARED / "quantizer", folder)
     ask = ["distill", "codebook", "--teacher", "shared/model", "--cuts", CUTS, "--out", str(OUT)]
     return [
         rng.choice(
@@ -97,7 +97,7 @@ def _write_quantizer(folder: Path, rng: Random) -> list[Command]:
 
 
 def _write_manifest(folder: Path, rng: Random) -> list[Command]:
-    copy_artefact(PREPARED, folder)
+    copy_artifact(PREPARED, folder)
     cuts = str(folder / "cuts_train.jsonl.gz")
     ask = ["--teacher", "shared/model", "--cuts", cuts, "--out", str(OUT)]
     return [

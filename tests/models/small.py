@@ -1,10 +1,10 @@
-"""Small recognisers of every kind, for tests."""
+"""Small recognizers of every kind, for tests."""
 
 import torch
 
 from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
-from asrkd.models.recognizer import Recogniser
+from asrkd.models.recognizer import Recognizer
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=20, frame_shift=0.01, sampling_rate=8000)
 LAYERS = {"num_layers": 2, "dim": 16, "num_heads": 2, "feed_forward_dim": 24}
@@ -27,10 +27,10 @@ DECODERS = {
 }
 
 
-def recogniser(encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7) -> Recogniser:
+def recognizer(encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7) -> Recognizer:
     """One with random weights, in evaluation mode."""
     chosen = None if decoder is None else DECODERS[decoder]
     parts = EncoderDecoderConfig(encoder=ENCODERS[encoder], decoder=chosen, ctc=ctc)
     architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=num_tokens)
     torch.manual_seed(3)
-    return Recogniser(architecture).eval()
+    return Recognizer(architecture).eval()

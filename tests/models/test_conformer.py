@@ -1,4 +1,4 @@
-"""The encoder against padding, neighbours, the future, and a formula written out."""
+"""The encoder against padding, neighbors, the future, and a formula written out."""
 
 import math
 
@@ -11,7 +11,7 @@ from asrkd.models.config import Architecture, ConformerConfig
 from asrkd.models.conformer import Conformer, Tap, global_statistics
 from asrkd.models.front_end import FrontEnd, num_encoder_frames
 from asrkd.models.masks import chunk_mask
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.recognizer import Recognizer, num_parameters
 from tests.models.padding import check_padding
 
 SMALL = {"num_layers": 2, "dim": 16, "num_heads": 2, "feed_forward_dim": 24, "kernel_size": 5}
@@ -75,7 +75,7 @@ def test_causal_convolution_sees_the_past_only_however_long(features):
     assert torch.equal(model(features[:1], COUNTS[:1]).frames[:, 0], model(changed, COUNTS[:1]).frames[:, 0])
 
 
-def test_encoder_frame_k_is_centred_on_feature_frame_4k():
+def test_encoder_frame_k_is_centered_on_feature_frame_4k():
     front = FrontEnd(20, 3, 8, causal=False)
     for parameter in (front.first.weight, front.second.weight, front.project.weight):
         torch.nn.init.constant_(parameter, 0.1)  # all positive: an impulse cannot cancel out
@@ -169,7 +169,7 @@ def test_statistics_are_those_of_all_frames_together():
     torch.testing.assert_close(std, torch.from_numpy(frames.std(0)))
 
 
-def test_normalising_inside_equals_normalising_outside(features):
+def test_normalizing_inside_equals_normalizing_outside(features):
     plain, inside = encoder(), encoder()
     mean, std = global_statistics([features[0]])
     inside.front_end.set_statistics(mean, std)
@@ -192,9 +192,9 @@ def test_sizes_that_do_not_fit_together_are_refused(changes, complaint):
         ConformerConfig(**(SMALL | {"num_heads": 4} | changes))
 
 
-def test_log_probs_are_normalised_and_parameters_are_counted(features):
+def test_log_probs_are_normalized_and_parameters_are_counted(features):
     shape = FeatureConfig(type="kaldi-fbank", num_features=20, frame_shift=0.01, sampling_rate=8000)
-    model = Recogniser(Architecture(conformer=ConformerConfig(**SMALL), features=shape, num_tokens=7)).eval()
+    model = Recognizer(Architecture(conformer=ConformerConfig(**SMALL), features=shape, num_tokens=7)).eval()
     output = model(features, COUNTS)
     torch.testing.assert_close(output.log_probs().exp().sum(-1), torch.ones(3, 16))
     assert model.frame_shift == pytest.approx(0.04)

@@ -1,4 +1,4 @@
-"""Attention decoders: what they are told step by step and at once, padding, neighbours, and formulas."""
+"""Attention decoders: what they are told step by step and at once, padding, neighbors, and formulas."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from asrkd.models.language_model import LanguageModel
 from asrkd.models.las_decoder import LocationAwareAttention
 from asrkd.models.masks import frame_mask
 from asrkd.models.stepwise import BOUNDARY
-from tests.models.small import recogniser
+from tests.models.small import recognizer
 
 KINDS = ["transformer", "las"]
 NUM_FRAMES = torch.tensor([9, 4, 6])
@@ -23,7 +23,7 @@ def decoder(kind: str):
         sizes = {"num_layers": 2, "dim": 16, "num_heads": 2, "feed_forward_dim": 24}
         torch.manual_seed(4)
         return LanguageModel(LanguageModelArchitecture(language_model=sizes, num_tokens=7)).eval().decoder
-    return recogniser("transformer", kind).decoder
+    return recognizer("transformer", kind).decoder
 
 
 @pytest.fixture

@@ -25,16 +25,16 @@ def test_a_model_comes_back_whole_from_another_place(teacher, folder):
     assert moved.tokens.symbols == model.tokens.symbols
     assert moved.weights_sha256 == model.weights_sha256 == files.sha256(folder / "model.safetensors")
     weights = load_file(str(folder / "model.safetensors"))
-    assert weights.keys() == moved.recogniser.state_dict().keys()
-    for name, value in moved.recogniser.state_dict().items():
+    assert weights.keys() == moved.recognizer.state_dict().keys()
+    for name, value in moved.recognizer.state_dict().items():
         assert torch.equal(value, weights[name])
-    assert not moved.recogniser.training
-    assert not any(parameter.requires_grad for parameter in moved.recogniser.parameters())
+    assert not moved.recognizer.training
+    assert not any(parameter.requires_grad for parameter in moved.recognizer.parameters())
 
 
 def test_saving_it_again_gives_the_same_bytes(teacher, tmp_path):
     model = load_model(teacher)
-    save_model(tmp_path, model.architecture, model.recogniser.state_dict(), model.tokens, {"seed": 1})
+    save_model(tmp_path, model.architecture, model.recognizer.state_dict(), model.tokens, {"seed": 1})
     for name in ("model.safetensors", "tokens.txt"):
         assert (tmp_path / name).read_bytes() == (teacher / name).read_bytes()
     assert load_model(tmp_path).architecture == model.architecture
@@ -46,7 +46,7 @@ def test_a_model_whose_weights_change_is_read_anew(teacher, folder):
     weights["ctc_head.bias"] = weights["ctc_head.bias"] + 1
     save_file(weights, str(folder / "model.safetensors"))
     found = load_model(folder)
-    assert torch.equal(found.recogniser.state_dict()["ctc_head.bias"], weights["ctc_head.bias"])
+    assert torch.equal(found.recognizer.state_dict()["ctc_head.bias"], weights["ctc_head.bias"])
     assert found.weights_sha256 != load_model(teacher).weights_sha256
 
 

@@ -1,4 +1,4 @@
-"""Transformer and bi-GRU encoders against padding, neighbours, and torch's own modules on one utterance."""
+"""Transformer and bi-GRU encoders against padding, neighbors, and torch's own modules on one utterance."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder, LasFrontEnd
 from asrkd.models.masks import frame_mask
 from tests.models.padding import check_padding
-from tests.models.small import ENCODERS, recogniser
+from tests.models.small import ENCODERS, recognizer
 
 COUNTS = torch.tensor([61, 40, 9])
 KINDS = ["transformer", "las"]
@@ -28,13 +28,13 @@ def features() -> torch.Tensor:
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e9])
 def test_padding_changes_neither_outputs_nor_gradients(features, kind, garbage):
     check_padding(
-        recogniser(kind, None, ctc=True).encoder, features, COUNTS, [Tap(1, "before_norm")], garbage
+        recognizer(kind, None, ctc=True).encoder, features, COUNTS, [Tap(1, "before_norm")], garbage
     )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_utterance_alone_and_in_a_batch_give_the_same(features, kind):
-    model = recogniser(kind, None, ctc=True).encoder
+    model = recognizer(kind, None, ctc=True).encoder
     together = model(features, COUNTS)
     assert together.num_frames.tolist() == num_encoder_frames(COUNTS).tolist()
     for row, count in enumerate(COUNTS.tolist()):
@@ -55,7 +55,7 @@ def test_the_recurrent_layers_are_torchs_bidirectional_grus_on_each_utterance(fe
         torch.testing.assert_close(found, frames[0], rtol=0, atol=1e-5)
 
 
-def test_frame_k_of_the_las_front_end_is_centred_on_feature_frame_4k():
+def test_frame_k_of_the_las_front_end_is_centered_on_feature_frame_4k():
     front = LasFrontEnd(20, 2, (5, 4))
     for parameter in (front.first.weight, front.second.weight):
         nn.init.constant_(parameter, 0.1)  # all positive: an impulse cannot cancel out
@@ -69,7 +69,7 @@ def test_frame_k_of_the_las_front_end_is_centred_on_feature_frame_4k():
 
 
 def test_taps_of_a_transformer_have_a_norm_behind_the_last_layer_alone(features):
-    model = recogniser("transformer", None, ctc=True).encoder
+    model = recognizer("transformer", None, ctc=True).encoder
     output = model(features, COUNTS, [Tap(1, "before_norm"), Tap(2, "before_norm"), Tap(2)])
     torch.testing.assert_close(model.norm(output.tapped[Tap(2, "before_norm")]), output.frames)
     torch.testing.assert_close(output.tapped[Tap(2)], output.frames)
@@ -79,7 +79,7 @@ def test_taps_of_a_transformer_have_a_norm_behind_the_last_layer_alone(features)
 
 def test_a_layer_that_is_not_there_is_refused(features):
     with pytest.raises(ValueError, match="layer 3: the encoder has layers 1 to 2"):
-        recogniser("las", None, ctc=True).encoder(features, COUNTS, [Tap(3, "before_norm")])
+        recognizer("las", None, ctc=True).encoder(features, COUNTS, [Tap(3, "before_norm")])
 
 
 def test_too_few_features_for_the_convolutions_are_a_line():
@@ -106,7 +106,7 @@ def test_attention_to_other_frames_is_torchs_multi_head_attention():
 @pytest.mark.parametrize("kind", ENCODERS)
 def test_any_encoder_goes_with_a_head_a_decoder_or_both(features, kind):
     for decoder, ctc in ((None, True), ("transformer", False), ("las", True)):
-        model = recogniser(kind, decoder, ctc=ctc)
+        model = recognizer(kind, decoder, ctc=ctc)
         output = model(features, COUNTS)
         assert (model.has_ctc, model.has_decoder) == (ctc, decoder is not None)
         assert output.memory().shape == (3, 16, model.dim)

@@ -1,4 +1,4 @@
-"""Asking a recogniser: an answer depends on its cut alone, and cuts that do not fit are refused."""
+"""Asking a recognizer: an answer depends on its cut alone, and cuts that do not fit are refused."""
 
 from dataclasses import replace
 
@@ -34,11 +34,11 @@ def test_an_answer_is_bit_for_bit_the_same_alone_and_among_others(model, cuts):
         assert torch.equal(alone.tapped[TAP], answer.tapped[TAP])
 
 
-def test_an_answer_is_that_of_the_recogniser_in_a_batch_whose_padding_is_nan(model, cuts):
+def test_an_answer_is_that_of_the_recognizer_in_a_batch_whose_padding_is_nan(model, cuts):
     features = [load_features(cut) for cut in cuts]
     num_frames = torch.tensor([len(f) for f in features])
     padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True, padding_value=float("nan"))
-    output = model.recogniser(padded, num_frames, [TAP])
+    output = model.recognizer(padded, num_frames, [TAP])
     for row, answer in enumerate(answers(model, cuts, [TAP])):
         count = -(-len(features[row]) // 4)
         assert answer.log_probs.shape == (count, model.tokens.size)
@@ -46,7 +46,7 @@ def test_an_answer_is_that_of_the_recogniser_in_a_batch_whose_padding_is_nan(mod
         torch.testing.assert_close(output.tapped[TAP][row, :count], answer.tapped[TAP], rtol=1e-4, atol=1e-4)
 
 
-def test_log_probs_are_normalised_and_nothing_wants_a_gradient(model, cuts):
+def test_log_probs_are_normalized_and_nothing_wants_a_gradient(model, cuts):
     (answer,) = answers(model, cuts[:1])
     torch.testing.assert_close(answer.log_probs.exp().sum(-1), torch.ones(len(answer.log_probs)))
     assert not answer.log_probs.requires_grad

@@ -6,8 +6,8 @@ import pytest
 
 from asrkd.core.config import load
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.models.config import recogniser_architecture
-from asrkd.models.recognizer import Recogniser, num_parameters
+from asrkd.models.config import recognizer_architecture
+from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.training.config import TrainConfig
 
 STAGES = Path(__file__).parents[2] / "stages"
@@ -15,10 +15,10 @@ FEATURES = FeatureConfig(type="kaldi-fbank", num_features=80, frame_shift=0.01, 
 MIB = 2**20
 
 
-def built(config: str, num_features: int, num_tokens: int) -> Recogniser:
+def built(config: str, num_features: int, num_tokens: int) -> Recognizer:
     experiment = load(TrainConfig, STAGES / config)
     features = FEATURES.model_copy(update={"num_features": num_features})
-    return Recogniser(recogniser_architecture(experiment.model, features, num_tokens))
+    return Recognizer(recognizer_architecture(experiment.model, features, num_tokens))
 
 
 def core(encoder_layers: int, decoder_layers: int, dim: int, filters: int) -> int:

@@ -8,12 +8,12 @@ from pydantic import ValidationError
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.masks import frame_mask
-from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.recognizer import RecognizerOutput
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.objectives import kinds
 from asrkd.objectives.attention import Attention, AttentionConfig, attention_sum
 from asrkd.targets.sequences import SequenceTargets, collate
-from tests.models.small import recogniser
+from tests.models.small import recognizer
 
 KINDS = ["transformer", "las"]
 NUM_FRAMES = torch.tensor([6, 3])
@@ -30,8 +30,8 @@ def encoded() -> torch.Tensor:
     return torch.randn(2, 6, 16, generator=torch.Generator().manual_seed(1))
 
 
-def output(encoded: torch.Tensor) -> RecogniserOutput:
-    return RecogniserOutput(None, NUM_FRAMES, {}, encoded)
+def output(encoded: torch.Tensor) -> RecognizerOutput:
+    return RecognizerOutput(None, NUM_FRAMES, {}, encoded)
 
 
 def step_by_step(student, encoded, owner: int, tokens: list[int]) -> float:
@@ -47,7 +47,7 @@ def step_by_step(student, encoded, owner: int, tokens: list[int]) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_is_the_weighted_sum_of_the_steps_log_probabilities_with_the_end(encoded, kind):
-    student = recogniser("transformer", kind)
+    student = recognizer("transformer", kind)
     expected = -0.5 * step_by_step(student, encoded, 0, [1, 2, 3])
     expected -= 0.5 * step_by_step(student, encoded, 0, [4]) + step_by_step(student, encoded, 1, [5, 5])
     found = objective(student)(output(encoded), TARGETS)
@@ -65,7 +65,7 @@ def test_a_decoder_that_is_sure_of_the_tokens_loses_nothing():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_transcript_repeated_as_hypotheses_is_the_transcript(encoded, kind):
-    student = recogniser("transformer", kind)
+    student = recognizer("transformer", kind)
     once, thrice = collate([[[1, 2]], [[3]]]), collate([[[1, 2]] * 3, [[3]]])
     one, three = (objective(student)(output(encoded), targets) for targets in (once, thrice))
     torch.testing.assert_close(one, three)
@@ -77,7 +77,7 @@ def test_a_transcript_repeated_as_hypotheses_is_the_transcript(encoded, kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf")])
 def test_padding_of_frames_changes_neither_value_nor_gradient(encoded, kind, garbage):
-    student, values, gradients = recogniser("transformer", kind), [], []
+    student, values, gradients = recognizer("transformer", kind), [], []
     for fill in (0.0, garbage):
         frames = encoded.masked_fill(~frame_mask(NUM_FRAMES, 6)[..., None], fill).requires_grad_()
         loss = objective(student)(output(frames), TARGETS)
@@ -116,7 +116,7 @@ def test_smoothing_spreads_its_share_of_each_target_over_all_tokens():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_smoothing_and_sampling_are_of_training_alone(encoded, kind):
-    student = recogniser("transformer", kind)
+    student = recognizer("transformer", kind)
     plain = objective(student)(output(encoded), TARGETS)
     asked = objective(student, label_smoothing=0.3, teacher_forcing=0.4)
     torch.manual_seed(1)
@@ -126,7 +126,7 @@ def test_smoothing_and_sampling_are_of_training_alone(encoded, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_teacher_forcing_the_decoder_is_told_what_it_finds_likeliest_itself(encoded, kind):
-    student = recogniser("transformer", kind)
+    student = recognizer("transformer", kind)
     owner, told = 0, []
     state = student.decoder.start(encoded[:1], NUM_FRAMES[:1])
     given, total = BOUNDARY, 0.0
@@ -136,7 +136,7 @@ def test_without_teacher_forcing_the_decoder_is_told_what_it_finds_likeliest_its
         given = int(log_probs.argmax())
         told.append(given)
     assert told[:3] != [1, 2, 3]
-    single = RecogniserOutput(None, NUM_FRAMES[:1], {}, encoded[owner : owner + 1])
+    single = RecognizerOutput(None, NUM_FRAMES[:1], {}, encoded[owner : owner + 1])
     free = objective(student, teacher_forcing=0.0).train()(single, collate([[[1, 2, 3]]]))
     assert float(free) == pytest.approx(total, rel=1e-5)
 
@@ -148,7 +148,7 @@ def test_drawn_tokens_are_refused_where_all_are_told():
 
 
 def test_about_the_given_share_of_tokens_is_told_as_they_are_and_draws_follow_the_seed(encoded):
-    student = recogniser("transformer", "transformer")
+    student = recognizer("transformer", "transformer")
     targets = collate([[[6] * 400], [[6] * 400]])
     asked = objective(student, teacher_forcing=0.4).train()
 
@@ -163,7 +163,7 @@ def test_about_the_given_share_of_tokens_is_told_as_they_are_and_draws_follow_th
 
 
 def test_own_tokens_may_be_drawn(encoded):
-    student = recogniser("transformer", "las")
+    student = recognizer("transformer", "las")
     with torch.no_grad():
         student.decoder.out.weight.zero_()
         student.decoder.out.bias.copy_(torch.tensor([0.0, 1.0, 0, 0, 0, 0, 0]))
@@ -177,12 +177,12 @@ def test_own_tokens_may_be_drawn(encoded):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_without_any_sequence_gives_zero(encoded, kind):
     nothing = SequenceTargets(*(torch.zeros(0, 1, dtype=torch.long), *(torch.zeros(0),) * 4))
-    assert float(objective(recogniser("transformer", kind))(output(encoded), nothing)) == 0.0
+    assert float(objective(recognizer("transformer", kind))(output(encoded), nothing)) == 0.0
 
 
 @pytest.mark.parametrize(("name", "needs"), [("ctc", "no CTC head"), ("attention", "no attention decoder")])
 def test_a_student_that_lacks_the_part_is_refused_in_a_line(name, needs):
-    student = recogniser("las", "las") if name == "ctc" else recogniser("las", None, ctc=True)
+    student = recognizer("las", "las") if name == "ctc" else recognizer("las", None, ctc=True)
     kind = kinds()[name]
     with pytest.raises(AsrkdError, match=f"objectives, {name}: the model has {needs}") as error:
         kind.build(kind.config(), None, student)
@@ -190,4 +190,4 @@ def test_a_student_that_lacks_the_part_is_refused_in_a_line(name, needs):
 
 
 def test_the_objective_owns_no_parameters():
-    assert not list(objective(recogniser("las", "las")).parameters())
+    assert not list(objective(recognizer("las", "las")).parameters())

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asrkd.models.conformer import Tap
-from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.codebook import Autoregression, Codebook, CodebookConfig, codebook_cross_entropy
 from asrkd.targets.frames import FrameTargets
 from tests.quantizer.conftest import hashed
@@ -29,9 +29,9 @@ def objective(frame_shift: float = 0.04, num_codebooks: int = 2, **settings: obj
     return Codebook(config, source(num_codebooks), student)
 
 
-def batch(num_frames: list[int], frames: int = 5) -> tuple[RecogniserOutput, torch.Tensor]:
+def batch(num_frames: list[int], frames: int = 5) -> tuple[RecognizerOutput, torch.Tensor]:
     layer = torch.randn(len(num_frames), frames, 6, generator=torch.Generator().manual_seed(4))
-    return RecogniserOutput(torch.zeros(()), torch.tensor(num_frames), {Tap(1): layer}), layer
+    return RecognizerOutput(torch.zeros(()), torch.tensor(num_frames), {Tap(1): layer}), layer
 
 
 def stored(num_frames: list[int], width: int = 5) -> FrameTargets:
@@ -69,7 +69,7 @@ def test_the_layer_is_tapped_before_its_last_norm_where_the_config_says_so():
     assert head.taps() == [Tap(1, "before_norm")]
     (output, layer), trap = batch([5]), torch.full((1, 5, 6), float("nan"))
     tapped = {Tap(1, "before_norm"): layer, Tap(1): trap}
-    found = head(RecogniserOutput(output.logits, output.num_frames, tapped), targets)
+    found = head(RecognizerOutput(output.logits, output.num_frames, tapped), targets)
     pairs = [(0, t, targets.values[0, t]) for t in range(5)]
     assert float(found) == pytest.approx(by_hand(head, layer, pairs), rel=1e-5)
 
@@ -102,7 +102,7 @@ def test_padding_changes_neither_value_nor_gradient(head_kind):
         values = targets.values.clone()
         values[1, 3:] = 15
         loss = head(
-            RecogniserOutput(output.logits, output.num_frames, {Tap(1): layer}),
+            RecognizerOutput(output.logits, output.num_frames, {Tap(1): layer}),
             FrameTargets(values, targets.num_frames, 0.04),
         )
         loss.backward()
@@ -192,7 +192,7 @@ def test_under_autocast_value_and_gradients_are_those_of_float32_to_rounding_and
         layer.requires_grad_()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
             low = layer.bfloat16() if enabled else layer
-            loss = built(RecogniserOutput(output.logits, output.num_frames, {Tap(1): low}), targets)
+            loss = built(RecognizerOutput(output.logits, output.num_frames, {Tap(1): low}), targets)
         assert loss.dtype == torch.float32
         loss.backward()
         grads = [parameter.grad for parameter in built.parameters()]
@@ -209,7 +209,7 @@ def test_a_sum_over_parts_of_a_batch_is_the_sum_over_the_whole():
     for parts in ([slice(0, 2)], [slice(0, 1), slice(1, 2)]):
         head, (output, layer) = objective(head="joint"), batch([5, 3])
         for part in parts:
-            some = RecogniserOutput(output.logits, output.num_frames[part], {Tap(1): layer[part]})
+            some = RecognizerOutput(output.logits, output.num_frames[part], {Tap(1): layer[part]})
             own = FrameTargets(targets.values[part], targets.num_frames[part], 0.04)
             (head(some, own) / head.count(targets, output.num_frames)).backward()
         results.append([parameter.grad for parameter in head.parameters()])

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.ctc import Ctc, alignable, ctc_sum
 from asrkd.targets.sequences import collate
 
@@ -60,7 +60,7 @@ def test_padding_changes_neither_value_nor_gradient(garbage):
         z = logits.clone()
         z[1, 2:] = fill
         z.requires_grad_()
-        loss = Ctc()(RecogniserOutput(z, num_frames, {}), targets)
+        loss = Ctc()(RecognizerOutput(z, num_frames, {}), targets)
         loss.backward()
         values.append(loss.detach())
         gradients.append(z.grad[0].clone())

@@ -8,7 +8,7 @@ import torch
 from asrkd.core import config
 from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.embedding import Embedding, EmbeddingConfig, embedding_distance
 from asrkd.targets.frames import FrameTargets
 
@@ -27,8 +27,8 @@ def objective(frame_shift: float = 0.04, **settings: object) -> Embedding:
     return Embedding(whole, SimpleNamespace(dim=5, frame_shift=0.04), student)
 
 
-def output_of(layer: torch.Tensor, counts: list[int], place: str = "after_norm") -> RecogniserOutput:
-    return RecogniserOutput(torch.zeros(()), torch.tensor(counts), {Tap(1, place): layer})
+def output_of(layer: torch.Tensor, counts: list[int], place: str = "after_norm") -> RecognizerOutput:
+    return RecognizerOutput(torch.zeros(()), torch.tensor(counts), {Tap(1, place): layer})
 
 
 @pytest.mark.parametrize("distance", ["absolute", "squared"])

@@ -8,7 +8,7 @@ import torch
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.conformer import Tap
-from asrkd.models.recognizer import RecogniserOutput
+from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.representation import Representation, RepresentationConfig, weighted_distance
 from asrkd.objectives.softmax import Softmax, posterior_distance
 from asrkd.targets.frames import FrameTargets
@@ -36,7 +36,7 @@ def representation(*, frame_weighting: bool = True, frame_shift: float = 0.04) -
 def test_the_representation_is_the_papers_sum_written_out(frame_weighting):
     head, layer, teacher = representation(frame_weighting=frame_weighting), randn(2, 4, 6), randn(2, 4, 5)
     counts = [4, 2]
-    output = RecogniserOutput(torch.zeros(()), torch.tensor(counts), {Tap(1): layer})
+    output = RecognizerOutput(torch.zeros(()), torch.tensor(counts), {Tap(1): layer})
     total = 0.0
     for row, count in enumerate(counts):
         for t in range(count):
@@ -57,7 +57,7 @@ def test_a_student_whose_layer_is_the_teachers_costs_nothing():
 
 def test_a_student_of_half_the_rate_is_held_against_two_teacher_frames():
     head = representation(frame_shift=0.08)
-    output = RecogniserOutput(torch.zeros(()), torch.tensor([2]), {Tap(1): randn(1, 2, 6)})
+    output = RecognizerOutput(torch.zeros(()), torch.tensor([2]), {Tap(1): randn(1, 2, 6)})
     targets = FrameTargets(randn(1, 5, 5), torch.tensor([5]), 0.04)
     expected = weighted_distance(
         head.project(output.tapped[Tap(1)][0]), targets.values[0, :4].reshape(2, 10), frame_weighting=True
@@ -85,7 +85,7 @@ def test_the_softmax_distance_is_the_sum_written_out_and_the_papers_if_all_token
             total += sum((p[v] - q[v]) ** 2 for v in best)
             total += (sum(p[v] - q[v] for v in range(7) if v not in best)) ** 2
     objective = Softmax(SimpleNamespace(frame_shift=0.04), student())
-    output = RecogniserOutput(logits, torch.tensor(counts), {})
+    output = RecognizerOutput(logits, torch.tensor(counts), {})
     targets = posteriors(teacher, counts, top_k)
     assert float(objective(output, targets)) == pytest.approx(total, rel=1e-5)
     assert objective.count(targets, output.num_frames) == 7
@@ -95,7 +95,7 @@ def test_the_softmax_distance_is_the_sum_written_out_and_the_papers_if_all_token
 def test_a_student_that_says_what_its_teacher_says_costs_nothing(top_k):
     log_probs = randn(1, 5, 7).log_softmax(-1)
     objective = Softmax(SimpleNamespace(frame_shift=0.04), student())
-    output = RecogniserOutput(log_probs, torch.tensor([5]), {})
+    output = RecognizerOutput(log_probs, torch.tensor([5]), {})
     assert float(objective(output, posteriors(log_probs, [5], top_k))) == pytest.approx(0, abs=1e-12)
 
 
@@ -115,7 +115,7 @@ def test_padding_changes_neither_value_nor_gradient():
             values[1, 2:] = fill
         layer.requires_grad_()
         logits.requires_grad_()
-        output = RecogniserOutput(logits, torch.tensor([4, 2]), {Tap(1): layer})
+        output = RecognizerOutput(logits, torch.tensor([4, 2]), {Tap(1): layer})
         loss = representation()(output, FrameTargets(hidden, torch.tensor([4, 2]), 0.04))
         loss = loss + Softmax(SimpleNamespace(frame_shift=0.04), student())(output, targets)
         loss.backward()
@@ -136,15 +136,15 @@ def test_both_stores_teach_a_student_and_other_tokens_are_refused_before_the_fir
     config, stores, teacher, corpus, tmp_path
 ):
     from asrkd.commands import distill
-    from asrkd.commands.distill_request import Question
+    from asrkd.commands.distill_request import DistillRequest
     from asrkd.commands.train import TrainOptions, train
     from asrkd.core.stopping import StopRequest
     from asrkd.data.tokens import train_char
     from asrkd.training.metrics import read_metrics
 
     cuts = (corpus / "cuts_train.jsonl.gz",)
-    distill.posterior(Question(teacher, cuts, tmp_path / "posterior"), 4, "float16", StopRequest())
-    distill.hidden(Question(teacher, cuts, tmp_path / "hidden"), 2, "float16", StopRequest())
+    distill.posterior(DistillRequest(teacher, cuts, tmp_path / "posterior"), 4, "float16", StopRequest())
+    distill.hidden(DistillRequest(teacher, cuts, tmp_path / "hidden"), 2, "float16", StopRequest())
     phases = (
         f"phases=[{{steps: 3, objectives: [{{representation: {{targets: {tmp_path}/hidden, layer: 2}}}}]}}, "
         f"{{steps: 3, objectives: [ctc, {{softmax: {{targets: {tmp_path}/posterior, scale: 0.25}}}}]}}]"

@@ -18,7 +18,7 @@ from asrkd.commands.score import ScoreRequest, score
 from asrkd.commands.score_transcripts import TranscriptsRequest, score_transcripts
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shared_work import Crew
+from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.targets.nbest import WordErrors
@@ -198,7 +198,7 @@ def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
     score(ScoreRequest(teacher, corpus / "cuts_dev.jsonl.gz", teacher / "score-dev"), StopRequest())
     assert problems(teacher / "score-dev") == []
     (line,) = [line for line in check(teacher / "score-dev").looked_at if "words" in line]
-    assert "words of 6 utterances aligned by levenshtein, normaliser none 1 (" in line
+    assert "words of 6 utterances aligned by levenshtein, normalizer none 1 (" in line
     shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
     (problem,) = problems(teacher / "score-dev")
     assert f"stale: {teacher / 'model.safetensors'} was made anew since" in problem
@@ -240,7 +240,9 @@ def prepared(tmp_path) -> Path:
         soundfile.write(tmp_path / f"{number}.wav", rng.uniform(-0.5, 0.5, 4000), 8000, subtype="PCM_16")
         rows.append(f"u{number}\t{number}.wav\ts{number}\tYES NO\ttrain")
     (tmp_path / "transcripts.tsv").write_text("\n".join(rows) + "\n")
-    prepare("tsv", tmp_path, tmp_path / "out", PrepareOptions(speeds=(0.9,)), crew=Crew(), stop=StopRequest())
+    prepare(
+        "tsv", tmp_path, tmp_path / "out", PrepareOptions(speeds=(0.9,)), crew=Workers(), stop=StopRequest()
+    )
     return tmp_path / "out"
 
 
@@ -276,7 +278,7 @@ def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, 
 
 def test_a_store_of_two_manifests_of_which_one_has_moved_is_not_called_stale(teacher, corpus, tmp_path):
     from asrkd.commands.distill import nbest
-    from asrkd.commands.distill_request import Question
+    from asrkd.commands.distill_request import DistillRequest
     from asrkd.decoding import SearchOptions
 
     cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
@@ -284,7 +286,7 @@ def test_a_store_of_two_manifests_of_which_one_has_moved_is_not_called_stale(tea
     write_cuts(both[0], cuts[:4])
     write_cuts(both[1], cuts[4:])
     options = SearchOptions(beam=2, num_best=2)
-    nbest(Question(teacher, both, tmp_path / "nbest"), "prefix-beam", options, StopRequest())
+    nbest(DistillRequest(teacher, both, tmp_path / "nbest"), "prefix-beam", options, StopRequest())
     both[1].rename(tmp_path / "elsewhere.jsonl")
     assert problems(tmp_path / "nbest") == []
     write_cuts(both[1], cuts[4:5])
@@ -335,7 +337,7 @@ def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teache
 
 def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus):
     from asrkd.commands.distill_quantizer import quantizer
-    from asrkd.commands.distill_request import Question, quantizer_request
+    from asrkd.commands.distill_request import DistillRequest, quantizer_request
 
     stores, teacher, moved = parts(tree)
     weights = stores / "quantizer/quantizer.safetensors"
@@ -343,14 +345,14 @@ def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     (problem,) = problems(stores / "quantizer")
     assert "torn or exchanged: make it anew with: asrkd distill quantizer" in problem.replace("; ", ": ")
-    question = Question(teacher, (moved / "cuts_train.jsonl.gz",), stores / "quantizer")
+    question = DistillRequest(teacher, (moved / "cuts_train.jsonl.gz",), stores / "quantizer")
     quantizer(question, quantizer_request(2, 2, steps=3), StopRequest())
     assert weights.read_bytes() == whole
     assert problems(stores / "quantizer") == []
 
 
-def test_what_is_no_artefact_is_refused_in_a_line(tmp_path):
-    for path, words in ((tmp_path, "is no artefact"), (tmp_path / "x", "no such file or folder")):
+def test_what_is_no_artifact_is_refused_in_a_line(tmp_path):
+    for path, words in ((tmp_path, "is no artifact"), (tmp_path / "x", "no such file or folder")):
         with pytest.raises(AsrkdError, match=words):
             check(path)
     files.write_json(tmp_path / "prepare.json", {})

@@ -18,7 +18,7 @@ from asrkd.commands.checks.mixing import Mixing
 from asrkd.commands.checks.rescore import _language_model
 from asrkd.commands.checks.teacher_scores import told_at_once
 from asrkd.commands.distill import nbest
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
@@ -30,8 +30,8 @@ from asrkd.decoding.options import DecoderOptions
 from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.store.nbest import NbestStore, write_nbest_shard
 from asrkd.targets.store.provenance import read_sources
-from tests.decoding.test_decoder_searches import save_lm, save_recogniser
-from tests.models.small import recogniser
+from tests.decoding.test_decoder_searches import save_lm, save_recognizer
+from tests.models.small import recognizer
 
 
 def rewritten(store: Path, corpus: Path, change, split: str = "train") -> None:
@@ -122,13 +122,13 @@ def test_a_teacher_that_is_gone_is_named(store, tmp_path):
 @pytest.fixture(scope="module")
 def joint(corpus, tmp_path_factory) -> Path:
     """A model folder with a CTC head and a decoder."""
-    return save_recogniser(tmp_path_factory.mktemp("joint"), Tokens.load(corpus), ctc=True)
+    return save_recognizer(tmp_path_factory.mktemp("joint"), Tokens.load(corpus), ctc=True)
 
 
 @pytest.mark.parametrize("search", ["attention", "joint"])
 def test_decoders_stand_by_their_scores_told_at_once(joint, corpus, tmp_path, search):
     cuts = (corpus / "cuts_dev.jsonl.gz",)
-    question = Question(joint, cuts, tmp_path / "store", cuts_per_shard=4)
+    question = DistillRequest(joint, cuts, tmp_path / "store", cuts_per_shard=4)
     nbest(question, search, SearchOptions(beam=4, num_best=4), StopRequest())
     report = check(tmp_path / "store", rescore=100)
     assert report.problems == ()
@@ -149,7 +149,7 @@ RANKED = DecoderOptions(length_norm="gnmt", token_bonus=0.2, lm_weight=0.6, max_
 def fused(joint, lm, corpus, tmp_path) -> Path:
     """A store by a joint search with a copy of the language model beside it, `lm`."""
     shutil.copytree(lm, tmp_path / "lm")
-    question = Question(joint, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "fused", cuts_per_shard=4)
+    question = DistillRequest(joint, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "fused", cuts_per_shard=4)
     options = SearchOptions(beam=4, num_best=4, decoder=RANKED, lm=tmp_path / "lm")
     nbest(question, "joint", options, StopRequest())
     return tmp_path / "fused"
@@ -213,7 +213,7 @@ def test_word_ngrams_are_asked_for_whole_sentences(joint, corpus, tmp_path):
         f"\\data\\\nngram 1=5\nngram 2=1\n\n\\1-grams:\n-1.0\t<unk>\n-99\t<s>\t-0.3\n-0.7\t</s>\n{words}\n"
         "\\2-grams:\n-0.1\tYES NO\n\n\\end\\\n"
     )
-    question = Question(joint, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store", cuts_per_shard=4)
+    question = DistillRequest(joint, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store", cuts_per_shard=4)
     options = SearchOptions(beam=4, num_best=4, lm=tmp_path / "words.arpa")
     nbest(question, "prefix-beam", options, StopRequest())
     report = check(tmp_path / "store", rescore=100)
@@ -278,7 +278,7 @@ def test_a_score_that_is_no_number_is_found_wherever_it_is(store, corpus, place)
 
 @pytest.mark.parametrize("decoder", ["transformer", "las"])
 def test_a_decoder_told_at_once_says_what_it_says_token_by_token(decoder):
-    model = recogniser("transformer", decoder)
+    model = recognizer("transformer", decoder)
     encoded = torch.randn(2, 9, model.dim, generator=torch.Generator().manual_seed(1))
     encoded[1, 5:] = float("nan")
     hypotheses = [[[1, 2, 3], [], [4]], [[5, 5]]]

@@ -28,15 +28,15 @@ from asrkd.evaluation.compare.conclusions import is_shown
 from asrkd.evaluation.compare.evidence import Evidence, Resampling
 from asrkd.evaluation.compare.systems import Roles, read_systems
 from asrkd.evaluation.compare.table import render
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.score_folder import read_score
 from asrkd.scoring.significance.bootstrap import Interval
-from asrkd.scoring.significance.contrast import Term, contrast
+from asrkd.scoring.significance.contrast import ContrastTerm, contrast
 
 NUM_SPEAKERS, PER_SPEAKER, NUM_WORDS = 12, 4, 10
 UTTERANCES = [
-    Utterance(
+    ReferenceUtterance(
         f"s{speaker:02d}-{number}", " ".join("abcdefghij"), f"tape{speaker}-{number // 2}", f"s{speaker:02d}"
     )
     for speaker in range(NUM_SPEAKERS)
@@ -283,7 +283,7 @@ def test_several_seeds_have_a_mean_a_spread_and_a_test_that_counts_them(seeds):
         wrong = [sum(row["substitutions"] for row in rows if row["speaker"] == s) for s in speakers]
         sums.setdefault(folder.name, []).append(wrong)
     terms = [
-        Term(weight, np.array(sums[name], float), (1, 2, 3))
+        ContrastTerm(weight, np.array(sums[name], float), (1, 2, 3))
         for name, weight in (("student", 1.0), ("baseline", -1.0))
     ]
     expected = contrast(terms, np.full(NUM_SPEAKERS, 40.0))
@@ -296,8 +296,8 @@ def test_several_seeds_have_a_mean_a_spread_and_a_test_that_counts_them(seeds):
     assert "With 3 seeds" in compare(seeds[1:]).conclusions[-1]
 
 
-def test_the_table_fits_and_is_plain_or_coloured(seeds, folders, monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no colours
+def test_the_table_fits_and_is_plain_or_colored(seeds, folders, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no colors
     for comparison in (compare(seeds), compare(folders)):
         plain = render(comparison, styled=False)
         assert max(map(len, plain.splitlines())) <= 100
@@ -369,7 +369,8 @@ def test_finished_scores_without_models_are_compared_too(folders, tmp_path):
 )
 def test_blocks_are_called_what_they_are_where_no_speaker_is_known(tmp_path, recordings, asked, called):
     utterances = [
-        Utterance(each.id, each.reference, f"tape{n % recordings}") for n, each in enumerate(UTTERANCES)
+        ReferenceUtterance(each.id, each.reference, f"tape{n % recordings}")
+        for n, each in enumerate(UTTERANCES)
     ]
     scored = score_utterances(utterances, hypotheses(30), Rules())
     write_score(tmp_path / "kaldi", {"set": "test", "params": None, "search": None}, scored)

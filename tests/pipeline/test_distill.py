@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from asrkd.commands import distill
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
@@ -26,13 +26,13 @@ OPTIONS = SearchOptions(beam=4, num_best=4)
 
 
 @pytest.fixture(scope="module")
-def question(teacher, corpus, tmp_path_factory) -> Question:
+def question(teacher, corpus, tmp_path_factory) -> DistillRequest:
     """Asks about the six dev cuts, in three shards."""
     out = tmp_path_factory.mktemp("questions") / "unused"
-    return Question(teacher, (corpus / "cuts_dev.jsonl.gz",), out, cuts_per_shard=2)
+    return DistillRequest(teacher, (corpus / "cuts_dev.jsonl.gz",), out, cuts_per_shard=2)
 
 
-def ask(question: Question, out: Path, stop: StopRequest | None = None, **changes: object) -> str:
+def ask(question: DistillRequest, out: Path, stop: StopRequest | None = None, **changes: object) -> str:
     return distill.nbest(replace(question, out=out, **changes), "prefix-beam", OPTIONS, stop or StopRequest())
 
 

@@ -10,7 +10,7 @@ import torch
 
 from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.check import check
-from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
@@ -28,16 +28,16 @@ QUICK = quantizer_request(2, 2, steps=3)  # as the fixture `stores` has it
 
 
 @pytest.fixture
-def question(teacher, corpus, tmp_path) -> Question:
+def question(teacher, corpus, tmp_path) -> DistillRequest:
     """Asks about the training cuts, in the shards of the fixture `stores`."""
-    return Question(teacher, (corpus / "cuts_train.jsonl.gz",), tmp_path / "unused", cuts_per_shard=12)
+    return DistillRequest(teacher, (corpus / "cuts_train.jsonl.gz",), tmp_path / "unused", cuts_per_shard=12)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_indexes_are_the_quantisers_of_the_teachers_embeddings(stores, teacher, corpus):
+def test_indexes_are_the_quantizers_of_the_teachers_embeddings(stores, teacher, corpus):
     store, quantizer = (
         ArrayStore(stores / "codebook", "codebook"),
         load_quantizer(stores / "quantizer").quantizer,
@@ -53,7 +53,7 @@ def test_indexes_are_the_quantisers_of_the_teachers_embeddings(stores, teacher, 
     assert error < 0.5 * spread  # the mean alone would give all of the spread
 
 
-def test_the_contract_of_a_codebook_store_names_layer_and_quantiser(stores):
+def test_the_contract_of_a_codebook_store_names_layer_and_quantizer(stores):
     contract = json.loads((stores / "codebook/contract.json").read_text())
     assert contract["layer"] == 2
     assert contract["quantizer"] == {
@@ -70,7 +70,7 @@ def test_a_store_takes_a_byte_a_codebook_and_frame_and_little_besides(stores):
     assert index < 40 * len(store.index) + 250 * len(store.shards)
 
 
-def test_a_quantiser_is_made_once_and_is_the_same_bytes_elsewhere(question, stores, tmp_path):
+def test_a_quantizer_is_made_once_and_is_the_same_bytes_elsewhere(question, stores, tmp_path):
     about = replace(question, out=stores / "quantizer")
     assert "already complete" in distill_quantizer.quantizer(about, QUICK, StopRequest())
     distill_quantizer.quantizer(replace(about, out=tmp_path / "q"), QUICK, StopRequest())
@@ -79,7 +79,7 @@ def test_a_quantiser_is_made_once_and_is_the_same_bytes_elsewhere(question, stor
         distill_quantizer.quantizer(about, replace(QUICK, layer=1), StopRequest())
 
 
-def test_layer_and_codebooks_make_the_quantiser_beside_the_store(question, stores, tmp_path):
+def test_layer_and_codebooks_make_the_quantizer_beside_the_store(question, stores, tmp_path):
     about = replace(question, out=tmp_path / "codes")
     report = distill.codebook(about, QUICK, StopRequest())
     assert report == f"{tmp_path / 'codes'}: 30 cuts, 2 codebooks of layer 2"
@@ -91,7 +91,7 @@ def test_layer_and_codebooks_make_the_quantiser_beside_the_store(question, store
     assert "already complete" in again
 
 
-def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_nothing(
+def test_too_little_speech_for_a_quantizer_and_a_layer_that_is_not_there_leave_nothing(
     question, corpus, tmp_path
 ):
     about = replace(question, cuts=(corpus / "cuts_dev.jsonl.gz",), out=tmp_path / "new" / "codes")
@@ -109,7 +109,7 @@ def test_too_little_speech_for_a_quantiser_and_a_layer_that_is_not_there_leave_n
     ("asked", "said"),
     [(1, "embeddings of 1 of 30 cuts"), (30, "embeddings of 30 of 30 cuts"), (34, "step 4 of 6")],
 )
-def test_a_quantiser_that_is_stopped_goes_on_to_the_same_bytes(question, stores, tmp_path, asked, said):
+def test_a_quantizer_that_is_stopped_goes_on_to_the_same_bytes(question, stores, tmp_path, asked, said):
     about = replace(question, out=tmp_path / "q")
     with pytest.raises(StoppedInTime, match=said):
         distill_quantizer.quantizer(about, QUICK, StopAfter(asked - 1))
@@ -133,7 +133,7 @@ def test_the_teacher_is_not_asked_again_about_what_is_kept(question, tmp_path, m
     ]  # fmt: skip
 
 
-def test_a_killed_quantiser_that_was_whole_needs_nothing_but_its_stamp(question, stores, tmp_path):
+def test_a_killed_quantizer_that_was_whole_needs_nothing_but_its_stamp(question, stores, tmp_path):
     shutil.copytree(stores / "quantizer", tmp_path / "q")
     (tmp_path / "q/stamp.json").unlink()
     (tmp_path / "q/unfinished").mkdir()
@@ -143,7 +143,7 @@ def test_a_killed_quantiser_that_was_whole_needs_nothing_but_its_stamp(question,
     assert contents(tmp_path / "q") == contents(stores / "quantizer")
 
 
-def test_what_is_said_of_a_quantiser_is_what_its_stamp_holds(question, stores):
+def test_what_is_said_of_a_quantizer_is_what_its_stamp_holds(question, stores):
     said = distill_quantizer.quantizer(replace(question, out=stores / "quantizer"), QUICK, StopRequest())
     stamp = json.loads((stores / "quantizer/stamp.json").read_text())
     assert f"relative squared error {stamp['held_out_errors'][-1]:.3f}" in said
@@ -164,7 +164,7 @@ def test_parts_of_a_sample_join_and_long_cuts_give_so_many_frames(teacher, corpu
     assert all((row == whole).all(dim=1).any() for row in few)
 
 
-def test_a_quantiser_of_another_teacher_is_refused(question, stores, retouched, tmp_path):
+def test_a_quantizer_of_another_teacher_is_refused(question, stores, retouched, tmp_path):
     about = replace(question, teacher=retouched, out=tmp_path / "codes")
     with pytest.raises(
         AsrkdError, match="was trained on another teacher .*make one with: asrkd distill quantizer"

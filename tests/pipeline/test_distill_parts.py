@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from asrkd.commands import distill
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shared_work import Part
+from asrkd.core.shared_work import ShardOf
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.decoding import SearchOptions
@@ -30,13 +30,13 @@ KINDS = ("nbest", "codebook", "posterior", "hidden")
 
 
 @pytest.fixture(scope="module")
-def question(teacher, corpus, tmp_path_factory) -> Question:
+def question(teacher, corpus, tmp_path_factory) -> DistillRequest:
     """Asks about the thirty training cuts, in eight shards."""
     out = tmp_path_factory.mktemp("parts") / "unused"
-    return Question(teacher, (corpus / "cuts_train.jsonl.gz",), out, cuts_per_shard=4)
+    return DistillRequest(teacher, (corpus / "cuts_train.jsonl.gz",), out, cuts_per_shard=4)
 
 
-def ask(kind: str, question: Question, stores: Path) -> str:
+def ask(kind: str, question: DistillRequest, stores: Path) -> str:
     stop = StopRequest()
     if kind == "nbest":
         return distill.nbest(question, "prefix-beam", OPTIONS, stop)
@@ -67,18 +67,18 @@ def test_parts_in_any_order_make_the_same_store_and_only_the_last_finishes_it(
     out = tmp_path / kind
     order = [2, 3, 1]
     for number in order:
-        said = ask(kind, replace(question, out=out, part=Part(number, 3)), stores)
+        said = ask(kind, replace(question, out=out, part=ShardOf(number, 3)), stores)
         done = {2: 3, 3: 5, 1: 8}[number]
         if number != order[-1]:
             assert f"this part is done; {done} of 8 shards are there" in said
             assert not (out / "stamp.json").exists()
     assert contents(out) == contents(whole / kind)
-    assert "already complete" in ask(kind, replace(question, out=out, part=Part(1, 3)), stores)
+    assert "already complete" in ask(kind, replace(question, out=out, part=ShardOf(1, 3)), stores)
 
 
 def test_a_command_without_a_part_takes_all_that_is_missing(question, whole, stores, tmp_path):
     out = tmp_path / "nbest"
-    ask("nbest", replace(question, out=out, part=Part(5, 5)), stores)
+    ask("nbest", replace(question, out=out, part=ShardOf(5, 5)), stores)
     ask("nbest", replace(question, out=out), stores)
     assert contents(out) == contents(whole / "nbest")
 
@@ -109,7 +109,7 @@ def test_a_shard_that_was_lost_or_torn_is_made_anew_with_the_same_bytes(
 
 def test_a_shard_of_another_plan_keeps_the_store_from_being_finished(question, stores, tmp_path):
     out = tmp_path / "nbest"
-    ask("nbest", replace(question, out=out, part=Part(1, 2)), stores)
+    ask("nbest", replace(question, out=out, part=ShardOf(1, 2)), stores)
     (out / "shard-00000-of-00009.jsonl").write_text("")
     with pytest.raises(AsrkdError, match=r"shard-00000-of-00009.jsonl: is not a shard of this store"):
         ask("nbest", replace(question, out=out), stores)
@@ -126,7 +126,7 @@ def test_another_machine_may_go_on_with_a_store_and_says_so(
         return agreed | {"computed_with": agreed["computed_with"] | {"device": "NVIDIA H200"}}
 
     out = tmp_path / "nbest"
-    ask("nbest", replace(question, out=out, part=Part(1, 2)), stores)
+    ask("nbest", replace(question, out=out, part=ShardOf(1, 2)), stores)
     monkeypatch.setattr(distill, "contract", elsewhere)
     ask("nbest", replace(question, out=out), stores)
     said = f"{out}: computed_with.device was 'cpu' then and is 'NVIDIA H200' now: its shards will differ"
@@ -196,10 +196,10 @@ def test_hidden_states_are_the_layers_own_to_half_precision(whole, teacher, corp
 
 
 @pytest.mark.parametrize("batch", [3, 16])
-def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(teacher, corpus, monkeypatch, batch):
+def test_an_answer_does_not_depend_on_its_neighbors_in_the_batch(teacher, corpus, monkeypatch, batch):
     """NaN stands where a batch is padded."""
     from asrkd.data.features.reading import load_features
-    from asrkd.decoding import Heard, find_search
+    from asrkd.decoding import EncoderOutputs, find_search
 
     model = load_model(teacher)
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:16]
@@ -212,14 +212,14 @@ def test_an_answer_does_not_depend_on_its_neighbours_in_the_batch(teacher, corpu
         for row, own in enumerate(features):
             padded[row, : len(own)] = own
         with torch.no_grad():
-            output = model.recogniser(padded, torch.tensor([len(own) for own in features]), [Tap(1), Tap(2)])
-        together = search(Heard(output.num_frames, output.log_probs()), OPTIONS)
+            output = model.recognizer(padded, torch.tensor([len(own) for own in features]), [Tap(1), Tap(2)])
+        together = search(EncoderOutputs(output.num_frames, output.log_probs()), OPTIONS)
         for row, expected in enumerate(alone[start : start + batch]):
             count = int(output.num_frames[row])
             for tap in (Tap(1), Tap(2)):
                 found = output.tapped[tap][row, :count]
                 torch.testing.assert_close(found, expected.tapped[tap], rtol=0, atol=1e-5)
-            (own,) = search(Heard(torch.tensor([count]), expected.log_probs[None]), OPTIONS)
+            (own,) = search(EncoderOutputs(torch.tensor([count]), expected.log_probs[None]), OPTIONS)
             assert [hypothesis.tokens for hypothesis in together[row]] == [h.tokens for h in own]
 
 

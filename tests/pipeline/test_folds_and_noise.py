@@ -13,7 +13,7 @@ import torch
 from asrkd.cli.main import run
 from asrkd.commands.check import check
 from asrkd.commands.distill import nbest
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
@@ -25,8 +25,8 @@ from asrkd.decoding import SearchOptions
 from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.targets.store.nbest import NbestStore
-from asrkd.targets.writers.nbest import Hearing
-from asrkd.teachers.folds import FoldTeachers, fold_teachers, told_of_one
+from asrkd.targets.writers.nbest import DecodingConditions
+from asrkd.teachers.folds import FoldTeachers, fold_teachers, fold_warning
 from asrkd.teachers.noisy_copies import Noise, NoisyCopies, noise_of
 from tests.conftest import make_cuts
 from tests.pipeline.test_distill import forward_log_prob
@@ -61,8 +61,10 @@ def teachers(lasting_config, manifest, tmp_path_factory) -> list[Path]:
     return [folder / str(number) for number in range(3)]
 
 
-def ask(teacher: Path, manifest: Path, out: Path, hearing: Hearing, **changes: object) -> NbestStore:
-    question = Question(teacher, (manifest,), out, cuts_per_shard=7)
+def ask(
+    teacher: Path, manifest: Path, out: Path, hearing: DecodingConditions, **changes: object
+) -> NbestStore:
+    question = DistillRequest(teacher, (manifest,), out, cuts_per_shard=7)
     stop = changes.pop("stop", None) or StopRequest()
     nbest(replace(question, **changes), "prefix-beam", OPTIONS, stop, hearing)
     return NbestStore(out)
@@ -100,7 +102,7 @@ def test_a_training_without_a_fold_says_what_remains_and_sees_none_of_it(
 def test_each_cut_is_decoded_by_the_teacher_that_did_not_see_it(teachers, manifest, tmp_path):
     folds = fold_teachers([teachers[2], teachers[0], teachers[1]])  # in any order
     assert folds.paths == tuple(teachers)
-    store = ask(teachers[0], manifest, tmp_path / "store", Hearing(folds=folds))
+    store = ask(teachers[0], manifest, tmp_path / "store", DecodingConditions(folds=folds))
     asked = set()
     for cut in read_cuts(manifest):
         own = fold_of(cut_record(cut), 3, "speaker")
@@ -116,7 +118,7 @@ def test_each_cut_is_decoded_by_the_teacher_that_did_not_see_it(teachers, manife
 
 
 def test_a_fold_teacher_that_was_trained_anew_makes_the_store_stale(teachers, manifest, tmp_path, retouched):
-    ask(teachers[0], manifest, tmp_path / "store", Hearing(folds=fold_teachers(teachers)))
+    ask(teachers[0], manifest, tmp_path / "store", DecodingConditions(folds=fold_teachers(teachers)))
     sources = json.loads((tmp_path / "store" / "sources.json").read_text())
     sources["folds"][1] = str(retouched)
     (tmp_path / "store" / "sources.json").write_text(json.dumps(sources))
@@ -133,14 +135,14 @@ def test_teachers_that_are_not_one_for_each_fold_are_refused(teachers, teacher):
         fold_teachers([teachers[1], teachers[1]])
 
 
-def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learnt(
+def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learned(
     teachers, manifest, tmp_path, monkeypatch, capsys
 ):
     cuts = list(read_cuts(manifest))
-    learnt = [cut for cut in cuts if fold_of(cut_record(cut), 3, "speaker") != 0]
+    learned = [cut for cut in cuts if fold_of(cut_record(cut), 3, "speaker") != 0]
     unseen = [cut for cut in cuts if fold_of(cut_record(cut), 3, "speaker") == 0]
-    assert learnt and unseen
-    write_cuts(tmp_path / "some.jsonl", [*learnt[:4], *unseen])
+    assert learned and unseen
+    write_cuts(tmp_path / "some.jsonl", [*learned[:4], *unseen])
     write_cuts(tmp_path / "unseen.jsonl", unseen)
 
     def said(own: Path, *others: Path) -> str:
@@ -161,22 +163,24 @@ def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learn
     assert said(tmp_path / "some.jsonl", *teachers[1:]) == ""
 
 
-def test_what_a_teacher_learnt_is_known_by_its_lineage_where_the_manifest_moved(teachers, manifest, tmp_path):
+def test_what_a_teacher_learned_is_known_by_its_lineage_where_the_manifest_moved(
+    teachers, manifest, tmp_path
+):
     shutil.copytree(teachers[1], tmp_path / "teacher")
     described = json.loads((tmp_path / "teacher/config.json").read_text())
     described["experiment"]["data"]["train"] = str(tmp_path / "moved.jsonl.gz")
     (tmp_path / "teacher/config.json").write_text(json.dumps(described))
     cuts = list(read_cuts(manifest))
     count = sum(fold_of(cut_record(cut), 3, "speaker") != 1 for cut in cuts)
-    assert f"and on {count} of these 30 cuts" in told_of_one(tmp_path / "teacher", cuts)
-    assert told_of_one(tmp_path / "teacher", cuts[1:]) is None  # not known to be those
+    assert f"and on {count} of these 30 cuts" in fold_warning(tmp_path / "teacher", cuts)
+    assert fold_warning(tmp_path / "teacher", cuts[1:]) is None  # not known to be those
     for cut in cuts:
         cut.supervisions[0].speaker = None
-    assert told_of_one(tmp_path / "teacher", cuts) is None
+    assert fold_warning(tmp_path / "teacher", cuts) is None
 
 
-def test_a_teacher_of_no_fold_says_nothing_of_what_it_learnt(teacher, manifest):
-    assert told_of_one(teacher, read_cuts(manifest)) is None
+def test_a_teacher_of_no_fold_says_nothing_of_what_it_learned(teacher, manifest):
+    assert fold_warning(teacher, read_cuts(manifest)) is None
 
 
 def test_a_teacher_of_a_fold_is_not_stale_as_long_as_the_other_cuts_are_what_they_were(teachers, manifest):
@@ -205,7 +209,7 @@ def test_a_noisy_copy_depends_on_seed_and_cut_alone(noise, manifest):
 
 def test_lists_of_noisy_copies_are_the_same_bytes_in_any_number_of_jobs(noise, teacher, manifest, tmp_path):
     for name, jobs in (("one", 1), ("two", 2)):
-        ask(teacher, manifest, tmp_path / name, Hearing(noise), jobs=jobs)
+        ask(teacher, manifest, tmp_path / name, DecodingConditions(noise), jobs=jobs)
     files = sorted(path.name for path in (tmp_path / "one").glob("*"))
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
@@ -214,10 +218,10 @@ def test_lists_of_noisy_copies_are_the_same_bytes_in_any_number_of_jobs(noise, t
 def test_the_contract_tells_the_noise_and_the_teacher_stands_by_its_scores(
     noise, teacher, manifest, tmp_path
 ):
-    store = ask(teacher, manifest, tmp_path / "store", Hearing(noise))
+    store = ask(teacher, manifest, tmp_path / "store", DecodingConditions(noise))
     assert store.contract["noise"]["snr_db"] == [-5.0, 0.0]
     assert store.contract["noise"]["seed"] == 3
-    clean = ask(teacher, manifest, tmp_path / "clean", Hearing())
+    clean = ask(teacher, manifest, tmp_path / "clean", DecodingConditions())
     assert "noise" not in clean.contract
     lists = [[store.read(cut.id).log_probs, clean.read(cut.id).log_probs] for cut in read_cuts(manifest)]
     assert any(noisy != own for noisy, own in lists)
@@ -235,10 +239,10 @@ def test_a_stopped_noisy_store_goes_on_to_the_same_bytes(noise, teacher, manifes
             self.left -= 1
             return "a test" if self.left < 0 else None
 
-    ask(teacher, manifest, tmp_path / "whole", Hearing(noise))
+    ask(teacher, manifest, tmp_path / "whole", DecodingConditions(noise))
     with pytest.raises(StoppedInTime):
-        ask(teacher, manifest, tmp_path / "stopped", Hearing(noise), stop=StopAtOnce())
-    ask(teacher, manifest, tmp_path / "stopped", Hearing(noise))
+        ask(teacher, manifest, tmp_path / "stopped", DecodingConditions(noise), stop=StopAtOnce())
+    ask(teacher, manifest, tmp_path / "stopped", DecodingConditions(noise))
     for path in (tmp_path / "whole").glob("shard-*"):
         assert path.read_bytes() == (tmp_path / "stopped" / path.name).read_bytes()
 
@@ -286,14 +290,14 @@ def test_noise_of_other_features_is_refused_before_the_first_shard(teacher, mani
         cut.features = replace(cut.features, num_features=80)
     write_cuts(tmp_path / "noise.jsonl", cuts)
     with pytest.raises(AsrkdError, match="noise has 80 features"):
-        ask(teacher, manifest, tmp_path / "store", Hearing(Noise(tmp_path / "noise.jsonl")))
+        ask(teacher, manifest, tmp_path / "store", DecodingConditions(Noise(tmp_path / "noise.jsonl")))
     assert not (tmp_path / "store").exists()
 
 
 def test_by_teacher_keeps_all_cuts_in_order_within_each(manifest):
     cuts = read_cuts(manifest)
     folds = FoldTeachers((Path("a"), Path("b"), Path("c")), "cut")
-    parts = list(Hearing(folds=folds).by_teacher(Path("a"), cuts))
+    parts = list(DecodingConditions(folds=folds).by_teacher(Path("a"), cuts))
     assert sorted(cut.id for _, own in parts for cut in own) == sorted(cut.id for cut in cuts)
     for path, own in parts:
         assert [cut.id for cut in own] == sorted(cut.id for cut in own)

@@ -150,7 +150,7 @@ def test_a_shard_of_another_teacher_or_quantizer_is_named_with_its_first_cut(
     message = refused(config, copied, kind, tmp_path)
     assert "shard-00001-of-00003" in message
     assert "made under another contract" in message
-    assert "another teacher, quantiser or search (its first cut: train-012)" in message
+    assert "another teacher, quantizer or search (its first cut: train-012)" in message
 
 
 @both

@@ -1,4 +1,4 @@
-"""The commands of quantisers: out to multi_quantization, in again, and drawn."""
+"""The commands of quantizers: out to multi_quantization, in again, and drawn."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -8,7 +8,7 @@ import torch
 
 from asrkd.commands import distill, quantizer
 from asrkd.commands.check import check
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
@@ -20,7 +20,7 @@ from asrkd.teachers.loading import open_teacher
 
 @pytest.fixture
 def exported(stores, tmp_path):
-    """The quantiser of the fixture `stores` as icefall would have it."""
+    """The quantizer of the fixture `stores` as icefall would have it."""
     said = quantizer.export_quantizer(stores / "quantizer", tmp_path / "quantizer.pt")
     identity = load_quantizer(stores / "quantizer").identity
     assert "codebook_size=256, num_codebooks=2)" in said
@@ -34,7 +34,7 @@ def test_out_and_in_again_it_gives_the_same_codes(exported, stores, teacher, cor
     said = quantizer.import_quantizer(source, tmp_path / "q")
     assert said == f"{tmp_path / 'q'}: 2 codebooks of 256 entries for layer 2"
     assert "already complete" in quantizer.import_quantizer(source, tmp_path / "q")
-    distill.codebook(Question(teacher, (cuts,), tmp_path / "codes"), tmp_path / "q", StopRequest())
+    distill.codebook(DistillRequest(teacher, (cuts,), tmp_path / "codes"), tmp_path / "q", StopRequest())
     ours, theirs = ArrayStore(stores / "codebook", "codebook"), ArrayStore(tmp_path / "codes", "codebook")
     same = torch.cat([(ours.read(cut.id) == theirs.read(cut.id)).all(dim=1) for cut in read_cuts(cuts)])
     assert same.float().mean() > 0.98
@@ -63,9 +63,9 @@ def test_what_cannot_be_taken_in_is_refused(exported, stores, teacher, tmp_path)
     assert not (tmp_path / "q").exists()
 
 
-def test_a_drawing_has_a_point_for_each_quantiser_and_is_of_its_figures(stores, tmp_path):
+def test_a_drawing_has_a_point_for_each_quantizer_and_is_of_its_figures(stores, tmp_path):
     said = quantizer.plot_quantizers([stores / "quantizer"], tmp_path / "error.svg")
-    assert said == f"{tmp_path / 'error.svg'}: 1 quantisers of 1 layers"
+    assert said == f"{tmp_path / 'error.svg'}: 1 quantizers of 1 layers"
     drawing = ElementTree.parse(tmp_path / "error.svg").getroot()
     titles = [element.text for element in drawing.iter() if element.tag.endswith("title")]
     error = load_quantizer(stores / "quantizer").report["held_out_errors"][-1]
@@ -75,13 +75,13 @@ def test_a_drawing_has_a_point_for_each_quantiser_and_is_of_its_figures(stores, 
         quantizer.plot_quantizers([stores / "quantizer"], tmp_path / "error.png")
 
 
-def test_an_imported_quantiser_has_no_figures_to_draw(exported, teacher, tmp_path):
+def test_an_imported_quantizer_has_no_figures_to_draw(exported, teacher, tmp_path):
     quantizer.import_quantizer(quantizer.Source(exported, teacher, 2), tmp_path / "q")
     with pytest.raises(AsrkdError, match="has no report .* make one into another --out"):
         quantizer.plot_quantizers([tmp_path / "q"], tmp_path / "error.svg")
 
 
-def test_embeddings_of_another_layer_are_not_asked_of_an_imported_quantiser(exported, teacher, tmp_path):
+def test_embeddings_of_another_layer_are_not_asked_of_an_imported_quantizer(exported, teacher, tmp_path):
     quantizer.import_quantizer(quantizer.Source(exported, teacher, 1, "before_norm"), tmp_path / "q")
     contract = load_quantizer(tmp_path / "q").contract
     assert Tap(contract["layer"], contract["tap"]) == Tap(1, "before_norm")

@@ -13,7 +13,7 @@ import pytest
 from asrkd.commands import score as stage
 from asrkd.commands.score import ScoreReport, ScoreRequest, score
 from asrkd.core.errors import AsrkdError, StoppedInTime
-from asrkd.core.shared_work import Part, Progress
+from asrkd.core.shared_work import ShardOf, WorkResult
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.decoding import SearchOptions
@@ -103,9 +103,9 @@ def test_the_hypothesis_is_the_first_of_the_nbest_list(request_, question_store)
 @pytest.fixture
 def question_store(teacher, corpus, tmp_path) -> Path:
     from asrkd.commands.distill import nbest
-    from asrkd.commands.distill_request import Question
+    from asrkd.commands.distill_request import DistillRequest
 
-    question = Question(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "nbest")
+    question = DistillRequest(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "nbest")
     nbest(question, "prefix-beam", SearchOptions(beam=4, num_best=2), StopRequest())
     return tmp_path / "nbest"
 
@@ -143,18 +143,18 @@ def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, 
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 1)
     run(request_)
     for number, missing in ((3, 4), (1, 2), (2, 0)):
-        report = run(request_, out=tmp_path / "parts", part=Part(number, 3))
+        report = run(request_, out=tmp_path / "parts", part=ShardOf(number, 3))
         assert (report.progress.missing, report.counts is None) == (missing, missing > 0)
     assert (
         f"{tmp_path / 'parts'}: this part is done; 2 of 6 shards"
-        in ScoreReport(tmp_path / "parts", None, Progress(2, 4, 6)).text()
+        in ScoreReport(tmp_path / "parts", None, WorkResult(2, 4, 6)).text()
     )
     assert contents(request_.out) == contents(tmp_path / "parts")
 
 
 def test_a_long_decoding_shows_how_far_it_is(request_, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 2)
-    run(request_, part=Part(1, 2))
+    run(request_, part=ShardOf(1, 2))
     assert "score teacher: 1/4 cuts, " in capsys.readouterr().err
     run(request_)
     shown = capsys.readouterr().err
@@ -162,15 +162,15 @@ def test_a_long_decoding_shows_how_far_it_is(request_, tmp_path, monkeypatch, ca
     assert "h audio/s" in shown
 
 
-def test_alignment_and_normaliser_are_chosen_and_kept(request_, tmp_path):
+def test_alignment_and_normalizer_are_chosen_and_kept(request_, tmp_path):
     plain = run(request_)
     chosen = run(request_, out=tmp_path / "chosen", rules=parse_rules("sclite", "basic"))
     assert " ] levenshtein " in plain.text()
     assert " ] sclite " in chosen.text()
     before, after = read_score(request_.out), read_score(tmp_path / "chosen")
-    assert (after.alignment, after.normaliser.name) == ("sclite", "basic")
+    assert (after.alignment, after.normalizer.name) == ("sclite", "basic")
     assert [u.reference for u in after.utterances] == [u.reference.lower() for u in before.utterances]
-    with pytest.raises(AsrkdError, match="normaliser basic 2 .*, but .* has none 1 .*; score both alike"):
+    with pytest.raises(AsrkdError, match="normalizer basic 2 .*, but .* has none 1 .*; score both alike"):
         require_comparable([before, after])
     with pytest.raises(AsrkdError, match="made from something else: alignment was 'levenshtein' then"):
         run(request_, rules=parse_rules("sclite", "none"))

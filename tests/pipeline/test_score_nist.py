@@ -53,14 +53,14 @@ def score(
     stm: str = STM,
     ctm: str = CTM,
     alignment: str | None = None,
-    normaliser: str | None = None,
+    normalizer: str | None = None,
     name: str = "score",
     unit: str = "word",
     **more: object,
 ) -> TranscriptsReport:
     (folder / "x.stm").write_text(stm, encoding="utf-8")
     (folder / f"{name}.ctm").write_text(ctm, encoding="utf-8")
-    rules = parse_nist_rules(alignment, normaliser, unit)
+    rules = parse_nist_rules(alignment, normalizer, unit)
     request = TranscriptsRequest(folder / "x.stm", folder / f"{name}.ctm", folder / name, rules=rules, **more)
     return score_transcripts(request, StopRequest())
 
@@ -86,7 +86,7 @@ def test_a_small_score_by_hand(tmp_path):
     assert (second.speaker, second.reference, second.hypothesis) == ("bob", "again", "a")
     assert (third.reference, third.hypothesis, third.counts) == ("i'm here",) * 2 + (Counts(2, 0, 0, 0),)
     record = json.loads((tmp_path / "score" / "score.json").read_text())
-    assert (record["set"], record["alignment"], record["normaliser"]["name"]) == ("x", "sclite", "sclite")
+    assert (record["set"], record["alignment"], record["normalizer"]["name"]) == ("x", "sclite", "sclite")
     assert record["interval"]["resampled"] == "speakers"
 
 
@@ -212,7 +212,7 @@ def test_the_fewest_errors_can_be_asked_for(tmp_path):
     assert read_score(tmp_path / "sclite").counts.errors == 5
 
 
-def test_a_normaliser_goes_into_alternatives_and_keeps_their_marks(tmp_path):
+def test_a_normalizer_goes_into_alternatives_and_keeps_their_marks(tmp_path):
     stm = "f A s 0 9 WELL-known { e.g. / ... } (Uh) { @ / Ünder- } b\n"
     score(tmp_path, stm, "f A 1 1 b\n", "sclite-DF", "basic")
     (only,) = utterances(tmp_path)
@@ -344,11 +344,11 @@ def test_the_command_takes_sclites_rules_unless_it_is_given_others(tmp_path):
     files = ("--ref", tmp_path / "x.stm", "--hyp", tmp_path / "y.ctm", "--out", tmp_path / "score")
     status, text = run("score", *files)
     assert (status, text.startswith("%WER 20.00 [ 1 / 5, 0 ins, 0 del, 1 sub ] sclite ")) == (0, True)
-    status, text = run("score", *files[:5], tmp_path / "other", "--normaliser", "none")
+    status, text = run("score", *files[:5], tmp_path / "other", "--normalizer", "none")
     assert (status, "[ 3 / 5, 0 ins, 0 del, 3 sub ]" in text) == (0, True)  # Hello, again, I'm
 
 
-@pytest.mark.parametrize("option", ["--alignment", "--normaliser"])
+@pytest.mark.parametrize("option", ["--alignment", "--normalizer"])
 def test_rules_that_there_are_not_are_one_line(tmp_path, monkeypatch, capsys, option):
     (tmp_path / "x.stm").write_text(STM)
     (tmp_path / "y.ctm").write_text(CTM)

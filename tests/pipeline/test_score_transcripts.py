@@ -80,12 +80,12 @@ def test_a_scores_own_files_give_the_same_score(request_, tmp_path):
     assert scores[0].utterances == scores[1].utterances
 
 
-def test_sclites_alignment_and_a_normaliser_can_be_chosen(request_, tmp_path):
+def test_sclites_alignment_and_a_normalizer_can_be_chosen(request_, tmp_path):
     (tmp_path / "hyp.jsonl").write_text((tmp_path / "hyp.jsonl").read_text().replace("THE MAT", "the mat!"))
     report = run(request_, rules=parse_rules("sclite", "basic"))
     assert report.text() == f"%WER 50.00 [ 4 / 8, 2 ins, 1 del, 1 sub ] sclite {request_.out}"
     scored = read_score(request_.out)
-    assert (scored.alignment, scored.normaliser.name) == ("sclite", "basic")
+    assert (scored.alignment, scored.normalizer.name) == ("sclite", "basic")
     assert scored.utterances[2].hypothesis == "on the mat"
 
 
@@ -146,7 +146,7 @@ def test_other_texts_or_rules_in_the_same_folder_are_refused(request_, tmp_path)
     before = contents(request_.out)
     with pytest.raises(AsrkdError, match="made from something else: alignment was 'levenshtein' then"):
         run(request_, rules=parse_rules("sclite", "none"))
-    with pytest.raises(AsrkdError, match="made from something else: normaliser.name was 'none' then"):
+    with pytest.raises(AsrkdError, match="made from something else: normalizer.name was 'none' then"):
         run(request_, rules=parse_rules("levenshtein", "basic"))
     (tmp_path / "hyp.jsonl").write_text((tmp_path / "hyp.jsonl").read_text().replace("UH", "UM"))
     with pytest.raises(AsrkdError, match="made from something else: hypotheses was "):
@@ -172,11 +172,11 @@ def test_what_cannot_be_scored_is_refused_with_its_ids(tmp_path, ref, hyp, compl
     assert not (tmp_path / "score").exists()
 
 
-def test_references_that_the_normaliser_empties_have_no_rate(tmp_path):
+def test_references_that_the_normalizer_empties_have_no_rate(tmp_path):
     for name in ("ref", "hyp"):
         (tmp_path / name).write_text("a ...\nb -- !\n")
     request = TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", tmp_path / "score")
-    with pytest.raises(AsrkdError, match="'a', 'b'. after normaliser basic, so there is no error rate"):
+    with pytest.raises(AsrkdError, match="'a', 'b'. after normalizer basic, so there is no error rate"):
         run(request, rules=parse_rules("levenshtein", "basic"))
     assert run(request).counts.num_words == 3
 

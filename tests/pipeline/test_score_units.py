@@ -143,7 +143,7 @@ def test_scores_of_different_units_are_not_compared(scored):
         r"b: unit mixed 1 \(.*\), but .*a has char 1 \(.*\); score both alike", str(refused.value)
     )
     assert str(refused.value).endswith(
-        "asrkd score ... --normaliser none --unit char --alignment levenshtein"
+        "asrkd score ... --normalizer none --unit char --alignment levenshtein"
     )
     for mixture in ([c, a], [b, c]):
         with pytest.raises(AsrkdError, match="score both alike"):
@@ -228,14 +228,14 @@ TURKISH = {
 
 
 def test_turkish_is_scored_by_its_own_case_rules_or_a_line_says_that_it_is_not(scored):
-    own = scored("own", "--normaliser", "turkish", texts=TURKISH)
+    own = scored("own", "--normalizer", "turkish", texts=TURKISH)
     assert printed(own).startswith("%WER 0.00 [ 0 / 7")
     assert printed(own, "err") == ""
-    basic = scored("basic", "--normaliser", "basic", texts=TURKISH)
+    basic = scored("basic", "--normalizer", "basic", texts=TURKISH)
     assert printed(basic).startswith("%WER 28.57 [ 2 / 7")  # IŞIK and KAPI
     (line,) = printed(basic, "err").splitlines()
-    assert re.fullmatch("asrkd: texts hold İ or ı, e.g. .*score with --normaliser turkish", line)
-    for options, texts in (((), TURKISH), (("--normaliser", "basic"), TEXTS)):
+    assert re.fullmatch("asrkd: texts hold İ or ı, e.g. .*score with --normalizer turkish", line)
+    for options, texts in (((), TURKISH), (("--normalizer", "basic"), TEXTS)):
         out = scored(f"silent{len(options)}", *options, texts=texts)
         assert printed(out, "err") == ""
 

@@ -30,7 +30,7 @@ def test_eight_kills_and_a_failing_disk_cost_every_command_nothing(tmp_path):
 
 
 def test_a_file_that_differs_is_found_and_told(tmp_path):
-    tally = selftest.Tally()
+    tally = selftest.SelftestResult()
     proof = selftest._Proof(tmp_path, main.run, random.Random(1), tally, lambda line: None)
     step = steps()[0]
     for run, words in (("peace", "one"), ("struck", "other")):

@@ -53,7 +53,7 @@ def test_an_expanded_epoch_is_as_many_passes_as_hypotheses(config, stores, tmp_p
 
 
 def test_err_kd_of_beta_zero_and_one_hypothesis_is_seq_kd_to_the_last_bit(config, stores, tmp_path):
-    err_kd = {"beta": 0, "normalised": True, "posterior": True, "rank_beta": 2}
+    err_kd = {"beta": 0, "normalized": True, "posterior": True, "rank_beta": 2}
     for name, own in (("seq", {}), ("err", {"weights": err_kd})):
         run(config, tmp_path / name, [nbest(stores, num_hypotheses=1, **own)])
     seq, err = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("seq", "err"))

@@ -8,7 +8,7 @@ import torch
 import yaml
 
 from asrkd.commands.distill import hidden, posterior
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
@@ -64,7 +64,7 @@ def test_steps_lower_the_loss_on_dev_and_the_folder_is_whole(config, tmp_path, k
     assert records[-1]["loss_attention"] < 0.85 * records[0]["loss_attention"]
     assert report.validation["wer"] >= 0
     model = load_model(tmp_path / "run")
-    assert (model.recogniser.has_ctc, model.recogniser.has_decoder) == (kind == "joint", True)
+    assert (model.recognizer.has_ctc, model.recognizer.has_decoder) == (kind == "joint", True)
     assert read_architecture(tmp_path / "run").kind == "encoder-decoder"
     written = json.loads((tmp_path / "run/config.json").read_text())["architecture"]["parts"]
     assert len(written["encoder"]) == len(written["decoder"]) == 1  # no word of what it is not
@@ -96,8 +96,8 @@ def test_other_objectives_read_the_layers_of_these_encoders(config, stores, tmp_
 @pytest.mark.parametrize("kind", ["transformer", "las"])
 def test_their_layers_are_stored_like_those_of_any_teacher(config, corpus, tmp_path, kind):
     run(config, tmp_path / "run", kind, 1)
-    model = load_model(tmp_path / "run").recogniser
-    question = Question(tmp_path / "run", (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store")
+    model = load_model(tmp_path / "run").recognizer
+    question = DistillRequest(tmp_path / "run", (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store")
     assert f"{model.dim} values a frame of layer 1" in hidden(question, 1, "float32", StopRequest())
     cut = read_cuts(corpus / "cuts_dev.jsonl.gz")[2]
     features = load_features(cut)
@@ -109,7 +109,7 @@ def test_their_layers_are_stored_like_those_of_any_teacher(config, corpus, tmp_p
 
 def test_frames_have_no_posteriors_where_there_is_no_ctc_head(config, corpus, tmp_path):
     run(config, tmp_path / "run", "las", 1)
-    question = Question(tmp_path / "run", (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store")
+    question = DistillRequest(tmp_path / "run", (corpus / "cuts_dev.jsonl.gz",), tmp_path / "store")
     with pytest.raises(AsrkdError, match="without a CTC head"):
         posterior(question, 3, "float32", StopRequest())
 

@@ -20,7 +20,7 @@ from asrkd.training.metrics import read_metrics
 TIMEOUT = 120
 STEPS = 30
 NOISY = ("optim.accumulate=3", "data.max_duration=3", "model.dropout=0.2", "validation.every_steps=7")
-# The second phase begins optimiser and schedule anew and brings a head of its own; the third goes on from it.
+# The second phase begins optimizer and schedule anew and brings a head of its own; the third goes on from it.
 PHASES = """phases=[{{steps: 12, objectives: [ctc]}},
   {{steps: 10, objectives: [ctc, {{codebook: {{targets: {0}/codebook, layer: 2, scale: 0.5}}}}]}},
   {{steps: 8, restart: false, objectives: [{{ctc: {{targets: {0}/nbest, num_hypotheses: 3}}}}]}}]"""

@@ -111,11 +111,11 @@ def test_other_text_of_the_same_name_is_refused(config, tmp_path):
         run(config, tmp_path / "lm")
 
 
-def test_a_recogniser_and_a_language_model_are_not_taken_for_each_other(config, teacher, tmp_path):
+def test_a_recognizer_and_a_language_model_are_not_taken_for_each_other(config, teacher, tmp_path):
     run(config, tmp_path / "lm", "phases.0.steps=1")
-    with pytest.raises(AsrkdError, match="a language model, expected a recogniser"):
+    with pytest.raises(AsrkdError, match="a language model, expected a recognizer"):
         load_model(tmp_path / "lm")
-    with pytest.raises(AsrkdError, match="a recogniser, expected a language model"):
+    with pytest.raises(AsrkdError, match="a recognizer, expected a language model"):
         load_language_model(teacher)
 
 

@@ -18,7 +18,7 @@ from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.data.cuts.transcripts import transcript
 from asrkd.evaluation.report.curves import curves
 from asrkd.evaluation.report.nbest_diagnostics import histogram, oracle
-from asrkd.evaluation.report.systems import System
+from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.nbest import NbestLists
 from asrkd.targets.sources.nbest_settings import SequenceSettings
@@ -218,12 +218,12 @@ def test_a_unit_that_there_is_not_is_refused_before_training(config, tmp_path):
         train(config, tmp_path / "run", ["validation.unit=syllable"], options, StopRequest())
 
 
-def system(folder: Path, name: str, unit: str | None) -> System:
+def system(folder: Path, name: str, unit: str | None) -> ReportedSystem:
     """What the curves need of a system: its log."""
     more = {} if unit is None else {"unit": unit}
     rows = [{"kind": "validation", "step": step, "loss": 1.0, "wer": 0.5} | more for step in (1, 2)]
     files.write_jsonl(folder / name / "metrics.jsonl", rows)
-    return System(folder / name, name, 1, name, "student", 0, None, None, {})  # type: ignore[arg-type]
+    return ReportedSystem(folder / name, name, 1, name, "student", 0, None, None, {})  # type: ignore[arg-type]
 
 
 def test_curves_say_which_units_they_are_of(tmp_path):

@@ -1,4 +1,4 @@
-"""Quantisers of the reference package, from parameters that an integer hash gives."""
+"""Quantizers of the reference package, from parameters that an integer hash gives."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def hashed(shape: tuple[int, ...], seed: int, scale: float) -> Tensor:
 
 
 class ReferenceCase:
-    """A quantiser of multi_quantization, frames, and what that package makes of them."""
+    """A quantizer of multi_quantization, frames, and what that package makes of them."""
 
     def __init__(self, record: dict[str, Any]) -> None:
         self.record = record

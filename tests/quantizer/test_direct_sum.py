@@ -69,7 +69,7 @@ def test_the_reference_package_makes_some_frame_worse_and_this_does_not():
     assert torch.stack(worse).any()
     best = made.encode_rounds(frames, KEPT)
     for before, after in zip(best, best[1:], strict=False):
-        # To the unit of the search, 2^-28 of the largest centre's square, here 13.
+        # To the unit of the search, 2^-28 of the largest center's square, here 13.
         assert (errors(made, frames, after) <= errors(made, frames, before) + 1e-6).all()
 
 

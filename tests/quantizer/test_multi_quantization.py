@@ -1,4 +1,4 @@
-"""Quantisers to and from multi_quantization: against its own code where it is, and there and back."""
+"""Quantizers to and from multi_quantization: against its own code where it is, and there and back."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ from asrkd.quantizer.search.search import REFERENCE
 
 @pytest.fixture
 def offset(generator):
-    """A quantiser of data about (20, 20, ...), every parameter random, and frames for it."""
+    """A quantizer of data about (20, 20, ...), every parameter random, and frames for it."""
     made = DirectSumQuantizer(6, num_codebooks=4, codebook_size=16)
     with torch.no_grad():
         for parameter in made.parameters():
@@ -52,7 +52,7 @@ def test_its_own_code_gives_the_indexes_and_vectors_that_ours_gives(offset):
         same = (indexes == made.encode(frames, REFERENCE)).all(dim=1)
         assert same.float().mean() > 0.98
         torch.testing.assert_close(theirs.decode(indexes), made.decode(indexes), rtol=1e-4, atol=1e-4)
-        # Its mean is that of the centres, ours that of the data: with the fold both are about 20.
+        # Its mean is that of the centers, ours that of the data: with the fold both are about 20.
         assert (theirs.get_data_mean() - made.mean).abs().max() < 3
 
 

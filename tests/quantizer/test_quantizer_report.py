@@ -1,4 +1,4 @@
-"""Figures of a quantiser that can be worked out on paper."""
+"""Figures of a quantizer that can be worked out on paper."""
 
 from pathlib import Path
 

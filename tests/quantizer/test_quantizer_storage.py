@@ -1,4 +1,4 @@
-"""Quantisers on disk: back as they were, or refused with the command that makes them."""
+"""Quantizers on disk: back as they were, or refused with the command that makes them."""
 
 import json
 
@@ -100,7 +100,7 @@ def test_weights_that_are_not_a_quantizers_are_refused(saved, quantizer):
     state = dict(quantizer.state_dict())
     bad_value = {**state, "mean": torch.full((5,), float("nan"))}
     no_bias = {name: value for name, value in state.items() if name != "to_logits.bias"}
-    for contents, message in ((bad_value, "NaN or an infinity"), (no_bias, "not a direct-sum quantiser")):
+    for contents, message in ((bad_value, "NaN or an infinity"), (no_bias, "not a direct-sum quantizer")):
         save_file(contents, str(saved / "quantizer.safetensors"))
         identity = files.sha256(saved / "quantizer.safetensors")
         files.write_json(saved / "quantizer.json", {**description, "identity": identity})
@@ -134,6 +134,6 @@ def test_a_state_of_something_else_is_refused(reference):
     with pytest.raises(AsrkdError, match=r"expected 'centers' of shape \(N, K, D\)"):
         read_reference_state({"weight": torch.zeros(3)})
     state = {name: value for name, value in reference.state.items() if name != "to_logits.weight"}
-    with pytest.raises(AsrkdError, match="multi_quantization state: not a direct-sum quantiser") as caught:
+    with pytest.raises(AsrkdError, match="multi_quantization state: not a direct-sum quantizer") as caught:
         read_reference_state(state)
     assert "\n" not in str(caught.value)

@@ -23,7 +23,7 @@ from asrkd.scoring.nist import score_segments
 from asrkd.scoring.nist_rules import parse_nist_rules
 from asrkd.scoring.timed_corpus import read_timed_corpus
 
-# What sclite is asked, by our names: options, alignment, normaliser. Most often it is asked nothing.
+# What sclite is asked, by our names: options, alignment, normalizer. Most often it is asked nothing.
 MODES = {
     "": ("sclite", "sclite"),
     "-s": ("sclite", "none"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asrkd.core.errors import AsrkdError
 from asrkd.scoring.error_stats import WordStats, write_error_stats
-from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import CorpusScore, ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.word_alignment import align_words
 
 TEXTS = st.lists(st.sampled_from(["A", "B", "C", "DD"]), max_size=8).map(" ".join)
@@ -18,7 +18,7 @@ HYPOTHESES = {"utt1": "A X", "utt2": "A X C", "utt3": "E B"}
 
 
 def scored(references: dict[str, str], hypotheses: dict[str, str], alignment="levenshtein") -> CorpusScore:
-    utterances = [Utterance(utt_id, text, "tape") for utt_id, text in references.items()]
+    utterances = [ReferenceUtterance(utt_id, text, "tape") for utt_id, text in references.items()]
     return score_utterances(utterances, hypotheses, Rules(alignment))
 
 

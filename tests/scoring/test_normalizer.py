@@ -1,4 +1,4 @@
-"""Normalisers: what they do to a text, and that they do not change under their name and version."""
+"""Normalizers: what they do to a text, and that they do not change under their name and version."""
 
 import hashlib
 import json
@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from asrkd.core.errors import AsrkdError
 from asrkd.scoring import normalizer as module
-from asrkd.scoring.normalizer import case_warning, find_normaliser, normalise
+from asrkd.scoring.normalizer import case_warning, find_normalizer, normalize
 
-NONE, BASIC, TURKISH = map(find_normaliser, ("none", "basic", "turkish"))
+NONE, BASIC, TURKISH = map(find_normalizer, ("none", "basic", "turkish"))
 
 # Letters whose case or composition is out of the common, with marks that can come between.
 ODD = "iIıİjJįĮịỊßẞſςσΣĳ\u0307\u0301\u0323\u0328'\u2019 -"
@@ -36,7 +36,7 @@ ODD = "iIıİjJįĮịỊßẞſςσΣĳ\u0307\u0301\u0323\u0328'\u2019 -"
     ],
 )
 def test_basic_by_hand(text, expected):
-    assert normalise(text, BASIC) == expected
+    assert normalize(text, BASIC) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_basic_by_hand(text, expected):
     ],
 )
 def test_forms_that_every_language_takes_for_one_are_one(forms):
-    assert len({normalise(form, BASIC) for form in forms}) == 1
+    assert len({normalize(form, BASIC) for form in forms}) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,36 +66,36 @@ def test_forms_that_every_language_takes_for_one_are_one(forms):
     ],
 )
 def test_turkish_capitals_have_the_small_letters_of_turkish(capitals, small):
-    assert normalise(capitals, TURKISH) == normalise(small, TURKISH) == small
-    assert normalise(small, BASIC) == small
+    assert normalize(capitals, TURKISH) == normalize(small, TURKISH) == small
+    assert normalize(small, BASIC) == small
 
 
 def test_turkish_does_to_texts_without_i_what_basic_does():
     text = "Don't -- ＷＯＲＤ, STRAßE ΟΔΟΣ No. 5!"
-    assert normalise(text, TURKISH) == normalise(text, BASIC)
+    assert normalize(text, TURKISH) == normalize(text, BASIC)
 
 
 def test_basic_does_not_know_that_capital_i_is_that_of_dotless_i_in_turkish():
-    assert normalise("IŞIK", BASIC) != normalise("ışık", BASIC)
+    assert normalize("IŞIK", BASIC) != normalize("ışık", BASIC)
 
 
 def test_a_warning_names_turkish_where_texts_look_like_it_and_basic_folds_them():
     for text in ("kapı", "İzmir", "I\u0307zmir"):
         line = case_warning(["IT IS", text], BASIC)
-        assert "--normaliser turkish" in line and repr(text) in line and "\n" not in line
+        assert "--normalizer turkish" in line and repr(text) in line and "\n" not in line
         assert case_warning([text], TURKISH) is case_warning([text], NONE) is None
     assert case_warning(["IT IS", "i\u0307", ""], BASIC) is None
 
 
 def test_none_leaves_all_but_whitespace():
-    assert normalise(" Don't,\u00a0 \n PANIC! ", NONE) == "Don't, PANIC!"
+    assert normalize(" Don't,\u00a0 \n PANIC! ", NONE) == "Don't, PANIC!"
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text() | st.text(ODD), st.sampled_from([NONE, BASIC, TURKISH]))
-def test_once_is_as_good_as_twice(text, normaliser):
-    once = normalise(text, normaliser)
-    assert normalise(once, normaliser) == once
+def test_once_is_as_good_as_twice(text, normalizer):
+    once = normalize(text, normalizer)
+    assert normalize(once, normalizer) == once
     assert once == " ".join(once.split())
 
 
@@ -124,7 +124,7 @@ def test_what_the_rules_do_is_that_of_their_version():
         (BASIC, "5f4d866b1e9a9bf0a95b9c8b356b50acaaae1a9501955e069ae8a51f3ae3c6ce"),
         (TURKISH, "05bd4cc8d2e2a63c70d254dd1b967857b37b6b3a56b688f00fea39d8c8bbf6f2"),
     ):
-        found = json.dumps([normalise(text, rules) for text in texts])
+        found = json.dumps([normalize(text, rules) for text in texts])
         assert hashlib.sha256(found.encode()).hexdigest() == expected
 
 
@@ -132,11 +132,11 @@ def test_a_change_of_the_rules_changes_the_hash(monkeypatch):
     version, steps = module.DEFINITIONS["basic"]
     for changed in (steps[:-1], steps[1:], (*steps, ("casefold",))):
         monkeypatch.setitem(module.DEFINITIONS, "basic", (version, changed))
-        assert find_normaliser("basic").sha256 != BASIC.sha256
+        assert find_normalizer("basic").sha256 != BASIC.sha256
     monkeypatch.setitem(module.DEFINITIONS, "basic", (version + 1, steps))
-    assert find_normaliser("basic") != BASIC
+    assert find_normalizer("basic") != BASIC
 
 
-def test_a_normaliser_of_another_name_is_refused():
-    with pytest.raises(AsrkdError, match="--normaliser whisper: expected one of .*none, sclite, turkish"):
-        find_normaliser("whisper")
+def test_a_normalizer_of_another_name_is_refused():
+    with pytest.raises(AsrkdError, match="--normalizer whisper: expected one of .*none, sclite, turkish"):
+        find_normalizer("whisper")

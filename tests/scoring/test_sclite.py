@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from asrkd.scoring.counts import Counts, word_counts
 from asrkd.scoring.sclite_edits import sclite_edits
-from asrkd.scoring.score_corpus import Rules, Utterance, parse_rules, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, parse_rules, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.word_alignment import align_many, align_words
 
@@ -104,7 +104,7 @@ def generated(count: int, seed: int) -> list[Pair]:
         if number % 2:
             pairs.append((said, [rng.choice(words) for _ in range(rng.choice([0, 1, 3, size, size + 2]))]))
         else:
-            pairs.append((said, recognised(said, words, rng)))
+            pairs.append((said, recognized(said, words, rng)))
     return pairs
 
 
@@ -122,8 +122,8 @@ def vocabulary(rng: random.Random) -> list[str]:
     return rng.choice(kinds)
 
 
-def recognised(said: list[str], words: list[str], rng: random.Random) -> list[str]:
-    """What a recogniser that errs in a third of the words makes of it."""
+def recognized(said: list[str], words: list[str], rng: random.Random) -> list[str]:
+    """What a recognizer that errs in a third of the words makes of it."""
     heard = []
     for word in said:
         luck = rng.random()
@@ -197,7 +197,8 @@ def test_the_words_that_stand_together_are_sclites(sclite, tmp_path):
 def test_sclite_reads_our_trn_files_and_counts_what_we_count(sclite, tmp_path):
     pairs = generated(400, seed=11)
     utterances = [
-        Utterance(f"{n}", " ".join(said), f"tape{n // 7}", f"s{n % 9}") for n, (said, _) in enumerate(pairs)
+        ReferenceUtterance(f"{n}", " ".join(said), f"tape{n // 7}", f"s{n % 9}")
+        for n, (said, _) in enumerate(pairs)
     ]
     heard = {f"{n}": " ".join(words) for n, (_, words) in enumerate(pairs)}
     scored = score_utterances(utterances, heard, Rules("sclite"))
@@ -222,8 +223,10 @@ def test_sclite_counts_the_units_of_our_trn_files_as_we_do(sclite, tmp_path, uni
         return "".join(word + rng.choice(["", " "]) for word in words)
 
     said = [[rng.choice(SWITCHED) for _ in range(rng.randint(1, 9))] for _ in range(300)]
-    heard = {f"{n}": text(recognised(words, SWITCHED, rng)) for n, words in enumerate(said)}
-    utterances = [Utterance(f"{n}", text(words), f"tape{n // 7}", "spk") for n, words in enumerate(said)]
+    heard = {f"{n}": text(recognized(words, SWITCHED, rng)) for n, words in enumerate(said)}
+    utterances = [
+        ReferenceUtterance(f"{n}", text(words), f"tape{n // 7}", "spk") for n, words in enumerate(said)
+    ]
     rules = parse_rules(alignment, "none", unit)
     scored = score_utterances(utterances, heard, rules)
     write_score(tmp_path / "score", {"set": "test", "params": None, "search": None}, scored)

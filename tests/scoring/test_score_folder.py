@@ -7,15 +7,15 @@ import pytest
 
 from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import CharacterCounts, Counts
-from asrkd.scoring.normalizer import find_normaliser
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.normalizer import find_normalizer
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.score_folder import read_counts, read_score, require_comparable
 
 UTTERANCES = [
-    Utterance("b", "THE CAT", "tape", "ann", 1.25),
-    Utterance("a", "A  DOG", "tape"),
-    Utterance("c", "", "reel", "bob", 0.5),
+    ReferenceUtterance("b", "THE CAT", "tape", "ann", 1.25),
+    ReferenceUtterance("a", "A  DOG", "tape"),
+    ReferenceUtterance("c", "", "reel", "bob", 0.5),
 ]
 HYPOTHESES = {"a": "A DOG", "b": "CAT", "c": "UH"}
 
@@ -30,7 +30,7 @@ def make(folder: Path, hypotheses=HYPOTHESES, utterances=UTTERANCES, **rules: ob
 def test_what_was_written_is_read(tmp_path):
     found = read_score(make(tmp_path / "score"))
     assert (found.path, found.set_name, found.alignment) == (tmp_path / "score", "test", "levenshtein")
-    assert found.normaliser == find_normaliser("none")
+    assert found.normalizer == find_normalizer("none")
     assert found.counts == Counts(3, 0, 1, 1)
     a, b, c = found.utterances
     assert (a.id, a.speaker, a.recording, a.duration_s, a.reference) == ("a", "tape", "tape", None, "A DOG")
@@ -82,11 +82,13 @@ def test_scores_of_the_same_references_can_be_compared(tmp_path):
     require_comparable([read_score(make(tmp_path / "score")), read_score(other)])
 
 
-def test_other_references_normalisers_and_alignments_are_refused(tmp_path):
+def test_other_references_normalizers_and_alignments_are_refused(tmp_path):
     first = make(tmp_path / "score")
     others = {
-        "references": make(tmp_path / "1", utterances=[*UTTERANCES[:2], Utterance("c", "HM", "reel")]),
-        "normaliser": make(tmp_path / "2", normaliser=find_normaliser("basic")),
+        "references": make(
+            tmp_path / "1", utterances=[*UTTERANCES[:2], ReferenceUtterance("c", "HM", "reel")]
+        ),
+        "normalizer": make(tmp_path / "2", normalizer=find_normalizer("basic")),
         "alignment": make(tmp_path / "3", alignment="sclite"),
     }
     for what, other in others.items():

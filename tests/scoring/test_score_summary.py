@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import CorpusScore, Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import CorpusScore, ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_files import summary, wer_line
 
 REFERENCES = {"utt2": "A B C D", "utt1": "A B", "utt3": ""}
@@ -40,7 +40,7 @@ def test_a_line_without_reference_words_is_refused():
 
 def scored(references=REFERENCES, hypotheses=HYPOTHESES) -> CorpusScore:
     utterances = [
-        Utterance(utt_id, reference, f"tape-{utt_id}", "bob" if utt_id < "utt3" else None)
+        ReferenceUtterance(utt_id, reference, f"tape-{utt_id}", "bob" if utt_id < "utt3" else None)
         for utt_id, reference in references.items()
     ]
     return score_utterances(utterances, hypotheses, Rules())
@@ -64,7 +64,7 @@ def test_a_small_summary_by_hand():
         {"speaker": "tape-utt3", "num_utterances": 1, "counts": nobody},
     ]
     assert record["alignment"] == "levenshtein"
-    assert record["normaliser"]["name"] == "none"
+    assert record["normalizer"]["name"] == "none"
 
 
 def test_rates_are_jiwers():

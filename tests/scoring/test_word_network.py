@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 from asrkd.core.errors import AsrkdError
 from asrkd.scoring.aligned_network import AlignedNetwork, align_items
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
-from asrkd.scoring.network_alignment import FEWEST_ERRORS, SCLITE, Costs
+from asrkd.scoring.network_alignment import FEWEST_ERRORS, SCLITE, AlignmentCosts
 from asrkd.scoring.word_network import (
     Alternation,
     Items,
@@ -141,7 +141,7 @@ def test_several_errors_in_one_alternation_are_one_slot_of_the_error_map():
     ],
 )
 def test_optional_words_and_fragments_by_hand(reference, hypothesis, edits):
-    costs = Costs(optional=True, fragments=True)
+    costs = AlignmentCosts(optional=True, fragments=True)
     assert align_items(parse(reference), tuple(hypothesis.split()), costs).network.edits == edits
 
 

@@ -100,7 +100,7 @@ def test_the_best_hypotheses_are_taken_as_many_as_there_are(store, cuts, tokens,
     torch.testing.assert_close(sums, torch.ones(3))
 
 
-def test_hypotheses_are_tokenised_for_the_student_and_refused_by_cut_if_they_cannot_be(store, cuts):
+def test_hypotheses_are_tokenized_for_the_student_and_refused_by_cut_if_they_cannot_be(store, cuts):
     nbest_source(store, train_char(["YES NO"]), 9).verify(cuts)
     poor = train_char(["YES"])
     with pytest.raises(AsrkdError, match="cut cut-0: no token spells 'N'") as error:

@@ -8,7 +8,7 @@ import soundfile
 from lhotse import MonoCut
 
 from asrkd.commands.prepare import PrepareOptions, prepare
-from asrkd.core.shared_work import Crew
+from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.features.fbank import FeatureOptions
@@ -32,7 +32,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f"u{number:02d}\tu{number:02d}.wav\t{TEXTS[number % 6]}\ts{number % 3}\t{split}")
     (folder / "transcripts.tsv").write_text("\n".join(lines) + "\n")
     options = PrepareOptions(features=FeatureOptions(num_mel_bins=20))
-    prepare("tsv", folder, folder / "data", options, crew=Crew(), stop=StopRequest())
+    prepare("tsv", folder, folder / "data", options, crew=Workers(), stop=StopRequest())
     return folder / "data"
 
 

@@ -1,4 +1,4 @@
-"""What teachers of audio are given: a cut's own samples, at their rate, normalised by themselves."""
+"""What teachers of audio are given: a cut's own samples, at their rate, normalized by themselves."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ import torch
 from lhotse import MonoCut, Recording
 
 from asrkd.core.errors import AsrkdError
-from asrkd.teachers.audio import AudioInput, normalise
+from asrkd.teachers.audio import AudioInput, normalize
 
 INPUT = AudioInput(sampling_rate=16000, epsilon=1e-7, shortest=400, longest=None)
 
@@ -23,13 +23,13 @@ def cut_of(path, samples, rate: int = 16000) -> MonoCut:
 def test_an_utterance_has_mean_0_and_variance_1_by_numpys_count():
     samples = np.random.default_rng(0).normal(0.3, 0.01, 4000).astype(np.float32)
     expected = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
-    found = normalise(torch.from_numpy(samples), 1e-7).numpy()
+    found = normalize(torch.from_numpy(samples), 1e-7).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert abs(found.mean()) < 1e-3
-    assert normalise(torch.zeros(400), 1e-7).tolist() == [0.0] * 400
+    assert normalize(torch.zeros(400), 1e-7).tolist() == [0.0] * 400
 
 
-def test_a_part_of_a_recording_is_normalised_by_itself(tmp_path):
+def test_a_part_of_a_recording_is_normalized_by_itself(tmp_path):
     rng = np.random.default_rng(1)
     whole = cut_of(
         tmp_path / "a.wav", np.concatenate([rng.normal(0, 0.5, 8000), rng.normal(0.1, 0.01, 8000)])

@@ -1,4 +1,4 @@
-"""From a teacher that reads audio to a student: quantiser, stores, training; and each mistake in a line."""
+"""From a teacher that reads audio to a student: quantizer, stores, training; and each mistake in a line."""
 
 import json
 from dataclasses import replace
@@ -10,7 +10,7 @@ from lhotse import MonoCut
 
 from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.check import check
-from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
@@ -40,7 +40,8 @@ def hubert(tmp_path_factory) -> Path:
 def ask(hubert, spoken, tmp_path):
     """A question to it about the training cuts, answered into a folder of that name."""
     return lambda name, **changes: replace(
-        Question(hubert, (spoken / "cuts_train.jsonl.gz",), tmp_path / name, cuts_per_shard=6), **changes
+        DistillRequest(hubert, (spoken / "cuts_train.jsonl.gz",), tmp_path / name, cuts_per_shard=6),
+        **changes,
     )
 
 
@@ -61,9 +62,9 @@ def test_a_student_learns_from_the_codebook_indexes_of_a_hubert(ask, spoken, tmp
         assert store.read(cut.id).shape == ((cut.num_samples - 400) // 320 + 1, 2)
     for name in ("quantizer", "codebook"):
         assert check(tmp_path / name).problems == ()
-    learnt = learn(spoken, tmp_path, f"[ctc, {{codebook: {{targets: {tmp_path}/codebook, layer: 1}}}}]")
-    assert output_folder.read_stamp(learnt, "")["steps"] == 3
-    assert check(learnt).problems == ()
+    learned = learn(spoken, tmp_path, f"[ctc, {{codebook: {{targets: {tmp_path}/codebook, layer: 1}}}}]")
+    assert output_folder.read_stamp(learned, "")["steps"] == 3
+    assert check(learned).problems == ()
 
 
 @pytest.mark.parametrize("family", ["hubert", "whisper"])
@@ -134,7 +135,7 @@ def test_a_layer_or_a_place_that_there_is_not_is_refused(ask):
         distill.hidden(ask("hidden"), 1, "float16", STOP, "middle")
 
 
-def test_a_place_before_the_norm_is_another_store_and_another_quantiser(ask, tmp_path):
+def test_a_place_before_the_norm_is_another_store_and_another_quantizer(ask, tmp_path):
     distill.hidden(ask("hidden"), 1, "float16", STOP)
     with pytest.raises(AsrkdError, match="tap was 'after_norm' then and is 'before_norm' now"):
         distill.hidden(ask("hidden"), 1, "float16", STOP, "before_norm")
@@ -143,7 +144,7 @@ def test_a_place_before_the_norm_is_another_store_and_another_quantiser(ask, tmp
     assert json.loads((tmp_path / "codebook/contract.json").read_text())["tap"] == "before_norm"
 
 
-def test_a_quantiser_of_another_teacher_is_refused(ask, tmp_path):
+def test_a_quantizer_of_another_teacher_is_refused(ask, tmp_path):
     distill_quantizer.quantizer(ask("quantizer"), REQUEST, STOP)
     torchaudio_model(tmp_path / "other", seed=9)
     with pytest.raises(AsrkdError, match="was trained on another teacher"):
@@ -154,7 +155,7 @@ def test_the_same_weights_configured_otherwise_are_another_teacher(ask, tmp_path
     torchaudio_model(tmp_path / "model")
     asked = ask("quantizer", teacher=tmp_path / "model")
     distill_quantizer.quantizer(asked, REQUEST, STOP)
-    described = {"function": "wav2vec2_model", "arguments": arguments("base"), "normalise": True}
+    described = {"function": "wav2vec2_model", "arguments": arguments("base"), "normalize": True}
     (tmp_path / "model/config.json").write_text(json.dumps(described))
     with pytest.raises(AsrkdError, match="was trained on another teacher .config_sha256"):
         distill.codebook(replace(asked, out=tmp_path / "codebook"), tmp_path / "quantizer", STOP)
@@ -173,7 +174,7 @@ def test_frames_that_begin_more_than_half_a_frame_apart_are_refused_before_the_f
 ):
     model = tmp_path / "model"
     torchaudio_model(model)
-    stack = [*CONVOLUTIONS[:-1], [8, 20, 2]]  # 3280 samples: centred at 102.5 ms
+    stack = [*CONVOLUTIONS[:-1], [8, 20, 2]]  # 3280 samples: centered at 102.5 ms
     described = {"function": "wav2vec2_model", "arguments": arguments("base")}
     described["arguments"]["extractor_conv_layer_config"] = stack
     (model / "config.json").write_text(json.dumps(described))
@@ -193,7 +194,7 @@ def test_frames_that_begin_more_than_half_a_frame_apart_are_refused_before_the_f
 @pytest.mark.parametrize(("offset", "fits"), [(0.0125, True), (0.0, True), (0.015, True), (0.0151, False)])
 def test_first_frames_may_lie_half_a_frame_of_the_faster_apart(offset, fits):
     contract = {"first_frame_offset": offset, "offset_from": "start of the audio", "frame_shift": 0.02}
-    student = FeatureKind("kaldi-fbank", 80, 0.01, 16000)  # its first frame is centred at 5 ms
+    student = FeatureKind("kaldi-fbank", 80, 0.01, 16000)  # its first frame is centered at 5 ms
     assert (offset_problem(contract, student) is None) == fits
 
 
@@ -242,6 +243,6 @@ def test_a_folder_of_no_known_family_is_refused_with_those_that_are(ask, tmp_pat
 
 
 def test_resampling_is_not_for_a_teacher_that_reads_features(teacher, corpus, tmp_path):
-    asked = Question(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "hidden", resample=True)
+    asked = DistillRequest(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "hidden", resample=True)
     with pytest.raises(AsrkdError, match="--resample: .* reads stored features, not audio; leave it out"):
         distill.hidden(asked, 1, "float16", STOP)

@@ -44,7 +44,7 @@ def test_every_layer_is_what_the_library_gives_of_one_utterance(family, kind, sp
 
 @pytest.mark.parametrize("size", [1, 3, 16])
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
-def test_neighbours_in_a_batch_are_not_seen(family, size, spoken_cuts, tmp_path, monkeypatch):
+def test_neighbors_in_a_batch_are_not_seen(family, size, spoken_cuts, tmp_path, monkeypatch):
     """In double precision, where rounding, which these random weights magnify, hides nothing."""
     hugging_face_model(tmp_path, family, "large")
     teacher = open_teacher(tmp_path)
@@ -63,12 +63,12 @@ def test_an_encoder_with_a_group_norm_is_run_one_cut_at_a_time(tmp_path):
     assert not open_teacher(tmp_path).encoder.batched
 
 
-def test_the_contract_names_family_hashes_normalisation_and_version(tmp_path):
+def test_the_contract_names_family_hashes_normalization_and_version(tmp_path):
     model = hugging_face_model(tmp_path, "hubert")
     teacher = open_teacher(tmp_path)
     contract = teacher.contract()
     assert contract["teacher"]["family"] == "transformers hubert"
-    assert contract["audio"]["normalisation"]["epsilon"] == 1e-7
+    assert contract["audio"]["normalization"]["epsilon"] == 1e-7
     assert (contract["frame_shift"], contract["first_frame_offset"]) == (0.02, 0.0125)
     assert teacher.versions().keys() == {"transformers"}
     for num_samples in (400, 719, 720, 16000):
@@ -76,13 +76,13 @@ def test_the_contract_names_family_hashes_normalisation_and_version(tmp_path):
         assert expected_frames(contract, num_samples / 16000, 16000) == int(frames)
 
 
-def test_the_preprocessor_decides_about_normalisation(spoken_cuts, tmp_path):
+def test_the_preprocessor_decides_about_normalization(spoken_cuts, tmp_path):
     model = hugging_face_model(tmp_path, "wavlm")
     plain = open_teacher(tmp_path).contract()["teacher"]["config_sha256"]
     (tmp_path / "preprocessor_config.json").write_text('{"do_normalize": false, "sampling_rate": 16000}')
     (tmp_path / "config.json").touch()
     teacher = open_teacher(tmp_path)
-    assert teacher.contract()["audio"]["normalisation"] is None
+    assert teacher.contract()["audio"]["normalization"] is None
     assert teacher.contract()["teacher"]["config_sha256"] != plain
     (embedded,) = teacher.embeddings(spoken_cuts[:1], [Tap(1)])
     samples = soundfile.read(spoken_cuts[0].recording.sources[0].source, dtype="float32")[0]
@@ -105,9 +105,9 @@ def test_a_model_with_a_head_is_read_without_it(spoken_cuts, tmp_path):
     from transformers import HubertForCTC
 
     torch.manual_seed(5)
-    recogniser = HubertForCTC(model.config).eval()
-    recogniser.hubert.load_state_dict(model.state_dict())
-    recogniser.save_pretrained(str(tmp_path / "ctc"), safe_serialization=True)
+    recognizer = HubertForCTC(model.config).eval()
+    recognizer.hubert.load_state_dict(model.state_dict())
+    recognizer.save_pretrained(str(tmp_path / "ctc"), safe_serialization=True)
     ours, theirs = (
         next(open_teacher(path).embeddings(spoken_cuts[:1], [Tap(2)]))
         for path in (tmp_path, tmp_path / "ctc")

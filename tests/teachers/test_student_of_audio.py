@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 
 from asrkd.commands import distill, distill_quantizer
-from asrkd.commands.distill_request import Question, quantizer_request
+from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
@@ -30,7 +30,7 @@ def teacher(tmp_path: Path) -> Path:
 
 
 def student(folder: Path, spoken: Path, name: str, objective: str, targets: object) -> Path:
-    """Train for three updates towards ``targets``."""
+    """Train for three updates toward ``targets``."""
     (folder / "config.yaml").write_text(CONFIG.format(folder=spoken))
     objectives = f"[ctc, {{{objective}: {{targets: {json.dumps(targets)}, layer: 1}}}}]"
     phases = f"phases=[{{steps: 3, objectives: {objectives}}}]"
@@ -40,10 +40,10 @@ def student(folder: Path, spoken: Path, name: str, objective: str, targets: obje
 
 def test_stored_and_live_teach_alike_and_dev_cuts_are_asked_about(teacher, spoken, tmp_path):
     cuts, stop = (spoken / "cuts_train.jsonl.gz",), StopRequest()
-    distill.hidden(Question(teacher, cuts, tmp_path / "hidden"), 2, "float32", stop)
+    distill.hidden(DistillRequest(teacher, cuts, tmp_path / "hidden"), 2, "float32", stop)
     request = quantizer_request(2, 4, steps=3)
-    distill_quantizer.quantizer(Question(teacher, cuts, tmp_path / "quantizer"), request, stop)
-    distill.codebook(Question(teacher, cuts, tmp_path / "codebook"), tmp_path / "quantizer", stop)
+    distill_quantizer.quantizer(DistillRequest(teacher, cuts, tmp_path / "quantizer"), request, stop)
+    distill.codebook(DistillRequest(teacher, cuts, tmp_path / "codebook"), tmp_path / "quantizer", stop)
     live = {"teacher": str(teacher)}
     pairs = {
         "embedding": (str(tmp_path / "hidden"), live | {"layer": 2}),

@@ -83,7 +83,7 @@ def test_a_name_that_there_is_not_comes_with_the_nearest():
     [
         ("HUBERT_BASE", None, 12, 768),
         ("WAV2VEC2_LARGE", None, 24, 1024),
-        ("HUBERT_LARGE", 1e-5, 24, 1024),  # torchaudio 0.13 does not normalise for it
+        ("HUBERT_LARGE", 1e-5, 24, 1024),  # torchaudio 0.13 does not normalize for it
         ("HUBERT_ASR_XLARGE", 1e-5, 48, 1280),
     ],
 )

@@ -1,4 +1,4 @@
-"""torchaudio's encoders: numbers of the library itself, frames by arithmetic, no neighbour seen."""
+"""torchaudio's encoders: numbers of the library itself, frames by arithmetic, no neighbor seen."""
 
 import json
 import math
@@ -74,7 +74,7 @@ def test_layers_without_a_norm_are_given_as_they_are_and_the_last_also_after_the
 
 
 @pytest.mark.parametrize("size", [1, 3, 16])
-def test_neighbours_in_a_batch_are_not_seen(size, spoken_cuts, tmp_path):
+def test_neighbors_in_a_batch_are_not_seen(size, spoken_cuts, tmp_path):
     """Of encoders that are run in batches: those that norm each frame by itself."""
     torchaudio_model(tmp_path, "large")
     teacher = open_teacher(tmp_path)
@@ -122,7 +122,7 @@ def test_the_contract_says_what_was_read_and_when_frames_are(spoken_cuts, tmp_pa
     model = torchaudio_model(tmp_path, "large")
     contract = open_teacher(tmp_path).contract()
     assert contract["teacher"]["family"] == "torchaudio wav2vec2_model"
-    assert contract["audio"]["normalisation"] == {
+    assert contract["audio"]["normalization"] == {
         "of": "each cut", "mean": 0, "variance": 1, "epsilon": 1e-5,
     }  # fmt: skip
     assert contract["audio"]["sampling_rate"] == 16000
@@ -135,8 +135,8 @@ def test_the_contract_says_what_was_read_and_when_frames_are(spoken_cuts, tmp_pa
         assert expected_frames(contract, num_samples / 16000, 16000) == features[0].shape[1]
 
 
-def test_a_frame_is_moved_by_the_samples_that_the_contract_says_it_is_centred_on(tmp_path):
-    """A frame of the convolutions has a gradient as far to the left of its centre as to the right."""
+def test_a_frame_is_moved_by_the_samples_that_the_contract_says_it_is_centered_on(tmp_path):
+    """A frame of the convolutions has a gradient as far to the left of its center as to the right."""
     model = torchaudio_model(tmp_path)
     contract = open_teacher(tmp_path).contract()
     samples = torch.randn(1, 4000, requires_grad=True)

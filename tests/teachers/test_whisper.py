@@ -41,7 +41,7 @@ def test_every_layer_is_what_the_library_gives_of_the_padded_window_and_the_padd
 
 
 @pytest.mark.parametrize("size", [1, 3, 16])
-def test_neighbours_in_a_batch_are_not_seen(size, spoken_cuts, tmp_path):
+def test_neighbors_in_a_batch_are_not_seen(size, spoken_cuts, tmp_path):
     whisper_model(tmp_path)
     teacher = open_teacher(tmp_path)
     tap = teacher.tap(3)
@@ -51,7 +51,7 @@ def test_neighbours_in_a_batch_are_not_seen(size, spoken_cuts, tmp_path):
             torch.testing.assert_close(own.tapped[tap], alone[own.cut.id], rtol=0, atol=1e-5)
 
 
-def test_a_click_moves_the_frame_that_is_centred_on_it_most(tmp_path):
+def test_a_click_moves_the_frame_that_is_centered_on_it_most(tmp_path):
     """Frame k of its front end lies at sample 320 k: both convolutions together, without attention."""
     model = whisper_model(tmp_path)
     teacher = open_teacher(tmp_path)
@@ -62,7 +62,7 @@ def test_a_click_moves_the_frame_that_is_centred_on_it_most(tmp_path):
     frames = encoder.conv2(encoder.conv1(features))
     frames[0, :, 40].sum().backward()
     (reached,) = features.grad[0].abs().sum(0).nonzero(as_tuple=True)
-    middle = (reached[0] + reached[-1]) / 2  # mel frame m is centred on sample 160 m
+    middle = (reached[0] + reached[-1]) / 2  # mel frame m is centered on sample 160 m
     assert float(middle) * 160 == 40 * 320
     for num_samples, frames in ((1, 1), (320, 1), (321, 2), (16000, 50)):
         assert expected_frames(contract, num_samples / 16000, 16000) == frames
@@ -79,13 +79,13 @@ def test_audio_beyond_the_window_is_refused_with_the_cut_named_before_anything_i
     teacher.check_cuts([cut for cut in spoken_cuts if cut.duration <= 1], "here")
 
 
-def test_a_whole_recogniser_is_read_for_its_encoder(spoken_cuts, tmp_path):
+def test_a_whole_recognizer_is_read_for_its_encoder(spoken_cuts, tmp_path):
     model = whisper_model(tmp_path)
     from transformers import WhisperForConditionalGeneration
 
-    recogniser = WhisperForConditionalGeneration(model.config)
-    recogniser.model.load_state_dict(model.state_dict())
-    recogniser.save_pretrained(str(tmp_path / "whole"), safe_serialization=True)
+    recognizer = WhisperForConditionalGeneration(model.config)
+    recognizer.model.load_state_dict(model.state_dict())
+    recognizer.save_pretrained(str(tmp_path / "whole"), safe_serialization=True)
     ours, theirs = (
         next(open_teacher(path).embeddings(spoken_cuts[:1], [Tap(2)]))
         for path in (tmp_path, tmp_path / "whole")

@@ -10,15 +10,15 @@ from asrkd.core.errors import AsrkdError
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.checkpoint import Checkpoint, Position, load_latest, save_checkpoint
 from asrkd.training.config import OptimConfig
-from asrkd.training.schedule import make_optimiser
+from asrkd.training.schedule import make_optimizer
 
 
-def train(module: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:
+def train(module: nn.Module, optimizer: torch.optim.Optimizer, steps: range) -> None:
     for step in steps:
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         x = torch.randn(5, 3, generator=torch.Generator().manual_seed(step))
         module(x).square().sum().backward()
-        optimiser.step()
+        optimizer.step()
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def module() -> nn.Module:
 
 
 def fresh(module: nn.Module) -> torch.optim.AdamW:
-    return make_optimiser(dict(module.named_parameters()), OptimConfig(lr=0.1))
+    return make_optimizer(dict(module.named_parameters()), OptimConfig(lr=0.1))
 
 
 def make(step: int, number: float = 1.0) -> Checkpoint:
@@ -36,13 +36,13 @@ def make(step: int, number: float = 1.0) -> Checkpoint:
 
 
 def test_a_run_that_is_put_back_goes_on_bit_by_bit(module, tmp_path):
-    optimiser = fresh(module)
-    train(module, optimiser, range(3))
+    optimizer = fresh(module)
+    train(module, optimizer, range(3))
     position = Position(3, 1, 2, 5, 7, "digest", 0.25, {"wer": 0.5, "loss": 1 / 3}, 12.5, 1)
     snapshots = [{"w": torch.randn(2)} for _ in range(12)]  # more than nine: their order is by number
     weights = {name: value.clone() for name, value in module.state_dict().items()}
-    save_checkpoint(tmp_path, Checkpoint(position, weights, ckpt.optimiser_moments(optimiser), snapshots))
-    train(module, optimiser, range(3, 6))
+    save_checkpoint(tmp_path, Checkpoint(position, weights, ckpt.optimizer_moments(optimizer), snapshots))
+    train(module, optimizer, range(3, 6))
 
     other = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
     found = load_latest(tmp_path)
@@ -59,13 +59,13 @@ def test_a_run_that_is_put_back_goes_on_bit_by_bit(module, tmp_path):
 
 
 def test_moments_come_back_exactly_with_their_types(module, tmp_path):
-    optimiser = fresh(module)
-    train(module, optimiser, range(2))
-    moments = ckpt.optimiser_moments(optimiser)
+    optimizer = fresh(module)
+    train(module, optimizer, range(2))
+    moments = ckpt.optimizer_moments(optimizer)
     assert {key.partition(".")[2] for key in moments} == {"step", "exp_avg", "exp_avg_sq"}
     restored = fresh(module)
     ckpt.restore_moments(restored, moments)
-    again = ckpt.optimiser_moments(restored)
+    again = ckpt.optimizer_moments(restored)
     assert again.keys() == moments.keys()
     for key, value in moments.items():
         assert again[key].dtype == value.dtype

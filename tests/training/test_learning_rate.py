@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from asrkd.training.config import OptimConfig
-from asrkd.training.schedule import learning_rate, make_optimiser
+from asrkd.training.schedule import learning_rate, make_optimizer
 
 
 def rates(total: int, **settings: object) -> list[float]:
@@ -86,11 +86,11 @@ def test_a_run_no_longer_than_its_warm_up_still_has_a_rate():
 def test_matrices_are_decayed_and_vectors_are_not():
     module = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2), nn.Conv1d(2, 2, 3))
     config = OptimConfig(lr=0.1, weight_decay=0.5)
-    optimiser = make_optimiser(dict(module.named_parameters()), config)
+    optimizer = make_optimizer(dict(module.named_parameters()), config)
     before = {name: value.detach().clone() for name, value in module.named_parameters()}
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)  # decay alone moves them
-    optimiser.step()
+    optimizer.step()
     for name, value in module.named_parameters():
         shrink = 1 - 0.1 * 0.5 if value.dim() > 1 else 1.0
         torch.testing.assert_close(value.detach(), shrink * before[name])
@@ -99,8 +99,8 @@ def test_matrices_are_decayed_and_vectors_are_not():
 def test_an_update_is_adam_by_its_equations():
     """The first step: m / (sqrt(v) + eps) with bias correction is the sign of the gradient."""
     weight = nn.Parameter(torch.tensor([1.0, -2.0]))
-    optimiser = make_optimiser({"bias": weight}, OptimConfig(lr=0.25, betas=(0.9, 0.98)))
+    optimizer = make_optimizer({"bias": weight}, OptimConfig(lr=0.25, betas=(0.9, 0.98)))
     weight.grad = torch.tensor([3.0, -0.01])
-    optimiser.step()
+    optimizer.step()
     torch.testing.assert_close(weight.detach(), torch.tensor([0.75, -1.75]), rtol=0, atol=1e-6)
-    assert optimiser.param_groups[0]["betas"] == (0.9, 0.98)
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.98)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from asrkd.cli.launching.scheduler import CANCELLED, Scheduler
-from asrkd.cli.launching.task import Ended, Task
+from asrkd.cli.launching.task import Task, TaskExit
 from asrkd.core.errors import AsrkdError, QuarantineError, StoppedInTime
 from asrkd.core.progress import Meter, meter
 from asrkd.core.stopping import StopRequest, stopped
@@ -25,11 +25,11 @@ class Jobs:
     def __init__(self, scheduler: Scheduler, stop: StopRequest) -> None:
         """``stop`` is asked while waiting; what runs is cancelled before the error leaves :meth:`run`."""
         self._scheduler, self._stop = scheduler, stop
-        self._running: dict[str, tuple[Job[Ended], Task]] = {}
+        self._running: dict[str, tuple[Job[TaskExit], Task]] = {}
         self._submissions: Counter[Task] = Counter()
         self._without_result: set[str] = set()
 
-    def run(self, tasks: Sequence[Task]) -> list[Ended]:
+    def run(self, tasks: Sequence[Task]) -> list[TaskExit]:
         """Run every task to its good end; how each ended, in the order of ``tasks``.
 
         Raises:
@@ -37,7 +37,7 @@ class Jobs:
             StoppedInTime: asked to stop, a job was cancelled, or a task was
                 stopped in time for the last time that it is submitted.
         """
-        ended: dict[Task, Ended] = {}
+        ended: dict[Task, TaskExit] = {}
         try:
             with meter("launched", len(tasks), "jobs") as shown:
                 self._submit(tasks, shown)
@@ -72,7 +72,7 @@ class Jobs:
             time.sleep(min(_SLICE_S, left_s))
             self._stop.check(self._saved())
 
-    def _gather(self, ended: dict[Task, Ended], shown: Meter) -> None:
+    def _gather(self, ended: dict[Task, TaskExit], shown: Meter) -> None:
         """Take what is over out of the running ones: done, to be submitted again, or an error."""
         again = []
         for job_id, state in self._scheduler.over([job for job, _ in self._running.values()]).items():
@@ -90,7 +90,9 @@ class Jobs:
                 again.append(task)
         self._submit(again, shown)
 
-    def _check_submitted_again(self, job: "Job[Ended]", task: Task, state: str, found: Ended | None) -> None:
+    def _check_submitted_again(
+        self, job: "Job[TaskExit]", task: Task, state: str, found: TaskExit | None
+    ) -> None:
         """Raise unless ``task``, which did not end well, is to be submitted once more."""
         log = f"its log: {job.paths.stderr}"
         if found is not None and found.status > 0 and found.status != StoppedInTime.exit_status:
@@ -118,14 +120,14 @@ class Jobs:
         return f"{len(self._running)} jobs are cancelled, what is finished is kept"
 
 
-def _result(job: "Job[Ended]") -> Ended | None:
+def _result(job: "Job[TaskExit]") -> TaskExit | None:
     """How the job's command ended; None if the job was killed before it could say."""
     if not job.paths.result_pickle.exists():
         return None
     try:
-        ended: Ended = job.result()
+        ended: TaskExit = job.result()
     except RuntimeError as error:  # the task itself raised: there was nothing to run, or no room
         said = str(error).strip().splitlines()
         trace = [line for line in said if line and not line.startswith(("-", " ", "You can"))]
-        return Ended(1, trace[-1] if trace else "it raised an error", "")
+        return TaskExit(1, trace[-1] if trace else "it raised an error", "")
     return ended

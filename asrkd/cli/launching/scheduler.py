@@ -21,7 +21,7 @@ from asrkd.core.errors import AsrkdError
 if TYPE_CHECKING:
     from submitit import Job
 
-    from asrkd.cli.launching.task import Ended, Task
+    from asrkd.cli.launching.task import Task, TaskExit
 
 NOTICE_S = 120.0  # from the stop signal to the kill; a shard or a checkpoint is done by then
 _NO_LIMIT_MIN = 60 * 24 * 366
@@ -78,13 +78,13 @@ class Wanted:
 class Scheduler(Protocol):
     """Starts jobs, knows which are over, and ends them."""
 
-    def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
+    def submit(self, tasks: Sequence["Task"]) -> "list[Job[TaskExit]]":
         """Start a job for each task, in their order; AsrkdError if they are not accepted."""
 
-    def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
+    def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
         """Those of ``jobs`` that have ended for good: how, by job id."""
 
-    def cancel(self, jobs: "Sequence[Job[Ended]]") -> None:
+    def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
         """End ``jobs``; those that are over are left alone."""
 
 
@@ -107,16 +107,16 @@ class Slurm:
         self._executor.update_parameters(job_name=name, **wanted.for_slurm())
         self._refused = submitit.core.utils.FailedJobError
 
-    def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
+    def submit(self, tasks: Sequence["Task"]) -> "list[Job[TaskExit]]":
         """Submit an array, or a single job for a single task; AsrkdError if sbatch refuses it."""
         try:
-            jobs: list[Job[Ended]] = self._executor.submit_array(tasks)
+            jobs: list[Job[TaskExit]] = self._executor.submit_array(tasks)
         except self._refused as error:
             said = str(error).strip().splitlines() or ["sbatch failed"]
             raise AsrkdError(f"{said[-1]}; see --partition, --gpus, --time-limit and --slurm") from None
         return jobs
 
-    def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
+    def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
         """What squeue says; nothing while it does not answer."""
         arrays = sorted({job.job_id.partition("_")[0] for job in jobs})
         asked = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
@@ -129,7 +129,7 @@ class Slurm:
         found = {job.job_id: states.get(job.job_id, GONE) for job in jobs}
         return {job_id: state for job_id, state in found.items() if state in _OVER or state == GONE}
 
-    def cancel(self, jobs: "Sequence[Job[Ended]]") -> None:
+    def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
         """scancel them all at once."""
         if jobs:
             subprocess.run(["scancel", *(job.job_id for job in jobs)], capture_output=True, check=False)
@@ -145,16 +145,16 @@ class Local:
         self._executor = _submitit().LocalExecutor(folder=logs)
         self._executor.update_parameters(timeout_min=_NO_LIMIT_MIN, gpus_per_node=wanted.gpus)
 
-    def submit(self, tasks: Sequence["Task"]) -> "list[Job[Ended]]":
+    def submit(self, tasks: Sequence["Task"]) -> "list[Job[TaskExit]]":
         """Start a process for each task."""
-        jobs: list[Job[Ended]] = self._executor.submit_array(tasks)
+        jobs: list[Job[TaskExit]] = self._executor.submit_array(tasks)
         return jobs
 
-    def over(self, jobs: "Sequence[Job[Ended]]") -> dict[str, str]:
+    def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
         """Those whose processes are gone."""
         return {job.job_id: GONE for job in jobs if job.done()}
 
-    def cancel(self, jobs: "Sequence[Job[Ended]]") -> None:
+    def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
         """Ask them to stop, and wait until they have."""
         for job in jobs:
             if not job.done():

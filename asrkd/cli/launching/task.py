@@ -19,7 +19,7 @@ _PASSED_ON = {
 
 
 @dataclass(frozen=True)
-class Ended:
+class TaskExit:
     """How a command ended."""
 
     status: int  # of exit; minus the signal's number if one killed it
@@ -39,7 +39,7 @@ class Task:
         """What to submit when it was stopped or killed."""
         return replace(self, command=(*self.command, *self.when_again), when_again=())
 
-    def __call__(self) -> Ended:
+    def __call__(self) -> TaskExit:
         """Run the command until it ends, passing its output to the job's own logs."""
         last_words = ""
         # A file and a pipe, not two pipes, of which one could fill up while the other is read.
@@ -57,7 +57,7 @@ class Task:
             output.seek(0)
             said = output.read()
         print(said, end="", flush=True)
-        return Ended(status, last_words, said)
+        return TaskExit(status, last_words, said)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Looking artefacts over: what `asrkd check` knows of each kind."""
+"""Looking artifacts over: what `asrkd check` knows of each kind."""

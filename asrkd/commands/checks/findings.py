@@ -12,7 +12,7 @@ SHOWN = 5  # problems of a kind; the rest is counted
 
 @dataclass
 class Findings:
-    """Grows while an artefact is looked over."""
+    """Grows while an artifact is looked over."""
 
     looked_at: list[str] = field(default_factory=list)  # in words, for a person
     problems: list[str] = field(default_factory=list)  # a line each
@@ -34,7 +34,7 @@ class Findings:
     def looking(self, where: Path) -> Iterator[None]:
         """Within the block an AsrkdError is a problem of ``where`` that was found, and ends the block.
 
-        So is a field that a record of the artefact ``where`` lacks.
+        So is a field that a record of the artifact ``where`` lacks.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""Prepared corpora, models, quantisers and scores: whole, and made from what is there now."""
+"""Prepared corpora, models, quantizers and scores: whole, and made from what is there now."""
 
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from asrkd.core import files, output_folder
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import known_command
 from asrkd.core.shell import command, make_anew, remove_folder
-from asrkd.data.cuts.folds import learnt_by
+from asrkd.data.cuts.folds import learned_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.transcripts import is_transcribed, reference
 from asrkd.data.tokens import Tokens
@@ -120,10 +120,10 @@ def _audit_lineage(
     if not manifest.is_file():
         findings.saw(f"{path}: its {name} cuts are not at {manifest} any more")
         return
-    is_learnt = learnt_by(lineage["experiment"]["data"], str(path / "lineage.json"))
+    is_learned = learned_by(lineage["experiment"]["data"], str(path / "lineage.json"))
     digests, texts = [], []
     for line in stream_lines(manifest):
-        if name == "dev" or is_learnt(line.cut):
+        if name == "dev" or is_learned(line.cut):
             digests.append(line.cut.digest)
             texts.append(line.cut.texts)
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
@@ -147,7 +147,7 @@ def audit_score(path: Path, findings: Findings) -> None:
     with findings.looking(path):
         scored = read_score(path)
         counted = f"{scored.counts.num_words} {scored.unit.nouns} of {len(scored.utterances)} utterances"
-        findings.saw(f"{path}: {counted} aligned by {scored.alignment}, normaliser {scored.normaliser}")
+        findings.saw(f"{path}: {counted} aligned by {scored.alignment}, normalizer {scored.normalizer}")
         if scored.alignment == LEVENSHTEIN:
             _recount(path, scored, findings)
         expected = files.read_json(path / REQUEST).get("model")
@@ -185,10 +185,10 @@ def _compare(path: Path, source: Path, expected: str, findings: Findings) -> Non
 
 
 def audit_unknown(path: Path) -> AsrkdError:
-    """The error of a path that holds no artefact of ours."""
+    """The error of a path that holds no artifact of ours."""
     if not path.exists():
         return AsrkdError(f"{path}: no such file or folder")
     return AsrkdError(
-        f"{path}: is no artefact of asrkd: expected a cuts manifest (.jsonl, .jsonl.gz), or a folder that "
+        f"{path}: is no artifact of asrkd: expected a cuts manifest (.jsonl, .jsonl.gz), or a folder that "
         "prepare, train, distill or score made"
     )

@@ -24,7 +24,7 @@ from asrkd.models.directory import load_model
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.provenance import Sources, check_sources, read_sources
-from asrkd.targets.writers.nbest import Hearing
+from asrkd.targets.writers.nbest import DecodingConditions
 from asrkd.teachers.folds import FoldTeachers
 from asrkd.teachers.noisy_copies import Noise
 
@@ -65,7 +65,7 @@ class _Teacher(NamedTuple):
     """Who is asked again."""
 
     path: Path  # of one that stands for those of all folds, where there are folds
-    hearing: Hearing
+    hearing: DecodingConditions
     mixing: Mixing  # of the parts, by the search
     lm: Path | None  # that stood beside it, if it can be asked again
 
@@ -100,10 +100,10 @@ def audit_rescore(path: Path, cuts: Sequence[Path], findings: Findings, most: in
             _compare(store, way, list(_rescored(teacher, some, lists, way)), findings)
 
 
-def _hearing(store: NbestStore, sources: Sources) -> Hearing:
+def _hearing(store: NbestStore, sources: Sources) -> DecodingConditions:
     """What the teacher heard beside the cuts, and the teachers of folds."""
     noise, folds = store.contract.get("noise"), sources.folds
-    return Hearing(
+    return DecodingConditions(
         None
         if noise is None
         else Noise(_there(store, sources.noise, "noise"), tuple(noise["snr_db"]), noise["seed"]),

@@ -48,15 +48,15 @@ def teacher_scores(
     Raises:
         AsrkdError: features cannot be read, or the precision is none of these.
     """
-    recogniser, scores = model.recogniser, Scores()
+    recognizer, scores = model.recognizer, Scores()
     features, num_frames = collate_features([read(cut) for cut in cuts])
     with Precision(precision, torch.device("cpu")).autocast():
-        output = recogniser(features, num_frames)
-        if recogniser.decoder is not None:
+        output = recognizer(features, num_frames)
+        if recognizer.decoder is not None:
             scores["attention"] = told_at_once(
-                recogniser.decoder, output.memory(), output.num_frames, hypotheses
+                recognizer.decoder, output.memory(), output.num_frames, hypotheses
             )
-    if recogniser.has_ctc:
+    if recognizer.has_ctc:
         counted = zip(output.log_probs(), output.num_frames.tolist(), hypotheses, strict=True)
         scores["ctc"] = [hypothesis_log_prob(frames[:n], own).tolist() for frames, n, own in counted]
     return scores
@@ -79,8 +79,8 @@ def lm_scores(
     """
     lm = open_lm(path, model)
     if isinstance(lm, WordNgram):
-        spelt = [["".join(lm.spelt[token] for token in tokens) for tokens in own] for own in hypotheses]
-        return [[NATS * lm.model.score(text, bos=True, eos=True) for text in own] for own in spelt]
+        spelled = [["".join(lm.spelled[token] for token in tokens) for tokens in own] for own in hypotheses]
+        return [[NATS * lm.model.score(text, bos=True, eos=True) for text in own] for own in spelled]
     assert isinstance(lm, LanguageModel)
     unheard, none = torch.zeros(len(hypotheses), 0, 0), torch.zeros(len(hypotheses), dtype=torch.int64)
     with Precision(precision, torch.device("cpu")).autocast():

@@ -18,7 +18,7 @@ LOOK_EVERY_S = 0.002
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandExit:
     """How a command ended."""
 
     status: int  # exit status; minus the signal where it was killed
@@ -41,11 +41,11 @@ class Command:
     log: Path  # of stderr, replaced each time
     environment: Mapping[str, str] = field(default_factory=dict)  # beside this process's own
 
-    def run(self, fault: str | None = None) -> Ended:
+    def run(self, fault: str | None = None) -> CommandExit:
         """Run it to its end, struck by ``fault`` if one is given."""
         return self._ended(self._fork(fault))
 
-    def run_and_kill(self, out: Path, delay_s: float) -> Ended:
+    def run_and_kill(self, out: Path, delay_s: float) -> CommandExit:
         """Run it and kill it so long after it began to write into ``out``."""
         pid = self._fork(None)
         while not _has_files(out):
@@ -93,12 +93,12 @@ class Command:
             sys.stderr.flush()
             os._exit(status)
 
-    def _ended(self, pid: int) -> Ended:
+    def _ended(self, pid: int) -> CommandExit:
         return self._read(os.waitpid(pid, 0)[1])
 
-    def _read(self, status: int) -> Ended:
+    def _read(self, status: int) -> CommandExit:
         said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
-        return Ended(os.waitstatus_to_exitcode(status), said, self._strikes.is_file())
+        return CommandExit(os.waitstatus_to_exitcode(status), said, self._strikes.is_file())
 
 
 def _write_to(log: Path) -> None:

@@ -124,7 +124,7 @@ def _errors(path: Path) -> Iterator[None]:
         words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
         words = " ".join(words.split())[:200]
         if re.search(
-            "not recognised|unimplemented|malformed|internal error|unknown error", words, re.IGNORECASE
+            "not recognized|unimplemented|malformed|internal error|unknown error", words, re.IGNORECASE
         ):
             words += " (expected WAV, FLAC, Ogg, MP3, SPHERE or the like; convert it, as with ffmpeg)"
         raise BadAudio(f"unreadable: {words}") from None

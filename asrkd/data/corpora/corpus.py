@@ -16,7 +16,7 @@ from asrkd.core.progress import meter
 from asrkd.core.stopping import StopRequest
 from asrkd.data.corpora import kaldi, lhotse_cuts, librispeech, tsv
 from asrkd.data.corpora.recordings import BadAudio, make_cut, read_recording
-from asrkd.data.corpora.utterances import Utterance, check_utterances, listing_digest
+from asrkd.data.corpora.utterances import CorpusUtterance, check_utterances, listing_digest
 from asrkd.data.corpora.validation import Quarantined, Splits
 from asrkd.data.cuts.packed import PackedCuts
 
@@ -28,7 +28,7 @@ class Corpus:
     """A corpus as its lists have it, no audio opened yet: utterances, or lhotse manifests."""
 
     digest: str  # of the lists, and of the sizes of the audio files they name
-    utterances: Sequence[Utterance] = ()
+    utterances: Sequence[CorpusUtterance] = ()
     manifests: Sequence[tuple[str, tuple[Path, ...]]] = field(default=())  # (split, files)
 
 
@@ -81,7 +81,7 @@ def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarant
     return splits, bad
 
 
-def _recording(utterance: Utterance, opened: dict[Path, Recording | BadAudio]) -> Recording:
+def _recording(utterance: CorpusUtterance, opened: dict[Path, Recording | BadAudio]) -> Recording:
     if utterance.recording_id is None:
         return read_recording(utterance.audio, utterance.id)
     if utterance.audio not in opened:

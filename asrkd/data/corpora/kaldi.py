@@ -11,11 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.utterances import Utterance, locate, seconds, usual_split
+from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, usual_split
 from asrkd.data.kaldi_files import Row, read_rows
 
 
-def list_utterances(source: Path) -> list[Utterance]:
+def list_utterances(source: Path) -> list[CorpusUtterance]:
     """Every utterance of a data directory, or of those inside a folder.
 
     Raises:
@@ -43,7 +43,7 @@ def _split_names(names: list[str]) -> list[str]:
     ]
 
 
-def _list_folder(folder: Path, split: str) -> list[Utterance]:
+def _list_folder(folder: Path, split: str) -> list[CorpusUtterance]:
     recordings = _mapping(folder / "wav.scp")
     audio = {key: _audio(row, folder) for key, row in recordings.items()}
     segmented = (folder / "segments").is_file()
@@ -58,7 +58,7 @@ def _list_folder(folder: Path, split: str) -> list[Utterance]:
         if duration is None and utt_id in durations:
             duration = seconds(durations[utt_id].value, durations[utt_id].where, "duration")
         utterances.append(
-            Utterance(
+            CorpusUtterance(
                 id=utt_id,
                 audio=audio[recording_id or utt_id],
                 split=split,

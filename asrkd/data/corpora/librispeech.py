@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.utterances import Utterance
+from asrkd.data.corpora.utterances import CorpusUtterance
 
 SPLIT_OF = {
     "train-clean-5": "train",
@@ -27,7 +27,7 @@ SPLIT_OF = {
 }
 
 
-def list_utterances(source: Path, subsets: Sequence[str] = ()) -> list[Utterance]:
+def list_utterances(source: Path, subsets: Sequence[str] = ()) -> list[CorpusUtterance]:
     """Every utterance of the subsets under ``source`` (or its ``LibriSpeech`` folder).
 
     Args:
@@ -48,7 +48,7 @@ def list_utterances(source: Path, subsets: Sequence[str] = ()) -> list[Utterance
     return [utterance for name in chosen for utterance in _list_subset(root / name)]
 
 
-def _list_subset(folder: Path) -> list[Utterance]:
+def _list_subset(folder: Path) -> list[CorpusUtterance]:
     split = SPLIT_OF[folder.name]
     return [
         utterance
@@ -58,21 +58,21 @@ def _list_subset(folder: Path) -> list[Utterance]:
     ]
 
 
-def _list_chapter(chapter: Path, split: str) -> list[Utterance]:
+def _list_chapter(chapter: Path, split: str) -> list[CorpusUtterance]:
     """The lines of a chapter's transcript, then the audio that it does not mention."""
     speaker = chapter.parent.name
     transcript = chapter / f"{speaker}-{chapter.name}.trans.txt"
-    found: dict[str, Utterance] = {}
+    found: dict[str, CorpusUtterance] = {}
     for number, line in files.read_lines(transcript) if transcript.is_file() else []:
         utt_id, _, text = line.partition(" ")
         if utt_id in found or not utt_id:
             raise AsrkdError(f"{transcript}:{number}: utterance {utt_id!r} comes twice, or has no id")
         audio = Path(os.path.abspath(chapter / f"{utt_id}.flac"))
         where = f"{transcript}:{number}"
-        found[utt_id] = Utterance(utt_id, audio, split, where, text.strip(), speaker)
+        found[utt_id] = CorpusUtterance(utt_id, audio, split, where, text.strip(), speaker)
     for audio in sorted(chapter.glob("*.flac")):
         if audio.stem not in found:
-            found[audio.stem] = Utterance(
+            found[audio.stem] = CorpusUtterance(
                 audio.stem, Path(os.path.abspath(audio)), split, str(audio), "", speaker
             )
     return list(found.values())

@@ -14,7 +14,7 @@ from lhotse.utils import compute_num_samples
 from asrkd.core import faults
 from asrkd.data.corpora import audio_files
 from asrkd.data.corpora.audio_files import BadAudio, Samples
-from asrkd.data.corpora.utterances import Utterance
+from asrkd.data.corpora.utterances import CorpusUtterance
 
 __all__ = [
     "BadAudio",
@@ -57,7 +57,7 @@ def read_recording(path: Path, recording_id: str) -> Recording:
     )
 
 
-def make_cut(utterance: Utterance, recording: Recording) -> MonoCut:
+def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
     """The cut of an utterance, with one supervision that spans it.
 
     Raises:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.utterances import Utterance, locate, seconds, usual_split
+from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, usual_split
 
 DEFAULT_NAME = "transcripts.tsv"
 _REQUIRED = ("utt_id", "audio")
 
 
-def list_utterances(source: Path) -> list[Utterance]:
+def list_utterances(source: Path) -> list[CorpusUtterance]:
     """Every line of a table, or of ``transcripts.tsv`` in a folder.
 
     Raises:
@@ -35,7 +35,7 @@ def list_utterances(source: Path) -> list[Utterance]:
     return [_utterance(path, number, line, columns) for number, line in lines[1:]]
 
 
-def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Utterance:
+def _utterance(path: Path, number: int, line: str, columns: list[str]) -> CorpusUtterance:
     fields = line.split("\t")
     where = f"{path}:{number}"
     if len(fields) != len(columns):
@@ -44,7 +44,7 @@ def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Uttera
     empty = [name for name in (*_REQUIRED, "split") if row.get(name, "x").strip() == ""]
     if empty:
         raise AsrkdError(f"{where}: {empty[0]} is empty")
-    return Utterance(
+    return CorpusUtterance(
         id=row["utt_id"],
         audio=locate(row["audio"], path.parent),
         split=row.get("split") or usual_split(path.stem) or "test",

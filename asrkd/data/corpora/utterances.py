@@ -1,7 +1,7 @@
 """What a corpus says it holds, before any audio is opened.
 
-Readers of text formats make a list of :class:`Utterance`; it is cheap, so a
-finished folder can be recognised by its digest without reading audio.
+Readers of text formats make a list of :class:`CorpusUtterance`; it is cheap, so a
+finished folder can be recognized by its digest without reading audio.
 """
 
 import math
@@ -19,7 +19,7 @@ _SPLIT_NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclass(frozen=True)
-class Utterance:
+class CorpusUtterance:
     """A line of a corpus: who said what, where, by the corpus's own account."""
 
     id: str
@@ -33,7 +33,7 @@ class Utterance:
     duration: float | None = None  # seconds; None: to the end of the recording
 
 
-def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
+def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> None:
     """Refuse what no quarantine can mend.
 
     Raises:
@@ -41,7 +41,7 @@ def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
     """
     if not utterances:
         raise AsrkdError(f"{source}: holds no utterances")
-    first: dict[str, Utterance] = {}
+    first: dict[str, CorpusUtterance] = {}
     for utterance in utterances:
         if not _SPLIT_NAME.fullmatch(utterance.split):
             raise AsrkdError(
@@ -56,7 +56,7 @@ def check_utterances(utterances: Sequence[Utterance], source: Path) -> None:
             )
 
 
-def listing_digest(utterances: Iterable[Utterance], source: Path) -> str:
+def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
     """Hex digest of the list and of the sizes of the audio files, the same wherever ``source`` lies.
 
     It is cheap, and moved by any edit of the list, and of audio by those that change its size.

@@ -1,6 +1,6 @@
 """Folds of a list of cuts: which part of it a teacher is trained without, and asked about.
 
-A teacher that has learnt its training set by heart makes no errors on it, and
+A teacher that has learned its training set by heart makes no errors on it, and
 every weight of ERR-KD is 1. With k folds, k teachers are trained, each without
 one fold, and each fold is decoded by the one that did not see it.
 """
@@ -52,15 +52,15 @@ def fold_of(record: CutRecord, count: int, by: FoldKey) -> int:
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big") % count
 
 
-def learnt_by(data: Mapping[str, Any], where: str) -> Callable[[CutRecord], bool]:
-    """Which cuts of its training manifest a model has learnt from.
+def learned_by(data: Mapping[str, Any], where: str) -> Callable[[CutRecord], bool]:
+    """Which cuts of its training manifest a model has learned from.
 
     Args:
         data: section of the resolved config that it was trained with.
         where: that is from, for the error.
 
     Returns:
-        Whether it learnt from a cut; raises AsrkdError as :func:`fold_of`.
+        Whether it learned from a cut; raises AsrkdError as :func:`fold_of`.
 
     Raises:
         AsrkdError: the folds in it make no sense.
@@ -68,9 +68,9 @@ def learnt_by(data: Mapping[str, Any], where: str) -> Callable[[CutRecord], bool
     folds = None if data.get("folds") is None else config.parse(FoldSettings, data["folds"], where)
     shortest, longest = data["min_cut"], data["max_cut"]
 
-    def is_learnt(record: CutRecord) -> bool:
+    def is_learned(record: CutRecord) -> bool:
         if not shortest <= record.duration <= longest:
             return False
         return folds is None or not folds.leaves_out(record)
 
-    return is_learnt
+    return is_learned

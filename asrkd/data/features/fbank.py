@@ -5,7 +5,7 @@
 in -1..1 (sherpa-onnx: ``normalize_samples=True``) and no statistics of the
 utterance go in, so a streaming front end can compute the same. The signal is
 reflected at its ends, so T = round(num_samples / 10 ms) and frame t is
-centred on (t + 1/2) * 10 ms.
+centered on (t + 1/2) * 10 ms.
 """
 
 from dataclasses import dataclass

@@ -39,7 +39,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Shard:
+class FeatureShard:
     """One piece of work: ``index`` of ``count`` in a split."""
 
     plan: Plan
@@ -78,18 +78,18 @@ class Shard:
         return all((self.plan.out / path).is_file() for path in (self.archive, self.ledger))
 
 
-def plan_shards(plan: Plan, splits: Splits) -> list[Shard]:
+def plan_shards(plan: Plan, splits: Splits) -> list[FeatureShard]:
     """All shards of a corpus, in the order of its splits and cuts."""
     shards = []
     for split, cuts in splits.items():
         starts = range(0, len(cuts), plan.cuts_per_shard)
         for index, start in enumerate(starts):
             own = cuts[start : start + plan.cuts_per_shard]
-            shards.append(Shard(plan, split, index, len(starts), own))
+            shards.append(FeatureShard(plan, split, index, len(starts), own))
     return shards
 
 
-def compute_shard(shard: Shard, monitor: TaskMonitor) -> None:
+def compute_shard(shard: FeatureShard, monitor: TaskMonitor) -> None:
     """Compute and publish a shard; ``monitor`` hears of each cut, with the seconds of its copies."""
     extractor = make_extractor(shard.plan.num_mel_bins, shard.plan.sampling_rate)
     done: list[MonoCut] = []
@@ -108,7 +108,7 @@ def compute_shard(shard: Shard, monitor: TaskMonitor) -> None:
     files.write_jsonl(shard.plan.out / shard.ledger, rows)
 
 
-def read_ledger(shard: Shard) -> tuple[PackedCuts, list[Quarantined]]:
+def read_ledger(shard: FeatureShard) -> tuple[PackedCuts, list[Quarantined]]:
     """The finished cuts of a shard, and the items it set aside; AsrkdError if its ledger is broken."""
     cuts, path = PackedCuts(), shard.plan.out / shard.ledger
     bad: list[Quarantined] = []
@@ -126,7 +126,9 @@ def copies(cut: MonoCut, speeds: Sequence[float]) -> list[MonoCut]:
     return [cut.perturb_speed(speed) for speed in speeds]
 
 
-def _compute_cut(cut: MonoCut, shard: Shard, extractor: Fbank, writer: LilcomChunkyWriter) -> list[MonoCut]:
+def _compute_cut(
+    cut: MonoCut, shard: FeatureShard, extractor: Fbank, writer: LilcomChunkyWriter
+) -> list[MonoCut]:
     """The cut and its copies with their features, which are written on the way."""
     found = resolve(cut, shard.plan.out)
     samples = decode(found)

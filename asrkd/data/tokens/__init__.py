@@ -1,6 +1,6 @@
 """Token inventories: text to ids and back, with the blank at 0."""
 
-from asrkd.data.tokens.inventory import BpeTokens, CharTokens, Tokens, normalise_spaces
+from asrkd.data.tokens.inventory import BpeTokens, CharTokens, Tokens, normalize_spaces
 from asrkd.data.tokens.training import SPECIAL_PIECES, train_bpe, train_char
 
 __all__ = [
@@ -8,7 +8,7 @@ __all__ = [
     "BpeTokens",
     "CharTokens",
     "Tokens",
-    "normalise_spaces",
+    "normalize_spaces",
     "train_bpe",
     "train_char",
 ]

@@ -28,7 +28,7 @@ _SILENT = 3  # level of sentencepiece's log that only fatal errors reach
 WORD_START = "\u2581"  # how sentencepiece writes the space before a word
 
 
-def normalise_spaces(text: str) -> str:
+def normalize_spaces(text: str) -> str:
     """The same words with single spaces between them and none around them."""
     return " ".join(text.split())
 
@@ -119,14 +119,14 @@ class CharTokens(Tokens):
     def encode(self, text: str) -> list[int]:
         """Ids of the characters of a text; AsrkdError at one that is not in the inventory."""
         try:
-            return [self._ids[character] for character in normalise_spaces(text)]
+            return [self._ids[character] for character in normalize_spaces(text)]
         except KeyError as error:
             raise unknown_symbol(str(error.args[0]), text) from None
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text that ids spell."""
         self._check(ids)
-        return normalise_spaces("".join(self.symbols[index] for index in ids))
+        return normalize_spaces("".join(self.symbols[index] for index in ids))
 
     def identity(self) -> str:
         """Hex digest of the symbols in their order."""
@@ -137,7 +137,7 @@ class BpeTokens(Tokens):
     """Pieces of a sentencepiece model."""
 
     def __init__(self, model: bytes, where: str = MODEL_FILE) -> None:
-        """Take a serialised sentencepiece model; ``where`` it is from, for messages.
+        """Take a serialized sentencepiece model; ``where`` it is from, for messages.
 
         Raises:
             AsrkdError: it is not one, or its piece 0 is not the blank.
@@ -160,7 +160,7 @@ class BpeTokens(Tokens):
 
     def encode(self, text: str) -> list[int]:
         """Ids of the pieces that the model cuts a text into; AsrkdError at what no piece spells."""
-        text = normalise_spaces(text)
+        text = normalize_spaces(text)
         ids: list[int] = self._processor.encode(text)
         if WORD_START in text:
             raise unknown_symbol(WORD_START, text)
@@ -172,7 +172,7 @@ class BpeTokens(Tokens):
     def decode(self, ids: Sequence[int]) -> str:
         """The text that ids spell."""
         self._check(ids)
-        return normalise_spaces(self._processor.decode([int(index) for index in ids]))
+        return normalize_spaces(self._processor.decode([int(index) for index in ids]))
 
     def identity(self) -> str:
         """Hex digest of the model: two may have equal pieces and still cut texts differently."""

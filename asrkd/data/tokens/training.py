@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import sentencepiece
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.tokens.inventory import BLANK, BpeTokens, CharTokens, normalise_spaces
+from asrkd.data.tokens.inventory import BLANK, BpeTokens, CharTokens, normalize_spaces
 
 # icefall's first three BPE pieces; attention decoders start and end with the second.
 UNKNOWN = "<unk>"
@@ -15,7 +15,7 @@ SPECIAL_PIECES = (BLANK, "<sos/eos>", UNKNOWN)
 
 def train_char(texts: Iterable[str]) -> CharTokens:
     """The characters of ``texts`` in the order of their code points, and the space."""
-    characters = set().union(*map(normalise_spaces, texts), " ")
+    characters = set().union(*map(normalize_spaces, texts), " ")
     return CharTokens([BLANK, *sorted(characters)])
 
 
@@ -30,7 +30,7 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> BpeTokens:
         AsrkdError: ``texts`` cannot fill, or do not fit into, ``vocab_size`` tokens.
     """
     model = io.BytesIO()
-    lines = [normalise_spaces(text) for text in texts]
+    lines = [normalize_spaces(text) for text in texts]
     # The trainer takes the name of the unknown piece for the piece itself, and leaves its letters out.
     needed = UNKNOWN if any(UNKNOWN in line for line in lines) else ""
     try:

@@ -15,7 +15,7 @@ from asrkd.scoring.significance.matched_pairs import ErrorMap, matched_pairs
 from asrkd.scoring.significance.ratio import fieller
 
 
-def analyse(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, Costs]) -> list[SystemResult]:
+def analyze(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, Costs]) -> list[SystemResult]:
     """The result of each system, in their order.
 
     Args:

@@ -16,7 +16,7 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import explain
 from asrkd.evaluation.costs.measuring import Costs, Protocol
-from asrkd.scoring.normalizer import Normaliser
+from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import WORD, Unit
 
@@ -101,7 +101,7 @@ class Comparison:
     num_utterances: int
     num_words: int
     alignment: str
-    normaliser: Normaliser
+    normalizer: Normalizer
     references_sha256: str
     blocks: str  # what the bootstrap draws as a whole: speaker, recording or utterance, as far as it is known
     num_blocks: int

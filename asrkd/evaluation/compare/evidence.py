@@ -23,7 +23,7 @@ from asrkd.scoring.significance.bootstrap import (
     resample,
     t_interval,
 )
-from asrkd.scoring.significance.contrast import Estimate, Term, contrast
+from asrkd.scoring.significance.contrast import ContrastTerm, Estimate, contrast
 from asrkd.scoring.significance.matched_pairs import ErrorMap
 from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_many
@@ -76,12 +76,12 @@ class Evidence:
         self.num_blocks = len(set(names))
         self.blocks = _called(resampling.blocks, utterances)
         self.words: Numbers = sums[-1]  # (B,)
-        self._terms: dict[str, Term] = {}
+        self._terms: dict[str, ContrastTerm] = {}
         first = 0
         for system in systems:
             last = first + len(system.runs)
             seeds = tuple(run.seed for run in system.runs)
-            self._terms[system.name] = Term(1.0, sums[first:last], seeds)
+            self._terms[system.name] = ContrastTerm(1.0, sums[first:last], seeds)
             first = last
         self.can_be_resampled = can_be_resampled(self.words)
         self._rates: dict[str, Numbers] = {}  # (R,) of the mean over seeds
@@ -91,10 +91,10 @@ class Evidence:
             rates = totals[:-1] / totals[-1]
             self._rates = {system.name: rate for system, rate in zip(systems, rates, strict=True)}
 
-    def terms(self, weights: dict[str, float]) -> list[Term]:
+    def terms(self, weights: dict[str, float]) -> list[ContrastTerm]:
         """The terms of a contrast, given the weight of each system: errors (S, B) each."""
         parts = [(weight, self._terms[name]) for name, weight in weights.items()]
-        return [Term(weight, term.errors, term.seeds) for weight, term in parts]
+        return [ContrastTerm(weight, term.errors, term.seeds) for weight, term in parts]
 
     def replicates(self, weights: dict[str, float]) -> Numbers | None:
         """(R,) of the weighted sum of rates; None where a system has several seeds, which they leave out."""

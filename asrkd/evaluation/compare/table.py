@@ -1,4 +1,4 @@
-"""A comparison as tables of at most 100 columns, plain or in colour."""
+"""A comparison as tables of at most 100 columns, plain or in color."""
 
 import io
 from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""What a recogniser costs where it is used: multiply-adds, time and memory."""
+"""What a recognizer costs where it is used: multiply-adds, time and memory."""

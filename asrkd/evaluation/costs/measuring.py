@@ -12,14 +12,14 @@ from asrkd.data.cuts.records import records
 from asrkd.data.features.reading import load_features
 from asrkd.evaluation.costs.multiply_adds import MultiplyAdds, count_multiply_adds
 from asrkd.evaluation.costs.peak_memory import measure_memory
-from asrkd.evaluation.costs.real_time import REPEATS, computing_seconds, recognise
+from asrkd.evaluation.costs.real_time import REPEATS, computing_seconds, recognize
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.models.inference import check_features
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What recognising costs; features are there already, the search is greedy."""
+    """What recognizing costs; features are there already, the search is greedy."""
 
     multiply_adds_per_second: float  # of audio
     uncounted: list[str]  # operators that may multiply and are not counted: if any, the number is too low
@@ -33,7 +33,7 @@ class Protocol:
     """How the costs of all systems were measured, side by side in one run."""
 
     cuts: str  # the manifest
-    num_cuts: int  # of them that were recognised, evenly spaced by duration
+    num_cuts: int  # of them that were recognized, evenly spaced by duration
     audio_seconds: float  # of these
     repeats: int  # of the timing; the median counts
     threads: int
@@ -54,11 +54,11 @@ NUM_CUTS = 20  # enough for short and long ones, few enough for seconds
 
 
 def measure_costs(models: Mapping[str, Path], manifest: Path) -> tuple[dict[str, Costs], Protocol]:
-    """What it costs each model to recognise speech, on the CPU.
+    """What it costs each model to recognize speech, on the CPU.
 
     Args:
         models: model folders by the name of the system.
-        manifest: cuts with features; at most NUM_CUTS of them are recognised.
+        manifest: cuts with features; at most NUM_CUTS of them are recognized.
 
     Returns:
         The costs by name, and how they were measured.
@@ -97,4 +97,4 @@ def spread_by_duration(cuts: Sequence[MonoCut], count: int) -> list[MonoCut]:
 
 
 def _multiply_adds(model: LoadedModel, utterances: Sequence[Tensor]) -> MultiplyAdds:
-    return count_multiply_adds(lambda: [recognise(model, features) for features in utterances])
+    return count_multiply_adds(lambda: [recognize(model, features) for features in utterances])

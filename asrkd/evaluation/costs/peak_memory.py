@@ -1,4 +1,4 @@
-"""The memory of a process that recognises and does nothing else.
+"""The memory of a process that recognizes and does nothing else.
 
 Usage:   python -m asrkd.evaluation.costs.peak_memory MODEL FEATURES      (what measure_memory runs)
 """
@@ -18,22 +18,22 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import one_thread
-from asrkd.evaluation.costs.real_time import recognise
+from asrkd.evaluation.costs.real_time import recognize
 from asrkd.models.directory import load_model
 
 STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
-class Memory:
+class ResidentBytes:
     """Bytes that were resident."""
 
     peak: int
     idle: int  # before the model was loaded: Python, torch and the features
 
 
-def measure_memory(model: Path, utterances: Sequence[Tensor]) -> Memory:
-    """Recognise ``utterances``, (T, F) features each, with a model folder in a fresh process on one thread.
+def measure_memory(model: Path, utterances: Sequence[Tensor]) -> ResidentBytes:
+    """Recognize ``utterances``, (T, F) features each, with a model folder in a fresh process on one thread.
 
     Raises:
         AsrkdError: the process failed, for want of memory perhaps.
@@ -51,17 +51,17 @@ def measure_memory(model: Path, utterances: Sequence[Tensor]) -> Memory:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         raise AsrkdError(f"{model}: its memory cannot be measured: {reason}; see whether asrkd score works")
-    return Memory(**json.loads(done.stdout))
+    return ResidentBytes(**json.loads(done.stdout))
 
 
-def _recognise_all(model: Path, path: Path) -> Memory:
+def _recognize_all(model: Path, path: Path) -> ResidentBytes:
     with one_thread():
         utterances = load_file(str(path))
         idle = _resident("VmRSS")
         loaded = load_model(model)
         for name in sorted(utterances):
-            recognise(loaded, utterances[name])
-    return Memory(_resident("VmHWM"), idle)
+            recognize(loaded, utterances[name])
+    return ResidentBytes(_resident("VmHWM"), idle)
 
 
 def _resident(field: str) -> int:
@@ -77,4 +77,4 @@ def _resident(field: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(_recognise_all(Path(sys.argv[1]), Path(sys.argv[2])))))
+    print(json.dumps(asdict(_recognize_all(Path(sys.argv[1]), Path(sys.argv[2])))))

@@ -13,10 +13,10 @@ from asrkd.models.directory import LoadedModel
 
 
 @torch.no_grad()
-def recognise(model: LoadedModel, features: Tensor) -> str:
+def recognize(model: LoadedModel, features: Tensor) -> str:
     """The words of an utterance of (T, F) features."""
-    output = model.recogniser(features[None], torch.tensor([len(features)]))
-    (tokens,) = quick_tokens(model.recogniser, output)
+    output = model.recognizer(features[None], torch.tensor([len(features)]))
+    (tokens,) = quick_tokens(model.recognizer, output)
     return model.tokens.decode(tokens)
 
 
@@ -45,7 +45,7 @@ def computing_seconds(
                 first = (number + place) % len(names)
                 for name in names[first:] + names[:first]:
                     started_at = perf_counter()
-                    recognise(models[name], features)
+                    recognize(models[name], features)
                     seconds[name] += perf_counter() - started_at
             if number:
                 for name in names:

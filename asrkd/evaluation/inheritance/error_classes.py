@@ -32,7 +32,7 @@ from enum import Enum
 from asrkd.evaluation.inheritance.error_places import WordError
 
 
-class Fate(str, Enum):
+class ErrorClass(str, Enum):
     """The classes of the table above."""
 
     SHARED = "shared"
@@ -46,18 +46,18 @@ class Fate(str, Enum):
     AVOIDED = "avoided"
 
 
-STUDENT = (Fate.SHARED, Fate.INHERITED, Fate.KEPT, Fate.CHANGED, Fate.NEW)
-BASELINE = (Fate.SHARED, Fate.KEPT, Fate.MENDED, Fate.REPLACED)
-TEACHER = (Fate.SHARED, Fate.INHERITED, Fate.SHED, Fate.AVOIDED)
+STUDENT = (ErrorClass.SHARED, ErrorClass.INHERITED, ErrorClass.KEPT, ErrorClass.CHANGED, ErrorClass.NEW)
+BASELINE = (ErrorClass.SHARED, ErrorClass.KEPT, ErrorClass.MENDED, ErrorClass.REPLACED)
+TEACHER = (ErrorClass.SHARED, ErrorClass.INHERITED, ErrorClass.SHED, ErrorClass.AVOIDED)
 
 
 @dataclass(frozen=True)
 class Fates:
     """The class of every error of one utterance, by system."""
 
-    teacher: dict[WordError, Fate]
-    baseline: dict[WordError, Fate]
-    student: dict[WordError, Fate]
+    teacher: dict[WordError, ErrorClass]
+    baseline: dict[WordError, ErrorClass]
+    student: dict[WordError, ErrorClass]
 
 
 def fates(
@@ -68,22 +68,22 @@ def fates(
     baseline_errs = {error.place for error in of_baseline}
     student_errs = {error.place for error in of_student}
 
-    def student_fate(error: WordError) -> Fate:
+    def student_fate(error: WordError) -> ErrorClass:
         if error in of_teacher:
-            return Fate.SHARED if error in of_baseline else Fate.INHERITED
+            return ErrorClass.SHARED if error in of_baseline else ErrorClass.INHERITED
         if error in of_baseline:
-            return Fate.KEPT
-        return Fate.CHANGED if error.place in baseline_errs else Fate.NEW
+            return ErrorClass.KEPT
+        return ErrorClass.CHANGED if error.place in baseline_errs else ErrorClass.NEW
 
-    def baseline_fate(error: WordError) -> Fate:
+    def baseline_fate(error: WordError) -> ErrorClass:
         if error in of_student:
-            return Fate.SHARED if error in of_teacher else Fate.KEPT
-        return Fate.REPLACED if error.place in student_errs else Fate.MENDED
+            return ErrorClass.SHARED if error in of_teacher else ErrorClass.KEPT
+        return ErrorClass.REPLACED if error.place in student_errs else ErrorClass.MENDED
 
-    def teacher_fate(error: WordError) -> Fate:
+    def teacher_fate(error: WordError) -> ErrorClass:
         if error in of_student:
-            return Fate.SHARED if error in of_baseline else Fate.INHERITED
-        return Fate.SHED if error in of_baseline else Fate.AVOIDED
+            return ErrorClass.SHARED if error in of_baseline else ErrorClass.INHERITED
+        return ErrorClass.SHED if error in of_baseline else ErrorClass.AVOIDED
 
     return Fates(
         {error: teacher_fate(error) for error in teacher},
@@ -93,12 +93,12 @@ def fates(
 
 
 @dataclass(frozen=True)
-class Tally:
+class ErrorClassCounts:
     """How many errors of each class, over utterances."""
 
-    teacher: Counter[Fate] = field(default_factory=Counter)
-    baseline: Counter[Fate] = field(default_factory=Counter)
-    student: Counter[Fate] = field(default_factory=Counter)
+    teacher: Counter[ErrorClass] = field(default_factory=Counter)
+    baseline: Counter[ErrorClass] = field(default_factory=Counter)
+    student: Counter[ErrorClass] = field(default_factory=Counter)
 
     def add(self, found: Fates) -> None:
         """Count an utterance."""
@@ -107,9 +107,9 @@ class Tally:
         self.student.update(found.student.values())
 
 
-def tally(utterances: Iterable[Fates]) -> Tally:
+def tally(utterances: Iterable[Fates]) -> ErrorClassCounts:
     """Count classes over utterances."""
-    total = Tally()
+    total = ErrorClassCounts()
     for found in utterances:
         total.add(found)
     return total

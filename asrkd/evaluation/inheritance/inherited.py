@@ -8,12 +8,12 @@ from functools import partial
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.compare.systems import BASELINE, STUDENT, TEACHER
 from asrkd.evaluation.inheritance.confusions import Confusion, PassedOn, confusions, passed_on
-from asrkd.evaluation.inheritance.error_classes import Fate, Fates, Tally, fates
+from asrkd.evaluation.inheritance.error_classes import ErrorClass, ErrorClassCounts, Fates, fates
 from asrkd.evaluation.inheritance.error_places import Aligned, WordError, lay_along
 from asrkd.evaluation.inheritance.pseudo_labels import PseudoLabels, read_pseudo_labels
 from asrkd.evaluation.report.scored_cuts import training_transcripts
-from asrkd.evaluation.report.systems import System, of_role
-from asrkd.scoring.normalizer import normalise
+from asrkd.evaluation.report.systems import ReportedSystem, of_role
+from asrkd.scoring.normalizer import normalize
 from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder
 from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_words
@@ -36,13 +36,13 @@ class Inheritance:
     """What a student shares with its teacher."""
 
     line: Line
-    tally: Tally = field(default_factory=Tally)
+    tally: ErrorClassCounts = field(default_factory=ErrorClassCounts)
     passed_on: list[PassedOn] = field(default_factory=list)  # worst first
     labels: list[tuple[str, PseudoLabels]] = field(default_factory=list)  # by the store's name
     notes: list[str] = field(default_factory=list)  # what could not be looked at, and why
 
 
-def lines(systems: Sequence[System]) -> list[Line]:
+def lines(systems: Sequence[ReportedSystem]) -> list[Line]:
     """Every student with teacher and baseline of its seed; none without a teacher and a baseline."""
     found = []
     for number, system in enumerate(systems):
@@ -53,7 +53,7 @@ def lines(systems: Sequence[System]) -> list[Line]:
 
 
 def aligned(
-    systems: Sequence[System], chosen: Container[str] | None = None
+    systems: Sequence[ReportedSystem], chosen: Container[str] | None = None
 ) -> Iterator[tuple[str, list[Aligned]]]:
     """(id, each system's words along the reference), an utterance after the other.
 
@@ -83,16 +83,16 @@ def fates_on(line: Line, heard: Sequence[Aligned]) -> Fates:
 
 
 def student_fates(
-    systems: Sequence[System], heard: Sequence[Aligned]
-) -> list[Mapping[WordError, Fate] | None]:
+    systems: Sequence[ReportedSystem], heard: Sequence[Aligned]
+) -> list[Mapping[WordError, ErrorClass] | None]:
     """By system the fate of each of its errors in an utterance; None where it is no student."""
-    found: list[Mapping[WordError, Fate] | None] = [None] * len(systems)
+    found: list[Mapping[WordError, ErrorClass] | None] = [None] * len(systems)
     for line in lines(systems):
         found[line.student] = fates_on(line, heard).student
     return found
 
 
-def inheritances(systems: Sequence[System]) -> list[Inheritance]:
+def inheritances(systems: Sequence[ReportedSystem]) -> list[Inheritance]:
     """What each student inherits, over all utterances.
 
     Raises:
@@ -112,7 +112,7 @@ def inheritances(systems: Sequence[System]) -> list[Inheritance]:
     return found
 
 
-def _add_labels(own: Inheritance, student: System) -> None:
+def _add_labels(own: Inheritance, student: ReportedSystem) -> None:
     own.notes += [f"{name} is no longer there" for name in student.stores.missing]
     for store in student.stores.found:
         if store.kind != "nbest":
@@ -123,13 +123,13 @@ def _add_labels(own: Inheritance, student: System) -> None:
             own.notes.append(str(error))
 
 
-def _labels(store: UsedStore, student: System) -> PseudoLabels:
+def _labels(store: UsedStore, student: ReportedSystem) -> PseudoLabels:
     score = student.score
     return read_pseudo_labels(
         store.path,
         training_transcripts(student),
         store.num_hypotheses or 0,
-        partial(normalise, normaliser=score.normaliser),
+        partial(normalize, normalizer=score.normalizer),
         score.alignment,
         score.unit,
     )

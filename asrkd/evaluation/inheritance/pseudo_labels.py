@@ -37,7 +37,7 @@ def read_pseudo_labels(
     store: Path,
     transcripts: Mapping[str, str],
     num_hypotheses: int,
-    normalise: Callable[[str], str],
+    normalize: Callable[[str], str],
     alignment: str,
     unit: Unit = WORD,
 ) -> PseudoLabels:
@@ -47,7 +47,7 @@ def read_pseudo_labels(
         store: of N-best lists.
         transcripts: by cut id; cuts of the store that are not in it are left out.
         num_hypotheses: of each cut, the best so many: those that training used.
-        normalise: what was done to the texts of the score that this is for.
+        normalize: what was done to the texts of the score that this is for.
         alignment: likewise.
         unit: likewise; not that of the store, whose hypotheses are compared anew.
 
@@ -58,10 +58,10 @@ def read_pseudo_labels(
     for cut_id in opened.index.ids():
         if cut_id not in transcripts:
             continue
-        said = normalise(transcripts[cut_id])
+        said = normalize(transcripts[cut_id])
         found.num_cuts += 1
         for rank, text in enumerate(opened.read(cut_id).texts[:num_hypotheses]):
-            _add(found, Example(cut_id, rank, said, normalise(text)), alignment, unit)
+            _add(found, Example(cut_id, rank, said, normalize(text)), alignment, unit)
     return found
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from asrkd.evaluation.inheritance.error_classes import Fate
+from asrkd.evaluation.inheritance.error_classes import ErrorClass
 from asrkd.evaluation.inheritance.error_places import Aligned, WordError
 from asrkd.evaluation.report.figures.styles import look
-from asrkd.evaluation.report.systems import System
+from asrkd.evaluation.report.systems import ReportedSystem
 
 
-def errors_by_utterance(systems: Sequence[System]) -> dict[str, list[int]]:
+def errors_by_utterance(systems: Sequence[ReportedSystem]) -> dict[str, list[int]]:
     """The errors of each system, in their order, by utterance id."""
     counted: dict[str, list[int]] = {one.id: [] for one in systems[0].score.utterances}
     for system in systems:
@@ -48,7 +48,7 @@ _ESCAPES = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
 @dataclass(frozen=True)
-class Utterance:
+class BrowserUtterance:
     """An utterance as every system heard it."""
 
     id: str
@@ -56,10 +56,10 @@ class Utterance:
     duration_s: float | None
     snr_db: float | None
     heard: list[Aligned]  # by system
-    fates: list[Mapping[WordError, Fate] | None]  # by system; None where it is no student
+    fates: list[Mapping[WordError, ErrorClass] | None]  # by system; None where it is no student
 
 
-def rows(systems: Sequence[System], shown: Sequence[Utterance]) -> dict[str, Any]:
+def rows(systems: Sequence[ReportedSystem], shown: Sequence[BrowserUtterance]) -> dict[str, Any]:
     """What the page's script reads.
 
     An error is ``[index, is_gap, heard]``, of a student with its fate behind
@@ -83,7 +83,7 @@ def json_in_script(record: Any) -> Markup:
     return Markup(text.translate(_ESCAPES))
 
 
-def _row(one: Utterance, speaker: int) -> dict[str, Any]:
+def _row(one: BrowserUtterance, speaker: int) -> dict[str, Any]:
     row: dict[str, Any] = {"id": one.id, "s": speaker, "r": list(one.heard[0].words), "h": []}
     for aligned, fate_of in zip(one.heard, one.fates, strict=True):
         row["h"].append([_error(error, fate_of) for error in aligned.errors])
@@ -94,6 +94,6 @@ def _row(one: Utterance, speaker: int) -> dict[str, Any]:
     return row
 
 
-def _error(error: WordError, fate_of: Mapping[WordError, Fate] | None) -> list[Any]:
+def _error(error: WordError, fate_of: Mapping[WordError, ErrorClass] | None) -> list[Any]:
     written = [error.place.position, int(error.place.is_gap), error.heard]
     return written if fate_of is None else [*written, fate_of[error].value]

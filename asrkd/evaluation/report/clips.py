@@ -1,7 +1,7 @@
 """Audio of utterances, small enough to lie in the page.
 
 FLAC of 16 bits at the corpus's own rate: every browser of today plays it, and
-what is heard is, sample for sample, what was recognised.
+what is heard is, sample for sample, what was recognized.
 """
 
 import base64

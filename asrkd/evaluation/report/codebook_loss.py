@@ -2,7 +2,7 @@
 
 Training logs the mean over codebooks alone, and stores cover the training
 cuts alone. So the indexes of held-out cuts are made here as the store's were:
-by its teacher and its quantiser. The heads that predict them are in the
+by its teacher and its quantizer. The heads that predict them are in the
 student's last checkpoint, whose snapshots' mean is the student as exported.
 
 Letters: C indexes a student frame.
@@ -59,14 +59,14 @@ def measure_codebook_loss(
         held_out: cuts with features, not among those of training.
 
     Raises:
-        AsrkdError: teacher, quantiser or checkpoint are no longer there, or
+        AsrkdError: teacher, quantizer or checkpoint are no longer there, or
             are others by now; the message is fit to stand in a report.
     """
     source = CodebookSource(str(used.path))
     settings = _settings(experiment, used.name)
     teacher = ask_again(source)
     student = load_model(model)
-    head = _head(model, Codebook(settings, source, student.recogniser))
+    head = _head(model, Codebook(settings, source, student.recognizer))
     every = max(1, -(-len(held_out) // MOST_CUTS))
     sums, frames, count = torch.zeros(source.num_codebooks, dtype=torch.float64), 0, 0
     with one_thread(), torch.no_grad():
@@ -130,6 +130,6 @@ def _meet(
     (answer,) = answers(student, [cut], [tap])
     embeddings = answer.tapped[tap]
     num_frames = torch.tensor([len(embeddings)])
-    shift = student.recogniser.frame_shift
+    shift = student.recognizer.frame_shift
     aligned = align(teacher.finish(teacher.fetch([cut])), num_frames, shift, delay=settings.delay)
     return aligned.values[aligned.mask].long(), embeddings[aligned.mask[0]]

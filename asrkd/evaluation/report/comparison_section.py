@@ -12,10 +12,10 @@ from asrkd.evaluation.compare.comparison import Comparison, SystemResult, read_c
 from asrkd.evaluation.compare.conclusions import is_shown
 from asrkd.evaluation.compare.systems import STUDENT
 from asrkd.evaluation.compare.table import FARTHEST
-from asrkd.evaluation.report.figures.dots import Dot, Row, dot_figure
+from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
 from asrkd.evaluation.report.figures.styles import Look, look
 from asrkd.evaluation.report.page import end
-from asrkd.evaluation.report.systems import System, first_seeds
+from asrkd.evaluation.report.systems import ReportedSystem, first_seeds
 from asrkd.scoring.counts import Counts, corpus_counts
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import Unit
@@ -33,7 +33,7 @@ class ComparedRow:
 
 
 @dataclass(frozen=True)
-class ComparisonShown:
+class ComparisonSection:
     """The table, its figures, and who is spoken of first."""
 
     comparison: Comparison
@@ -45,7 +45,7 @@ class ComparisonShown:
     differences: Markup | None
 
 
-def read_matching(path: Path, systems: Sequence[System]) -> Comparison:
+def read_matching(path: Path, systems: Sequence[ReportedSystem]) -> Comparison:
     """Read what `asrkd compare --out` wrote of these very systems.
 
     Raises:
@@ -68,7 +68,7 @@ def read_matching(path: Path, systems: Sequence[System]) -> Comparison:
     return found
 
 
-def comparison_shown(comparison: Comparison, systems: Sequence[System]) -> ComparisonShown:
+def comparison_shown(comparison: Comparison, systems: Sequence[ReportedSystem]) -> ComparisonSection:
     """Draw a comparison of ``systems``."""
     students = [result for result in comparison.systems if result.role == STUDENT]
     best = min(students, key=lambda result: result.wer, default=None)
@@ -83,7 +83,7 @@ def comparison_shown(comparison: Comparison, systems: Sequence[System]) -> Compa
         for result in comparison.systems
     ]
     by_name = {row.result.name: row for row in rows}
-    return ComparisonShown(
+    return ComparisonSection(
         comparison,
         rows,
         by_name[best.name] if best else None,
@@ -94,7 +94,7 @@ def comparison_shown(comparison: Comparison, systems: Sequence[System]) -> Compa
     )
 
 
-def _look(systems: Sequence[System], name: str) -> Look:
+def _look(systems: Sequence[ReportedSystem], name: str) -> Look:
     """That of the first seed, called by the name."""
     (first,) = (system for system in first_seeds(systems) if system.name == name)
     own = look(first)
@@ -119,11 +119,13 @@ def _differences(rows: Sequence[ComparedRow], comparison: Comparison) -> Markup 
     return dot_figure(drawn, label) if drawn else None
 
 
-def _row(row: ComparedRow, value: float, interval: Interval | None, sign: str, most: float = FARTHEST) -> Row:
+def _row(
+    row: ComparedRow, value: float, interval: Interval | None, sign: str, most: float = FARTHEST
+) -> DotRow:
     """An interval is drawn as far as ``most`` to either side."""
     title = f"{row.look.label}: {100 * value:{sign}.2f} %"
     if interval is None:
-        return Row(row.look.label, "", [Dot(row.look, value, title)])
+        return DotRow(row.look.label, "", [Dot(row.look, value, title)])
     title += f", between {end(interval.low, 1, sign == '+')} and {end(interval.high, 1, sign == '+')} %"
     ends = max(interval.low, -most), min(interval.high, most)
-    return Row(row.look.label, "", [Dot(row.look, value, title, ends)])
+    return DotRow(row.look.label, "", [Dot(row.look, value, title, ends)])

@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from asrkd.evaluation.report.figures.lines import Axes, Series, line_figure
 from asrkd.evaluation.report.figures.styles import look
-from asrkd.evaluation.report.systems import System
+from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.units import WORD, Unit, find_unit
 from asrkd.training.metrics import read_metrics
 
-MOST_POINTS = 50  # of a curve; where there are more, neighbours are averaged
+MOST_POINTS = 50  # of a curve; where there are more, neighbors are averaged
 MOST_WER = 1.1  # drawn; before it has learned, a system can say anything
 
 
@@ -30,7 +30,7 @@ class Curves:
     without_log: list[str]  # labels of systems
 
 
-def curves(systems: Sequence[System]) -> Curves:
+def curves(systems: Sequence[ReportedSystem]) -> Curves:
     """Draw the logs of ``systems``."""
     logs = [(system, _log(system)) for system in systems]
 
@@ -54,7 +54,7 @@ def curves(systems: Sequence[System]) -> Curves:
 
 
 def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most :data:`MOST_POINTS` points, each the mean of its neighbours; the last keeps its step."""
+    """At most :data:`MOST_POINTS` points, each the mean of its neighbors; the last keeps its step."""
     size = -(-len(points) // MOST_POINTS)
     if size <= 1:
         return points
@@ -62,7 +62,7 @@ def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     return [(group[-1][0], mean(value for _, value in group)) for group in groups]
 
 
-def _units(logs: Sequence[tuple[System, list[dict[str, Any]]]]) -> dict[Unit, list[str]]:
+def _units(logs: Sequence[tuple[ReportedSystem, list[dict[str, Any]]]]) -> dict[Unit, list[str]]:
     """What held-out errors were counted in, with the labels of the systems; the word without any."""
     found: dict[Unit, list[str]] = {}
     for system, log in logs:
@@ -72,7 +72,7 @@ def _units(logs: Sequence[tuple[System, list[dict[str, Any]]]]) -> dict[Unit, li
     return found or {WORD: []}
 
 
-def _log(system: System) -> list[dict[str, Any]]:
+def _log(system: ReportedSystem) -> list[dict[str, Any]]:
     return read_metrics(system.folder / "metrics.jsonl") if system.folder else []
 
 

@@ -9,11 +9,11 @@ from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import CutsById, PackedCuts
 from asrkd.data.cuts.records import CutRecord
 from asrkd.data.cuts.transcripts import reference
-from asrkd.evaluation.report.systems import System
-from asrkd.scoring.normalizer import normalise
+from asrkd.evaluation.report.systems import ReportedSystem
+from asrkd.scoring.normalizer import normalize
 
 
-def scored_cuts(systems: Sequence[System], given: Path | None) -> CutsById:
+def scored_cuts(systems: Sequence[ReportedSystem], given: Path | None) -> CutsById:
     """The cuts of the utterances that were scored.
 
     Args:
@@ -40,7 +40,7 @@ def scored_cuts(systems: Sequence[System], given: Path | None) -> CutsById:
     return CutsById(PackedCuts())
 
 
-def training_transcripts(system: System) -> Mapping[str, str]:
+def training_transcripts(system: ReportedSystem) -> Mapping[str, str]:
     """The transcripts of the cuts that a system was trained on, by id.
 
     Raises:
@@ -49,7 +49,7 @@ def training_transcripts(system: System) -> Mapping[str, str]:
     return {cut.id: reference(cut) for cut in _cuts(system, "train").records if _has_text(cut)}
 
 
-def dev_cuts(system: System) -> PackedCuts:
+def dev_cuts(system: ReportedSystem) -> PackedCuts:
     """The cuts that a system was validated on; AsrkdError if they are no longer there."""
     return _cuts(system, "dev")
 
@@ -71,19 +71,19 @@ def nearby(path: Path, model: Path) -> Path | None:
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 
 
-def _is_of(cuts: PackedCuts, system: System) -> bool:
+def _is_of(cuts: PackedCuts, system: ReportedSystem) -> bool:
     """Whether every utterance of the score is there, with the reference that was scored."""
     score = system.score
     said = {one.id: one.reference for one in score.utterances}
     for cut in cuts.records:
         if cut.id in said:
-            if not _has_text(cut) or normalise(reference(cut), score.normaliser) != said[cut.id]:
+            if not _has_text(cut) or normalize(reference(cut), score.normalizer) != said[cut.id]:
                 return False
             del said[cut.id]
     return not said
 
 
-def _beside_dev(system: System) -> Path | None:
+def _beside_dev(system: ReportedSystem) -> Path | None:
     path = _path(system, "dev")
     if path is None or system.folder is None:
         return None
@@ -94,13 +94,13 @@ def _has_text(cut: CutRecord) -> bool:
     return bool(cut.texts) and None not in cut.texts
 
 
-def _path(system: System, split: str) -> Path | None:
+def _path(system: ReportedSystem, split: str) -> Path | None:
     """What its config calls the manifest of a split."""
     path = system.experiment.get("data", {}).get(split)
     return None if path is None else Path(path)
 
 
-def _cuts(system: System, split: str) -> PackedCuts:
+def _cuts(system: ReportedSystem, split: str) -> PackedCuts:
     path = _path(system, split)
     found = nearby(path, system.folder) if path and system.folder else None
     if found is None:

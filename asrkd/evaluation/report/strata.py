@@ -6,9 +6,9 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from asrkd.evaluation.report.figures.dots import Dot, Row, dot_figure
+from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
 from asrkd.evaluation.report.figures.styles import look
-from asrkd.evaluation.report.systems import System
+from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.counts import Counts, corpus_counts
 from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers
 
@@ -39,14 +39,14 @@ class Strata:
 class _Counted:
     """A system's counts by utterance id."""
 
-    system: System
+    system: ReportedSystem
     counts: dict[str, Counts]
 
     def of(self, stratum: Stratum) -> Counts:
         return corpus_counts(self.counts[utt_id] for utt_id in stratum.ids)
 
 
-def strata(systems: Sequence[System], snr_db: Mapping[str, float]) -> Strata:
+def strata(systems: Sequence[ReportedSystem], snr_db: Mapping[str, float]) -> Strata:
     """Draw the rates of ``systems`` on one test set.
 
     Args:
@@ -109,11 +109,11 @@ def _hardest(counted: Sequence[_Counted], speakers: Sequence[Stratum]) -> list[S
     return sorted(speakers, key=ease)[:MOST_SPEAKERS]
 
 
-def _row(counted: Sequence[_Counted], group: Stratum) -> Row:
+def _row(counted: Sequence[_Counted], group: Stratum) -> DotRow:
     dots = []
     for one in counted:
         counts, label = one.of(group), one.system.label
         total = f"{counts.num_words} {one.system.score.unit.nouns}"
         title = f"{label}, {group.label}: {counts.wer:.1%}, {counts.errors} of {total}"
         dots.append(Dot(look(one.system), counts.wer, title))
-    return Row(group.label, f"{counted[0].of(group).num_words:,}", dots)
+    return DotRow(group.label, f"{counted[0].of(group).num_words:,}", dots)

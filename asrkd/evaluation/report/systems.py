@@ -14,7 +14,7 @@ from asrkd.targets.store.used_stores import UsedStores, used_stores
 
 
 @dataclass(frozen=True)
-class System:
+class ReportedSystem:
     """A system from one seed."""
 
     folder: Path | None  # of the model; None: transcripts were scored
@@ -22,13 +22,13 @@ class System:
     seed: int
     label: str  # the name, with the seed where there are several
     role: str  # teacher, baseline or student
-    number: int  # of the student among the students, from 0: its colour and its mark
+    number: int  # of the student among the students, from 0: its color and its mark
     score: ScoreFolder
     stores: UsedStores
     experiment: dict[str, Any]  # its resolved config; empty without a model
 
 
-def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list[System]:
+def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list[ReportedSystem]:
     """Read scored systems, as `asrkd compare` does: in the order given, the seeds of a system together.
 
     Raises:
@@ -43,20 +43,20 @@ def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list
     ]
 
 
-def first_seeds(systems: Sequence[System]) -> list[System]:
+def first_seeds(systems: Sequence[ReportedSystem]) -> list[ReportedSystem]:
     """The first system of each name: what is shown where all seeds would be too much."""
     return list({system.name: system for system in reversed(systems)}.values())[::-1]
 
 
-def of_role(systems: Sequence[System], role: str, seed: int) -> System | None:
+def of_role(systems: Sequence[ReportedSystem], role: str, seed: int) -> ReportedSystem | None:
     """The system of a role and a seed; of any seed where that is absent, and None without one of the role."""
     found = [system for system in systems if system.role == role]
     return next((system for system in found if system.seed == seed), found[0] if found else None)
 
 
-def _system(system: comparing.System, run: ScoredRun, number: int) -> System:
+def _system(system: comparing.System, run: ScoredRun, number: int) -> ReportedSystem:
     experiment = files.read_json(run.model / CONFIG)["experiment"] if run.model else {}
-    return System(
+    return ReportedSystem(
         folder=run.model,
         name=system.name,
         seed=run.seed,

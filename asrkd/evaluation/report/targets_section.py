@@ -11,7 +11,7 @@ from asrkd.evaluation.report import codebook_diagnostics, codebook_loss, nbest_d
 from asrkd.evaluation.report.codebook_diagnostics import CodebookFigures
 from asrkd.evaluation.report.codebook_loss import CodebookLoss
 from asrkd.evaluation.report.scored_cuts import dev_cuts
-from asrkd.evaluation.report.systems import System
+from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.targets.sources.nbest_settings import WeightSettings
 from asrkd.targets.sources.nbest_weights import WeightHistogram
 from asrkd.targets.store import nbest_statistics
@@ -20,7 +20,7 @@ from asrkd.targets.store.used_stores import UsedStore
 
 
 @dataclass(frozen=True)
-class WeightsShown:
+class WeightsFigure:
     """How a student's objective weighed the hypotheses."""
 
     label: str
@@ -29,7 +29,7 @@ class WeightsShown:
 
 
 @dataclass(frozen=True)
-class NbestShown:
+class NbestFigure:
     """An N-best store."""
 
     name: str
@@ -37,11 +37,11 @@ class NbestShown:
     figures: NbestFigures
     histogram: Markup
     oracle: Markup
-    weights: list[WeightsShown]
+    weights: list[WeightsFigure]
 
 
 @dataclass(frozen=True)
-class LossShown:
+class LossFigure:
     """A student's cross-entropy by codebook."""
 
     label: str
@@ -50,28 +50,28 @@ class LossShown:
 
 
 @dataclass(frozen=True)
-class CodebooksShown:
+class CodebookFigure:
     """A codebook store."""
 
     name: str
     users: list[str]
     figures: CodebookFigures
     entropies: Markup
-    losses: list[LossShown]
+    losses: list[LossFigure]
 
 
 @dataclass
-class TargetsShown:
+class TargetsSection:
     """All stores, and why some are not among them."""
 
-    nbest: list[NbestShown] = field(default_factory=list)
-    codebooks: list[CodebooksShown] = field(default_factory=list)
+    nbest: list[NbestFigure] = field(default_factory=list)
+    codebooks: list[CodebookFigure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def targets_shown(systems: Sequence[System]) -> TargetsShown:
+def targets_shown(systems: Sequence[ReportedSystem]) -> TargetsSection:
     """Look at each store that a system was trained on, once; one that cannot be read becomes a note."""
-    shown = TargetsShown()
+    shown = TargetsSection()
     for store, users in _stores(systems):
         try:
             if store.kind == "nbest":
@@ -85,26 +85,26 @@ def targets_shown(systems: Sequence[System]) -> TargetsShown:
     return shown
 
 
-def _stores(systems: Sequence[System]) -> list[tuple[UsedStore, list[System]]]:
+def _stores(systems: Sequence[ReportedSystem]) -> list[tuple[UsedStore, list[ReportedSystem]]]:
     """Every store with the systems trained on it, in the order of the systems."""
-    users: dict[tuple[str, str], tuple[UsedStore, list[System]]] = {}
+    users: dict[tuple[str, str], tuple[UsedStore, list[ReportedSystem]]] = {}
     for system in systems:
         for store in system.stores.found:
             users.setdefault((store.kind, str(store.path.resolve())), (store, []))[1].append(system)
     return list(users.values())
 
 
-def _show_nbest(shown: TargetsShown, store: UsedStore, users: Sequence[System]) -> None:
+def _show_nbest(shown: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
     figures = nbest_statistics.measure_nbest(store.path)
     if figures is None:
         shown.notes.append(f"{store.name} holds no errors: its cuts had no transcripts")
         return
     drawn = nbest_diagnostics.histogram(figures), nbest_diagnostics.oracle(figures)
     labels = [system.label for system in users]
-    shown.nbest.append(NbestShown(store.name, labels, figures, *drawn, _weights(store, users)))
+    shown.nbest.append(NbestFigure(store.name, labels, figures, *drawn, _weights(store, users)))
 
 
-def _weights(store: UsedStore, users: Sequence[System]) -> list[WeightsShown]:
+def _weights(store: UsedStore, users: Sequence[ReportedSystem]) -> list[WeightsFigure]:
     """Of each user that did not weigh all alike."""
     shown = []
     for system in users:
@@ -113,11 +113,11 @@ def _weights(store: UsedStore, users: Sequence[System]) -> list[WeightsShown]:
             if settings != WeightSettings():
                 spread = nbest_diagnostics.measure_weights(store.path, own[0].num_hypotheses or 1, settings)
                 figure = nbest_diagnostics.weights(spread, system.label)
-                shown.append(WeightsShown(system.label, spread, figure))
+                shown.append(WeightsFigure(system.label, spread, figure))
     return shown
 
 
-def _show_codebooks(shown: TargetsShown, store: UsedStore, users: Sequence[System]) -> None:
+def _show_codebooks(shown: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
     figures = codebook_diagnostics.measure_codebooks(store.path)
     losses = []
     for system in users:
@@ -128,12 +128,12 @@ def _show_codebooks(shown: TargetsShown, store: UsedStore, users: Sequence[Syste
             continue
         label = f"Cross-entropy of {system.label} by codebook, in nats"
         bits = [own.entropy_bits for own in figures.use]
-        losses.append(LossShown(system.label, measured, codebook_loss.figure(measured, bits, label)))
+        losses.append(LossFigure(system.label, measured, codebook_loss.figure(measured, bits, label)))
     labels = [system.label for system in users]
     drawn = codebook_diagnostics.entropies(figures)
-    shown.codebooks.append(CodebooksShown(store.name, labels, figures, drawn, losses))
+    shown.codebooks.append(CodebookFigure(store.name, labels, figures, drawn, losses))
 
 
-def _loss(system: System, store: UsedStore) -> CodebookLoss:
+def _loss(system: ReportedSystem, store: UsedStore) -> CodebookLoss:
     assert system.folder is not None  # it has a lineage
     return codebook_loss.measure_codebook_loss(system.folder, system.experiment, store, dev_cuts(system))

@@ -16,7 +16,7 @@ MOST_S = 50.0  # between two writings, whatever they take: a kill costs less tha
 
 
 @dataclass
-class Checkpoint:
+class QuantizerCheckpoint:
     """Where a training keeps its state, and when it did so last.
 
     Attributes:

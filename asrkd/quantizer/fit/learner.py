@@ -1,4 +1,4 @@
-"""A quantiser in training, one step at a time: small codebooks first, then their products.
+"""A quantizer in training, one step at a time: small codebooks first, then their products.
 
 Source and departures: see :mod:`asrkd.quantizer.fit.training`.
 
@@ -31,7 +31,7 @@ class _Phase:
     fade: float  # of the statistics, every step: about 1 / (1 - fade) batches count
     solve_every: int  # steps; to solve takes time of order (N K)^3
     ridge: float  # frames
-    shrinks: bool  # towards zero; else entries stay near where they were
+    shrinks: bool  # toward zero; else entries stay near where they were
 
 
 def _phases(options: QuantizerOptions) -> tuple[_Phase, _Phase]:
@@ -44,8 +44,8 @@ def _phases(options: QuantizerOptions) -> tuple[_Phase, _Phase]:
     )
 
 
-class Learner:
-    """Adam for the classifiers, least squares for the centres.
+class QuantizerLearner:
+    """Adam for the classifiers, least squares for the centers.
 
     All that decides what comes next is in :meth:`state`: a learner that is
     given another's goes on as that would have, to the same bits.
@@ -88,7 +88,7 @@ class Learner:
         return float(error)
 
     def quantizer(self) -> DirectSumQuantizer:
-        """What was learnt so far, without gradients."""
+        """What was learned so far, without gradients."""
         return self._quantizer.eval().requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
@@ -144,7 +144,7 @@ class Learner:
 
     @property
     def _is_settling(self) -> bool:
-        """Whether only the centres still change, for indexes as they are when frames are encoded."""
+        """Whether only the centers still change, for indexes as they are when frames are encoded."""
         return self.step >= self._options.steps - int(SETTLING * self._options.phase_two_steps)
 
     @torch.no_grad()
@@ -175,7 +175,7 @@ class Learner:
 
     @torch.no_grad()
     def _solve(self) -> None:
-        """Put the centres where they are best for the indexes that were seen."""
+        """Put the centers where they are best for the indexes that were seen."""
         centers, phase = self._quantizer.centers, self._phase
         prior = torch.zeros_like(centers) if phase.shrinks else centers
         centers.copy_(self._statistics.solve(prior, phase.ridge))
@@ -194,7 +194,7 @@ def _empty_quantizer(frames: Tensor, options: QuantizerOptions, phase: int) -> D
 def _random_quantizer(
     frames: Tensor, options: QuantizerOptions, generator: torch.Generator
 ) -> DirectSumQuantizer:
-    """For phase one: classifiers as torch would draw them, but seeded; centres equal to them."""
+    """For phase one: classifiers as torch would draw them, but seeded; centers equal to them."""
     quantizer, bound = _empty_quantizer(frames, options, 0), frames.shape[1] ** -0.5
     for parameter in (quantizer.to_logits.weight, quantizer.to_logits.bias):
         drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)

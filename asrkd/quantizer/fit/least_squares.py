@@ -1,14 +1,14 @@
-"""Centres that are best for given indexes: the exact minimum of the squared error.
+"""Centers that are best for given indexes: the exact minimum of the squared error.
 
-With the indexes fixed, a decoded frame is linear in the centres: row b of a
-0/1 matrix A (B, N * K) with N ones picks them. So the best centres solve
-(A^T A + r I) C = A^T X + r C0, where r is a ridge towards C0, the present
-centres or zero: A has N - 1 directions too many (a constant may move from one
+With the indexes fixed, a decoded frame is linear in the centers: row b of a
+0/1 matrix A (B, N * K) with N ones picks them. So the best centers solve
+(A^T A + r I) C = A^T X + r C0, where r is a ridge toward C0, the present
+centers or zero: A has N - 1 directions too many (a constant may move from one
 codebook to another), and of an entry seen in few frames little is known. This
-is the codebook update of additive quantisation (Babenko and Lempitsky,
+is the codebook update of additive quantization (Babenko and Lempitsky,
 "Additive Quantization for Extreme Vector Compression", CVPR 2014); here A^T A
 and A^T X are sums over batches that fade, so that indexes made with older
-centres count for less.
+centers count for less.
 
 Letters: B frames, N codebooks, K entries of each, D dimensions.
 """
@@ -23,7 +23,7 @@ class CenterStatistics:
     """Fading sums of A^T A (N * K, N * K) and A^T X (N * K, D), float64."""
 
     def __init__(self, centers: Tensor) -> None:
-        """Nothing seen yet, for centres of the shape (N, K, D) of ``centers``."""
+        """Nothing seen yet, for centers of the shape (N, K, D) of ``centers``."""
         self.num_codebooks, self.codebook_size, dim = centers.shape
         size = self.num_codebooks * self.codebook_size
         self._counts = centers.new_zeros((size, size), dtype=torch.float64)
@@ -38,15 +38,15 @@ class CenterStatistics:
             self._sums /= self._weight
             self._weight = 1.0
 
-    def add(self, centred: Tensor, indexes: Tensor) -> None:
+    def add(self, centered: Tensor, indexes: Tensor) -> None:
         """See frames without their mean, (B, D), and their indexes, (B, N) int64."""
         size = len(self._counts)
         first = torch.arange(0, size, self.codebook_size, device=indexes.device)
         rows = indexes + first  # (B, N): which of the N * K entries a frame has
         if indexes.device.type == "cpu":
-            _scatter(rows, centred.double() * self._weight, self._weight, self._counts, self._sums)
+            _scatter(rows, centered.double() * self._weight, self._weight, self._counts, self._sums)
         else:
-            _multiply(rows, centred, self._weight, self._counts, self._sums)
+            _multiply(rows, centered, self._weight, self._counts, self._sums)
 
     def pair_counts(self) -> Tensor:
         """How often, fading, each pair of entries of codebooks 2n and 2n + 1 was seen, (N / 2, K, K)."""
@@ -56,7 +56,7 @@ class CenterStatistics:
         return torch.stack(pairs) / self._weight
 
     def solve(self, prior: Tensor, ridge: float) -> Tensor:
-        """Centres (N, K, D) that minimise squared error + ridge * squared distance from ``prior``.
+        """Centers (N, K, D) that minimize squared error + ridge * squared distance from ``prior``.
 
         Args:
             prior: (N, K, D).
@@ -94,8 +94,8 @@ def _scatter(rows: Tensor, weighted: Tensor, weight: float, counts: Tensor, sums
         sums.index_add_(0, column, weighted)
 
 
-def _multiply(rows: Tensor, centred: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
+def _multiply(rows: Tensor, centered: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
     """Add the same by matrix products: on a GPU the sums of a scatter have no fixed order."""
-    picks = centred.new_zeros(len(rows), len(counts)).scatter_(1, rows, 1.0)  # A
+    picks = centered.new_zeros(len(rows), len(counts)).scatter_(1, rows, 1.0)  # A
     counts += (picks.T @ picks).double() * weight
-    sums += (picks.T @ centred).double() * weight
+    sums += (picks.T @ centered).double() * weight

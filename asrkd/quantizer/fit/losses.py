@@ -1,12 +1,12 @@
-"""What the classifiers of a direct-sum quantiser learn from, and how good its centres are.
+"""What the classifiers of a direct-sum quantizer learn from, and how good its centers are.
 
-Source: Guo et al., arXiv:2211.00508, section 2, with the normalisations of
+Source: Guo et al., arXiv:2211.00508, section 2, with the normalizations of
 the ``multi_quantization`` package: squared error relative to the data's
 variance, mean log-probability, and a little for classifiers that on average
 use all entries.
 
 Departure: the variance is about the data's true mean. That package takes it
-about the mean of the quantiser's own centres, so that data far from zero
+about the mean of the quantizer's own centers, so that data far from zero
 seem to be described when only their offset is.
 
 Letters: B frames, N codebooks, K entries of each, D dimensions.
@@ -30,7 +30,7 @@ class QuantizerLosses:
 
     Attributes:
         relative_error: squared error over squared distance from the mean, >= 0; its gradient
-            reaches the centres only.
+            reaches the centers only.
         prediction: -log P(index) in nats, mean over frames and codebooks; its gradient
             reaches the classifiers only.
         logits_entropy: 1 minus the entropy of the classifiers' mean probabilities over ln K,
@@ -43,21 +43,21 @@ class QuantizerLosses:
 
     @property
     def total(self) -> Tensor:
-        """The sum that multi_quantization minimises, a scalar ()."""
+        """The sum that multi_quantization minimizes, a scalar ()."""
         return self.relative_error + self.prediction + ENTROPY_SCALE * self.logits_entropy
 
 
-def quantizer_losses(quantizer: DirectSumQuantizer, centred: Tensor, indexes: Tensor) -> QuantizerLosses:
+def quantizer_losses(quantizer: DirectSumQuantizer, centered: Tensor, indexes: Tensor) -> QuantizerLosses:
     """Losses of a batch, with gradients.
 
     Args:
         quantizer: in training.
-        centred: (B, D) embeddings without the data's mean, not all zero.
+        centered: (B, D) embeddings without the data's mean, not all zero.
         indexes: (B, N) int64, refined; both the codes and the labels of the classifiers.
     """
-    errors = squared_errors(centred, quantizer.scaled_centers(), indexes)
-    prediction, logits_entropy = classifier_losses(quantizer.logits(centred), indexes)
-    return QuantizerLosses(errors.sum() / centred.square().sum(), prediction, logits_entropy)
+    errors = squared_errors(centered, quantizer.scaled_centers(), indexes)
+    prediction, logits_entropy = classifier_losses(quantizer.logits(centered), indexes)
+    return QuantizerLosses(errors.sum() / centered.square().sum(), prediction, logits_entropy)
 
 
 def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Pairs of small codebooks as one large one: the same sums in half as many, longer steps.
 
 Source: the ``multi_quantization`` package, which trains 2 N codebooks of 16
-entries first, for they are learnt sooner, and goes on with N of 256.
+entries first, for they are learned sooner, and goes on with N of 256.
 
 Letters: N codebooks and K entries of each in the product, D dimensions.
 """
@@ -16,7 +16,7 @@ from asrkd.quantizer.direct_sum import DirectSumQuantizer
 def product_quantizer(
     small: DirectSumQuantizer, codebook_size: int | None = None, pair_counts: Tensor | None = None
 ) -> DirectSumQuantizer:
-    """The quantiser of N codebooks whose entries are pairs of entries of two small ones.
+    """The quantizer of N codebooks whose entries are pairs of entries of two small ones.
 
     Entry a * k + b is entries a and b of codebooks 2 n and 2 n + 1; where K is
     less than k * k, the most used pairs are kept, in that order.
@@ -56,6 +56,6 @@ def _most_used(counts: Tensor, number: int) -> Tensor:
 
 
 def _sums_of_pairs(values: Tensor, kept: Tensor | None) -> Tensor:
-    """Values (2 N, k, X) of two neighbours added in all combinations, or in those ``kept``, (N, K, X)."""
+    """Values (2 N, k, X) of two neighbors added in all combinations, or in those ``kept``, (N, K, X)."""
     sums = (values[0::2, :, None] + values[1::2, None, :]).flatten(1, 2)
     return sums if kept is None else sums.gather(1, kept[..., None].expand(-1, -1, sums.shape[-1]))

@@ -1,12 +1,12 @@
-"""Training a direct-sum quantiser on frames of embeddings.
+"""Training a direct-sum quantizer on frames of embeddings.
 
 Source: Guo et al., arXiv:2211.00508, section 2, and the settings of the
 ``multi_quantization`` package: two phases (small codebooks, then their
 products), one or two refinements a step, Adam.
 
-Departures: the centres are not learnt by gradient but solved for, by least
+Departures: the centers are not learned by gradient but solved for, by least
 squares over the indexes of recent batches; only the classifiers see Adam.
-Data are centred by their true mean and brought to unit size first.
+Data are centered by their true mean and brought to unit size first.
 
 What was tried, N = 8, D = 96: relative error of 1,500 held-out frames after
 5 refinements, against CPU seconds on one thread of a busy machine (so good
@@ -22,7 +22,7 @@ and was refined from its own greedy indexes.
     residual k-means, nothing else                          6 s   0.156
       and 8 rounds of least squares                        77 s   0.155
       or Adam from there on              400 steps         74 s   0.153
-    centres by least squares (this)      200 + 100 steps   48 s   0.136
+    centers by least squares (this)      200 + 100 steps   48 s   0.136
                                          150 + 150 steps   39 s   0.134
       the default                        200 + 200 steps   59 s   0.132
       twice the second phase               200 + 400 steps   90 s   0.129
@@ -37,13 +37,13 @@ they could not predict. With 100 + 100 steps and N = 8 the error as encoded was
 0.422 so, 0.427 with beams of 16 in both phases and 0.424 in the second alone
 (synthetic, D = 256), and 0.0976 against 0.1001 and 0.1000 (the demo's teacher,
 D = 96). Only in the last quarter of phase two, when the classifiers are done,
-do beams settle the centres: with 200 + 200 steps 0.4170 against 0.4173, and
+do beams settle the centers: with 200 + 200 steps 0.4170 against 0.4173, and
 0.0898 against 0.0908.
 
-In phase two the ridge of the least squares draws towards zero, as 2,048 entries
+In phase two the ridge of the least squares draws toward zero, as 2,048 entries
 of N = 8 are many for few frames: of 48,000 of them and 500 + 500 steps the
-error on others was 0.4113 with a ridge of 4 frames towards the present
-centres, 0.4110 with 8 towards zero, 0.4100 with settling too (synthetic, D = 256).
+error on others was 0.4113 with a ridge of 4 frames toward the present
+centers, 0.4110 with 8 toward zero, 0.4100 with settling too (synthetic, D = 256).
 
 Letters: F frames in all, B of a batch, N codebooks, K entries, D dimensions.
 """
@@ -58,8 +58,8 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.progress import Meter
 from asrkd.core.stopping import StopRequest
 from asrkd.quantizer.direct_sum import SCALE_SPEED, DirectSumQuantizer, check_finite
-from asrkd.quantizer.fit.checkpoint import Checkpoint
-from asrkd.quantizer.fit.learner import Learner
+from asrkd.quantizer.fit.checkpoint import QuantizerCheckpoint
+from asrkd.quantizer.fit.learner import QuantizerLearner
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.report import QuantizerReport, measure
 
@@ -72,9 +72,9 @@ def train_quantizer(
     *,
     stop: StopRequest | None = None,
     meter: Meter | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: QuantizerCheckpoint | None = None,
 ) -> tuple[DirectSumQuantizer, QuantizerReport]:
-    """A quantiser for embeddings like ``frames``, and how well it does on those held out.
+    """A quantizer for embeddings like ``frames``, and how well it does on those held out.
 
     The same frames, options and number of torch threads give the same bits,
     whether it is made at once or goes on from a checkpoint; torch's global
@@ -121,33 +121,39 @@ def train_quantizer(
 
 
 def _begun(
-    frames: Tensor, options: QuantizerOptions, generator: torch.Generator, checkpoint: Checkpoint | None
-) -> Learner:
+    frames: Tensor,
+    options: QuantizerOptions,
+    generator: torch.Generator,
+    checkpoint: QuantizerCheckpoint | None,
+) -> QuantizerLearner:
     """A learner before its first step, or where the checkpoint left off."""
     state, draws = checkpoint.load() if checkpoint is not None else None, generator.get_state()
-    learner = Learner(frames, options, generator)
+    learner = QuantizerLearner(frames, options, generator)
     if state is not None:
         try:
             learner.restore(state)
         except (KeyError, RuntimeError, ValueError):  # not one of this training: begin anew
             generator.set_state(draws)
-            return Learner(frames, options, generator)
+            return QuantizerLearner(frames, options, generator)
     return learner
 
 
 def _keep(
-    learner: Learner, options: QuantizerOptions, checkpoint: Checkpoint | None, stop: StopRequest | None
+    learner: QuantizerLearner,
+    options: QuantizerOptions,
+    checkpoint: QuantizerCheckpoint | None,
+    stop: StopRequest | None,
 ) -> None:
     """Write a checkpoint where it is time, and stop where that is asked."""
     reason = stop.reason() if stop is not None else None
-    ends = (options.phase_one_steps, options.steps)  # of the phases; to measure the quantiser takes a while
+    ends = (options.phase_one_steps, options.steps)  # of the phases; to measure the quantizer takes a while
     if checkpoint is not None and (reason or checkpoint.is_due or learner.step in ends):
         checkpoint.save(learner.state())
     if stop is not None and reason:
         stop.check(
-            "the unfinished quantiser is not kept"
+            "the unfinished quantizer is not kept"
             if checkpoint is None
-            else f"the quantiser is at step {learner.step} of {options.steps}"
+            else f"the quantizer is at step {learner.step} of {options.steps}"
         )
 
 
@@ -156,13 +162,13 @@ def check_enough(num_frames: int, options: QuantizerOptions) -> None:
     least = 2 * options.codebook_size
     if num_frames < least:
         raise AsrkdError(
-            f"quantiser: {num_frames} frames, expected at least {least} for codebooks of "
+            f"quantizer: {num_frames} frames, expected at least {least} for codebooks of "
             f"{options.codebook_size} entries; give --cuts with more speech"
         )
 
 
-def _root_mean_square(centred: Tensor) -> float:
-    size = float(centred.double().square().mean().sqrt())
+def _root_mean_square(centered: Tensor) -> float:
+    size = float(centered.double().square().mean().sqrt())
     if not size > 0:
-        raise AsrkdError("quantiser: all frames are equal; is the teacher trained, and --layer right?")
+        raise AsrkdError("quantizer: all frames are equal; is the teacher trained, and --layer right?")
     return size

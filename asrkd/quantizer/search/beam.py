@@ -3,7 +3,7 @@
 Codebooks are taken one after the other, in each frame those first whose best
 entry alone lowers the error most, and of all ways to continue the ``beam``
 sums that are nearest to the frame are kept. This is the usual encoding of
-additive quantisers (Babenko and Lempitsky, "Additive Quantization for Extreme
+additive quantizers (Babenko and Lempitsky, "Additive Quantization for Extreme
 Vector Compression", CVPR 2014, section 3.1); the order is ours.
 
 Departure from Guo et al., arXiv:2211.00508, whose passes begin with what the
@@ -33,8 +33,8 @@ def beam_indexes(dots: Tensor, tables: CenterTables, beam: int) -> Tensor:
     """The indexes of the best sum that a beam finds, (B, N) int64.
 
     Args:
-        dots: (B, R) of the frames with the centres, on any device.
-        tables: of the centres, on the same.
+        dots: (B, R) of the frames with the centers, on any device.
+        tables: of the centers, on the same.
         beam: W, sums kept after every codebook, 1 to 64.
     """
     indexes = torch.empty(len(dots), tables.num_codebooks, dtype=torch.long, device=dots.device)

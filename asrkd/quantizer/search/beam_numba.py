@@ -24,7 +24,7 @@ LARGEST_32 = np.int64(2**31 - 1)
 
 
 class BeamCenters(NamedTuple):
-    """What the search knows of the centres."""
+    """What the search knows of the centers."""
 
     gram: Array  # (R, R) int16, coarse
     halves: Array  # (R,) int32, half of its diagonal
@@ -52,8 +52,8 @@ def search_frames(dots: Array, centers: BeamCenters, beam: int, indexes: Array) 
     """Fill in the indexes of some frames.
 
     Args:
-        dots: (B, R) float32, of the frames with the centres.
-        centers: of the quantiser.
+        dots: (B, R) float32, of the frames with the centers.
+        centers: of the quantizer.
         beam: W, at most 64.
         indexes: (B, N) uint8, filled in.
     """

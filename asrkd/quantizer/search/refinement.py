@@ -1,7 +1,7 @@
-"""One refinement pass: better entries for all codebooks of a direct-sum quantiser at once.
+"""One refinement pass: better entries for all codebooks of a direct-sum quantizer at once.
 
 Source: Guo et al., arXiv:2211.00508, section 2 (Refine): every entry of every
-codebook is tried with the others kept, the best few survive, neighbouring
+codebook is tried with the others kept, the best few survive, neighboring
 codebooks are merged into one of all pairs of survivors, and so on until one
 choice is left. How many survive is that of the ``multi_quantization``
 package, whose indexes this reproduces.
@@ -50,8 +50,8 @@ def refine_rounds(
     That is of the squared error, (passes, B) int64 in units.
 
     Args:
-        dots: (B, R) of the frames with the centres.
-        tables: of the centres.
+        dots: (B, R) of the frames with the centers.
+        tables: of the centers.
         indexes: (B, N), the entries chosen so far.
         passes: 0 or more.
         survivors: options of a single codebook that are kept; choices of L

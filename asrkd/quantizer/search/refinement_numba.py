@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Centers(NamedTuple):
-    """What a search knows of the centres, and how wide it is."""
+    """What a search knows of the centers, and how wide it is."""
 
     gram: Array  # (R + 1, R + 1) int32, of the tables
     squares: Array  # (R,) int64, its diagonal
@@ -59,8 +59,8 @@ def refine_frames(dots: Array, centers: Centers, rounds: Array, changes: Array) 
     """All passes over some frames, until a frame no longer changes.
 
     Args:
-        dots: (B, R) float32, of the frames with the centres.
-        centers: of the quantiser.
+        dots: (B, R) float32, of the frames with the centers.
+        centers: of the quantizer.
         rounds: (P + 1, B, N) uint8; the first are there, the others are filled in.
         changes: (P, B) int64, zeros; filled with those of the squared errors, in units.
     """
@@ -188,7 +188,7 @@ def _insert(key: int, keys: Array, count: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _merge_all(centers: Centers, work: _Scratch) -> int:
-    """Merge neighbours until one choice is left; on which of the two sides it is."""
+    """Merge neighbors until one choice is left; on which of the two sides it is."""
     side, span, level, num_codebooks = 0, 1, 0, len(work.current)
     while span < num_codebooks:
         level += 1
@@ -207,7 +207,7 @@ def _merge_all(centers: Centers, work: _Scratch) -> int:
 
 @njit(nogil=True, cache=True)
 def _merge(centers: Centers, work: _Scratch, side: int, where: tuple[int, int], survivors: int) -> None:
-    """The best pairs of options of two neighbours, as options of one choice on the other side.
+    """The best pairs of options of two neighbors, as options of one choice on the other side.
 
     With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
     a and b change alone, and twice the sum of <d, d'> over their codebooks.

@@ -54,8 +54,8 @@ def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
     """First indexes (B, N), int64, as :func:`asrkd.quantizer.search.beam.beam_indexes` finds them.
 
     Args:
-        dots: (B, R) of the frames with the centres.
-        tables: of the centres.
+        dots: (B, R) of the frames with the centers.
+        tables: of the centers.
         width: of the beam, sums kept after every codebook, 1 to 64.
     """
     compiled = _compiled(dots)

@@ -1,13 +1,13 @@
-"""Inner products of a quantiser's centres in whole numbers: all that a search for indexes needs of them.
+"""Inner products of a quantizer's centers in whole numbers: all that a search for indexes needs of them.
 
 The squared distance of a frame x from the sum of its entries is
 
     ||x||^2 - 2 sum_n <x, c_n> + sum_n sum_m <c_n, c_m>,
 
-so with the products of the centres with each other, computed once, and of
-the frame with the centres, one matrix product for all frames, a search adds
+so with the products of the centers with each other, computed once, and of
+the frame with the centers, one matrix product for all frames, a search adds
 numbers and never touches a vector of D dimensions. The products are rounded
-to whole multiples of a unit, 2^-28 of the largest centre's square (float32
+to whole multiples of a unit, 2^-28 of the largest center's square (float32
 has 2^-24 of each): sums of whole numbers do not depend on their order, so a
 search gives the same indexes whoever carries it out, in whatever batch.
 
@@ -21,16 +21,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-LARGEST = 2**28  # of the products of centres; 64 codebooks' sums, and a place beside them, fit 64 bits
+LARGEST = 2**28  # of the products of centers; 64 codebooks' sums, and a place beside them, fit 64 bits
 COARSER = 14  # bits between a unit and a coarse one: products in these fit 16 bits, their sums 32
-LARGEST_DOT = 2.0**38  # of a frame with a centre; what is beyond is far outside of the data
+LARGEST_DOT = 2.0**38  # of a frame with a center; what is beyond is far outside of the data
 
 
 @dataclass(frozen=True)
 class CenterTables:
-    """The centres of a quantiser as a search sees them."""
+    """The centers of a quantizer as a search sees them."""
 
-    gram: Tensor  # (R + 1, R + 1) int32, in units; the last row is of a centre that is zero
+    gram: Tensor  # (R + 1, R + 1) int32, in units; the last row is of a center that is zero
     num_codebooks: int
     codebook_size: int
     units: float  # in 1
@@ -52,12 +52,12 @@ class CenterTables:
 
     @cached_property
     def squares(self) -> Tensor:
-        """(R,) int64, of the centres in units."""
+        """(R,) int64, of the centers in units."""
         return self.gram.diagonal()[:-1].long()
 
     @cached_property
     def coarse(self) -> Tensor:
-        """(R, R) int16, of the centres in coarse units; 2 R^2 bytes more."""
+        """(R, R) int16, of the centers in coarse units; 2 R^2 bytes more."""
         return (self.gram[:-1, :-1] >> COARSER).to(torch.int16)
 
     @property
@@ -67,7 +67,7 @@ class CenterTables:
 
     @cached_property
     def coarse_halves(self) -> Tensor:
-        """(R,) int64, half of the squares of the centres in coarse units."""
+        """(R,) int64, half of the squares of the centers in coarse units."""
         return self.squares >> (COARSER + 1)
 
     @cached_property
@@ -77,7 +77,7 @@ class CenterTables:
         return torch.arange(0, size, self.codebook_size, device=self.gram.device)
 
     def whole(self, dots: Tensor) -> Tensor:
-        """Dots (B, R) of frames with the centres in whole units, int64."""
+        """Dots (B, R) of frames with the centers in whole units, int64."""
         return dots.double().mul_(self.units).clamp_(-LARGEST_DOT, LARGEST_DOT).round_().long()
 
 

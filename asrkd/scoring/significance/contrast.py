@@ -9,7 +9,7 @@ interaction, which is in both. Source: the two-way layout with random
 effects, as in Searle, Casella and McCulloch, "Variance Components" (1992),
 chapter 4, with the degrees of freedom of F. E. Satterthwaite, "An approximate
 distribution of estimates of variance components", Biometrics Bulletin 2
-(1946); the error rate, a ratio, is linearised.
+(1946); the error rate, a ratio, is linearized.
 
 Assumptions: blocks are independent of each other, and seeds too; sums over
 blocks and means over seeds are about normal. Systems with the same seeds are
@@ -36,7 +36,7 @@ POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Term:
+class ContrastTerm:
     """A system's part in a contrast."""
 
     weight: float
@@ -69,7 +69,7 @@ class Estimate:
         return t_cdf(-self.value / self.std_error, self.degrees)
 
 
-def contrast(terms: Sequence[Term], words: Numbers) -> Estimate:
+def contrast(terms: Sequence[ContrastTerm], words: Numbers) -> Estimate:
     """The weighted sum of error rates, each the mean over a system's seeds.
 
     Args:
@@ -107,14 +107,14 @@ class _Crossed:
     num_seeds: int
 
 
-def _by_seeds(terms: Sequence[Term]) -> list[list[Term]]:
-    groups: dict[tuple[int, ...], list[Term]] = {}
+def _by_seeds(terms: Sequence[ContrastTerm]) -> list[list[ContrastTerm]]:
+    groups: dict[tuple[int, ...], list[ContrastTerm]] = {}
     for term in terms:
         groups.setdefault(tuple(sorted(term.seeds)), []).append(term)
     return list(groups.values())
 
 
-def _cross(terms: Sequence[Term], words: Numbers) -> _Crossed:
+def _cross(terms: Sequence[ContrastTerm], words: Numbers) -> _Crossed:
     total, num_blocks = words.sum(), words.size
     errors = sum(
         (term.weight * term.errors[np.argsort(term.seeds, kind="stable")] for term in terms),

@@ -15,13 +15,16 @@ from dataclasses import replace
 
 from asrkd.scoring.significance.blocks import Numbers
 from asrkd.scoring.significance.bootstrap import LEVEL, Interval
-from asrkd.scoring.significance.contrast import Term, contrast
+from asrkd.scoring.significance.contrast import ContrastTerm, contrast
 
 _FARTHEST = 1e6  # a ratio beyond it is none
 
 
 def fieller(
-    numerator: Sequence[Term], denominator: Sequence[Term], words: Numbers, level: float = LEVEL
+    numerator: Sequence[ContrastTerm],
+    denominator: Sequence[ContrastTerm],
+    words: Numbers,
+    level: float = LEVEL,
 ) -> Interval | None:
     """The interval of ``numerator`` over ``denominator``, two contrasts.
 

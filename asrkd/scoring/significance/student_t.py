@@ -48,7 +48,7 @@ def t_quantile(p: float, degrees: float) -> float:
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """The regularised I_x(a, b), by Lentz's evaluation of its continued fraction."""
+    """The regularized I_x(a, b), by Lentz's evaluation of its continued fraction."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):  # there the fraction converges slowly

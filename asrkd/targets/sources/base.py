@@ -34,7 +34,7 @@ class Selective(Protocol):
         """Verify as ``verify`` does, and say which cuts there are targets for.
 
         Args:
-            cuts: to be learnt from.
+            cuts: to be learned from.
             watch: is given every token sequence of every cut.
         """
 

@@ -13,7 +13,7 @@ from asrkd.core.shell import command
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import ReadSource, TargetSource
-from asrkd.targets.sources.live import Asked, LiveTargets, LiveTeacher
+from asrkd.targets.sources.live import LiveRequest, LiveTargets, LiveTeacher
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import check_quantizer
@@ -75,7 +75,7 @@ class LiveCodebookSource:
     """Codebook indexes of a teacher that is asked, and encoded, while the student is trained.
 
     Raises:
-        AsrkdError: teacher or quantiser cannot be opened, or one is not for the other.
+        AsrkdError: teacher or quantizer cannot be opened, or one is not for the other.
     """
 
     def __init__(self, live: LiveTargets) -> None:
@@ -101,11 +101,11 @@ class LiveCodebookSource:
         self.teacher = LiveTeacher(live, tap.layer, tap.place)
         self.frame_shift = self.teacher.frame_shift
 
-    def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
+    def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
         """The question, which any process can put."""
         return self.teacher.fetch(cuts)
 
-    def finish(self, fetched: Asked) -> FrameTargets:
+    def finish(self, fetched: LiveRequest) -> FrameTargets:
         """The teacher's answer, uint8 (N, T, codebooks), on the device of the question."""
         self._quantizer.to(fetched.device)
         return self.teacher.ask(fetched, self._encode)

@@ -18,7 +18,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import ReadSource, TargetSource
-from asrkd.targets.sources.live import Asked, LiveTargets, LiveTeacher
+from asrkd.targets.sources.live import LiveRequest, LiveTargets, LiveTeacher
 from asrkd.targets.store.arrays import VALUES, ArrayStore
 
 
@@ -65,7 +65,7 @@ class LiveHiddenSource:
     """A layer's output from a teacher that is asked while the student is trained.
 
     Raises:
-        AsrkdError: it cannot be opened, no layer is named, or a quantiser is.
+        AsrkdError: it cannot be opened, no layer is named, or a quantizer is.
     """
 
     def __init__(self, live: LiveTargets) -> None:
@@ -76,11 +76,11 @@ class LiveHiddenSource:
         self.teacher = LiveTeacher(live, live.layer, live.tap)
         self.dim, self.frame_shift = self.teacher.dim, self.teacher.frame_shift
 
-    def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
+    def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
         """The question, which any process can put."""
         return self.teacher.fetch(cuts)
 
-    def finish(self, fetched: Asked) -> FrameTargets:
+    def finish(self, fetched: LiveRequest) -> FrameTargets:
         """The teacher's answer, float32 (N, T, D), on the device of the question."""
         return self.teacher.ask(fetched, lambda embeddings: embeddings)
 

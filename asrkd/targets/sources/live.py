@@ -35,20 +35,20 @@ class LiveTargets(Section):
     """Whom to ask while training, in place of a store's path."""
 
     teacher: str  # as `asrkd distill --teacher` has it
-    layer: int | None = Field(None, ge=1)  # of the teacher; a quantiser knows its own
+    layer: int | None = Field(None, ge=1)  # of the teacher; a quantizer knows its own
     tap: Literal["before_norm", "after_norm"] | None = None  # of that layer; none: what the layer gives
     quantizer: str | None = None  # folder of one, for codebook indexes
     resample: bool = False  # of a teacher that reads audio: take that of other sampling rates too
 
 
 @dataclass(frozen=True)
-class Asked:
+class LiveRequest:
     """Cuts about which a teacher is asked where the student is trained."""
 
     cuts: tuple[MonoCut, ...]
     device: torch.device = torch.device("cpu")
 
-    def to(self, device: torch.device) -> "Asked":
+    def to(self, device: torch.device) -> "LiveRequest":
         """The same question on another device."""
         return replace(self, device=device)
 
@@ -65,12 +65,12 @@ class LiveTeacher:
         self._contract = teacher.contract()
         self.tap: Tap = teacher.tap(layer, place)
 
-    def fetch(self, cuts: Sequence[MonoCut]) -> Asked:
+    def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
         """The question, which any process can put."""
-        return Asked(tuple(cuts))
+        return LiveRequest(tuple(cuts))
 
     @torch.no_grad()
-    def ask(self, asked: Asked, take: Callable[[Tensor], Tensor]) -> FrameTargets:
+    def ask(self, asked: LiveRequest, take: Callable[[Tensor], Tensor]) -> FrameTargets:
         """What ``take`` makes of each cut's (T, D) embeddings, (T, C), padded to (N, T, C) of the longest.
 
         Raises:

@@ -19,7 +19,7 @@ def ask_again(source: HiddenSource) -> LiveHiddenSource: ...
 
 
 def ask_again(source: CodebookSource | HiddenSource) -> LiveCodebookSource | LiveHiddenSource:
-    """The teacher of a store, with its quantiser, if they are where they were.
+    """The teacher of a store, with its quantizer, if they are where they were.
 
     Raises:
         AsrkdError: the store does not say who made it, or they are gone, or are others by now.

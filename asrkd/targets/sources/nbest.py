@@ -75,7 +75,7 @@ class NbestLists:
         """Which cuts have hypotheses left, what became of the others, and how weights are spread.
 
         Args:
-            cuts: all that are to be learnt from.
+            cuts: all that are to be learned from.
             check: is given what is left of each cut's list.
 
         Raises:
@@ -126,7 +126,7 @@ class NbestLists:
 
 
 class NbestSource(ReadSource):
-    """A teacher's best hypotheses, tokenised anew for the student."""
+    """A teacher's best hypotheses, tokenized anew for the student."""
 
     def __init__(self, path: Path, tokens: Tokens, settings: SequenceSettings) -> None:
         """Open the store at ``path``.
@@ -160,7 +160,7 @@ class NbestSource(ReadSource):
 
         Raises:
             AsrkdError: a cut has no hypotheses, or ones made of other audio, or that cannot be
-                tokenised, or they lack the word errors that the settings need.
+                tokenized, or they lack the word errors that the settings need.
         """
 
         def check(record: CutRecord, found: Nbest) -> None:
@@ -170,7 +170,7 @@ class NbestSource(ReadSource):
         return self.lists.examine(cuts, check)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenised."""
+        """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenized."""
         self.examine(cuts)
 
     def _of_visit(self, cut_id: str, found: Nbest) -> tuple[list[str], list[float]]:

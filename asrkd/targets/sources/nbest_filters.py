@@ -1,8 +1,8 @@
-"""Which of a teacher's hypotheses are fit to be learnt, and an account of those that are not.
+"""Which of a teacher's hypotheses are fit to be learned, and an account of those that are not.
 
 For audio with and without transcripts: how sure the teacher was, whether so
 many words fit into the time, whether it fell into a loop, and, where there is
-a transcript, its errors (a hard threshold, as Distil-Whisper's). All limits
+a transcript, its errors (a hard threshold, as Distill-Whisper's). All limits
 are of a config, none is a default. Where a store counts in characters or mixed
 units (``asrkd distill nbest --unit``), words are such units here too.
 """

@@ -22,7 +22,7 @@ class WeightSettings(Section):
     posterior: bool = False  # times softmax(log_prob / temperature) over the list
     temperature: float = Field(1.0, gt=0)  # of that posterior
     rank_beta: float | None = Field(None, ge=0)  # times exp(-rank_beta * (rank - 1)), which sum to 1
-    normalised: bool = False  # those of a cut sum to 1
+    normalized: bool = False  # those of a cut sum to 1
 
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> "WeightSettings":

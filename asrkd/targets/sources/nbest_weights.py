@@ -7,14 +7,14 @@ hypothesis; its equation could not be read, and the reading here is
 
     L = -sum_k w_k log P(y_k | x),   w_k = exp(-beta * WER_k) / K,
 
-with word level errors, not clipped, and weights that are not normalised, as
+with word level errors, not clipped, and weights that are not normalized, as
 the poster draws them. What is ours: 1/K, so that a list counts as much as a
 transcript (without it the learning rate would grow with K); and the other
 factors, each an option:
 
     posterior   p_k = softmax(log_prob / temperature) over the list in place of 1/K
     rank        r_k = exp(-rank_beta * (k - 1)) / sum of these in place of 1/K; with both, p_k * r_k
-    normalised  w_k / sum of the list's w
+    normalized  w_k / sum of the list's w
 
 The list is what the filters left of a cut's best ``num_hypotheses``.
 """
@@ -43,7 +43,7 @@ def list_weights(
         errors = [math.exp(-settings.beta * wer) for wer in wers]
         weights = [weight * own for weight, own in zip(weights, errors, strict=True)]
     total = sum(weights)
-    return [weight / total for weight in weights] if settings.normalised and total > 0 else weights
+    return [weight / total for weight in weights] if settings.normalized and total > 0 else weights
 
 
 def posteriors(log_probs: Sequence[float], temperature: float = 1.0) -> list[float]:

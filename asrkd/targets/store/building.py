@@ -15,7 +15,7 @@ from lhotse import MonoCut
 from asrkd.core import files, output_folder
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.output_folder import State
-from asrkd.core.shared_work import Crew, Progress, work
+from asrkd.core.shared_work import Workers, WorkResult, work
 from asrkd.core.shell import command, make_anew, remove
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import records
@@ -51,7 +51,7 @@ class Made:
     """What came of it."""
 
     plan: StorePlan
-    progress: Progress
+    progress: WorkResult
     was_complete: bool
 
     @property
@@ -67,7 +67,7 @@ class Made:
         return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
 
 
-def make_store(plan: StorePlan, write: ShardWriter, crew: Crew, stop: StopRequest) -> Made:
+def make_store(plan: StorePlan, write: ShardWriter, crew: Workers, stop: StopRequest) -> Made:
     """Write the shards that are missing, as far as they are this crew's, and stamp a store that is whole.
 
     Args:

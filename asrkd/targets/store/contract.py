@@ -20,7 +20,7 @@ FORMAT = 2  # 2: an index beside each shard
 
 
 def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict[str, Any]) -> dict[str, Any]:
-    """The contract of a store (or quantiser).
+    """The contract of a store (or quantizer).
 
     Args:
         kind: 'nbest', 'codebook', 'quantizer', ...

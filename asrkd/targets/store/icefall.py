@@ -4,7 +4,7 @@ icefall's data loader takes cuts whose field ``codebook_indexes`` names a
 uint8 array (T, codebooks), in an HDF5 file (``numpy_hdf5``) or a file each
 (``numpy_files``). Paths in such manifests are relative to the working
 directory, as everywhere in lhotse; nothing in them says which teacher and
-quantiser they are of.
+quantizer they are of.
 """
 
 from collections.abc import Iterator, Sequence

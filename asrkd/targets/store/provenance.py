@@ -86,7 +86,7 @@ def remake_command(out: Path, kind: str = "...") -> str:
 
 
 def check_sources(out: Path, contract: dict[str, Any]) -> None:
-    """Raise AsrkdError if a teacher, quantiser or language model of a store is there and another by now."""
+    """Raise AsrkdError if a teacher, quantizer or language model of a store is there and another by now."""
     sources = read_sources(out)
     if sources is None:
         return

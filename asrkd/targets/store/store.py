@@ -112,7 +112,7 @@ class Store:
         """Raise AsrkdError unless every cut has an answer, made of its own audio and of the right length.
 
         The message names the cut, what was expected and what was found. The
-        teacher and the quantiser that the store names are looked at as well,
+        teacher and the quantizer that the store names are looked at as well,
         where they still are.
         """
         check_sources(self.path, self.contract)
@@ -216,7 +216,7 @@ def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload],
             damage(
                 shard,
                 f"made under another contract ({payload.contract[:12]}, the store's is {contract[:12]}): "
-                f"another teacher, quantiser or search (its first cut: {cut_id})",
+                f"another teacher, quantizer or search (its first cut: {cut_id})",
             )
         )
     found = measure(shard, payload)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
-from asrkd.core.artefacts import LINEAGE
+from asrkd.core.artifacts import LINEAGE
 from asrkd.core.errors import AsrkdError
 
 CONTRACT = "contract.json"

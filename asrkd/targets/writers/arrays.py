@@ -26,7 +26,7 @@ def top_tokens(log_probs: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     """Keep the best ``top_k`` tokens of each frame.
 
     Args:
-        log_probs: (T, V) normalised, in nats.
+        log_probs: (T, V) normalized, in nats.
         top_k: at least 1; all are kept if it is V or more.
 
     Returns:
@@ -96,7 +96,7 @@ def _write_hidden(shard: Shard, monitor: TaskMonitor, tap: Tap, dtype: str) -> N
 
 
 def _write_arrays(shard: Shard, monitor: TaskMonitor, ask: Callable[[int], Iterator[_Arrays]]) -> None:
-    """Write a shard of arrays; on a GPU, where neighbours are run together, parts hold whole batches."""
+    """Write a shard of arrays; on a GPU, where neighbors are run together, parts hold whole batches."""
 
     def write(kept: Sequence[bytes]) -> None:
         write_array_shard(shard.path, shard.request, shard.cuts, [load(own) for own in kept])

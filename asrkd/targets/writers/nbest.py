@@ -1,4 +1,4 @@
-"""Asking recognisers for N-best lists of a shard of cuts: what worker processes run."""
+"""Asking recognizers for N-best lists of a shard of cuts: what worker processes run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.records import records
 from asrkd.data.features.reading import load_features
 from asrkd.decoding import Hypothesis, SearchOptions
-from asrkd.decoding.recognition import recognise_by_cut
+from asrkd.decoding.recognition import recognize_by_cut
 from asrkd.models.directory import LoadedModel, load_model
 from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest, StoredHypothesis
@@ -26,7 +26,7 @@ from asrkd.teachers.noisy_copies import Noise, noisy_copies
 
 
 @dataclass(frozen=True)
-class Hearing:
+class DecodingConditions:
     """Who hears what, where it is not one teacher and clean audio."""
 
     noise: Noise | None = None  # mixed into what is heard
@@ -64,18 +64,23 @@ class Hearing:
                 yield path, own
 
 
-PLAIN = Hearing()
+PLAIN = DecodingConditions()
 
 
 def nbest_writer(
-    search: str, options: SearchOptions, hearing: Hearing = PLAIN, unit: Unit = WORD
+    search: str, options: SearchOptions, hearing: DecodingConditions = PLAIN, unit: Unit = WORD
 ) -> ShardWriter:
     """What writes a shard of N-best lists; importable by worker processes."""
     return partial(_write, search=search, options=options, hearing=hearing, unit=unit)
 
 
 def _write(
-    shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions, hearing: Hearing, unit: Unit
+    shard: Shard,
+    monitor: TaskMonitor,
+    search: str,
+    options: SearchOptions,
+    hearing: DecodingConditions,
+    unit: Unit,
 ) -> None:
     by_teacher = list(hearing.by_teacher(shard.model, shard.cuts))
     order = [cut.id for _, cuts in by_teacher for cut in cuts]
@@ -84,7 +89,7 @@ def _write(
         for teacher, cuts in by_teacher:
             if left := cuts[first:]:
                 model = load_model(teacher, shard.device)
-                for cut, final in recognise_by_cut(model, left, search, options, hearing.read):
+                for cut, final in recognize_by_cut(model, left, search, options, hearing.read):
                     lines = [nbest_line(own, _listed(model, own, found, unit)) for own, found in final]
                     yield cut.duration, lines
             first = max(0, first - len(cuts))

@@ -9,18 +9,18 @@ import pytest
 from asrkd.cli.launching import jobs as module
 from asrkd.cli.launching.jobs import MAX_SUBMISSIONS, Jobs
 from asrkd.cli.launching.scheduler import CANCELLED, GONE
-from asrkd.cli.launching.task import Ended, Task
+from asrkd.cli.launching.task import Task, TaskExit
 from asrkd.core.errors import AsrkdError, QuarantineError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 
-GOOD, STOPPED = Ended(0, "", "out"), Ended(75, "asrkd: stopped by SIGUSR1", "")
+GOOD, STOPPED = TaskExit(0, "", "out"), TaskExit(75, "asrkd: stopped by SIGUSR1", "")
 KILLED, RUNS = None, "runs"
 
 
 class Pretended:
     """A scheduler: each submission of a task ends as the next of its ends; RUNS for ever."""
 
-    def __init__(self, folder: Path, **ends: "list[Ended | str | None]") -> None:
+    def __init__(self, folder: Path, **ends: "list[TaskExit | str | None]") -> None:
         self.folder, self.state = folder, GONE
         self.ends = {name: deque(its) for name, its in ends.items()}
         self.submitted: list[tuple[str, ...]] = []
@@ -32,7 +32,7 @@ class Pretended:
             job_id, end = str(len(self.submitted)), self.ends[task.name].popleft()
             self.submitted.append(task.command)
             paths = types.SimpleNamespace(result_pickle=self.folder / job_id, stderr=f"{job_id}.err")
-            if isinstance(end, Ended):
+            if isinstance(end, TaskExit):
                 paths.result_pickle.touch()
             made.append(
                 types.SimpleNamespace(job_id=job_id, paths=paths, end=end, result=lambda end=end: end)
@@ -52,13 +52,15 @@ def _hurry(monkeypatch):
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.01)
 
 
-def run(scheduler: Pretended, stop: StopRequest | None = None) -> list[Ended]:
+def run(scheduler: Pretended, stop: StopRequest | None = None) -> list[TaskExit]:
     tasks = [Task(name, (name,), ("--resume",)) for name in scheduler.ends]
     return Jobs(scheduler, stop or StopRequest()).run(tasks)
 
 
 def test_what_was_stopped_or_killed_is_submitted_again_until_it_is_done(tmp_path, capsys):
-    scheduler = Pretended(tmp_path, a=[GOOD], b=[STOPPED, KILLED, STOPPED, GOOD], c=[Ended(-9, "", ""), GOOD])
+    scheduler = Pretended(
+        tmp_path, a=[GOOD], b=[STOPPED, KILLED, STOPPED, GOOD], c=[TaskExit(-9, "", ""), GOOD]
+    )
     assert run(scheduler) == [GOOD, GOOD, GOOD]
     assert sorted(scheduler.submitted) == [("a",), ("b",)] + 3 * [("b", "--resume")] + [
         ("c",),
@@ -70,7 +72,7 @@ def test_what_was_stopped_or_killed_is_submitted_again_until_it_is_done(tmp_path
 
 @pytest.mark.parametrize(("status", "error"), [(1, AsrkdError), (3, QuarantineError)])
 def test_a_mistake_ends_all_with_its_line_and_its_exit_status(tmp_path, status, error):
-    mistake = Ended(status, "asrkd: x.wav: what is wrong; what mends it", "")
+    mistake = TaskExit(status, "asrkd: x.wav: what is wrong; what mends it", "")
     scheduler = Pretended(tmp_path, a=[RUNS], b=[mistake], c=[RUNS])
     with pytest.raises(error, match=r"^x\.wav: what is wrong; what mends it$") as raised:
         run(scheduler)
@@ -78,7 +80,9 @@ def test_a_mistake_ends_all_with_its_line_and_its_exit_status(tmp_path, status, 
     assert scheduler.cancelled == ["0", "2"]
 
 
-@pytest.mark.parametrize("end", [Ended(1, "ZeroDivisionError: division", ""), Ended(2, "No such option", "")])
+@pytest.mark.parametrize(
+    "end", [TaskExit(1, "ZeroDivisionError: division", ""), TaskExit(2, "No such option", "")]
+)
 def test_what_is_no_mistake_of_the_users_is_told_with_its_log(tmp_path, end):
     scheduler = Pretended(tmp_path, b=[end])
     with pytest.raises(

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from asrkd.cli.launching.task import Ended, Task
+from asrkd.cli.launching.task import Task, TaskExit
 
 # Says when it listens; ends with the number of the signal that it hears, as its exit status.
 LISTENER = """
@@ -35,7 +35,7 @@ def python(code: str) -> tuple[str, ...]:
 
 def test_what_the_command_said_and_how_it_ended_is_kept(capfd):
     code = "import sys; print('out'); print('one\\ntwo\\n', file=sys.stderr); sys.exit(3)"
-    assert Task("1/2", python(code))() == Ended(3, "two", "out\n")
+    assert Task("1/2", python(code))() == TaskExit(3, "two", "out\n")
     captured = capfd.readouterr()
     assert captured.out == "out\n"
     assert captured.err == "one\ntwo\n\n"

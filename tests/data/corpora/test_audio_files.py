@@ -11,7 +11,7 @@ from lhotse import Recording
 from asrkd.data.corpora import flac_length, mp3_frames
 from asrkd.data.corpora.audio_files import BadAudio, examine, opened, read
 from asrkd.data.corpora.recordings import decode, make_cut, read_recording
-from asrkd.data.corpora.utterances import Utterance
+from asrkd.data.corpora.utterances import CorpusUtterance
 
 RATE, SECONDS = 16000, 2
 TOLERANCE = 4 * 576  # an encoder's delay and padding, in frames of MPEG 2
@@ -139,7 +139,7 @@ def test_a_cut_of_an_mp3_whose_length_its_manifest_estimates_is_decoded(tmp_path
     path.write_bytes(without_tag(mp3()))
     estimated = Recording.from_file(path)
     assert estimated.num_samples != examine(path).num_samples
-    cut = make_cut(Utterance("a", path, "train", "list:1", "ONE"), read_recording(path, "a"))
+    cut = make_cut(CorpusUtterance("a", path, "train", "list:1", "ONE"), read_recording(path, "a"))
     cut.recording.num_samples = estimated.num_samples
     assert decode(cut).shape == (1, examine(path).num_samples)
 
@@ -272,7 +272,7 @@ def test_transforms_are_lhotses_on_formats_that_lhotse_cannot_read(tmp_path, cha
     for name, kind in (("a.sph", "NIST"), ("a.wav", "WAV")):
         (tmp_path / name).write_bytes(encoded(format=kind, subtype="PCM_16"))
     cuts = [
-        make_cut(Utterance("a", path, "train", "l:1", "ONE"), read_recording(path, "a"))
+        make_cut(CorpusUtterance("a", path, "train", "l:1", "ONE"), read_recording(path, "a"))
         for path in (tmp_path / "a.sph", tmp_path / "a.wav")
     ]
     sphere, wav = (

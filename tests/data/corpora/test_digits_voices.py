@@ -30,7 +30,7 @@ def test_a_speaker_that_is_not_there_is_refused(number):
         speaker(1, number)
 
 
-def test_every_variant_is_a_file_of_the_synthesiser():
+def test_every_variant_is_a_file_of_the_synthesizer():
     folder = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
     assert set(VARIANTS) <= {path.name for path in folder.iterdir()}
 

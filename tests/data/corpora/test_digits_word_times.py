@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asrkd.data.corpora.digits.audio import resample
-from asrkd.data.corpora.digits.espeak import SAMPLING_RATE, Request, Speech
+from asrkd.data.corpora.digits.espeak import SAMPLING_RATE, EspeakOutput, Request
 from asrkd.data.corpora.digits.options import DigitsOptions
 from asrkd.data.corpora.digits.plan import plan_utterance
 from asrkd.data.corpora.digits.speaking import speak
@@ -19,8 +19,8 @@ def spoken():
     return [(utterance.text, speech) for utterance, speech in zip(utterances, speeches, strict=True)]
 
 
-def speech_of(num_samples: int, words, phonemes=()) -> Speech:
-    return Speech(bytes(2 * num_samples), tuple(words), tuple(phonemes))
+def speech_of(num_samples: int, words, phonemes=()) -> EspeakOutput:
+    return EspeakOutput(bytes(2 * num_samples), tuple(words), tuple(phonemes))
 
 
 def test_every_word_has_its_time_in_order_and_inside_the_audio(spoken):
@@ -59,7 +59,7 @@ def test_the_hiss_of_six_is_heard_where_six_is(place):
 
 
 def test_a_word_lasts_about_as_long_as_alone():
-    """In a list, neighbours shorten a word by less than a third."""
+    """In a list, neighbors shorten a word by less than a third."""
     sentence, alone = speak(
         [Request(text, "en", "m3", 150, 50, 50) for text in ("friday sunday monday", "friday")]
     )

@@ -11,7 +11,7 @@ import soundfile
 from lhotse import MonoCut, Recording
 
 from asrkd.data.corpora.recordings import BadAudio, audio_sha256, decode, make_cut, read_recording
-from asrkd.data.corpora.utterances import Utterance
+from asrkd.data.corpora.utterances import CorpusUtterance
 
 RATE = 8000
 
@@ -26,7 +26,7 @@ def write(path: Path, samples: np.ndarray, **options: str) -> Path:
 
 
 def cut_of(path: Path, **changes: object) -> MonoCut:
-    utterance = replace(Utterance(path.stem, path, "train", "list:1", "ONE", "s"), **changes)
+    utterance = replace(CorpusUtterance(path.stem, path, "train", "list:1", "ONE", "s"), **changes)
     return make_cut(utterance, read_recording(path, utterance.recording_id or utterance.id))
 
 

@@ -47,7 +47,7 @@ def test_a_tone_is_loudest_in_the_band_that_the_mel_scale_puts_it_in(frequency):
     assert abs(found.argmax() - ((mel(frequency) - mel(20)) / width - 1)) <= 0.75
 
 
-def test_ten_times_the_amplitude_is_ln_100_more_and_nothing_is_normalised():
+def test_ten_times_the_amplitude_is_ln_100_more_and_nothing_is_normalized():
     extractor = make_extractor(23, 8000)  # with 80, the lowest bands are so narrow that they reach the floor
     quiet, loud = (extractor.extract(gain * noise(8000), 8000) for gain in (0.1, 1.0))
     np.testing.assert_allclose(loud - quiet, math.log(100), atol=1e-3)

@@ -8,7 +8,7 @@ import soundfile
 from lhotse import CutSet, Fbank, FbankConfig, LilcomChunkyWriter
 
 from asrkd.data.corpora.recordings import audio_sha256, make_cut, read_recording
-from asrkd.data.corpora.utterances import Utterance
+from asrkd.data.corpora.utterances import CorpusUtterance
 from asrkd.data.cuts.packed import PackedCuts, resolve
 from asrkd.data.features import shards
 from tests.watching import unwatched
@@ -23,7 +23,7 @@ def cuts(tmp_path):
     """Five cuts of half a second and more, each its own recording."""
 
     def make(path: Path):
-        item = Utterance(path.stem, path, "train", "x:1", "ONE", "s")
+        item = CorpusUtterance(path.stem, path, "train", "x:1", "ONE", "s")
         return make_cut(item, read_recording(path, path.stem))
 
     rng = np.random.default_rng(11)

@@ -6,7 +6,7 @@ from torch import nn
 
 from asrkd.evaluation.costs.multiply_adds import count_multiply_adds
 from asrkd.models.config import Architecture
-from asrkd.models.recognizer import Recogniser
+from asrkd.models.recognizer import Recognizer
 
 
 def total(module: object, *arguments: torch.Tensor) -> int:
@@ -84,7 +84,7 @@ def test_fused_attention_costs_what_its_parts_cost():
     assert total(fused, query, key, value) == 2 * 4 * 5 * 7 * (8 + 8)
 
 
-def test_a_recogniser_costs_what_its_config_says():
+def test_a_recognizer_costs_what_its_config_says():
     """A Conformer of two layers, D 16, 4-fold subsampling, by the formulas of its paper's figure."""
     described = {
         "conformer": {
@@ -94,11 +94,11 @@ def test_a_recogniser_costs_what_its_config_says():
         "features": {"type": "fbank", "num_features": 8, "frame_shift": 0.01, "sampling_rate": 8000},
         "num_tokens": 11,
     }  # fmt: skip
-    recogniser = Recogniser(Architecture.model_validate(described)).eval()
+    recognizer = Recognizer(Architecture.model_validate(described)).eval()
     features, frames = torch.randn(1, 40, 8), 10
     layer = 2 * 2 * 16 * 24 + 4 * 16 * 16 + 2 * frames * 16 + 3 * 16 * 16 + 5 * 16
     front_end = 20 * 4 * 3 * 9 + 10 * 2 * 3 * 3 * 9 + frames * 6 * 16
-    found = total(recogniser, features, torch.tensor([40]))
+    found = total(recognizer, features, torch.tensor([40]))
     assert found == front_end + 2 * frames * layer + frames * 16 * 11
 
 

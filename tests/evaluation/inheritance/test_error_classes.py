@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrkd.evaluation.inheritance import error_classes as module
-from asrkd.evaluation.inheritance.error_classes import Fate, fates, tally
+from asrkd.evaluation.inheritance.error_classes import ErrorClass, fates, tally
 from asrkd.evaluation.inheritance.error_places import lay_along
 from asrkd.scoring.word_alignment import align_words
 
@@ -35,38 +35,41 @@ def test_a_sentence_whose_every_word_has_another_fate():
     )
     by_word = {"abcdefghi"[error.place.position]: fate for error, fate in found.student.items()}
     assert by_word == {
-        "a": Fate.SHARED, "b": Fate.INHERITED, "c": Fate.KEPT,
-        "d": Fate.CHANGED, "e": Fate.NEW, "g": Fate.INHERITED,
+        "a": ErrorClass.SHARED, "b": ErrorClass.INHERITED, "c": ErrorClass.KEPT,
+        "d": ErrorClass.CHANGED, "e": ErrorClass.NEW, "g": ErrorClass.INHERITED,
     }  # fmt: skip
     by_word = {"abcdefghi"[error.place.position]: fate for error, fate in found.baseline.items()}
     assert by_word == {
-        "a": Fate.SHARED, "c": Fate.KEPT, "d": Fate.REPLACED,
-        "f": Fate.MENDED, "g": Fate.REPLACED, "h": Fate.MENDED,
+        "a": ErrorClass.SHARED, "c": ErrorClass.KEPT, "d": ErrorClass.REPLACED,
+        "f": ErrorClass.MENDED, "g": ErrorClass.REPLACED, "h": ErrorClass.MENDED,
     }  # fmt: skip
     by_word = {"abcdefghi"[error.place.position]: fate for error, fate in found.teacher.items()}
     assert by_word == {
-        "a": Fate.SHARED, "b": Fate.INHERITED, "g": Fate.INHERITED,
-        "h": Fate.SHED, "i": Fate.AVOIDED,
+        "a": ErrorClass.SHARED, "b": ErrorClass.INHERITED, "g": ErrorClass.INHERITED,
+        "h": ErrorClass.SHED, "i": ErrorClass.AVOIDED,
     }  # fmt: skip
 
 
 def test_a_deletion_is_inherited_only_by_deleting_the_same_word():
-    assert list(of("a b", "a", "a b", "a").student.values()) == [Fate.INHERITED]
-    assert list(of("a b", "a", "a b", "b").student.values()) == [Fate.NEW]
+    assert list(of("a b", "a", "a b", "a").student.values()) == [ErrorClass.INHERITED]
+    assert list(of("a b", "a", "a b", "b").student.values()) == [ErrorClass.NEW]
 
 
 def test_an_inserted_word_is_the_same_error_only_in_the_same_gap():
-    assert list(of("a b", "uh a b", "a b", "uh a b").student.values()) == [Fate.INHERITED]
-    assert list(of("a b", "uh a b", "a b", "a b uh").student.values()) == [Fate.NEW]
+    assert list(of("a b", "uh a b", "a b", "uh a b").student.values()) == [ErrorClass.INHERITED]
+    assert list(of("a b", "uh a b", "a b", "a b uh").student.values()) == [ErrorClass.NEW]
 
 
 def test_of_a_word_inserted_twice_only_one_is_the_teachers():
-    assert Counter(of("a", "a uh", "a", "a uh uh").student.values()) == {Fate.INHERITED: 1, Fate.NEW: 1}
+    assert Counter(of("a", "a uh", "a", "a uh uh").student.values()) == {
+        ErrorClass.INHERITED: 1,
+        ErrorClass.NEW: 1,
+    }
 
 
 def test_a_student_that_is_its_teacher_inherits_or_shares_everything():
     found = of("a b c", "x b y", "a b y", "x b y")
-    assert set(found.student.values()) == {Fate.INHERITED, Fate.SHARED}
+    assert set(found.student.values()) == {ErrorClass.INHERITED, ErrorClass.SHARED}
     assert found.student == found.teacher
 
 
@@ -114,9 +117,13 @@ def test_classes_add_up_to_each_systems_errors_and_meet_where_they_must(found):
     assert sum(total.teacher[fate] for fate in module.TEACHER) == counted[0]
     assert sum(total.baseline[fate] for fate in module.BASELINE) == counted[1]
     assert sum(total.student[fate] for fate in module.STUDENT) == counted[2]
-    assert total.teacher[Fate.SHARED] == total.baseline[Fate.SHARED] == total.student[Fate.SHARED]
-    assert total.teacher[Fate.INHERITED] == total.student[Fate.INHERITED]
-    assert total.baseline[Fate.KEPT] == total.student[Fate.KEPT]
+    assert (
+        total.teacher[ErrorClass.SHARED]
+        == total.baseline[ErrorClass.SHARED]
+        == total.student[ErrorClass.SHARED]
+    )
+    assert total.teacher[ErrorClass.INHERITED] == total.student[ErrorClass.INHERITED]
+    assert total.baseline[ErrorClass.KEPT] == total.student[ErrorClass.KEPT]
 
 
 @given(st.tuples(texts, texts, texts, texts))
@@ -124,4 +131,4 @@ def test_inherited_is_what_a_comparison_of_all_pairs_finds(row):
     reference, *heard = row
     teacher, baseline, student = (errors(reference, text) for text in heard)
     expected = sum(any(a == b for b in teacher) and all(a != c for c in baseline) for a in student)
-    assert Counter(of(*row).student.values())[Fate.INHERITED] == expected
+    assert Counter(of(*row).student.values())[ErrorClass.INHERITED] == expected

@@ -11,7 +11,7 @@ from lhotse import AudioSource, MonoCut, Recording, SupervisionSegment
 
 from asrkd.core import files
 from asrkd.data.cuts.manifests import write_cuts
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_files import write_score
 
 HOSTILE = "</script><script>window.broken=1</script> <img/src=x/onerror=window.broken=2> \"'&amp; \u2028"
@@ -60,7 +60,7 @@ def write_scored(folder: Path, hypotheses: Mapping[str, str], seed: int = 1) -> 
     ]
     files.write_jsonl(folder / "metrics.jsonl", log)
     utterances = [
-        Utterance(utt_id, texts[0], utt_id, SPEAKERS[number % 3], SECONDS + number / 10)
+        ReferenceUtterance(utt_id, texts[0], utt_id, SPEAKERS[number % 3], SECONDS + number / 10)
         for number, (utt_id, texts) in enumerate(TEXTS.items())
     ]
     scored = score_utterances(utterances, hypotheses, Rules())

@@ -16,7 +16,7 @@ from selenium.webdriver.support.select import Select
 from selenium.webdriver.support.ui import WebDriverWait
 
 from asrkd.commands.report import ReportRequest, report
-from asrkd.scoring.score_corpus import Rules, Utterance, parse_rules, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, parse_rules, score_utterances
 from asrkd.scoring.score_files import write_score
 
 pytestmark = pytest.mark.slow  # together they take half a minute
@@ -84,7 +84,7 @@ def wait(page: WebDriver, expression: str) -> None:
     WebDriverWait(page, PATIENCE_S).until(lambda own: own.execute_script(f"return {expression}"))
 
 
-def colours(page: WebDriver) -> np.ndarray:
+def colors(page: WebDriver) -> np.ndarray:
     """The pixels of a screenshot, (height, width, 3)."""
     return np.asarray(Image.open(io.BytesIO(page.get_screenshot_as_png())).convert("RGB"))
 
@@ -98,8 +98,8 @@ def test_it_opens_from_disk_without_a_word_in_the_console(page):
     assert len(shown(page)) == 8
 
 
-def test_a_screenshot_has_text_and_colours(page):
-    pixels = colours(page)
+def test_a_screenshot_has_text_and_colors(page):
+    pixels = colors(page)
     assert pixels.shape == (900, 1200, 3)
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
     assert pixels.mean() > 200  # light paper
@@ -109,7 +109,7 @@ def test_a_screenshot_has_text_and_colours(page):
 
 def test_where_the_system_is_dark_the_page_is(page):
     resize(page, 1200, prefers_color_scheme="dark")
-    assert colours(page).mean() < 60
+    assert colors(page).mean() < 60
 
 
 def test_a_click_plays_a_clip_and_another_stops_it(page):
@@ -199,7 +199,7 @@ def test_hostile_words_are_shown_as_they_are(page):
 
 def test_an_id_that_every_object_of_the_language_has_is_an_id(browser, tmp_path):
     """Only what has a clip can be played, also where the id is that of an inherited property."""
-    said = Utterance("constructor", "one", "r", "ann")
+    said = ReferenceUtterance("constructor", "one", "r", "ann")
     scored = score_utterances([said], {"constructor": "two"}, Rules())
     write_score(tmp_path / "finished", {"set": "test", "params": None, "search": None}, scored)
     report(ReportRequest([tmp_path / "finished"], tmp_path / "report.html"))
@@ -209,7 +209,10 @@ def test_an_id_that_every_object_of_the_language_has_is_an_id(browser, tmp_path)
 
 
 def test_characters_are_searched_as_they_are_written_and_stand_close_together(browser, tmp_path):
-    said = [Utterance(utt_id, text, "r", "ann") for utt_id, text in (("a", "今天 天气很好"), ("b", "我 去"))]
+    said = [
+        ReferenceUtterance(utt_id, text, "r", "ann")
+        for utt_id, text in (("a", "今天 天气很好"), ("b", "我 去"))
+    ]
     for unit in ("char", "mixed"):
         rules = parse_rules("levenshtein", "none", unit)
         scored = score_utterances(said, {"a": "今天天很好", "b": "他去"}, rules)

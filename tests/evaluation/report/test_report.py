@@ -15,7 +15,7 @@ from asrkd.commands.report import ReportRequest, report
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.compare.systems import Roles
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_files import write_score
 from asrkd.scoring.score_folder import references_sha256
 from tests.evaluation.report.conftest import HOSTILE, TEXTS, write_scored
@@ -234,7 +234,7 @@ def test_what_is_no_number_is_left_out(scored):
 )
 def test_the_first_paragraph_says_whether_the_best_student_is_better(tmp_path, errors, verdict):
     """Systems with that many, or one more or less, of thirty words wrong of each of sixteen speakers."""
-    said = [Utterance(f"u{n}", " a b c" * 10, f"u{n}", f"s{n}") for n in range(16)]
+    said = [ReferenceUtterance(f"u{n}", " a b c" * 10, f"u{n}", f"s{n}") for n in range(16)]
     for place, (name, count) in enumerate(errors.items()):
         wrong = {n: count + (n // 2**place % 2) * 2 - 1 for n in range(16)}
         heard = {

@@ -7,7 +7,7 @@ from asrkd.commands.report import ReportRequest, report
 from asrkd.evaluation.compare.systems import Roles
 from asrkd.evaluation.report.strata import NUM_BINS, bins, strata
 from asrkd.evaluation.report.systems import read_systems
-from asrkd.scoring.score_corpus import Rules, Utterance, score_utterances
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances
 from asrkd.scoring.score_files import write_score
 from tests.evaluation.report.conftest import TEXTS
 
@@ -35,7 +35,7 @@ def test_every_id_is_in_one_group_and_groups_do_not_overlap(known):
 
 
 def test_utterances_are_no_speakers(scored, tmp_path):
-    utterances = [Utterance(utt_id, texts[0], utt_id) for utt_id, texts in TEXTS.items()]
+    utterances = [ReferenceUtterance(utt_id, texts[0], utt_id) for utt_id, texts in TEXTS.items()]
     heard = {utt_id: texts[1] for utt_id, texts in TEXTS.items()}
     write_score(tmp_path / "x", {"set": "x", "params": None}, score_utterances(utterances, heard, Rules()))
     drawn = strata(read_systems([tmp_path / "x"], "", Roles()), {})

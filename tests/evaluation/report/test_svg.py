@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import pytest
 
 from asrkd.evaluation.report.figures import svg
-from asrkd.evaluation.report.figures.bars import Bar, Piece, Upright, bar_figure, stacked_figure
-from asrkd.evaluation.report.figures.dots import Dot, Row, dot_figure
+from asrkd.evaluation.report.figures.bars import Bar, BarSegment, Upright, bar_figure, stacked_figure
+from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
 from asrkd.evaluation.report.figures.lines import Axes, Series, line_figure
 from asrkd.evaluation.report.figures.styles import Look
 
@@ -68,7 +68,7 @@ def test_a_line_figure_without_points_is_nothing():
 
 def test_a_dot_figure_has_a_row_a_group_and_cuts_long_names():
     dots = [Dot(LOOK, 0.2, "title", (0.1, 0.3))]
-    root = read(dot_figure([Row("short", "7", dots), Row("a name " * 9, "8", dots)], "Rates", "words"))
+    root = read(dot_figure([DotRow("short", "7", dots), DotRow("a name " * 9, "8", dots)], "Rates", "words"))
     shown = [node.text for node in root.iter(f"{SVG}text")]
     assert "short" in shown and any(text.endswith("…") and len(text) < 30 for text in shown)
     assert "20 %" in shown
@@ -81,7 +81,7 @@ def test_bars_are_as_high_as_their_values():
 
 
 def test_stacked_pieces_are_as_wide_as_their_counts_and_zero_is_not_drawn():
-    pieces = [Piece("kept", 30, "kept"), Piece("new", 0, "new"), Piece("mended", 70, "mended")]
+    pieces = [BarSegment("kept", 30, "kept"), BarSegment("new", 0, "new"), BarSegment("mended", 70, "mended")]
     root = read(stacked_figure([("one", pieces)], "Errors"))
     widths = [float(node.get("width")) for node in root.iter(f"{SVG}rect")]
     assert len(widths) == 2

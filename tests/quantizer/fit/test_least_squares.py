@@ -1,4 +1,4 @@
-"""Best centres against numpy's least squares and against moving away from them."""
+"""Best centers against numpy's least squares and against moving away from them."""
 
 import itertools
 
@@ -18,7 +18,7 @@ def best_centers(frames, indexes, centers, ridge):
 
 @pytest.fixture
 def case(generator):
-    """Frames, indexes (N = 3, K = 4) and centres to start from."""
+    """Frames, indexes (N = 3, K = 4) and centers to start from."""
     return (
         torch.randn(60, 5, generator=generator),
         torch.randint(4, (60, 3), generator=generator),
@@ -46,7 +46,7 @@ def test_no_step_away_lowers_the_error(case, generator):
         assert squared_errors(frames, elsewhere, indexes).sum() > lowest
 
 
-def test_centres_that_make_the_frames_exactly_stay(case):
+def test_centers_that_make_the_frames_exactly_stay(case):
     _, indexes, centers = case
     frames = torch.stack([sum(centers[n, k] for n, k in enumerate(row)) for row in indexes.tolist()])
     torch.testing.assert_close(best_centers(frames, indexes, centers, ridge=1.0), centers)
@@ -100,7 +100,7 @@ def test_a_gpus_sums_are_those_of_the_scatter(case):
     torch.testing.assert_close(found[0][1], found[1][1], rtol=1e-5, atol=1e-5)
 
 
-def test_pairs_of_neighbouring_codebooks_are_counted(generator):
+def test_pairs_of_neighboring_codebooks_are_counted(generator):
     indexes = torch.randint(3, (50, 4), generator=generator)
     statistics = CenterStatistics(torch.zeros(4, 3, 2))
     statistics.add(torch.zeros(50, 2), indexes)

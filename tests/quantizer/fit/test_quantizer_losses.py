@@ -11,7 +11,7 @@ from asrkd.quantizer.shannon import entropy_bits
 
 
 def test_losses_are_those_of_the_reference_package(reference):
-    """Its error is relative to the spread about the mean of its centres; ours about zero here."""
+    """Its error is relative to the spread about the mean of its centers; ours about zero here."""
     losses = quantizer_losses(reference.quantizer, reference.frames, reference.indexes(2))
     error, prediction, logits_entropy, index_entropy = reference.losses()
     spread = (reference.frames - torch.tensor(reference.record["data_mean"])).square().sum()
@@ -27,7 +27,7 @@ def test_losses_are_those_of_the_reference_package(reference):
 
 
 def test_an_untrained_quantizer_is_at_chance():
-    """Zero centres leave the whole variance; zero logits are even: ln K nats."""
+    """Zero centers leave the whole variance; zero logits are even: ln K nats."""
     made = DirectSumQuantizer(3, num_codebooks=2, codebook_size=16)
     losses = quantizer_losses(made, torch.randn(9, 3), torch.zeros(9, 2, dtype=torch.long))
     assert losses.relative_error.item() == pytest.approx(1)
@@ -35,7 +35,7 @@ def test_an_untrained_quantizer_is_at_chance():
     assert losses.logits_entropy.item() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_error_trains_the_centres_only_and_the_prediction_the_classifiers_only(reference):
+def test_the_error_trains_the_centers_only_and_the_prediction_the_classifiers_only(reference):
     quantizer = reference.quantizer.requires_grad_(True)
     losses = quantizer_losses(quantizer, reference.frames, reference.indexes(2))
     losses.relative_error.backward(retain_graph=True)

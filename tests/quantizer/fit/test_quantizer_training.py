@@ -10,7 +10,7 @@ import torch
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.progress import Meter
 from asrkd.core.stopping import StopRequest
-from asrkd.quantizer.fit.checkpoint import Checkpoint
+from asrkd.quantizer.fit.checkpoint import QuantizerCheckpoint
 from asrkd.quantizer.fit.training import train_quantizer
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.report import relative_error
@@ -31,7 +31,7 @@ def speechlike():
 
 @pytest.fixture(scope="module")
 def trained(speechlike):
-    """The tiny quantiser of these frames, and its report."""
+    """The tiny quantizer of these frames, and its report."""
     return train_quantizer(speechlike, TINY)
 
 
@@ -61,7 +61,7 @@ def test_a_gaussian_is_not_described_better_than_rate_distortion_theory_allows(g
     assert report.shannon_bound < report.held_out_errors[-1] < 0.6  # 0.25; 8 bits on as many signs give 0.36
 
 
-def test_a_few_distinct_frames_are_learnt_exactly(generator):
+def test_a_few_distinct_frames_are_learned_exactly(generator):
     distinct = torch.randn(8, 24, generator=generator)
     report = train_quantizer(distinct[torch.randint(8, (2000,), generator=generator)], TINY)[1]
     assert report.held_out_errors[-1] < 1e-3
@@ -69,12 +69,12 @@ def test_a_few_distinct_frames_are_learnt_exactly(generator):
 
 def test_an_offset_is_not_counted_as_described(speechlike, trained):
     """The reference package reports 0.0005 where the error about the true mean is 0.76."""
-    centred = trained[1].held_out_errors[-1]
+    centered = trained[1].held_out_errors[-1]
     quantizer, report = train_quantizer(speechlike + 20, TINY)
-    assert report.held_out_errors[-1] == pytest.approx(centred, rel=0.1)
+    assert report.held_out_errors[-1] == pytest.approx(centered, rel=0.1)
     frames = speechlike + 20
     error = (quantizer.decode(quantizer.encode(frames)) - frames).square().sum()
-    assert float(error / (frames - frames.mean(dim=0)).square().sum()) == pytest.approx(centred, rel=0.15)
+    assert float(error / (frames - frames.mean(dim=0)).square().sum()) == pytest.approx(centered, rel=0.15)
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(speechlike, traine
 def test_a_request_to_stop_is_heard(speechlike):
     request = StopRequest(time_limit_s=0.0)
     time.sleep(0.001)
-    with pytest.raises(StoppedInTime, match="stopped by time limit: the unfinished quantiser is not kept"):
+    with pytest.raises(StoppedInTime, match="stopped by time limit: the unfinished quantizer is not kept"):
         train_quantizer(speechlike, TINY, stop=request)
 
 
@@ -118,8 +118,8 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bits(speechlike, tmp_path
     options = dataclasses.replace(TINY, phase_one_steps=7, phase_two_steps=6, codebook_size=codebook_size)
     expected, report = train_quantizer(speechlike, options)
     for step in range(1, 14):
-        checkpoint = Checkpoint(tmp_path / f"{step}.safetensors")
-        with pytest.raises(StoppedInTime, match=f"the quantiser is at step {step} of 13"):
+        checkpoint = QuantizerCheckpoint(tmp_path / f"{step}.safetensors")
+        with pytest.raises(StoppedInTime, match=f"the quantizer is at step {step} of 13"):
             train_quantizer(speechlike, options, stop=StopAfter(step - 1), checkpoint=checkpoint)
         again, its_report = train_quantizer(speechlike, options, checkpoint=checkpoint)
         assert its_report == report
@@ -130,18 +130,18 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bits(speechlike, tmp_path
 def test_killed_between_two_checkpoints_it_goes_on_from_the_last(speechlike, tmp_path, monkeypatch):
     options = dataclasses.replace(TINY, phase_one_steps=3, phase_two_steps=6)
     made = []
-    monkeypatch.setattr(Checkpoint, "save", lambda self, state: made.append(copy.deepcopy(state)))
-    checkpoint = Checkpoint(tmp_path / "c", every_s=0.0)
+    monkeypatch.setattr(QuantizerCheckpoint, "save", lambda self, state: made.append(copy.deepcopy(state)))
+    checkpoint = QuantizerCheckpoint(tmp_path / "c", every_s=0.0)
     expected, _ = train_quantizer(speechlike, options, checkpoint=checkpoint)
     assert [int(state["step"]) for state in made] == list(range(1, 10))
     for state in made:
-        monkeypatch.setattr(Checkpoint, "load", lambda self, state=state: copy.deepcopy(state))
+        monkeypatch.setattr(QuantizerCheckpoint, "load", lambda self, state=state: copy.deepcopy(state))
         again, _ = train_quantizer(speechlike, options, checkpoint=checkpoint)
         assert torch.equal(again.centers, expected.centers)
 
 
 def test_a_checkpoint_that_is_broken_or_of_another_training_is_not_gone_on_from(speechlike, tmp_path):
-    checkpoint = Checkpoint(tmp_path / "c.safetensors")
+    checkpoint = QuantizerCheckpoint(tmp_path / "c.safetensors")
     with pytest.raises(StoppedInTime):
         train_quantizer(speechlike, TINY, stop=StopAfter(4), checkpoint=checkpoint)
     smaller = dataclasses.replace(TINY, num_codebooks=1, phase_one_steps=3, phase_two_steps=3)
@@ -167,13 +167,13 @@ def test_progress_is_counted_in_steps(speechlike):
         def _show(self) -> None:
             pass
 
-    counter = Counter("quantiser", TINY.steps, "steps")
+    counter = Counter("quantizer", TINY.steps, "steps")
     train_quantizer(speechlike, TINY, meter=counter)
     assert counter.done == TINY.steps == 60
     assert counter.note.startswith("relative error 0.")
 
 
-def test_frames_that_cannot_be_learnt_from_are_refused():
+def test_frames_that_cannot_be_learned_from_are_refused():
     with pytest.raises(AsrkdError, match="20 frames, expected at least 32 for codebooks of 16 entries"):
         train_quantizer(torch.randn(20, 4), TINY)
     with pytest.raises(AsrkdError, match="all frames are equal"):

@@ -16,7 +16,7 @@ from asrkd.quantizer.search.tables import CenterTables, dots_of, squared_errors
 
 @pytest.fixture(params=["torch", "compiled"])
 def first_indexes(request):
-    """The search by either means, as a function of frames, centres and the beam."""
+    """The search by either means, as a function of frames, centers and the beam."""
     if request.param == "compiled":
         pytest.importorskip("numba", reason="no numba here; to run it: pip install numba")
     found = {"torch": beam, "compiled": search}[request.param].beam_indexes

@@ -13,7 +13,7 @@ from asrkd.quantizer.search.tables import CenterTables, dots_of, squared_errors,
 
 @pytest.fixture(params=["torch", "compiled"])
 def refine(request):
-    """A pass by either means, as a function of frames, centres and indexes."""
+    """A pass by either means, as a function of frames, centers and indexes."""
     if request.param == "compiled":
         pytest.importorskip("numba", reason="no numba here; to run it: pip install numba")
     one = {"torch": refinement, "compiled": search}[request.param].refine_rounds

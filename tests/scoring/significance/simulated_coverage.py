@@ -7,7 +7,7 @@ import numpy as np
 
 from asrkd.scoring.significance.blocks import block_sums
 from asrkd.scoring.significance.bootstrap import bootstrap_error, rate_interval, resample, t_interval
-from asrkd.scoring.significance.contrast import Term, contrast
+from asrkd.scoring.significance.contrast import ContrastTerm, contrast
 from tests.scoring.significance.simulated import FIRST, seeds_of_equals, two_systems
 
 REPLICATES = 2000
@@ -49,7 +49,7 @@ def false_alarms(num_seeds: int, num_speakers: int, trials: int, seed: int) -> d
         first, second, words = seeds_of_equals(rng, num_seeds, num_speakers, spread=0.08)
         for name, count in (("seeds", num_seeds), ("one seed", 1)):
             numbers = tuple(range(count))
-            terms = [Term(1.0, first[:count], numbers), Term(-1.0, second[:count], numbers)]
+            terms = [ContrastTerm(1.0, first[:count], numbers), ContrastTerm(-1.0, second[:count], numbers)]
             alarms[name] += contrast(terms, words).p() < 0.05
     return {name: count / trials for name, count in alarms.items()}
 

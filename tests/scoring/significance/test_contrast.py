@@ -5,12 +5,12 @@ from statistics import mean, stdev, variance
 import numpy as np
 import pytest
 
-from asrkd.scoring.significance.contrast import Estimate, Term, contrast, smallest_difference
+from asrkd.scoring.significance.contrast import ContrastTerm, Estimate, contrast, smallest_difference
 from tests.scoring.significance.simulated_coverage import false_alarms
 
 
-def term(weight: float, errors: object, seeds: tuple[int, ...] = (1,)) -> Term:
-    return Term(weight, np.atleast_2d(np.array(errors, float)), seeds)
+def term(weight: float, errors: object, seeds: tuple[int, ...] = (1,)) -> ContrastTerm:
+    return ContrastTerm(weight, np.atleast_2d(np.array(errors, float)), seeds)
 
 
 def test_one_seed_and_equal_blocks_is_the_paired_t_test():

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from asrkd.scoring.significance.bootstrap import expanded_percentile, resample
-from asrkd.scoring.significance.contrast import Term
+from asrkd.scoring.significance.contrast import ContrastTerm
 from asrkd.scoring.significance.ratio import fieller
 
 
-def term(weight: float, errors: object, seeds: tuple[int, ...] = (1,)) -> Term:
-    return Term(weight, np.atleast_2d(np.array(errors, float)), seeds)
+def term(weight: float, errors: object, seeds: tuple[int, ...] = (1,)) -> ContrastTerm:
+    return ContrastTerm(weight, np.atleast_2d(np.array(errors, float)), seeds)
 
 
 def test_it_is_fiellers_quadratic_for_equal_blocks():
@@ -42,16 +42,20 @@ def test_seeds_widen_it():
     def interval(count: int) -> float:
         seeds = tuple(range(count))
         base = baseline[:count].astype(float)
-        gap = [Term(1.0, base, seeds), term(-1, teacher)]
+        gap = [ContrastTerm(1.0, base, seeds), term(-1, teacher)]
         found = fieller(
-            [Term(1.0, base, seeds), Term(-1.0, student[:count].astype(float), seeds)], gap, words
+            [ContrastTerm(1.0, base, seeds), ContrastTerm(-1.0, student[:count].astype(float), seeds)],
+            gap,
+            words,
         )
         return found.high - found.low
 
     same = np.tile([[14.0]], (3, 12)) + rng.normal(size=12)
     seeds = (0, 1, 2)
-    gap = [Term(1.0, baseline.astype(float), seeds), term(-1, teacher)]
-    steady = fieller([Term(1.0, baseline.astype(float), seeds), Term(-1.0, same, seeds)], gap, words)
+    gap = [ContrastTerm(1.0, baseline.astype(float), seeds), term(-1, teacher)]
+    steady = fieller(
+        [ContrastTerm(1.0, baseline.astype(float), seeds), ContrastTerm(-1.0, same, seeds)], gap, words
+    )
     assert interval(3) > steady.high - steady.low
 
 
@@ -73,7 +77,7 @@ def test_a_known_share_is_covered(num_seeds):
             a, b, c, _ = resample(np.stack([teacher, baseline[0], student[0], words]), trial, 1000)
             found = expanded_percentile((b - c) / (b - a), 20)
         else:
-            closed = [Term(1.0, baseline, seeds), Term(-1.0, student, seeds)]
-            found = fieller(closed, [Term(1.0, baseline, seeds), term(-1, teacher)], words)
+            closed = [ContrastTerm(1.0, baseline, seeds), ContrastTerm(-1.0, student, seeds)]
+            found = fieller(closed, [ContrastTerm(1.0, baseline, seeds), term(-1, teacher)], words)
         covered += found.low <= 0.4 <= found.high
     assert 0.92 <= covered / 300 <= 0.985

@@ -35,7 +35,7 @@ def test_many_degrees_are_the_normal_distribution():
         assert t_cdf(1.96, degrees) == pytest.approx(NormalDist().cdf(1.96), abs=1e-7)
 
 
-def test_half_degrees_lie_between_their_neighbours():
+def test_half_degrees_lie_between_their_neighbors():
     assert t_quantile(0.975, 3) < t_quantile(0.975, 2.5) < t_quantile(0.975, 2)
 
 

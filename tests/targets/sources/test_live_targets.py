@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 
 from asrkd.commands import check, distill
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
@@ -40,7 +40,9 @@ class StopAfterSteps(StopRequest):
 def hidden(teacher: Path, corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Hidden states of layer 2, in float32, of the training cuts."""
     out = tmp_path_factory.mktemp("hidden") / "hidden"
-    distill.hidden(Question(teacher, (corpus / "cuts_train.jsonl.gz",), out), 2, "float32", StopRequest())
+    distill.hidden(
+        DistillRequest(teacher, (corpus / "cuts_train.jsonl.gz",), out), 2, "float32", StopRequest()
+    )
     return out
 
 
@@ -169,7 +171,9 @@ def test_dev_cuts_that_a_store_lacks_are_asked_about_and_the_loss_is_that_of_a_s
     config, teacher, stores, corpus, tmp_path
 ):
     both = tuple(corpus / f"cuts_{split}.jsonl.gz" for split in ("train", "dev"))
-    distill.codebook(Question(teacher, both, tmp_path / "codebook"), stores / "quantizer", StopRequest())
+    distill.codebook(
+        DistillRequest(teacher, both, tmp_path / "codebook"), stores / "quantizer", StopRequest()
+    )
     runs = [
         student(config, tmp_path / f"by-{store.parent.name}", CODEBOOK, str(store))
         for store in (stores / "codebook", tmp_path / "codebook")

@@ -108,7 +108,7 @@ def test_errors_against_another_transcript_are_refused_by_cut_with_both_counts(
     source(store, tokens, **settings).verify(changed[1:])  # of some cuts alone
 
 
-def test_only_hypotheses_that_are_learnt_are_counted_again(tmp_path, cuts, tokens):
+def test_only_hypotheses_that_are_learned_are_counted_again(tmp_path, cuts, tokens):
     """By hand: NO is one error of NO NO, YES two; of the latter the store says one."""
     store = write_nbest_store(tmp_path / "two", cuts[1:2], [nbest(["NO", "YES"], [-1.0, -2.0], [1, 1], 2)])
     source(store, tokens, weights={"beta": 1}, num_hypotheses=1).verify(cuts[1:2])

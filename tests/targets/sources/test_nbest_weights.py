@@ -45,7 +45,7 @@ def test_a_single_hypothesis_has_the_values_that_the_poster_draws(beta, drawn):
     [
         {},
         {"posterior": True},
-        {"normalised": True},
+        {"normalized": True},
         {"rank_beta": 2.0},
         {"posterior": True, "temperature": 5},
     ],
@@ -78,14 +78,14 @@ def test_ranks_weigh_exponentially_and_multiply_the_posterior():
     assert weights(rank_beta=2, posterior=True) == pytest.approx(both)
 
 
-def test_normalised_weights_sum_to_one_and_keep_their_ratios():
-    plain, normalised = weights(beta=2), weights(beta=2, normalised=True)
-    assert sum(normalised) == pytest.approx(1)
-    assert normalised == pytest.approx([weight / sum(plain) for weight in plain])
+def test_normalized_weights_sum_to_one_and_keep_their_ratios():
+    plain, normalized = weights(beta=2), weights(beta=2, normalized=True)
+    assert sum(normalized) == pytest.approx(1)
+    assert normalized == pytest.approx([weight / sum(plain) for weight in plain])
 
 
 def test_weights_that_all_vanish_stay_what_they_are():
-    assert list_weights([-1.0], [400.0], WeightSettings(beta=5, normalised=True)) == [0.0]
+    assert list_weights([-1.0], [400.0], WeightSettings(beta=5, normalized=True)) == [0.0]
 
 
 def test_the_histogram_counts_weights_as_multiples_of_seq_kds():

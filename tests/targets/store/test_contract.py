@@ -37,7 +37,7 @@ def test_the_length_rule_is_what_the_encoder_does(teacher, corpus):
     model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     agreed = contract("hidden", AsrkdTeacher(model), cuts, {})
     for num_frames in range(1, 40):
-        output = model.recogniser(torch.zeros(1, num_frames, 8), torch.tensor([num_frames]))
+        output = model.recognizer(torch.zeros(1, num_frames, 8), torch.tensor([num_frames]))
         assert output.num_frames.tolist() == [expected_frames(agreed, num_frames / 100, 8000)]
 
 

@@ -15,11 +15,11 @@ from lhotse import MonoCut, Recording
 
 from asrkd.cli import main
 from asrkd.commands import distill
-from asrkd.commands.distill_request import Question
+from asrkd.commands.distill_request import DistillRequest
 from asrkd.commands.proving.child import Command
 from asrkd.core import faults, files, shared_work
 from asrkd.core.errors import AsrkdError, StoppedInTime
-from asrkd.core.shared_work import Crew, work
+from asrkd.core.shared_work import Workers, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.manifests import read_cuts
@@ -163,7 +163,7 @@ def test_parts_of_another_request_are_not_taken_though_their_names_fit(inputs, a
 @pytest.mark.parametrize(("kind", "kept"), [("hidden", 21), ("nbest", 16)])
 def test_a_stop_is_obeyed_within_a_shard_and_what_was_answered_is_kept(inputs, alone, kind, kept, capsys):
     out = inputs / f"stopped-{kind}"
-    question = Question(Path("teacher"), (Path("cuts.jsonl.gz"),), out, cuts_per_shard=NUM_CUTS)
+    question = DistillRequest(Path("teacher"), (Path("cuts.jsonl.gz"),), out, cuts_per_shard=NUM_CUTS)
     question = replace(question, teacher=inputs / "teacher", cuts=(inputs / "cuts.jsonl.gz",))
     with pytest.raises(StoppedInTime, match=f"{kept} of 40 cuts are done"):
         if kind == "hidden":
@@ -315,10 +315,10 @@ def test_a_batch_of_a_large_model_is_small_enough_for_a_minute(parameters, durat
 def test_a_search_that_begins_behind_a_batch_has_the_same_batches(inputs, monkeypatch):
     model, cuts = load_model(inputs / "teacher"), read_cuts(inputs / "cuts.jsonl.gz")
     seconds = sum(cut.duration for cut in cuts)
-    monkeypatch.setattr(recognition, "BATCH_WORK", recognition.num_parameters(model.recogniser) * seconds / 9)
+    monkeypatch.setattr(recognition, "BATCH_WORK", recognition.num_parameters(model.recognizer) * seconds / 9)
 
     def batches(first: int) -> list[list[str]]:
-        found = recognition.recognise_by_cut(model, cuts[first:], "greedy", SearchOptions())
+        found = recognition.recognize_by_cut(model, cuts[first:], "greedy", SearchOptions())
         return [[cut.id for cut, _ in final] for _, final in found if final]
 
     whole = batches(0)
@@ -341,7 +341,7 @@ def test_two_workers_show_each_cut_once_and_those_of_parts_are_done(tmp_path, mo
     monkeypatch.setattr("asrkd.core.progress.LINE_EVERY_S", 0.0)
     shards = [replace(shard_of(tmp_path, 30), path=tmp_path / f"shard-{n}-of-2.txt") for n in range(2)]
     write_part(shards[1], 0, [b"x"] * 12)
-    assert work("grow", shards, grow, Crew(2), StopRequest()).made == 2
+    assert work("grow", shards, grow, Workers(2), StopRequest()).made == 2
     done = [int(line.split("/60")[0].split()[-1]) for line in capsys.readouterr().err.splitlines()]
     assert done == sorted(done)
     assert done[-1] == 60

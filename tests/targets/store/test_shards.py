@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lhotse import MonoCut, Recording
 
 from asrkd.core.errors import StoppedInTime
-from asrkd.core.shared_work import Crew, work
+from asrkd.core.shared_work import Workers, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.targets.store.shards import Asked, Shard, plan, shard_name
@@ -49,25 +49,25 @@ def test_shards_are_runs_of_the_list_and_say_how_many_they_are(count, cuts_per_s
 def test_only_what_is_missing_is_written(tmp_path, capsys):
     shards = make_shards(tmp_path, 5, 2)
     shards[1].path.write_text("kept")
-    assert work("work", shards, write_ids, Crew(), StopRequest()).made == 2
+    assert work("work", shards, write_ids, Workers(), StopRequest()).made == 2
     assert [shard.path.read_text() for shard in shards] == ["cut-0 cut-1", "kept", "cut-4"]
-    assert work("work", shards, write_ids, Crew(), StopRequest()).made == 0
+    assert work("work", shards, write_ids, Workers(), StopRequest()).made == 0
     assert "work: 5/5 cuts" in capsys.readouterr().err
 
 
 def test_a_stop_is_asked_for_between_shards_but_not_after_the_last(tmp_path):
     shards = make_shards(tmp_path, 2)
     with pytest.raises(StoppedInTime, match="1 of 2 cuts are done"):
-        work("work", shards, write_ids, Crew(), StopAtOnce())
+        work("work", shards, write_ids, Workers(), StopAtOnce())
     assert [shard.path.exists() for shard in shards] == [True, False]
-    assert work("work", shards, write_ids, Crew(), StopAtOnce()).made == 1
+    assert work("work", shards, write_ids, Workers(), StopAtOnce()).made == 1
 
 
 @pytest.mark.slow
 def test_workers_do_not_go_on_after_a_stop_while_the_error_is_being_reported(tmp_path):
     shards = make_shards(tmp_path, 8)
     with pytest.raises(StoppedInTime) as error:
-        work("work", shards, write_slowly, Crew(2), StopAtOnce())
+        work("work", shards, write_slowly, Workers(2), StopAtOnce())
     left = [shard.path.exists() for shard in shards]
     assert sum(left) < 8
     time.sleep(1)

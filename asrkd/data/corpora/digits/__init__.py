@@ -45,7 +45,7 @@ def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> 
             blocks made with other options.
         StoppedInTime: ``stop`` was requested; whole blocks are kept.
     """
-    from asrkd.core.shared_work import Crew, work
+    from asrkd.core.shared_work import Workers, work
     from asrkd.data.corpora.digits.blocks import BlockTask, make_block, read_block
     from asrkd.data.corpora.digits.plan import plan_blocks
     from asrkd.data.cuts.packed import PackedCuts
@@ -55,5 +55,5 @@ def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> 
         for split in SPLITS
     }
     everything = [task for split in SPLITS for task in tasks[split]]
-    work("digits", everything, make_block, Crew(jobs), stop)
+    work("digits", everything, make_block, Workers(jobs), stop)
     return {split: PackedCuts(cut for task in tasks[split] for cut in read_block(task)) for split in SPLITS}

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from asrkd.data.corpora.digits import espeak
 from asrkd.data.corpora.digits.noise import Signal, make_noise, mix
-from asrkd.data.corpora.digits.plan import Utterance
+from asrkd.data.corpora.digits.plan import PlannedUtterance
 
 _FULL_SCALE = 32767  # of 16 bits
 
 
-def render(utterance: Utterance, pcm: bytes, sampling_rate: int) -> NDArray[np.int16]:
+def render(utterance: PlannedUtterance, pcm: bytes, sampling_rate: int) -> NDArray[np.int16]:
     """The utterance as it goes to disk, shape (S,), at ``sampling_rate`` Hz.
 
     Args:
@@ -42,7 +42,7 @@ def resample(pcm: bytes, sampling_rate: int) -> Signal:
     return resampled
 
 
-def with_silence(speech: Signal, utterance: Utterance, sampling_rate: int) -> Signal:
+def with_silence(speech: Signal, utterance: PlannedUtterance, sampling_rate: int) -> Signal:
     """``speech`` (S,), at ``sampling_rate`` Hz, between the silences that were planned: (S',) in all."""
     lead, tail = (round(seconds * sampling_rate) for seconds in (utterance.lead_s, utterance.tail_s))
     return np.pad(speech, (lead, tail))

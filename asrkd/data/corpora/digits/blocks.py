@@ -17,7 +17,7 @@ from asrkd.core.shell import remove_folder
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.corpora.digits.audio import render
 from asrkd.data.corpora.digits.cuts import describe, make_cut
-from asrkd.data.corpora.digits.plan import Block, Utterance
+from asrkd.data.corpora.digits.plan import Block, PlannedUtterance
 from asrkd.data.corpora.digits.speaking import speak
 from asrkd.data.corpora.digits.word_times import word_times
 from asrkd.data.cuts import manifests
@@ -94,7 +94,7 @@ def read_block(task: BlockTask) -> list[MonoCut]:
     return [_relative(cut, task.out) for cut in cuts]
 
 
-def _what_is_asked(utterance: Utterance, sampling_rate: int) -> tuple[object, ...]:
+def _what_is_asked(utterance: PlannedUtterance, sampling_rate: int) -> tuple[object, ...]:
     return utterance.id, utterance.text.upper(), describe(utterance), sampling_rate
 
 

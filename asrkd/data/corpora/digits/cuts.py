@@ -4,13 +4,15 @@ from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
 from lhotse.supervision import AlignmentItem
 
-from asrkd.data.corpora.digits.plan import Utterance
+from asrkd.data.corpora.digits.plan import PlannedUtterance
 from asrkd.data.corpora.digits.word_times import WordTime
 
 _NUM_DECIMALS = 5  # of word times, in seconds: less than a sample at 48 kHz
 
 
-def make_cut(utterance: Utterance, times: list[WordTime], num_samples: int, sampling_rate: int) -> MonoCut:
+def make_cut(
+    utterance: PlannedUtterance, times: list[WordTime], num_samples: int, sampling_rate: int
+) -> MonoCut:
     """The cut of one utterance over its own recording, ``<id>.flac`` in the manifest's folder.
 
     Args:
@@ -41,7 +43,7 @@ def make_cut(utterance: Utterance, times: list[WordTime], num_samples: int, samp
     return MonoCut(utterance.id, 0.0, duration, 0, supervisions=[supervision], recording=recording)
 
 
-def describe(utterance: Utterance) -> dict[str, object]:
+def describe(utterance: PlannedUtterance) -> dict[str, object]:
     """What was drawn for the utterance beyond its text, as it stands in the manifest."""
     return {
         "voice": f"{utterance.speaker.voice}+{utterance.speaker.variant}",

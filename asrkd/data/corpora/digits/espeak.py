@@ -1,4 +1,4 @@
-"""The speech synthesiser espeak-ng, called in this process through ctypes.
+"""The speech synthesizer espeak-ng, called in this process through ctypes.
 
 The library and its voices come with the ``espeakng-loader`` wheel, so nothing
 has to be installed in the system. It is full of state: the same sentence
@@ -51,7 +51,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Speech:
+class EspeakOutput:
     """What espeak-ng said and when.
 
     Attributes:
@@ -95,7 +95,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 class Espeak:
-    """espeak-ng, initialised; there can be one in a process.
+    """espeak-ng, initialized; there can be one in a process.
 
     Raises:
         AsrkdError: the library is not installed, or does not work here.
@@ -104,7 +104,7 @@ class Espeak:
     def __init__(self) -> None:
         self._library, data = _load()
         seed = ctypes.c_long(_SEED)
-        # Seeded twice: initialising draws from the generator, and may seed it from the clock.
+        # Seeded twice: initializing draws from the generator, and may seed it from the clock.
         self._library.espeak_ng_SetRandSeed(seed)
         options = _PHONEME_EVENTS | _DONT_EXIT
         found = self._library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, str(data).encode(), options)
@@ -140,7 +140,7 @@ class Espeak:
                 "mend it with: pip install --force-reinstall espeakng-loader"
             )
 
-    def speak(self, request: Request) -> Speech:
+    def speak(self, request: Request) -> EspeakOutput:
         """Say it: the first call in a process is a function of ``request`` alone, later ones are not.
 
         Raises:
@@ -157,7 +157,7 @@ class Espeak:
         size = ctypes.c_size_t(len(text) + 1)
         status = self._library.espeak_Synth(text, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
         self._demand(status, request)
-        return Speech(b"".join(self._pcm), tuple(self._words), tuple(self._phonemes))
+        return EspeakOutput(b"".join(self._pcm), tuple(self._words), tuple(self._phonemes))
 
     def _demand(self, status: int, request: Request) -> None:
         if status != 0:
@@ -187,7 +187,7 @@ def _load() -> tuple[ctypes.CDLL, Path]:
         data = Path(espeakng_loader.get_data_path())
     except (ImportError, OSError, RuntimeError) as error:
         raise AsrkdError(
-            f"the synthesiser espeak-ng cannot be loaded ({error}); install it with: "
+            f"the synthesizer espeak-ng cannot be loaded ({error}); install it with: "
             "pip install espeakng-loader"
         ) from None
     library.espeak_GetCurrentVoice.restype = ctypes.POINTER(_Voice)

@@ -70,15 +70,15 @@ def _babble(num_samples: int, sampling_rate: int, rng: np.random.Generator) -> S
     time_s = np.arange(num_samples) / sampling_rate
     total = np.zeros(num_samples)
     for _ in range(_BABBLE_VOICES):
-        centre = np.exp(rng.uniform(*np.log(_BABBLE_BAND_HZ)))  # even in pitch, not in Hz
+        center = np.exp(rng.uniform(*np.log(_BABBLE_BAND_HZ)))  # even in pitch, not in Hz
         envelope = 1 + np.sin(2 * np.pi * (rng.uniform(*_SYLLABLES_HZ) * time_s + rng.uniform()))
-        total += envelope * _shaped(num_samples, sampling_rate, _band(centre), rng)
+        total += envelope * _shaped(num_samples, sampling_rate, _band(center), rng)
     return total
 
 
-def _band(centre: float) -> Gain:
-    """A bell around ``centre`` Hz, about two octaves wide."""
-    return lambda f: np.exp(-0.5 * np.log2(np.maximum(f, 1) / centre) ** 2)
+def _band(center: float) -> Gain:
+    """A bell around ``center`` Hz, about two octaves wide."""
+    return lambda f: np.exp(-0.5 * np.log2(np.maximum(f, 1) / center) ** 2)
 
 
 def _hum(num_samples: int, sampling_rate: int, rng: np.random.Generator) -> Signal:

@@ -25,7 +25,7 @@ _LETTER_S, _WORD_S, _FIXED_S = 0.0518, 0.0509, 0.109
 
 
 @dataclass(frozen=True)
-class Utterance:
+class PlannedUtterance:
     """One utterance to be made: who says what, and in which noise."""
 
     id: str
@@ -51,7 +51,7 @@ class Block:
 
     split: str
     number: int
-    utterances: tuple[Utterance, ...]
+    utterances: tuple[PlannedUtterance, ...]
 
     @property
     def name(self) -> str:
@@ -67,7 +67,7 @@ def plan_blocks(options: DigitsOptions, split: str) -> list[Block]:
     about ten minutes on.
     """
     wanted_s = 60 * options.split_minutes(split)
-    utterances: list[Utterance] = []
+    utterances: list[PlannedUtterance] = []
     total_s = 0.0
     while True:
         utterance = plan_utterance(options, split, len(utterances))
@@ -83,13 +83,13 @@ def plan_blocks(options: DigitsOptions, split: str) -> list[Block]:
     ]
 
 
-def plan_utterance(options: DigitsOptions, split: str, number: int) -> Utterance:
+def plan_utterance(options: DigitsOptions, split: str, number: int) -> PlannedUtterance:
     """Utterance ``number`` (from 0) of ``split``; the speakers take turns."""
     rng = Random(f"utterance {options.seed} {split} {number}")
     speakers = options.speaker_numbers(split)
     who = speaker(options.seed, speakers[number % len(speakers)])
     block, index = divmod(number, UTTERANCES_PER_BLOCK)
-    return Utterance(
+    return PlannedUtterance(
         id=f"digits-{split}-{block:05d}-{index:04d}",
         text=sentence(rng),
         speaker=who,
@@ -103,7 +103,7 @@ def plan_utterance(options: DigitsOptions, split: str, number: int) -> Utterance
     )
 
 
-def foretold_s(utterance: Utterance) -> float:
+def foretold_s(utterance: PlannedUtterance) -> float:
     """About how long the utterance will be, in seconds, silence included.
 
     A least-squares fit to 2,400 utterances of 320 speakers; what is spoken

@@ -21,10 +21,10 @@ from dataclasses import asdict
 from typing import Any
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.digits.espeak import Espeak, Request, Speech
+from asrkd.data.corpora.digits.espeak import Espeak, EspeakOutput, Request
 
 
-def speak(requests: Sequence[Request]) -> list[Speech]:
+def speak(requests: Sequence[Request]) -> list[EspeakOutput]:
     """Say every request in a fresh process; an answer is a function of its request alone.
 
     Raises:
@@ -54,12 +54,12 @@ def speak(requests: Sequence[Request]) -> list[Speech]:
     return [_from_json(answer) for answer in answers]
 
 
-def _to_json(speech: Speech) -> dict[str, Any]:
+def _to_json(speech: EspeakOutput) -> dict[str, Any]:
     return asdict(speech) | {"pcm": base64.b64encode(speech.pcm).decode("ascii")}
 
 
-def _from_json(answer: dict[str, Any]) -> Speech:
-    return Speech(
+def _from_json(answer: dict[str, Any]) -> EspeakOutput:
+    return EspeakOutput(
         pcm=base64.b64decode(answer["pcm"]),
         words=tuple((position, sample) for position, sample in answer["words"]),
         phonemes=tuple((name, sample) for name, sample in answer["phonemes"]),

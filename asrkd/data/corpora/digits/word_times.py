@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from asrkd.data.corpora.digits.espeak import SAMPLING_RATE, Speech
+from asrkd.data.corpora.digits.espeak import SAMPLING_RATE, EspeakOutput
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class WordTime:
     end_s: float
 
 
-def word_times(text: str, speech: Speech) -> list[WordTime]:
+def word_times(text: str, speech: EspeakOutput) -> list[WordTime]:
     """One interval for each word of ``text``, in order, none overlapping.
 
     A word lasts until the next begins or a pause does. espeak-ng sends a
@@ -34,7 +34,7 @@ def word_times(text: str, speech: Speech) -> list[WordTime]:
     return times
 
 
-def _groups(text: str, speech: Speech) -> list[tuple[list[str], int]]:
+def _groups(text: str, speech: EspeakOutput) -> list[tuple[list[str], int]]:
     """(words, first sample) of each word event; words without an event join those before them."""
     samples = dict(speech.words)
     groups: list[tuple[list[str], int]] = []
@@ -50,7 +50,7 @@ def _groups(text: str, speech: Speech) -> list[tuple[list[str], int]]:
     return groups
 
 
-def _end_of_sound(speech: Speech, limit: int) -> int:
+def _end_of_sound(speech: EspeakOutput, limit: int) -> int:
     """Where the last phoneme before sample ``limit`` that is not a pause ends."""
     end = len(speech.pcm) // 2
     for name, sample in reversed(speech.phonemes):

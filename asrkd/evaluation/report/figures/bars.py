@@ -36,7 +36,7 @@ class Upright:
 
 
 @dataclass(frozen=True)
-class Piece:
+class BarSegment:
     """A part of a stacked bar."""
 
     name: str
@@ -66,7 +66,7 @@ def bar_figure(bars: Sequence[Bar], axes: Upright) -> Markup:
     return svg.figure(WIDTH, HEIGHT, axes.label, parts)
 
 
-def _bar(bar: Bar, x: float, place: float, up: svg.Scale, is_labelled: bool) -> Sequence[str]:
+def _bar(bar: Bar, x: float, place: float, up: svg.Scale, is_labeled: bool) -> Sequence[str]:
     width = place * (1 - GAP)
     x += place * GAP / 2
     height = max(up.start - up(bar.value), 0.0)
@@ -75,12 +75,12 @@ def _bar(bar: Bar, x: float, place: float, up: svg.Scale, is_labelled: bool) -> 
         svg.element("rect", title, x=x, y=up(bar.value), width=width, height=height, rx=1.5, class_=bar.css)
     ]
     parts += [svg.line(x - 3, up(value), x + width + 3, up(value), css) for value, css in bar.marks]
-    if is_labelled:
+    if is_labeled:
         parts.append(svg.text(x + width / 2, HEIGHT - BOTTOM + 18, bar.label, "middle"))
     return parts
 
 
-def stacked_figure(rows: Sequence[tuple[str, Sequence[Piece]]], label: str) -> Markup:
+def stacked_figure(rows: Sequence[tuple[str, Sequence[BarSegment]]], label: str) -> Markup:
     """Draw a lying bar of pieces for each (name, pieces), all to one scale."""
     most = max(sum(piece.value for piece in pieces) for _, pieces in rows)
     across = svg.Scale(0.0, float(max(most, 1)), 1.0, WIDTH - 1)
@@ -96,7 +96,7 @@ def stacked_figure(rows: Sequence[tuple[str, Sequence[Piece]]], label: str) -> M
     return svg.figure(WIDTH, ROW * len(rows), label, parts)
 
 
-def _piece(piece: Piece, start: float, end: float, y: float) -> Sequence[str]:
+def _piece(piece: BarSegment, start: float, end: float, y: float) -> Sequence[str]:
     if not piece.value:
         return []
     title = svg.element("title", f"{piece.name}: {piece.value}")

@@ -24,7 +24,7 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Row:
+class DotRow:
     """A group."""
 
     label: str
@@ -32,7 +32,7 @@ class Row:
     dots: list[Dot]
 
 
-def dot_figure(rows: Sequence[Row], label: str, note_title: str = "") -> Markup:
+def dot_figure(rows: Sequence[DotRow], label: str, note_title: str = "") -> Markup:
     """Draw ``rows`` over a common axis of percentages with 0; ``note_title`` heads the notes."""
     left = min(14 + LETTER * max(len(row.label) for row in rows), 120.0)
     height = TOP + ROW * len(rows) + BOTTOM
@@ -59,7 +59,7 @@ def _axis(across: svg.Scale, height: float) -> Sequence[str]:
     return parts
 
 
-def _row(row: Row, y: float, across: svg.Scale) -> Sequence[str]:
+def _row(row: DotRow, y: float, across: svg.Scale) -> Sequence[str]:
     parts: list[str] = [svg.line(across.start, y, across.end, y, "rule")]
     most = int((across.start - 14) / LETTER)
     short = row.label if len(row.label) <= most + 1 else row.label[: most - 1] + "…"

@@ -9,7 +9,7 @@ from asrkd.evaluation.report.figures import svg
 
 WIDTH, HEIGHT = 460.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 44.0
-COLOURS = ("#1f6fb4", "#c2571a", "#2e8540", "#7b3fa0", "#8a6d00", "#b03060")
+COLORS = ("#1f6fb4", "#c2571a", "#2e8540", "#7b3fa0", "#8a6d00", "#b03060")
 STYLE = """
 svg { font: 12px sans-serif; background: white } .grid { stroke: #ddd } .axis { stroke: #333 }
 .curve { fill: none; stroke-width: 2 } .bound { fill: none; stroke-dasharray: 5 4 }
@@ -18,7 +18,7 @@ svg { font: 12px sans-serif; background: white } .grid { stroke: #ddd } .axis { 
 
 @dataclass(frozen=True)
 class Curve:
-    """Quantisers of the same data."""
+    """Quantizers of the same data."""
 
     name: str
     errors: list[tuple[float, float]]  # (bytes a frame, relative error)
@@ -26,7 +26,7 @@ class Curve:
 
 
 def rate_figure(curves: Sequence[Curve]) -> Markup:
-    """Draw at least one curve; a dashed line of its colour is its bound, shown where there are quantisers."""
+    """Draw at least one curve; a dashed line of its color is its bound, shown where there are quantizers."""
     sizes = [size for curve in curves for size, _ in curve.errors]
     low, high = min(sizes) / 1.2, max(sizes) * 1.2
     shown = [
@@ -59,14 +59,14 @@ def _grid(across: svg.Scale, up: svg.Scale, sizes: Sequence[float]) -> list[Mark
 
 
 def _drawn(curve: Curve, across: svg.Scale, up: svg.Scale, number: int) -> list[Markup]:
-    colour = COLOURS[number % len(COLOURS)]
+    color = COLORS[number % len(COLORS)]
     parts = []
     for points, css in ((curve.errors, "curve"), (curve.bounds, "bound")):
         corners = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in points)
-        parts.append(svg.element("polyline", points=corners, class_=css, stroke=colour))
+        parts.append(svg.element("polyline", points=corners, class_=css, stroke=color))
     for x, y in curve.errors:
         title = svg.element("title", f"{curve.name}: {y:.3f} at {x:g} bytes")
-        parts.append(svg.element("circle", title, cx=across(x), cy=up(y), r=4.0, fill=colour))
+        parts.append(svg.element("circle", title, cx=across(x), cy=up(y), r=4.0, fill=color))
     legend = TOP + 28 + 16 * number
-    parts.append(svg.element("text", curve.name, x=LEFT + 4, y=legend, fill=colour))
+    parts.append(svg.element("text", curve.name, x=LEFT + 4, y=legend, fill=color))
     return parts

@@ -1,6 +1,6 @@
 """Scalable figures as markup: elements with escaped text, and scales from numbers to places.
 
-Colours and line styles are classes of the page's stylesheet, so that a figure
+Colors and line styles are classes of the page's stylesheet, so that a figure
 follows it from light to dark; sizes are units of the figure's view box, which
 the page shows at about a pixel each.
 """

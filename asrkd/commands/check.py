@@ -22,6 +22,7 @@ from asrkd.commands.checks.lists import audit_lists
 from asrkd.commands.checks.rescore import audit_rescore
 from asrkd.commands.checks.store import audit_store
 from asrkd.core import files
+from asrkd.core.artifacts import CONTRACT, LINEAGE, PREPARED, SCORE_REQUEST
 from asrkd.core.errors import AsrkdError
 
 
@@ -82,7 +83,7 @@ def _check_rescore(path: Path, kind: str, most: int) -> None:
 
 
 def _is_nbest(path: Path) -> bool:
-    contract = files.read_json(path / "contract.json")
+    contract = files.read_json(path / CONTRACT)
     return isinstance(contract, dict) and contract.get("kind") == "nbest"
 
 
@@ -90,12 +91,12 @@ def _kind(path: Path) -> str:
     """What the artifact at ``path`` is, by the record in it."""
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return "manifest"
-    records = {"prepare.json": "prepared corpus", "lineage.json": "model", "request.json": "score"}
+    records = {PREPARED: "prepared corpus", LINEAGE: "model", SCORE_REQUEST: "score"}
     for name, kind in records.items():
         if (path / name).is_file():
             return kind
-    if (path / "contract.json").is_file():
-        contract = files.read_json(path / "contract.json")
+    if (path / CONTRACT).is_file():
+        contract = files.read_json(path / CONTRACT)
         made = contract.get("kind") if isinstance(contract, dict) else None
         return "quantizer" if made == "quantizer" else "store"
     raise audit_unknown(path)

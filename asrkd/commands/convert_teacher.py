@@ -11,11 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from asrkd.core import files
+from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.torch_pickle import convert_state, read_state
 from asrkd.teachers.torchaudio_bundles import describe_bundle
-
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 def convert(state: Path, out: Path, bundle: str | None = None) -> str:
@@ -37,8 +36,8 @@ def convert(state: Path, out: Path, bundle: str | None = None) -> str:
     else:
         convert_state(state, weights)
     if described is not None:
-        _write_config(out / CONFIG, described)
-    left = "" if (out / CONFIG).is_file() else f"; {CONFIG} is to be put beside it"
+        _write_config(out / MODEL_CONFIG, described)
+    left = "" if (out / MODEL_CONFIG).is_file() else f"; {MODEL_CONFIG} is to be put beside it"
     return f"{weights}: {len(load_file(str(weights)))} tensors{left}"
 
 

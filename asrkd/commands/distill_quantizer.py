@@ -14,6 +14,7 @@ from lhotse import MonoCut
 
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.output_folder import State
 from asrkd.core.parallel import one_thread
 from asrkd.core.progress import meter
@@ -26,7 +27,6 @@ from asrkd.quantizer.fit.training import check_enough, train_quantizer
 from asrkd.quantizer.report import QuantizerReport
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.targets.store.contract import contract
-from asrkd.targets.store.store import CONTRACT
 from asrkd.teachers.embedding_sample import Sample, sample_embeddings
 from asrkd.teachers.teacher import Teacher
 

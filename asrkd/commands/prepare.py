@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asrkd.commands.prepare_options import PrepareOptions, PrepareReport, SplitReport
 from asrkd.core import output_folder
+from asrkd.core.artifacts import PREPARED, QUARANTINE
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import keep_command, known_command
 from asrkd.core.parallel import check_jobs
@@ -33,8 +34,6 @@ from asrkd.data.tokens import Tokens
 
 __all__ = ["PrepareOptions", "PrepareReport", "SplitReport", "prepare"]
 
-RECORD = "prepare.json"
-QUARANTINE = "quarantine.jsonl"
 KINDS = (*FILE_KINDS, "digits")
 
 
@@ -61,13 +60,13 @@ def prepare(
     listed = _open(corpus, source, out, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
-    if output_folder.survey(out, RECORD, record) is output_folder.State.COMPLETE:
+    if output_folder.survey(out, PREPARED, record) is output_folder.State.COMPLETE:
         maker = known_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
         stamp = output_folder.read_stamp(out, maker, ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
     if listed is None:
         _check_digits(options, inventory)
-        output_folder.claim(out, RECORD, record)
+        output_folder.claim(out, PREPARED, record)
     splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, crew.jobs, stop), [])
     num_items = sum(map(len, splits.values())) + len(bad)
     good, rate, screened = _screen(splits, options)
@@ -77,7 +76,7 @@ def prepare(
     good, unspelled = validation.screen_spelling(good, inventory)
     bad += unspelled
     # Whatever can be refused was refused before the folder is claimed, so that the next try may have it.
-    output_folder.claim(out, RECORD, record)
+    output_folder.claim(out, PREPARED, record)
     keep_command(out)
     computed = _compute(good, _plan(out, options, rate), crew, stop)
     if isinstance(computed, WorkResult):

@@ -12,6 +12,7 @@ from typing import Any
 
 from asrkd import __version__
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
 from asrkd.core.output_folder import State
@@ -25,7 +26,6 @@ from asrkd.quantizer.multi_quantization import (
 )
 from asrkd.quantizer.report import BYTES, QuantizerReport
 from asrkd.quantizer.storage import load_quantizer, save_quantizer
-from asrkd.targets.store.store import CONTRACT
 from asrkd.teachers.loading import open_teacher
 
 

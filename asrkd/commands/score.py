@@ -14,6 +14,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import SCORE_REQUEST
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import keep_command
@@ -35,7 +36,7 @@ from asrkd.models.recognizer import num_parameters
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
-from asrkd.scoring.score_folder import REQUEST, read_counts
+from asrkd.scoring.score_folder import read_counts
 from asrkd.targets.store import shards
 from asrkd.targets.store.shard_parts import Answers, make_shard
 from asrkd.targets.store.shards import Asked, Shard
@@ -92,7 +93,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
     record = _record(request, model, cuts)
-    claimed = output_folder.claim(request.out, REQUEST, record)
+    claimed = output_folder.claim(request.out, SCORE_REQUEST, record)
     if claimed is output_folder.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules)
     keep_command(request.out)

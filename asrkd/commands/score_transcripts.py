@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import SCORE_REQUEST
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import keep_command
 from asrkd.core.stopping import StopRequest
@@ -18,7 +19,7 @@ from asrkd.scoring.counts import Counts, require_same_ids, some_ids
 from asrkd.scoring.nist import score_segments
 from asrkd.scoring.score_corpus import CorpusScore, ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, with_progress, write_score
-from asrkd.scoring.score_folder import REQUEST, read_counts
+from asrkd.scoring.score_folder import read_counts
 from asrkd.scoring.timed_corpus import are_nist_files, read_timed_corpus
 from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
 
@@ -95,7 +96,7 @@ def _finish(
     request: TranscriptsRequest, record: dict[str, Any], score: Callable[[], CorpusScore]
 ) -> TranscriptsReport:
     """Score into the folder, unless that was done."""
-    claimed = output_folder.claim(request.out, REQUEST, record | request.rules.record())
+    claimed = output_folder.claim(request.out, SCORE_REQUEST, record | request.rules.record())
     if claimed is not output_folder.State.COMPLETE:
         keep_command(request.out)
         write_score(request.out, {"set": record["set"], "params": None, "search": None}, score())

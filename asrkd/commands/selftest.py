@@ -15,6 +15,7 @@ from pathlib import Path
 from asrkd.commands.proving.child import Command, CommandExit, import_everything
 from asrkd.commands.proving.pipeline import Step, digests, steps, write_corpus
 from asrkd.core import output_folder
+from asrkd.core.artifacts import STAMP
 from asrkd.core.errors import AsrkdError
 from asrkd.core.progress import meter
 from asrkd.core.shared_work import PART_VARIABLE
@@ -154,7 +155,7 @@ class _Proof:
                 ended = command.run(fault)
             if ended.was_killed:
                 self.tally.kills += 1
-                self.tally.midway += out.is_dir() and not (out / output_folder.STAMP).is_file()
+                self.tally.midway += out.is_dir() and not (out / STAMP).is_file()
                 self._note(step, fault, out, ended)
                 return
             self._expect(
@@ -195,7 +196,7 @@ class _Proof:
 
     def _note(self, step: Step, fault: str, out: Path, ended: CommandExit) -> None:
         made = sum(path.is_file() for path in out.rglob("*")) if out.is_dir() else 0
-        stamped = ", stamped" if (out / output_folder.STAMP).is_file() else ""
+        stamped = ", stamped" if (out / STAMP).is_file() else ""
         self._log(f"{step.name}: {fault}: exit {ended.status}, {made} files there{stamped}\n")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd.core import config, files, output_folder
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError
 from asrkd.core.file_names import hashed_names
 from asrkd.core.output_folder import State
@@ -36,7 +37,6 @@ from asrkd.targets.store.building import StorePlan, make_store
 from asrkd.targets.store.contract import FORMAT
 from asrkd.targets.store.provenance import Sources, read_sources
 from asrkd.targets.store.shards import Shard
-from asrkd.targets.store.store import CONTRACT
 
 
 @dataclass(frozen=True)

@@ -1,3 +1,21 @@
-"""Names of the files in model folders and stores, each in one place."""
+"""Names of the files in asrkd's folders: models, stores, quantizers, scores, and prepared corpora."""
 
-LINEAGE = "lineage.json"  # what a model was trained on
+STAMP = "stamp.json"  # last file of every folder: it is complete
+COMMAND = "command.json"  # the command that made the folder
+
+WEIGHTS = "model.safetensors"  # of a model
+MODEL_CONFIG = "config.json"
+LINEAGE = "lineage.json"  # what the model was trained on
+METRICS = "metrics.jsonl"
+
+CONTRACT = "contract.json"  # of a store or quantizer: what decides its contents
+PROVENANCE = "sources.json"  # where the inputs of a store were
+QUANTIZER_WEIGHTS = "quantizer.safetensors"
+QUANTIZER_DESCRIPTION = "quantizer.json"
+
+SCORE = "score.json"
+SCORE_REQUEST = "request.json"  # model, cuts, references, search, and rules of a score
+UTTERANCES = "utterances.jsonl"  # counts of each utterance of a score
+
+PREPARED = "prepare.json"  # settings of a prepared corpus
+QUARANTINE = "quarantine.jsonl"  # items that were set aside, with their causes

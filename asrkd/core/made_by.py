@@ -12,10 +12,9 @@ from contextvars import ContextVar
 from pathlib import Path
 
 from asrkd.core import files
+from asrkd.core.artifacts import COMMAND
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-
-COMMAND = "command.json"
 
 _TYPED: ContextVar[str | None] = ContextVar("typed", default=None)
 

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artifacts import STAMP
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import Schema
 from asrkd.core.shell import remove, remove_folder, then
-
-STAMP = "stamp.json"
 
 
 class State(Enum):

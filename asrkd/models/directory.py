@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asrkd.core import config, files
+from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import known_command
 from asrkd.core.shell import command
@@ -24,8 +25,6 @@ from asrkd.models.config import (
 )
 from asrkd.models.language_model import LanguageModel, fresh_model
 from asrkd.models.recognizer import Recognizer
-
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def save_model(
         "tokens": tokens.identity(),
         "experiment": experiment,
     }
-    files.write_json(out / CONFIG, described)
+    files.write_json(out / MODEL_CONFIG, described)
     with files.create_aside(out / WEIGHTS) as partial:
         save_file({name: value.cpu().contiguous() for name, value in weights.items()}, str(partial))
 
@@ -127,7 +126,7 @@ def _modified_ns(path: Path) -> int:
 @lru_cache(maxsize=6)  # a recognizer or two beside language models, or the folds of a teacher
 def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLanguageModel:
     architecture, tokens = read_architecture(path), Tokens.load(path)
-    if tokens.identity() != files.read_json(path / CONFIG).get("tokens"):
+    if tokens.identity() != files.read_json(path / MODEL_CONFIG).get("tokens"):
         raise AsrkdError(f"{path}: its tokens are not those that the model was trained with")
     model = fresh_model(architecture)
     str(path).encode()  # safetensors, and every record of JSON, take names of Unicode alone
@@ -145,16 +144,16 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
 
 def read_architecture(path: Path) -> AnyArchitecture:
     """What the model in a folder is; AsrkdError if the folder does not say, or not one that is known."""
-    described = files.read_json(path / CONFIG)
+    described = files.read_json(path / MODEL_CONFIG)
     if not isinstance(described, dict) or not isinstance(described.get("architecture"), dict):
-        raise AsrkdError(f"{path / CONFIG}: not the config of an asrkd model")
+        raise AsrkdError(f"{path / MODEL_CONFIG}: not the config of an asrkd model")
     kind = described["architecture"].get("kind")
     section = _KINDS.get(kind)
     if section is None:
         raise AsrkdError(
-            f"{path / CONFIG}: a model of kind {kind!r}; expected one of {', '.join(map(str, _KINDS))}"
+            f"{path / MODEL_CONFIG}: a model of kind {kind!r}; expected one of {', '.join(map(str, _KINDS))}"
         )
-    return config.parse(section, described["architecture"], str(path / CONFIG))
+    return config.parse(section, described["architecture"], str(path / MODEL_CONFIG))
 
 
 _KINDS: dict[object, type[AnyArchitecture]] = {

@@ -17,12 +17,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asrkd.core import config, files
+from asrkd.core.artifacts import QUANTIZER_DESCRIPTION, QUANTIZER_WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import Positive, Record, Schema
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.report import QuantizerReport
 
-WEIGHTS, DESCRIPTION = "quantizer.safetensors", "quantizer.json"
 VERSION = 1
 MAKER = "asrkd distill quantizer --teacher ... --cuts ... --out ..."
 
@@ -70,9 +70,9 @@ def save_quantizer(
         contract: JSON-able; what decides the weights: teacher, layer, cuts, options. No times.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in quantizer.state_dict().items()}
-    with files.create_aside(out / WEIGHTS) as partial:
+    with files.create_aside(out / QUANTIZER_WEIGHTS) as partial:
         save_file(state, str(partial))
-    identity = files.sha256(out / WEIGHTS)
+    identity = files.sha256(out / QUANTIZER_WEIGHTS)
     description = _Description(
         version=VERSION,
         dim=quantizer.dim,
@@ -82,7 +82,7 @@ def save_quantizer(
         report={} if report is None else asdict(report),
         contract=contract,
     )
-    files.write_json(out / DESCRIPTION, description.model_dump())
+    files.write_json(out / QUANTIZER_DESCRIPTION, description.model_dump())
     return identity
 
 
@@ -102,25 +102,30 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
         AsrkdError: it is missing, torn, of another version, or its weights
             are not those that it describes.
     """
-    for name in (DESCRIPTION, WEIGHTS):
+    for name in (QUANTIZER_DESCRIPTION, QUANTIZER_WEIGHTS):
         if not (path / name).is_file():
             raise AsrkdError(f"{path / name}: no such file; make a quantizer with: {MAKER}")
-    description = config.parse(_Description, files.read_json(path / DESCRIPTION), str(path / DESCRIPTION))
+    description = config.parse(
+        _Description, files.read_json(path / QUANTIZER_DESCRIPTION), str(path / QUANTIZER_DESCRIPTION)
+    )
     try:
         _CONTRACT.check(description.contract)
     except ValueError as error:
-        raise AsrkdError(f"{path / DESCRIPTION}: contract: {error}; make it anew with: {MAKER}") from None
-    identity = files.sha256(path / WEIGHTS)
+        raise AsrkdError(
+            f"{path / QUANTIZER_DESCRIPTION}: contract: {error}; make it anew with: {MAKER}"
+        ) from None
+    identity = files.sha256(path / QUANTIZER_WEIGHTS)
     if identity != description.identity:
         raise AsrkdError(
-            f"{path / WEIGHTS}: sha256 {identity[:8]}, but {DESCRIPTION} says {description.identity[:8]}: "
-            f"torn or exchanged; make it anew with: {MAKER}"
+            f"{path / QUANTIZER_WEIGHTS}: sha256 {identity[:8]}, but {QUANTIZER_DESCRIPTION} says "
+            f"{description.identity[:8]}: torn or exchanged; make it anew with: {MAKER}"
         )
-    quantizer = filled(path / WEIGHTS, read_weights(path / WEIGHTS))
+    quantizer = filled(path / QUANTIZER_WEIGHTS, read_weights(path / QUANTIZER_WEIGHTS))
     found = (quantizer.dim, quantizer.num_codebooks, quantizer.codebook_size)
     if found != (description.dim, description.num_codebooks, description.codebook_size):
         raise AsrkdError(
-            f"{path / WEIGHTS}: D, N, K are {found}, {DESCRIPTION} says otherwise; make it anew with: {MAKER}"
+            f"{path / QUANTIZER_WEIGHTS}: D, N, K are {found}, {QUANTIZER_DESCRIPTION} says otherwise; "
+            f"make it anew with: {MAKER}"
         )
     return LoadedQuantizer(quantizer, identity, description.contract, description.report)
 

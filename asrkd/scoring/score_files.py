@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import SCORE, UTTERANCES
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.file_names import shortened
 from asrkd.core.progress import meter
@@ -18,14 +19,7 @@ from asrkd.scoring.counts import Counts, EditCounts, corpus_counts
 from asrkd.scoring.error_stats import write_error_stats
 from asrkd.scoring.normalizer import case_warning
 from asrkd.scoring.score_corpus import CHARACTER, CorpusScore, ReferenceUtterance, Rules, score_utterances
-from asrkd.scoring.score_folder import (
-    SCORE,
-    UTTERANCES,
-    ScoredUtterance,
-    named_as_speakers,
-    references_sha256,
-    write_utterances,
-)
+from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers, references_sha256, write_utterances
 from asrkd.scoring.significance.bootstrap import NUM_REPLICATES, wer_interval
 from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_recogs
 from asrkd.scoring.units import WORD, Unit, spaced

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import MODEL_CONFIG, SCORE, UTTERANCES
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import known_command
 from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds
@@ -18,12 +19,8 @@ from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.units import WORD, Unit, read_unit, units
 
-SCORE = "score.json"
-REQUEST = "request.json"  # what was asked: model, cuts, references, search, rules
-UTTERANCES = "utterances.jsonl"
 _PLAIN = ("id", "speaker", "recording", "duration_s", "reference", "hypothesis")
 KINDS = ("hits", "substitutions", "deletions", "insertions")
-_MODEL_CONFIG = "config.json"  # of asrkd.models.directory, which imports torch
 
 
 @dataclass(frozen=True)
@@ -163,7 +160,7 @@ def remake_command(folder: Path) -> str:
     """The command that makes a score, with dots for what is not known."""
     if known := known_command(folder):
         return known
-    model = folder.parent if (folder.parent / _MODEL_CONFIG).is_file() else None
+    model = folder.parent if (folder.parent / MODEL_CONFIG).is_file() else None
     asked = ["..."] if model is None else [model, "--cuts", "..."]
     return command("asrkd", "score", *asked, "--out", folder)
 

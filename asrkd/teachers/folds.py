@@ -8,13 +8,13 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import config, files
-from asrkd.core.artifacts import LINEAGE
+from asrkd.core.artifacts import LINEAGE, MODEL_CONFIG
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 from asrkd.data.cuts.folds import FoldKey, FoldSettings, fold_of, learned_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import CutRecord, records
-from asrkd.models.directory import CONFIG, LoadedModel, load_model
+from asrkd.models.directory import LoadedModel, load_model
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def fold_warning(path: Path, cuts: Sequence[MonoCut]) -> str | None:
     data = _data(path)
     if data.get("folds") is None:
         return None
-    folds = config.parse(FoldSettings, data["folds"], str(path / CONFIG))
+    folds = config.parse(FoldSettings, data["folds"], str(path / MODEL_CONFIG))
     learned = _learned(path, data, cuts)
     count = sum(record.digest in learned for record in records(cuts))
     if not count:
@@ -94,7 +94,7 @@ def fold_warning(path: Path, cuts: Sequence[MonoCut]) -> str | None:
 
 def _learned(path: Path, data: dict[str, Any], cuts: Sequence[MonoCut]) -> set[str]:
     """Digests of the cuts that a teacher was trained on, as far as they are known."""
-    is_learned, manifest = learned_by(data, str(path / CONFIG)), Path(data["train"])
+    is_learned, manifest = learned_by(data, str(path / MODEL_CONFIG)), Path(data["train"])
     try:
         if manifest.is_file():
             return {line.cut.digest for line in stream_lines(manifest) if is_learned(line.cut)}
@@ -108,7 +108,7 @@ def _learned(path: Path, data: dict[str, Any], cuts: Sequence[MonoCut]) -> set[s
 def _data(path: Path) -> dict[str, Any]:
     """What a teacher was trained on, by its own config."""
     load_model(path)  # or the error that says why not
-    data: dict[str, Any] = files.read_json(path / CONFIG).get("experiment", {}).get("data", {})
+    data: dict[str, Any] = files.read_json(path / MODEL_CONFIG).get("experiment", {}).get("data", {})
     return data
 
 
@@ -120,7 +120,7 @@ def _settings(path: Path) -> FoldSettings:
             f"{path}: several --teacher are for folds, and it was not trained without one; train it with: "
             f"{_train_without(0, 'K', path)}"
         )
-    return config.parse(FoldSettings, folds, str(path / CONFIG))
+    return config.parse(FoldSettings, folds, str(path / MODEL_CONFIG))
 
 
 def _train_without(fold: int, count: int | str, out: Path | str) -> str:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from asrkd.core import files
+from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.installed import pip_install
 from asrkd.core.shell import command
@@ -22,7 +23,7 @@ from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.waveform import WaveformEncoder, pad
 
-WEIGHTS, CONFIG, PREPROCESSOR = "model.safetensors", "config.json", "preprocessor_config.json"
+PREPROCESSOR = "preprocessor_config.json"
 VARIANCE_EPSILON = 1e-7  # of Wav2Vec2FeatureExtractor, by which transformers normalizes audio
 
 _CLASSES = {
@@ -40,10 +41,12 @@ def load_hugging_face(folder: Path) -> WaveformEncoder:
         AsrkdError: it is of a family that is not known here, its weights are
             missing or do not fit, or transformers is not installed.
     """
-    described = files.read_json(folder / CONFIG)
+    described = files.read_json(folder / MODEL_CONFIG)
     family = described["model_type"]
     if family not in _CLASSES:
-        raise AsrkdError(f"{folder / CONFIG}: model_type {family!r}: expected one of {', '.join(_CLASSES)}")
+        raise AsrkdError(
+            f"{folder / MODEL_CONFIG}: model_type {family!r}: expected one of {', '.join(_CLASSES)}"
+        )
     if not (folder / WEIGHTS).is_file():
         convert = command("asrkd", "distill", "convert", folder / "pytorch_model.bin", "--out", folder)
         raise AsrkdError(f"{folder}: no {WEIGHTS} in it; make it with: {convert}")

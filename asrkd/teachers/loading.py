@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 
 from asrkd.core import files
+from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.models.directory import CONFIG, WEIGHTS, load_model
+from asrkd.models.directory import load_model
 from asrkd.teachers.asrkd_model import AsrkdTeacher
 from asrkd.teachers.teacher import Teacher
 from asrkd.teachers.torchaudio_bundles import bundle_files, is_bundle
@@ -50,13 +51,13 @@ def _loader(spec: Path | str) -> tuple[Path, Path] | None:
         )
     if path.suffix == ".safetensors" and not path.is_dir():
         return path, path.with_suffix(".json")
-    described = files.read_json(path / CONFIG) if (path / CONFIG).is_file() else None
+    described = files.read_json(path / MODEL_CONFIG) if (path / MODEL_CONFIG).is_file() else None
     if isinstance(described, dict) and "architecture" not in described:
         if {"model_type", "function"} & described.keys():
-            return path / WEIGHTS, path / CONFIG
+            return path / WEIGHTS, path / MODEL_CONFIG
         raise AsrkdError(
-            f"{path / CONFIG}: of no family that is known: expected asrkd's own ('architecture'), Hugging "
-            "Face's ('model_type') or torchaudio's ('function' and 'arguments')"
+            f"{path / MODEL_CONFIG}: of no family that is known: expected asrkd's own ('architecture'), "
+            "Hugging Face's ('model_type') or torchaudio's ('function' and 'arguments')"
         )
     return None
 
@@ -71,7 +72,7 @@ def _load(
     spec: str, device: str, weights: Path, described: Path, _changed: tuple[int, ...]
 ) -> WaveformEncoder:
     load: Callable[[], WaveformEncoder]
-    if described.name == CONFIG and "model_type" in files.read_json(described):
+    if described.name == MODEL_CONFIG and "model_type" in files.read_json(described):
         from asrkd.teachers.hugging_face import load_hugging_face
 
         load = partial(load_hugging_face, described.parent)

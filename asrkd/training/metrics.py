@@ -8,6 +8,7 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 
 from asrkd.core import files
+from asrkd.core.artifacts import METRICS
 from asrkd.core.schema import Count, Record, Schema
 
 
@@ -17,8 +18,6 @@ class _Record(Record):
 
 
 _RECORD: Schema[Any] = Schema(_Record)
-
-METRICS = "metrics.jsonl"
 
 
 class MetricLog:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.randomness import seeded
 from asrkd.data.cuts.manifests import read_cuts
@@ -68,7 +69,7 @@ class SpeechData:
         targets = [getattr(entry.settings, "targets", "") for entry in entries]
         live = [own for own in targets if isinstance(own, LiveTargets)]
         paths = {own for own in targets if isinstance(own, str)}
-        contracts = {path: Path(path) / "contract.json" for path in sorted(paths)}
+        contracts = {path: Path(path) / CONTRACT for path in sorted(paths)}
         return {
             "features": self.architecture.features.model_dump(mode="json"),
             "train_cuts": cuts_digest(self.train_cuts),

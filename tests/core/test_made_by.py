@@ -14,8 +14,9 @@ from asrkd.commands.check import check
 from asrkd.commands.prepare import prepare
 from asrkd.commands.prepare_options import PrepareOptions
 from asrkd.core import output_folder
+from asrkd.core.artifacts import COMMAND
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import COMMAND, known_command
+from asrkd.core.made_by import known_command
 from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.evaluation.compare.systems import Roles, read_systems

@@ -9,6 +9,7 @@ import jiwer
 from asrkd.commands.checks.cuts import audit_cuts, prepare_anew
 from asrkd.commands.checks.findings import Findings
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import CONTRACT, LINEAGE, METRICS, QUANTIZER_WEIGHTS, SCORE_REQUEST, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.made_by import known_command
 from asrkd.core.shell import command, make_anew, remove_folder
@@ -19,11 +20,11 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.directory import finish_command, load_any_model
 from asrkd.objectives.too_short import TooShort
 from asrkd.quantizer.storage import load_quantizer
-from asrkd.scoring.score_folder import REQUEST, ScoreFolder, read_score, remake_command
+from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command
 from asrkd.scoring.units import spaced
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.targets.sources.text import read_sentences
-from asrkd.training.metrics import METRICS, read_metrics
+from asrkd.training.metrics import read_metrics
 
 TEXTS_AT_ONCE = 10_000
 
@@ -67,7 +68,7 @@ def audit_model(path: Path, findings: Findings) -> None:
         model = load_any_model(path)
         findings.saw(f"{path}: weights {model.weights_sha256[:12]}")
     with findings.looking(path):
-        lineage = files.read_json(path / "lineage.json")
+        lineage = files.read_json(path / LINEAGE)
         data = lineage["experiment"]["data"]
         if "train_text" in data:
             _audit_text(path, data, lineage, findings)
@@ -76,14 +77,14 @@ def audit_model(path: Path, findings: Findings) -> None:
             with findings.looking(path):
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
-            _compare(path, Path(store) / "contract.json", expected, findings)
+            _compare(path, Path(store) / CONTRACT, expected, findings)
         for line in _dropped(path):
             findings.saw(f"{path}: {line}")
         asked = lineage.get("live_targets", {"teachers": {}, "quantizers": {}})
         for teacher, hashes in asked["teachers"].items():
-            _compare(path, Path(teacher) / "model.safetensors", hashes["weights_sha256"], findings)
+            _compare(path, Path(teacher) / WEIGHTS, hashes["weights_sha256"], findings)
         for quantizer, expected in asked["quantizers"].items():
-            _compare(path, Path(quantizer) / "quantizer.safetensors", expected, findings)
+            _compare(path, Path(quantizer) / QUANTIZER_WEIGHTS, expected, findings)
 
 
 def _dropped(path: Path) -> list[str]:
@@ -120,7 +121,7 @@ def _audit_lineage(
     if not manifest.is_file():
         findings.saw(f"{path}: its {name} cuts are not at {manifest} any more")
         return
-    is_learned = learned_by(lineage["experiment"]["data"], str(path / "lineage.json"))
+    is_learned = learned_by(lineage["experiment"]["data"], str(path / LINEAGE))
     digests, texts = [], []
     for line in stream_lines(manifest):
         if name == "dev" or is_learned(line.cut):
@@ -150,9 +151,9 @@ def audit_score(path: Path, findings: Findings) -> None:
         findings.saw(f"{path}: {counted} aligned by {scored.alignment}, normalizer {scored.normalizer}")
         if scored.alignment == LEVENSHTEIN:
             _recount(path, scored, findings)
-        expected = files.read_json(path / REQUEST).get("model")
+        expected = files.read_json(path / SCORE_REQUEST).get("model")
         if expected is not None:  # finished transcripts have none
-            _compare(path, path.parent / "model.safetensors", expected, findings)
+            _compare(path, path.parent / WEIGHTS, expected, findings)
 
 
 def _recount(path: Path, scored: ScoreFolder, findings: Findings) -> None:

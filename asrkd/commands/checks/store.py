@@ -8,6 +8,7 @@ from typing import Any
 from asrkd.commands.checks.findings import Findings
 from asrkd.commands.checks.references import audit_references
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, one_line
 from asrkd.core.shell import make_anew
 from asrkd.data.cuts.manifests import stream_lines
@@ -18,15 +19,7 @@ from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.provenance import check_sources, read_sources, remake_command
 from asrkd.targets.store.shard_parts import num_begun
 from asrkd.targets.store.shards import Payload, shard_name
-from asrkd.targets.store.store import (
-    CONTRACT,
-    CutIndex,
-    check_payload,
-    damage,
-    mismatch,
-    read_contract,
-    read_indexes,
-)
+from asrkd.targets.store.store import CutIndex, check_payload, damage, mismatch, read_contract, read_indexes
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 
 from asrkd.core import files
+from asrkd.core.artifacts import METRICS
 
 CONFIG = """\
 data: {train: data/cuts_train.jsonl.gz, dev: data/cuts_dev.jsonl.gz, tokens: data, max_duration: 6}
@@ -95,6 +96,6 @@ def _may_differ(path: Path) -> bool:
         path.suffix in (".partial", ".lock")
         or path.name.startswith(".tmp")  # safetensors' own, of a kill while it wrote
         or path.name.endswith(".partial.lca")
-        or path.name == "metrics.jsonl"
+        or path.name == METRICS
         or path.parts[0] in ("checkpoints", "tensorboard")
     )

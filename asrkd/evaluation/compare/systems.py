@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artifacts import METRICS, MODEL_CONFIG, SCORE, SCORE_REQUEST, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import make_anew
-from asrkd.models.directory import CONFIG, WEIGHTS
-from asrkd.scoring.score_folder import (
-    REQUEST,
-    SCORE,
-    ScoreFolder,
-    read_score,
-    remake_command,
-    require_comparable,
-)
+from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command, require_comparable
 from asrkd.training.metrics import read_metrics
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and the names that have them unasked
@@ -102,9 +95,9 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
     """The name of the system, and its run."""
     if (folder / SCORE).is_file():
         path = folder
-        model = folder.parent if (folder.parent / CONFIG).is_file() else None
+        model = folder.parent if (folder.parent / MODEL_CONFIG).is_file() else None
     else:
-        path, model = folder / score_name, folder if (folder / CONFIG).is_file() else None
+        path, model = folder / score_name, folder if (folder / MODEL_CONFIG).is_file() else None
         if not (path / SCORE).is_file():
             raise AsrkdError(f"{path / SCORE}: no such file; make it with: {remake_command(path)}")
     name = (model or folder).resolve().name
@@ -114,7 +107,7 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
             raise AsrkdError(f"{folder}: comes twice; name a folder once")
         return name, ScoredRun(len(runs.get(name, [])) + 1, scored, None, None, None)
     _check_fresh(path, model)
-    ends = [record for record in read_metrics(model / "metrics.jsonl") if record["kind"] == "end"]
+    ends = [record for record in read_metrics(model / METRICS) if record["kind"] == "end"]
     seconds = ends[-1].get("train_seconds") if ends else None
     params = files.read_json(path / SCORE).get("params")
     return name, ScoredRun(_seed(model), scored, model, params, seconds)
@@ -122,7 +115,7 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
 
 def _check_fresh(score: Path, model: Path) -> None:
     """Refuse a score of weights that the model has no longer; those that are gone are nobody's."""
-    request = files.read_json(score / REQUEST) if (score / REQUEST).is_file() else None
+    request = files.read_json(score / SCORE_REQUEST) if (score / SCORE_REQUEST).is_file() else None
     expected = request.get("model") if isinstance(request, dict) else None
     if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
         raise AsrkdError(
@@ -132,11 +125,11 @@ def _check_fresh(score: Path, model: Path) -> None:
 
 
 def _seed(model: Path) -> int:
-    described: Any = files.read_json(model / CONFIG)
+    described: Any = files.read_json(model / MODEL_CONFIG)
     try:
         return int(described["experiment"]["seed"])
     except (KeyError, TypeError, ValueError) as error:
         raise AsrkdError(
-            f"{model / CONFIG}: not the config of an asrkd model ({error!r}); name the model folders that "
-            "asrkd train made, or score folders"
+            f"{model / MODEL_CONFIG}: not the config of an asrkd model ({error!r}); "
+            "name the model folders that asrkd train made, or score folders"
         ) from None

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from asrkd.core.artifacts import METRICS
 from asrkd.evaluation.report.figures.lines import Axes, Series, line_figure
 from asrkd.evaluation.report.figures.styles import look
 from asrkd.evaluation.report.systems import ReportedSystem
@@ -73,7 +74,7 @@ def _units(logs: Sequence[tuple[ReportedSystem, list[dict[str, Any]]]]) -> dict[
 
 
 def _log(system: ReportedSystem) -> list[dict[str, Any]]:
-    return read_metrics(system.folder / "metrics.jsonl") if system.folder else []
+    return read_metrics(system.folder / METRICS) if system.folder else []
 
 
 def _points(log: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[float, float]]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artifacts import MODEL_CONFIG
 from asrkd.evaluation.compare import systems as comparing
 from asrkd.evaluation.compare.systems import STUDENT, Roles, ScoredRun
-from asrkd.models.directory import CONFIG
 from asrkd.scoring.score_folder import ScoreFolder
 from asrkd.targets.store.used_stores import UsedStores, used_stores
 
@@ -55,7 +55,7 @@ def of_role(systems: Sequence[ReportedSystem], role: str, seed: int) -> Reported
 
 
 def _system(system: comparing.System, run: ScoredRun, number: int) -> ReportedSystem:
-    experiment = files.read_json(run.model / CONFIG)["experiment"] if run.model else {}
+    experiment = files.read_json(run.model / MODEL_CONFIG)["experiment"] if run.model else {}
     return ReportedSystem(
         folder=run.model,
         name=system.name,

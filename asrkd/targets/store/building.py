@@ -13,6 +13,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import CONTRACT, STAMP
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.output_folder import State
 from asrkd.core.shared_work import Workers, WorkResult, work
@@ -22,7 +23,7 @@ from asrkd.data.cuts.records import records
 from asrkd.targets.store import shards
 from asrkd.targets.store.provenance import Sources, write_sources
 from asrkd.targets.store.shards import ShardWriter, index_path
-from asrkd.targets.store.store import CONTRACT, read_indexes
+from asrkd.targets.store.store import read_indexes
 
 MOST_NAMED = 20  # files in a message
 MACHINE = "computed_with"  # the part of a contract that tells builds and devices
@@ -105,7 +106,7 @@ def _as_begun(plan: StorePlan) -> StorePlan:
         return plan
     if found | {MACHINE: None} != plan.contract | {MACHINE: None}:
         return plan
-    if not (plan.out / output_folder.STAMP).is_file():
+    if not (plan.out / STAMP).is_file():
         difference = output_folder.first_difference(found, plan.contract)
         warn(f"{plan.out}: {difference}: its shards will differ in their last bits")
     return replace(plan, contract=found)

@@ -8,6 +8,7 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd.core import files
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, reason
 from asrkd.core.shell import make_anew
 from asrkd.data.cuts.records import cut_digest, records
@@ -15,7 +16,7 @@ from asrkd.scoring.units import Unit, read_unit
 from asrkd.targets.nbest import RECORD, Nbest, as_record, from_record
 from asrkd.targets.store import fields
 from asrkd.targets.store.shards import DIGEST_LENGTH, Entry, write_shard
-from asrkd.targets.store.store import CONTRACT, Store, damage
+from asrkd.targets.store.store import Store, damage
 
 
 class NbestStore(Store):

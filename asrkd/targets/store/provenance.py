@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artifacts import PROVENANCE, QUANTIZER_WEIGHTS, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command, make_anew, remove
 from asrkd.targets.store import fields
 from asrkd.teachers.torchaudio_bundles import is_bundle
-
-SOURCES = "sources.json"
-TEACHER = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,14 +50,14 @@ def write_sources(out: Path, sources: Sources) -> None:
     for name, path in (("noise", sources.noise), ("lm", sources.lm)):
         if path is not None:
             record[name] = relative(path)
-    files.write_json(out / SOURCES, record)
+    files.write_json(out / PROVENANCE, record)
 
 
 def read_sources(out: Path) -> Sources | None:
     """The sources of a store; None if it does not say, or in another form; AsrkdError if they are torn."""
-    if not (out / SOURCES).is_file():
+    if not (out / PROVENANCE).is_file():
         return None
-    record = files.read_json(out / SOURCES)
+    record = files.read_json(out / PROVENANCE)
     try:
         fields.SOURCES.check(record)
         return Sources(
@@ -95,7 +93,7 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
             remedy = make_anew(out, sources.command, "the store")
             raise AsrkdError(
                 f"{out}: stale: its {name} {place} was made anew since (sha256 {found[:12]} now, "
-                f"{str(expected)[:12]} then); {remedy} (or keep it: {remove(out / SOURCES)})"
+                f"{str(expected)[:12]} then); {remedy} (or keep it: {remove(out / PROVENANCE)})"
             )
 
 
@@ -106,13 +104,13 @@ def _identities(
     if sources.folds:
         expected = _get(contract, "teacher", "folds", "weights_sha256") or [None] * len(sources.folds)
         for place, sha256 in zip(sources.folds, expected, strict=False):
-            yield "teacher", place, _sha256(place, TEACHER), sha256
+            yield "teacher", place, _sha256(place, WEIGHTS), sha256
     else:
         expected = _get(contract, "teacher", "weights_sha256")
-        yield "teacher", sources.teacher, _sha256(sources.teacher, TEACHER), expected
-    quantizer = _sha256(sources.quantizer, "quantizer.safetensors")
+        yield "teacher", sources.teacher, _sha256(sources.teacher, WEIGHTS), expected
+    quantizer = _sha256(sources.quantizer, QUANTIZER_WEIGHTS)
     yield "quantizer", sources.quantizer, quantizer, _get(contract, "quantizer", "sha256")
-    lm = _sha256(sources.lm, TEACHER)
+    lm = _sha256(sources.lm, WEIGHTS)
     yield "language model", sources.lm, lm, _get(contract, "search", "lm", "sha256")
 
 

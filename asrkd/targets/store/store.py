@@ -14,6 +14,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command, make_anew
 from asrkd.data.cuts.records import CutRecord, records
@@ -30,8 +31,6 @@ from asrkd.targets.store.shards import (
     remove_shard,
     shard_name,
 )
-
-CONTRACT = "contract.json"
 
 
 class CutIndex:

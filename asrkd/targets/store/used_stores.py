@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
-from asrkd.core.artifacts import LINEAGE
+from asrkd.core.artifacts import CONTRACT, LINEAGE
 from asrkd.core.errors import AsrkdError
-
-CONTRACT = "contract.json"
 
 
 @dataclass(frozen=True)

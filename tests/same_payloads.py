@@ -2,7 +2,7 @@
 
 ``python -m tests.same_payloads BEFORE AFTER FOLDER…`` compares ``BEFORE/FOLDER`` with ``AFTER/FOLDER``, for
 example two checkouts after ``make demo SIZE=tiny``. Names of tensors and JSON metadata (contracts, lineages,
-stamps, command lines) may differ; a renamed tensor is listed. Exit status 1 if a payload differs or is missing.
+stamps, command lines) may differ; a renamed tensor is listed. Exit status 1: a payload differs or is missing.
 """
 
 import hashlib

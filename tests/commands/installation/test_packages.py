@@ -127,7 +127,7 @@ def test_k2_that_works_says_its_torch(monkeypatch):
 
 def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch):
     misfits = [("torchaudio", "torchaudio 2.8.0 needs torch==2.8.0"), ("k2", "k2 1.23.4 needs torch==1.13.1")]
-    monkeypatch.setattr(packages.stack, "misfits", lambda: misfits)
+    monkeypatch.setattr(packages.installed, "misfits", lambda: misfits)
     check = check_fit()
     assert check.status is Status.WRONG
     assert "torchaudio 2.8.0 needs torch==2.8.0; k2 1.23.4 needs torch==1.13.1" in check.found
@@ -138,11 +138,11 @@ def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch)
 
 def test_transformers_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", types.SimpleNamespace(Wav2Vec2Model=object))
-    monkeypatch.setattr(packages.stack, "installed", lambda distribution: "4.57.6")
+    monkeypatch.setattr(packages.installed, "installed", lambda distribution: "4.57.6")
     assert packages.check_transformers().status is Status.OK
     monkeypatch.setitem(sys.modules, "transformers", None)
     broken = packages.check_transformers()
-    monkeypatch.setattr(packages.stack, "installed", lambda distribution: None)
+    monkeypatch.setattr(packages.installed, "installed", lambda distribution: None)
     absent = packages.check_transformers()
     assert broken.status is absent.status is Status.NOTE
     assert broken.remedy.endswith("--force-reinstall --no-deps transformers")
@@ -155,7 +155,7 @@ def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     assert packages.check_submitit().status is Status.OK
     monkeypatch.setitem(sys.modules, "submitit", None)
     broken = packages.check_submitit()
-    monkeypatch.setattr(packages.stack, "installed", lambda distribution: None)
+    monkeypatch.setattr(packages.installed, "installed", lambda distribution: None)
     absent = packages.check_submitit()
     assert broken.status is absent.status is Status.NOTE
     assert broken.remedy.endswith("--force-reinstall --no-deps submitit")
@@ -166,11 +166,11 @@ def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
 
 def test_kenlm_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     monkeypatch.setitem(sys.modules, "kenlm", types.SimpleNamespace(Model=object))
-    monkeypatch.setattr(packages.stack, "installed", lambda distribution: "0.3.0")
+    monkeypatch.setattr(packages.installed, "installed", lambda distribution: "0.3.0")
     assert packages.check_kenlm().status is Status.OK
     monkeypatch.setitem(sys.modules, "kenlm", types.SimpleNamespace())
     broken = packages.check_kenlm()
-    monkeypatch.setattr(packages.stack, "installed", lambda distribution: None)
+    monkeypatch.setattr(packages.installed, "installed", lambda distribution: None)
     absent = packages.check_kenlm()
     assert broken.status is absent.status is Status.NOTE
     assert "AttributeError" in broken.found

@@ -179,6 +179,7 @@ def selftest(
     seed: Annotated[int, typer.Option(help="Of where they strike.")] = 1,
 ) -> None:
     """Kill and starve every command of a small pipeline, and prove that nothing was lost."""
+    from asrkd.commands import distill, prepare, score, train  # noqa: F401 (loaded once, before the forks)
     from asrkd.commands import selftest as stage
 
     with stop_requests() as stop:

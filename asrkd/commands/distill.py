@@ -4,16 +4,12 @@ Reads:   a teacher (asrkd/teachers/loading.py says which) and cuts; for codebook
 Writes:  a target store (contract, shards, stamp), or a quantizer.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lhotse import MonoCut
-
 from asrkd.commands.distill_quantizer import quantizer_beside
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
-from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
@@ -25,15 +21,12 @@ from asrkd.quantizer.search.search import STANDARD
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.nbest import RECORD
-from asrkd.targets.store.arrays import ArrayStore
-from asrkd.targets.store.building import Made, StorePlan, make_store
-from asrkd.targets.store.contract import contract
-from asrkd.targets.store.nbest import NbestStore
-from asrkd.targets.store.shards import ShardWriter
+from asrkd.targets.store.building import make_store
+from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.writers import arrays
 from asrkd.targets.writers.nbest import PLAIN, DecodingConditions, nbest_writer
 from asrkd.teachers.folds import fold_warning
-from asrkd.teachers.teacher import Teacher, check_quantizer
+from asrkd.teachers.teacher import check_quantizer
 
 
 def nbest(
@@ -74,8 +67,8 @@ def nbest(
     flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
     flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
     flags |= hearing.flags() | {"unit": None if unit == WORD else unit.name}
-    asked = _StoreRequest(question, teacher, cuts, "nbest", details | hearing.contract(), flags)
-    made = asked.make(NbestStore.suffix, nbest_writer(search, options, hearing, unit), stop)
+    plan = question.plan(teacher, cuts, "nbest", details | hearing.contract(), flags)
+    made = make_store(plan, nbest_writer(search, options, hearing, unit), question.crew, stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
 
@@ -103,8 +96,8 @@ def codebook(question: DistillRequest, source: Path | QuantizerRequest, stop: St
         "quantizer": {"sha256": loaded.identity} | sizes,
         "search": asdict(STANDARD),
     }
-    asked = _StoreRequest(question, teacher, cuts, "codebook", details, {"quantizer": source})
-    made = asked.make(ArrayStore.suffix, arrays.codebook_writer(source, tap), stop)
+    plan = question.plan(teacher, cuts, "codebook", details, {"quantizer": source})
+    made = make_store(plan, arrays.codebook_writer(source, tap), question.crew, stop)
     return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"
 
 
@@ -133,8 +126,8 @@ def posterior(question: DistillRequest, top_k: int, dtype: str, stop: StopReques
         "dtype": dtype,
         "score": "natural logarithms, best first; the last is that of all other tokens together",
     }
-    asked = _StoreRequest(question, teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
-    made = asked.make(ArrayStore.suffix, arrays.posterior_writer(top_k, dtype), stop)
+    plan = question.plan(teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
+    made = make_store(plan, arrays.posterior_writer(top_k, dtype), question.crew, stop)
     return made.text() + f", {top_k} tokens a frame"
 
 
@@ -158,58 +151,20 @@ def hidden(
     teacher, cuts = question.open()
     tap = teacher.tap(layer, place)
     details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
-    asked = _StoreRequest(
-        question, teacher, cuts, "hidden", details, {"layer": layer, "tap": place, "dtype": dtype}
-    )
-    made = asked.make(ArrayStore.suffix, arrays.hidden_writer(tap, dtype), stop)
+    flags = {"layer": layer, "tap": place, "dtype": dtype}
+    plan = question.plan(teacher, cuts, "hidden", details, flags)
+    made = make_store(plan, arrays.hidden_writer(tap, dtype), question.crew, stop)
     return made.text() + f", {teacher.dim} values a frame of layer {layer}"
-
-
-class _StoreRequest:
-    """A question that was opened: what the store of its answers will be."""
-
-    def __init__(
-        self,
-        question: DistillRequest,
-        teacher: Teacher,
-        cuts: Sequence[MonoCut],
-        kind: str,
-        details: dict[str, Any],
-        flags: dict[str, Any],
-    ) -> None:
-        self.question, self.cuts = question, cuts
-        sized = details | {"cuts_per_shard": question.cuts_per_shard}
-        self.contract = contract(kind, teacher, cuts, sized)
-        self.sources = question.sources(kind, flags)
-
-    def make(self, suffix: str, write: ShardWriter, stop: StopRequest) -> Made:
-        """Make the store, or this process's part of it."""
-        question = self.question
-        plan = StorePlan(
-            out=question.out,
-            contract=self.contract,
-            sources=self.sources,
-            cuts=self.cuts,
-            suffix=suffix,
-            device=str(pick_device(question.device)),
-            cuts_per_shard=question.cuts_per_shard,
-        )
-        return make_store(plan, write, question.crew, stop)
 
 
 def _place(tap: Tap) -> dict[str, Any]:
     return {"layer": tap.layer, "tap": tap.place}
 
 
-def _quality(out: Path) -> str:
-    """Error rate of the best and of the luckiest hypothesis, where there are references."""
-    store = NbestStore(out)
-    first = oracle = words = 0
-    for cut_id in store.index.ids():
-        found = store.read(cut_id)
-        if found.errors is not None and found.num_words is not None:
-            first, oracle = first + found.errors[0], oracle + min(found.errors)
-            words += found.num_words
-    if not words:
+def _quality(store: Path) -> str:
+    """Error rates of the best hypotheses and of the oracle, where there are references."""
+    measured = measure_nbest(store)
+    if measured is None:
         return ""
-    return f", {store.unit.rate} {first / words:.2%} of the best, {oracle / words:.2%} of the luckiest"
+    first, oracle = measured.oracle_wer[0], measured.oracle_wer[-1]
+    return f", {measured.unit.rate} {first:.2%} of the best, {oracle:.2%} of the oracle"

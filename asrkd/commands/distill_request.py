@@ -15,6 +15,10 @@ from asrkd.core.shell import command
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.quantizer.options import QuantizerOptions
+from asrkd.targets.store.arrays import ArrayStore
+from asrkd.targets.store.building import StorePlan
+from asrkd.targets.store.contract import contract
+from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.provenance import Sources
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import Teacher
@@ -65,14 +69,32 @@ class DistillRequest:
             manifests.append(own)
         return manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
-    def sources(self, kind: str, flags: dict[str, Any]) -> Sources:
-        """Where everything was, with the command that asks the same again.
+    def plan(
+        self, teacher: Teacher, cuts: PackedCuts, kind: str, details: dict[str, Any], flags: dict[str, Any]
+    ) -> StorePlan:
+        """Plan the store that this request makes.
 
         Args:
+            teacher: opened, with ``cuts``, by :meth:`open`.
+            cuts: of all manifests.
             kind: of the store, which is the command's name.
-            flags: of this kind; None values are left out, a tuple repeats its flag,
-                a list is one flag of several words.
+            details: of this kind, for the contract.
+            flags: of this kind, for the command; None values are left out, a tuple
+                repeats its flag, a list is one flag of several words.
         """
+        sized = details | {"cuts_per_shard": self.cuts_per_shard}
+        return StorePlan(
+            out=self.out,
+            contract=contract(kind, teacher, cuts, sized),
+            sources=self._sources(kind, flags),
+            cuts=cuts,
+            suffix=NbestStore.suffix if kind == "nbest" else ArrayStore.suffix,
+            device=str(pick_device(self.device)),
+            cuts_per_shard=self.cuts_per_shard,
+        )
+
+    def _sources(self, kind: str, flags: dict[str, Any]) -> Sources:
+        """The paths of teacher, cuts and models, with the command that makes the store."""
         common = {"teacher": self.teacher, "cuts": self.cuts}
         sizes = {"cuts_per_shard": self.cuts_per_shard, "device": self.device}
         words: list[str | Path] = ["asrkd", "distill", kind]

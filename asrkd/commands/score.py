@@ -37,9 +37,8 @@ from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
 from asrkd.scoring.score_folder import read_counts
-from asrkd.targets.store import shards
 from asrkd.targets.store.shard_parts import Answers, make_shard
-from asrkd.targets.store.shards import Asked, Shard
+from asrkd.targets.store.shards import Shard, split_cuts
 
 CUTS_PER_SHARD = 200
 
@@ -120,8 +119,9 @@ def _recognize(
     request: ScoreRequest, record: dict[str, Any], device: str, cuts: Sequence[MonoCut], stop: StopRequest
 ) -> tuple[list[Shard], WorkResult]:
     """Write the text of every cut, in shards that are kept, so that a stop loses little."""
-    asked = Asked(request.model, device, CUTS_PER_SHARD, files.sha256_of(record))
-    planned = shards.plan(request.out / "hypotheses", cuts, asked, ".jsonl")
+    digest = files.sha256_of(record)
+    split = split_cuts(request.out / "hypotheses", cuts, CUTS_PER_SHARD, ".jsonl")
+    planned = [Shard(path, part, request.model, device, digest) for path, part in split]
     write = partial(_write_hypotheses, search=request.search, options=request.options)
     crew = Workers(request.jobs, request.part)
     return planned, work(f"score {request.model.name}", planned, write, crew, stop)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd.commands.proving.child import Command, CommandExit, import_everything
+from asrkd.commands.proving.child import Command, CommandExit
 from asrkd.commands.proving.pipeline import Step, digests, steps, write_corpus
 from asrkd.core import output_folder
 from asrkd.core.artifacts import STAMP
@@ -68,7 +68,6 @@ def selftest(
     if output_folder.inspect(folder, RECORD) is not None:
         shutil.rmtree(folder)
     output_folder.claim(folder, RECORD, {"kills": kills, "seed": seed})
-    import_everything()
     tally, rng = SelftestResult(), random.Random(seed)
     with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
         proof = _Proof(folder, entry, rng, tally, log.write)

@@ -32,12 +32,12 @@ CHECK_S, CHECK_GIB, PLAN_GIB = 90.0, 1.0, 2.0
 PLAN = """
 import sys
 from pathlib import Path
-from asrkd.targets.store import shards
+from asrkd.targets.store.shards import Shard, split_cuts
 from asrkd.data.cuts.records import cuts_digest, texts_digest
 from asrkd.data.cuts.manifests import read_cuts
 cuts = read_cuts(Path(sys.argv[1]))
 cuts_digest(cuts), texts_digest(cuts)
-shards.plan(Path("x"), cuts, shards.Asked(Path("m"), "cpu", 200), ".safetensors")
+[Shard(path, part, Path("m"), "cpu") for path, part in split_cuts(Path("x"), cuts, 200, ".safetensors")]
 """
 DEMO = Path("exp/demo/codebook")  # looked at where it is
 

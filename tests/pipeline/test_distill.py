@@ -101,16 +101,16 @@ def test_scores_are_those_of_torchs_ctc_loss(whole, teacher, corpus):
 
 def test_errors_are_jiwers_and_the_report_adds_them_up(whole, question, corpus):
     store = NbestStore(whole)
-    best = lucky = words = 0
+    best = oracle = words = 0
     for cut in read_cuts(corpus / "cuts_dev.jsonl.gz"):
         reference, nbest = cut.supervisions[0].text, store.read(cut.id)
         counted = [jiwer.process_words(reference, text) for text in nbest.texts]
         errors = [c.substitutions + c.deletions + c.insertions for c in counted]
         assert nbest.errors == errors
         assert nbest.num_words == len(reference.split())
-        best, lucky, words = best + errors[0], lucky + min(errors), words + nbest.num_words
+        best, oracle, words = best + errors[0], oracle + min(errors), words + nbest.num_words
     report = ask(question, whole)
-    rates = f"WER {best / words:.2%} of the best, {lucky / words:.2%} of the luckiest"
+    rates = f"WER {best / words:.2%} of the best, {oracle / words:.2%} of the oracle"
     assert report == f"{whole}: already complete, 6 cuts, {rates}"
 
 

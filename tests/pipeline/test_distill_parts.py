@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from asrkd.commands import distill
+from asrkd.commands import distill, distill_request
 from asrkd.commands.distill_request import DistillRequest
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shared_work import ShardOf
@@ -119,7 +119,7 @@ def test_a_shard_of_another_plan_keeps_the_store_from_being_finished(question, s
 def test_another_machine_may_go_on_with_a_store_and_says_so(
     question, whole, stores, tmp_path, monkeypatch, capsys
 ):
-    contract = distill.contract
+    contract = distill_request.contract
 
     def elsewhere(*arguments):
         agreed = contract(*arguments)
@@ -127,7 +127,7 @@ def test_another_machine_may_go_on_with_a_store_and_says_so(
 
     out = tmp_path / "nbest"
     ask("nbest", replace(question, out=out, part=ShardOf(1, 2)), stores)
-    monkeypatch.setattr(distill, "contract", elsewhere)
+    monkeypatch.setattr(distill_request, "contract", elsewhere)
     ask("nbest", replace(question, out=out), stores)
     said = f"{out}: computed_with.device was 'cpu' then and is 'NVIDIA H200' now: its shards will differ"
     assert said in capsys.readouterr().err

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from asrkd.cli import main
-from asrkd.commands import selftest
+from asrkd.commands import distill, prepare, score, selftest, train  # noqa: F401 (loaded once, before the forks)
 from asrkd.commands.proving.child import Command
 from asrkd.commands.proving.pipeline import digests, steps
 from asrkd.core.errors import AsrkdError

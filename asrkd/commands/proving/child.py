@@ -1,7 +1,7 @@
 """A command of asrkd in a process of its own, which may be struck on purpose.
 
-The process is forked from this one, where everything is imported already: it
-starts in a moment, and is killed as any other is.
+The process is forked from this one, where the command line has imported the commands
+already: it starts in a moment, and is killed as any other is.
 """
 
 import os
@@ -113,8 +113,3 @@ def _write_to(log: Path) -> None:
 
 def _has_files(out: Path) -> bool:
     return out.is_dir() and any(out.iterdir())
-
-
-def import_everything() -> None:
-    """Import what the commands do, so that those forked from here start in a moment."""
-    from asrkd.commands import distill, prepare, score, train  # noqa: F401

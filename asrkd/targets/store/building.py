@@ -20,9 +20,8 @@ from asrkd.core.shared_work import Workers, WorkResult, work
 from asrkd.core.shell import command, make_anew, remove
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import records
-from asrkd.targets.store import shards
 from asrkd.targets.store.provenance import Sources, write_sources
-from asrkd.targets.store.shards import ShardWriter, index_path
+from asrkd.targets.store.shards import Shard, ShardWriter, index_path, split_cuts
 from asrkd.targets.store.store import read_indexes
 
 MOST_NAMED = 20  # files in a message
@@ -45,6 +44,12 @@ class StorePlan:
     def command(self) -> str:
         """The command that makes this store."""
         return f"{self.sources.command} {command('--out', self.out)}"
+
+    def shards(self, digest: str) -> list[Shard]:
+        """All shards of the store, present or not; ``digest`` is that of its contract."""
+        model = self.sources.teacher or self.out
+        split = split_cuts(self.out, self.cuts, self.cuts_per_shard, self.suffix)
+        return [Shard(path, cuts, model, self.device, digest, indexed=True) for path, cuts in split]
 
 
 @dataclass(frozen=True)
@@ -86,9 +91,7 @@ def make_store(plan: StorePlan, write: ShardWriter, crew: Workers, stop: StopReq
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
     digest = _contract_digest(plan)
-    model = plan.sources.teacher or plan.out
-    asked = shards.Asked(model, plan.device, plan.cuts_per_shard, digest, indexed=True)
-    planned = shards.plan(plan.out, plan.cuts, asked, plan.suffix)
+    planned = plan.shards(digest)
     progress = work(f"distill {plan.out.name}", planned, write, crew, stop)
     if not progress.missing and (progress.made or state is not State.COMPLETE):
         _check_complete(plan, [shard.path for shard in planned], digest)

@@ -57,36 +57,25 @@ class Shard:
 ShardWriter = Callable[[Shard, TaskMonitor], None]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Whom to ask, and how the work is divided."""
-
-    model: Path
-    device: str
-    cuts_per_shard: int
-    request: str = ""
-    indexed: bool = False
-
-
 def shard_name(number: int, total: int, suffix: str) -> str:
     """File name of shard ``number`` of ``total``, counted from 0."""
     return f"shard-{number:05d}-of-{total:05d}{suffix}"
 
 
-def plan(folder: Path, cuts: Sequence[MonoCut], asked: Asked, suffix: str) -> list[Shard]:
-    """All shards of ``cuts``, present or not; their files lie in ``folder`` and end in ``suffix``."""
-    starts = range(0, len(cuts), asked.cuts_per_shard)
-    return [
-        Shard(
-            folder / shard_name(number, len(starts), suffix),
-            cuts[start : start + asked.cuts_per_shard],
-            asked.model,
-            asked.device,
-            asked.request,
-            asked.indexed,
-        )
-        for number, start in enumerate(starts)
-    ]
+def split_cuts(
+    folder: Path, cuts: Sequence[MonoCut], cuts_per_shard: int, suffix: str
+) -> Iterator[tuple[Path, Sequence[MonoCut]]]:
+    """Yield the payload file and the cuts of each shard.
+
+    Args:
+        folder: of the files.
+        cuts: of all shards, in order.
+        cuts_per_shard: of each but the last, at least 1.
+        suffix: of the files.
+    """
+    starts = range(0, len(cuts), cuts_per_shard)
+    for number, start in enumerate(starts):
+        yield folder / shard_name(number, len(starts), suffix), cuts[start : start + cuts_per_shard]
 
 
 SUFFIX = ".index.jsonl.gz"

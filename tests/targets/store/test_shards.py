@@ -12,7 +12,7 @@ from asrkd.core.errors import StoppedInTime
 from asrkd.core.shared_work import Workers, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
-from asrkd.targets.store.shards import Asked, Shard, plan, shard_name
+from asrkd.targets.store.shards import Shard, shard_name, split_cuts
 
 
 class StopAtOnce(StopRequest):
@@ -23,7 +23,8 @@ class StopAtOnce(StopRequest):
 def make_shards(folder: Path, count: int, cuts_per_shard: int = 1) -> list[Shard]:
     recording = Recording("r", [], 8000, 8000, 1.0)
     cuts = [MonoCut(f"cut-{number}", 0, 1, 0, recording=recording) for number in range(count)]
-    return plan(folder, cuts, Asked(Path("model"), "cpu", cuts_per_shard), ".txt")
+    split = split_cuts(folder, cuts, cuts_per_shard, ".txt")
+    return [Shard(path, part, Path("model"), "cpu") for path, part in split]
 
 
 def write_ids(shard: Shard, _monitor: TaskMonitor) -> None:

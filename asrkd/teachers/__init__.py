@@ -1,1 +1,1 @@
-"""Teachers whose layers can be asked for: asrkd's own models, torchaudio's, Hugging Face's."""
+"""Teachers and their embeddings: asrkd's own models, torchaudio's and Hugging Face's encoders."""

@@ -1,12 +1,15 @@
-"""asrkd's own models as teachers: they read stored features, and have tokens as well."""
+"""Teachers trained by ``asrkd train``: recognizers that read stored features and have tokens.
+
+Their embeddings come from the tapped layers of the encoder, at its frame rate.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from lhotse import MonoCut
 
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
+from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import CONFORMER_RULE
 from asrkd.models.inference import answers, check_features
 from asrkd.teachers.teacher import Embedded, Teacher
@@ -16,7 +19,7 @@ class AsrkdTeacher(Teacher):
     """A model folder of ``asrkd train``."""
 
     def __init__(self, model: LoadedModel) -> None:
-        """Take the model as it is, on the device that it is on."""
+        """Wrap ``model``, on the device that it is on."""
         self.model = model
         self.name = str(model.path)
         self.dim = model.recognizer.dim
@@ -26,20 +29,20 @@ class AsrkdTeacher(Teacher):
         self.device = next(model.recognizer.parameters()).device
 
     def places(self, layer: int) -> Collection[str]:
-        """As the encoder has it: those of a Conformer end in a LayerNorm, others begin with it."""
+        """Return the places of the encoder's ``layer``; see :meth:`asrkd.models.encoder.Encoder.places`."""
         return self.model.recognizer.encoder.places(layer)
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
-        """Raise AsrkdError unless ``cuts`` have the features that the model reads."""
+        """Raise AsrkdError unless ``cuts``, of manifest ``where``, have the features that the model reads."""
         check_features(self.model, cuts, where)
 
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
-        """The (T, D) values of the tapped layers for each cut, in order."""
+        """Compute the (T, D) values of the tapped layers for each cut, in order."""
         for answer in answers(self.model, cuts, taps):
             yield Embedded(answer.cut, answer.tapped)
 
     def contract(self) -> dict[str, Any]:
-        """The hashes of weights and tokens, and the features."""
+        """Return the hashes of weights and tokens, the features, and the frame timing."""
         model = self.model
         return {
             "teacher": {"weights_sha256": model.weights_sha256, "tokens": model.tokens.identity()},
@@ -50,5 +53,5 @@ class AsrkdTeacher(Teacher):
         }
 
     def recognizer(self, kind: str) -> LoadedModel:
-        """The model itself."""
+        """Return the model itself, which can decode."""
         return self.model

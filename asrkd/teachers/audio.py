@@ -1,8 +1,8 @@
-"""What teachers that read audio are given: samples of a cut, at their rate, normalized by themselves.
+"""Audio input of teachers: a cut's samples, resampled and normalized as the encoder expects.
 
-The mean and the spread are those of the cut alone. icefall and torchaudio
-take them over a padded batch, so that what is stored depends on which
-utterances happened to be neighbors.
+Mean and variance are those of the cut alone. icefall and torchaudio compute
+them over a padded batch, so that stored targets depend on the other
+utterances of the batch.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchaudio
 from lhotse import MonoCut
 from lhotse.utils import compute_num_samples
 from torch import Tensor
@@ -23,61 +22,66 @@ from asrkd.data.cuts.records import records
 
 @dataclass(frozen=True)
 class AudioInput:
-    """What audio an encoder reads."""
+    """Audio format of an encoder: rate, normalization and permitted lengths."""
 
     sampling_rate: int  # Hz
-    epsilon: float | None  # added to the variance by whose root a cut is divided; None: not normalized
-    shortest: int  # samples; fewer give no frame
-    longest: int | None  # samples; None: any number
-    resample: bool = False  # audio of other rates is taken too
+    epsilon: float | None  # added to a cut's variance before normalization; None: not normalized
+    shortest: int  # samples; shorter audio gives no frame
+    longest: int | None  # samples; None: no limit
+    resample: bool = False  # whether audio of other rates is accepted
 
     def check(self, cuts: Sequence[MonoCut], where: str, reader: str) -> None:
-        """Raise AsrkdError unless every cut is of the right rate and length; by records, without reading.
+        """Check rate and length of every cut by its record, without reading audio.
 
         Args:
-            cuts: to be read.
-            where: the manifest they are from.
-            reader: who is to read them, for the message.
+            cuts: the cuts to encode.
+            where: their manifest, for the message.
+            reader: name of the teacher, for the message.
+
+        Raises:
+            AsrkdError: a cut has another sampling rate, or is too short or too long.
         """
         for record in records(cuts):
             if record.sampling_rate != self.sampling_rate and not self.resample:
                 raise AsrkdError(
                     f"{where}: cut {record.id} has {record.sampling_rate} Hz, {reader} reads "
-                    f"{self.sampling_rate} Hz; add --resample, or prepare the cuts anew with: "
+                    f"{self.sampling_rate} Hz; add --resample, or prepare the cuts again with: "
                     + command("asrkd", "prepare", "...", "--sampling-rate", str(self.sampling_rate))
                 )
             samples = compute_num_samples(record.duration, self.sampling_rate)
             if samples < self.shortest:
                 raise AsrkdError(
                     f"{where}: cut {record.id} has {record.duration:g} s, {reader} needs "
-                    f"{self.shortest / self.sampling_rate:g} s for a frame; take it out of the manifest"
+                    f"{self.shortest / self.sampling_rate:g} s for a frame; remove it from the manifest"
                 )
             if self.longest is not None and samples > self.longest:
                 raise AsrkdError(
                     f"{where}: cut {record.id} has {record.duration:g} s, {reader} reads "
-                    f"{self.longest / self.sampling_rate:g} s at most; cut it shorter, or take it out"
+                    f"{self.longest / self.sampling_rate:g} s at most; split it, or remove it"
                 )
 
     def load(self, cut: MonoCut) -> Tensor:
-        """The (num_samples,) of a cut in float32, resampled and normalized where that is needed.
+        """Load the (num_samples,) of a cut in float32, resampled and normalized where needed.
 
         Raises:
-            AsrkdError: the audio cannot be read; the cut is named.
+            AsrkdError: the cut has no audio, or it cannot be read.
         """
         if cut.recording is None:
-            raise AsrkdError(f"cut {cut.id}: has no audio, which this teacher reads")
+            raise AsrkdError(f"cut {cut.id}: has no audio, which this teacher needs")
         try:
             samples = torch.from_numpy(decode(cut))[0]
         except BadAudio as error:
-            raise AsrkdError(f"cut {cut.id}: {error}; find what is wrong with: asrkd check --deep") from None
+            raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
         rate = cut.recording.sampling_rate
         if rate != self.sampling_rate:
+            import torchaudio  # takes long to load, and no config needs it
+
             samples = torchaudio.functional.resample(samples, rate, self.sampling_rate)
             samples = samples[: compute_num_samples(cut.duration, self.sampling_rate)]
         return samples if self.epsilon is None else normalize(samples, self.epsilon)
 
     def contract(self) -> dict[str, Any]:
-        """What a store says of the audio that was read."""
+        """Return the audio format as a store's contract records it."""
         normalized = {"of": "each cut", "mean": 0, "variance": 1, "epsilon": self.epsilon}
         return {
             "sampling_rate": self.sampling_rate,
@@ -87,6 +91,6 @@ class AudioInput:
 
 
 def normalize(samples: Tensor, epsilon: float) -> Tensor:
-    """(num_samples,) less their mean, over the root of their variance and ``epsilon`` together."""
+    """Normalize (num_samples,) to mean 0 and variance 1; ``epsilon`` is added to the variance."""
     centered = samples - samples.mean()
     return centered / (samples.var(unbiased=False) + epsilon).sqrt()

@@ -1,9 +1,9 @@
-"""The embeddings that a quantizer learns from, kept until it is done: asking for them takes longest.
+"""Embedding sample for training a quantizer, cached on disk, as computing it takes longest.
 
-They lie in parts of some utterances each, every one whole or absent; what
-is asked again after a kill is what the last part does not hold.
+The sample is written in parts of some utterances each, every part whole or
+absent; after a kill, only cuts that no part holds are computed again.
 
-Letters: T frames of a cut, F in all, D dimensions.
+Notation: T frames of a cut, F frames of the sample, D dimensions.
 """
 
 import time
@@ -20,9 +20,9 @@ from torch import Tensor
 from asrkd.core import files
 from asrkd.core.progress import meter
 from asrkd.core.randomness import derive
-from asrkd.core.shared_work import part_every_s as usual_part_every_s
+from asrkd.core.shared_work import part_every_s as default_part_every_s
 from asrkd.core.stopping import StopRequest
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.inference import GPU_BATCH
 from asrkd.teachers.teacher import Teacher
 
@@ -31,43 +31,43 @@ NAME = "frames"
 
 @dataclass(frozen=True)
 class Sample:
-    """Which frames are wanted."""
+    """Choice of frames: cuts, layer, and a random draw within each cut."""
 
     cuts: Sequence[MonoCut]
     tap: Tap
-    frames_per_cut: int  # at most, drawn at random
+    frames_per_cut: int  # at most; a longer cut's are drawn at random
     seed: int
 
 
 def sample_embeddings(
     folder: Path, teacher: Teacher, sample: Sample, stop: StopRequest, part_every_s: float | None = None
 ) -> Tensor:
-    """The (F, D) frames of a sample, float32 on the CPU, in its order.
+    """Compute the (F, D) frames of a sample, float32 on the CPU, in its order.
 
     Args:
-        folder: for the parts; gone on from if it holds some.
-        teacher: asked about the cuts that no part holds.
-        sample: which frames.
-        stop: asked after every cut.
-        part_every_s: a part is written after so many seconds; None: as parts of shards are.
+        folder: folder of the parts; resumed from those that it holds.
+        teacher: teacher that computes the embeddings.
+        sample: choice of frames.
+        stop: stop request, checked after every cut.
+        part_every_s: seconds between parts; None: as between parts of a store's shards.
 
     Raises:
-        StoppedInTime: what was asked is kept, but for the last few cuts.
+        StoppedInTime: stop was requested; finished parts stay on disk.
     """
     parts, begun = _read_parts(folder)
     pending: list[Tensor] = []
     if part_every_s is None:
-        part_every_s = usual_part_every_s()
-    # On a GPU a part ends after whole batches, so that they are the same wherever one begins.
-    together = 1 if teacher.device.type == "cpu" else GPU_BATCH
+        part_every_s = default_part_every_s()
+    # On a GPU a part ends with a whole batch, so that batches are the same after a restart.
+    batch_size = 1 if teacher.device.type == "cpu" else GPU_BATCH
     written_at = time.monotonic()
-    with meter("embeddings", len(sample.cuts), "cuts", begun, says_it_works=True) as shown:
+    with meter("embeddings", len(sample.cuts), "cuts", begun, says_it_works=True) as progress:
         for embedded in teacher.embeddings(sample.cuts[begun:], [sample.tap]):
             pending.append(_some_frames(embedded.tapped[sample.tap], sample, embedded.cut.id))
-            shown.advance(audio_s=embedded.cut.duration)
+            progress.advance(audio_s=embedded.cut.duration)
             done, reason = begun + len(pending), stop.reason()
             is_due = reason is not None or time.monotonic() - written_at >= part_every_s
-            if done == len(sample.cuts) or (is_due and done % together == 0):
+            if done == len(sample.cuts) or (is_due and done % batch_size == 0):
                 parts.append(_write_part(folder, begun, pending))
                 begun, pending, written_at = done, [], time.monotonic()
             if reason:
@@ -76,7 +76,7 @@ def sample_embeddings(
 
 
 def _some_frames(embeddings: Tensor, sample: Sample, cut_id: str) -> Tensor:
-    """(T', D) at most so many of embeddings (T, D), in their order; which, the cut's id decides."""
+    """Draw at most ``frames_per_cut`` of embeddings (T, D), in order; seed and cut id decide which."""
     if len(embeddings) <= sample.frames_per_cut:
         return embeddings
     generator = torch.Generator().manual_seed(derive(sample.seed, "quantizer frames", cut_id))
@@ -85,16 +85,16 @@ def _some_frames(embeddings: Tensor, sample: Sample, cut_id: str) -> Tensor:
 
 
 def _write_part(folder: Path, first: int, frames: Sequence[Tensor]) -> Tensor:
-    """Write the frames of the cuts from number ``first`` on; give them together."""
-    together = torch.cat(list(frames)).float().contiguous()
+    """Write the frames of the cuts from number ``first`` on as a part; return them, concatenated."""
+    joined = torch.cat(list(frames)).float().contiguous()
     path = folder / f"embeddings-{first:08d}-{first + len(frames):08d}.safetensors"
     with files.create_aside(path) as partial:
-        save_file({NAME: together}, str(partial))
-    return together
+        save_file({NAME: joined}, str(partial))
+    return joined
 
 
 def _read_parts(folder: Path) -> tuple[list[Tensor], int]:
-    """The parts that join without a gap, and how many cuts they hold."""
+    """Read the parts that follow each other without a gap; also return their number of cuts."""
     parts, done = [], 0
     for path in sorted(folder.glob("embeddings-*.safetensors")):
         first, end = (int(word) for word in path.stem.split("-")[1:])

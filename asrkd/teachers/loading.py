@@ -1,8 +1,8 @@
-"""Opening a teacher by what it was called on the command line; its family is told by what lies there."""
+"""Loading a teacher by its name on the command line; the files at that path decide its family."""
 
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -10,44 +10,52 @@ from asrkd.core import files
 from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.models.directory import load_model
-from asrkd.teachers.asrkd_model import AsrkdTeacher
 from asrkd.teachers.teacher import Teacher
 from asrkd.teachers.torchaudio_bundles import bundle_files, is_bundle
-from asrkd.teachers.waveform import WaveformEncoder, WaveformTeacher
+
+if TYPE_CHECKING:
+    from asrkd.teachers.waveform import WaveformEncoder
+
+# The families are imported by the functions that load them: reading a config imports this module, and must
+# need neither torchaudio nor transformers, which take seconds to import and may be absent.
 
 
 def open_teacher(spec: Path | str, device: str = "cpu", *, resample: bool = False) -> Teacher:
-    """The teacher called ``spec``; kept in memory until its weights change.
+    """Load the teacher named ``spec``; it is kept in memory until its weights change.
 
     Args:
-        spec: a model folder of ``asrkd train``; a folder of Hugging Face's
-            transformers; a folder or a safetensors file of a torchaudio model
-            (:mod:`asrkd.teachers.torchaudio_model`); ``torchaudio:NAME``.
+        spec: a model folder of ``asrkd train``; a model folder of Hugging
+            Face's transformers; a folder or a safetensors file of a torchaudio
+            model (:mod:`asrkd.teachers.torchaudio_model`); ``torchaudio:NAME``.
         device: 'cpu', 'cuda', 'cuda:0', ...
-        resample: of one that reads audio, take other sampling rates as well.
+        resample: of an encoder of audio, accept other sampling rates too.
 
     Raises:
-        AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
+        AsrkdError: it is missing, unfinished or corrupt, or its files do not fit together.
     """
-    loader = _loader(spec)
-    if loader is not None:
-        return WaveformTeacher(str(spec), _encoder(str(spec), device, *loader), resample=resample)
+    encoder_files = _encoder_files(spec)
+    if encoder_files is not None:
+        from asrkd.teachers.waveform import WaveformTeacher
+
+        return WaveformTeacher(str(spec), _encoder(str(spec), device, *encoder_files), resample=resample)
     if resample:
-        raise AsrkdError(f"--resample: {spec} reads stored features, not audio; leave it out")
+        raise AsrkdError(f"--resample: {spec} reads stored features, not audio; remove it")
+    from asrkd.models.directory import load_model
+    from asrkd.teachers.asrkd_model import AsrkdTeacher
+
     return AsrkdTeacher(load_model(Path(spec), device))
 
 
-def _loader(spec: Path | str) -> tuple[Path, Path] | None:
-    """(weights, description) of an encoder of audio; None for anything that is to be a model of asrkd."""
+def _encoder_files(spec: Path | str) -> tuple[Path, Path] | None:
+    """Return (weights, description) of an encoder of audio; None for a model folder of asrkd."""
     if is_bundle(spec):
         return bundle_files(str(spec))
     path = Path(spec)
     if path.suffix in (".pt", ".pth", ".bin", ".ckpt") and not path.is_dir():
         convert = command("asrkd", "distill", "convert", path, "--out", "DIR")
         raise AsrkdError(
-            f"{path}: a pickle, which could run anything and is not loaded; take its tensors out with: "
-            f"{convert}, and give --teacher DIR"
+            f"{path}: a pickle, which may run any code, is not loaded; extract its tensors with: {convert}, "
+            "then give --teacher DIR"
         )
     if path.suffix == ".safetensors" and not path.is_dir():
         return path, path.with_suffix(".json")
@@ -56,30 +64,29 @@ def _loader(spec: Path | str) -> tuple[Path, Path] | None:
         if {"model_type", "function"} & described.keys():
             return path / WEIGHTS, path / MODEL_CONFIG
         raise AsrkdError(
-            f"{path / MODEL_CONFIG}: of no family that is known: expected asrkd's own ('architecture'), "
+            f"{path / MODEL_CONFIG}: unknown model family: expected asrkd's own ('architecture'), "
             "Hugging Face's ('model_type') or torchaudio's ('function' and 'arguments')"
         )
     return None
 
 
-def _encoder(spec: str, device: str, weights: Path, described: Path) -> WaveformEncoder:
-    changed = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in (weights, described))
-    return _load(spec, device, weights, described, changed)
+def _encoder(spec: str, device: str, weights: Path, described: Path) -> "WaveformEncoder":
+    modified = tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in (weights, described))
+    return _load(spec, device, weights, described, modified)
 
 
 @lru_cache(maxsize=2)
 def _load(
-    spec: str, device: str, weights: Path, described: Path, _changed: tuple[int, ...]
-) -> WaveformEncoder:
-    load: Callable[[], WaveformEncoder]
+    spec: str, device: str, weights: Path, described: Path, _modified: tuple[int, ...]
+) -> "WaveformEncoder":
+    """Load an encoder of audio onto ``device``; ``spec`` and ``_modified`` are keys of the cache alone."""
     if described.name == MODEL_CONFIG and "model_type" in files.read_json(described):
         from asrkd.teachers.hugging_face import load_hugging_face
 
-        load = partial(load_hugging_face, described.parent)
+        encoder = load_hugging_face(described.parent)
     else:
         from asrkd.teachers.torchaudio_model import load_torchaudio
 
-        load = partial(load_torchaudio, weights, described)
-    encoder = load()
+        encoder = load_torchaudio(weights, described)
     encoder.model.to(torch.device(device))
     return encoder

@@ -1,7 +1,7 @@
-"""Cuts as a teacher hears them in noise, so that it errs where on clean training audio it would not.
+"""Noisy copies of cuts for a teacher to decode, so that it makes errors that clean audio would not cause.
 
-The targets are still of the clean cut: what a student gets beside them is up
-to its own augmentation. The noise of a cut is a function of (seed, cut id).
+The targets still belong to the clean cut; the student's own augmentation is
+separate. The noise of a cut is a function of (seed, cut id).
 """
 
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ from asrkd.data.features.reading import FeatureConfig, load_features
 
 @dataclass(frozen=True)
 class Noise:
-    """Which noise, and how loud; AsrkdError if the lowest ratio is not given first."""
+    """Settings of added noise: noise cuts, ratio, seed; AsrkdError if the ratio's bounds are swapped."""
 
-    cuts: Path  # noise cuts with features like those of the cuts
-    snr_db: tuple[float, float] = (0.0, 10.0)  # lowest and highest signal-to-noise ratio
+    cuts: Path  # manifest of noise cuts, with the features of the cuts to decode
+    snr_db: tuple[float, float] = (0.0, 10.0)  # lowest and highest signal-to-noise ratio, in dB
     seed: int = 1
 
     def __post_init__(self) -> None:
         if self.snr_db[0] > self.snr_db[1]:
             raise AsrkdError(
-                f"--noise-snr-db {self.snr_db[0]:g} {self.snr_db[1]:g}: expected the lowest first"
+                f"--noise-snr-db {self.snr_db[0]:g} {self.snr_db[1]:g}: expected the lowest ratio first"
             )
 
     @property
     def settings(self) -> NoiseConfig:
-        """As augmentation has them; every cut gets noise."""
+        """The settings of :class:`asrkd.data.features.noise.NoiseMixer`, with noise for every cut."""
         return NoiseConfig(cuts=self.cuts, probability=1.0, snr_db=self.snr_db)
 
     def verify(self, features: FeatureConfig) -> None:
@@ -44,11 +44,11 @@ class Noise:
         verify_noise(self.settings, features)
 
     def flags(self) -> dict[str, Any]:
-        """As the command line has it."""
+        """Return the options of the command line, for the recorded command."""
         return {"noise": self.cuts, "noise_snr_db": list(self.snr_db), "noise_seed": self.seed}
 
     def contract(self) -> dict[str, Any]:
-        """What a store says of it."""
+        """Return the noise as a store's contract records it."""
         return {
             "cuts": cuts_digest(read_cuts(self.cuts)),
             "snr_db": list(self.snr_db),
@@ -58,34 +58,38 @@ class Noise:
 
 
 def noise_of(cuts: Path | None, snr_db: tuple[float, float] | None, seed: int | None) -> Noise | None:
-    """The noise of command-line options, None where they are not given.
+    """Build the noise of ``--noise``, ``--noise-snr-db`` and ``--noise-seed``; None without ``--noise``.
 
     Raises:
-        AsrkdError: it is said how loud or which, and not of what; or the lowest ratio is not given first.
+        AsrkdError: ratio or seed without noise cuts, or the lowest ratio is not first.
     """
-    options = {"snr_db": snr_db, "seed": seed}
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    options: dict[str, Any] = {"snr_db": snr_db, "seed": seed}
+    options = {name: value for name, value in options.items() if value is not None}
     if cuts is not None:
-        return Noise(cuts, **given)
-    for name in given:
-        raise AsrkdError(f"--noise-{name.replace('_', '-')}: has no effect without --noise; give noise cuts")
+        return Noise(cuts, **options)
+    for name in options:
+        raise AsrkdError(f"--noise-{name.replace('_', '-')}: has no effect without --noise; add --noise CUTS")
     return None
 
 
 class NoisyCopies:
-    """Reads the features of cuts in noise."""
+    """Reader of the features of noisy copies."""
 
     def __init__(self, noise: Noise) -> None:
-        """Read the noise cuts."""
+        """Read the noise cuts' manifest."""
         self._noise, self._mix = noise, NoiseMixer(noise.settings)
 
     def __call__(self, cut: MonoCut) -> Tensor:
-        """(T, F) features of a cut's noisy copy, the same each time; AsrkdError if either cannot be read."""
+        """Compute the (T, F) features of a cut's noisy copy, the same each time.
+
+        Raises:
+            AsrkdError: features of the cut or of the noise cannot be read.
+        """
         with seeded(self._noise.seed, "noisy copy", cut.id):
             return self._mix(load_features(cut))
 
 
 @lru_cache(maxsize=1)
 def noisy_copies(noise: Noise) -> NoisyCopies:
-    """What reads cuts in this noise; kept, as worker processes ask for it at every shard."""
+    """Return the reader for ``noise``; cached, as worker processes need it at every shard."""
     return NoisyCopies(noise)

@@ -1,19 +1,19 @@
-"""A teacher: layers that can be asked for embeddings of cuts, whatever family of models it is of.
+"""Teacher interface: embeddings of cuts from the layers of an encoder, whatever its family.
 
-`distill`, and a live target source, see this interface alone::
+``asrkd distill`` and live target sources use this interface alone::
 
-    teacher = open_teacher(spec, "cpu")            # asrkd.teachers.loading
-    teacher.check_cuts(cuts, "where they are from")  # before the first step
+    teacher = open_teacher(spec, "cpu")              # asrkd.teachers.loading
+    teacher.check_cuts(cuts, "cuts_train.jsonl.gz")  # before the first step
     tap = teacher.tap(6)
     for embedded in teacher.embeddings(cuts, [tap]):
-        embedded.tapped[tap]                       # (T, D), every teacher.frame_shift seconds
+        embedded.tapped[tap]                         # (T, D), every teacher.frame_shift seconds
 
-What an answer is like depends on its cut alone: on CPU each cut is run by
-itself (give the process one thread, see :mod:`asrkd.core.parallel`, where bytes
-matter); on a GPU neighbors in the list are run together, if the family can
-do that without one seeing the other.
+Embeddings of a cut depend on that cut alone. On CPU each cut is encoded by
+itself (with one thread, see :mod:`asrkd.core.parallel`, where bytes matter);
+on a GPU neighbors in the list form a batch, if the family's encoder keeps
+utterances of a batch apart.
 
-Letters: T frames of a cut, D size of a layer.
+Notation: T frames of a cut, D size of a layer.
 """
 
 from abc import ABC, abstractmethod
@@ -28,71 +28,72 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
+from asrkd.models.encoder import Tap
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """What a teacher's layers hold of one cut, on the CPU in float32."""
+    """Embeddings of one cut, on the CPU in float32."""
 
     cut: MonoCut
     tapped: dict[Tap, Tensor]  # each (T, D)
 
 
 class Teacher(ABC):
-    """Layers 1 to ``num_layers``, each of size ``dim``, with a frame every ``frame_shift`` seconds."""
+    """Encoder of layers 1 to ``num_layers``, each of size ``dim``; a frame every ``frame_shift`` seconds."""
 
-    name: str  # as it was given: a path, or a name
+    name: str  # as on the command line: a path, or a bundle's name
     dim: int  # D
     num_layers: int
     frame_shift: float  # seconds
-    weights_sha256: str  # hex, of the file that holds the weights
+    weights_sha256: str  # hex, of the file of weights
     device: torch.device
 
     @abstractmethod
     def places(self, layer: int) -> Collection[str]:
-        """Where layer ``layer`` can be tapped, the usual place first: 'after_norm', 'before_norm'."""
+        """Return where ``layer`` can be tapped, the default first: 'after_norm', 'before_norm'."""
 
     @abstractmethod
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
-        """Raise AsrkdError unless the teacher can read each of ``cuts``, of manifest ``where``."""
+        """Raise AsrkdError unless the teacher can encode each of ``cuts``, of manifest ``where``."""
 
     @abstractmethod
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
-        """The (T, D) values of the tapped layers for each cut, in order.
+        """Compute the (T, D) values of the tapped layers for each cut, in order.
 
         Args:
-            cuts: that :meth:`check_cuts` has passed.
-            taps: from :meth:`tap`.
+            cuts: cuts that passed :meth:`check_cuts`.
+            taps: places from :meth:`tap`.
 
         Raises:
-            AsrkdError: what the teacher reads of a cut cannot be read.
+            AsrkdError: features or audio of a cut cannot be read.
         """
 
     @abstractmethod
     def contract(self) -> dict[str, Any]:
-        """What a store says of its teacher: JSON-able, without paths and times.
+        """Return the teacher's part of a store's contract: JSON-able, without paths and times.
 
-        ``teacher`` (hashes, family), ``frame_shift``, ``first_frame_offset``,
-        ``length_rule`` (see :mod:`asrkd.models.frame_timing`), what the input
-        is (``features`` or ``audio``).
+        Its keys are ``teacher`` (hashes, family), ``frame_shift``,
+        ``first_frame_offset``, ``length_rule`` (see
+        :mod:`asrkd.models.frame_timing`), and the input: ``features`` or
+        ``audio``.
         """
 
     def versions(self) -> dict[str, str]:
-        """Of the libraries that compute the embeddings, beside torch and lhotse."""
+        """Return the versions of the libraries that compute the embeddings, beside torch and lhotse."""
         return {}
 
     def tap(self, layer: int, place: str | None = None) -> Tap:
-        """A place to be asked about.
+        """Return the tap at a layer.
 
         Args:
-            layer: from 1.
-            place: 'after_norm' or 'before_norm', of the layer's final norm;
-                None for what the layer itself gives, which is the first of :meth:`places`.
+            layer: number of the layer, from 1.
+            place: 'after_norm' or 'before_norm', relative to the layer's final
+                norm; None for the layer's output, the first of :meth:`places`.
 
         Raises:
-            AsrkdError: there is no such layer, or no such place in it.
+            AsrkdError: the teacher has no such layer, or the layer no such place.
         """
         if not 1 <= layer <= self.num_layers:
             raise AsrkdError(f"--layer {layer}: the encoder has layers 1 to {self.num_layers}")
@@ -107,42 +108,42 @@ class Teacher(ABC):
         return Tap(layer, "before_norm" if place == "before_norm" else "after_norm")
 
     def recognizer(self, kind: str) -> LoadedModel:
-        """The recognizer with its tokens, for questions about text.
+        """Return the recognizer with its tokens, for targets over text.
 
         Args:
-            kind: of the question, as ``asrkd distill`` calls it.
+            kind: kind of targets, as a command of ``asrkd distill``; for the message.
 
         Raises:
-            AsrkdError: the teacher is an encoder without tokens that asrkd knows.
+            AsrkdError: the teacher is an encoder without tokens that asrkd can read.
         """
         self._refuse(kind)
 
     def _refuse(self, kind: str) -> NoReturn:
-        question = command("asrkd", "distill", kind)
+        needs_tokens = command("asrkd", "distill", kind)
         raise AsrkdError(
-            f"{self.name}: an encoder without tokens, so it has no answer to: {question}; "
-            "it can be asked for embeddings: asrkd distill codebook, hidden or quantizer"
+            f"{self.name}: an encoder without tokens cannot be the teacher of: {needs_tokens}; "
+            "use its embeddings: asrkd distill codebook, hidden or quantizer"
         )
 
 
-def check_quantizer(path: Path, made: dict[str, Any], teacher: Teacher) -> Tap:
-    """The place that the quantizer at ``path`` is for.
+def check_quantizer(path: Path, contract: dict[str, Any], teacher: Teacher) -> Tap:
+    """Return the tap whose embeddings the quantizer at ``path`` encodes.
 
     Args:
-        path: of the quantizer, for the error.
-        made: its contract.
-        teacher: whose embeddings it is to encode.
+        path: folder of the quantizer, for the message.
+        contract: the quantizer's.
+        teacher: the teacher whose embeddings are to be encoded.
 
     Raises:
-        AsrkdError: it was trained on another teacher.
+        AsrkdError: the quantizer was trained on another teacher, or its contract names no layer.
     """
-    theirs, ours = made.get("teacher", {}), teacher.contract()["teacher"]
-    for key in ours:
-        if (key in theirs or key == "weights_sha256") and theirs.get(key) != ours[key]:
+    trained_on, identity = contract.get("teacher", {}), teacher.contract()["teacher"]
+    for key in identity:
+        if (key in trained_on or key == "weights_sha256") and trained_on.get(key) != identity[key]:
             raise AsrkdError(
-                f"{path}: was trained on another teacher ({key} {str(theirs.get(key))[:12]}, "
-                f"{teacher.name} has {ours[key][:12]}); make one with: asrkd distill quantizer"
+                f"{path}: was trained on another teacher ({key} {str(trained_on.get(key))[:12]}, "
+                f"{teacher.name} has {identity[key][:12]}); train one with: asrkd distill quantizer"
             )
-    if "layer" not in made:
-        raise AsrkdError(f"{path}: does not say of which layer it is; make one with: asrkd distill quantizer")
-    return teacher.tap(made["layer"], made.get("tap"))
+    if "layer" not in contract:
+        raise AsrkdError(f"{path}: its contract names no layer; train one with: asrkd distill quantizer")
+    return teacher.tap(contract["layer"], contract.get("tap"))

@@ -1,4 +1,7 @@
-"""torchaudio's pretrained models by name, ``torchaudio:HUBERT_BASE``: fetched once, kept as safetensors."""
+"""Pretrained bundles of torchaudio by name, as ``torchaudio:HUBERT_BASE``.
+
+A bundle is downloaded once, and kept as safetensors in torch's own cache.
+"""
 
 import difflib
 import json
@@ -10,21 +13,21 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 
 PREFIX = "torchaudio:"
-_PLACE = "https://download.pytorch.org/torchaudio/models/"
+_BASE_URL = "https://download.pytorch.org/torchaudio/models/"
 
 
 def is_bundle(spec: Path | str) -> bool:
-    """Whether a teacher was given as the name of a bundle, not as a path."""
+    """Whether a teacher is named as a bundle, not by a path."""
     return str(spec).startswith(PREFIX)
 
 
 def bundle_files(spec: str) -> tuple[Path, Path]:
-    """Weights and description of a bundle, as :mod:`asrkd.teachers.torchaudio_model` reads them.
+    """Return weights and description of a bundle, as :mod:`asrkd.teachers.torchaudio_model` reads them.
 
-    They are kept in torch's own cache (``TORCH_HOME``).
+    Both lie in torch's own cache (``TORCH_HOME``).
 
     Raises:
-        AsrkdError: there is no such bundle, or it is not here and cannot be fetched.
+        AsrkdError: torchaudio has no such bundle, or it is not cached and cannot be downloaded.
     """
     import torch
 
@@ -45,10 +48,10 @@ def bundle_files(spec: str) -> tuple[Path, Path]:
 
 
 def describe_bundle(name: str) -> tuple[str, dict[str, Any]]:
-    """(URL of its state, how it is built) of the bundle called ``name``.
+    """Return (URL of the weights, description of the model) of the bundle ``name``.
 
     Raises:
-        AsrkdError: this torchaudio has none of that name.
+        AsrkdError: the installed torchaudio has no bundle of that name.
     """
     from torchaudio import pipelines
 
@@ -56,24 +59,27 @@ def describe_bundle(name: str) -> tuple[str, dict[str, Any]]:
     known = {key: value for key, value in known.items() if "extractor_mode" in value._params}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
-        raise AsrkdError(f"{PREFIX}{name}: this torchaudio has no such model; the nearest: {', '.join(near)}")
+        raise AsrkdError(
+            f"{PREFIX}{name}: this torchaudio has no such model; nearest names: {', '.join(near)}"
+        )
     bundle = known[name]
     function = "wavlm_model" if getattr(bundle, "_model_type", "") == "WavLM" else "wav2vec2_model"
     arguments = json.loads(json.dumps(bundle._params))  # tuples become lists, as in a file
     described = {"function": function, "arguments": arguments, "sampling_rate": int(bundle.sample_rate)}
-    url = bundle._path if bundle._path.startswith("https://") else _PLACE + bundle._path
+    url = bundle._path if bundle._path.startswith("https://") else _BASE_URL + bundle._path
     return url, described
 
 
 def _fetch(url: str, state: Path, name: str) -> None:
+    """Download a bundle's weights to ``state``."""
     import torch
 
     state.parent.mkdir(parents=True, exist_ok=True)
     try:
         torch.hub.download_url_to_file(url, str(state), progress=False)
-    except OSError as error:  # urllib's and the socket's are of this kind
+    except OSError as error:  # errors of urllib and of sockets are subclasses
         convert = command("asrkd", "distill", "convert", Path(state.name), "--bundle", name, "--out", "DIR")
         raise AsrkdError(
-            f"{PREFIX}{name}: cannot be fetched here ({' '.join(str(error).split())[:100]}); bring "
-            f"{url} from elsewhere, then: {convert}, and give --teacher DIR"
+            f"{PREFIX}{name}: cannot be downloaded ({' '.join(str(error).split())[:100]}); copy {url} here "
+            f"from another machine, run: {convert}, and give --teacher DIR"
         ) from None

@@ -1,16 +1,16 @@
-"""torchaudio's wav2vec 2.0, HuBERT and WavLM: a state file with the arguments of the function that builds it.
+"""wav2vec 2.0, HuBERT and WavLM encoders of torchaudio, from weights and factory arguments.
 
-``DIR/model.safetensors`` and ``DIR/config.json``, or ``NAME.safetensors`` and
-``NAME.json`` beside it, which says::
+Files are ``DIR/model.safetensors`` and ``DIR/config.json``, or
+``NAME.safetensors`` and ``NAME.json`` beside it. The JSON holds::
 
     {"function": "wav2vec2_model",
      "arguments": {"extractor_mode": "group_norm", ..., "aux_num_out": null}}
 
-with ``"sampling_rate"`` (16000) and ``"normalize"`` where they are not the
-usual ones: audio is normalized for encoders whose convolutions have layer
-norms, as they were trained. (torchaudio 0.13 forgets it for its large bundles.)
+and optionally ``"sampling_rate"`` (default 16000) and ``"normalize"``. By
+default audio is normalized for encoders whose convolutions have layer norms,
+as in their training. (torchaudio 0.13 omits this for its large bundles.)
 
-Departure: a head (``aux``) is left out.
+Departure: an output head (``aux``) is dropped.
 """
 
 import inspect
@@ -36,29 +36,30 @@ LAYER_NORM_EPSILON = 1e-5  # of torch.nn.functional.layer_norm, by which torchau
 
 
 class TorchaudioConfig(config.Section):
-    """How a model of torchaudio is built, and what it reads."""
+    """Description of a torchaudio model: its factory function, arguments and audio format."""
 
     function: Literal["wav2vec2_model", "wavlm_model"]  # of torchaudio.models
     arguments: dict[str, Any]  # of the function
     sampling_rate: int = Field(16000, ge=1)  # Hz
-    normalize: bool | None = None  # audio to mean 0 and variance 1; None: if convolutions have layer norms
+    normalize: bool | None = None  # audio to mean 0, variance 1; None: if convolutions have layer norms
 
     @property
     def epsilon(self) -> float | None:
-        """Of the normalization; None if there is none."""
-        usual = self.arguments.get("extractor_mode") == "layer_norm"
-        return LAYER_NORM_EPSILON if (usual if self.normalize is None else self.normalize) else None
+        """The normalization's epsilon; None without normalization."""
+        by_default = self.arguments.get("extractor_mode") == "layer_norm"
+        normalize = by_default if self.normalize is None else self.normalize
+        return LAYER_NORM_EPSILON if normalize else None
 
 
 def load_torchaudio(weights: Path, described: Path) -> WaveformEncoder:
-    """The encoder in two files, on the CPU.
+    """Load an encoder from two files, on the CPU.
 
     Args:
-        weights: safetensors.
-        described: JSON of a :class:`TorchaudioConfig`.
+        weights: safetensors file.
+        described: JSON file of a :class:`TorchaudioConfig`.
 
     Raises:
-        AsrkdError: a file is missing or torn, or they do not fit together.
+        AsrkdError: a file is missing or corrupt, or the files do not fit together.
     """
     for path in (weights, described):
         if not path.is_file():
@@ -73,6 +74,7 @@ def load_torchaudio(weights: Path, described: Path) -> WaveformEncoder:
 
 
 def _build(settings: TorchaudioConfig, where: str) -> nn.Module:
+    """Call the model's factory function; ``where`` is the file of ``settings``, for messages."""
     function: Callable[..., nn.Module] | None = getattr(torchaudio.models, settings.function, None)
     if function is None:
         raise AsrkdError(
@@ -89,42 +91,43 @@ def _build(settings: TorchaudioConfig, where: str) -> nn.Module:
 
 
 def _fill(model: nn.Module, weights: Path) -> None:
-    """Load the state, whichever torch it was saved by."""
+    """Load the weights, of whichever torch version."""
     try:
         state = load_file(str(weights))
     except (SafetensorError, ValueError, OSError) as error:
         raise AsrkdError(f"{weights}: not safetensors ({error})") from None
-    if all(name.startswith("model.") for name in state):  # of a model that normalizes its input
+    if all(name.startswith("model.") for name in state):  # of torchaudio's wrapper that normalizes input
         state = {name.removeprefix("model."): value for name, value in state.items()}
-    own = {name: value for name, value in state.items() if not name.startswith("aux.")}
+    state = {name: value for name, value in state.items() if not name.startswith("aux.")}
     try:
-        model.load_state_dict(_renamed(own, model))
+        model.load_state_dict(_renamed(state, model))
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
-        raise AsrkdError(f"{weights}: not the weights of its configuration: {reason}") from None
+        raise AsrkdError(f"{weights}: does not fit its configuration: {reason}") from None
     model.eval().requires_grad_(False)
 
 
 def _renamed(state: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """The state with the names that this torch gives to the two parts of a weight that is normed."""
-    ours = model.state_dict().keys()
+    """Rename the two factors of each weight-normalized weight as the installed torch names them."""
+    expected = model.state_dict().keys()
     names = (
         ("parametrizations.weight.original0", "weight_g"),
         ("parametrizations.weight.original1", "weight_v"),
     )
     for new, old in names:
         for have, want in ((new, old), (old, new)):
-            for name in [name for name in state if name.endswith(have) and name not in ours]:
+            for name in [name for name in state if name.endswith(have) and name not in expected]:
                 state[name.removesuffix(have) + want] = state.pop(name)
     return state
 
 
 def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) -> WaveformEncoder:
+    """Describe a loaded model."""
     blocks: Any = model.get_submodule("feature_extractor.conv_layers")
     convolutions = [(block.kernel_size, block.stride) for block in blocks]
     stack = model.get_submodule("encoder.transformer")
     rate, dim = settings.sampling_rate, int(settings.arguments["encoder_embed_dim"])
-    sees = span(convolutions)
+    frame_span = span(convolutions)
     identity = {
         "family": f"torchaudio {settings.function}",
         "weights_sha256": weights_sha256,
@@ -136,12 +139,12 @@ def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) 
         run=partial(_run, model),
         dim=dim,
         ends_in_norm=not settings.arguments["encoder_layer_norm_first"],
-        # A group norm takes its statistics over time, padding and all; torchaudio's WavLM has no mask.
+        # A group norm takes statistics over padding too, and torchaudio's WavLM takes no mask.
         batched=settings.arguments["extractor_mode"] == "layer_norm"
         and settings.function == "wav2vec2_model",
-        audio=AudioInput(rate, settings.epsilon, sees, None),
+        audio=AudioInput(rate, settings.epsilon, frame_span, None),
         frame_shift=hop(convolutions) / rate,
-        first_frame=sees / 2 / rate,
+        first_frame=frame_span / 2 / rate,
         length_rule=convolution_rule(convolutions, rate),
         identity=identity,
         versions={"torchaudio": torchaudio.__version__},
@@ -149,5 +152,6 @@ def _encoder(model: nn.Module, settings: TorchaudioConfig, weights_sha256: str) 
 
 
 def _run(model: Any, utterances: Sequence[Tensor]) -> object:
+    """Encode utterances of (S,) samples each, padded together."""
     samples, counts = pad(utterances)
     return model.extract_features(samples, counts)

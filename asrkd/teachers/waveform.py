@@ -1,6 +1,6 @@
-"""Encoders that read audio, whoever's library built them: loading, batching, tapping.
+"""Teachers that encode audio: batching and tapping of any library's encoder.
 
-Letters: N utterances, S samples, T frames, D size of a layer.
+Notation: N utterances, S samples, T frames, D size of a layer.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -13,7 +13,7 @@ from lhotse import MonoCut
 from torch import Tensor, nn
 
 from asrkd.core import faults
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import AUDIO, frames_of_samples
 from asrkd.models.inference import GPU_BATCH
 from asrkd.teachers.audio import AudioInput
@@ -22,32 +22,32 @@ from asrkd.teachers.teacher import Embedded, Teacher
 
 @dataclass(frozen=True)
 class WaveformEncoder:
-    """An encoder as its library built it, and what must be known of it."""
+    """Encoder as its library built it, with the properties that batching, tapping and contracts need."""
 
     model: nn.Module
-    stack: nn.Module  # the part that goes through its own list ``layers``
-    run: Callable[[Sequence[Tensor]], object]  # encodes utterances of (S,) samples each, padded together
+    stack: nn.Module  # the part that runs its list ``layers`` in order
+    run: Callable[[Sequence[Tensor]], object]  # encodes utterances of (S,) samples each, padded to a batch
     dim: int  # D
-    ends_in_norm: bool  # each layer does; otherwise only the encoder as a whole
-    batched: bool  # no utterance sees its neighbors or its padding
+    ends_in_norm: bool  # True: each layer; False: only the encoder as a whole
+    batched: bool  # whether outputs are independent of padding and of other utterances
     audio: AudioInput
     frame_shift: float  # seconds
     first_frame: float  # seconds from the start of the audio to the first frame's center
-    length_rule: dict[str, Any]  # of asrkd.models.frame_timing
+    length_rule: dict[str, Any]  # see asrkd.models.frame_timing
     identity: dict[str, Any]  # family, hashes of weights and configuration
     versions: dict[str, str]  # of the library
 
 
 class WaveformTeacher(Teacher):
-    """A teacher that is an encoder of audio."""
+    """Teacher over an encoder of audio."""
 
     def __init__(self, name: str, encoder: WaveformEncoder, *, resample: bool) -> None:
-        """Take the encoder as it is, in evaluation mode, on the device that it is on.
+        """Wrap ``encoder``, which is in evaluation mode, on the device that it is on.
 
         Args:
-            name: as it was given on the command line.
-            encoder: from the module of its family.
-            resample: take audio of other sampling rates as well.
+            name: the teacher's name on the command line.
+            encoder: encoder from the module of its family.
+            resample: accept audio of other sampling rates too.
         """
         self.name, self.encoder = name, encoder
         self.dim, self.frame_shift = encoder.dim, encoder.frame_shift
@@ -57,17 +57,17 @@ class WaveformTeacher(Teacher):
         self.audio = replace(encoder.audio, resample=resample)
 
     def places(self, layer: int) -> Collection[str]:
-        """Before and after the norm that each layer ends in, or that comes after the last."""
+        """Return the places before and after the norm that ends each layer or follows the last."""
         if self.encoder.ends_in_norm:
             return ("after_norm", "before_norm")
         return ("before_norm", "after_norm") if layer == self.num_layers else ("before_norm",)
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
-        """Raise AsrkdError unless all cuts are of the teacher's sampling rate, and not too short or long."""
+        """Raise AsrkdError unless all cuts have the teacher's sampling rate, and a permitted length."""
         self.audio.check(cuts, where, self.name)
 
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
-        """The (T, D) values of the tapped layers for each cut, in order."""
+        """Compute the (T, D) values of the tapped layers for each cut, in order."""
         together = GPU_BATCH if self.device.type != "cpu" and self.encoder.batched else 1
         for start in range(0, len(cuts), together):
             group = cuts[start : start + together]
@@ -77,7 +77,7 @@ class WaveformTeacher(Teacher):
 
     @torch.no_grad()
     def encode(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> list[Embedded]:
-        """The (T, D) values for cuts that are run together, for encoders that can do that; one for any."""
+        """Compute the (T, D) values of cuts in one batch; of encoders that cannot batch, of a single cut."""
         utterances = [self.audio.load(cut) for cut in cuts]
         with _tapping(self.encoder, taps) as tapped:
             self.encoder.run([samples.to(self.device) for samples in utterances])
@@ -89,7 +89,7 @@ class WaveformTeacher(Teacher):
         ]
 
     def contract(self) -> dict[str, Any]:
-        """Family, hashes, what is done to the audio, and when frames are."""
+        """Return family and hashes, the audio format, and the frame timing."""
         return {
             "teacher": self.encoder.identity,
             "audio": self.audio.contract(),
@@ -100,13 +100,13 @@ class WaveformTeacher(Teacher):
         }
 
     def versions(self) -> dict[str, str]:
-        """Of the library that the encoder is from."""
+        """Return the version of the encoder's library."""
         return self.encoder.versions
 
 
 @contextmanager
 def _tapping(encoder: WaveformEncoder, taps: Collection[Tap]) -> Iterator[dict[Tap, Tensor]]:
-    """What the taps (N, T, D) held in the forward pass of the block, which ends at the deepest of them."""
+    """Collect the taps' (N, T, D) values of a forward pass in the block, which ends at the deepest tap."""
     tapped: dict[Tap, Tensor] = {}
     layers = _layers(encoder.stack)
     with ExitStack() as undo:
@@ -118,18 +118,18 @@ def _tapping(encoder: WaveformEncoder, taps: Collection[Tap]) -> Iterator[dict[T
 
 
 def _hook(encoder: WaveformEncoder, layer: nn.Module, tap: Tap, tapped: dict[Tap, Tensor]) -> Any:
-    """Make ``layer`` leave what is tapped in ``tapped``; what is returned can be removed."""
+    """Register a hook on ``layer`` that stores the tap's value in ``tapped``; return its handle."""
     if encoder.ends_in_norm and tap.place == "before_norm":
         norm = layer.get_submodule("final_layer_norm")
-        return norm.register_forward_pre_hook(lambda _, given: tapped.update({tap: given[0]}))
+        return norm.register_forward_pre_hook(lambda _, inputs: tapped.update({tap: inputs[0]}))
     plain = encoder.ends_in_norm or tap.place == "before_norm"
     after = nn.Identity() if plain else encoder.stack.get_submodule("layer_norm")
 
-    def keep(_: nn.Module, __: object, given: Any) -> None:
-        value = given[0] if isinstance(given, tuple) else given
+    def store(_: nn.Module, __: object, output: Any) -> None:
+        value = output[0] if isinstance(output, tuple) else output
         tapped[tap] = after(value)
 
-    return layer.register_forward_hook(keep)
+    return layer.register_forward_hook(store)
 
 
 def _layers(stack: nn.Module) -> nn.ModuleList:
@@ -139,7 +139,7 @@ def _layers(stack: nn.Module) -> nn.ModuleList:
 
 
 def pad(utterances: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """N utterances (S,) as (N, S), zeros at the end, and how many are real, (N,); None where all are."""
+    """Pad N utterances (S,) with zeros to (N, S); also return their lengths (N,), None if all are equal."""
     counts = [len(samples) for samples in utterances]
     padded = torch.nn.utils.rnn.pad_sequence(list(utterances), batch_first=True)
     return padded, None if len(set(counts)) == 1 else torch.tensor(counts, device=padded.device)

@@ -1,9 +1,10 @@
-"""Whisper's encoder: log-mel features of its own, and a window of 30 s, whatever the utterance.
+"""Whisper's encoder: its own log-mel features, and a window of 30 s whatever the utterance's length.
 
-Shorter audio is padded with zeros to the window, as Whisper was trained, and
-of the frames only those that are centered on the audio are kept: frame k is
-centered on sample 320 k, so S samples have ceil(S / 320) of them. What is
-longer than the window is refused: its halves would be other utterances.
+Shorter audio is padded with zeros to the window, as in Whisper's training.
+Only the frames centered on audio are kept: frame k is centered on sample
+320 k, so S samples have ceil(S / 320) frames. Audio longer than the window is
+refused: the encoder sees a window only, and would encode parts without their
+context.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from torch import Tensor
 from asrkd.core.errors import AsrkdError
 from asrkd.models.frame_timing import center_rule
 from asrkd.teachers.audio import AudioInput
-from asrkd.teachers.hugging_face import PREPROCESSOR, transformers, versions
+from asrkd.teachers.transformers_library import PREPROCESSOR, transformers, versions
 from asrkd.teachers.waveform import WaveformEncoder
 
 SUBSAMPLING = 2  # the stride of its second convolution
@@ -25,23 +26,23 @@ SUBSAMPLING = 2  # the stride of its second convolution
 def whisper_encoder(
     folder: Path, model: Any, preprocessor: dict[str, Any], identity: dict[str, Any]
 ) -> WaveformEncoder:
-    """The encoder of a whole model.
+    """Describe the encoder of a loaded model.
 
     Args:
-        folder: that it is from.
-        model: of the library, ``WhisperModel``.
+        folder: model folder.
+        model: transformers' ``WhisperModel``.
         preprocessor: its ``preprocessor_config.json``; empty if it has none.
         identity: family and hashes.
 
     Raises:
-        AsrkdError: the preprocessor gives another window than the encoder reads.
+        AsrkdError: the preprocessor's window is not the encoder's.
     """
     front_end = _front_end(folder, model, preprocessor)
     rate, step = int(front_end.sampling_rate), int(front_end.hop_length) * SUBSAMPLING
     window = int(model.config.max_source_positions) * step
     if front_end.n_samples != window or front_end.feature_size != model.config.num_mel_bins:
         raise AsrkdError(
-            f"{folder / PREPROCESSOR}: gives {front_end.feature_size} mel bands of {front_end.n_samples} "
+            f"{folder / PREPROCESSOR}: computes {front_end.feature_size} mel bands of {front_end.n_samples} "
             f"samples, the encoder reads {model.config.num_mel_bins} of {window}; are they of one model?"
         )
     return WaveformEncoder(
@@ -61,15 +62,16 @@ def whisper_encoder(
 
 
 def _front_end(folder: Path, model: Any, preprocessor: dict[str, Any]) -> Any:
-    """The library's feature extractor."""
-    kind = transformers("WhisperFeatureExtractor", folder)
+    """Build transformers' feature extractor, from ``preprocessor`` if there is one."""
+    extractor_class = transformers("WhisperFeatureExtractor", folder)
     if preprocessor:
-        return kind.from_pretrained(str(folder), local_files_only=True)
+        return extractor_class.from_pretrained(str(folder), local_files_only=True)
     seconds = model.config.max_source_positions * SUBSAMPLING * 160 // 16000
-    return kind(feature_size=model.config.num_mel_bins, chunk_length=seconds)
+    return extractor_class(feature_size=model.config.num_mel_bins, chunk_length=seconds)
 
 
 def _run(encoder: Any, front_end: Any, utterances: Sequence[Tensor]) -> object:
+    """Encode utterances of (S,) samples each, a window each."""
     samples = [utterance.cpu().numpy() for utterance in utterances]
     features = front_end(samples, sampling_rate=front_end.sampling_rate, return_tensors="pt").input_features
     return encoder(features.to(utterances[0].device))

@@ -42,7 +42,7 @@ def served(tmp_path, monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    monkeypatch.setattr(torchaudio_bundles, "_PLACE", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setattr(torchaudio_bundles, "_BASE_URL", f"http://127.0.0.1:{server.server_port}/")
     yield folder
     server.shutdown()
     server.server_close()
@@ -65,7 +65,7 @@ def test_without_a_network_the_line_says_how_to_give_a_local_file(tiny, served, 
     with pytest.raises(AsrkdError) as error:
         open_teacher("torchaudio:TINY")
     said = str(error.value)
-    assert said.startswith("torchaudio:TINY: cannot be fetched here (HTTP Error 404")
+    assert said.startswith("torchaudio:TINY: cannot be downloaded (HTTP Error 404")
     assert said.endswith("asrkd distill convert tiny.pth --bundle TINY --out DIR, and give --teacher DIR")
     assert "\n" not in said
     torch.save(tiny.state_dict(), tmp_path / "tiny.pth")
@@ -74,7 +74,7 @@ def test_without_a_network_the_line_says_how_to_give_a_local_file(tiny, served, 
 
 
 def test_a_name_that_there_is_not_comes_with_the_nearest():
-    with pytest.raises(AsrkdError, match="torchaudio:HUBERT_BSAE: .* the nearest: HUBERT_BASE"):
+    with pytest.raises(AsrkdError, match="torchaudio:HUBERT_BSAE: .* nearest names: HUBERT_BASE"):
         open_teacher("torchaudio:HUBERT_BSAE")
 
 

@@ -192,11 +192,11 @@ def test_states_of_either_torch_and_of_a_model_with_a_head_are_read_alike(spoken
         ({"arguments": arguments("base") | {"encoder_num_heads": 3}}, "arguments: .*divisible"),
         (
             {"arguments": arguments("base") | {"encoder_num_layers": 4}},
-            "not the weights of its configuration",
+            "does not fit its configuration",
         ),
         (
             {"arguments": arguments("base") | {"encoder_embed_dim": 18}},
-            "not the weights of its configuration",
+            "does not fit its configuration",
         ),
     ],
 )

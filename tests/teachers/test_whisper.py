@@ -74,7 +74,7 @@ def test_audio_beyond_the_window_is_refused_with_the_cut_named_before_anything_i
     whisper_model(tmp_path, positions=50)  # one second
     teacher = open_teacher(tmp_path)
     longer = [cut for cut in spoken_cuts if cut.duration > 1]
-    with pytest.raises(AsrkdError, match=rf"here: cut {longer[0].id} has .* reads 1 s at most; cut it"):
+    with pytest.raises(AsrkdError, match=rf"here: cut {longer[0].id} has .* reads 1 s at most; split it"):
         teacher.check_cuts(spoken_cuts, "here")
     teacher.check_cuts([cut for cut in spoken_cuts if cut.duration <= 1], "here")
 

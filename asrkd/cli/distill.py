@@ -45,8 +45,10 @@ def _answer(flags: dict[str, Any], ask: Callable[["DistillRequest", StopRequest]
     machine = {
         name: flags[name] for name in ("device", "jobs", "cuts_per_shard", "resample") if name in flags
     }
-    part = parse_shard_of(flags.get("shard"))
-    question = DistillRequest(flags["teacher"], tuple(flags["cuts"]), flags["out"], part=part, **machine)
+    shard_of = parse_shard_of(flags.get("shard"))
+    question = DistillRequest(
+        flags["teacher"], tuple(flags["cuts"]), flags["out"], shard_of=shard_of, **machine
+    )
     with stop_requests(limit) as stop:
         typer.echo(ask(question, stop))
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from asrkd.cli.options import Gpus, Launcher, Partition, SlurmSettings, with_more_options
+from asrkd.core.command_record import command_line
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import typed
 from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
 
 # Options of how a result is come by, and of going on with it.
@@ -46,14 +46,14 @@ def launchable(command: Callable[..., None]) -> Callable[..., None]:
         if launcher is None:
             if partition or gpus or slurm:
                 raise AsrkdError("--partition, --gpus, --slurm: are for jobs; give --launcher slurm too")
-            with typed(typed_words(context)):
+            with command_line(typed_words(context)):
                 command(**own)
             return
         launch = _launch(launcher, partition, gpus, slurm, own)
         with stop_requests() as stop:
             here = _run(launch, own, stop)
         if here:
-            with typed(typed_words(context)):
+            with command_line(typed_words(context)):
                 command(**own | {"jobs": 1, "time_limit": None})
 
     return with_more_options(launched, command)

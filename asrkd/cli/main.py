@@ -104,8 +104,8 @@ def prepare(
 
     options = options_from_flags(corpus, flags)
     with stop_requests(limit) as stop:
-        crew = Workers(jobs, parse_shard_of(shard))
-        typer.echo(str(stage.prepare(corpus, source, out, options, crew=crew, stop=stop)))
+        workers = Workers(jobs, parse_shard_of(shard))
+        typer.echo(str(stage.prepare(corpus, source, out, options, workers=workers, stop=stop)))
 
 
 @app.command()

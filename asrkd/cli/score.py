@@ -83,8 +83,8 @@ def score(
             from asrkd.commands import score as stage
             from asrkd.core.shared_work import parse_shard_of
 
-            part, options = parse_shard_of(shard), search_options(beam, 1, given_search)
-            request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, part, rules)
+            shard_of, options = parse_shard_of(shard), search_options(beam, 1, given_search)
+            request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, shard_of, rules)
             typer.echo(stage.score(request, stop).text())
 
 

@@ -68,7 +68,7 @@ def nbest(
     flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
     flags |= hearing.flags() | {"unit": None if unit == WORD else unit.name}
     plan = question.plan(teacher, cuts, "nbest", details | hearing.contract(), flags)
-    made = make_store(plan, nbest_writer(search, options, hearing, unit), question.crew, stop)
+    made = make_store(plan, nbest_writer(search, options, hearing, unit), question.workers, stop)
     return made.text() + (_quality(question.out) if made.is_complete else "")
 
 
@@ -97,7 +97,7 @@ def codebook(question: DistillRequest, source: Path | QuantizerRequest, stop: St
         "search": asdict(STANDARD),
     }
     plan = question.plan(teacher, cuts, "codebook", details, {"quantizer": source})
-    made = make_store(plan, arrays.codebook_writer(source, tap), question.crew, stop)
+    made = make_store(plan, arrays.codebook_writer(source, tap), question.workers, stop)
     return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"
 
 
@@ -127,7 +127,7 @@ def posterior(question: DistillRequest, top_k: int, dtype: str, stop: StopReques
         "score": "natural logarithms, best first; the last is that of all other tokens together",
     }
     plan = question.plan(teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
-    made = make_store(plan, arrays.posterior_writer(top_k, dtype), question.crew, stop)
+    made = make_store(plan, arrays.posterior_writer(top_k, dtype), question.workers, stop)
     return made.text() + f", {top_k} tokens a frame"
 
 
@@ -153,7 +153,7 @@ def hidden(
     details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
     flags = {"layer": layer, "tap": place, "dtype": dtype}
     plan = question.plan(teacher, cuts, "hidden", details, flags)
-    made = make_store(plan, arrays.hidden_writer(tap, dtype), question.crew, stop)
+    made = make_store(plan, arrays.hidden_writer(tap, dtype), question.workers, stop)
     return made.text() + f", {teacher.dim} values a frame of layer {layer}"
 
 

@@ -13,8 +13,9 @@ import torch
 from lhotse import MonoCut
 
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest
-from asrkd.core import files, output_folder
+from asrkd.core import output_folder
 from asrkd.core.artifacts import CONTRACT
+from asrkd.core.locks import lock
 from asrkd.core.output_folder import State
 from asrkd.core.parallel import one_thread
 from asrkd.core.progress import meter
@@ -22,8 +23,7 @@ from asrkd.core.randomness import seeded
 from asrkd.core.stopping import StopRequest
 from asrkd.models.conformer import Tap
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
-from asrkd.quantizer.fit.checkpoint import QuantizerCheckpoint
-from asrkd.quantizer.fit.training import check_enough, train_quantizer
+from asrkd.quantizer.fit.training import QuantizerCheckpoint, check_enough, train_quantizer
 from asrkd.quantizer.report import QuantizerReport
 from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.targets.store.contract import contract
@@ -86,6 +86,6 @@ def quantizer_beside(question: DistillRequest, request: QuantizerRequest, stop: 
     """Make the quantizer `<store>-quantizer`, unless another process is or has been making it."""
     out = question.out.with_name(question.out.name + "-quantizer")
     waiting = f"{out}: another process is making it"
-    with files.lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
+    with lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
         quantizer(replace(question, out=out), request, stop)
     return out

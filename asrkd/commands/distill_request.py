@@ -34,13 +34,13 @@ class DistillRequest:
     device: str = "cpu"
     jobs: int = 1
     cuts_per_shard: int = 200
-    part: ShardOf | None = None  # of the shards; None: all that are missing
+    shard_of: ShardOf | None = None  # of the list of shards; None: all that are missing
     resample: bool = False  # for a teacher that reads audio: take that of other sampling rates too
 
     @property
-    def crew(self) -> Workers:
-        """Who works."""
-        return Workers(self.jobs, self.part)
+    def workers(self) -> Workers:
+        """Worker processes of this request."""
+        return Workers(self.jobs, self.shard_of)
 
     def open(self) -> tuple[Teacher, PackedCuts]:
         """The teacher, and all cuts, which must fit it.

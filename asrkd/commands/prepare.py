@@ -15,8 +15,8 @@ from pathlib import Path
 from asrkd.commands.prepare_options import PrepareOptions, PrepareReport, SplitReport
 from asrkd.core import output_folder
 from asrkd.core.artifacts import PREPARED, QUARANTINE
+from asrkd.core.command_record import read_command, write_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import keep_command, known_command
 from asrkd.core.parallel import check_jobs
 from asrkd.core.shared_work import Workers, WorkResult, work
 from asrkd.core.shell import command
@@ -38,7 +38,13 @@ KINDS = (*FILE_KINDS, "digits")
 
 
 def prepare(
-    corpus: str, source: Path | None, out: Path, options: PrepareOptions, *, crew: Workers, stop: StopRequest
+    corpus: str,
+    source: Path | None,
+    out: Path,
+    options: PrepareOptions,
+    *,
+    workers: Workers,
+    stop: StopRequest,
 ) -> PrepareReport:
     """Check a corpus item by item, compute its features and write its manifests.
 
@@ -47,7 +53,7 @@ def prepare(
         source: the corpus; None for ``digits``.
         out: folder to write; if it is partly done for the same request, it is completed.
         options: what to make of the corpus.
-        crew: who computes, all shards or a part of them; the result does not depend on it.
+        workers: number of processes, and shard of the feature shards; the result does not depend on them.
         stop: asked between shards.
 
     Raises:
@@ -56,18 +62,20 @@ def prepare(
             no manifest and no stamp are written.
         StoppedInTime: asked to stop; finished shards are kept.
     """
-    check_jobs(crew.jobs)
+    check_jobs(workers.jobs)
     listed = _open(corpus, source, out, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
     if output_folder.survey(out, PREPARED, record) is output_folder.State.COMPLETE:
-        maker = known_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
+        maker = read_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
         stamp = output_folder.read_stamp(out, maker, ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
     if listed is None:
         _check_digits(options, inventory)
         output_folder.claim(out, PREPARED, record)
-    splits, bad = read_splits(listed, stop) if listed else (_make_digits(out, options, crew.jobs, stop), [])
+    splits, bad = (
+        read_splits(listed, stop) if listed else (_make_digits(out, options, workers.jobs, stop), [])
+    )
     num_items = sum(map(len, splits.values())) + len(bad)
     good, rate, screened = _screen(splits, options)
     bad += screened
@@ -77,8 +85,8 @@ def prepare(
     bad += unspelled
     # Whatever can be refused was refused before the folder is claimed, so that the next try may have it.
     output_folder.claim(out, PREPARED, record)
-    keep_command(out)
-    computed = _compute(good, _plan(out, options, rate), crew, stop)
+    write_command(out)
+    computed = _compute(good, _plan(out, options, rate), workers, stop)
     if isinstance(computed, WorkResult):
         return PrepareReport(out, unfinished=computed.text())
     splits, found = computed
@@ -199,14 +207,14 @@ def _plan(out: Path, options: PrepareOptions, rate: int) -> shards.Plan:
 
 
 def _compute(
-    splits: Splits, plan: shards.Plan, crew: Workers, stop: StopRequest
+    splits: Splits, plan: shards.Plan, workers: Workers, stop: StopRequest
 ) -> tuple[Splits, list[Quarantined]] | WorkResult:
     """Compute the shards that are missing; all cuts with features, and the bad items.
 
     While other parts have not made theirs: how far it is.
     """
     planned = shards.plan_shards(plan, splits)
-    progress = work("features", planned, shards.compute_shard, crew, stop)
+    progress = work("features", planned, shards.compute_shard, workers, stop)
     if progress.missing:
         return progress
     finished: Splits = {split: PackedCuts() for split in splits}

@@ -15,9 +15,9 @@ from lhotse import MonoCut
 
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import SCORE_REQUEST
+from asrkd.core.command_record import write_command
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import keep_command
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import announced
 from asrkd.core.shared_work import ShardOf, Workers, WorkResult, work
@@ -26,8 +26,7 @@ from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
-from asrkd.data.cuts.records import cuts_digest, records, texts_digest
-from asrkd.data.cuts.transcripts import reference
+from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import described, recognize_by_cut, search_for
 from asrkd.models.directory import LoadedModel, load_model
@@ -54,7 +53,7 @@ class ScoreRequest:
     options: SearchOptions = SearchOptions()
     device: str = "cpu"
     jobs: int = 1
-    part: ShardOf | None = None  # of the shards; None: all that are missing
+    shard_of: ShardOf | None = None  # of the list of shards; None: all that are missing
     rules: Rules = Rules()
 
 
@@ -95,7 +94,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record)
     if claimed is output_folder.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules)
-    keep_command(request.out)
+    write_command(request.out)
     planned, progress = _recognize(request, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
@@ -123,8 +122,8 @@ def _recognize(
     split = split_cuts(request.out / "hypotheses", cuts, CUTS_PER_SHARD, ".jsonl")
     planned = [Shard(path, part, request.model, device, digest) for path, part in split]
     write = partial(_write_hypotheses, search=request.search, options=request.options)
-    crew = Workers(request.jobs, request.part)
-    return planned, work(f"score {request.model.name}", planned, write, crew, stop)
+    workers = Workers(request.jobs, request.shard_of)
+    return planned, work(f"score {request.model.name}", planned, write, workers, stop)
 
 
 def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[str, str]:

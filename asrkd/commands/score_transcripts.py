@@ -12,8 +12,8 @@ from typing import Any
 
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import SCORE_REQUEST
+from asrkd.core.command_record import write_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import keep_command
 from asrkd.core.stopping import StopRequest
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
 from asrkd.scoring.nist import score_segments
@@ -98,7 +98,7 @@ def _finish(
     """Score into the folder, unless that was done."""
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record | request.rules.record())
     if claimed is not output_folder.State.COMPLETE:
-        keep_command(request.out)
+        write_command(request.out)
         write_score(request.out, {"set": record["set"], "params": None, "search": None}, score())
     was_complete = claimed is output_folder.State.COMPLETE
     return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)

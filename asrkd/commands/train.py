@@ -13,11 +13,11 @@ from typing import Any
 import torch
 
 from asrkd import __version__
-from asrkd.core import config, mkl, output_folder
+from asrkd.core import config, installed, output_folder
 from asrkd.core.artifacts import LINEAGE
+from asrkd.core.command_record import write_command
 from asrkd.core.device import Precision
 from asrkd.core.errors import AsrkdError, warn
-from asrkd.core.made_by import keep_command
 from asrkd.core.output_folder import State
 from asrkd.core.shell import remove_folder
 from asrkd.core.stopping import StopRequest
@@ -100,7 +100,7 @@ def train(
         machine = options.machine(processes)
         processes.check_shares(experiment.optim.accumulate, *experiment.data.batch_limit)
         parts = _Parts.gather(experiment)
-        processes.agree(parts.lineage | {mkl.KEY: None}, "config, cuts, tokens or stores")
+        processes.agree(parts.lineage | {installed.MKL_KEY: None}, "config, cuts, tokens or stores")
         report = processes.first(lambda: _complete(out, parts, options))
         report = report or _train(out, parts, machine, stop)
         return replace(report, rank=processes.rank)
@@ -139,7 +139,7 @@ class _Parts:
             "torch": torch.__version__,
             "experiment": self.experiment.model_dump(mode="json", exclude_unset=False),
             "tokens": self.tokens.identity(),
-            **mkl.chosen_code(),
+            **installed.mkl_setting(),
         } | self.material.lineage()
 
     def trainer(self, machine: Environment) -> Trainer:
@@ -166,7 +166,7 @@ def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | 
 def _claim(out: Path, parts: _Parts) -> None:
     """Make the folder, or find it to be this run's."""
     output_folder.claim(out, LINEAGE, _as_begun(out, parts.lineage))
-    keep_command(out)
+    write_command(out)
 
 
 def _as_begun(out: Path, lineage: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +175,9 @@ def _as_begun(out: Path, lineage: dict[str, Any]) -> dict[str, Any]:
     A cluster may have processors of several vendors, and a job that is queued again go on at another one.
     """
     found = output_folder.inspect(out, LINEAGE)
-    alike = isinstance(found, dict) and found | {mkl.KEY: None} == lineage | {mkl.KEY: None}
+    alike = isinstance(found, dict) and found | {installed.MKL_KEY: None} == lineage | {
+        installed.MKL_KEY: None
+    }
     return found if alike and found is not None else lineage
 
 

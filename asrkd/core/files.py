@@ -1,17 +1,14 @@
 """Files that are whole or absent, and lines that say where they are wrong."""
 
-import errno
-import fcntl
 import gzip
 import hashlib
 import io
 import json
 import os
 import re
-import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -19,9 +16,6 @@ from typing import IO, Any
 from asrkd.core import faults
 from asrkd.core.errors import AsrkdError
 from asrkd.core.file_names import shortened
-
-# What a file system without locks answers to the wish for one.
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def fsync_folder(folder: Path) -> None:
@@ -257,30 +251,3 @@ def sha256_of(record: Any) -> str:
     """Hex digest of a JSON-able record, whatever the order of its keys."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
-
-
-@contextmanager
-def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Let one process at a time into the block; the others wait.
-
-    The lock goes when the process ends, however it ends. On a file system
-    without locks everybody is let in.
-
-    Args:
-        path: a file that is made for it and stays.
-        while_waiting: called once a second; may raise to give up.
-    """
-    make_folder(path.parent)
-    with path.open("w") as stream:
-        while True:
-            try:
-                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except (BlockingIOError, PermissionError):  # which of them, depends on the system
-                while_waiting()
-                time.sleep(1.0)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-                break  # done twice, at worst
-        yield

@@ -1,11 +1,12 @@
-"""The two stacks that asrkd runs on: which one this is, and whether its packages fit together.
+"""Installed packages: versions, the stack that they form, and whether they fit together.
 
-*k2* is Python 3.10 with torch 1.13.1, the one that k2 on the index is compiled
-against; *modern* is a torch of today without k2. What is installed is read
-from the packages' own metadata, so that a package too broken to be imported
-is seen as well.
+asrkd runs on two stacks. *k2* is Python 3.10 with torch 1.13.1, which k2 on the
+package index is compiled against; *modern* is a current torch without k2.
+Versions are read from the packages' metadata, so a package that cannot be
+imported is seen as well.
 """
 
+import os
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -16,16 +17,21 @@ from asrkd.core.shell import command
 
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"
 
-# Packages compiled against one torch, which they name in their requirements.
+# Packages compiled against one version of torch, which their requirements name.
 _COMPILED_AGAINST_TORCH = ("torchaudio", "k2")
 
-# What torch 1.13 does not work with and does not say: numpy 2 changed its
+# Requirements of torch 1.13 that its metadata lacks: numpy 2 changed its
 # binary interface, lhotse 1.32 its call of torch's Sampler.
-_UNSAID_ON_K2 = (Requirement("numpy<2"), Requirement("lhotse<1.32"))
+_UNDECLARED_ON_K2 = (Requirement("numpy<2"), Requirement("lhotse<1.32"))
+
+# Variable that selects the code path of MKL 2020.0, which torch 1.13 contains; later versions ignore it.
+# Results of different paths differ in their last bits.
+MKL_VARIABLE = "MKL_DEBUG_CPU_TYPE"
+MKL_KEY = MKL_VARIABLE.lower()
 
 
-def installed(distribution: str) -> str | None:
-    """The installed version of a package, such as '1.13.1'; None if it is not installed."""
+def version(distribution: str) -> str | None:
+    """Return the installed version of a package, such as '1.13.1'; None if it is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -33,57 +39,63 @@ def installed(distribution: str) -> str | None:
 
 
 def current() -> str:
-    """The stack that is installed, 'k2' or 'modern'; decided by torch, else by Python."""
-    torch = installed("torch")
+    """Return the installed stack, 'k2' or 'modern', by the version of torch, else by that of Python."""
+    torch = version("torch")
     if torch is not None:
         return "k2" if torch.startswith("1.13.") else "modern"
     return "k2" if sys.version_info[:2] == (3, 10) else "modern"
 
 
+def mkl_setting() -> dict[str, str]:
+    """Return the MKL code path for records of this process; empty unless it is set and MKL reads it."""
+    value = os.environ.get(MKL_VARIABLE)
+    return {MKL_KEY: value} if value and (version("torch") or "").startswith("1.13.") else {}
+
+
 def misfits() -> list[tuple[str, str]]:
-    """(package to mend, what does not fit, in words) for packages that do not go together."""
-    found = []
+    """Return (package to fix, human-readable cause) for packages that do not fit together."""
+    causes = []
     for package in _COMPILED_AGAINST_TORCH:
-        for needed in _requirements(package):
-            if needed.name == "torch" and _refuses(needed):
-                words = f"{package} {installed(package)} needs {needed}, found torch {installed('torch')}"
-                found.append((package, words))
-    for needed in _UNSAID_ON_K2 if current() == "k2" else ():
-        if _refuses(needed):
-            words = f"torch {installed('torch')} needs {needed}, found {installed(needed.name)}"
-            found.append((needed.name, words))
-    return found
+        for requirement in _requirements(package):
+            if requirement.name == "torch" and not _is_met(requirement):
+                cause = f"{package} {version(package)} needs {requirement}, found torch {version('torch')}"
+                causes.append((package, cause))
+    for requirement in _UNDECLARED_ON_K2 if current() == "k2" else ():
+        if not _is_met(requirement):
+            cause = f"torch {version('torch')} needs {requirement}, found {version(requirement.name)}"
+            causes.append((requirement.name, cause))
+    return causes
 
 
 def pip_install(*distributions: str) -> str:
-    """The command that installs packages into this very environment, as pinned for its stack."""
+    """Write the command that installs packages into this environment, with the pins of its stack."""
     pins = CONSTRAINTS / f"{current()}.txt"
-    constraint: list[str | Path] = ["-c", _shown(pins)] if pins.is_file() else []
-    return command(_shown(Path(sys.executable)), "-m", "pip", "install", *constraint, *distributions)
+    constraint: list[str | Path] = ["-c", _relative(pins)] if pins.is_file() else []
+    return command(_relative(Path(sys.executable)), "-m", "pip", "install", *constraint, *distributions)
 
 
 def pip_uninstall(distribution: str) -> str:
-    """The command that takes a package out of this very environment."""
-    return command(_shown(Path(sys.executable)), "-m", "pip", "uninstall", "-y", distribution)
+    """Write the command that removes a package from this environment."""
+    return command(_relative(Path(sys.executable)), "-m", "pip", "uninstall", "-y", distribution)
 
 
 def _requirements(distribution: str) -> list[Requirement]:
-    """What an installed package says it needs here; nothing if it is absent or says it badly."""
+    """Return the requirements of an installed package that apply here; none if absent or malformed."""
     try:
-        said = [Requirement(line) for line in metadata.requires(distribution) or ()]
+        requirements = [Requirement(line) for line in metadata.requires(distribution) or ()]
     except (metadata.PackageNotFoundError, InvalidRequirement):
         return []
-    return [needed for needed in said if needed.marker is None or needed.marker.evaluate({"extra": ""})]
+    return [each for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
 
 
-def _refuses(needed: Requirement) -> bool:
-    """Whether the installed version is not one that ``needed`` allows; an absent package is refused."""
-    version = installed(needed.name)
-    return version is None or not needed.specifier.contains(version, prereleases=True)
+def _is_met(requirement: Requirement) -> bool:
+    """Return whether a package is installed in a version that the requirement allows."""
+    installed = version(requirement.name)
+    return installed is not None and requirement.specifier.contains(installed, prereleases=True)
 
 
-def _shown(path: Path) -> Path:
-    """A path as a person in the working directory would type it."""
+def _relative(path: Path) -> Path:
+    """Return the path as a user in the working directory would type it."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:

@@ -1,98 +1,96 @@
-"""Work that any number of processes share on one folder, joining and leaving as they like.
+"""Work on one folder that any number of processes share, joining and leaving at any time.
 
-The work is a list of pieces, each with a file (or two) of its own that is
-whole or absent. A process takes pieces that are missing and that nobody
-holds: holding is a lock which goes with its holder, however that ends. What
-two processes did twice is harmless, as a piece has the same bytes whoever
-makes it. Whoever finds that nothing is missing finishes the folder.
+The work is a list of items, each with one or two files that are whole or
+absent. A process takes items that are missing and whose lock is free
+(:mod:`asrkd.core.locks`). An item has the same bytes whichever process writes
+it, so an item that two processes write is harmless. The process that finds
+nothing missing finishes the folder.
 """
 
-import errno
-import fcntl
 import os
 import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from asrkd.core import files
 from asrkd.core.errors import AsrkdError
+from asrkd.core.locks import try_lock
 from asrkd.core.parallel import run_tasks
 from asrkd.core.progress import Meter, meter
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import Report, TaskMonitor
 
 PART_EVERY_S = 10.0
-PART_VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in its place, for tests and proofs
-PARTS = "parts"  # folder beside the pieces for what makers keep of unfinished ones
-LOOK_AGAIN_S = 0.5  # for pieces that are in other hands
-# A file without its name that nobody wrote to for so long is a killed writer's. Where locks do not
-# work a younger one may be somebody's who makes the same piece.
+PART_VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in place of PART_EVERY_S, for tests and proofs
+PARTS = "parts"  # folder beside the items for parts of unfinished ones
+RETRY_S = 0.5  # between looks at items held by other processes
+# Age of a partial file that a killed writer left. Without locks, a younger one may be in use.
 LEFTOVER_S = 3600.0
 
 
 class WorkItem(Protocol):
-    """A piece of work, picklable."""
+    """Picklable description of one item of the work."""
 
     @property
     def path(self) -> Path:
-        """The file by which it is known; its lock lies in the folder ``locks`` beside it."""
+        """File or folder that identifies the item; its lock is in the folder ``locks`` beside it."""
 
     @property
     def size(self) -> int:
-        """How many units it counts for in the progress."""
+        """Number of units that the item counts in the progress."""
 
     def is_done(self) -> bool:
-        """Whether it is there and whole."""
+        """Return whether the item is on disk and whole."""
 
 
-P = TypeVar("P", bound=WorkItem)
+Item = TypeVar("Item", bound=WorkItem)
 
 
 @dataclass(frozen=True)
 class ShardOf:
-    """Part ``number`` (from 1) of ``of``: the pieces whose index leaves that remainder."""
+    """Shard ``number`` (from 1) of the list of items, split into ``of``: every ``of``-th item."""
 
     number: int
     of: int
 
     def takes(self, index: int) -> bool:
-        """Whether the piece of this index (from 0) is in the part."""
+        """Return whether the item of this index (from 0) is in the shard."""
         return index % self.of == self.number - 1
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who works: so many processes here, on all of the work or on a part of it."""
+    """Worker processes of one command: how many, on all items or on one shard of them."""
 
     jobs: int = 1
-    part: ShardOf | None = None
+    shard_of: ShardOf | None = None  # None: all items
 
 
 @dataclass(frozen=True)
 class WorkResult:
-    """What came of it."""
+    """Counts of the items of the work, after this command's share of it."""
 
-    made: int  # pieces, by this process and its workers
-    missing: int  # pieces that are still to be made, by other parts
+    made: int  # items written by this process and its workers
+    missing: int  # items that other shards still have to write
     total: int
 
     def text(self) -> str:
-        """For a person, where something is missing."""
-        return f"{self.total - self.missing} of {self.total} shards are there, the rest is for other parts"
+        """Return a human-readable line for work that other shards have to finish."""
+        done = self.total - self.missing
+        return f"{done} of {self.total} shards are done; the others belong to other --shard runs"
 
 
 def parse_shard_of(text: str | None) -> ShardOf | None:
-    """The part that ``--shard K/N`` names; None stays None.
+    """Parse the ``K/N`` of ``--shard``; None stays None.
 
     Raises:
-        AsrkdError: it is not of that form, or K is not within 1 to N.
+        AsrkdError: not of that form, or K is not within 1 to N.
     """
     if text is None:
         return None
@@ -104,159 +102,129 @@ def parse_shard_of(text: str | None) -> ShardOf | None:
 
 def work(
     label: str,
-    pieces: Sequence[P],
-    make: Callable[[P, TaskMonitor], None],
-    crew: Workers,
+    items: Sequence[Item],
+    make: Callable[[Item, TaskMonitor], None],
+    workers: Workers,
     stop: StopRequest,
 ) -> WorkResult:
-    """Make the pieces that are missing, or those of the crew's part, and wait for those in other hands.
+    """Write the missing items, or those of the workers' shard, and wait for those held by other processes.
 
     Args:
-        label: what is being done, for the progress.
-        pieces: all of them, in the same order for everybody.
-        make: makes one and reports its units as they are finished; if its monitor says so it saves what it
-            has and returns before the piece is done; importable by worker processes.
-        crew: who works, on what.
-        stop: asked between pieces, by makers within one, and while waiting.
+        label: title of the progress.
+        items: all items, in the same order in every process.
+        make: writes one item and reports its units as they are finished. When its monitor requests a stop,
+            it saves what it has and returns before the item is done. Importable by worker processes.
+        workers: number of processes, and shard of the items.
+        stop: checked between items, within one by ``make``, and while waiting.
 
     Raises:
-        StoppedInTime: asked to stop; the pieces that are finished stay, and what ``make`` saved of others.
-        AsrkdError: no processes are wanted, a worker died, or a piece cannot be
-            made; what was finished stays.
+        StoppedInTime: a stop was requested; finished items stay, and what ``make`` saved of others.
+        AsrkdError: ``workers.jobs`` is below 1, a worker died, or an item cannot be written; finished
+            items stay.
     """
-    own = [piece for index, piece in enumerate(pieces) if crew.part is None or crew.part.takes(index)]
-    missing = free = [piece for piece in own if not piece.is_done()]
-    total, made = sum(piece.size for piece in own), 0
-    done = total - sum(piece.size for piece in missing)
-    with meter(label, total, "cuts", done, says_it_works=bool(missing)) as shown:
-        watch = _Watch(shown, stop)
+    shard = workers.shard_of
+    selected = [item for index, item in enumerate(items) if shard is None or shard.takes(index)]
+    missing = free = [item for item in selected if not item.is_done()]
+    total, made = sum(item.size for item in selected), 0
+    done = total - sum(item.size for item in missing)
+    with meter(label, total, "cuts", done, says_it_works=bool(missing)) as progress:
+        watch = _Watch(progress, stop)
 
         def check() -> None:
-            if shown.done < total:
-                stop.check(f"{own[0].path.parent}: {shown.done} of {total} cuts are done")
+            if progress.done < total:
+                stop.check(f"{selected[0].path.parent}: {progress.done} of {total} cuts are done")
 
         while missing:
-            taken = set()
-            for piece, is_made in run_tasks(partial(_take, make=make), free, jobs=crew.jobs, watch=watch):
-                if is_made:
-                    taken.add(piece.path)
-                    watch.finish(piece)
-            made += len(taken)
-            missing = _still_missing([piece for piece in missing if piece.path not in taken], watch.finish)
+            written = set()
+            for item, is_written in run_tasks(
+                partial(_take, make=make), free, jobs=workers.jobs, watch=watch
+            ):
+                if is_written:
+                    written.add(item.path)
+                    watch.finish(item)
+            made += len(written)
+            missing = _still_missing([item for item in missing if item.path not in written], watch.finish)
             check()
-            free = [piece for piece in missing if _is_free(piece)]
+            free = [item for item in missing if _is_free(item)]
             if missing and not free:
-                time.sleep(LOOK_AGAIN_S)
-    left = sum(not piece.is_done() for piece in pieces) if crew.part else 0
+                time.sleep(RETRY_S)
+    left = sum(not item.is_done() for item in items) if shard else 0
     if not left:
-        for folder in {piece.path.parent for piece in pieces}:
+        for folder in {item.path.parent for item in items}:
             _sweep(folder)
-    return WorkResult(made, left, len(pieces))
+    return WorkResult(made, left, len(items))
 
 
 class _Watch:
-    """What the progress has counted of each piece: a unit counts once, whoever finished it and when."""
+    """Counter of each item's units: a unit counts once, whichever process finished it."""
 
-    def __init__(self, shown: Meter, stop: StopRequest) -> None:
-        self._shown, self._stop = shown, stop
+    def __init__(self, progress: Meter, stop: StopRequest) -> None:
+        self._progress, self._stop = progress, stop
         self._counted: Counter[Path] = Counter()
 
-    def advance(self, piece: WorkItem, report: Report) -> None:
-        """Count units of a piece."""
-        self._counted[piece.path] += report.units
-        self._shown.advance(report.units, audio_s=report.audio_s, resumed=report.resumed)
+    def advance(self, item: WorkItem, report: Report) -> None:
+        """Count units of an item."""
+        self._counted[item.path] += report.units
+        self._progress.advance(report.units, audio_s=report.audio_s, resumed=report.resumed)
 
-    def finish(self, piece: WorkItem) -> None:
-        """Count what was not reported of a piece that is there now."""
-        if rest := piece.size - self._counted[piece.path]:
-            self.advance(piece, Report(rest))
+    def finish(self, item: WorkItem) -> None:
+        """Count the units of a finished item that were not reported."""
+        if rest := item.size - self._counted[item.path]:
+            self.advance(item, Report(rest))
 
     def must_stop(self) -> bool:
-        """Whether a stop was asked for."""
+        """Return whether a stop was requested."""
         return self._stop.reason() is not None
 
 
-def _still_missing(pieces: Sequence[P], finish: Callable[[P], None]) -> list[P]:
-    """Those that nobody has made yet; ``finish`` is called with those that others made."""
+def _still_missing(items: Sequence[Item], finish: Callable[[Item], None]) -> list[Item]:
+    """Return the items that are not done yet; call ``finish`` with those that other processes wrote."""
     missing = []
-    for piece in pieces:
-        if piece.is_done():
-            finish(piece)
+    for item in items:
+        if item.is_done():
+            finish(item)
         else:
-            missing.append(piece)
+            missing.append(item)
     return missing
 
 
-def _take(piece: P, monitor: TaskMonitor, make: Callable[[P, TaskMonitor], None]) -> bool:
-    """Make a piece unless somebody holds it or has made it; whether it is there by this call."""
-    with try_lock(_lock(piece)) as ours:
-        if not ours or piece.is_done():
+def _take(item: Item, monitor: TaskMonitor, make: Callable[[Item, TaskMonitor], None]) -> bool:
+    """Write an item unless it is done or held by another process; return whether this call finished it."""
+    with try_lock(_lock_path(item)) as is_held:
+        if not is_held or item.is_done():
             return False
-        make(piece, monitor)
-        return piece.is_done()
+        make(item, monitor)
+        return item.is_done()
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed writers left in a folder whose pieces are all there and that nobody works in."""
-    for lock in (folder / "locks").glob("*.lock"):
-        with try_lock(lock):  # a killed holder's goes with the block
+    """Remove the files of killed writers from a folder whose items are all done and not locked."""
+    for path in (folder / "locks").glob("*.lock"):
+        with try_lock(path):  # the lock file of a killed holder is removed with the block
             pass
     if not (folder / "locks").exists():
-        shutil.rmtree(folder / PARTS, ignore_errors=True)  # of pieces that are whole by now
-        for leftover in [*folder.glob("shard-*.partial*"), *folder.glob(".tmp*")]:  # safetensors' are these
-            with suppress(OSError):  # somebody else swept it
+        shutil.rmtree(folder / PARTS, ignore_errors=True)  # of items that are whole by now
+        for leftover in [*folder.glob("shard-*.partial*"), *folder.glob(".tmp*")]:  # .tmp*: of safetensors
+            with suppress(OSError):  # removed by another process
                 if time.time() - leftover.stat().st_mtime > LEFTOVER_S and leftover.is_file():
                     leftover.unlink()
 
 
-def _is_free(piece: WorkItem) -> bool:
-    with try_lock(_lock(piece)) as ours:
-        return ours
+def _is_free(item: WorkItem) -> bool:
+    with try_lock(_lock_path(item)) as is_held:
+        return is_held
 
 
-def _lock(piece: WorkItem) -> Path:
-    return piece.path.parent / "locks" / f"{piece.path.name}.lock"
-
-
-@contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Hold a lock within the block, if nobody holds it; whether it is held.
-
-    It goes when the process ends, however it ends, and its file with the
-    block. On a file system without locks everybody gets it.
-
-    Args:
-        path: of the file that stands for it.
-    """
-    with _open(path) as stream:
-        try:
-            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                yield False
-                return
-            if error.errno not in files.NO_LOCKS:
-                raise
-        try:
-            yield True
-        finally:
-            # Whoever has this file open but not the lock will make the piece twice at worst.
-            path.unlink(missing_ok=True)
-            with suppress(OSError):
-                path.parent.rmdir()  # the last one out
-
-
-def _open(path: Path) -> IO[str]:
-    while True:
-        files.make_folder(path.parent)
-        try:
-            return path.open("w")
-        except FileNotFoundError:  # the last one out has just removed the folder
-            continue
+def _lock_path(item: WorkItem) -> Path:
+    return item.path.parent / "locks" / f"{item.path.name}.lock"
 
 
 def part_every_s() -> float:
-    """Seconds between two parts of unfinished work; AsrkdError if the environment has no number for it."""
+    """Return the seconds between two parts of an unfinished item.
+
+    Raises:
+        AsrkdError: the environment variable is not a number.
+    """
     text = os.environ.get(PART_VARIABLE)
     try:
         return PART_EVERY_S if text is None else float(text)

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, warn
-from asrkd.data.tokens import Tokens
-from asrkd.data.tokens.inventory import WORD_START
+from asrkd.data.tokens import WORD_START, Tokens
 from asrkd.decoding.arpa import require_words
 from asrkd.models.directory import LoadedModel, load_language_model
 from asrkd.models.stepwise import BOUNDARY, StepState, Stepwise

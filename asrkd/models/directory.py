@@ -12,8 +12,8 @@ from torch import Tensor
 
 from asrkd.core import config, files
 from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
+from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import known_command
 from asrkd.core.shell import command
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
@@ -110,7 +110,7 @@ def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLangu
 
 def finish_command(path: Path) -> str:
     """The command that finishes the training of the model in ``path``."""
-    return f"{known_command(path) or command('asrkd', 'train', 'CONFIG', '--out', path)} --resume"
+    return f"{read_command(path) or command('asrkd', 'train', 'CONFIG', '--out', path)} --resume"
 
 
 def _modified_ns(path: Path) -> int:

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import MODEL_CONFIG, SCORE, UTTERANCES
+from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import known_command
 from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds
 from asrkd.core.shell import command, make_anew
 from asrkd.scoring.aligned_network import AlignedNetwork
@@ -158,7 +158,7 @@ def read_score(folder: Path) -> ScoreFolder:
 
 def remake_command(folder: Path) -> str:
     """The command that makes a score, with dots for what is not known."""
-    if known := known_command(folder):
+    if known := read_command(folder):
         return known
     model = folder.parent if (folder.parent / MODEL_CONFIG).is_file() else None
     asked = ["..."] if model is None else [model, "--cuts", "..."]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.packed import PackedCuts
-from asrkd.data.cuts.transcripts import is_transcribed
+from asrkd.data.cuts.records import is_transcribed
 from asrkd.data.tokens import Tokens
 from asrkd.models.conformer import Tap
 from asrkd.models.language_model import Student

@@ -9,8 +9,7 @@ from lhotse import MonoCut
 
 from asrkd.core.device import Precision
 from asrkd.data.cuts.packed import CutsById
-from asrkd.data.cuts.records import records
-from asrkd.data.cuts.transcripts import reference
+from asrkd.data.cuts.records import records, reference
 from asrkd.data.tokens import Tokens
 from asrkd.decoding.greedy import quick_tokens
 from asrkd.models.recognizer import Recognizer, RecognizerOutput

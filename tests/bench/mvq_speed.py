@@ -64,7 +64,7 @@ def measure() -> Iterator[Row]:
 def _make(folder: Path) -> None:
     """A corpus, a teacher that knows nothing, its quantizers and stores: what they hold costs the same."""
     sizes, stop = DigitsOptions(minutes=2, dev_minutes=0.1, test_minutes=0.1, num_speakers=5), StopRequest()
-    prepare("digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Workers(2), stop=stop)
+    prepare("digits", None, folder / "data", PrepareOptions(digits=sizes), workers=Workers(2), stop=stop)
     (folder / "config.yaml").write_text(CONFIG.format(folder=folder))
     train(folder / "config.yaml", folder / "teacher", TEACHER, TrainOptions(device="cpu"), stop)
     cuts = (folder / "data/cuts_train.jsonl.gz",)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.data.cuts.manifests import read_cuts
-from asrkd.data.cuts.transcripts import transcript
+from asrkd.data.cuts.records import transcript
 from asrkd.decoding.attention_beam import attention_beam_search
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.prefix_beam import prefix_beam_search

@@ -40,7 +40,12 @@ def measure() -> Iterator[Row]:
         folder = Path(name)
         sizes = DigitsOptions(minutes=12, dev_minutes=0.2, test_minutes=0.2)
         prepare(
-            "digits", None, folder / "data", PrepareOptions(digits=sizes), crew=Workers(2), stop=StopRequest()
+            "digits",
+            None,
+            folder / "data",
+            PrepareOptions(digits=sizes),
+            workers=Workers(2),
+            stop=StopRequest(),
         )
         config = folder / "config.yaml"
         config.write_text(CONFIG.format(folder=folder / "data", steps=STEPS))

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
+from asrkd.core.locks import lock
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -192,16 +193,16 @@ def test_sha256_is_that_of_the_bytes(tmp_path):
 WAITER = """
 import sys
 from pathlib import Path
-from asrkd.core import files
+from asrkd.core.locks import lock
 print("waiting", flush=True)
-with files.lock(Path(sys.argv[1])):
+with lock(Path(sys.argv[1])):
     print("in", flush=True)
 """
 
 
 def test_a_lock_lets_one_process_in_at_a_time(tmp_path):
     path = tmp_path / "lock"
-    with files.lock(path):
+    with lock(path):
         command = [sys.executable, "-c", WAITER, str(path)]
         waiter = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert waiter.stdout is not None

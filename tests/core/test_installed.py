@@ -40,7 +40,7 @@ def test_torch_decides_which_stack_it_is(install, torch, name):
 
 @pytest.mark.parametrize(("python", "name"), [((3, 10, 4), "k2"), ((3, 13, 0), "modern")])
 def test_python_decides_where_there_is_no_torch(monkeypatch, python, name):
-    monkeypatch.setattr(installed, "installed", lambda distribution: None)
+    monkeypatch.setattr(installed, "version", lambda distribution: None)
     monkeypatch.setattr(installed.sys, "version_info", python)
     assert installed.current() == name
 

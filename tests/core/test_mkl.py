@@ -13,7 +13,7 @@ import torch
 from asrkd.commands.installation import machine
 from asrkd.commands.installation.checks import Status
 from asrkd.commands.train import TrainOptions, train
-from asrkd.core import files, installed, mkl
+from asrkd.core import files, installed
 from asrkd.core.errors import StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
@@ -23,7 +23,7 @@ from tests.stop_after import StopAfter
 
 STARTED = Path(__file__).parents[2] / "constraints/asrkd_mkl_on_amd.py"
 CPUINFO = Path("/proc/cpuinfo")
-NAME = mkl.NAME
+NAME = installed.MKL_VARIABLE
 
 AMD = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -110,7 +110,7 @@ def test_mkl_reads_what_python_set_at_its_start_and_multiplies_right(tmp_path):
 
 
 def pretend(monkeypatch, torch_version: str, value: str | None) -> None:
-    monkeypatch.setattr(installed, "installed", lambda name: torch_version if name == "torch" else None)
+    monkeypatch.setattr(installed, "version", lambda name: torch_version if name == "torch" else None)
     monkeypatch.setattr(torch, "__version__", torch_version)
     monkeypatch.delenv(NAME, raising=False)
     if value is not None:

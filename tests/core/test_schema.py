@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrkd.core.schema import Count, Duration, Finite, Name, Record, Schema, Seconds, WholeNumber
-from asrkd.data.cuts.fields import CUT
+from asrkd.data.cuts.records import CUT
 from asrkd.targets.store.fields import CONTRACT, ENTRY, NBEST, SOURCES
 
 JSON = st.recursive(

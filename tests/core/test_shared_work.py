@@ -1,4 +1,4 @@
-"""Work that processes share: each piece once, none lost, whoever comes, goes or dies."""
+"""Shared work: each item is made once and none is lost, whichever process joins, leaves or dies."""
 
 import errno
 import os
@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrkd.core import files
 from asrkd.core.errors import AsrkdError, StoppedInTime
-from asrkd.core.shared_work import ShardOf, Workers, parse_shard_of, try_lock, work
+from asrkd.core.locks import lock, try_lock
+from asrkd.core.shared_work import ShardOf, Workers, parse_shard_of, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 
 
 @dataclass(frozen=True)
 class Note:
-    """A piece of work: a file with a word in it."""
+    """A work item: a file with a word in it."""
 
     path: Path
     size: int = 1
@@ -44,7 +44,7 @@ def notes(folder: Path, count: int) -> list[Note]:
 
 
 @given(st.integers(1, 12), st.integers(0, 40))
-def test_the_parts_take_each_piece_exactly_once(of, count):
+def test_the_shards_take_each_item_exactly_once(of, count):
     taken = [
         index for number in range(1, of + 1) for index in range(count) if ShardOf(number, of).takes(index)
     ]
@@ -52,7 +52,7 @@ def test_the_parts_take_each_piece_exactly_once(of, count):
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", "-1/2", " 1/2"])
-def test_a_part_that_is_none_is_refused(text):
+def test_a_shard_that_is_none_is_refused(text):
     with pytest.raises(AsrkdError, match="expected K/N with K from 1 to N"):
         parse_shard_of(text)
     assert parse_shard_of("2/3") == ShardOf(2, 3)
@@ -61,15 +61,15 @@ def test_a_part_that_is_none_is_refused(text):
 
 @settings(max_examples=10, deadline=None)
 @given(st.permutations([1, 2, 3]))
-def test_parts_in_any_order_end_with_nothing_missing_and_only_the_last_sees_that(tmp_path_factory, order):
-    pieces = notes(tmp_path_factory.mktemp("notes"), 4)
+def test_shards_in_any_order_end_with_nothing_missing_and_only_the_last_sees_that(tmp_path_factory, order):
+    items = notes(tmp_path_factory.mktemp("notes"), 4)
     shares = {1: 2, 2: 1, 3: 1}
     left = 4
     for number in order:
-        progress = work("work", pieces, make, Workers(1, ShardOf(number, 3)), StopRequest())
+        progress = work("work", items, make, Workers(1, ShardOf(number, 3)), StopRequest())
         left -= shares[number]
         assert (progress.made, progress.missing, progress.total) == (shares[number], left, 4)
-    assert not (pieces[0].path.parent / "locks").exists()
+    assert not (items[0].path.parent / "locks").exists()
 
 
 WORKER = """
@@ -77,9 +77,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_shared_work import make, notes
-from asrkd.core.shared_work import Crew, work
+from asrkd.core.shared_work import Workers, work
 from asrkd.core.stopping import StopRequest
-print(work("work", notes(Path(sys.argv[2]), 40), make, Crew(), StopRequest()).made)
+print(work("work", notes(Path(sys.argv[2]), 40), make, Workers(), StopRequest()).made)
 """
 
 
@@ -89,9 +89,9 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_processes_that_come_go_and_are_killed_make_every_piece_and_no_piece_twice(tmp_path):
-    """But the one that was in the hands of who was killed, which is begun again."""
-    pieces = notes(tmp_path, 40)
+def test_processes_that_come_go_and_are_killed_make_every_item_and_no_item_twice(tmp_path):
+    """Except the item that the killed process held, which is begun again."""
+    items = notes(tmp_path, 40)
     first, second = start(tmp_path), start(tmp_path)
     while not (tmp_path / "made.log").exists():
         time.sleep(0.005)
@@ -100,17 +100,17 @@ def test_processes_that_come_go_and_are_killed_make_every_piece_and_no_piece_twi
     first.send_signal(signal.SIGKILL)
     made = [int(process.communicate(timeout=60)[0] or 0) for process in (second, third)]
     first.wait(timeout=60)
-    assert all(piece.is_done() for piece in pieces)
+    assert all(item.is_done() for item in items)
     lines = (tmp_path / "made.log").read_text().splitlines()
     names = [line.split()[0] for line in lines]
-    assert set(names) == {piece.path.name for piece in pieces}
+    assert set(names) == {item.path.name for item in items}
     assert len(names) - len(set(names)) <= 1
     by_first = sum(line.split()[1] == str(first.pid) for line in lines)
     assert sum(made) >= 40 - by_first
 
 
-def test_a_piece_in_other_hands_is_waited_for_and_taken_over_when_they_let_go(tmp_path):
-    pieces = notes(tmp_path, 2)
+def test_an_item_held_by_another_process_is_waited_for_and_taken_over(tmp_path):
+    items = notes(tmp_path, 2)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "locks/note-1.lock")], stdout=subprocess.PIPE
     )
@@ -120,46 +120,46 @@ def test_a_piece_in_other_hands_is_waited_for_and_taken_over_when_they_let_go(tm
     class KillThenGoOn(StopRequest):
         """Kills the holder at the first look."""
 
-        asked = 0
+        looks = 0
 
         def reason(self) -> None:
-            assert pieces[0].is_done()
-            assert self.asked > 0 or not pieces[1].is_done()
-            self.asked += 1
-            if self.asked == 2:
+            assert items[0].is_done()
+            assert self.looks > 0 or not items[1].is_done()
+            self.looks += 1
+            if self.looks == 2:
                 holder.kill()
                 holder.wait()
 
-    progress = work("work", pieces, make, Workers(), KillThenGoOn())
+    progress = work("work", items, make, Workers(), KillThenGoOn())
     assert progress.made == 2
-    assert pieces[1].is_done()
+    assert items[1].is_done()
 
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from asrkd.core.shared_work import try_lock
-with try_lock(Path(sys.argv[1])) as ours:
-    print(ours, flush=True)
+from asrkd.core.locks import try_lock
+with try_lock(Path(sys.argv[1])) as is_held:
+    print(is_held, flush=True)
     time.sleep(60)
 """
 
 
-def test_waiting_for_others_ends_when_a_stop_is_asked_for(tmp_path):
-    pieces = notes(tmp_path, 1)
+def test_waiting_for_others_ends_when_a_stop_is_requested(tmp_path):
+    items = notes(tmp_path, 1)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "locks/note-0.lock")], stdout=subprocess.PIPE
     )
     assert holder.stdout is not None
     holder.stdout.readline()
     with pytest.raises(StoppedInTime, match="0 of 1 cuts are done"):
-        work("work", pieces, make, Workers(), StopRequest(time_limit_s=0.3))
+        work("work", items, make, Workers(), StopRequest(time_limit_s=0.3))
     holder.kill()
     holder.wait()
 
 
 def test_leftovers_of_an_hour_ago_are_swept_when_all_is_there_and_younger_ones_stay(tmp_path):
-    pieces = [Note(tmp_path / f"shard-{number}") for number in range(2)]
+    items = [Note(tmp_path / f"shard-{number}") for number in range(2)]
     old, young, other = (
         tmp_path / name for name in ("shard-0.aaaa.partial", "shard-1.bbbb.partial", "else.partial")
     )
@@ -167,40 +167,40 @@ def test_leftovers_of_an_hour_ago_are_swept_when_all_is_there_and_younger_ones_s
         leftover.write_text("half")
     for leftover in (old, other):
         os.utime(leftover, (time.time() - 7200,) * 2)
-    work("work", pieces, make, Workers(1, ShardOf(1, 2)), StopRequest())
+    work("work", items, make, Workers(1, ShardOf(1, 2)), StopRequest())
     assert old.exists()  # not all is there yet
-    work("work", pieces, make, Workers(1, ShardOf(2, 2)), StopRequest())
+    work("work", items, make, Workers(1, ShardOf(2, 2)), StopRequest())
     assert (old.exists(), young.exists(), other.exists()) == (False, True, True)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
-def test_without_locks_everybody_works_and_nothing_breaks(tmp_path, monkeypatch, number):
+def test_without_locks_every_process_works_and_nothing_breaks(tmp_path, monkeypatch, number):
     def no_locks(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("fcntl.lockf", no_locks)
-    pieces = notes(tmp_path, 3)
+    items = notes(tmp_path, 3)
     with (
         try_lock(tmp_path / "locks/note-1.lock") as first,
         try_lock(tmp_path / "locks/note-1.lock") as second,
     ):
         assert first
         assert second
-        assert work("work", pieces, make, Workers(), StopRequest()).made == 3
-    with files.lock(tmp_path / "a.lock"), files.lock(tmp_path / "a.lock"):
+        assert work("work", items, make, Workers(), StopRequest()).made == 3
+    with lock(tmp_path / "a.lock"), lock(tmp_path / "a.lock"):
         pass
 
 
 def test_a_lock_is_free_again_after_its_block_and_leaves_no_file(tmp_path):
     path = tmp_path / "locks" / "x.lock"
     for _ in range(2):
-        with try_lock(path) as ours:
-            assert ours
+        with try_lock(path) as is_held:
+            assert is_held
             assert path.exists()
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_is_got_though_the_last_one_out_removes_the_folder_while_it_is_made(tmp_path, monkeypatch):
+def test_a_lock_is_got_though_the_folder_is_removed_while_it_is_made(tmp_path, monkeypatch):
     locks, is_dir, removed = tmp_path / "locks", Path.is_dir, list[Path]()
     locks.mkdir()
 
@@ -211,12 +211,12 @@ def test_a_lock_is_got_though_the_last_one_out_removes_the_folder_while_it_is_ma
         return is_dir(path, **options)
 
     monkeypatch.setattr(Path, "is_dir", lose_and_look)
-    with try_lock(locks / "x.lock") as ours:
-        assert ours
+    with try_lock(locks / "x.lock") as is_held:
+        assert is_held
     assert removed
 
 
-def test_a_file_where_the_folder_of_locks_should_be_is_told(tmp_path):
+def test_a_file_where_the_folder_of_locks_should_be_is_an_error(tmp_path):
     (tmp_path / "locks").touch()
     with pytest.raises(FileExistsError, match="locks"), try_lock(tmp_path / "locks" / "x.lock"):
         pass

@@ -109,7 +109,7 @@ def test_an_impossible_vocabulary_is_refused_in_a_line(size, reason):
     [
         ("A 0\n", "id 0 is .*expected the blank"),
         ("<blk> 0\nA 2\n", "tokens.txt:2: 'A 2': expected 'symbol 1'"),
-        ("<blk> 0\nA 1\nA 2\n", "a symbol comes twice"),
+        ("<blk> 0\nA 1\nA 2\n", "duplicate symbol"),
         ("<blk> 0\n\u2581THE 1\n", "not one character; put bpe.model beside it"),
         ("", "expected the blank"),
     ],

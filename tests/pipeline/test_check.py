@@ -241,7 +241,12 @@ def prepared(tmp_path) -> Path:
         rows.append(f"u{number}\t{number}.wav\ts{number}\tYES NO\ttrain")
     (tmp_path / "transcripts.tsv").write_text("\n".join(rows) + "\n")
     prepare(
-        "tsv", tmp_path, tmp_path / "out", PrepareOptions(speeds=(0.9,)), crew=Workers(), stop=StopRequest()
+        "tsv",
+        tmp_path,
+        tmp_path / "out",
+        PrepareOptions(speeds=(0.9,)),
+        workers=Workers(),
+        stop=StopRequest(),
     )
     return tmp_path / "out"
 
@@ -269,7 +274,7 @@ def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, 
         assert json.loads(record)["type"] == "MonoCut"
     path = tmp_path / "cuts.jsonl"
     path.write_text("\n".join([lines[0], lines[1], lines[0]]))
-    assert [p for p in problems(path) if "is not there" not in p] == [f"{path}:3: cut 'dev-000' comes twice"]
+    assert [p for p in problems(path) if "is not there" not in p] == [f"{path}:3: duplicate cut id 'dev-000'"]
     path.write_text(lines[0] + "\n" + lines[1][:50])
     assert any(f"{path}:2: torn or not JSON" in problem for problem in problems(path))
     path.write_text(lines[0] + '\n{"id": "x", "type": "PaddingCut"}\n')

@@ -67,18 +67,18 @@ def test_parts_in_any_order_make_the_same_store_and_only_the_last_finishes_it(
     out = tmp_path / kind
     order = [2, 3, 1]
     for number in order:
-        said = ask(kind, replace(question, out=out, part=ShardOf(number, 3)), stores)
+        said = ask(kind, replace(question, out=out, shard_of=ShardOf(number, 3)), stores)
         done = {2: 3, 3: 5, 1: 8}[number]
         if number != order[-1]:
             assert f"this part is done; {done} of 8 shards are there" in said
             assert not (out / "stamp.json").exists()
     assert contents(out) == contents(whole / kind)
-    assert "already complete" in ask(kind, replace(question, out=out, part=ShardOf(1, 3)), stores)
+    assert "already complete" in ask(kind, replace(question, out=out, shard_of=ShardOf(1, 3)), stores)
 
 
 def test_a_command_without_a_part_takes_all_that_is_missing(question, whole, stores, tmp_path):
     out = tmp_path / "nbest"
-    ask("nbest", replace(question, out=out, part=ShardOf(5, 5)), stores)
+    ask("nbest", replace(question, out=out, shard_of=ShardOf(5, 5)), stores)
     ask("nbest", replace(question, out=out), stores)
     assert contents(out) == contents(whole / "nbest")
 
@@ -109,7 +109,7 @@ def test_a_shard_that_was_lost_or_torn_is_made_anew_with_the_same_bytes(
 
 def test_a_shard_of_another_plan_keeps_the_store_from_being_finished(question, stores, tmp_path):
     out = tmp_path / "nbest"
-    ask("nbest", replace(question, out=out, part=ShardOf(1, 2)), stores)
+    ask("nbest", replace(question, out=out, shard_of=ShardOf(1, 2)), stores)
     (out / "shard-00000-of-00009.jsonl").write_text("")
     with pytest.raises(AsrkdError, match=r"shard-00000-of-00009.jsonl: is not a shard of this store"):
         ask("nbest", replace(question, out=out), stores)
@@ -126,7 +126,7 @@ def test_another_machine_may_go_on_with_a_store_and_says_so(
         return agreed | {"computed_with": agreed["computed_with"] | {"device": "NVIDIA H200"}}
 
     out = tmp_path / "nbest"
-    ask("nbest", replace(question, out=out, part=ShardOf(1, 2)), stores)
+    ask("nbest", replace(question, out=out, shard_of=ShardOf(1, 2)), stores)
     monkeypatch.setattr(distill_request, "contract", elsewhere)
     ask("nbest", replace(question, out=out), stores)
     said = f"{out}: computed_with.device was 'cpu' then and is 'NVIDIA H200' now: its shards will differ"

@@ -59,7 +59,7 @@ def run(
     source: Path | None, out: Path, *, kind: str = "tsv", jobs: int = 1, **options: object
 ) -> PrepareReport:
     chosen = PrepareOptions(**{"cuts_per_shard": 2, **options})
-    return prepare(kind, source, out, chosen, crew=Workers(jobs), stop=StopRequest())
+    return prepare(kind, source, out, chosen, workers=Workers(jobs), stop=StopRequest())
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -133,7 +133,7 @@ def test_a_stop_keeps_finished_shards_and_the_same_command_goes_on(tmp_path, cor
     options = PrepareOptions(cuts_per_shard=2)
     message = "SIGTERM: .*train: 2 of [0-9]+ cuts are done; run the same command"
     with pytest.raises(StoppedInTime, match=message):
-        prepare("tsv", corpus, tmp_path / "out", options, crew=Workers(1), stop=StopAfterOneShard())
+        prepare("tsv", corpus, tmp_path / "out", options, workers=Workers(1), stop=StopAfterOneShard())
     assert not (tmp_path / "out/cuts_train.jsonl.gz").exists()
     run(corpus, tmp_path / "out")
     run(corpus, tmp_path / "straight")
@@ -144,9 +144,9 @@ def test_a_stop_keeps_finished_shards_and_the_same_command_goes_on(tmp_path, cor
 def test_parts_in_any_order_make_the_same_folder_and_the_last_finishes_it(tmp_path, corpus, order):
     run(corpus, tmp_path / "straight")
     for number in order:
-        crew = Workers(1, ShardOf(number, 2))
+        workers = Workers(1, ShardOf(number, 2))
         options = PrepareOptions(cuts_per_shard=2)
-        report = prepare("tsv", corpus, tmp_path / "out", options, crew=crew, stop=StopRequest())
+        report = prepare("tsv", corpus, tmp_path / "out", options, workers=workers, stop=StopRequest())
         assert bool(report.unfinished) == (number == order[0])
         assert (tmp_path / "out/stamp.json").exists() == (number == order[1])
     assert contents(tmp_path / "out") == contents(tmp_path / "straight")
@@ -157,9 +157,11 @@ def test_parts_share_the_blocks_of_the_synthetic_corpus(tmp_path):
 
     sizes = DigitsOptions(minutes=0.5, dev_minutes=0.1, test_minutes=0.1, num_speakers=2)
     options = PrepareOptions(digits=sizes, cuts_per_shard=4)
-    prepare("digits", None, tmp_path / "straight", options, crew=Workers(), stop=StopRequest())
+    prepare("digits", None, tmp_path / "straight", options, workers=Workers(), stop=StopRequest())
     first, second = (
-        prepare("digits", None, tmp_path / "out", options, crew=Workers(1, ShardOf(n, 2)), stop=StopRequest())
+        prepare(
+            "digits", None, tmp_path / "out", options, workers=Workers(1, ShardOf(n, 2)), stop=StopRequest()
+        )
         for n in (1, 2)
     )
     assert "this part is done" in str(first)

@@ -143,7 +143,7 @@ def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, 
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 1)
     run(request_)
     for number, missing in ((3, 4), (1, 2), (2, 0)):
-        report = run(request_, out=tmp_path / "parts", part=ShardOf(number, 3))
+        report = run(request_, out=tmp_path / "parts", shard_of=ShardOf(number, 3))
         assert (report.progress.missing, report.counts is None) == (missing, missing > 0)
     assert (
         f"{tmp_path / 'parts'}: this part is done; 2 of 6 shards"
@@ -154,7 +154,7 @@ def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, 
 
 def test_a_long_decoding_shows_how_far_it_is(request_, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 2)
-    run(request_, part=ShardOf(1, 2))
+    run(request_, shard_of=ShardOf(1, 2))
     assert "score teacher: 1/4 cuts, " in capsys.readouterr().err
     run(request_)
     shown = capsys.readouterr().err

@@ -11,7 +11,7 @@ from asrkd.commands.train import TrainOptions, train
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
-from asrkd.data.cuts.transcripts import transcript
+from asrkd.data.cuts.records import transcript
 from asrkd.models.directory import load_language_model, load_model
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.training.metrics import read_metrics

@@ -15,7 +15,7 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
-from asrkd.data.cuts.transcripts import transcript
+from asrkd.data.cuts.records import transcript
 from asrkd.evaluation.report.curves import curves
 from asrkd.evaluation.report.nbest_diagnostics import histogram, oracle
 from asrkd.evaluation.report.systems import ReportedSystem

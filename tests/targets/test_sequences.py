@@ -8,7 +8,7 @@ import torch
 from lhotse import MonoCut, Recording, SupervisionSegment
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.cuts.transcripts import transcript
+from asrkd.data.cuts.records import transcript
 from asrkd.data.tokens import Tokens, train_char
 from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.targets.sources.nbest import NbestSource, sequence_source

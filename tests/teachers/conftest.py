@@ -32,7 +32,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lines.append(f"u{number:02d}\tu{number:02d}.wav\t{TEXTS[number % 6]}\ts{number % 3}\t{split}")
     (folder / "transcripts.tsv").write_text("\n".join(lines) + "\n")
     options = PrepareOptions(features=FeatureOptions(num_mel_bins=20))
-    prepare("tsv", folder, folder / "data", options, crew=Workers(), stop=StopRequest())
+    prepare("tsv", folder, folder / "data", options, workers=Workers(), stop=StopRequest())
     return folder / "data"
 
 

@@ -7,8 +7,8 @@ from lhotse import MonoCut
 from lhotse.serialization import deserialize_item
 
 from asrkd.commands.checks.findings import Findings
+from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import known_command
 from asrkd.core.shell import command, make_anew
 from asrkd.data.corpora.recordings import BadAudio, audio_sha256, decode
 from asrkd.data.cuts.manifests import stream_lines
@@ -43,7 +43,7 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
 
 def prepare_anew(folder: Path) -> str:
     """What to do where the cuts in ``folder`` are not what they were when they were prepared."""
-    known = known_command(folder)
+    known = read_command(folder)
     if known is None:
         return f"prepare the corpus anew with: {command('asrkd', 'prepare', '...', '--out', '...')}"
     return make_anew(folder, known, "the folder")

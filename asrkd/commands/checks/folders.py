@@ -10,12 +10,12 @@ from asrkd.commands.checks.cuts import audit_cuts, prepare_anew
 from asrkd.commands.checks.findings import Findings
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT, LINEAGE, METRICS, QUANTIZER_WEIGHTS, SCORE_REQUEST, WEIGHTS
+from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import known_command
 from asrkd.core.shell import command, make_anew, remove_folder
 from asrkd.data.cuts.folds import learned_by
 from asrkd.data.cuts.manifests import stream_lines
-from asrkd.data.cuts.transcripts import is_transcribed, reference
+from asrkd.data.cuts.records import is_transcribed, reference
 from asrkd.data.tokens import Tokens
 from asrkd.models.directory import finish_command, load_any_model
 from asrkd.objectives.too_short import TooShort
@@ -32,7 +32,7 @@ TEXTS_AT_ONCE = 10_000
 def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
     """Look over a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
     with findings.looking(path):
-        maker = known_command(path) or command("asrkd", "prepare", "...", "--out", path)
+        maker = read_command(path) or command("asrkd", "prepare", "...", "--out", path)
         splits = output_folder.read_stamp(path, maker, ["splits", "num_tokens"])
         for row in splits["splits"]:
             manifest = path / f"cuts_{row['split']}.jsonl.gz"
@@ -109,7 +109,7 @@ def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findi
 
 
 def _train_anew(path: Path) -> str:
-    again = known_command(path)
+    again = read_command(path)
     known = f"it was made by: {again}; " if again else ""
     return f"{known}train anew into another --out, or remove it first: {remove_folder(path)}"
 

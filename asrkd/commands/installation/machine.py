@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.commands.installation.checks import BROKEN, Check, Status, in_a_line
-from asrkd.core import installed, mkl
+from asrkd.core import installed
 from asrkd.core.shell import command
 
 # Features of 100 hours, uncompressed: 100 frames a second of 80 float32 bins.
@@ -99,15 +99,23 @@ def has_kernels(capability: int, architectures: Sequence[str]) -> bool:
 
 def check_mkl(cpuinfo: Path) -> Check:
     """Whether the MKL of torch 1.13 takes the code that is fast here, and what it was told to take."""
-    value = mkl.chosen_code().get(mkl.KEY)
+    value = installed.mkl_setting().get(installed.MKL_KEY)
     if installed.current() != "k2":
-        return Check("MKL", Status.OK, f"of torch {installed.installed('torch')}, which chooses by itself")
+        return Check("MKL", Status.OK, f"of torch {installed.version('torch')}, which chooses by itself")
     if value is not None:
-        return Check("MKL", Status.OK, f"{mkl.NAME}={value}, which contracts and lineages record")
+        return Check(
+            "MKL", Status.OK, f"{installed.MKL_VARIABLE}={value}, which contracts and lineages record"
+        )
     text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.is_file() else ""
     if re.search(r"^vendor_id\s*:\s*AuthenticAMD$", text, re.MULTILINE) and re.search(r"\bavx2\b", text):
         note = "torch 1.13 multiplies matrices at less than half of this AMD processor's speed"
-        return Check("MKL", Status.NOTE, f"{mkl.NAME} is not set", note, f"export {mkl.NAME}=5")
+        return Check(
+            "MKL",
+            Status.NOTE,
+            f"{installed.MKL_VARIABLE} is not set",
+            note,
+            f"export {installed.MKL_VARIABLE}=5",
+        )
     return Check("MKL", Status.OK, "chooses by itself")
 
 

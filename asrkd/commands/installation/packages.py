@@ -25,7 +25,7 @@ class Package:
 
 def check_package(package: Package) -> Check:
     """Whether a needed package can be imported and does what it is for."""
-    version = installed.installed(package.distribution)
+    version = installed.version(package.distribution)
     try:
         module = import_module(package.module)
         shown = package.probe(module) if package.probe else ""
@@ -44,7 +44,7 @@ def check_package(package: Package) -> Check:
 def check_k2() -> Check:
     """Whether k2 works. Absent it is done without; broken it is in the way."""
     stand_in = "torch and torchaudio do its work; only --search k2 needs it"
-    version = installed.installed("k2")
+    version = installed.version("k2")
     try:
         k2 = import_module("k2")
         k2.linear_fsa([1, 2])
@@ -74,7 +74,7 @@ def check_kenlm() -> Check:
 
 def _check_extra(distribution: str, note: str, attribute: str | None = None) -> Check:
     """Whether a package that some options need is there, with what is used of it."""
-    version = installed.installed(distribution)
+    version = installed.version(distribution)
     try:
         module = import_module(distribution)
         if attribute is not None:
@@ -100,7 +100,7 @@ def check_fit() -> Check:
 
 def _installation(distribution: str) -> str:
     """The command that installs a package, over itself if it is there."""
-    again = [] if installed.installed(distribution) is None else ["--force-reinstall", "--no-deps"]
+    again = [] if installed.version(distribution) is None else ["--force-reinstall", "--no-deps"]
     return installed.pip_install(*again, distribution)
 
 
@@ -109,7 +109,7 @@ def _k2_remedy() -> str:
         return installed.pip_install("k2")
     return (
         "make setup STACK=k2 (Python 3.10), or pip install a wheel of the k2 project's own "
-        f"for torch {installed.installed('torch')}"
+        f"for torch {installed.version('torch')}"
     )
 
 

@@ -36,8 +36,8 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from asrkd.data.corpora import mp3_frames, ogg_pages
-from asrkd.data.corpora.audio_headers import BadAudio, check_end, check_whole, with_unknown_size
+from asrkd.data.corpora import mp3_frames
+from asrkd.data.corpora.audio_headers import BadAudio, check_end, check_whole, ogg_chain, with_unknown_size
 from asrkd.data.corpora.flac_length import with_length
 
 __all__ = ["AudioInfo", "BadAudio", "OpenAudio", "Samples", "examine", "opened", "read"]
@@ -183,7 +183,7 @@ def _decode_chain(path: str, _size: int, _modified: int) -> _Decoded | None:
     libsndfile reads no further than the first.
     """
     content = Path(path).read_bytes()
-    links = ogg_pages.chain(content)
+    links = ogg_chain(content)
     if len(links) == 1:
         return None
     decoded = []

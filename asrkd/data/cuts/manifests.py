@@ -14,9 +14,8 @@ from lhotse.serialization import deserialize_item
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, reason
-from asrkd.data.cuts.fields import FORMS
 from asrkd.data.cuts.packed import PackedCuts
-from asrkd.data.cuts.records import CutRecord, parse_record
+from asrkd.data.cuts.records import FORMS, CutRecord, parse_record
 
 Item = TypeVar("Item")
 

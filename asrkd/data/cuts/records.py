@@ -1,8 +1,9 @@
-"""What a pass over many cuts needs of each: identity, length, transcript, kind of features.
+"""Cut records: identity, duration, transcript, speakers and feature type of a cut, without lhotse's objects.
 
-Making lhotse's objects takes most of the time that a pass over a million cuts
-takes, and they are kilobytes each; records are made from the lines of a
-manifest and are a few hundred bytes.
+lhotse's objects take most of the time of a pass over a million cuts, and some
+kilobytes each. Records are parsed from the lines of a manifest and take a few
+hundred bytes. The schemas of lhotse's manifests are here too; times in them are
+in seconds.
 """
 
 import sys
@@ -11,59 +12,132 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lhotse import MonoCut, Recording
+from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.serialization import deserialize_item
 from lhotse.utils import compute_num_samples
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, reason
-from asrkd.core.schema import shown
-from asrkd.data.cuts.fields import CUT
+from asrkd.core.schema import (
+    Count,
+    Duration,
+    Finite,
+    Name,
+    Positive,
+    Record,
+    Schema,
+    Seconds,
+    WholeNumber,
+    shown,
+)
+
+Channels = Count | list[Count]
+
+
+class _Source(Record):
+    type: str
+    channels: list[Count]
+    source: str
+
+
+class _Recording(Record):
+    id: Name
+    sources: list[_Source]
+    sampling_rate: WholeNumber  # Hz
+    num_samples: WholeNumber
+    duration: Duration
+    transforms: list[dict[str, Any]] | None = None
+
+
+class _Supervision(Record):
+    id: Name
+    recording_id: str
+    start: Finite  # relative to the cut; negative where the cut truncates the supervision
+    duration: Duration
+    channel: Channels = 0
+    text: str | None = None
+    custom: dict[str, Any] | None = None
+
+
+class _SupervisionOfRecording(_Supervision):
+    start: Seconds
+
+
+class _Features(Record):
+    type: str
+    num_frames: Positive
+    num_features: Positive
+    frame_shift: Duration
+    sampling_rate: WholeNumber
+    start: Seconds
+    duration: Duration
+    storage_type: str
+    storage_path: str
+    storage_key: str
+    recording_id: str | None = None
+
+
+class _Cut(Record):
+    id: Name
+    start: Seconds
+    duration: Duration
+    channel: Count
+    supervisions: list[_Supervision] | None = None
+    recording: _Recording | None = None
+    features: _Features | None = None
+    custom: dict[str, Any] | None = None
+
+
+CUT: Schema[Any] = Schema(_Cut)
+FORMS: dict[type, Schema[Any]] = {
+    Recording: Schema(_Recording),
+    SupervisionSegment: Schema(_SupervisionOfRecording),
+}
 
 
 class FeatureKind(NamedTuple):
-    """What the features of cuts that go together have in common."""
+    """Feature type of a cut: equal in all cuts that one model reads."""
 
-    type: str  # of lhotse's extractor
+    type: str  # lhotse's name of the extractor
     num_features: int
     frame_shift: float  # seconds
     sampling_rate: int  # Hz
 
 
 class CutRecord(NamedTuple):
-    """What identifies a cut, and what decides whether it fits."""
+    """Record of a cut."""
 
     id: str
     digest: str  # hex, of cut_identity
-    recording: str | None  # its id
+    recording: str | None  # recording id
     duration: float  # seconds
     sampling_rate: int  # Hz
     texts: tuple[str | None, ...]  # of its supervisions
-    speakers: tuple[str | None, ...]  # likewise
+    speakers: tuple[str | None, ...]  # of its supervisions
     features: FeatureKind | None
 
 
 def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
-    """The record of the cut in a line of a manifest.
+    """Parse the record of the cut in a line of a manifest.
 
     Args:
-        path: of the manifest, for the error.
+        path: the manifest, for messages.
         number: of the line, from 1.
-        line: its JSON.
+        line: JSON of the line.
 
     Raises:
-        AsrkdError: it is not a cut of one channel, or a field is of a wrong type or range: a
+        AsrkdError: not a cut of one channel, or a field of a wrong type or range: a
             duration that is no positive number, a transcript that is no text.
     """
     kind = line.get("type", "something without a type")
     if kind != "MonoCut":
-        found = kind if isinstance(kind, str) else shown(kind)
-        raise AsrkdError(f"{path}:{number}: not a lhotse cut: expected a MonoCut, found {found}")
-    bare = not line.get("recording") and not line.get("features")
-    if bare and isinstance(line.get("custom"), dict) and "codebook_indexes" in line["custom"]:
+        name = kind if isinstance(kind, str) else shown(kind)
+        raise AsrkdError(f"{path}:{number}: not a lhotse cut: expected a MonoCut, found {name}")
+    is_bare = not line.get("recording") and not line.get("features")
+    if is_bare and isinstance(line.get("custom"), dict) and "codebook_indexes" in line["custom"]:
         raise AsrkdError(
             f"{path}:{number}: cut {line.get('id')!r} has neither recording nor features: icefall strips "
-            "cuts with codebook indexes; give those it trains on, too: asrkd targets import ... --cuts CUTS"
+            "cuts with codebook indexes; give its training cuts too: asrkd targets import ... --cuts CUTS"
         )
     try:
         CUT.check(line)
@@ -73,18 +147,46 @@ def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
 
 
 def cut_record(cut: MonoCut) -> CutRecord:
-    """The record of a cut that is at hand."""
+    """Make the record of a lhotse cut."""
     return _record(cut.to_dict(), cut_identity(cut))
 
 
 def records(cuts: Iterable[MonoCut]) -> Sequence[CutRecord]:
-    """The records of cuts in their order: those that a packed list has, or new ones."""
-    kept: Sequence[CutRecord] | None = getattr(cuts, "records", None)
-    return [cut_record(cut) for cut in cuts] if kept is None else kept
+    """Return the records of cuts in their order; those of a packed list are not made again."""
+    packed: Sequence[CutRecord] | None = getattr(cuts, "records", None)
+    return [cut_record(cut) for cut in cuts] if packed is None else packed
+
+
+def is_transcribed(texts: Sequence[str | None]) -> bool:
+    """Return whether the texts of a cut's supervisions make a transcript."""
+    return bool(texts) and None not in texts
+
+
+def transcript(cut: MonoCut) -> str:
+    """Return the reference text of a cut: the texts of its supervisions, joined by spaces.
+
+    Raises:
+        AsrkdError: the cut has no transcript.
+    """
+    return _joined(cut.id, [supervision.text for supervision in cut.supervisions])
+
+
+def reference(record: CutRecord) -> str:
+    """Return the reference text of a cut by its record; AsrkdError if it has none."""
+    return _joined(record.id, record.texts)
+
+
+def _joined(cut_id: str, texts: Sequence[str | None]) -> str:
+    if not is_transcribed(texts):
+        raise AsrkdError(
+            f"cut {cut_id}: has no transcript; train on stored targets, leave it out, or give the "
+            "objective cuts: transcribed"
+        )
+    return " ".join(text.strip() for text in texts if text is not None)
 
 
 def cut_identity(cut: MonoCut) -> dict[str, Any]:
-    """What makes a cut's audio itself: two cuts of equal identity sound the same.
+    """Return the identity of a cut's audio: cuts of equal identity have equal samples.
 
     The audio hash is the one that ``asrkd prepare`` took of the decoded
     samples; start and duration are in seconds.
@@ -104,17 +206,17 @@ def cut_identity(cut: MonoCut) -> dict[str, Any]:
 
 
 def cut_digest(cut: MonoCut) -> str:
-    """Hex digest of :func:`cut_identity`, kept with every stored target."""
+    """Return the hex digest of :func:`cut_identity`, which stores hold with every target."""
     return files.sha256_of(cut_identity(cut))
 
 
 def cuts_digest(cuts: Iterable[MonoCut]) -> str:
-    """Hex digest of the audio of a list of cuts, in its order."""
+    """Return the hex digest of the audio of a list of cuts, in its order."""
     return files.sha256_of([record.digest for record in records(cuts)])
 
 
 def texts_digest(cuts: Iterable[MonoCut]) -> str:
-    """Hex digest of the transcripts of a list of cuts, in its order."""
+    """Return the hex digest of the transcripts of a list of cuts, in its order."""
     return files.sha256_of([list(record.texts) for record in records(cuts)])
 
 
@@ -134,7 +236,7 @@ def _record(line: dict[str, Any], identity: dict[str, Any]) -> CutRecord:
 
 
 def _identity(line: dict[str, Any]) -> dict[str, Any]:
-    """What :func:`cut_identity` gives of the cut in ``line``."""
+    """Return :func:`cut_identity` of the cut in ``line``."""
     recording, features = line.get("recording"), line.get("features")
     if recording is None:
         cut = deserialize_item(dict(line))
@@ -156,23 +258,23 @@ def _identity(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _transforms(recording: Recording | None) -> list[Any]:
-    """The perturbations that lhotse applies on loading, as JSON."""
+    """Return the perturbations that lhotse applies on loading, as JSON."""
     steps = (recording.transforms or []) if recording is not None else []
     return [step if isinstance(step, dict) else step.to_dict() for step in steps]
 
 
 def _interned(name: Any) -> str | None:
-    """One string for all cuts of a speaker."""
+    """Return one string object for all cuts of a speaker."""
     return None if name is None else sys.intern(str(name))
 
 
 def _kind(features: dict[str, Any] | None) -> FeatureKind | None:
-    """One object for all cuts that are alike."""
+    """Return one object for all cuts of equal feature type."""
     if features is None:
         return None
-    return _alike(*(features[name] for name in FeatureKind._fields))
+    return _shared_kind(*(features[name] for name in FeatureKind._fields))
 
 
 @lru_cache(maxsize=1000)
-def _alike(*values: Any) -> FeatureKind:
+def _shared_kind(*values: Any) -> FeatureKind:
     return FeatureKind(*values)

@@ -7,8 +7,7 @@ from pathlib import Path
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import CutsById, PackedCuts
-from asrkd.data.cuts.records import CutRecord
-from asrkd.data.cuts.transcripts import reference
+from asrkd.data.cuts.records import CutRecord, reference
 from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.normalizer import normalize
 

@@ -1,8 +1,14 @@
-"""A quantizer in training, one step at a time: small codebooks first, then their products.
+"""Learner of a direct-sum quantizer, step by step: small codebooks first, then their products.
 
-Source and departures: see :mod:`asrkd.quantizer.fit.training`.
+Source and departures: see :mod:`asrkd.quantizer.fit.training`. The losses of
+the classifiers have the normalizations of the ``multi_quantization`` package:
+mean log-probability of the refined indexes, and a small weight on the entropy
+of mean probabilities, so that a classifier uses all entries on average. That
+package adds the squared error relative to the variance about the mean of its
+own centers; here centers are solved for, and errors are relative to the
+variance about the data's true mean.
 
-Letters: F frames in all, B of a batch, N codebooks, K entries, D dimensions.
+Notation: F frames in all, B of a batch, N codebooks, K entries, D dimensions.
 """
 
 import math
@@ -13,14 +19,15 @@ from torch import Tensor
 
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.fit.least_squares import CenterStatistics
-from asrkd.quantizer.fit.losses import ENTROPY_SCALE, classifier_losses
 from asrkd.quantizer.fit.product import product_quantizer
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.search.search import STANDARD, beam_indexes, refine_rounds
 from asrkd.quantizer.search.tables import dots_of, squared_errors
+from asrkd.quantizer.shannon import entropy_bits
 
-SETTLING = 0.25  # the last part of phase two
+SETTLING = 0.25  # last share of phase two, in which only the centers change
 SETTLING_PASSES = 2
+ENTROPY_SCALE = 0.01  # as in multi_quantization
 
 
 @dataclass(frozen=True)
@@ -29,15 +36,14 @@ class _Phase:
     steps: int
     learning_rate: float
     fade: float  # of the statistics, every step: about 1 / (1 - fade) batches count
-    solve_every: int  # steps; to solve takes time of order (N K)^3
+    solve_every: int  # steps; solving takes O((N K)^3) time
     ridge: float  # frames
-    shrinks: bool  # toward zero; else entries stay near where they were
+    shrinks: bool  # the ridge draws toward zero; else toward the present centers
 
 
 def _phases(options: QuantizerOptions) -> tuple[_Phase, _Phase]:
-    """Both phases."""
     first, second, rate = options.phase_one_steps, options.phase_two_steps, options.learning_rate
-    # Indexes change quickly in phase one: there a memory of 0.98 gave an error of 0.154 against 0.150.
+    # Indexes change quickly in phase one, so its statistics fade faster.
     return (
         _Phase(0, first, rate, fade=0.95, solve_every=5, ridge=2.0, shrinks=False),
         _Phase(first, second, rate / 2, fade=0.99, solve_every=25, ridge=8.0, shrinks=True),
@@ -45,57 +51,57 @@ def _phases(options: QuantizerOptions) -> tuple[_Phase, _Phase]:
 
 
 class QuantizerLearner:
-    """Adam for the classifiers, least squares for the centers.
+    """Learner with Adam for the classifiers and least squares for the centers.
 
-    All that decides what comes next is in :meth:`state`: a learner that is
-    given another's goes on as that would have, to the same bits.
+    :meth:`state` holds everything that decides the next steps: a learner restored
+    from it continues to the same bits.
 
     Attributes:
-        step: steps made, over both phases.
+        step: number of steps done, over both phases.
     """
 
     def __init__(self, frames: Tensor, options: QuantizerOptions, generator: torch.Generator) -> None:
-        """Draw the first parameters.
+        """Draw the initial parameters.
 
         Args:
             frames: (F, D), of mean zero and unit size.
             options: sizes, steps and learning rate.
-            generator: on the CPU; draws first parameters, batches and passes.
+            generator: on the CPU; draws initial parameters, batches and passes.
         """
         self.step = 0
         self._frames, self._options, self._generator = frames, options, generator
-        self._take(_random_quantizer(frames, options, generator), 0)
+        self._start_phase(_random_quantizer(frames, options, generator), 0)
 
     @property
     def is_done(self) -> bool:
-        """Whether all steps of both phases were made."""
+        """Whether all steps of both phases are done."""
         return self.step >= self._options.steps
 
     def advance(self) -> float:
-        """Make a step; the relative error of its batch before it."""
+        """Do one step; return the relative error of its batch before it."""
         frames, passes = self._draw()
         indexes = self._settle(frames) if self._is_settling else self._predict_and_learn(frames, passes)
         self._statistics.fade(self._phase.fade)
         self._statistics.add(frames, indexes)
         error = squared_errors(frames, self._centers, indexes).sum() / frames.square().sum()
         self.step += 1
-        made = self.step - self._phase.start
-        if made % self._phase.solve_every == 0 or made == self._phase.steps:
+        done = self.step - self._phase.start
+        if done % self._phase.solve_every == 0 or done == self._phase.steps:
             self._solve()
         if self.step == self._options.phase_one_steps:
             pairs = self._statistics.pair_counts()
-            self._take(product_quantizer(self._quantizer, self._options.codebook_size, pairs), 1)
+            self._start_phase(product_quantizer(self._quantizer, self._options.codebook_size, pairs), 1)
         return float(error)
 
     def quantizer(self) -> DirectSumQuantizer:
-        """What was learned so far, without gradients."""
+        """Return the quantizer after the steps done so far, without gradients."""
         return self._quantizer.eval().requires_grad_(False)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that changes, on the CPU: parameters, moments, statistics, draws, step.
+        """Return everything that changes, on the CPU: parameters, moments, statistics, draws, step.
 
-        Tensors by name, parameters and moments in the parameters' own shapes
-        (...), statistics as :meth:`CenterStatistics.state` has them.
+        Tensors by name: parameters and their moments, (...), and the tensors of
+        :meth:`CenterStatistics.state`.
         """
         state = {f"weights/{name}": value for name, value in self._quantizer.state_dict().items()}
         for number, moments in self._optimizer.state_dict()["state"].items():
@@ -105,16 +111,16 @@ class QuantizerLearner:
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Become what gave ``state``, as :meth:`state` has it: tensors (...) by name.
+        """Restore the state that :meth:`state` returned, tensors (...) by name.
 
         Raises:
-            KeyError, RuntimeError, ValueError: it is of other options, or not a state.
+            KeyError, RuntimeError, ValueError: the state is of other options, or not a state.
         """
         step = int(state["step"])
         phase = int(step >= self._options.phase_one_steps)
         quantizer = _empty_quantizer(self._frames, self._options, phase)
         quantizer.load_state_dict(_below(state, "weights/"))
-        self._take(quantizer, phase)
+        self._start_phase(quantizer, phase)
         optimizer = self._optimizer.state_dict()
         for name, value in _below(state, "moments/").items():
             number, _, moment = name.partition("/")
@@ -124,8 +130,8 @@ class QuantizerLearner:
         self._generator.set_state(state["generator"])
         self.step = step
 
-    def _take(self, quantizer: DirectSumQuantizer, phase: int) -> None:
-        """Learn ``quantizer`` from now on, from scratch but for its parameters."""
+    def _start_phase(self, quantizer: DirectSumQuantizer, phase: int) -> None:
+        """Train ``quantizer`` from its present parameters, with a new optimizer and empty statistics."""
         self._quantizer, self._phase = quantizer, _phases(self._options)[phase]
         quantizer.centers.requires_grad_(False)
         quantizer.centers_scale.requires_grad_(False)
@@ -136,7 +142,7 @@ class QuantizerLearner:
         self._centers = quantizer.scaled_centers()
 
     def _draw(self) -> tuple[Tensor, int]:
-        """(B, D) frames, and by how many passes their indexes are refined: 1 or 2, equally often."""
+        """Draw (B, D) frames, and the number of passes that refine their indexes: 1 or 2, equally often."""
         size = (self._options.batch_frames,)
         drawn = torch.randint(len(self._frames), size, generator=self._generator)
         passes = 1 + int(torch.randint(2, (), generator=self._generator))
@@ -144,18 +150,18 @@ class QuantizerLearner:
 
     @property
     def _is_settling(self) -> bool:
-        """Whether only the centers still change, for indexes as they are when frames are encoded."""
+        """Whether only the centers still change, for the indexes that encoding gives."""
         return self.step >= self._options.steps - int(SETTLING * self._options.phase_two_steps)
 
     @torch.no_grad()
     def _settle(self, frames: Tensor) -> Tensor:
-        """(B, N) indexes of (B, D) frames from a beam, which the classifiers need not know."""
+        """Return (B, N) indexes of (B, D) frames from a beam; the classifiers do not learn them."""
         dots, tables = dots_of(frames, self._centers), self._quantizer.tables()
         first = beam_indexes(dots, tables, STANDARD.beam)
         return refine_rounds(dots, tables, first, SETTLING_PASSES)[0][-1].long()
 
     def _predict_and_learn(self, frames: Tensor, passes: int) -> Tensor:
-        """(B, N) refined indexes of (B, D) frames, which the classifiers then predict a little better."""
+        """Return (B, N) refined indexes of (B, D) frames, and train the classifiers on them."""
         logits = self._quantizer.logits(frames)  # (B, N, K)
         dots = dots_of(frames, self._centers)
         rounds, _ = refine_rounds(dots, self._quantizer.tables(), logits.detach().argmax(dim=-1), passes)
@@ -164,7 +170,7 @@ class QuantizerLearner:
         return indexes
 
     def _learn(self, logits: Tensor, indexes: Tensor) -> None:
-        """Let the classifiers predict the refined indexes a little better."""
+        """Do one step of Adam on logits (B, N, K) toward indexes (B, N)."""
         phase = self._phase
         halvings = (self.step - phase.start) // max(1, phase.steps // 4)
         self._optimizer.param_groups[0]["lr"] = phase.learning_rate * 0.5**halvings
@@ -175,7 +181,7 @@ class QuantizerLearner:
 
     @torch.no_grad()
     def _solve(self) -> None:
-        """Put the centers where they are best for the indexes that were seen."""
+        """Set the centers to the least-squares solution for the indexes of recent batches."""
         centers, phase = self._quantizer.centers, self._phase
         prior = torch.zeros_like(centers) if phase.shrinks else centers
         centers.copy_(self._statistics.solve(prior, phase.ridge))
@@ -183,7 +189,7 @@ class QuantizerLearner:
 
 
 def _empty_quantizer(frames: Tensor, options: QuantizerOptions, phase: int) -> DirectSumQuantizer:
-    """Zeros: 2 N codebooks of as many entries as give K in pairs, or N of K."""
+    """Return a quantizer of zeros: 2 N codebooks of ceil(sqrt(K)) entries in phase 0, N of K in phase 1."""
     sizes = (options.num_codebooks, options.codebook_size)
     if phase == 0:
         sizes = (2 * options.num_codebooks, 1 + math.isqrt(options.codebook_size - 1))
@@ -194,13 +200,30 @@ def _empty_quantizer(frames: Tensor, options: QuantizerOptions, phase: int) -> D
 def _random_quantizer(
     frames: Tensor, options: QuantizerOptions, generator: torch.Generator
 ) -> DirectSumQuantizer:
-    """For phase one: classifiers as torch would draw them, but seeded; centers equal to them."""
+    """Draw a quantizer for phase one: classifiers from torch's distribution, centers equal to them."""
     quantizer, bound = _empty_quantizer(frames, options, 0), frames.shape[1] ** -0.5
     for parameter in (quantizer.to_logits.weight, quantizer.to_logits.bias):
         drawn = torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator)
         parameter.copy_(drawn)
     quantizer.centers.copy_(quantizer.to_logits.weight.view_as(quantizer.centers))
     return quantizer
+
+
+def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute the two losses of the classifiers, scalars ().
+
+    Args:
+        logits: (B, N, K).
+        indexes: (B, N) int64, refined; the labels.
+
+    Returns:
+        -log P(index) in nats, mean over frames and codebooks; and 1 minus the entropy of the mean
+        probabilities over ln K, in [0, 1], 0 if on average all entries are equally probable.
+    """
+    log_probs = logits.log_softmax(dim=-1)
+    mean_probs = log_probs.exp().mean(dim=0)  # (N, K)
+    prediction = -log_probs.gather(-1, indexes[..., None]).mean()
+    return prediction, 1 - entropy_bits(mean_probs).mean() / math.log2(logits.shape[-1])
 
 
 def _below(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -21,8 +21,7 @@ from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import make_anew
-from asrkd.data.cuts.records import CutRecord, records
-from asrkd.data.cuts.transcripts import is_transcribed
+from asrkd.data.cuts.records import CutRecord, is_transcribed, records
 from asrkd.data.tokens import Tokens
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.sequences import SequenceTargets, collate, encode

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from asrkd.core import files
-from asrkd.data.cuts.records import CutRecord
-from asrkd.data.cuts.transcripts import is_transcribed
+from asrkd.data.cuts.records import CutRecord, is_transcribed
 from asrkd.scoring.counts import count_errors
 from asrkd.scoring.edits import levenshtein_distances
 from asrkd.scoring.units import WORD, Unit, units

@@ -11,7 +11,7 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.manifests import stream_lines
-from asrkd.data.cuts.transcripts import reference
+from asrkd.data.cuts.records import reference
 from asrkd.data.tokens import Tokens
 from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.targets.sources.base import ReadSource

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from lhotse import MonoCut
 
-from asrkd.data.cuts.records import records
-from asrkd.data.cuts.transcripts import is_transcribed, reference, transcript
+from asrkd.data.cuts.records import is_transcribed, records, reference, transcript
 from asrkd.data.tokens import Tokens
 from asrkd.targets.sequences import SequenceTargets, collate, encode
 from asrkd.targets.sources.base import ReadSource, Selection, Watch, ignore

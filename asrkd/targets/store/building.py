@@ -73,13 +73,13 @@ class Made:
         return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
 
 
-def make_store(plan: StorePlan, write: ShardWriter, crew: Workers, stop: StopRequest) -> Made:
-    """Write the shards that are missing, as far as they are this crew's, and stamp a store that is whole.
+def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: StopRequest) -> Made:
+    """Write the shards that are missing, or those of the workers' shard, and stamp a store that is whole.
 
     Args:
         plan: what is to be made.
         write: makes a shard.
-        crew: who works, on what part.
+        workers: number of processes, and which of the shards they write.
         stop: asked after every cut.
 
     Raises:
@@ -92,7 +92,7 @@ def make_store(plan: StorePlan, write: ShardWriter, crew: Workers, stop: StopReq
         write_sources(plan.out, plan.sources)
     digest = _contract_digest(plan)
     planned = plan.shards(digest)
-    progress = work(f"distill {plan.out.name}", planned, write, crew, stop)
+    progress = work(f"distill {plan.out.name}", planned, write, workers, stop)
     if not progress.missing and (progress.made or state is not State.COMPLETE):
         _check_complete(plan, [shard.path for shard in planned], digest)
         output_folder.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})

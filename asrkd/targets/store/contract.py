@@ -12,7 +12,7 @@ import torch
 from lhotse import MonoCut
 
 from asrkd import __version__
-from asrkd.core.mkl import chosen_code
+from asrkd.core.installed import mkl_setting
 from asrkd.data.cuts.records import cuts_digest
 from asrkd.teachers.teacher import Teacher
 
@@ -40,7 +40,7 @@ def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict
             "lhotse": version("lhotse"),
             "device": "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device),
             "precision": "fp32",
-            **chosen_code(),
+            **mkl_setting(),
             **teacher.versions(),
         },
         **details,

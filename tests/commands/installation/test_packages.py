@@ -28,7 +28,7 @@ def broken(tmp_path, monkeypatch):
 
 def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "jiwer", None)
-    monkeypatch.setattr(installed, "installed", lambda distribution: None)
+    monkeypatch.setattr(installed, "version", lambda distribution: None)
     check = check_package(JIWER)
     assert check.status is Status.WRONG
     assert check.found.startswith("ModuleNotFoundError")
@@ -85,7 +85,7 @@ def test_espeak_without_its_voices_is_wrong(monkeypatch, tmp_path):
 
 def test_k2_that_is_absent_is_a_note_that_says_what_stands_in(monkeypatch):
     monkeypatch.setitem(sys.modules, "k2", None)
-    monkeypatch.setattr(installed, "installed", {"torch": "2.11.0"}.get)
+    monkeypatch.setattr(installed, "version", {"torch": "2.11.0"}.get)
     check = check_k2()
     assert check.status is Status.NOTE
     assert "torchaudio do its work" in check.note
@@ -95,7 +95,7 @@ def test_k2_that_is_absent_is_a_note_that_says_what_stands_in(monkeypatch):
 
 def test_k2_that_is_absent_from_its_own_stack_is_a_pip_install_away(monkeypatch):
     monkeypatch.setitem(sys.modules, "k2", None)
-    monkeypatch.setattr(installed, "installed", {"torch": "1.13.1"}.get)
+    monkeypatch.setattr(installed, "version", {"torch": "1.13.1"}.get)
     check = check_k2()
     assert check.status is Status.NOTE
     assert "-m pip install -c " in check.remedy
@@ -104,7 +104,7 @@ def test_k2_that_is_absent_from_its_own_stack_is_a_pip_install_away(monkeypatch)
 
 def test_k2_that_is_compiled_for_another_torch_is_in_the_way(broken, monkeypatch):
     broken("k2", "raise ImportError('k2 was built using PyTorch 1.13.1\\nbut you are using 2.11.0')")
-    monkeypatch.setattr(installed, "installed", {"torch": "2.11.0", "k2": "1.23.4"}.get)
+    monkeypatch.setattr(installed, "version", {"torch": "2.11.0", "k2": "1.23.4"}.get)
     check = check_k2()
     assert check.status is Status.WRONG
     assert check.found == "ImportError: k2 was built using PyTorch 1.13.1"
@@ -113,7 +113,7 @@ def test_k2_that_is_compiled_for_another_torch_is_in_the_way(broken, monkeypatch
 
 def test_k2_whose_needs_are_missing_is_not_called_absent(broken, monkeypatch):
     broken("k2", "import graphviz_that_is_not_there")
-    monkeypatch.setattr(installed, "installed", lambda distribution: None)
+    monkeypatch.setattr(installed, "version", lambda distribution: None)
     assert check_k2().status is Status.WRONG
 
 
@@ -138,11 +138,11 @@ def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch)
 
 def test_transformers_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", types.SimpleNamespace(Wav2Vec2Model=object))
-    monkeypatch.setattr(packages.installed, "installed", lambda distribution: "4.57.6")
+    monkeypatch.setattr(packages.installed, "version", lambda distribution: "4.57.6")
     assert packages.check_transformers().status is Status.OK
     monkeypatch.setitem(sys.modules, "transformers", None)
     broken = packages.check_transformers()
-    monkeypatch.setattr(packages.installed, "installed", lambda distribution: None)
+    monkeypatch.setattr(packages.installed, "version", lambda distribution: None)
     absent = packages.check_transformers()
     assert broken.status is absent.status is Status.NOTE
     assert broken.remedy.endswith("--force-reinstall --no-deps transformers")
@@ -155,7 +155,7 @@ def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     assert packages.check_submitit().status is Status.OK
     monkeypatch.setitem(sys.modules, "submitit", None)
     broken = packages.check_submitit()
-    monkeypatch.setattr(packages.installed, "installed", lambda distribution: None)
+    monkeypatch.setattr(packages.installed, "version", lambda distribution: None)
     absent = packages.check_submitit()
     assert broken.status is absent.status is Status.NOTE
     assert broken.remedy.endswith("--force-reinstall --no-deps submitit")
@@ -166,11 +166,11 @@ def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
 
 def test_kenlm_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     monkeypatch.setitem(sys.modules, "kenlm", types.SimpleNamespace(Model=object))
-    monkeypatch.setattr(packages.installed, "installed", lambda distribution: "0.3.0")
+    monkeypatch.setattr(packages.installed, "version", lambda distribution: "0.3.0")
     assert packages.check_kenlm().status is Status.OK
     monkeypatch.setitem(sys.modules, "kenlm", types.SimpleNamespace())
     broken = packages.check_kenlm()
-    monkeypatch.setattr(packages.installed, "installed", lambda distribution: None)
+    monkeypatch.setattr(packages.installed, "version", lambda distribution: None)
     absent = packages.check_kenlm()
     assert broken.status is absent.status is Status.NOTE
     assert "AttributeError" in broken.found

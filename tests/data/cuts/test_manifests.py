@@ -92,7 +92,7 @@ def test_a_recording_manifest_is_not_taken_for_cuts(tmp_path):
 
 def test_an_id_that_comes_twice_and_a_manifest_without_cuts_are_refused(tmp_path):
     write_cuts(tmp_path / "twice.jsonl", [make_cut("a"), make_cut("b"), make_cut("a")])
-    with pytest.raises(AsrkdError, match=r"twice.jsonl:3: cut 'a' comes twice"):
+    with pytest.raises(AsrkdError, match=r"twice.jsonl:3: duplicate cut id 'a'"):
         read_cuts(tmp_path / "twice.jsonl")
     write_cuts(tmp_path / "none.jsonl", [])
     with pytest.raises(AsrkdError, match=r"none.jsonl: holds no cuts"):

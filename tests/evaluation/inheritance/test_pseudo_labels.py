@@ -7,7 +7,7 @@ import pytest
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import read_cuts
-from asrkd.data.cuts.transcripts import transcript
+from asrkd.data.cuts.records import transcript
 from asrkd.evaluation.inheritance.confusions import Confusion
 from asrkd.evaluation.inheritance.pseudo_labels import Example, read_pseudo_labels
 from asrkd.scoring.units import find_unit

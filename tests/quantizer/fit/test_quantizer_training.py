@@ -10,8 +10,7 @@ import torch
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.progress import Meter
 from asrkd.core.stopping import StopRequest
-from asrkd.quantizer.fit.checkpoint import QuantizerCheckpoint
-from asrkd.quantizer.fit.training import train_quantizer
+from asrkd.quantizer.fit.training import QuantizerCheckpoint, train_quantizer
 from asrkd.quantizer.options import QuantizerOptions
 from asrkd.quantizer.report import relative_error
 from tests.stop_after import StopAfter
@@ -109,7 +108,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(speechlike, traine
 def test_a_request_to_stop_is_heard(speechlike):
     request = StopRequest(time_limit_s=0.0)
     time.sleep(0.001)
-    with pytest.raises(StoppedInTime, match="stopped by time limit: the unfinished quantizer is not kept"):
+    with pytest.raises(StoppedInTime, match="stopped by time limit: the unfinished quantizer is not saved"):
         train_quantizer(speechlike, TINY, stop=request)
 
 

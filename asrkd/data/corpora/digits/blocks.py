@@ -1,4 +1,4 @@
-"""Blocks of the corpus on disk: a folder each, whole or absent."""
+"""Blocks of the digits corpus on disk: a folder of FLAC files and their lhotse cuts, whole or absent."""
 
 import os
 import shutil
@@ -9,25 +9,27 @@ from itertools import takewhile
 from pathlib import Path
 
 import soundfile
-from lhotse import MonoCut
+from lhotse import MonoCut, Recording, SupervisionSegment
+from lhotse.audio import AudioSource
+from lhotse.supervision import AlignmentItem
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import remove_folder
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.corpora.digits.audio import render
-from asrkd.data.corpora.digits.cuts import describe, make_cut
 from asrkd.data.corpora.digits.plan import Block, PlannedUtterance
 from asrkd.data.corpora.digits.speaking import speak
-from asrkd.data.corpora.digits.word_times import word_times
+from asrkd.data.corpora.digits.word_times import WordTime, word_times
 from asrkd.data.cuts import manifests
 
 CUTS = "cuts.jsonl"
+_NUM_DECIMALS = 5  # of word times, in seconds: finer than a sample at 48 kHz
 
 
 @dataclass(frozen=True)
 class BlockTask:
-    """A block to be made below the corpus folder ``out``."""
+    """Work item of a block: its plan, and the corpus folder ``out`` that it goes to."""
 
     out: Path
     block: Block
@@ -35,12 +37,12 @@ class BlockTask:
 
     @property
     def folder(self) -> Path:
-        """Where the block's audio and manifest are, once it is made."""
+        """Folder of the block's audio and manifest."""
         return self.out / "audio" / self.block.split / self.block.name
 
     @property
     def path(self) -> Path:
-        """The folder: what the block is known by where processes share the work."""
+        """The folder, which identifies the block as a work item."""
         return self.folder
 
     @property
@@ -49,15 +51,15 @@ class BlockTask:
         return len(self.block.utterances)
 
     def is_done(self) -> bool:
-        """Whether it is there; a folder is whole or absent."""
+        """Return whether the folder exists; it is whole or absent."""
         return self.folder.exists()
 
 
 def make_block(task: BlockTask, monitor: TaskMonitor) -> None:
-    """Speak the block and write its folder; ``monitor`` hears of it when it is there.
+    """Synthesize a block and write its folder; report it to ``monitor`` when it is whole.
 
     Raises:
-        AsrkdError: espeak-ng cannot speak it, or the audio cannot be written.
+        AsrkdError: espeak-ng fails, or the audio cannot be written.
     """
     utterances = task.block.utterances
     spoken = speak([utterance.request() for utterance in utterances])
@@ -77,16 +79,17 @@ def make_block(task: BlockTask, monitor: TaskMonitor) -> None:
 
 
 def read_block(task: BlockTask) -> list[MonoCut]:
-    """The cuts of a block that was made, their paths relative to the corpus folder.
+    """Read the cuts of a finished block, with paths relative to the corpus folder.
 
     Raises:
-        AsrkdError: the folder holds something else than what ``task`` would make.
+        AsrkdError: the folder was written with other options.
     """
     cuts = manifests.read_cuts(task.folder / CUTS)
-    found = [_what_is_in(cut) for cut in cuts]
-    asked = [_what_is_asked(utterance, task.sampling_rate) for utterance in task.block.utterances]
-    if found != asked:
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(found, asked, strict=False)))
+    written = [_written_utterance(cut) for cut in cuts]
+    planned = [_planned_utterance(utterance, task.sampling_rate) for utterance in task.block.utterances]
+    if written != planned:
+        pairs = zip(written, planned, strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         raise AsrkdError(
             f"{task.folder}: made with other options, from utterance {same} on; "
             f"remove it: {remove_folder(task.folder)}"
@@ -94,11 +97,61 @@ def read_block(task: BlockTask) -> list[MonoCut]:
     return [_relative(cut, task.out) for cut in cuts]
 
 
-def _what_is_asked(utterance: PlannedUtterance, sampling_rate: int) -> tuple[object, ...]:
+def make_cut(
+    utterance: PlannedUtterance, times: list[WordTime], num_samples: int, sampling_rate: int
+) -> MonoCut:
+    """Make the cut of one utterance over its own recording, ``<id>.flac`` in the manifest's folder.
+
+    Args:
+        utterance: text, speaker and noise.
+        times: of its words, from the first sample spoken.
+        num_samples: in the recording, silence included.
+        sampling_rate: in Hz.
+    """
+    duration = num_samples / sampling_rate
+    recording = Recording(
+        id=utterance.id,
+        sources=[AudioSource(type="file", channels=[0], source=f"{utterance.id}.flac")],
+        sampling_rate=sampling_rate,
+        num_samples=num_samples,
+        duration=duration,
+    )
+    supervision = SupervisionSegment(
+        id=utterance.id,
+        recording_id=utterance.id,
+        start=0.0,
+        duration=duration,
+        text=utterance.text.upper(),
+        language="en",
+        speaker=utterance.speaker.id,
+        custom=describe(utterance),
+        alignment={"word": [_alignment(time, utterance.lead_s) for time in times]},
+    )
+    return MonoCut(utterance.id, 0.0, duration, 0, supervisions=[supervision], recording=recording)
+
+
+def describe(utterance: PlannedUtterance) -> dict[str, object]:
+    """Return the custom fields of an utterance in the manifest: its voice, rate, noise and levels."""
+    return {
+        "voice": f"{utterance.speaker.voice}+{utterance.speaker.variant}",
+        "rate_wpm": utterance.rate,
+        "noise": utterance.noise,
+        "snr_db": utterance.snr_db,
+        "gain_db": utterance.gain_db,
+    }
+
+
+def _alignment(time: WordTime, lead_s: float) -> AlignmentItem:
+    start = round(lead_s + time.start_s, _NUM_DECIMALS)
+    end = round(lead_s + time.end_s, _NUM_DECIMALS)
+    return AlignmentItem(time.word.upper(), start, round(end - start, _NUM_DECIMALS))
+
+
+def _planned_utterance(utterance: PlannedUtterance, sampling_rate: int) -> tuple[object, ...]:
     return utterance.id, utterance.text.upper(), describe(utterance), sampling_rate
 
 
-def _what_is_in(cut: MonoCut) -> tuple[object, ...]:
+def _written_utterance(cut: MonoCut) -> tuple[object, ...]:
     if cut.recording is None or len(cut.supervisions) != 1:
         return (cut.id,)
     supervision = cut.supervisions[0]
@@ -115,10 +168,10 @@ def _relative(cut: MonoCut, out: Path) -> MonoCut:
 
 @contextmanager
 def _create_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill; it becomes ``folder`` if the block succeeds and is removed if it raises.
+    """Yield a folder to fill; rename it to ``folder`` if the block succeeds, and remove it if it raises.
 
     After a kill a ``*.partial`` remains, which nothing reads. If another
-    process was quicker, its folder stays: both hold the same.
+    process was faster, its folder stays: both have the same contents.
     """
     partial = files.partial_name(folder)
     partial.mkdir(parents=True)

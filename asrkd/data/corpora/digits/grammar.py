@@ -41,12 +41,6 @@ COMMAND_WORDS = _words(
     "alarm timer door window degrees dollars"
 )
 
-VOCABULARY = frozenset(
-    [*ONES, *TENS, *ORDINAL_ONES, *ORDINAL_TENS, *MONTHS, *WEEKDAYS, *NAMES]
-    + [*ROOMS, *DEVICES, *EVENTS, *UNITS, *COMMAND_WORDS]
-)
-"""Every word that a sentence can hold."""
-
 MIN_WORDS, MAX_WORDS = 2, 9
 
 TEMPLATES: tuple[tuple[int, str], ...] = (

@@ -15,8 +15,8 @@ from asrkd.commands.prepare import prepare
 from asrkd.commands.prepare_options import PrepareOptions
 from asrkd.core import output_folder
 from asrkd.core.artifacts import COMMAND
+from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.made_by import known_command
 from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.evaluation.compare.systems import Roles, read_systems
@@ -78,11 +78,11 @@ def test_a_prepared_folder_whose_audio_changed_says_the_very_command(tmp_path, c
 
 def test_a_folder_that_was_made_by_a_call_or_does_not_say_has_no_command(tmp_path, corpus_of_tones):
     out = tmp_path / "data"
-    prepare("tsv", corpus_of_tones, out, PrepareOptions(), crew=Workers(), stop=StopRequest())
-    assert not (out / COMMAND).exists() and known_command(out) is None
+    prepare("tsv", corpus_of_tones, out, PrepareOptions(), workers=Workers(), stop=StopRequest())
+    assert not (out / COMMAND).exists() and read_command(out) is None
     for torn in ("", "{", "[]", '{"command": 3}'):
         (out / COMMAND).write_text(torn)
-        assert known_command(out) is None
+        assert read_command(out) is None
     (corpus_of_tones / "a.wav").unlink()
     (problem,) = check(out).problems
     assert problem.endswith("prepare the corpus anew with: asrkd prepare ... --out ...")
@@ -94,7 +94,7 @@ def test_scores_and_models_say_their_commands_too(tmp_path, config, monkeypatch)
     done = asrkd(tmp_path, *train, "--out", "my model", "--resume")
     assert done.returncode == 0, done.stderr
     trained = f"asrkd train {config} --set phases.0.steps=2 --device cpu --threads 1 --out 'my model'"
-    assert known_command(Path("my model")) == trained
+    assert read_command(Path("my model")) == trained
     (tmp_path / "my model/model.safetensors").unlink()
     with pytest.raises(AsrkdError) as error:
         read_unfinished(Path("my model"))

@@ -40,7 +40,7 @@ def read_cuts(path: Path) -> PackedCuts:
     seen: set[str] = set()
     for line in stream_lines(path):
         if line.cut.id in seen:
-            raise AsrkdError(f"{path}:{line.number}: cut {line.cut.id!r} comes twice")
+            raise AsrkdError(f"{path}:{line.number}: duplicate cut id {line.cut.id!r}")
         seen.add(line.cut.id)
         cuts.append_line(line.text, line.cut)
     if not cuts:

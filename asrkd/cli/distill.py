@@ -1,152 +1,179 @@
-"""The commands `asrkd distill ...`: each reads its options, asks the stage, prints what it says."""
+"""Commands `asrkd distill ...`: store the targets that a teacher computes for cuts."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from asrkd.cli.launcher import launchable
+from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
 from asrkd.cli.options import (
+    Alpha,
     AnyTeacher,
+    CtcWeight,
     Cuts,
     CutsPerShard,
     Device,
     Dtype,
+    EosFactor,
+    Gpus,
     Jobs,
+    Launcher,
+    LengthNorm,
+    Lm,
+    LmWeight,
+    MaxLengthRatio,
     Out,
+    Partition,
     Resample,
     Shard,
+    SlurmSettings,
     Tap,
     Teacher,
     TimeLimit,
+    TokenBonus,
     Unit,
+    search_options,
 )
-from asrkd.cli.search import search_options, searching
-from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
-
-if TYPE_CHECKING:
-    from asrkd.commands.distill_request import DistillRequest
 
 distill = typer.Typer(
-    no_args_is_help=True, help="Ask a teacher once and keep its answers; it never trains a student."
+    no_args_is_help=True, help="Run a teacher once and store its targets; no student is trained here."
 )
 
 Layer = Annotated[int, typer.Option(help="Layer of the teacher, from 1.")]
 
 
-def _answer(flags: dict[str, Any], ask: Callable[["DistillRequest", StopRequest], str]) -> None:
-    """Print what ``ask`` says of the question that a command's own options make."""
-    limit = parse_time_limit(flags["time_limit"])
-    from asrkd.commands.distill_request import DistillRequest
-    from asrkd.core.shared_work import parse_shard_of
-
-    machine = {
-        name: flags[name] for name in ("device", "jobs", "cuts_per_shard", "resample") if name in flags
-    }
-    shard_of = parse_shard_of(flags.get("shard"))
-    question = DistillRequest(
-        flags["teacher"], tuple(flags["cuts"]), flags["out"], shard_of=shard_of, **machine
-    )
-    with stop_requests(limit) as stop:
-        typer.echo(ask(question, stop))
-
-
 @distill.command("nbest")
-@launchable
-@searching
 def distill_nbest(
-    *,
-    given_search: dict[str, Any],
+    context: typer.Context,
     teacher: Annotated[
         list[Path],
         typer.Option(
-            help="Model folder of the teacher; of folds all of theirs, each hears what it did not see."
+            help="Teacher model folder; repeat it for cross-fold decoding (each cut is decoded by the "
+            "teacher that was not trained on it)."
         ),
     ],
     cuts: Cuts,
     out: Out,
-    beam: Annotated[int, typer.Option(help="Beginnings that are kept, at least --nbest.")] = 8,
-    nbest: Annotated[int, typer.Option(help="Hypotheses stored for a cut, at most; 1 to --beam.")] = 8,
+    beam: Annotated[int, typer.Option(help="Beam size (≥ --nbest).")] = 8,
+    nbest: Annotated[int, typer.Option(help="Maximum hypotheses stored per cut, 1 to --beam.")] = 8,
     search: Annotated[
-        str, typer.Option(help="prefix-beam, greedy, k2 where k2 is; of a decoder: attention; joint of both.")
+        str,
+        typer.Option(
+            help="prefix-beam, greedy, or k2 where installed; with a decoder also attention and joint "
+            "(attention and CTC)."
+        ),
     ] = "prefix-beam",
     noise: Annotated[
-        Path | None, typer.Option(help="Noise cuts: the teacher hears each cut in noise, drawn by its id.")
+        Path | None,
+        typer.Option(help="Noise cuts: mix noise into each cut before decoding, drawn by the cut's id."),
     ] = None,
     noise_snr_db: Annotated[
         tuple[float, float] | None,
-        typer.Option(help="--noise: lowest and highest signal-to-noise ratio; 0 10."),
+        typer.Option(help="--noise: lowest and highest signal-to-noise ratio; default 0 10."),
     ] = None,
-    noise_seed: Annotated[int | None, typer.Option(help="--noise: of what is drawn; 1.")] = None,
+    noise_seed: Annotated[int | None, typer.Option(help="--noise: random seed; default 1.")] = None,
     unit: Unit = "word",
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    lm: Lm = None,
+    lm_weight: LmWeight = None,
+    token_bonus: TokenBonus = None,
+    length_norm: LengthNorm = None,
+    alpha: Alpha = None,
+    eos_factor: EosFactor = None,
+    max_length_ratio: MaxLengthRatio = None,
+    ctc_weight: CtcWeight = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their errors."""
-    flags = dict(locals())
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     from asrkd.commands import distill as stage
+    from asrkd.commands.distill_request import DistillRequest
+    from asrkd.core.shared_work import parse_shard_of
     from asrkd.scoring.units import find_unit
     from asrkd.targets.writers.nbest import DecodingConditions
     from asrkd.teachers.folds import fold_teachers
     from asrkd.teachers.noisy_copies import noise_of
 
-    options = search_options(beam, nbest, given_search)
-    folds = fold_teachers(teacher) if len(teacher) > 1 else None
-    counted = find_unit(unit)
-    copies = noise_of(noise, noise_snr_db, noise_seed)
-    flags |= {"teacher": teacher[0] if folds is None else folds.paths[0]}
-    _answer(
-        flags,
-        lambda question, stop: stage.nbest(
-            question, search, options, stop, DecodingConditions(copies, folds), counted
-        ),
+    options = search_options(
+        beam,
+        nbest,
+        lm,
+        lm_weight=lm_weight,
+        token_bonus=token_bonus,
+        length_norm=length_norm,
+        alpha=alpha,
+        eos_factor=eos_factor,
+        max_length_ratio=max_length_ratio,
+        ctc_weight=ctc_weight,
     )
+    folds = fold_teachers(teacher) if len(teacher) > 1 else None
+    first = teacher[0] if folds is None else folds.paths[0]
+    error_unit = find_unit(unit)
+    conditions = DecodingConditions(noise_of(noise, noise_snr_db, noise_seed), folds)
+    request = DistillRequest(
+        first, tuple(cuts), out, device, jobs, cuts_per_shard, shard_of=parse_shard_of(shard)
+    )
+    with running(context) as stop:
+        typer.echo(stage.nbest(request, search, options, stop, conditions, error_unit))
 
 
 @distill.command("quantizer")
-@launchable
 def distill_quantizer(
+    context: typer.Context,
     teacher: AnyTeacher,
     cuts: Cuts,
     out: Out,
     layer: Layer,
-    codebooks: Annotated[int, typer.Option(help="Codebooks, 1 to 64: bytes a frame.")] = 8,
-    entries: Annotated[int, typer.Option(help="Entries of a codebook, 2 to 256; squares are best.")] = 256,
-    utterances: Annotated[int, typer.Option(help="Random utterances to learn from.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the utterances and the training.")] = 1,
-    steps: Annotated[int | None, typer.Option(help="Of each of its two phases; 200 by default.")] = None,
+    codebooks: Annotated[int, typer.Option(help="Number of codebooks, 1 to 64: bytes per frame.")] = 8,
+    entries: Annotated[int, typer.Option(help="Entries per codebook, 2 to 256, best a square number.")] = 256,
+    utterances: Annotated[int, typer.Option(help="Number of random utterances to train on.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Random seed of the utterances and the training.")] = 1,
+    steps: Annotated[int | None, typer.Option(help="Steps of each of the two phases; default 200.")] = None,
     tap: Tap = None,
     resample: Resample = False,
     device: Device = "cpu",
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Train a direct-sum quantizer on embeddings of one layer; run it again to go on where it was stopped."""
-    flags = dict(locals())
+    """Train a direct-sum quantizer on the embeddings of one layer; run it again to resume."""
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     from asrkd.commands import distill_quantizer as stage
-    from asrkd.commands.distill_request import quantizer_request
+    from asrkd.commands.distill_request import DistillRequest, quantizer_request
 
-    request = quantizer_request(
-        layer, codebooks, entries=entries, utterances=utterances, seed=seed, steps=steps
+    settings = quantizer_request(
+        layer, codebooks, entries=entries, utterances=utterances, seed=seed, steps=steps, tap=tap
     )
-    request = replace(request, tap=tap)
-    _answer(flags, lambda question, stop: stage.quantizer(question, request, stop))
+    request = DistillRequest(teacher, tuple(cuts), out, device, resample=resample)
+    with running(context) as stop:
+        typer.echo(stage.quantizer(request, settings, stop))
 
 
 @distill.command("codebook")
-@launchable
 def distill_codebook(
+    context: typer.Context,
     teacher: AnyTeacher,
     cuts: Cuts,
     out: Out,
-    quantizer: Annotated[Path | None, typer.Option(help="Folder of `asrkd distill quantizer`.")] = None,
-    layer: Annotated[int | None, typer.Option(help="Without --quantizer: layer to make one for.")] = None,
-    codebooks: Annotated[int | None, typer.Option(help="Without --quantizer: its codebooks.")] = None,
-    seed: Annotated[int, typer.Option(help="Without --quantizer: of its training.")] = 1,
+    quantizer: Annotated[
+        Path | None, typer.Option(help="Quantizer folder, made by `asrkd distill quantizer`.")
+    ] = None,
+    layer: Annotated[
+        int | None, typer.Option(help="Without --quantizer: layer to train a quantizer for.")
+    ] = None,
+    codebooks: Annotated[int | None, typer.Option(help="Without --quantizer: number of codebooks.")] = None,
+    seed: Annotated[int, typer.Option(help="Without --quantizer: random seed of its training.")] = 1,
     tap: Tap = None,
     resample: Resample = False,
     jobs: Jobs = 1,
@@ -154,44 +181,63 @@ def distill_codebook(
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the codebook indexes of the teacher's embeddings, one byte per codebook and frame."""
-    flags = dict(locals())
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
         raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
     if quantizer is not None and tap is not None:
-        raise typer.BadParameter("a quantizer says what it taps: leave out --tap, or give --layer")
+        raise typer.BadParameter("--tap: the quantizer sets it; remove --tap, or give --layer instead")
     from asrkd.commands import distill as stage
-    from asrkd.commands.distill_request import quantizer_request
+    from asrkd.commands.distill_request import DistillRequest, quantizer_request
+    from asrkd.core.shared_work import parse_shard_of
 
-    source = quantizer or replace(quantizer_request(layer or 0, codebooks or 0, seed=seed), tap=tap)
-    _answer(flags, lambda question, stop: stage.codebook(question, source, stop))
+    source = quantizer or quantizer_request(layer or 0, codebooks or 0, seed=seed, tap=tap)
+    request = DistillRequest(
+        teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
+    )
+    with running(context) as stop:
+        typer.echo(stage.codebook(request, source, stop))
 
 
 @distill.command("posterior")
-@launchable
 def distill_posterior(
+    context: typer.Context,
     teacher: Teacher,
     cuts: Cuts,
     out: Out,
-    top_k: Annotated[int, typer.Option(help="Tokens kept in each frame; the rest is one number.")] = 8,
+    top_k: Annotated[int, typer.Option(help="Tokens stored per frame; the rest is summed up.")] = 8,
     dtype: Dtype = "float16",
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Store the teacher's likeliest tokens at each frame, with their log-probabilities."""
-    flags = dict(locals())
+    """Store the teacher's most probable tokens at each frame, with their log-probabilities."""
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     from asrkd.commands import distill as stage
+    from asrkd.commands.distill_request import DistillRequest
+    from asrkd.core.shared_work import parse_shard_of
 
-    _answer(flags, lambda question, stop: stage.posterior(question, top_k, dtype, stop))
+    request = DistillRequest(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard))
+    with running(context) as stop:
+        typer.echo(stage.posterior(request, top_k, dtype, stop))
 
 
 @distill.command("hidden")
-@launchable
 def distill_hidden(
+    context: typer.Context,
     teacher: AnyTeacher,
     cuts: Cuts,
     out: Out,
@@ -204,23 +250,35 @@ def distill_hidden(
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the output of one layer of the teacher at each frame."""
-    flags = dict(locals())
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     from asrkd.commands import distill as stage
+    from asrkd.commands.distill_request import DistillRequest
+    from asrkd.core.shared_work import parse_shard_of
 
-    _answer(flags, lambda question, stop: stage.hidden(question, layer, dtype, stop, tap))
+    request = DistillRequest(
+        teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
+    )
+    with running(context) as stop:
+        typer.echo(stage.hidden(request, layer, dtype, stop, tap))
 
 
 @distill.command("convert")
 def distill_convert(
-    state: Annotated[Path, typer.Argument(help="State file of torch.save: .pt, .pth, .bin.")],
+    state: Annotated[Path, typer.Argument(help="State file of torch.save: .pt, .pth or .bin.")],
     out: Out,
     bundle: Annotated[
-        str | None, typer.Option(help="torchaudio's name of the model, such as HUBERT_BASE: for config.json.")
+        str | None,
+        typer.Option(help="torchaudio's name of the model, such as HUBERT_BASE; writes config.json."),
     ] = None,
 ) -> None:
-    """Take the tensors out of a pickled state, without unpickling it, for a folder that is a teacher."""
+    """Convert the tensors of a pickled state, without unpickling it, for a teacher model folder."""
     from asrkd.commands.convert_teacher import convert
 
     typer.echo(convert(state, out, bundle))

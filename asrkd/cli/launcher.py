@@ -1,84 +1,113 @@
-"""What ``--launcher`` does with a command: the options it adds, and running the command as jobs.
+"""Launching: ``--launcher`` runs a command as jobs of a cluster or of this machine.
 
-A command that has ``--jobs`` is divided into so many; when all have ended,
-the command itself runs here and finds nothing left to compute. Where the
-jobs have GPUs it runs as a last job instead, as this machine may have none.
-A command without ``--jobs`` is one job.
+A command with ``--jobs`` is divided into that many jobs. When all of them
+have ended, the command runs once more in this process, has nothing left to
+compute, and finishes the folder. Jobs with GPUs are followed by a last job
+instead, because this machine may have no GPU. A command without ``--jobs``
+is one job.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrkd.cli.options import Gpus, Launcher, Partition, SlurmSettings, with_more_options
-from asrkd.core.command_record import command_line
 from asrkd.core.errors import AsrkdError
+from asrkd.core.command_record import command_line
 from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
-
-# Options of how a result is come by, and of going on with it.
-_LEFT_OUT = frozenset(
-    {"out", "jobs", "shard", "time_limit", "launcher", "partition", "gpus", "slurm", "resume", "workers"}
-)
 
 if TYPE_CHECKING:
     from asrkd.cli.launching.launch import Launch
 
+# Options that do not change the result: where it goes, by which processes, and resuming.
+_NOT_OF_THE_RESULT = frozenset(
+    {"out", "jobs", "shard", "time_limit", "launcher", "partition", "gpus", "slurm", "resume", "workers"}
+)
 
-def launchable(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options ``--launcher``, ``--partition``, ``--gpus`` and ``--slurm``.
 
-    It then raises AsrkdError as well: if the last three are given without the
-    first, if an option does not go with jobs, or if a job fails.
+@dataclass(frozen=True)
+class LaunchOptions:
+    """Options ``--launcher``, ``--partition``, ``--gpus`` and ``--slurm`` of a command."""
+
+    launcher: str | None = None
+    partition: str | None = None
+    gpus: int = 0
+    slurm: list[str] | tuple[str, ...] = ()  # KEY=VALUE or KEY, options of sbatch
+
+
+def ran_as_jobs(context: typer.Context, options: LaunchOptions) -> bool:
+    """Run the command as jobs, if ``--launcher`` is given.
+
+    Args:
+        context: of the command, which has ``--out`` and ``--time-limit``.
+        options: its options for launching.
+
+    Returns:
+        Whether jobs did everything; if not, the command continues in this process.
+
+    Raises:
+        AsrkdError: an option has no effect without ``--launcher`` or does not go
+            with jobs, or a job failed.
+        StoppedInTime: stopped while waiting; the jobs were canceled.
     """
+    parameters = context.params
+    limit_s = parse_time_limit(parameters["time_limit"])
+    if options.launcher is None:
+        if options.partition or options.gpus or options.slurm:
+            raise AsrkdError("--partition, --gpus, --slurm: no effect without jobs; add --launcher slurm")
+        return False
+    launch = _launch(options.launcher, options, limit_s, parameters)
+    with stop_requests() as stop:
+        if "jobs" in parameters:
+            launch.run_parts(parameters["jobs"], stop)
+            if not options.gpus:
+                return False
+        when_again = ["--resume"] if parameters.get("resume") is False else []
+        typer.echo(launch.run_whole(stop, when_again), nl=False)
+    return True
 
-    def launched(
-        *,
-        context: typer.Context,
-        launcher: Launcher = None,
-        partition: Partition = None,
-        gpus: Gpus = 0,
-        slurm: SlurmSettings = [],  # noqa: B006
-        **own: Any,
-    ) -> None:
-        if launcher is None:
-            if partition or gpus or slurm:
-                raise AsrkdError("--partition, --gpus, --slurm: are for jobs; give --launcher slurm too")
-            with command_line(typed_words(context)):
-                command(**own)
-            return
-        launch = _launch(launcher, partition, gpus, slurm, own)
-        with stop_requests() as stop:
-            here = _run(launch, own, stop)
-        if here:
-            with command_line(typed_words(context)):
-                command(**own | {"jobs": 1, "time_limit": None})
 
-    return with_more_options(launched, command)
+@contextmanager
+def running(context: typer.Context) -> Iterator[StopRequest]:
+    """Run the block as the command: with its time limit, and its command line known to the folders it writes.
+
+    A launched command that continues here has no time limit: the jobs had it.
+
+    Args:
+        context: of the command, which has ``--time-limit``.
+
+    Yields:
+        The request to stop, by a signal or the time limit.
+    """
+    limit = None if context.params.get("launcher") else context.params["time_limit"]
+    with stop_requests(parse_time_limit(limit)) as stop, command_line(typed_words(context)):
+        yield stop
 
 
 def typed_words(context: typer.Context) -> list[str | Path]:
-    """The command line, less what does not belong to its result, in the order that the command declares."""
-    given = [
-        one
-        for one in context.command.params
-        if one.name not in _LEFT_OUT
-        and getattr(context.get_parameter_source(one.name or ""), "name", "") == "COMMANDLINE"
+    """The command line without options that do not change the result, in the order of the declaration."""
+    typed_parameters = [
+        parameter
+        for parameter in context.command.params
+        if parameter.name not in _NOT_OF_THE_RESULT
+        and getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
     ]
     words: list[str | Path] = ["asrkd", *_names(context)]
-    for one in sorted(given, key=lambda one: one.param_type_name != "argument"):
-        value = context.params[one.name or ""]
-        for item in value if getattr(one, "multiple", False) else [value]:
-            words += [] if one.param_type_name == "argument" else [one.opts[0]]
+    for parameter in sorted(typed_parameters, key=lambda parameter: parameter.param_type_name != "argument"):
+        value = context.params[parameter.name or ""]
+        for item in value if getattr(parameter, "multiple", False) else [value]:
+            words += [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
             parts = item if isinstance(item, (tuple, list)) else [item]
-            words += [] if getattr(one, "is_flag", False) else map(_word, parts)
+            words += [] if getattr(parameter, "is_flag", False) else map(_word, parts)
     return words
 
 
 def _names(context: Any) -> list[str]:
-    """Of the command and the groups that it is in, without the program's own."""
+    """Names of the command and its groups, without the program's."""
     return [] if context.parent is None else [*_names(context.parent), context.info_name or ""]
 
 
@@ -87,29 +116,19 @@ def _word(value: Any) -> str | Path:
 
 
 def _launch(
-    launcher: str, partition: str | None, gpus: int, slurm: list[str], own: dict[str, Any]
+    launcher: str, options: LaunchOptions, limit_s: float | None, parameters: dict[str, Any]
 ) -> "Launch":
+    """Build the launch; AsrkdError if an option does not go with jobs."""
     from asrkd.cli.launching.launch import Launch
     from asrkd.cli.launching.scheduler import Wanted
 
-    if own.get("shard") is not None:
-        raise AsrkdError(f"--shard {own['shard']}: the launcher gives each job its own; leave it out")
-    if own.get("ref") is not None or own.get("hyp") is not None:
+    if parameters.get("shard") is not None:
+        raise AsrkdError(f"--shard {parameters['shard']}: the launcher gives each job its own; remove it")
+    if parameters.get("ref") is not None or parameters.get("hyp") is not None:
         raise AsrkdError(
-            f"--launcher {launcher}, --ref, --hyp: finished transcripts are no jobs; leave it out"
+            f"--launcher {launcher}: scoring --ref and --hyp does not run as jobs; remove --launcher"
         )
-    if gpus < 0:
-        raise AsrkdError(f"--gpus {gpus}: expected 0 or more")
-    wanted = Wanted(parse_time_limit(own["time_limit"]), gpus, partition, tuple(slurm))
-    return Launch(sys.argv[1:], launcher, own["out"], wanted)
-
-
-def _run(launch: "Launch", own: dict[str, Any], stop: StopRequest) -> bool:
-    """Run the command as jobs; whether it is still to be run here."""
-    if "jobs" in own:
-        launch.run_parts(own["jobs"], stop)
-        if not launch.wanted.gpus:
-            return True
-    when_again = ["--resume"] if own.get("resume") is False else []
-    typer.echo(launch.run_whole(stop, when_again), nl=False)
-    return False
+    if options.gpus < 0:
+        raise AsrkdError(f"--gpus {options.gpus}: expected 0 or more")
+    wanted = Wanted(limit_s, options.gpus, options.partition, tuple(options.slurm))
+    return Launch(sys.argv[1:], launcher, Path(parameters["out"]), wanted)

@@ -1,6 +1,6 @@
-"""Command line: read the options, call one stage, print its result.
+"""Command line of asrkd: each command reads options, calls one function of asrkd.commands, prints its report.
 
-Stages are imported inside the commands so that ``asrkd --help`` is quick.
+Modules of asrkd.commands are imported inside the commands, to keep ``--help`` fast.
 """
 
 from pathlib import Path
@@ -10,8 +10,19 @@ import typer
 
 from asrkd import __version__
 from asrkd.cli.distill import distill
-from asrkd.cli.launcher import launchable
-from asrkd.cli.options import Device, Jobs, MaxBad, Out, Shard, TimeLimit
+from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
+from asrkd.cli.options import (
+    Device,
+    Gpus,
+    Jobs,
+    Launcher,
+    MaxBad,
+    Out,
+    Partition,
+    Shard,
+    SlurmSettings,
+    TimeLimit,
+)
 from asrkd.cli.quantizer import quantizer
 from asrkd.cli.score import scoring
 from asrkd.cli.targets import targets
@@ -43,7 +54,7 @@ def main(
 
 @app.command()
 def doctor() -> None:
-    """Say what is installed, what is missing, what stands in for it, and the command that mends it."""
+    """Report what is installed, what is missing, its substitutes, and the commands that fix it."""
     from asrkd.commands import doctor as stage
 
     report = stage.doctor()
@@ -52,94 +63,126 @@ def doctor() -> None:
 
 
 @app.command()
-@launchable
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="librispeech, tsv, kaldi, cuts, or digits (made here).")],
+    context: typer.Context,
+    corpus: Annotated[
+        str, typer.Argument(help="librispeech, tsv, kaldi, cuts, or digits (synthetic, made here).")
+    ],
     out: Out,
-    source: Annotated[Path | None, typer.Argument(help="The corpus's folder or file.")] = None,
+    source: Annotated[Path | None, typer.Argument(help="Folder or file of the corpus.")] = None,
     jobs: Jobs = 1,
-    num_mel_bins: Annotated[int, typer.Option(help="Mel bands: values in a frame.")] = 80,
+    num_mel_bins: Annotated[int, typer.Option(help="Mel bins: values per frame.")] = 80,
     sampling_rate: Annotated[
-        int | None, typer.Option(help="Hz; by default the corpus's own, 16000 for digits.")
+        int | None, typer.Option(help="Hz; by default the corpus's, 16000 for digits.")
     ] = None,
     speeds: Annotated[
-        list[float], typer.Option(help="Also copies of train at this speed, 0.5 to 2; repeat it.")
+        list[float], typer.Option(help="Add copies of train at this speed, 0.5 to 2; repeatable.")
     ] = [],  # noqa: B006
     tokens: Annotated[str | None, typer.Option(help="char (the default) or bpe.")] = None,
-    vocab_size: Annotated[int | None, typer.Option(help="bpe: pieces, 500 by default.")] = None,
+    vocab_size: Annotated[int | None, typer.Option(help="bpe: vocabulary size, default 500.")] = None,
     token_source: Annotated[
-        Path | None, typer.Option(help="Folder of tokens to use instead of making some.")
+        Path | None, typer.Option(help="Folder of existing tokens to use instead of new ones.")
     ] = None,
     untranscribed: Annotated[bool, typer.Option(help="Allow cuts without a transcript.")] = False,
     max_bad: MaxBad = 0.001,
     small_speakers: Annotated[
-        int | None, typer.Option(help="Also list the cuts of so many speakers of train as train_small.")
+        int | None, typer.Option(help="Also write train_small: the cuts of this many speakers of train.")
     ] = None,
     subset: Annotated[
-        list[str], typer.Option(help="librispeech: only these; repeat it. All that are there by default.")
+        list[str], typer.Option(help="librispeech: only this subset; repeatable. Default: all present.")
     ] = [],  # noqa: B006
-    minutes: Annotated[float | None, typer.Option(help="digits: of training speech, 60 by default.")] = None,
-    dev_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
-    test_minutes: Annotated[float | None, typer.Option(help="digits: 12 % of --minutes by default.")] = None,
-    seed: Annotated[int | None, typer.Option(help="digits: another seed, another corpus.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="digits: training speech, default 60.")] = None,
+    dev_minutes: Annotated[float | None, typer.Option(help="digits: default 12 % of --minutes.")] = None,
+    test_minutes: Annotated[float | None, typer.Option(help="digits: default 12 % of --minutes.")] = None,
+    seed: Annotated[int | None, typer.Option(help="digits: random seed of the corpus.")] = None,
     num_speakers: Annotated[
-        int | None, typer.Option(help="digits: of train, 40 by default; dev and test have a fifth as many.")
+        int | None, typer.Option(help="digits: speakers of train, default 40; dev and test have a fifth.")
     ] = None,
     snr_db: Annotated[
-        tuple[float, float] | None, typer.Option(help="digits: lowest and highest speech to noise, dB.")
+        tuple[float, float] | None,
+        typer.Option(help="digits: lowest and highest signal-to-noise ratio, dB."),
     ] = None,
     gain_db: Annotated[
-        tuple[float, float] | None, typer.Option(help="digits: lowest and highest peak, dB re full scale.")
+        tuple[float, float] | None, typer.Option(help="digits: lowest and highest peak, dBFS.")
     ] = None,
-    cuts_per_shard: Annotated[int, typer.Option(help="Cuts in a shard of features, 1 or more.")] = 250,
+    cuts_per_shard: Annotated[int, typer.Option(help="Cuts per feature shard, 1 or more.")] = 250,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Check a corpus item by item; make cuts, features and tokens of it."""
-    flags = dict(locals())
-    limit = parse_time_limit(time_limit)
+    """Validate a corpus item by item; write its cuts, features and tokens."""
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     from asrkd.commands import prepare as stage
-    from asrkd.commands.prepare_options import options_from_flags
+    from asrkd.commands.prepare_options import PrepareFlags
     from asrkd.core.shared_work import Workers, parse_shard_of
 
-    options = options_from_flags(corpus, flags)
-    with stop_requests(limit) as stop:
-        workers = Workers(jobs, parse_shard_of(shard))
+    flags = PrepareFlags(
+        num_mel_bins=num_mel_bins,
+        sampling_rate=sampling_rate,
+        speeds=tuple(speeds),
+        tokens=tokens,
+        vocab_size=vocab_size,
+        token_source=token_source,
+        untranscribed=untranscribed,
+        max_bad=max_bad,
+        small_speakers=small_speakers,
+        subset=tuple(subset),
+        minutes=minutes,
+        dev_minutes=dev_minutes,
+        test_minutes=test_minutes,
+        seed=seed,
+        num_speakers=num_speakers,
+        snr_db=snr_db,
+        gain_db=gain_db,
+        cuts_per_shard=cuts_per_shard,
+    )
+    options, workers = flags.options(corpus), Workers(jobs, parse_shard_of(shard))
+    with running(context) as stop:
         typer.echo(str(stage.prepare(corpus, source, out, options, workers=workers, stop=stop)))
 
 
 @app.command()
-@launchable
 def train(
+    context: typer.Context,
     config: Annotated[Path, typer.Argument(help="YAML file of the experiment.")],
     out: Out,
     set_: Annotated[
-        list[str], typer.Option("--set", help="Override a key of CONFIG: optim.lr=0.002; repeat it.")
+        list[str], typer.Option("--set", help="Override a key of CONFIG: optim.lr=0.002; repeatable.")
     ] = [],  # noqa: B006
-    seed: Annotated[int | None, typer.Option(help="Short for --set seed=N.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Shorthand for --set seed=N.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint; begin where there is none.")
+        bool, typer.Option("--resume", help="Resume from the last checkpoint; start if there is none.")
     ] = False,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or on a GPU fp16.")] = "fp32",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or fp16 on a GPU.")] = "fp32",
     workers: Annotated[
-        int, typer.Option(help="Processes that load batches for each trainer; 0: none beside it.")
+        int, typer.Option(help="Data-loading processes per trainer; 0: load in the trainer.")
     ] = 0,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of torch, per process; all cores, 1 under torchrun.")
+        int | None, typer.Option(help="torch threads per process; default all cores, 1 under torchrun.")
     ] = None,
     checkpoint_every: Annotated[
-        str, typer.Option(help="Save at least so often, validations apart: what a kill may cost.")
+        str, typer.Option(help="Longest time between checkpoints, besides those at validation.")
     ] = "10m",
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Train a teacher, a baseline or a student; the objectives in CONFIG decide which."""
-    limit, pause = parse_time_limit(time_limit), parse_time_limit(checkpoint_every, "--checkpoint-every")
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
+    every_s = parse_time_limit(checkpoint_every, "--checkpoint-every")
     from asrkd.commands import train as stage
 
-    options = stage.TrainOptions(device, precision, workers, threads, resume, pause or 0.0)
+    options = stage.TrainOptions(device, precision, workers, threads, resume, every_s or 0.0)
     overrides = [*set_, *([] if seed is None else [f"seed={seed}"])]
-    with stop_requests(limit) as stop:
+    with running(context) as stop:
         report = stage.train(config, out, overrides, options, stop)
     if report.rank == 0:
         typer.echo(report.text())
@@ -147,25 +190,24 @@ def train(
 
 @app.command()
 def check(
-    path: Annotated[Path, typer.Argument(help="A cuts manifest, or any folder that asrkd made.")],
-    cuts: Annotated[
-        list[Path], typer.Option(help="A store: compare it with this manifest; may be given several times.")
-    ] = [],  # noqa: B006
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Read every byte too: payloads, features, audio.")
-    ] = False,
+    path: Annotated[Path, typer.Argument(help="Cuts manifest, or any folder that asrkd wrote.")],
+    cuts: Annotated[list[Path], typer.Option(help="Cuts manifest to compare a store with; repeatable.")] = [],  # noqa: B006
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte: payloads, features, audio.")] = False,
     rescore: Annotated[
-        bool, typer.Option("--rescore", help="An N-best store: have its teacher score it again, and compare.")
+        bool,
+        typer.Option("--rescore", help="N-best store: rescore hypotheses with its teacher, and compare."),
     ] = False,
-    hypotheses: Annotated[int | None, typer.Option(help="--rescore: how many; 1000 by default.")] = None,
+    hypotheses: Annotated[
+        int | None, typer.Option(help="--rescore: number of hypotheses; default 1000.")
+    ] = None,
 ) -> None:
-    """Look an artifact over: is it whole, does it match its audio, is it stale, and what mends it."""
+    """Check that a manifest or folder is whole, fits its audio and is not stale; print what fixes it."""
     if hypotheses is not None and not rescore:
         raise typer.BadParameter("--hypotheses is for --rescore")
     from asrkd.commands import check as stage
 
-    most = 1000 if hypotheses is None else hypotheses
-    report = stage.check(path, cuts, deep=deep, rescore=most if rescore else None)
+    num_rescored = (1000 if hypotheses is None else hypotheses) if rescore else None
+    report = stage.check(path, cuts, deep=deep, rescore=num_rescored)
     typer.echo(report.text())
     for problem in report.problems:
         typer.echo(f"asrkd: {problem}", err=True)
@@ -174,11 +216,11 @@ def check(
 
 @app.command()
 def selftest(
-    out: Annotated[Path, typer.Option(help="Folder to try it in, on the file system in question.")],
-    kills: Annotated[int, typer.Option(help="SIGKILLs, spread over the commands.")] = 12,
-    seed: Annotated[int, typer.Option(help="Of where they strike.")] = 1,
+    out: Annotated[Path, typer.Option(help="Scratch folder, on the file system to test.")],
+    kills: Annotated[int, typer.Option(help="Number of SIGKILLs, spread over the commands.")] = 12,
+    seed: Annotated[int, typer.Option(help="Random seed of their times.")] = 1,
 ) -> None:
-    """Kill and starve every command of a small pipeline, and prove that nothing was lost."""
+    """Kill and starve every command of a small pipeline, and prove that nothing is lost."""
     from asrkd.commands import distill, prepare, score, train  # noqa: F401 (loaded once, before the forks)
     from asrkd.commands import selftest as stage
 
@@ -189,7 +231,7 @@ def selftest(
 
 
 def run() -> None:
-    """Console entry: a user's mistake is one line and its exit status; a bug is a traceback."""
+    """Run the program: an error that a user can fix is one line and its exit status, a bug a traceback."""
     prepare_streams()
     try:
         app()

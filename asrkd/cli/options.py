@@ -1,77 +1,117 @@
-"""Options that several commands have, each with its one explanation."""
+"""Options shared by several commands, each with one help text."""
 
-import functools
-import inspect
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-Out = Annotated[Path, typer.Option(help="Folder to write to; one that holds something else is refused.")]
-Jobs = Annotated[int, typer.Option(help="Processes; the result is the same for any number.")]
-Shard = Annotated[
-    str | None,
-    typer.Option(help="K/N: only part K of N of what is missing; the last part to end finishes the folder."),
+if TYPE_CHECKING:
+    from asrkd.decoding.options import SearchOptions
+
+Out = Annotated[Path, typer.Option(help="Output folder; refused if it holds something else.")]
+Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; repeatable.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ..., or auto: the GPU if there is one.")]
+MaxBad = Annotated[float, typer.Option(help="Largest share of quarantined cuts, 0 to 1.")]
+Unit = Annotated[
+    str,
+    typer.Option(
+        help="Unit of errors: word; char, ignoring blanks; mixed: characters of Han, kana, Thai and other "
+        "scripts without blanks, words of the rest."
+    ),
 ]
-TimeLimit = Annotated[
-    str | None, typer.Option(help="Stop in time, save, and exit 75: seconds, 30m, 2h, 1d or hh:mm:ss.")
-]
-Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0 ... or auto: the GPU where there is one.")]
-Teacher = Annotated[Path, typer.Option(help="Model folder of the teacher.")]
+
+# Teachers and stores.
+Teacher = Annotated[Path, typer.Option(help="Teacher model folder.")]
 AnyTeacher = Annotated[
     Path,
     typer.Option(
-        help="Model folder of asrkd, of transformers or of torchaudio; or torchaudio:NAME, such as "
+        help="Teacher: model folder of asrkd, transformers or torchaudio; or torchaudio:NAME, such as "
         "torchaudio:HUBERT_BASE."
     ),
 ]
 Tap = Annotated[
     str | None,
     typer.Option(
-        help="before_norm or after_norm, of the layer's final norm; what the layer gives by default."
+        help="Embeddings before or after the layer's final norm: before_norm or after_norm; "
+        "by default the layer's output."
     ),
 ]
 Resample = Annotated[
     bool,
-    typer.Option("--resample", help="For a teacher of audio: take other sampling rates than its own too."),
+    typer.Option("--resample", help="Resample audio to the sampling rate of a waveform teacher."),
 ]
-Cuts = Annotated[list[Path], typer.Option(help="Cuts manifest; may be given several times.")]
-Dtype = Annotated[str, typer.Option(help="float16 or float32, of what is stored.")]
-CutsPerShard = Annotated[int, typer.Option(help="Cuts in a shard of the store.")]
-Unit = Annotated[
-    str,
+Dtype = Annotated[str, typer.Option(help="Stored type: float16 or float32.")]
+CutsPerShard = Annotated[int, typer.Option(help="Cuts per shard of the store.")]
+
+# Processes, jobs and stopping.
+Jobs = Annotated[int, typer.Option(help="Number of processes; does not change the result.")]
+Shard = Annotated[
+    str | None,
+    typer.Option(help="K/N: compute part K of N only; the last part to end finishes the folder."),
+]
+TimeLimit = Annotated[
+    str | None,
     typer.Option(
-        help="What errors are counted in: word; char, blanks ignored; mixed: Han, kana, Thai and other "
-        "scripts without blanks by character, the rest by words."
+        help="Save, stop and exit with status 75 after this time: seconds, 30m, 2h, 1d or hh:mm:ss."
     ),
 ]
-MaxBad = Annotated[float, typer.Option(help="Share of cuts that may be quarantined, 0 to 1.")]
-
 Launcher = Annotated[
     str | None,
     typer.Option(help="slurm: run as --jobs jobs of the cluster, and wait; local: the same on this machine."),
 ]
-Partition = Annotated[str | None, typer.Option(help="--launcher slurm: where the jobs run.")]
-Gpus = Annotated[int, typer.Option(help="--launcher: GPUs of each job.")]
+Partition = Annotated[str | None, typer.Option(help="Slurm partition of the jobs; with --launcher slurm.")]
+Gpus = Annotated[int, typer.Option(help="GPUs per job; with --launcher.")]
 SlurmSettings = Annotated[
     list[str],
-    typer.Option("--slurm", metavar="KEY=VALUE", help="Whatever else sbatch knows; repeat it."),
+    typer.Option("--slurm", metavar="KEY=VALUE", help="Any other option of sbatch; repeatable."),
+]
+
+# Searches.
+Beam = Annotated[int, typer.Option(help="Beam size; no effect with --search greedy.")]
+Lm = Annotated[
+    Path | None,
+    typer.Option(
+        help="Language model: folder of `asrkd train` with the same tokens; or word n-grams, ARPA or kenlm."
+    ),
+]
+LmWeight = Annotated[
+    float | None, typer.Option(help="Weight of the language model's log-probability; default 0.3.")
+]
+TokenBonus = Annotated[float | None, typer.Option(help="Nats added to the score for each token; default 0.")]
+LengthNorm = Annotated[
+    str | None,
+    typer.Option(help="Divisor of scores: none (1), length, or gnmt: ((5 + length) / 6) ** alpha."),
+]
+Alpha = Annotated[float | None, typer.Option(help="Exponent of --length-norm gnmt; default 0.6.")]
+EosFactor = Annotated[
+    float | None,
+    typer.Option(
+        help="attention: end only where log P(end) > factor * log P(best token); published value 1.5."
+    ),
+]
+MaxLengthRatio = Annotated[
+    float | None, typer.Option(help="attention: maximum tokens per encoder frame; default 1.")
+]
+CtcWeight = Annotated[
+    float | None, typer.Option(help="joint: weight of CTC, the rest is the decoder's; default 0.3.")
 ]
 
 
-def with_more_options(wrapper: Callable[..., None], command: Callable[..., None]) -> Callable[..., None]:
-    """Dress up ``wrapper`` as ``command``, with the options of both.
+def search_options(
+    beam: int, num_best: int, lm: Path | None, **decoder: float | str | None
+) -> "SearchOptions":
+    """Build the options of a search.
 
-    The wrapper takes what is the command's own as ``**own``. A parameter of the command that begins with
-    ``given_`` is no option: the wrapper makes it.
+    Args:
+        beam: beam size.
+        num_best: hypotheses to return.
+        lm: language model, if any.
+        decoder: fields of :class:`~asrkd.decoding.options.DecoderOptions`; None stands for the default.
+
+    Raises:
+        AsrkdError: an option is out of range.
     """
-    added = inspect.signature(wrapper).parameters  # before it is dressed up
-    functools.update_wrapper(wrapper, command)
-    both = (*inspect.signature(command).parameters.values(), *added.values())
-    parameters = [p for p in both if p.name != "own" and not p.name.startswith("given_")]
-    wrapper.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
-    )
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper
+    from asrkd.decoding.options import DecoderOptions, SearchOptions
+
+    settings = {name: value for name, value in decoder.items() if value is not None}
+    return SearchOptions(beam, num_best, decoder=DecoderOptions(**settings), lm=lm)  # type: ignore[arg-type]

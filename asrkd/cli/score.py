@@ -1,149 +1,204 @@
-"""The commands that give and compare scores; they have no group name of their own."""
+"""Commands `asrkd score`, `compare` and `report`, which belong to no group."""
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from asrkd.cli.launcher import launchable
-from asrkd.cli.options import Device, Jobs, Out, Shard, TimeLimit, Unit
-from asrkd.cli.search import search_options, searching
+from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
+from asrkd.cli.options import (
+    Alpha,
+    Beam,
+    CtcWeight,
+    Device,
+    EosFactor,
+    Gpus,
+    Jobs,
+    Launcher,
+    LengthNorm,
+    Lm,
+    LmWeight,
+    MaxLengthRatio,
+    Out,
+    Partition,
+    Shard,
+    SlurmSettings,
+    TimeLimit,
+    TokenBonus,
+    Unit,
+    search_options,
+)
 from asrkd.core.errors import AsrkdError
-from asrkd.core.stopping import parse_time_limit, stop_requests
 
 scoring = typer.Typer()
 
+# Options that score a model, which have no effect with --ref and --hyp.
+_OF_MODELS = (
+    "model cuts search beam lm lm_weight token_bonus length_norm alpha eos_factor max_length_ratio "
+    "ctc_weight device jobs shard"
+).split()
+
 
 @scoring.command()
-@launchable
-@searching
 def score(
-    *,
-    given_search: dict[str, Any],
+    context: typer.Context,
     out: Out,
-    model: Annotated[Path | None, typer.Argument(help="Model folder; none with --ref.")] = None,
+    model: Annotated[Path | None, typer.Argument(help="Model folder; none with --ref and --hyp.")] = None,
     cuts: Annotated[Path | None, typer.Option(help="Cuts manifest with transcripts.")] = None,
     ref: Annotated[
         Path | None,
         typer.Option(
-            help="Finished transcripts: Kaldi's text, sclite's trn, JSON lines; or stm, with a ctm."
+            help="Reference transcripts: Kaldi's text, sclite's trn, or JSON lines; or stm, with a ctm."
         ),
     ] = None,
     hyp: Annotated[
-        Path | None, typer.Option(help="Hypotheses for --ref, in any of these forms; a ctm for an stm.")
+        Path | None,
+        typer.Option(help="Hypotheses to score against --ref, in any of these formats; a ctm for an stm."),
     ] = None,
     utt2spk: Annotated[
-        Path | None, typer.Option(help="With --ref: lines of an utterance and its speaker, as Kaldi's.")
+        Path | None, typer.Option(help="With --ref: speaker of each utterance, in Kaldi's format.")
     ] = None,
     alignment: Annotated[
         str | None,
         typer.Option(
-            help="levenshtein, or sclite: weights 4, 3, 3, the default of stm and ctm; for these also "
-            "sclite-D (optional words), sclite-F (fragments) and sclite-DF.",
+            help="levenshtein (the default), or sclite: weights 4, 3, 3, the default of stm and ctm; for "
+            "these also sclite-D (optional words), sclite-F (fragments) and sclite-DF.",
         ),
     ] = None,
     normalizer: Annotated[
         str | None,
         typer.Option(
-            help="none, the default; basic: no case, no punctuation, Unicode's NFKC; turkish: the same with "
-            "the case rules of Turkish and Azerbaijani, where I is the capital of ı and İ of i; sclite: A to "
-            "Z small, the default of stm and ctm."
+            help="none, the default; basic: lower case, no punctuation, Unicode's NFKC; turkish: the same "
+            "with the case rules of Turkish and Azerbaijani (capital I of ı, İ of i); sclite: A to Z in "
+            "lower case, the default of stm and ctm."
         ),
     ] = None,
     unit: Unit = "word",
     search: Annotated[
-        str, typer.Option(help="greedy, prefix-beam, k2 where k2 is; of a decoder: attention; joint of both.")
+        str,
+        typer.Option(
+            help="greedy, prefix-beam, or k2 where installed; with a decoder also attention and joint "
+            "(attention and CTC)."
+        ),
     ] = "greedy",
-    beam: Annotated[int, typer.Option(help="Beginnings that are kept; not for greedy.")] = 8,
+    beam: Beam = 8,
     jobs: Jobs = 1,
     device: Device = "cpu",
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    lm: Lm = None,
+    lm_weight: LmWeight = None,
+    token_bonus: TokenBonus = None,
+    length_norm: LengthNorm = None,
+    alpha: Alpha = None,
+    eos_factor: EosFactor = None,
+    max_length_ratio: MaxLengthRatio = None,
+    ctc_weight: CtcWeight = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Count the errors of a model on cuts, or of finished transcripts, in words or characters."""
-    flags = locals() | given_search
-    limit = parse_time_limit(time_limit)
+    """Count the errors of a model on cuts, or of existing transcripts, in words or characters."""
+    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        return
     from asrkd.scoring.nist_rules import parse_nist_rules
     from asrkd.scoring.score_corpus import parse_rules
     from asrkd.scoring.timed_corpus import are_nist_files
 
-    _check_combination(flags)
+    _check_combination(context, model, cuts, ref, hyp, utt2spk)
     if ref is not None and hyp is not None and are_nist_files(ref, hyp):
         rules = parse_nist_rules(alignment, normalizer, unit)
     else:
         rules = parse_rules(alignment or "levenshtein", normalizer or "none", unit)
-    with stop_requests(limit) as stop:
+    with running(context) as stop:
         if ref is not None and hyp is not None:
             from asrkd.commands.score_transcripts import TranscriptsRequest, score_transcripts
 
-            asked = TranscriptsRequest(ref, hyp, out, utt2spk, rules)
-            typer.echo(score_transcripts(asked, stop).text())
+            typer.echo(score_transcripts(TranscriptsRequest(ref, hyp, out, utt2spk, rules), stop).text())
         elif model is not None and cuts is not None:
             from asrkd.commands import score as stage
             from asrkd.core.shared_work import parse_shard_of
 
-            shard_of, options = parse_shard_of(shard), search_options(beam, 1, given_search)
+            options = search_options(
+                beam,
+                1,
+                lm,
+                lm_weight=lm_weight,
+                token_bonus=token_bonus,
+                length_norm=length_norm,
+                alpha=alpha,
+                eos_factor=eos_factor,
+                max_length_ratio=max_length_ratio,
+                ctc_weight=ctc_weight,
+            )
+            shard_of = parse_shard_of(shard)
             request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, shard_of, rules)
             typer.echo(stage.score(request, stop).text())
 
 
-# What only a model has use for, and what it is where nobody asked for it.
-_OF_MODELS: dict[str, Any] = {"model": None, "cuts": None, "shard": None}
-_OF_MODELS |= {"search": "greedy", "beam": 8, "jobs": 1, "device": "cpu"}
-_OF_TRANSCRIPTS = ("ref", "hyp", "utt2spk")
-
-
-def _check_combination(flags: dict[str, Any]) -> None:
-    """Refuse a mixture of the two uses of the command, and half of one."""
-    finished = [f"--{name}" for name in _OF_TRANSCRIPTS if flags[name] is not None]
-    if not finished:
-        for name, option in (("model", "MODEL"), ("cuts", "--cuts")):
-            if flags[name] is None:
-                raise typer.BadParameter(
-                    f"{option} is missing; or give --ref and --hyp: finished transcripts"
-                )
+def _check_combination(
+    context: typer.Context,
+    model: Path | None,
+    cuts: Path | None,
+    ref: Path | None,
+    hyp: Path | None,
+    utt2spk: Path | None,
+) -> None:
+    """Refuse a mixture of the two uses of `asrkd score`, and half of one."""
+    transcripts = {"--ref": ref, "--hyp": hyp, "--utt2spk": utt2spk}
+    present = [option for option, path in transcripts.items() if path is not None]
+    if not present:
+        for option, path in (("MODEL", model), ("--cuts", cuts)):
+            if path is None:
+                raise typer.BadParameter(f"{option} is missing; or give --ref and --hyp to score transcripts")
         return
-    usual = _OF_MODELS | dict.fromkeys(flags["given_search"])
-    others = [name.replace("_", "-") for name, value in usual.items() if flags[name] != value]
+    defaults = {parameter.name: parameter.default for parameter in context.command.params}
+    others = [name.replace("_", "-") for name in _OF_MODELS if context.params[name] != defaults[name]]
     if others:
         option = "MODEL" if others[0] == "model" else f"--{others[0]}"
         raise AsrkdError(
-            f"{option}, {finished[0]}: either a model is asked about --cuts or --ref and --hyp are compared; "
-            f"leave out {option} or {', '.join(finished)}"
+            f"{option}, {present[0]}: score either a model on --cuts, or --hyp against --ref; "
+            f"remove {option} or {', '.join(present)}"
         )
-    for name in ("ref", "hyp"):
-        if flags[name] is None:
-            raise AsrkdError(f"{finished[0]}: finished transcripts are two files; give --{name} too")
+    for option in ("--ref", "--hyp"):
+        if transcripts[option] is None:
+            raise AsrkdError(f"{present[0]}: scoring transcripts takes two files; add {option}")
 
 
 @scoring.command()
 def compare(
     models: Annotated[
         list[Path],
-        typer.Argument(help="Model folders, those of one name are seeds; or folders of finished scores."),
+        typer.Argument(help="Model folders (folders of one name are seeds of one system), or score folders."),
     ],
     score_name: Annotated[
-        str, typer.Option("--score", help="Name of the score folder in each model's.")
+        str, typer.Option("--score", help="Name of the score folder in each model folder.")
     ] = "score-test",
     teacher: Annotated[
-        str | None, typer.Option(help="Name of the system at the gap's far end; 'teacher' if there is one.")
+        str | None,
+        typer.Option(
+            help="Name of the teacher system, for the share of its gain; default 'teacher' if present."
+        ),
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(help="Name of the system to compare with; 'baseline', or else the first one."),
+        typer.Option(
+            help="Name of the baseline system; default 'baseline' if present, else the first system."
+        ),
     ] = None,
     blocks: Annotated[
-        str, typer.Option(help="What intervals draw as a whole: speaker, recording or utterance.")
+        str, typer.Option(help="Unit of resampling in the bootstrap: speaker, recording or utterance.")
     ] = "speaker",
-    seed: Annotated[int, typer.Option(help="Of the intervals' drawing.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the bootstrap.")] = 1,
     costs: Annotated[
         Path | None,
-        typer.Option(help="Cuts on which to measure multiply-adds, speed and memory of the models."),
+        typer.Option(help="Cuts manifest on which to measure multiply-adds, speed and memory of the models."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the results.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write the results to.")] = None,
 ) -> None:
-    """Say which system is better, by how much, and whether that is noise."""
+    """Compare systems: differences in error rate, confidence intervals and significance."""
     from asrkd.commands import compare as stage
     from asrkd.evaluation.compare.evidence import Resampling
     from asrkd.evaluation.compare.systems import Roles
@@ -158,24 +213,22 @@ def compare(
 def report(
     models: Annotated[
         list[Path],
-        typer.Argument(help="Model folders, those of one name are seeds; or folders of finished scores."),
+        typer.Argument(help="Model folders (folders of one name are seeds of one system), or score folders."),
     ],
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     score_name: Annotated[
-        str, typer.Option("--score", help="Name of the score folder in each model's.")
+        str, typer.Option("--score", help="Name of the score folder in each model folder.")
     ] = "score-test",
     teacher: Annotated[str | None, typer.Option(help="Name of the teacher, as for compare.")] = None,
     baseline: Annotated[str | None, typer.Option(help="Name of the baseline, as for compare.")] = None,
     comparison: Annotated[
-        Path | None, typer.Option(help="What compare --out wrote of them, for its costs; made by default.")
+        Path | None, typer.Option(help="File of `asrkd compare --out`, with costs; computed by default.")
     ] = None,
-    cuts: Annotated[
-        Path | None, typer.Option(help="The cuts that were scored, for audio; looked for by default.")
-    ] = None,
-    clips: Annotated[int, typer.Option(help="Utterances that can be heard.")] = 32,
-    utterances: Annotated[int, typer.Option(help="Utterances that can be looked at.")] = 1000,
+    cuts: Annotated[Path | None, typer.Option(help="Scored cuts, for audio; found by default.")] = None,
+    clips: Annotated[int, typer.Option(help="Number of utterances with audio.")] = 32,
+    utterances: Annotated[int, typer.Option(help="Number of utterances to browse.")] = 1000,
 ) -> None:
-    """Write scored systems as one page: comparison, curves, targets, inherited errors, utterances."""
+    """Write an HTML report of scored systems: comparison, curves, targets, inherited errors, utterances."""
     from asrkd.commands import report as stage
     from asrkd.evaluation.compare.systems import Roles
 

@@ -132,6 +132,7 @@ def quantizer_request(
     utterances: int = 1000,
     seed: int = 1,
     steps: int | None = None,
+    tap: str | None = None,
 ) -> QuantizerRequest:
     """A request as the command line gives it.
 
@@ -142,6 +143,7 @@ def quantizer_request(
         utterances: to learn from.
         seed: of the utterances and the training.
         steps: of each of the two phases; None for the defaults.
+        tap: 'before_norm' or 'after_norm'; None for the teacher's default.
 
     Raises:
         AsrkdError: a value is out of its range.
@@ -153,7 +155,7 @@ def quantizer_request(
         raise AsrkdError(f"--codebooks, --entries, --steps: {error}") from None
     if utterances < 1:
         raise AsrkdError(f"--utterances {utterances}: expected 1 or more")
-    return QuantizerRequest(layer, options, utterances)
+    return QuantizerRequest(layer, options, utterances, tap=tap)
 
 
 def check_dtype(name: str) -> None:

@@ -1,6 +1,5 @@
-"""What ``asrkd prepare`` is asked for, and what it answers."""
+"""Options and report of ``asrkd prepare``."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,40 +120,68 @@ class PrepareReport:
 DIGITS_FLAGS = ("minutes", "dev_minutes", "test_minutes", "seed", "num_speakers", "snr_db", "gain_db")
 
 
-def options_from_flags(corpus: str, flags: Mapping[str, Any]) -> PrepareOptions:
-    """Options as the command line gives them; None and an empty list are flags that were not given.
+@dataclass(frozen=True)
+class PrepareFlags:
+    """Options of the command line, named as there; None and () where they are missing."""
 
-    Raises:
-        AsrkdError: a flag has no meaning for this corpus, or a value makes no sense.
-    """
-    given = {name: value for name, value in flags.items() if value is not None and value != []}
-    _refuse_strays(corpus, given)
-    rate = given.get("sampling_rate")
-    sizes = {name: given[name] for name in DIGITS_FLAGS if name in given}
-    made = DigitsOptions(**sizes, **({"sampling_rate": rate} if rate else {})) if corpus == "digits" else None
-    names = ("tokens", "vocab_size", "token_source", "max_bad", "untranscribed", "cuts_per_shard")
-    return PrepareOptions(
-        features=FeatureOptions(given["num_mel_bins"], None if made else rate),
-        speeds=tuple(given.get("speeds", ())),
-        subsets=tuple(given.get("subset", ())),
-        small_speakers=given.get("small_speakers"),
-        digits=made,
-        **{name: given[name] for name in names if name in given},
-    )
+    num_mel_bins: int = 80
+    sampling_rate: int | None = None  # Hz
+    speeds: tuple[float, ...] = ()
+    tokens: str | None = None
+    vocab_size: int | None = None
+    token_source: Path | None = None
+    untranscribed: bool = False
+    max_bad: float = 0.001
+    small_speakers: int | None = None
+    subset: tuple[str, ...] = ()
+    minutes: float | None = None
+    dev_minutes: float | None = None
+    test_minutes: float | None = None
+    seed: int | None = None
+    num_speakers: int | None = None
+    snr_db: tuple[float, float] | None = None
+    gain_db: tuple[float, float] | None = None
+    cuts_per_shard: int = CUTS_PER_SHARD
 
+    def options(self, corpus: str) -> PrepareOptions:
+        """Build the options of :func:`asrkd.commands.prepare.prepare`.
 
-def _refuse_strays(corpus: str, given: Mapping[str, Any]) -> None:
-    """Raise AsrkdError at a flag that would do nothing."""
-    strays = {name: "digits" for name in DIGITS_FLAGS if corpus != "digits"}
-    if corpus != "librispeech":
-        strays["subset"] = "librispeech"
-    if given.get("tokens") != "bpe":
-        strays["vocab_size"] = "--tokens bpe"
-    if "token_source" in given:
-        strays["tokens"] = "making tokens, not for --token-source"
-    for name, meant in strays.items():
-        if name in given:
-            raise AsrkdError(f"--{name.replace('_', '-')}: is for {meant}; leave it out here")
+        Raises:
+            AsrkdError: a flag has no effect for this corpus, or a value is out of range.
+        """
+        self._refuse_unused(corpus)
+        digits = None
+        if corpus == "digits":
+            digits = DigitsOptions(**self._present(*DIGITS_FLAGS, "sampling_rate"))
+        return PrepareOptions(
+            features=FeatureOptions(self.num_mel_bins, None if digits else self.sampling_rate),
+            speeds=self.speeds,
+            token_source=self.token_source,
+            max_bad=self.max_bad,
+            untranscribed=self.untranscribed,
+            cuts_per_shard=self.cuts_per_shard,
+            subsets=self.subset,
+            small_speakers=self.small_speakers,
+            digits=digits,
+            **self._present("tokens", "vocab_size"),
+        )
+
+    def _present(self, *names: str) -> dict[str, Any]:
+        """Those of the flags that are there."""
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def _refuse_unused(self, corpus: str) -> None:
+        """Raise AsrkdError at a flag that would have no effect."""
+        unused = {name: "digits" for name in DIGITS_FLAGS if corpus != "digits"}
+        if corpus != "librispeech":
+            unused["subset"] = "librispeech"
+        if self.tokens != "bpe":
+            unused["vocab_size"] = "--tokens bpe"
+        if self.token_source is not None:
+            unused["tokens"] = "new tokens, not for --token-source"
+        for name, use in unused.items():
+            if getattr(self, name) not in (None, ()):
+                raise AsrkdError(f"--{name.replace('_', '-')}: is for {use}; remove it here")
 
 
 def _listed(record: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class StopRequest:
     """Whether somebody wants the work to stop, and why."""
 
     def __init__(self, time_limit_s: float | None = None) -> None:
+        self.time_limit_s = time_limit_s
         self._deadline = None if time_limit_s is None else time.monotonic() + time_limit_s
         self._signal: str | None = None
 

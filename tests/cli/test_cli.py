@@ -455,4 +455,4 @@ def test_options_of_searches_reach_score_and_a_mistake_in_them_is_a_line(
     assert "--length-norm sqrt: expected one of" in capsys.readouterr().err
     finished = ("score", "--ref", "a", "--hyp", "b", "--out", tmp_path / "score", "--lm-weight", 0.5)
     assert run(monkeypatch, *finished) == 1
-    assert "leave out --lm-weight" in capsys.readouterr().err
+    assert "remove --lm-weight" in capsys.readouterr().err

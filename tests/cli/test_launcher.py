@@ -1,9 +1,10 @@
-"""What --launcher makes of a command line, with a launch that is only noted down."""
+"""Launching of commands by --launcher, with the launch itself replaced by a note."""
 
 import pytest
 import typer
 
-from asrkd.cli import launcher, main
+from asrkd.cli import main
+from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
 from asrkd.cli.launching.launch import Launch
 from asrkd.cli.launching.scheduler import Wanted
 from asrkd.core.errors import AsrkdError
@@ -28,16 +29,31 @@ def command(notes: list[object]) -> typer.Typer:
     app = typer.Typer()
 
     @app.command()
-    @launcher.launchable
     def divided(
-        out: main.Out, jobs: int = 1, shard: str | None = None, time_limit: str | None = None
+        context: typer.Context,
+        out: main.Out,
+        jobs: int = 1,
+        shard: str | None = None,
+        time_limit: str | None = None,
+        launcher: main.Launcher = None,
+        partition: main.Partition = None,
+        gpus: main.Gpus = 0,
+        slurm: main.SlurmSettings = [],  # noqa: B006
     ) -> None:
-        notes.append((out.name, jobs, time_limit))
+        if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+            return
+        with running(context) as stop:
+            notes.append((out.name, jobs, stop.time_limit_s))
 
     @app.command()
-    @launcher.launchable
-    def whole(out: main.Out, resume: bool = False, time_limit: str | None = None) -> None:
-        notes.append("never here")
+    def whole(
+        context: typer.Context,
+        out: main.Out,
+        resume: bool = False,
+        time_limit: str | None = None,
+        launcher: main.Launcher = None,
+    ) -> None:
+        assert ran_as_jobs(context, LaunchOptions(launcher))
 
     return app
 
@@ -69,7 +85,7 @@ def test_a_divided_command_is_launched_in_parts_and_then_run_here(monkeypatch, n
         Wanted(3600.0, 0, "p", ("mem=1G",)),
     )
     assert launch.arguments == ["divided", "--out", "o", *options]
-    assert here == ("o", 1, None)
+    assert here == ("o", 4, None)  # nothing is left to do for the four; the time limit was the jobs'
 
 
 def test_with_gpus_the_last_step_is_a_job_too(monkeypatch, noted, capsys):
@@ -87,14 +103,14 @@ def test_a_command_that_cannot_be_divided_is_one_job_that_resumes(monkeypatch, n
 
 def test_without_a_launcher_the_command_is_as_it_was(monkeypatch, noted):
     call(monkeypatch, noted, "divided", "--out", "o", "--jobs", "2", "--time-limit", "5")
-    assert noted == [("o", 2, "5")]
+    assert noted == [("o", 2, 5.0)]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--gpus", "1"], "give --launcher slurm too"),
-        (["--partition", "p"], "give --launcher slurm too"),
+        (["--gpus", "1"], "add --launcher slurm"),
+        (["--partition", "p"], "add --launcher slurm"),
         (["--launcher", "slurm", "--shard", "1/2"], "--shard 1/2: the launcher gives each job its own"),
         (["--launcher", "slurm", "--gpus", "-1"], "--gpus -1: expected 0 or more"),
         (["--launcher", "slurm", "--time-limit", "soon"], "--time-limit 'soon'"),

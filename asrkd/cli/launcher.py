@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from asrkd.core.errors import AsrkdError
 from asrkd.core.command_record import command_line
+from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from asrkd.cli.launcher import running
 from asrkd.cli.options import CutsPerShard, Out, TimeLimit
-from asrkd.core.stopping import parse_time_limit, stop_requests
 
 targets = typer.Typer(
     no_args_is_help=True, help="Look into stores; take codebook indexes to and from icefall."
@@ -15,6 +15,7 @@ targets = typer.Typer(
 
 @targets.command("export")
 def targets_export(
+    context: typer.Context,
     store: Annotated[Path, typer.Argument(help="Store of `asrkd distill codebook`.")],
     cuts: Annotated[Path, typer.Option(help="Cuts manifest that the store is of.")],
     out: Out,
@@ -23,16 +24,16 @@ def targets_export(
     time_limit: TimeLimit = None,
 ) -> None:
     """Write cuts that carry their codebook indexes, as lhotse and icefall read them."""
-    limit = parse_time_limit(time_limit)
     from asrkd.commands import targets as stage
 
-    with stop_requests(limit) as stop:
+    with running(context) as stop:
         request = stage.ExportRequest(store, cuts, out, format_, storage)
         typer.echo(stage.export_targets(request, stop))
 
 
 @targets.command("import")
 def targets_import(
+    context: typer.Context,
     manifest: Annotated[Path, typer.Argument(help="Cuts manifest whose cuts carry codebook_indexes.")],
     out: Out,
     cuts: Annotated[
@@ -43,10 +44,9 @@ def targets_import(
     time_limit: TimeLimit = None,
 ) -> None:
     """Make a store of the codebook indexes that a manifest's cuts carry."""
-    limit = parse_time_limit(time_limit)
     from asrkd.commands import targets as stage
 
-    with stop_requests(limit) as stop:
+    with running(context) as stop:
         request = stage.ImportRequest(manifest, out, cuts, format_, cuts_per_shard)
         typer.echo(stage.import_targets(request, stop))
 

@@ -30,21 +30,21 @@ from asrkd.teachers.teacher import check_quantizer
 
 
 def nbest(
-    question: DistillRequest,
+    request: DistillRequest,
     search: str,
     options: SearchOptions,
     stop: StopRequest,
-    hearing: DecodingConditions = PLAIN,
+    conditions: DecodingConditions = PLAIN,
     unit: Unit = WORD,
 ) -> str:
     """Store each cut's best hypotheses with log P(hypothesis | audio); a line about how good they are.
 
     Args:
-        question: whom to ask and about what; with folds its teacher is one of theirs.
+        request: whom to ask and about what; with folds its teacher is one of theirs.
         search: its name.
         options: of the search.
         stop: asks to stop.
-        hearing: noise, and teachers of folds.
+        conditions: noise, and teachers of folds.
         unit: what errors are counted in.
 
     Raises:
@@ -52,11 +52,11 @@ def nbest(
         StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
     find_search(search, options)
-    teacher, cuts = question.open()
+    teacher, cuts = request.open()
     model = teacher.recognizer("nbest")
     found = search_for(model, search, options)
-    hearing.verify(model)
-    if hearing.folds is None and (line := fold_warning(model.path, cuts)):
+    conditions.verify(model)
+    if conditions.folds is None and (line := fold_warning(model.path, cuts)):
         warn(line)
     details = {
         "search": described(search, options),
@@ -64,19 +64,21 @@ def nbest(
         "references": texts_digest(cuts),  # that errors are counted against
         "record": RECORD,
     } | unit.record()
-    flags = {"search": search, "beam": options.beam, "nbest": options.num_best, "lm": options.lm}
-    flags |= {name: getattr(options.decoder, name) for name in found.read(options)}
-    flags |= hearing.flags() | {"unit": None if unit == WORD else unit.name}
-    plan = question.plan(teacher, cuts, "nbest", details | hearing.contract(), flags)
-    made = make_store(plan, nbest_writer(search, options, hearing, unit), question.workers, stop)
-    return made.text() + (_quality(question.out) if made.is_complete else "")
+    models = {
+        "folds": conditions.folds.paths if conditions.folds else (),
+        "noise": conditions.noise.cuts if conditions.noise else None,
+        "lm": options.lm,
+    }
+    plan = request.plan(teacher, cuts, "nbest", details | conditions.contract(), **models)
+    made = make_store(plan, nbest_writer(search, options, conditions, unit), request.workers, stop)
+    return made.text() + (_quality(request.out) if made.is_complete else "")
 
 
-def codebook(question: DistillRequest, source: Path | QuantizerRequest, stop: StopRequest) -> str:
+def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: StopRequest) -> str:
     """Store the codebook indexes of each cut's frames.
 
     Args:
-        question: whom to ask and about what.
+        request: whom to ask and about what.
         source: a quantizer's folder, or what quantizer to make first, beside
             the store; of several processes one makes it and the others wait.
         stop: asks to stop.
@@ -85,10 +87,10 @@ def codebook(question: DistillRequest, source: Path | QuantizerRequest, stop: St
         AsrkdError: something the user can mend.
         StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
-    teacher, cuts = question.open()
+    teacher, cuts = request.open()
     if isinstance(source, QuantizerRequest):
         teacher.tap(source.layer, source.tap)
-        source = quantizer_beside(question, source, stop)
+        source = quantizer_beside(request, source, stop)
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -96,16 +98,16 @@ def codebook(question: DistillRequest, source: Path | QuantizerRequest, stop: St
         "quantizer": {"sha256": loaded.identity} | sizes,
         "search": asdict(STANDARD),
     }
-    plan = question.plan(teacher, cuts, "codebook", details, {"quantizer": source})
-    made = make_store(plan, arrays.codebook_writer(source, tap), question.workers, stop)
+    plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
+    made = make_store(plan, arrays.codebook_writer(source, tap), request.workers, stop)
     return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"
 
 
-def posterior(question: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
+def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
     """Store the likeliest tokens of each frame with their log-probabilities, and that of the rest.
 
     Args:
-        question: whom to ask and about what.
+        request: whom to ask and about what.
         top_k: tokens kept in each frame, 1 or more; all of them where there are fewer.
         dtype: 'float16' or 'float32'.
         stop: asks to stop.
@@ -117,7 +119,7 @@ def posterior(question: DistillRequest, top_k: int, dtype: str, stop: StopReques
     check_dtype(dtype)
     if top_k < 1:
         raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
-    teacher, cuts = question.open()
+    teacher, cuts = request.open()
     model = teacher.recognizer("posterior")
     check_ctc(model)
     top_k = min(top_k, model.tokens.size)
@@ -126,18 +128,18 @@ def posterior(question: DistillRequest, top_k: int, dtype: str, stop: StopReques
         "dtype": dtype,
         "score": "natural logarithms, best first; the last is that of all other tokens together",
     }
-    plan = question.plan(teacher, cuts, "posterior", details, {"top_k": top_k, "dtype": dtype})
-    made = make_store(plan, arrays.posterior_writer(top_k, dtype), question.workers, stop)
+    plan = request.plan(teacher, cuts, "posterior", details)
+    made = make_store(plan, arrays.posterior_writer(top_k, dtype), request.workers, stop)
     return made.text() + f", {top_k} tokens a frame"
 
 
 def hidden(
-    question: DistillRequest, layer: int, dtype: str, stop: StopRequest, place: str | None = None
+    request: DistillRequest, layer: int, dtype: str, stop: StopRequest, place: str | None = None
 ) -> str:
     """Store the output of a layer of the teacher at each frame.
 
     Args:
-        question: whom to ask and about what.
+        request: whom to ask and about what.
         layer: of the teacher, from 1.
         dtype: 'float16' or 'float32'.
         stop: asks to stop.
@@ -148,12 +150,11 @@ def hidden(
         StoppedInTime: asked to stop; what was answered stays, run again to go on.
     """
     check_dtype(dtype)
-    teacher, cuts = question.open()
+    teacher, cuts = request.open()
     tap = teacher.tap(layer, place)
     details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
-    flags = {"layer": layer, "tap": place, "dtype": dtype}
-    plan = question.plan(teacher, cuts, "hidden", details, flags)
-    made = make_store(plan, arrays.hidden_writer(tap, dtype), question.workers, stop)
+    plan = request.plan(teacher, cuts, "hidden", details)
+    made = make_store(plan, arrays.hidden_writer(tap, dtype), request.workers, stop)
     return made.text() + f", {teacher.dim} values a frame of layer {layer}"
 
 

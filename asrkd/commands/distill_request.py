@@ -6,12 +6,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from asrkd.core.command_record import current_command
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import announced
 from asrkd.core.shared_work import ShardOf, Workers
-from asrkd.core.shell import command
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.quantizer.options import QuantizerOptions
@@ -70,42 +70,27 @@ class DistillRequest:
         return manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
     def plan(
-        self, teacher: Teacher, cuts: PackedCuts, kind: str, details: dict[str, Any], flags: dict[str, Any]
+        self, teacher: Teacher, cuts: PackedCuts, kind: str, details: dict[str, Any], **models: Any
     ) -> StorePlan:
-        """Plan the store that this request makes.
+        """Plan the store of this request.
 
         Args:
             teacher: opened, with ``cuts``, by :meth:`open`.
             cuts: of all manifests.
             kind: of the store, which is the command's name.
             details: of this kind, for the contract.
-            flags: of this kind, for the command; None values are left out, a tuple
-                repeats its flag, a list is one flag of several words.
+            models: paths besides teacher and cuts, named as in
+                :class:`~asrkd.targets.store.provenance.Sources`.
         """
-        sized = details | {"cuts_per_shard": self.cuts_per_shard}
         return StorePlan(
             out=self.out,
-            contract=contract(kind, teacher, cuts, sized),
-            sources=self._sources(kind, flags),
+            contract=contract(kind, teacher, cuts, details | {"cuts_per_shard": self.cuts_per_shard}),
+            sources=Sources(current_command(), self.teacher, self.cuts, **models),
             cuts=cuts,
             suffix=NbestStore.suffix if kind == "nbest" else ArrayStore.suffix,
             device=str(pick_device(self.device)),
             cuts_per_shard=self.cuts_per_shard,
         )
-
-    def _sources(self, kind: str, flags: dict[str, Any]) -> Sources:
-        """The paths of teacher, cuts and models, with the command that makes the store."""
-        common = {"teacher": self.teacher, "cuts": self.cuts}
-        sizes = {"cuts_per_shard": self.cuts_per_shard, "device": self.device}
-        words: list[str | Path] = ["asrkd", "distill", kind]
-        for name, value in (common | flags | sizes).items():
-            for item in value if isinstance(value, tuple) else (value,):
-                if item is not None:
-                    words += [f"--{name.replace('_', '-')}", *_words(item)]
-        words += ["--resample"] if self.resample else []
-        folds = flags["teacher"] if isinstance(flags.get("teacher"), tuple) else ()
-        others = {name: flags.get(name) for name in ("quantizer", "noise", "lm")}
-        return Sources(command(*words), self.teacher, self.cuts, folds=folds, **others)
 
 
 @dataclass(frozen=True)
@@ -117,11 +102,6 @@ class QuantizerRequest:
     utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
     max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
     tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
-
-
-def _words(item: Any) -> list[str | Path]:
-    words = item if isinstance(item, list) else [item]
-    return [word if isinstance(word, Path) else str(word) for word in words]
 
 
 def quantizer_request(

@@ -16,12 +16,12 @@ from lhotse import MonoCut
 
 from asrkd.core import config, files, output_folder
 from asrkd.core.artifacts import CONTRACT
+from asrkd.core.command_record import current_command
 from asrkd.core.errors import AsrkdError
 from asrkd.core.file_names import hashed_names
 from asrkd.core.output_folder import State
 from asrkd.core.progress import meter
 from asrkd.core.shared_work import Workers
-from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
@@ -185,12 +185,10 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
         "cuts": {"count": len(cuts), "digest": cuts_digest(cuts)},
         "cuts_per_shard": request.cuts_per_shard,
     }
-    words: list[str | Path] = ["asrkd", "targets", "import", request.manifest, "--format", request.format]
-    words += [] if request.cuts is None else ["--cuts", request.cuts]
     plan = StorePlan(
         out=request.out,
         contract=contract,
-        sources=Sources(command(*words), None, (request.cuts or request.manifest,)),
+        sources=Sources(current_command(), None, (request.cuts or request.manifest,)),
         cuts=cuts,
         suffix=ArrayStore.suffix,
         device="cpu",

@@ -29,9 +29,14 @@ def command_line(words: Sequence[str | Path]) -> Iterator[None]:
         _COMMAND_LINE.reset(token)
 
 
+def current_command() -> str | None:
+    """Return the running command line; None outside of a command line."""
+    return _COMMAND_LINE.get()
+
+
 def write_command(out: Path) -> None:
     """Write the running command line into ``out``; do nothing outside of a command line."""
-    if (line := _COMMAND_LINE.get()) is not None:
+    if (line := current_command()) is not None:
         files.write_json(out / COMMAND, {"command": line})
 
 

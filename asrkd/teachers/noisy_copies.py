@@ -43,10 +43,6 @@ class Noise:
         """Raise AsrkdError unless the noise has ``features``."""
         verify_noise(self.settings, features)
 
-    def flags(self) -> dict[str, Any]:
-        """Return the options of the command line, for the recorded command."""
-        return {"noise": self.cuts, "noise_snr_db": list(self.snr_db), "noise_seed": self.seed}
-
     def contract(self) -> dict[str, Any]:
         """Return the noise as a store's contract records it."""
         return {

@@ -1,6 +1,7 @@
 """`score` and `distill nbest` with searches over decoders: stored scores, contracts, refusals."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from asrkd.cli.main import run
 from asrkd.commands.distill import nbest
 from asrkd.commands.distill_request import DistillRequest
 from asrkd.commands.score import ScoreRequest, score
@@ -26,6 +28,7 @@ from asrkd.models.inference import answers
 from asrkd.models.language_model import LanguageModel
 from asrkd.models.recognizer import Recognizer
 from asrkd.targets.store.nbest import NbestStore
+from asrkd.targets.store.provenance import remake_command
 from tests.decoding.test_language_models import FakeKenlm
 from tests.models.small import DECODERS, ENCODERS, LAYERS
 
@@ -125,9 +128,20 @@ def test_a_contract_names_the_search_its_options_its_language_model_and_the_mean
     fused = json.loads((tmp_path / "fused/contract.json").read_text())
     assert fused["search"]["lm_weight"] == 0.3
     assert fused["search"]["lm"] == {"sha256": load_language_model(models / "lm").weights_sha256}
-    sources = json.loads((tmp_path / "fused/sources.json").read_text())
-    assert "--search attention --beam 3 --nbest 2" in sources["command"]
-    assert "--lm" in sources["command"] and "--lm-weight 0.3" in sources["command"]
+    assert json.loads((tmp_path / "fused/sources.json").read_text())["lm"] == os.path.relpath(
+        models / "lm", tmp_path / "fused"
+    )
+
+
+def test_a_store_keeps_the_command_line_that_made_it(models, corpus, tmp_path, monkeypatch):
+    monkeypatch.chdir(models)
+    options = "--beam 3 --nbest 2 --search attention --lm lm --lm-weight 0.3"
+    line = f"asrkd distill nbest --teacher joint --cuts {corpus / 'cuts_dev.jsonl.gz'} {options}"
+    monkeypatch.setattr("sys.argv", [*line.split(), "--out", str(tmp_path / "fused"), "--jobs", "1"])
+    with pytest.raises(SystemExit, match="0"):
+        run()
+    assert json.loads((tmp_path / "fused/sources.json").read_text())["command"] == line
+    assert remake_command(tmp_path / "fused") == f"{line} --out {tmp_path / 'fused'}"
 
 
 def test_a_contract_of_ctc_says_what_it_always_said(models, corpus, tmp_path):

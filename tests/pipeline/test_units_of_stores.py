@@ -156,7 +156,9 @@ def test_a_store_of_words_says_nothing_of_units_as_before_there_were_others(dist
     plain, word = contents(distilled["plain"]), contents(distilled["word"])
     assert plain == word | {"sources.json": plain["sources.json"]}
     assert "unit" not in json.loads(plain["contract.json"])
-    assert b"--unit" not in plain["sources.json"] + word["sources.json"]
+    command = json.loads(plain["sources.json"])["command"]
+    assert "--unit" not in command
+    assert json.loads(word["sources.json"])["command"] == f"{command} --unit word"  # as it was typed
     assert NbestStore(distilled["plain"]).unit == find_unit("word")
 
 

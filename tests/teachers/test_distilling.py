@@ -13,6 +13,7 @@ from asrkd.commands.check import check
 from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core import output_folder
+from asrkd.core.command_record import command_line
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
@@ -107,7 +108,8 @@ def test_audio_of_another_rate_is_refused_and_with_the_flag_resampled_and_that_i
     with pytest.raises(AsrkdError, match=r"low.jsonl.gz: cut u00 has 8000 Hz, .* add --resample"):
         distill.hidden(asked, 2, "float16", STOP)
     assert not asked.out.exists()
-    distill.hidden(replace(asked, resample=True), 2, "float16", STOP)
+    with command_line(["asrkd", "distill", "hidden", "--resample"]):
+        distill.hidden(replace(asked, resample=True), 2, "float16", STOP)
     contract = json.loads((asked.out / "contract.json").read_text())
     assert contract["audio"]["other_rates"] == "torchaudio.functional.resample"
     sources = json.loads((asked.out / "sources.json").read_text())

@@ -20,7 +20,7 @@ from asrkd.core.shared_work import Workers, WorkResult, work
 from asrkd.core.shell import command, make_anew, remove
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import records
-from asrkd.targets.store.provenance import Sources, write_sources
+from asrkd.targets.store.provenance import Sources, remake_command, write_sources
 from asrkd.targets.store.shards import Shard, ShardWriter, index_path, split_cuts
 from asrkd.targets.store.store import read_indexes
 
@@ -43,7 +43,12 @@ class StorePlan:
     @property
     def command(self) -> str:
         """The command that makes this store."""
-        return f"{self.sources.command} {command('--out', self.out)}"
+        line = self.sources.command
+        return (
+            f"{line} {command('--out', self.out)}"
+            if line
+            else remake_command(self.out, self.contract["kind"])
+        )
 
     def shards(self, digest: str) -> list[Shard]:
         """All shards of the store, present or not; ``digest`` is that of its contract."""

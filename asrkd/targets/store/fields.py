@@ -82,7 +82,7 @@ class _Contract(Record):
 
 
 class _Sources(Record):
-    command: str
+    command: str | None
     teacher: str | None
     cuts: list[str]
     quantizer: str | None

@@ -24,7 +24,7 @@ from asrkd.teachers.torchaudio_bundles import is_bundle
 class Sources:
     """What a store was made from, as paths."""
 
-    command: str  # that makes it, from the working directory of then; to be completed by --out
+    command: str | None  # as it was typed, in the working directory of then, without --out; None: not by one
     teacher: Path | None  # or the name of a bundle of torchaudio; None: imported
     cuts: tuple[Path, ...]
     quantizer: Path | None = None
@@ -60,8 +60,9 @@ def read_sources(out: Path) -> Sources | None:
     record = files.read_json(out / PROVENANCE)
     try:
         fields.SOURCES.check(record)
+        line = record["command"]
         return Sources(
-            command=f"{record['command']} {command('--out', out)}",
+            command=None if line is None else f"{line} {command('--out', out)}",
             teacher=_resolve(out, record["teacher"]),
             cuts=tuple(Path(os.path.normpath(out / path)) for path in record["cuts"]),
             quantizer=_resolve(out, record["quantizer"]),
@@ -80,7 +81,7 @@ def remake_command(out: Path, kind: str = "...") -> str:
     except AsrkdError:  # torn, which is not what the message is about
         sources = None
     general = command("asrkd", "distill", kind, "--teacher", "...", "--cuts", "...", "--out", out)
-    return sources.command if sources else general
+    return sources.command if sources and sources.command else general
 
 
 def check_sources(out: Path, contract: dict[str, Any]) -> None:
@@ -90,7 +91,7 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
         return
     for name, place, found, expected in _identities(sources, contract):
         if found is not None and expected is not None and found != expected:
-            remedy = make_anew(out, sources.command, "the store")
+            remedy = make_anew(out, remake_command(out, str(contract.get("kind", "..."))), "the store")
             raise AsrkdError(
                 f"{out}: stale: its {name} {place} was made anew since (sha256 {found[:12]} now, "
                 f"{str(expected)[:12]} then); {remedy} (or keep it: {remove(out / PROVENANCE)})"

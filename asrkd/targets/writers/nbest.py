@@ -42,11 +42,6 @@ class DecodingConditions:
         if self.noise is not None:
             self.noise.verify(model.architecture.features)
 
-    def flags(self) -> dict[str, Any]:
-        """As the command line has it; see :meth:`asrkd.commands.distill_request.Question.sources`."""
-        noise = {} if self.noise is None else self.noise.flags()
-        return noise if self.folds is None else noise | {"teacher": self.folds.paths}
-
     def contract(self) -> dict[str, Any]:
         """What a store says of it."""
         noise = {} if self.noise is None else {"noise": self.noise.contract()}

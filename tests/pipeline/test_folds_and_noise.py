@@ -159,7 +159,7 @@ def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learn
     line = said(tmp_path / "some.jsonl")
     assert line.count("\n") == 1
     assert f"{teachers[0]}: was trained without fold 0 of 3 by speaker, and on 4 of these" in line
-    assert f"these {4 + len(unseen)} cuts" in line and "give those of all 3 folds" in line
+    assert f"these {4 + len(unseen)} cuts" in line and "give the teachers of all 3 folds" in line
     assert said(tmp_path / "unseen.jsonl") == ""
     assert said(tmp_path / "some.jsonl", *teachers[1:]) == ""
 
@@ -269,7 +269,7 @@ def test_the_command_takes_noise_and_the_teachers_of_folds(
     with pytest.raises(SystemExit) as stop:
         run()
     assert stop.value.code == 1
-    assert "--noise-snr-db 9 5: expected the lowest first" in capsys.readouterr().err
+    assert "--noise-snr-db 9 5: expected the lowest ratio first" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--noise-snr-db", "0", "5"], ["--noise-seed", "1"]])

@@ -1,9 +1,7 @@
-"""Comparing hypotheses with references: counts, rates and the files that the field's tools read.
+"""Scoring of hypotheses against references: counts, error rates, and files for the field's tools.
 
-A reference and a hypothesis are texts; a named normalizer
-(:mod:`asrkd.scoring.normalizer`) is done with them first, then they are cut
-into named units (:mod:`asrkd.scoring.units`): words, which whitespace
-separates, unless characters or a mixture are asked for. Units belong together
-as a named alignment (:mod:`asrkd.scoring.word_alignment`) says. Each text is
-aligned once. Where modules say word and WER, any unit is meant and its rate.
+A reference and a hypothesis are texts. A named normalizer (:mod:`asrkd.scoring.normalizer`) is applied to
+both; they are cut into named units (:mod:`asrkd.scoring.units`), which are words unless characters or a
+mixture are chosen; and a named alignment (:mod:`asrkd.scoring.word_alignment`) pairs the units. Each text is
+aligned once. "Word" and "WER" in these modules stand for any unit and its error rate.
 """

@@ -1,7 +1,7 @@
-"""What an alignment made of a transcript with alternatives, in terms that systems share.
+"""Alignments of transcripts with alternatives, by slots that all systems share.
 
-Which alternatives are chosen depends on the hypothesis, so two systems have different reference words. They
-share the slots of the transcript (:func:`asrkd.scoring.word_network.slots`), of which a path fills some.
+The chosen alternatives depend on the hypothesis, so the reference words of two systems differ. They share the
+slots of the transcript (:func:`asrkd.scoring.word_network.slots`), some of which a path fills.
 """
 
 from collections.abc import Iterator
@@ -12,15 +12,16 @@ from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, AlignmentCosts, Ste
 from asrkd.scoring.word_alignment import WordPair
 from asrkd.scoring.word_network import Items, Network, build_network, parse_transcript, slots, written
 
-EMPTY = "-"  # a slot that the path leaves empty
+EMPTY = "-"  # edit of a slot that the path leaves empty
 
 
 @dataclass(frozen=True)
 class AlignedNetwork:
-    """Reference and hypothesis with their alternatives, and the path that was taken.
+    """Reference and hypothesis with their alternatives, and the edits of the chosen path.
 
-    ``edits`` has a letter for each slot: of :mod:`asrkd.scoring.edits`, :data:`EMPTY`, or
-    :data:`~asrkd.scoring.network_alignment.LEFT_OUT`; and between them one for each insertion, or ``ADDED``.
+    ``edits`` has one letter for each slot: of :mod:`asrkd.scoring.edits`, :data:`EMPTY`, or
+    :data:`~asrkd.scoring.network_alignment.LEFT_OUT`; and, between slots, one for each insertion or
+    ``ADDED``.
     """
 
     reference: str
@@ -28,12 +29,12 @@ class AlignedNetwork:
     edits: str
 
     def pairs(self, hypothesis: list[str]) -> list[WordPair]:
-        """The aligned words by slot, with one pair for each error.
+        """Pair the words by slot, with one pair for each error.
 
-        A slot with alternatives is written ``um/uh/@``; where the hypothesis is right, so on both sides.
+        A slot with alternatives is written ``um/uh/@``, on both sides if the hypothesis is correct.
 
         Args:
-            hypothesis: the words of the path that was chosen.
+            hypothesis: the words of the chosen path.
         """
         words = iter(hypothesis)
         names = iter(["/".join(choices) for choices in slots(self._items())])
@@ -48,9 +49,9 @@ class AlignedNetwork:
         return pairs
 
     def item_edits(self) -> str:
-        """The edits (:mod:`asrkd.scoring.edits`) of the transcript's items: of alternatives one letter.
+        """Return the edits (:mod:`asrkd.scoring.edits`) of the items; an alternation is one item.
 
-        Several errors in one pair of braces are one substitution and insertions before it.
+        Several errors in one pair of braces become insertions followed by one substitution.
         """
         edits, rest = "", self.edits.replace(ADDED, "").replace(EMPTY, HIT).replace(LEFT_OUT, HIT)
         for item in self._items():
@@ -66,7 +67,7 @@ class AlignedNetwork:
         return edits + rest
 
     def is_of(self, hypothesis: list[str]) -> bool:
-        """Whether it has an edit for each slot and for each of these words, and no other."""
+        """Whether ``edits`` fits the slots and the words of the hypothesis."""
         of_words = [edit for edit in self.edits if edit in (HIT, SUBSTITUTION, INSERTION)]
         of_slots = [edit for edit in self.edits if edit in (HIT, SUBSTITUTION, DELETION, EMPTY, LEFT_OUT)]
         known = {HIT, SUBSTITUTION, DELETION, INSERTION, EMPTY, LEFT_OUT, ADDED}
@@ -78,16 +79,16 @@ class AlignedNetwork:
 
 
 def _end_of(edits: str, width: int) -> int:
-    """Where the first so many slots end."""
+    """Return the position after the edits of the first ``width`` slots."""
     places = (place for place, edit in enumerate(edits, start=1) if edit != INSERTION)
     return next(place for number, place in enumerate(places, start=1) if number == width)
 
 
 @dataclass(frozen=True)
 class AlignedPath:
-    """The words of an alignment, and what became of them."""
+    """The aligned words of a path, and their edits."""
 
-    # Right words as the hypothesis has them, optional ones only where they are recognized.
+    # Correct words are those of the hypothesis; optional words only if they were recognized.
     reference: list[str]
     hypothesis: list[str]
     edits: str  # of these words
@@ -102,25 +103,25 @@ def align_items(
     Args:
         reference: items of the reference.
         hypothesis: likewise.
-        costs: that decide which path is taken.
-        fewest_errors: align the words of that path again, as for plain texts by Levenshtein's rule.
+        costs: costs that the path minimizes.
+        fewest_errors: align the words of that path again by Levenshtein, as for plain texts.
     """
     networks = build_network(reference), build_network(hypothesis)
     steps = align_networks(*networks, costs)
     if fewest_errors:
-        steps = _aligned_again(steps, *networks)
+        steps = _realign(steps, *networks)
     return _path(reference, hypothesis, steps, networks)
 
 
-def aligned_plainly(reference: Items, hypothesis: Items, edits: str) -> AlignedPath:
-    """The same of two sequences of words that were aligned as texts."""
+def plain_path(reference: Items, hypothesis: Items, edits: str) -> AlignedPath:
+    """Wrap the edits of two transcripts without alternatives, which were aligned as texts."""
     words = [[str(item) for item in items] for items in (reference, hypothesis)]
     return AlignedPath(
         words[0], words[1], edits, AlignedNetwork(written(reference), written(hypothesis), edits)
     )
 
 
-def _aligned_again(steps: list[Step], reference: Network, hypothesis: Network) -> list[Step]:
+def _realign(steps: list[Step], reference: Network, hypothesis: Network) -> list[Step]:
     first, second = [step[0] for step in steps if step[0]], [step[1] for step in steps if step[1]]
     edits = levenshtein_edits(
         [reference.words[arc] for arc in first], [hypothesis.words[arc] for arc in second]
@@ -159,7 +160,7 @@ def _path(
 
 
 def _slot_edits(steps: list[Step], reference: Network, num_slots: int) -> Iterator[str]:
-    """The letters of :attr:`AlignedNetwork.edits`."""
+    """Yield the letters of :attr:`AlignedNetwork.edits`."""
     slot = 0
     for first, _, edit in steps:
         if first:

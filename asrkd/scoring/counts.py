@@ -1,6 +1,7 @@
-"""How many words, or characters, are right, substituted, deleted and inserted.
+"""Counts of hits, substitutions, deletions and insertions, and the error rates computed from them.
 
-Counts are those of an alignment (:mod:`asrkd.scoring.edits`). Texts meet by utterance id, never by order.
+Counts are those of an alignment (:mod:`asrkd.scoring.edits`). References and hypotheses are matched by
+utterance id, never by order.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,12 +14,12 @@ from asrkd.core.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
 from asrkd.scoring.units import WORD, Unit, units
 
-NAMED_IDS = 3  # ids that an error names before it says "..."
+NAMED_IDS = 3  # ids listed in an error message before "..."
 
 
 @dataclass(frozen=True)
 class EditCounts:
-    """The four counts of an alignment; two of a kind add up."""
+    """The four counts of an alignment; counts of the same type can be added."""
 
     hits: int
     substitutions: int
@@ -27,20 +28,20 @@ class EditCounts:
 
     @property
     def errors(self) -> int:
-        """Substitutions, deletions and insertions together."""
+        """Sum of substitutions, deletions and insertions."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def reference_length(self) -> int:
-        """Units in the reference: hits, substitutions and deletions."""
+        """Number of units in the reference: hits, substitutions and deletions."""
         return self.hits + self.substitutions + self.deletions
 
     @property
     def error_rate(self) -> float:
-        """Errors per unit of the reference: a fraction, >= 0, above 1 where there are many insertions.
+        """Errors per unit of the reference: a fraction >= 0, which exceeds 1 if there are many insertions.
 
         Raises:
-            AsrkdError: the reference is empty, so there is no rate.
+            AsrkdError: the reference is empty, so the rate is undefined.
         """
         if self.reference_length == 0:
             raise AsrkdError(
@@ -65,41 +66,41 @@ AnyCounts = TypeVar("AnyCounts", bound=EditCounts)
 
 @dataclass(frozen=True)
 class Counts(EditCounts):
-    """Counts of words, or of another unit (:mod:`asrkd.scoring.units`) where one was asked for."""
+    """Counts of words, or of another unit (:mod:`asrkd.scoring.units`) if the score uses one."""
 
     @property
     def num_words(self) -> int:
-        """Words in the reference."""
+        """Number of words in the reference."""
         return self.reference_length
 
     @property
     def wer(self) -> float:
-        """Word error rate: a fraction, not a percentage. Raises AsrkdError on a reference without words."""
+        """Word error rate: a fraction, not a percentage. Raises AsrkdError if the reference has no words."""
         return self.error_rate
 
 
 @dataclass(frozen=True)
 class CharacterCounts(EditCounts):
-    """Counts of characters; a space between two words is one."""
+    """Counts of characters; a space between two words counts as a character."""
 
     @property
     def num_characters(self) -> int:
-        """Characters in the reference."""
+        """Number of characters in the reference."""
         return self.reference_length
 
     @property
     def cer(self) -> float:
-        """Character error rate: a fraction. Raises AsrkdError on a reference without characters."""
+        """Character error rate: a fraction. Raises AsrkdError if the reference has no characters."""
         return self.error_rate
 
 
 def word_counts(edits: str) -> Counts:
-    """The counts of an alignment of words."""
+    """Count the edits of an alignment of words."""
     return Counts(*_numbers(edits))
 
 
 def character_counts(edits: str) -> CharacterCounts:
-    """The counts of an alignment of characters."""
+    """Count the edits of an alignment of characters."""
     return CharacterCounts(*_numbers(edits))
 
 
@@ -108,22 +109,17 @@ def _numbers(edits: str) -> tuple[int, int, int, int]:
 
 
 def count_errors(reference: str, hypothesis: str, unit: Unit = WORD) -> Counts:
-    """Counts of one utterance, Levenshtein's; against an empty reference every unit is an insertion."""
+    """Count the errors of one utterance by Levenshtein alignment; all are insertions if it has no words."""
     return word_counts(levenshtein_edits(units(reference, unit), units(hypothesis, unit)))
-
-
-def count_character_errors(reference: str, hypothesis: str) -> CharacterCounts:
-    """Character counts of one utterance, runs of whitespace taken as one space, none at the ends."""
-    return character_counts(levenshtein_edits(one_spaced(reference), one_spaced(hypothesis)))
 
 
 def score_texts(
     references: Mapping[str, str], hypotheses: Mapping[str, str], unit: Unit = WORD
 ) -> dict[str, Counts]:
-    """Counts per utterance id, Levenshtein's, in the order of the ids.
+    """Count the errors of every utterance by Levenshtein alignment, in the order of the ids.
 
     Raises:
-        AsrkdError: an utterance has no hypothesis, or a hypothesis no utterance.
+        AsrkdError: an utterance has no hypothesis, or a hypothesis has no utterance.
     """
     require_same_ids(references, hypotheses)
     return {
@@ -132,22 +128,22 @@ def score_texts(
 
 
 def corpus_counts(counts: Iterable[AnyCounts]) -> AnyCounts:
-    """The sum over utterances: a corpus's rate weighs words, not utterances.
+    """Sum counts over utterances: a corpus error rate averages over words, not over utterances.
 
     Raises:
         AsrkdError: there are no utterances.
     """
     items = list(counts)
     if not items:
-        raise AsrkdError("nothing to score: no utterances; check the manifest given with --cuts")
+        raise AsrkdError("nothing to score: no utterances; check the manifest of --cuts")
     return reduce(add, items)
 
 
 def require_same_ids(references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
-    """Refuse a comparison of different sets of utterances, naming the first few.
+    """Check that references and hypotheses are of the same utterances.
 
     Raises:
-        AsrkdError: an utterance has no hypothesis, or a hypothesis no utterance.
+        AsrkdError: an utterance has no hypothesis, or a hypothesis has no utterance.
     """
     for ids, problem in (
         (references.keys() - hypotheses.keys(), "references have no hypothesis"),
@@ -161,11 +157,11 @@ def require_same_ids(references: Mapping[str, str], hypotheses: Mapping[str, str
 
 
 def some_ids(ids: Iterable[str]) -> str:
-    """The first few of them, in order."""
+    """List the first :data:`NAMED_IDS` ids in sorted order, for error messages."""
     names = sorted(ids)
     return ", ".join(map(repr, names[:NAMED_IDS])) + (", ..." if len(names) > NAMED_IDS else "")
 
 
 def one_spaced(text: str) -> str:
-    """The same words with single spaces between them."""
+    """Return the text with single spaces between its words, and none at its ends."""
     return " ".join(text.split())

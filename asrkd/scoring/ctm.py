@@ -1,12 +1,12 @@
-"""Hypotheses in NIST's time-marked words (ctm): each word with its channel and time.
+"""NIST time-marked conversation (ctm) files: hypotheses with the channel and time of each word.
 
 ``;`` begins a comment; empty lines are ignored; any other line is::
 
     file channel begin duration word [confidence ...]
 
 Alternatives stand between lines with the words ``<ALT_BEGIN>``, ``<ALT>`` and ``<ALT_END>`` and the
-times ``*``. Sources: SCTK's ``doc/infmts.htm``, and sclite 2.10. The latter reads an empty alternative
-correctly only where it is the last one; others are refused here (``@`` says the same).
+times ``*``. Sources: SCTK's ``doc/infmts.htm``, and sclite 2.10. sclite reads an empty
+alternative correctly only if it is the last one; others are refused here (``@`` has the same meaning).
 """
 
 import re
@@ -25,17 +25,17 @@ _TAGS = (_BEGIN, _NEXT, _END)
 
 @dataclass(frozen=True)
 class TimedItem:
-    """A word, or alternatives, and its time."""
+    """A word or alternatives, with times."""
 
     item: Item
     begin_s: float
-    middle_s: float  # of alternatives the last one's
-    number: int  # of the line, 1-based
+    middle_s: float  # of alternatives: that of the last one
+    number: int  # of the line, from 1
 
 
 @dataclass
 class _Alternatives:
-    """Between <ALT_BEGIN> and <ALT_END>."""
+    """Alternatives between <ALT_BEGIN> and <ALT_END>, while they are read."""
 
     number: int
     words: list[list[str]] = field(default_factory=lambda: [[]])
@@ -43,12 +43,12 @@ class _Alternatives:
     middles: list[float] = field(default_factory=list)
 
     def item(self, where: str) -> TimedItem:
-        """What they are together; AsrkdError if one before the last is empty."""
+        """Combine them into one item; raises AsrkdError if one before the last is empty."""
         *before, last = self.words
         if not all(before):
-            raise AsrkdError(f"{where}: an empty alternative before the last one; write {NO_WORD} in it")
+            raise AsrkdError(f"{where}: empty alternative before the last one; write {NO_WORD} for no word")
         if not self.begins:
-            raise AsrkdError(f"{where}: alternatives without any word")
+            raise AsrkdError(f"{where}: alternatives without words; remove them")
         alternatives = (*map(tuple, before), tuple(last) or (NO_WORD,))
         middle = max(0.0, *self.middles)
         return TimedItem(Alternation(alternatives), self.begins[0], middle, self.number)
@@ -56,13 +56,13 @@ class _Alternatives:
 
 @dataclass
 class _Channel:
-    """What was read of a channel."""
+    """A channel, while it is read."""
 
     items: list[TimedItem] = field(default_factory=list)
     opened: _Alternatives | None = None
 
     def read_tag(self, tag: str, where: str, number: int) -> None:
-        """Begin alternatives, the next of them, or end them."""
+        """Begin or end alternatives, or begin the next of them."""
         if tag == _BEGIN and self.opened is None:
             self.opened = _Alternatives(number)
         elif tag == _BEGIN or self.opened is None:
@@ -75,13 +75,13 @@ class _Channel:
             self.opened = None
 
     def read_word(self, fields: Sequence[str], where: str, number: int) -> None:
-        """Add a word, to the alternatives if there are any."""
+        """Add a word to the channel, or to its open alternatives."""
         if small_letters(fields[4]).startswith("<alt"):
             raise AsrkdError(
-                f"{where}: {fields[4]!r}: sclite takes it for a tag; expected {', '.join(_TAGS).upper()}"
+                f"{where}: {fields[4]!r}: expected a word, or one of the tags {', '.join(_TAGS).upper()}"
             )
         begin, duration = (
-            parse_time(fields[at], where, what) for at, what in ((2, "begin"), (3, "duration"))
+            parse_time(fields[at], where, name) for at, name in ((2, "begin"), (3, "duration"))
         )
         word, middle = spelled(fields[4]), begin + duration / 2
         if self.opened is None:
@@ -93,10 +93,10 @@ class _Channel:
 
 
 def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
-    """Read the words of each channel of each file, by time, whatever their order in the file.
+    """Read the words of each channel of each file, sorted by time.
 
     Raises:
-        AsrkdError: no such file, or a line that is malformed.
+        AsrkdError: no such file, or a malformed line.
     """
     channels: dict[Recording, _Channel] = {}
     for number, line in read_nist_lines(path, CTM_COMMENTS):
@@ -105,23 +105,24 @@ def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
         if len(fields) < 5:
             raise AsrkdError(f"{where}: expected 'file channel begin duration word', found {line[:60]!r}")
         if len(fields[4].split()) != 1:
-            raise AsrkdError(f"{where}: a blank in the word {fields[4]!r}; expected a line for each word")
+            raise AsrkdError(f"{where}: blank in the word {fields[4]!r}; expected one word a line")
         channel = channels.setdefault((small_letters(fields[0]), small_letters(fields[1])), _Channel())
         if (tag := small_letters(fields[4])) in _TAGS:
             channel.read_tag(tag, where, number)
         else:
             channel.read_word(fields, where, number)
-    open_ones = [(own.opened.number, recording) for recording, own in channels.items() if own.opened]
-    if open_ones:
-        number, recording = min(open_ones)
+    unclosed = [(channel.opened.number, key) for key, channel in channels.items() if channel.opened]
+    if unclosed:
+        number, recording = min(unclosed)
         raise AsrkdError(f"{path}:{number}: <ALT_BEGIN> of {'-'.join(recording)} without its <ALT_END>")
     return {
-        recording: sorted(own.items, key=lambda item: item.begin_s) for recording, own in channels.items()
+        recording: sorted(channel.items, key=lambda item: item.begin_s)
+        for recording, channel in channels.items()
     }
 
 
 def looks_like_ctm(lines: Sequence[str]) -> bool:
-    """Whether each line has the times of a ctm where a ctm has them."""
+    """Whether every line has times in the columns of a ctm."""
     return bool(lines) and all(len(line.split()) >= 5 and _is_timed(line.split()) for line in lines)
 
 

@@ -1,24 +1,36 @@
-"""An alignment as a string of edits: a letter for each step from the left to the right of both texts.
+"""Edits: an alignment of a reference and a hypothesis as a string, one letter a step from left to right.
 
-The letters say what became of the reference: ``=`` right, ``S`` substituted,
-``D`` deleted, ``I`` inserted. Their numbers are the counts; with the words
-of both texts they say which word stands opposite which.
+The letters are ``=`` correct, ``S`` substituted, ``D`` deleted and ``I`` inserted. How often each occurs
+gives the counts of a score; together with the words of both texts they give the pairs of aligned words.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
 
-from asrkd.scoring.significance.matched_pairs import ErrorMap
-
 HIT, SUBSTITUTION, DELETION, INSERTION = "=SDI"
-_END = "$"  # of an utterance, among edits
+_END = "$"  # end of an utterance, among edits
 _LETTERS = {"equal": HIT, "replace": SUBSTITUTION, "delete": DELETION, "insert": INSERTION}
 
 
+@dataclass(frozen=True)
+class ErrorMap:
+    """The positions of one system's errors on a test set.
+
+    Notation: U utterances, W words of their references, N = W + U slots: one for each word, with the
+    insertions before it, and one at the end of each utterance, with the insertions after its last word.
+    """
+
+    wrong: NDArray[np.bool_]  # (N,) the word was substituted or deleted; False at ends of utterances
+    inserted: NDArray[np.int64]  # (N,) number of words inserted in the slot
+    ends: NDArray[np.bool_]  # (N,) the slot is the end of an utterance; the same in all systems
+
+
 def levenshtein_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> str:
-    """Edits of the least number of errors; among several such alignments the one that jiwer takes.
+    """Align with the fewest errors; among several such alignments, return the one that jiwer returns.
 
     Args:
         reference: words, or a text whose characters are compared.
@@ -28,11 +40,11 @@ def levenshtein_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> st
         return HIT * len(reference)
     if isinstance(reference, str):
         opcodes = Levenshtein.opcodes(reference, hypothesis)
-    else:  # of words rapidfuzz would compare hashes
+    else:  # rapidfuzz compares strings in a list by their hashes, which may collide; numbers cannot
         numbers: dict[str, int] = {}
-        said = [numbers.setdefault(word, len(numbers)) for word in reference]
-        heard = [numbers.setdefault(word, len(numbers)) for word in hypothesis]
-        opcodes = Levenshtein.opcodes(said, heard)
+        reference_ids = [numbers.setdefault(word, len(numbers)) for word in reference]
+        hypothesis_ids = [numbers.setdefault(word, len(numbers)) for word in hypothesis]
+        opcodes = Levenshtein.opcodes(reference_ids, hypothesis_ids)
     return "".join(
         _LETTERS[code.tag] * max(code.src_end - code.src_start, code.dest_end - code.dest_start)
         for code in opcodes
@@ -40,17 +52,22 @@ def levenshtein_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> st
 
 
 def levenshtein_distances(reference: Sequence[str], hypotheses: Sequence[Sequence[str]]) -> list[int]:
-    """The least number of errors of each of some hypotheses in words, without its edits: in half the time."""
+    """Count the fewest errors of each hypothesis, without edits: faster than :func:`levenshtein_edits`.
+
+    Args:
+        reference: words.
+        hypotheses: words of each hypothesis.
+    """
     numbers: dict[str, int] = {}
-    said, *heard = (
+    reference_ids, *hypothesis_ids = (
         [numbers.setdefault(word, len(numbers)) for word in words] for words in (reference, *hypotheses)
     )
-    return [Levenshtein.distance(said, own) for own in heard]
+    return [Levenshtein.distance(reference_ids, word_ids) for word_ids in hypothesis_ids]
 
 
 def error_map(edits: Iterable[str]) -> ErrorMap:
-    """Gather the edits (:mod:`asrkd.scoring.edits`) of all utterances, in one order for all systems."""
-    letters = np.frombuffer("".join(each + _END for each in edits).encode("ascii"), np.uint8)
+    """Gather the edits of all utterances; every system's must be in the same order of utterances."""
+    letters = np.frombuffer("".join(of_utterance + _END for of_utterance in edits).encode("ascii"), np.uint8)
     slots = np.flatnonzero(letters != ord(INSERTION))
     letter = letters[slots]
     return ErrorMap(

@@ -1,6 +1,6 @@
-"""``errs-<set>.txt`` in icefall's form: what was wrong, utterance by utterance and word by word.
+"""Error statistics in icefall's format (``errs-<set>.txt``): errors by utterance and by word.
 
-Where the unit is another than the word, ``words`` are such units.
+If the unit of the score is not the word, "words" are these units.
 """
 
 from collections import Counter
@@ -17,30 +17,30 @@ from asrkd.scoring.word_alignment import WordPair, inline, word_pairs
 
 @dataclass(frozen=True)
 class WordStats:
-    """How often each word was right, and in which way wrong."""
+    """Counts of hits, substitutions, deletions and insertions of each word."""
 
     hits: Counter[str] = field(default_factory=Counter)
-    substitutions: Counter[tuple[str, str]] = field(default_factory=Counter)  # (said, heard)
+    substitutions: Counter[tuple[str, str]] = field(default_factory=Counter)  # (reference, hypothesis)
     deletions: Counter[str] = field(default_factory=Counter)
     insertions: Counter[str] = field(default_factory=Counter)
 
     def word_lines(self) -> Iterator[str]:
-        """``word correct errors in_reference in_hypothesis``, words with the most errors first.
+        """Yield lines ``word correct errors in_reference in_hypothesis``, words with the most errors first.
 
-        A substitution is an error of both its words.
+        A substitution counts as an error of both its words.
         """
-        said, heard = self.hits + self.deletions, self.hits + self.insertions
+        in_reference, in_hypothesis = self.hits + self.deletions, self.hits + self.insertions
         errors = self.deletions + self.insertions
         for (reference, hypothesis), count in self.substitutions.items():
-            said[reference] += count
-            heard[hypothesis] += count
+            in_reference[reference] += count
+            in_hypothesis[hypothesis] += count
             errors.update({reference: count})
             errors.update({hypothesis: count})
-        for word in sorted(said | heard, key=lambda word: (-errors[word], word)):
-            yield f"{word}   {self.hits[word]} {errors[word]} {said[word]} {heard[word]}"
+        for word in sorted(in_reference | in_hypothesis, key=lambda word: (-errors[word], word)):
+            yield f"{word}   {self.hits[word]} {errors[word]} {in_reference[word]} {in_hypothesis[word]}"
 
     def add(self, pairs: Iterable[WordPair]) -> None:
-        """Count an aligned utterance."""
+        """Add the counts of an aligned utterance."""
         for reference, hypothesis in pairs:
             if reference is None and hypothesis is not None:
                 self.insertions[hypothesis] += 1
@@ -53,10 +53,10 @@ class WordStats:
 
 
 def write_error_stats(path: Path, scored: CorpusScore) -> None:
-    """Write the whole file; utterances are in the order of their ids.
+    """Write the file; utterances are in the order of their ids.
 
     Raises:
-        AsrkdError: the references hold no words.
+        AsrkdError: the references have no words.
     """
     head, stats = _head(scored), WordStats()
     with files.create(path) as stream:
@@ -80,7 +80,7 @@ def _head(scored: CorpusScore) -> list[str]:
 
 
 def _utterances(scored: CorpusScore, stats: WordStats) -> Iterator[str]:
-    """A line each; what is aligned in them goes to ``stats`` as well."""
+    """Yield a line for each utterance, and add its aligned words to ``stats``."""
     yield ""
     yield "PER-UTT DETAILS: corr or (ref->hyp)"
     for utterance, edits in zip(scored.utterances, scored.edits, strict=True):
@@ -103,8 +103,8 @@ def _words(stats: WordStats) -> Iterator[str]:
     ):
         yield ""
         yield title
-        for what, count in sorted(counter.items(), key=lambda item: (-item[1], item[0])):
-            yield f"{count}   {what}"
+        for words, count in sorted(counter.items(), key=lambda item: (-item[1], item[0])):
+            yield f"{count}   {words}"
     yield ""
     yield "PER-WORD STATS: word  corr tot_errs count_in_ref count_in_hyp"
     yield from stats.word_lines()

@@ -1,16 +1,16 @@
-"""The alignment of word networks, as NIST's sclite makes it: the cheapest path of both, its ties included.
+"""Alignment of word networks as in NIST's sclite: the cheapest path through both, with sclite's ties.
 
-A substitution costs 4, an insertion or a deletion 3, one of no word (``@``) 0.001. sclite adds these up in
-single precision, which decides some ties, and so does this module. At each pair of arcs it takes, of the ways
-that cost least, the two words together; else the deletion, if it costs less than the insertion; else the
-insertion; of several arcs before an arc the first. tests/scoring/test_nist_sclite.py compares counts with
-sclite's own.
+A substitution costs 4, an insertion or a deletion 3, one of no word (``@``) 0.001. sclite sums these in
+single precision, which decides some ties, and so does this module. At each pair of arcs it prefers, among the
+cheapest steps, the two words together; then the deletion, if it costs less than the insertion; then the
+insertion; and of several preceding arcs the first. tests/scoring/test_nist_sclite.py compares counts with
+sclite.
 
-Source: SCTK 2.4, ``src/sclite/net_dp.c`` and ``word.c``. Two of its options are here, too:
+Source: SCTK 2.4, ``src/sclite/net_dp.c`` and ``word.c``. Two of its options are supported:
 
-``-D``  a word in round brackets, ``(uh)``, is optional: left out (or, in a hypothesis, added) it costs 2 and
-        counts as correct; otherwise it is the word without its brackets;
-``-F``  a fragment, ``a-`` or ``-b``, is right where a word begins or ends as it does.
+``-D``  a word in round brackets, ``(uh)``, is optional: leaving it out (or, in a hypothesis, adding it) costs
+        2 and counts as correct; otherwise it is the word without its brackets;
+``-F``  a fragment, ``a-`` or ``-b``, is correct if the other word begins or ends with it.
 """
 
 from array import array
@@ -24,42 +24,42 @@ from asrkd.core.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
 from asrkd.scoring.word_network import NO_WORD, Network
 
-# Beside the four edits: an optional word of the reference that is left out, of the hypothesis that is added.
+# Edits besides the four: an optional word of the reference left out, one of the hypothesis added.
 LEFT_OUT, ADDED = "oa"
 
-MOST_CELLS = 100_000_000  # in 12 bytes each
+MOST_CELLS = 100_000_000  # of 12 bytes each
 
 _NULL_COST = float(np.float32(0.001))
 _IMPOSSIBLE = 1e6
 
-# An arc of the reference and of the hypothesis, 0 where there is none, and what became of them.
+# An arc of the reference and one of the hypothesis, 0 for none, and their edit.
 Step = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
 class AlignmentCosts:
-    """What an alignment minimizes."""
+    """Costs of edits that an alignment minimizes, and which words are equal."""
 
     substitution: float = 4.0
     gap: float = 3.0
-    null_for_word: float = 4.0  # no word of one network opposite a word of the other
+    null_for_word: float = 4.0  # no word (@) of one network opposite a word of the other
     optional: bool = False  # sclite's -D
     fragments: bool = False  # sclite's -F
 
     def of_gap(self, word: str) -> float:
-        """Of a word that stands opposite none."""
+        """Cost of inserting or deleting a word."""
         if word == NO_WORD:
             return _NULL_COST
         return 2.0 if self.is_optional(word) else self.gap
 
     def of_pair(self, reference: str, hypothesis: str) -> float:
-        """Of two words that stand opposite each other."""
+        """Cost of aligning two words."""
         if NO_WORD in (reference, hypothesis):
             return 1.0 if reference == hypothesis else self.null_for_word
         return 0.0 if self.are_equal(reference, hypothesis) else self.substitution
 
     def are_equal(self, reference: str, hypothesis: str) -> bool:
-        """Whether the word of the hypothesis is right."""
+        """Whether the word of the hypothesis is correct."""
         first, second = self.without_brackets(reference), self.without_brackets(hypothesis)
         if self.fragments and self._is_fragment(reference, hypothesis):
             for fragment, word in ((first, second), (second, first)):
@@ -71,7 +71,7 @@ class AlignmentCosts:
         return first == second
 
     def without_brackets(self, word: str) -> str:
-        """An optional word without its brackets, any other as it is."""
+        """Return an optional word without its brackets, and any other word unchanged."""
         return word[1:-1] if self.is_optional(word) else word
 
     def is_optional(self, word: str) -> bool:
@@ -79,7 +79,7 @@ class AlignmentCosts:
         return self.optional and len(word) > 1 and word.startswith("(") and word.endswith(")")
 
     def _is_fragment(self, *words: str) -> bool:
-        """Whether one is; of an optional word sclite looks only at the end."""
+        """Whether one of the words is a fragment; of an optional word sclite checks only the end."""
         return any(
             word[0] == "-" or word[-1] == "-" or self.without_brackets(word)[-1:] == "-" for word in words
         )
@@ -90,7 +90,7 @@ FEWEST_ERRORS = AlignmentCosts(substitution=1.0, gap=1.0, null_for_word=_IMPOSSI
 
 
 def align_networks(reference: Network, hypothesis: Network, costs: AlignmentCosts = SCLITE) -> list[Step]:
-    """The cheapest path through both, left to right, without steps over no word.
+    """Find the cheapest path through both networks, left to right, without the steps over no word.
 
     Raises:
         AsrkdError: more than :data:`MOST_CELLS` pairs of arcs, which would take minutes and gigabytes.
@@ -98,7 +98,7 @@ def align_networks(reference: Network, hypothesis: Network, costs: AlignmentCost
     if len(reference.words) * len(hypothesis.words) > MOST_CELLS:
         raise AsrkdError(
             f"{len(reference.words)} words with alternatives against {len(hypothesis.words)}: "
-            "too many to align at once; divide the segment"
+            "too many to align; divide the segment"
         )
     table = _Table(reference, hypothesis, costs)
     here = _first_least(table.cells, reference.ends, hypothesis.ends)
@@ -119,7 +119,7 @@ def _step(
     hypothesis: Network,
     costs: AlignmentCosts,
 ) -> Step | None:
-    """What becomes of the words on the way to a pair of arcs; None: nothing."""
+    """Return the step to a pair of arcs; None if it has no words."""
     first, second = (
         arc if arc != earlier and network.words[arc] != NO_WORD else 0
         for arc, earlier, network in zip(here, before, (reference, hypothesis), strict=True)
@@ -135,7 +135,7 @@ def _step(
 
 
 class _Table:
-    """For each pair of arcs the cost of the cheapest way to it, and the pair before it on that way."""
+    """The cost of the cheapest path to each pair of arcs, and the pair before it on that path."""
 
     def __init__(self, reference: Network, hypothesis: Network, costs: AlignmentCosts) -> None:
         self.cells: list[array[float]] = []
@@ -148,7 +148,7 @@ class _Table:
             self._add_row(reference.before[arc], costs.of_gap(word), pairs)
 
     def _add_row(self, rows: Sequence[int], gap: float, pairs: Sequence[float]) -> None:
-        """The cells of an arc of the reference, given the arcs before it and the costs of its word."""
+        """Add the cells of an arc of the reference from the arcs before it and the costs of its word."""
         number, row, ways = len(self.cells), array("f"), array("q")
         self.cells.append(row)
         self.back.append(ways)
@@ -177,13 +177,13 @@ class _Table:
 def _first_least(
     cells: Sequence[Sequence[float]], rows: Sequence[int], columns: Sequence[int]
 ) -> tuple[int, int]:
-    """The first of the cheapest cells, row by row."""
+    """Return the first of the cheapest cells, row by row."""
     pairs = [(row, column) for row in rows for column in columns]
     return min(pairs, key=lambda pair: cells[pair[0]][pair[1]])
 
 
 def _add(first: float, second: float) -> float:
-    """The sum in single precision, of numbers that are of it."""
+    """Add two single-precision numbers in single precision."""
     total = first + second
     return total if total.is_integer() else _single(total)
 

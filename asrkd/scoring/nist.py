@@ -1,9 +1,9 @@
-"""Errors of the words of a ctm against the segments of an stm, as NIST's sclite counts them."""
+"""Scoring of ctm hypotheses against stm references, as in NIST's sclite."""
 
 from collections.abc import Callable, Sequence
 
 from asrkd.core.errors import AsrkdError
-from asrkd.scoring.aligned_network import AlignedPath, align_items, aligned_plainly
+from asrkd.scoring.aligned_network import AlignedPath, align_items, plain_path
 from asrkd.scoring.counts import Counts, character_counts, word_counts
 from asrkd.scoring.edits import levenshtein_edits
 from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, AlignmentCosts
@@ -23,9 +23,9 @@ def score_segments(
     """Score every segment.
 
     Args:
-        corpus: segments with their words.
-        rules: normalizer and alignment.
-        advance: called now and then with the number of segments done since; may raise to stop.
+        corpus: segments with the words assigned to each.
+        rules: normalizer, unit and alignment.
+        advance: called with the number of segments scored since the last call; it may raise to stop.
     """
     ids = sorted(corpus.references)
     scored: list[ScoredUtterance] = []
@@ -46,7 +46,7 @@ def score_segments(
 def _align(
     segments: Sequence[Segment], pairs: Sequence[tuple[Items, Items]], alignment: str
 ) -> list[AlignedPath]:
-    """Those of plain words as texts, many at a time; the others one after the other."""
+    """Align segments of plain words together, as texts, and those with alternatives one by one."""
     costs = COSTS[alignment]
     plain = {
         place: [[str(item) for item in items] for items in pair]
@@ -59,7 +59,7 @@ def _align(
     paths = []
     for place, (segment, pair) in enumerate(zip(segments, pairs, strict=True)):
         if place in edits:
-            paths.append(aligned_plainly(*pair, edits[place]))
+            paths.append(plain_path(*pair, edits[place]))
             continue
         try:
             paths.append(align_items(*pair, costs, fewest_errors=fewest))
@@ -69,7 +69,7 @@ def _align(
 
 
 def _are_plain(pair: tuple[Items, Items], costs: AlignmentCosts) -> bool:
-    """Whether nothing in them needs a network."""
+    """Whether neither side needs a word network."""
     return all(
         isinstance(item, str)
         and item != NO_WORD
@@ -101,6 +101,6 @@ def _scored(segment: Segment, path: AlignedPath, unit: Unit) -> ScoredUtterance:
 
 
 def _counts(path: AlignedPath) -> Counts:
-    """Of the path; optional words without a counterpart are correct, as in sclite."""
+    """Count the errors of a path; optional words without a counterpart are correct, as in sclite."""
     edits = path.network.edits
     return word_counts(path.edits) + Counts(edits.count(LEFT_OUT) + edits.count(ADDED), 0, 0, 0)

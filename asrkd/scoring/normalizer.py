@@ -1,25 +1,26 @@
-"""What is done to a text before its words are compared: named rules, with a version and a hash.
+"""Text normalizers, applied before words are compared: named rules with a version and a hash.
 
-Two scores can be compared only if their texts were normalized alike, so a score keeps the name, the
-version and the hash of the rules. The rules are data; the hash is that of the data, and
-tests/scoring/test_normalizer.py holds it to the version. A step that is done differently gets another word.
+Two scores can be compared only if their texts were normalized alike, so a score records the name, version and
+hash of the rules. The rules are data and the hash is that of the data; tests/scoring/test_normalizer.py ties
+it to the version. When the implementation of a step changes, the step gets another name.
 
-``none``   words are what whitespace separates; case and punctuation count.
-``sclite`` A to Z become small letters, as for NIST's sclite without its ``-s``; other letters stay.
-``basic``  Unicode's NFKC form (full-width letters, ligatures), case folding, no punctuation (Unicode's
-           categories P) but apostrophes within words, all of which are written ``'``. Other punctuation
-           separates words: ``well-known`` are two. Numbers and symbols stay.
+``none``     words are separated by whitespace; case and punctuation count.
+``sclite``   A to Z become lowercase, as in NIST's sclite without ``-s``; other letters stay.
+``basic``    Unicode's NFKC form (full-width letters, ligatures), case folding, no punctuation (Unicode
+             categories P) except apostrophes within words, which all become ``'``. Other punctuation
+             separates words: ``well-known`` becomes two words. Numbers and symbols stay.
 ``turkish``  ``basic`` with the case rules of Turkish and Azerbaijani (and of Crimean Tatar, Kazakh and
-           others in Latin letters with ı): I is the capital of ı, and İ that of i.
+             other Latin alphabets with ı): I is the capital of ı, and İ that of i.
 
-Case folding is Unicode's full one, which is that of no language: ß, ẞ and ss are one, as are σ, ς and Σ. The
-dot that i and j have anyway is dropped where it is written out, so that İ, i with U+0307 (as in Lithuanian)
-and i are one. That I is the capital of ı is right in Turkish and its kin alone: under ``basic`` ı is a letter
-of its own, and :func:`case_warning` says so where it matters. What is not done: accents are never dropped, so
-that Greek capitals, which are written without tonos, differ from small letters with it (ΑΘΗΝΑ, Αθήνα), and so
-do French ones without accents; ä is not ae; numbers and abbreviations are not spelled out.
+Case folding is Unicode's full case folding, which belongs to no language: ß, ẞ and ss are equal, as are σ, ς
+and Σ. The dot of i and j is dropped if it is written as a separate character, so that İ, i with U+0307 (as in
+Lithuanian) and i are equal. I is the capital of ı only in Turkish and its relatives: in ``basic``, ı is a
+separate letter, and :func:`case_warning` warns about it. Accents are never dropped: Greek capitals, written
+without tonos, differ from small letters with it (ΑΘΗΝΑ, Αθήνα), and so do French capitals without accents; ä
+is not ae. Numbers and abbreviations are not spelled out.
 
-Unicode is that of the running Python (``unicodedata``); its versions agree on characters that they share.
+The version of Unicode is that of the running Python (``unicodedata``); versions agree on characters that they
+share.
 """
 
 import re
@@ -32,11 +33,11 @@ from asrkd.scoring.text_rules import Definitions, TextRules, find_rules
 
 SMALL_LETTERS = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # for str.translate
 _APOSTROPHES = ("replace", "[\u2018\u2019\u02bc`\u00b4]", "'")
-_COMPOSED = (_APOSTROPHES, ("NFKC",))  # in this order: NFKC takes some apart
+_COMPOSED = (_APOSTROPHES, ("NFKC",))  # in this order: NFKC decomposes some apostrophes
 _FOLDED = (
     ("casefold",),
-    ("replace", "(?<=[ij\u012f\u1ecb])\u0307+", ""),  # a dot over i, j, į, ị: that of İ after folding too
-    ("NFKC",),  # folding can leave what NFKC would have composed
+    ("replace", "(?<=[ij\u012f\u1ecb])\u0307+", ""),  # a dot over i, j, į, ị, also from folding İ
+    ("NFKC",),  # folding can give characters that NFKC composes
     _APOSTROPHES,
     ("space for punctuation but", "'"),
     ("space outside words for", "'"),
@@ -53,34 +54,34 @@ _OF_TURKISH = re.compile("[\u0130\u0131]|I\u0307")
 
 
 class Normalizer(TextRules):
-    """Which normalizer: kept with a score, and compared."""
+    """A text normalizer: recorded with a score, and compared between scores."""
 
 
 def find_normalizer(name: str) -> Normalizer:
-    """The rules of a name as they are now.
+    """Look up the current rules of a normalizer.
 
     Raises:
-        AsrkdError: there are none of that name.
+        AsrkdError: there is no normalizer of that name.
     """
     return find_rules(Normalizer, name, DEFINITIONS, "--normalizer")
 
 
 def normalize(text: str, normalizer: Normalizer) -> str:
-    """``text`` after the rules, its words separated by single spaces."""
-    for done in _functions(normalizer.name):
-        text = done(text)
+    """Apply the rules to a text; its words are then separated by single spaces."""
+    for apply in _functions(normalizer.name):
+        text = apply(text)
     return text
 
 
 def case_warning(texts: Iterable[str], normalizer: Normalizer) -> str | None:
-    """A line for a person where texts look Turkish and are folded by the rules of other languages.
+    """Warn about texts that look Turkish but are case-folded by the rules of other languages.
 
     Args:
-        texts: as they are before the rules.
-        normalizer: the rules.
+        texts: texts before normalization.
+        normalizer: the normalizer of the score.
 
     Returns:
-        None where no text has İ or ı, or the rules are those of Turkish or fold nothing.
+        A warning; None if no text has İ or ı, or the normalizer is not ``basic``.
     """
     if normalizer.name != "basic":
         return None
@@ -88,7 +89,7 @@ def case_warning(texts: Iterable[str], normalizer: Normalizer) -> str | None:
     if text is None:
         return None
     return (
-        f"texts hold İ or ı, e.g. {text[:60]!r}: --normalizer basic takes I for the capital of i; where they "
+        f"texts contain İ or ı, e.g. {text[:60]!r}: --normalizer basic treats I as the capital of i; if they "
         "are Turkish or Azerbaijani, score with --normalizer turkish"
     )
 
@@ -118,7 +119,7 @@ def _function(what: str, *how: str) -> Callable[[str], str]:
 
 
 class _Spaces(dict[int, int]):
-    """For str.translate: a space for each character of Unicode's categories P, but for some."""
+    """Table for str.translate: a space for each character of Unicode's categories P, except some."""
 
     def __init__(self, kept: str) -> None:
         super().__init__({ord(character): ord(character) for character in kept})
@@ -128,8 +129,8 @@ class _Spaces(dict[int, int]):
         return self[code]
 
 
-def _space_outside_words(found: re.Match[str]) -> str:
-    """What was found where letters, marks or digits are on both sides, a space elsewhere."""
-    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+def _space_outside_words(match: re.Match[str]) -> str:
+    """Keep the match between letters, marks or digits, and replace it with a space elsewhere."""
+    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     inside = all(side and unicodedata.category(side)[0] in "LMN" for side in (before, after))
-    return found[0] if inside else " "
+    return match[0] if inside else " "

@@ -1,4 +1,4 @@
-"""From utterances and hypotheses to a score: normalize, align once, count, utterance by utterance."""
+"""Scoring of a corpus: normalize, align and count every utterance."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,13 +20,13 @@ from asrkd.scoring.score_folder import ScoredUtterance
 from asrkd.scoring.units import WORD, Unit, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN, align_many, check_alignment
 
-AT_ONCE = 2000  # utterances
+AT_ONCE = 2000  # utterances aligned together
 CHARACTER = find_unit("char")
 
 
 @dataclass(frozen=True)
 class ReferenceUtterance:
-    """What was said, by whom, in what."""
+    """A reference with its recording, speaker and duration."""
 
     id: str
     reference: str
@@ -37,20 +37,20 @@ class ReferenceUtterance:
 
 @dataclass(frozen=True)
 class Rules:
-    """How texts are compared. Characters are aligned by Levenshtein's rule, whatever that of other units."""
+    """Rules of scoring. Characters are always aligned by Levenshtein, whatever the alignment of the unit."""
 
     alignment: str = LEVENSHTEIN
     normalizer: Normalizer = field(default_factory=lambda: find_normalizer("none"))
     unit: Unit = WORD
 
     def record(self) -> dict[str, Any]:
-        """What a request keeps of them; the word goes without saying, as before there were other units."""
+        """Return the rules as a JSON record for a request; the unit is left out if it is the word."""
         return {"alignment": self.alignment, "normalizer": asdict(self.normalizer)} | self.unit.record()
 
 
 @dataclass(frozen=True)
 class CorpusScore:
-    """All utterances, by id, with the edits (:mod:`asrkd.scoring.edits`) that their counts are of."""
+    """All utterances, by id, with the edits (:mod:`asrkd.scoring.edits`) of their counts."""
 
     rules: Rules
     utterances: list[ScoredUtterance]
@@ -58,32 +58,32 @@ class CorpusScore:
 
     @property
     def counts(self) -> Counts:
-        """Of the unit, over the corpus."""
+        """Counts of the unit over the corpus."""
         return corpus_counts(utterance.counts for utterance in self.utterances)
 
 
 def parse_rules(alignment: str, normalizer: str, unit: str = WORD.name) -> Rules:
-    """The rules that --alignment, --normalizer and --unit name; AsrkdError if there are none of a name."""
+    """Look up the rules of --alignment, --normalizer and --unit; raises AsrkdError for an unknown name."""
     check_alignment(alignment)
     return Rules(alignment, find_normalizer(normalizer), find_unit(unit))
 
 
 def require_words(references: Mapping[str, str], where: Path, rules: Rules) -> None:
-    """Refuse references that hold no word once they are normalized: there is no error rate.
+    """Check that the references have words after normalization; else there is no error rate.
 
     Args:
         references: text by utterance id.
-        where: the file that they are from.
-        rules: with the normalizer and the unit.
+        where: their file, for errors.
+        rules: rules of scoring.
 
     Raises:
-        AsrkdError: with the first few ids.
+        AsrkdError: no reference has a word.
     """
     if not any(units(normalize(text, rules.normalizer), rules.unit) for text in references.values()):
         raise AsrkdError(
             f"{where}: no {rules.unit.nouns} in the references of {len(references)} utterances "
             f"({some_ids(references)}) after normalizer {rules.normalizer.name}, so there is no error rate; "
-            "score what has text"
+            "score utterances that have text"
         )
 
 
@@ -96,13 +96,13 @@ def score_utterances(
     """Score every utterance.
 
     Args:
-        utterances: each once, in any order.
+        utterances: in any order, each id once.
         hypotheses: text by utterance id.
         rules: normalizer, unit and alignment.
-        advance: told how many more utterances are done, now and then; it may raise to stop.
+        advance: called with the number of utterances scored since the last call; it may raise to stop.
 
     Raises:
-        AsrkdError: an utterance has no hypothesis, or a hypothesis no utterance.
+        AsrkdError: an utterance has no hypothesis, or a hypothesis has no utterance.
     """
     by_id = {utterance.id: utterance for utterance in utterances}
     require_same_ids({utt_id: utterance.reference for utt_id, utterance in by_id.items()}, hypotheses)
@@ -110,19 +110,21 @@ def score_utterances(
     scored: list[ScoredUtterance] = []
     all_edits: list[str] = []
     for start in range(0, len(ids), AT_ONCE):
-        some = [by_id[utt_id] for utt_id in ids[start : start + AT_ONCE]]
-        texts = [_normalized(utterance.reference, hypotheses[utterance.id], rules) for utterance in some]
-        pairs = [(units(said, rules.unit), units(heard, rules.unit)) for said, heard in texts]
+        batch = [by_id[utt_id] for utt_id in ids[start : start + AT_ONCE]]
+        texts = [_normalized(utterance.reference, hypotheses[utterance.id], rules) for utterance in batch]
+        pairs = [(units(pair[0], rules.unit), units(pair[1], rules.unit)) for pair in texts]
         edits = align_many(pairs, rules.alignment)
-        scored += [_scored(*each, rules.unit) for each in zip(some, texts, edits, strict=True)]
+        scored += [_scored(*each, rules.unit) for each in zip(batch, texts, edits, strict=True)]
         all_edits += edits
-        advance(len(some))
+        advance(len(batch))
     return CorpusScore(rules, scored, all_edits)
 
 
 def _normalized(reference: str, hypothesis: str, rules: Rules) -> tuple[str, str]:
-    said = normalize(reference, rules.normalizer)
-    return said, said if hypothesis == reference else normalize(hypothesis, rules.normalizer)
+    normalized = normalize(reference, rules.normalizer)
+    if hypothesis == reference:
+        return normalized, normalized
+    return normalized, normalize(hypothesis, rules.normalizer)
 
 
 def _scored(utterance: ReferenceUtterance, texts: tuple[str, str], edits: str, unit: Unit) -> ScoredUtterance:
@@ -139,7 +141,7 @@ def _scored(utterance: ReferenceUtterance, texts: tuple[str, str], edits: str, u
 
 
 def _character_edits(texts: tuple[str, str], edits: str, unit: Unit) -> str:
-    """Of characters: beside words a blank between two is one, beside other units blanks are ignored."""
+    """Align characters: with the blanks between words if the unit is the word, else without blanks."""
     if unit == CHARACTER:
         return edits
     return levenshtein_edits(*(texts if unit == WORD else (units(text, CHARACTER) for text in texts)))

@@ -1,4 +1,4 @@
-"""All files of a score, from its utterances: ours, and those that the field's tools read."""
+"""Score files: ``score.json``, ``utterances.jsonl``, and the formats of icefall, Kaldi and sclite."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,14 +25,14 @@ from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_re
 from asrkd.scoring.units import WORD, Unit, spaced
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 
-SEED = 1  # of the resampling: a score has the same interval whenever it is made
+SEED = 1  # of the bootstrap, fixed so that the same score has the same interval
 
 
 def wer_line(counts: Counts, unit: Unit = WORD) -> str:
-    """``%WER 2.04 [ 1075 / 52576, 92 ins, 104 del, 879 sub ]``, as Kaldi's compute-wer; or %CER, %MER.
+    """Format as Kaldi's compute-wer: ``%WER 2.04 [ 1075 / 52576, 92 ins, 104 del, 879 sub ]``; or %CER, %MER.
 
     Raises:
-        AsrkdError: the references hold no words.
+        AsrkdError: the references have no words.
     """
     return (
         f"%{unit.rate} {100 * counts.wer:.2f} [ {counts.errors} / {counts.num_words}, "
@@ -41,17 +41,17 @@ def wer_line(counts: Counts, unit: Unit = WORD) -> str:
 
 
 def summary(scored: CorpusScore) -> dict[str, Any]:
-    """What ``score.json`` says of the corpus; the utterances have a file of their own.
+    """Summarize a score for ``score.json``; utterances have a separate file.
 
     Returns:
-        ``wer``, or of the mixed unit ``mer``, and ``cer``, fractions; ``interval`` of the
+        ``wer``, or ``mer`` for the mixed unit, and ``cer``, as fractions; ``interval`` of the
         unit's rate; ``num_utterances``; ``counts`` of units and ``character_counts``,
         each with its ``reference_length``; ``speakers``, with ``num_utterances`` and
         ``counts`` of each; ``unit``, ``alignment`` of units and ``character_alignment``,
-        ``normalizer`` and ``references_sha256``: two scores that differ in one of these
-        are of different things. A blank between two words is a character of
-        ``character_counts``, unless the unit ignores blanks; of the unit ``char`` they
-        are the ``counts``, and there is no rate but ``cer``.
+        ``normalizer`` and ``references_sha256``: scores that differ in one of these
+        cannot be compared. A blank between two words is a character of
+        ``character_counts``, unless the unit ignores blanks; for the unit ``char`` they
+        equal ``counts``, and ``cer`` is the only rate.
 
     Raises:
         AsrkdError: there are no utterances, or the references hold no words.
@@ -75,7 +75,7 @@ def summary(scored: CorpusScore) -> dict[str, Any]:
 
 
 def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
-    """Where the error rate lies, by a bootstrap over speakers; None where one, or no error, says nothing."""
+    """Compute the interval of the error rate by a bootstrap over speakers; see :func:`wer_interval`."""
     interval = wer_interval(
         np.array([utterance.counts.errors for utterance in utterances]),
         np.array([utterance.counts.num_words for utterance in utterances]),
@@ -84,8 +84,8 @@ def _interval(utterances: Sequence[ScoredUtterance]) -> dict[str, Any] | None:
     )
     if interval is None:
         return None
-    how = {"resampled": f"{named_as_speakers(utterances)}s", "replicates": NUM_REPLICATES, "seed": SEED}
-    return asdict(interval) | how
+    method = {"resampled": f"{named_as_speakers(utterances)}s", "replicates": NUM_REPLICATES, "seed": SEED}
+    return asdict(interval) | method
 
 
 def _speakers(scored: Sequence[ScoredUtterance]) -> list[dict[str, Any]]:
@@ -102,18 +102,18 @@ def _with_length(counts: EditCounts) -> dict[str, int]:
     return {**asdict(counts), "reference_length": counts.reference_length}
 
 
-SHOWN_AFTER_S = 3.0  # of aligning, which most often takes less
+SHOWN_AFTER_S = 3.0  # progress of an alignment that takes longer is shown
 
 
 def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) -> None:
-    """Write a score into ``out``, its stamp last.
+    """Write a score into ``out``, the stamp last.
 
-    Files for other tools have the units with blanks between them, so that those count the same.
+    Files for other tools have blanks between units, so that these tools count the same units.
 
     Args:
-        out: the folder.
-        described: what ``score.json`` says besides the counts, ``set`` at least.
-        scored: what was counted.
+        out: folder of the score.
+        described: further keys of ``score.json``; ``set`` is required.
+        scored: the scored utterances.
 
     Raises:
         AsrkdError: there are no utterances, or the references hold no words.
@@ -125,39 +125,39 @@ def write_score(out: Path, described: Mapping[str, Any], scored: CorpusScore) ->
     set_name = shortened(described["set"])
     write_recogs(out / f"recogs-{set_name}.txt", references, hypotheses)
     write_error_stats(out / f"errs-{set_name}.txt", scored)
-    # Kaldi and sclite give some symbols a meaning; the counts need neither of them.
-    with _or_not("Kaldi text"):
+    # Some symbols have a special meaning in Kaldi and sclite; without these files the score is complete too.
+    with _optional("Kaldi text"):
         write_kaldi_text(out / "text", hypotheses)
-    with _or_not("trn files"):
+    with _optional("trn files"):
         networks = _networks(scored)
         sides, marked = networks or (references, hypotheses), networks is not None
-        said, heard = (trn_lines(side, speakers, with_marks=marked) for side in sides)  # both, or neither
-        files.write_lines(out / "ref.trn", said)
-        files.write_lines(out / "hyp.trn", heard)
+        lines = [trn_lines(side, speakers, with_marks=marked) for side in sides]  # write both, or neither
+        files.write_lines(out / "ref.trn", lines[0])
+        files.write_lines(out / "hyp.trn", lines[1])
     write_utterances(out / UTTERANCES, scored.utterances)
     files.write_json(out / SCORE, dict(described) | summary(scored))
     output_folder.stamp(out, asdict(scored.counts))
 
 
 def _networks(scored: CorpusScore) -> tuple[dict[str, str], dict[str, str]] | None:
-    """Both sides of all utterances with the alternatives that an stm or a ctm has; None of other files."""
-    networks = [(one.id, one.network) for one in scored.utterances if one.network is not None]
+    """Return references and hypotheses with their alternatives (stm and ctm); None for other transcripts."""
+    networks = [(each.id, each.network) for each in scored.utterances if each.network is not None]
     if len(networks) < len(scored.utterances):
         return None
-    said = {utt_id: network.reference for utt_id, network in networks}
-    return said, {utt_id: network.hypothesis for utt_id, network in networks}
+    references = {utt_id: network.reference for utt_id, network in networks}
+    return references, {utt_id: network.hypothesis for utt_id, network in networks}
 
 
 def score_with_progress(
     utterances: Collection[ReferenceUtterance], hypotheses: Mapping[str, str], rules: Rules, stop: StopRequest
 ) -> CorpusScore:
-    """Score every utterance, as :func:`score_utterances` does, showing progress if it takes a while.
+    """Score every utterance by :func:`score_utterances`, with a progress meter if it takes long.
 
-    A line on stderr says where case rules may not be those of the texts' language.
+    Warns on stderr if the case rules of the normalizer may not suit the language of the texts.
 
     Raises:
-        AsrkdError: the two are not of the same utterances.
-        StoppedInTime: asked to stop; nothing is kept.
+        AsrkdError: references and hypotheses are not of the same utterances.
+        StoppedInTime: a stop was requested; nothing is kept.
     """
     texts = chain((utterance.reference for utterance in utterances), hypotheses.values())
     if line := case_warning(texts, rules.normalizer):
@@ -172,35 +172,37 @@ def score_with_progress(
 def with_progress(
     count: int, stop: StopRequest, score: Callable[[Callable[[int], None]], CorpusScore]
 ) -> CorpusScore:
-    """Score so many utterances by ``score``, which is given a function to call with how many more are done.
+    """Run ``score`` over ``count`` utterances with a progress meter; its argument is the meter's advance.
 
     Raises:
-        StoppedInTime: asked to stop; nothing is kept.
+        StoppedInTime: a stop was requested; nothing is kept.
     """
-    with meter("align", count, "utterances", after_s=SHOWN_AFTER_S) as shown:
+    with meter("align", count, "utterances", after_s=SHOWN_AFTER_S) as progress:
 
         def advance(more: int) -> None:
-            shown.advance(more)
-            if shown.done < shown.total:
-                stop.check(f"{shown.done} of {shown.total} utterances were aligned, which is begun anew")
+            progress.advance(more)
+            if progress.done < progress.total:
+                stop.check(
+                    f"{progress.done} of {progress.total} utterances were aligned; the next run restarts"
+                )
 
         return score(advance)
 
 
 def result_line(counts: Counts, rules: Rules, out: Path, *, was_complete: bool) -> str:
-    """The line of %WER, %CER or %MER, by which alignment, and where the rest is.
+    """Format the result: the %WER, %CER or %MER line, the alignment and the folder.
 
     Raises:
-        AsrkdError: the references hold no words.
+        AsrkdError: the references have no words.
     """
     line = f"{wer_line(counts, rules.unit)} {rules.alignment} {out}"
     return f"{line}{' (already complete)' if was_complete else ''}"
 
 
 @contextmanager
-def _or_not(what: str) -> Iterator[None]:
-    """Do without a file that somebody else's rules do not allow, and say so."""
+def _optional(name: str) -> Iterator[None]:
+    """Leave out a file that the rules of its format do not allow, with a warning."""
     try:
         yield
     except AsrkdError as error:
-        warn(f"no {what}: {error}")
+        warn(f"no {name}: {error}")

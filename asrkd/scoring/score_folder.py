@@ -1,6 +1,6 @@
-"""A score on disk: ``score.json`` for the corpus, ``utterances.jsonl`` for what each utterance added to it.
+"""Score folder: ``score.json`` with counts of the corpus, ``utterances.jsonl`` with those of each utterance.
 
-Read by everything that compares scores; nothing else of a score folder need be read.
+Everything that compares scores reads these two files, and no others of the folder.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,36 +25,36 @@ KINDS = ("hits", "substitutions", "deletions", "insertions")
 
 @dataclass(frozen=True)
 class ScoredUtterance:
-    """What was said, what was heard, and the errors."""
+    """Reference and hypothesis of an utterance, with the counts of its errors."""
 
     id: str
-    speaker: str  # the recording's id where no speaker is known
+    speaker: str  # the id of the recording if no speaker is known
     recording: str
     duration_s: float | None
-    reference: str  # as scored: after the normalizer
+    reference: str  # as scored, after normalization
     hypothesis: str
-    counts: Counts  # of the score's unit
+    counts: Counts  # in the unit of the score
     character_counts: CharacterCounts
-    network: AlignedNetwork | None = None  # of stm and ctm; the texts are the path chosen in it
+    network: AlignedNetwork | None = None  # of stm and ctm; the texts are the path that was chosen in it
 
     @property
     def transcript(self) -> str:
-        """The reference with all alternatives, which does not depend on the hypothesis."""
+        """The reference with all its alternatives; it does not depend on the hypothesis."""
         return self.reference if self.network is None else self.network.reference
 
 
 @dataclass(frozen=True)
 class ScoreFolder:
-    """A finished score."""
+    """A finished score, as read from disk."""
 
     path: Path
     set_name: str
-    alignment: str  # levenshtein, sclite, or of stm and ctm another of asrkd.scoring.nist_rules.COSTS
+    alignment: str  # levenshtein or sclite; of stm and ctm any of asrkd.scoring.nist_rules.COSTS
     normalizer: Normalizer
     references_sha256: str  # of ids and normalized references
     utterances: list[ScoredUtterance]  # by id
     counts: Counts  # of the corpus
-    unit: Unit = WORD  # that counts are of
+    unit: Unit = WORD  # unit of the counts
 
 
 class _Counts(Record):
@@ -72,7 +72,7 @@ class _Normalizer(Record):
 
 class _Score(Record):
     set: str
-    # The last three are of stm and ctm.
+    # The last three alignments are for stm and ctm.
     alignment: Literal["levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"]
     normalizer: _Normalizer
     references_sha256: str
@@ -103,7 +103,7 @@ _UTTERANCE: Schema[Any] = Schema(_Utterance)
 
 
 def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
-    """What the names in ``speaker`` are of: speaker, or where none is known recording or utterance."""
+    """Return what ``speaker`` names: speaker; or recording or utterance if no speakers are known."""
     if any(utterance.speaker != utterance.recording for utterance in utterances):
         return "speaker"
     recordings = {utterance.recording for utterance in utterances}
@@ -111,21 +111,21 @@ def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
 
 
 def references_sha256(references: Iterable[tuple[str, str]]) -> str:
-    """Hex digest of pairs of id and normalized reference, whatever their order."""
+    """Hash pairs of id and normalized reference, in any order; a hex digest."""
     return files.sha256_of(sorted(references))
 
 
 def write_utterances(path: Path, utterances: Iterable[ScoredUtterance]) -> None:
-    """Write ``utterances.jsonl``, a row each, in the order given."""
+    """Write ``utterances.jsonl``, one row an utterance, in their order."""
     files.write_jsonl(path, map(_row, utterances))
 
 
 def read_score(folder: Path) -> ScoreFolder:
-    """Read a folder of `asrkd score`.
+    """Read a folder written by `asrkd score`.
 
     Raises:
-        AsrkdError: it is absent, unfinished, torn or of an older asrkd; the
-            message has the command that mends it.
+        AsrkdError: it is missing, unfinished, damaged or of an older asrkd; the message has the command that
+            fixes it.
     """
     remedy = make_anew(folder, remake_command(folder), "the score")
     output_folder.read_stamp(folder, remake_command(folder), KINDS)
@@ -138,7 +138,7 @@ def read_score(folder: Path) -> ScoreFolder:
     except ValueError as error:
         raise AsrkdError(f"{folder / SCORE}: not as this asrkd writes it ({error}); {remedy}") from None
     unit = read_unit(scored, str(folder / SCORE), remedy)
-    found = ScoreFolder(
+    score = ScoreFolder(
         path=folder,
         set_name=scored["set"],
         alignment=scored["alignment"],
@@ -148,25 +148,25 @@ def read_score(folder: Path) -> ScoreFolder:
         counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),
         unit=unit,
     )
-    if corpus_counts(utterance.counts for utterance in found.utterances) != found.counts:
-        raise AsrkdError(f"{folder}: {UTTERANCES} and {SCORE} do not add up; {remedy}")
-    texts = ((utterance.id, utterance.transcript) for utterance in found.utterances)
-    if references_sha256(texts) != found.references_sha256:
-        raise AsrkdError(f"{folder}: {UTTERANCES} has not the references that {SCORE} is of; {remedy}")
-    return found
+    if corpus_counts(utterance.counts for utterance in score.utterances) != score.counts:
+        raise AsrkdError(f"{folder}: the counts of {UTTERANCES} do not sum to those of {SCORE}; {remedy}")
+    texts = ((utterance.id, utterance.transcript) for utterance in score.utterances)
+    if references_sha256(texts) != score.references_sha256:
+        raise AsrkdError(f"{folder}: the references of {UTTERANCES} are not those of {SCORE}; {remedy}")
+    return score
 
 
 def remake_command(folder: Path) -> str:
-    """The command that makes a score, with dots for what is not known."""
+    """Return the command that makes a score, with dots for unknown arguments."""
     if known := read_command(folder):
         return known
     model = folder.parent if (folder.parent / MODEL_CONFIG).is_file() else None
-    asked = ["..."] if model is None else [model, "--cuts", "..."]
-    return command("asrkd", "score", *asked, "--out", folder)
+    arguments = ["..."] if model is None else [model, "--cuts", "..."]
+    return command("asrkd", "score", *arguments, "--out", folder)
 
 
 def read_counts(folder: Path) -> Counts:
-    """The corpus's counts of a finished score, from its stamp.
+    """Read the corpus counts of a finished score from its stamp.
 
     Raises:
         AsrkdError: it is unfinished.
@@ -176,14 +176,14 @@ def read_counts(folder: Path) -> Counts:
 
 
 def require_comparable(scores: Sequence[ScoreFolder]) -> None:
-    """Refuse to compare what was not scored alike.
+    """Check that scores can be compared.
 
     Raises:
-        AsrkdError: references, normalizer, unit or alignment of one are not those of the first.
+        AsrkdError: a score has other references, or another normalizer, unit or alignment, than the first.
     """
     for other in scores[1:]:
         first = scores[0]
-        for what, of_first, of_other in (
+        for name, of_first, of_other in (
             ("normalizer", str(first.normalizer), str(other.normalizer)),
             ("unit", str(first.unit), str(other.unit)),
             ("alignment", first.alignment, other.alignment),
@@ -191,21 +191,20 @@ def require_comparable(scores: Sequence[ScoreFolder]) -> None:
         ):
             if of_first != of_other:
                 raise AsrkdError(
-                    f"{other.path}: {what} {of_other}, but {first.path} has {of_first}; "
-                    f"score both alike, with the same cuts or --ref: {_score_like(first)}"
+                    f"{other.path}: {name} {of_other}, but {first.path} has {of_first}; "
+                    f"score both with the same options, and the same cuts or --ref: {_score_like(first)}"
                 )
 
 
 def _score_like(score: ScoreFolder) -> str:
-    """The command that scores as this one was."""
+    """Return the command that scores with the same rules."""
     options = {"normalizer": score.normalizer.name, "unit": score.unit.name, "alignment": score.alignment}
-    return command(
-        "asrkd", "score", "...", *(word for key, own in options.items() for word in (f"--{key}", own))
-    )
+    words = (word for option, value in options.items() for word in (f"--{option}", value))
+    return command("asrkd", "score", "...", *words)
 
 
 def _row(utterance: ScoredUtterance) -> dict[str, Any]:
-    row = {name: getattr(utterance, name) for name in _PLAIN}  # asdict takes ten times as long
+    row = {name: getattr(utterance, name) for name in _PLAIN}  # asdict is ten times slower
     row |= vars(utterance.counts)
     row["character_counts"] = vars(utterance.character_counts)
     if utterance.network is not None:
@@ -222,8 +221,8 @@ def _read_utterances(path: Path, unit: Unit, remedy: str) -> list[ScoredUtteranc
         except ValueError as error:
             raise AsrkdError(f"{path}:{number}: not a scored utterance ({error}); {remedy}") from None
         length, counted = len(units(utterance.reference, unit)), utterance.counts.reference_length
-        if utterance.network is None and length != counted:  # of alternatives one counts
-            problem = f"{counted} {unit.nouns} are counted, the reference has {length}"
+        if utterance.network is None and length != counted:  # of several alternatives one counts
+            problem = f"counts are of {counted} {unit.nouns}, but the reference has {length}"
             raise AsrkdError(f"{path}:{number}: utterance {utterance.id!r}: {problem}; {remedy}")
         utterances.append(utterance)
     return utterances
@@ -235,7 +234,7 @@ def _utterance(row: dict[str, Any]) -> ScoredUtterance:
     if "network" in row:
         network = AlignedNetwork(**{name: row["network"][name] for name in AlignedNetwork.__annotations__})
         if not network.is_of(row["hypothesis"].split()):
-            raise ValueError("edits that are not of its network")
+            raise ValueError("edits do not fit its network")
     return ScoredUtterance(
         **{name: row[name] for name in _PLAIN},
         counts=Counts(**{kind: row[kind] for kind in KINDS}),

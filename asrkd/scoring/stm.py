@@ -1,12 +1,12 @@
-"""References in NIST's segment time marks (stm): who speaks when in which channel, and which words.
+"""NIST segment time mark (stm) files: references with speaker, channel and times of each segment.
 
-``;;`` and ``**`` begin comments, also those with labels; empty lines are ignored; any other line is::
+``;;`` and ``**`` begin comments, including those with labels; empty lines are ignored; any other line is::
 
     file channel speaker begin end [<label,label>] words
 
-A sixth field that begins with ``<`` is a label and no word. Words may have alternatives
+A sixth field that begins with ``<`` is a label, not a word. Words may have alternatives
 (:mod:`asrkd.scoring.word_network`). A segment with ``IGNORE_TIME_SEGMENT_IN_SCORING`` among its words, in any
-case, is not scored, nor what is recognized in it. Source: SCTK's ``doc/infmts.htm``, and sclite 2.10.
+case, is not scored, and neither are hypotheses within it. Source: SCTK's ``doc/infmts.htm``, and sclite 2.10.
 """
 
 import math
@@ -20,7 +20,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.scoring.normalizer import SMALL_LETTERS
 from asrkd.scoring.word_network import Items, parse_transcript, spelled_in_reference
 
-# With the underlines or without, as sclite has it.
+# With or without underscores, as in sclite.
 _IGNORED = re.compile("ignore_time_segment_in_scoring|ignoretimesegmentinscoring", re.IGNORECASE)
 _FIELDS = re.compile(r"\s*(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)(?:\s+(<\S*))?(?:\s+(.*))?")
 _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
@@ -28,19 +28,19 @@ _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASC
 STM_COMMENTS = (";;", "**")
 MAX_TIME_S = 1e9  # some thirty years
 
-Recording = tuple[str, str]  # file and channel, in small letters: sclite tells no case apart
+Recording = tuple[str, str]  # file and channel in lowercase, since sclite ignores case
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A line of the file."""
+    """A segment: a line of the file."""
 
     recording: str  # file-channel
     speaker: str
     begin_s: float
     end_s: float
-    items: Items | None  # None: not to be scored
-    number: int  # of the line, 1-based
+    items: Items | None  # None: not scored
+    number: int  # of the line, from 1
 
     @property
     def id(self) -> str:
@@ -49,10 +49,10 @@ class Segment:
 
 
 def read_stm(path: Path) -> dict[Recording, list[Segment]]:
-    """Read the segments of each channel of each file, by time, whatever their order in the file.
+    """Read the segments of each channel of each file, sorted by time.
 
     Raises:
-        AsrkdError: no such file, no segment to be scored, or a line that is malformed, or there twice.
+        AsrkdError: no such file, no segment to score, or a malformed or duplicate line.
     """
     by_channel: dict[Recording, list[Segment]] = {}
     for number, line in read_nist_lines(path, STM_COMMENTS):
@@ -70,7 +70,7 @@ def read_stm(path: Path) -> dict[Recording, list[Segment]]:
 
 
 def looks_like_stm(lines: Sequence[str]) -> bool:
-    """Whether each line has the times of an stm where an stm has them."""
+    """Whether every line has times in the columns of an stm."""
     fields = [_FIELDS.fullmatch(line) for line in lines]
     return bool(lines) and all(match is not None and _are_times(*match.group(4, 5)) for match in fields)
 
@@ -80,10 +80,10 @@ def _are_times(begin: str, end: str) -> bool:
 
 
 def read_nist_lines(path: Path, comments: tuple[str, ...]) -> Iterator[tuple[int, str]]:
-    """(1-based number, line) of what is neither empty nor a comment.
+    """Yield (number, line) of lines that are neither empty nor comments; numbers are from 1.
 
     Raises:
-        AsrkdError: no such file, torn, or not UTF-8.
+        AsrkdError: no such file, or it is damaged or not UTF-8.
     """
     for number, line in files.read_lines(path):
         text = line.strip()
@@ -91,11 +91,11 @@ def read_nist_lines(path: Path, comments: tuple[str, ...]) -> Iterator[tuple[int
             yield number, text
 
 
-def parse_time(text: str, where: str, what: str) -> float:
-    """A time in seconds; AsrkdError, which says ``what`` it is, unless it is from 0 to MAX_TIME_S."""
+def parse_time(text: str, where: str, name: str) -> float:
+    """Parse a time in seconds; raises AsrkdError, with the name of the field, unless in [0, MAX_TIME_S]."""
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not value <= MAX_TIME_S:
-        raise AsrkdError(f"{where}: {what} {text!r}: expected seconds, a number from 0 to {MAX_TIME_S:.0e}")
+        raise AsrkdError(f"{where}: {name} {text!r}: expected seconds, a number from 0 to {MAX_TIME_S:.0e}")
     return value
 
 
@@ -106,9 +106,9 @@ def _segment(line: str, where: str, number: int) -> tuple[Recording, Segment]:
             f"{where}: expected 'file channel speaker begin end [<label>] words', found {line[:60]!r}"
         )
     name, channel, speaker = match.group(1, 2, 3)
-    begin, end = (parse_time(match[group], where, what) for group, what in ((4, "begin"), (5, "end")))
+    begin, end = (parse_time(match[group], where, field) for group, field in ((4, "begin"), (5, "end")))
     if end < begin:
-        raise AsrkdError(f"{where}: ends at {match[5]}, before it begins, at {match[4]}; swap or mend them")
+        raise AsrkdError(f"{where}: end {match[5]} is before begin {match[4]}; swap or fix them")
     text = match[7] or ""
     items = None if _IGNORED.search(text) else parse_transcript(text, where, spelled_in_reference)
     recording = (small_letters(name), small_letters(channel))
@@ -116,23 +116,23 @@ def _segment(line: str, where: str, number: int) -> tuple[Recording, Segment]:
 
 
 def small_letters(text: str) -> str:
-    """``text`` with A to Z in small letters, and other letters as they are, as sclite folds case."""
+    """Lowercase A to Z and no other letters, as sclite does."""
     return text.translate(SMALL_LETTERS)
 
 
 def _require_different(path: Path, by_channel: Mapping[Recording, Sequence[Segment]]) -> None:
-    """Refuse two segments of one time, and names of one recording that differ in case."""
+    """Check that segments have different times, and that names of a recording do not differ in case."""
     first: dict[str, Segment] = {}
     for segments in by_channel.values():
         for segment in segments:
             if segment.recording != segments[0].recording:
                 raise AsrkdError(
                     f"{path}:{segment.number}: {segment.recording} is {segments[0].recording} in line "
-                    f"{segments[0].number}; case does not tell recordings apart, write them alike"
+                    f"{segments[0].number}; sclite ignores case, so use one spelling"
                 )
             other = first.setdefault(segment.id, segment)
             if other is not segment:
                 raise AsrkdError(
                     f"{path}:{segment.number}: segment {segment.id} (file, channel, times in milliseconds) "
-                    f"is in line {other.number} already; remove or join one of them"
+                    f"is also in line {other.number}; remove one of them, or join them"
                 )

@@ -1,7 +1,7 @@
-"""Named rules for texts, with a version and a hash: what a normalizer is, and a unit of error rates.
+"""Named text rules with a version and a hash: the base of normalizers and of units of error rates.
 
-The rules are data, and the hash is that of the data, so that scores by other rules of the same name are told
-apart. A step that is done differently gets another word.
+The rules are data and the hash is that of the data, so that scores by different rules of the same name can be
+told apart. When the implementation of a step changes, the step gets another name.
 """
 
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from typing import TypeVar
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 
-Step = tuple[str, ...]  # what is done, and with what
+Step = tuple[str, ...]  # name of the step, and its arguments
 Definitions = dict[str, tuple[int, tuple[Step, ...]]]  # by name: version and steps
 
 
 @dataclass(frozen=True)
 class TextRules:
-    """Which rules: kept with a score or a store, and compared."""
+    """Name, version and hash of rules: recorded with a score or a store, and compared between them."""
 
     name: str
     version: int
     sha256: str  # of the rules
 
     def __str__(self) -> str:
-        """``basic 1 (0123456789ab)``."""
+        """Format as ``basic 1 (0123456789ab)``."""
         return f"{self.name} {self.version} ({self.sha256[:12]})"
 
 
@@ -31,16 +31,16 @@ AnyRules = TypeVar("AnyRules", bound=TextRules)
 
 
 def find_rules(kind: type[AnyRules], name: str, definitions: Definitions, option: str) -> AnyRules:
-    """The rules of a name as they are now.
+    """Look up the current rules of a name.
 
     Args:
-        kind: of rules.
-        name: of the rules.
-        definitions: of all rules of this kind.
-        option: that names them, for errors: ``--unit``.
+        kind: class of the rules.
+        name: name of the rules.
+        definitions: all rules of this kind, by name.
+        option: the option that names them, for errors: ``--unit``.
 
     Raises:
-        AsrkdError: there are none of that name.
+        AsrkdError: there are no rules of that name.
     """
     if name not in definitions:
         raise AsrkdError(f"{option} {name}: expected one of {', '.join(sorted(definitions))}")

@@ -1,11 +1,11 @@
-"""The words of a ctm by the segments of an stm, as NIST's sclite takes them together by time.
+"""Assignment of the words of a ctm to the segments of an stm by time, as in NIST's sclite.
 
-In each channel words are assigned to segments in the order of time: a segment takes all words up to the
-first one whose middle lies at or behind its end, the last segment takes the rest. So a word in no
-segment counts in the next one. Words of a segment that is not to be scored count nowhere. A channel of
-the stm without words in the ctm is all deletions; a channel of the ctm that the stm lacks is an error,
-as in sclite. Source: SCTK 2.4, ``src/sclite/stm2ctm.c``. (sclite needs sorted files; here the order of
-lines does not matter.)
+In each channel, words are assigned to segments in the order of time: a segment gets all words up to the first
+one whose middle is at or after its end, and the last segment gets the rest. So a word between segments
+belongs to the next one. Words of a segment that is not scored are dropped. A channel of the stm without words
+in the ctm has only deletions; a channel of the ctm that is missing in the stm is an error, as in sclite.
+Source: SCTK 2.4, ``src/sclite/stm2ctm.c``. (sclite needs sorted files; here the order of lines does not
+matter.)
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,18 +24,18 @@ from asrkd.scoring.score_corpus import Rules
 from asrkd.scoring.stm import STM_COMMENTS, Recording, Segment, looks_like_stm, read_nist_lines, read_stm
 from asrkd.scoring.word_network import Items, slots, written
 
-_OF_TEXTS = (".trn", ".json", ".jsonl")
+_TEXT_SUFFIXES = (".trn", ".json", ".jsonl")
 
 
 @dataclass(frozen=True)
 class TimedCorpus:
-    """What two files hold: segments that are to be scored, by id, with the words that go to each."""
+    """Segments to score, by id, with the hypothesis words assigned to each."""
 
     references: dict[str, Segment]
     hypotheses: dict[str, Items]
 
     def record(self) -> dict[str, Any]:
-        """What decides the result, beside the rules."""
+        """Return hashes of references and hypotheses, for the request of a score."""
         segments = [
             [segment.id, segment.speaker, segment.begin_s, segment.end_s, written(segment.items or ())]
             for segment in self.references.values()
@@ -45,10 +45,10 @@ class TimedCorpus:
 
 
 def are_nist_files(references: Path, hypotheses: Path) -> bool:
-    """Whether these are an stm and a ctm: one of them by its suffix, the other by suffix or contents.
+    """Whether the files are an stm and a ctm: one by its suffix, the other by suffix or contents.
 
     Raises:
-        AsrkdError: one of them is, the other is not.
+        AsrkdError: only one of them is.
     """
     is_stm, is_ctm = _has_suffix(references, ".stm"), _has_suffix(hypotheses, ".ctm")
     is_stm = is_stm or (is_ctm and _holds(references, STM_COMMENTS, looks_like_stm))
@@ -58,17 +58,17 @@ def are_nist_files(references: Path, hypotheses: Path) -> bool:
     for path in (references, hypotheses):
         if _has_suffix(path, ".stm", ".ctm"):
             raise AsrkdError(
-                f"{path}: of NIST's files --ref x.stm and --hyp y.ctm go together, and with nothing else; "
-                f"here they are {references} and {hypotheses}"
+                f"{path}: an stm can only be scored against a ctm (--ref x.stm --hyp y.ctm), "
+                f"not {references} against {hypotheses}"
             )
     return False
 
 
 def read_timed_corpus(references: Path, hypotheses: Path, rules: Rules) -> TimedCorpus:
-    """Read an stm and a ctm; notes on stderr name channels without words, and words in brackets.
+    """Read an stm and a ctm; warns on stderr about channels without words, and words in brackets.
 
     Raises:
-        AsrkdError: one is malformed; the ctm has a channel that the stm lacks; the references hold no word.
+        AsrkdError: a file is malformed, the ctm has a channel that the stm lacks, or the stm has no words.
     """
     segments, words = read_stm(references), read_ctm(hypotheses)
     _require_known_channels(words, segments, references, hypotheses)
@@ -100,12 +100,12 @@ def _require_known_channels(
         number = min(lines)
         raise AsrkdError(
             f"{hypotheses}:{number}: file and channel {' '.join(lines[number])} are not in {references}; "
-            "score the ctm of these references, or leave out its lines of others"
+            "score the ctm of these references, or remove the lines of other channels"
         )
 
 
 def _note_required_brackets(corpus: TimedCorpus, where: Path) -> None:
-    """Print a note on words in brackets, which are optional only with sclite-D."""
+    """Warn about words in brackets, which are optional only with sclite-D."""
     marked = [
         word
         for segment in corpus.references.values()
@@ -120,10 +120,10 @@ def _note_required_brackets(corpus: TimedCorpus, where: Path) -> None:
 
 
 def distribute(segments: Sequence[Segment], words: Sequence[TimedItem]) -> list[Items]:
-    """The words of a channel by segment; both are in the order of time."""
+    """Assign the words of a channel to its segments; both are sorted by time."""
     distributed, first = [], 0
     for segment in segments:
-        end = float(np.float32(segment.end_s))  # sclite keeps it so
+        end = float(np.float32(segment.end_s))  # sclite has it in single precision
         last = first
         while last < len(words) and (segment is segments[-1] or words[last].middle_s < end):
             last += 1
@@ -145,7 +145,7 @@ def _has_suffix(path: Path, *suffixes: str) -> bool:
 
 
 def _holds(path: Path, comments: tuple[str, ...], looks_like: Callable[[Sequence[str]], bool]) -> bool:
-    """Whether a file without a suffix of another format has lines of a format."""
-    if _has_suffix(path, *_OF_TEXTS, ".stm", ".ctm") or path.name.removesuffix(".gz") == "text":
+    """Whether the lines look like a format, for a file without the suffix of another one."""
+    if _has_suffix(path, *_TEXT_SUFFIXES, ".stm", ".ctm") or path.name.removesuffix(".gz") == "text":
         return False
     return looks_like([line for _, line in read_nist_lines(path, comments)])

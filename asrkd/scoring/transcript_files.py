@@ -1,6 +1,6 @@
-"""References and hypotheses as files that other tools read: icefall's recogs, sclite's trn, Kaldi's text.
+"""Writers of transcripts in the formats of other tools: icefall's recogs, sclite's trn and Kaldi's text.
 
-All files list the utterances in the order of their ids, and are whole or absent.
+All files list utterances in the order of their ids, and are whole or absent.
 """
 
 import re
@@ -11,18 +11,18 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import one_spaced, require_same_ids
 
-# sclite takes { a / b } for alternatives, @ for no word, (word) for an optional one, ** and ;; for comments.
+# In sclite { a / b } are alternatives, @ is no word, (word) is optional, ** and ;; begin comments.
 SPECIAL_TO_SCLITE = re.compile(r"[{}()*]|;;|^@$")
-# Where these marks are meant: what would still end a word, or be dropped from it.
+# If these marks are meant as such: characters that still end a word, or are dropped from it.
 SPECIAL_AMONG_MARKS = re.compile(r"[{};*\\]")
 MARKS = ("{", "/", "}", "@")
 
 
 def write_recogs(path: Path, references: Mapping[str, str], hypotheses: Mapping[str, str]) -> None:
-    """Write ``recogs-<set>.txt`` in icefall's form: the words of reference and hypothesis as Python lists.
+    """Write ``recogs-<set>.txt`` in icefall's format: words of reference and hypothesis as Python lists.
 
     Raises:
-        AsrkdError: the two are not of the same utterances.
+        AsrkdError: references and hypotheses are not of the same utterances.
     """
     require_same_ids(references, hypotheses)
     with files.create(path) as stream:
@@ -32,10 +32,10 @@ def write_recogs(path: Path, references: Mapping[str, str], hypotheses: Mapping[
 
 
 def write_kaldi_text(path: Path, texts: Mapping[str, str]) -> None:
-    """Write ``text`` as Kaldi's: the id and the words of an utterance a line.
+    """Write Kaldi's ``text``: id and words of an utterance, one a line.
 
     Raises:
-        AsrkdError: an id is empty or has whitespace in it.
+        AsrkdError: an id is empty or contains whitespace.
     """
     for utt_id in texts:
         if len(utt_id.split()) != 1:
@@ -47,20 +47,18 @@ def write_kaldi_text(path: Path, texts: Mapping[str, str]) -> None:
 def trn_lines(
     texts: Mapping[str, str], speakers: Mapping[str, str], *, with_marks: bool = False
 ) -> list[str]:
-    """The lines of ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
+    """Format the lines of ``ref.trn`` or ``hyp.trn`` for sclite (``-i spu_id``): ``words (speaker-uttid)``.
 
-    An utterance without words keeps its line, for sclite drops what one of
-    two files lacks. Where every id begins with its speaker and ``-``, as
-    LibriSpeech's do, the ids stand there as they are.
+    An utterance without words keeps its line, since sclite drops utterances that one of the files lacks. If
+    every id begins with its speaker and ``-``, as in LibriSpeech, ids are written unchanged.
 
     Args:
         texts: words by utterance id.
         speakers: speaker by utterance id.
-        with_marks: alternatives in braces, ``@`` and words in round brackets are meant as sclite has them.
+        with_marks: braces, ``@`` and round brackets have the meaning of sclite.
 
     Raises:
-        AsrkdError: an utterance has no speaker, or an id or a word has a
-            meaning of its own to sclite.
+        AsrkdError: an utterance has no speaker, or an id or a word has a special meaning in sclite.
     """
     named = all(utt_id.startswith(f"{speakers.get(utt_id)}-") for utt_id in texts)
     check = _check_among_marks if with_marks else _check_words
@@ -84,7 +82,7 @@ def _check_among_marks(utt_id: str, text: str) -> None:
 
 
 def _not_a_word(utt_id: str, word: str) -> AsrkdError:
-    return AsrkdError(f"cut {utt_id!r}: sclite would not take {word!r} for a word; normalize the text")
+    return AsrkdError(f"cut {utt_id!r}: {word!r} is not a word in sclite; normalize the text")
 
 
 def _trn_line(utt_id: str, text: str, speaker: str | None, named: bool) -> str:

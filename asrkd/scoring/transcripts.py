@@ -1,16 +1,16 @@
-"""Finished transcripts from files of three forms, gzipped or not, each utterance once.
+"""Transcript files in three formats, gzipped or not, with each utterance once.
 
 ====================  ==============================  =================================
-form                  a line                          told by
+format                a line                          recognized by
 ====================  ==============================  =================================
-JSON lines            ``{"id": "a-1", "text": ...}``  ``.jsonl``, ``.json``; first is ``{``
+JSON lines            ``{"id": "a-1", "text": ...}``  ``.jsonl``, ``.json``, or ``{``
 trn, of sclite        ``words (speaker-utterance)``   ``.trn``; every line ends in an id
-text, of Kaldi        ``a-1 words``                   the name ``text``; anything else
+text, of Kaldi        ``a-1 words``                   the name ``text``, or otherwise
 ====================  ==============================  =================================
 
-Of a trn the id is all that stands in the last brackets, and the speaker, as
-sclite's ``spu_id`` has it, what comes before the first ``-`` or, for want of
-one, before the first ``_``. An id alone is an utterance without words.
+In a trn the id is the content of the last brackets. Its speaker, as in sclite's ``spu_id``, is the part
+before the first ``-`` or, if there is none, before the first ``_``. A line with only an id is an utterance
+without words.
 """
 
 import re
@@ -23,30 +23,29 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.kaldi_files import read_rows, split_row
 
 TRN_LINE = re.compile(r"(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*")
-# sclite takes { a / b } for alternatives and a lone @ for no word.
+# In sclite { a / b } are alternatives, and a lone @ is no word.
 TRN_ALTERNATIVES = re.compile(r"\{|(?<!\S)@(?!\S)")
 
-Line = tuple[int, str]  # 1-based number, and what it says
+Line = tuple[int, str]  # number, from 1, and text
 
 
 @dataclass(frozen=True)
 class Transcripts:
-    """Texts by utterance id, as they stand in the file, and the speakers that its ids name."""
+    """Texts by utterance id, not normalized, and the speakers named by the ids."""
 
     path: Path
     texts: dict[str, str]
-    speakers: dict[str, str]  # of a trn; empty otherwise
+    speakers: dict[str, str]  # of a trn; empty for other formats
 
 
 def read_transcripts(path: Path) -> Transcripts:
-    """Read a file of any form.
+    """Read a transcript file of any format.
 
     Raises:
-        AsrkdError: no such file, no utterance in it, or a line that is
-            malformed, badly encoded or of an utterance that was there before.
+        AsrkdError: no such file, no utterances, or a line that is malformed, not UTF-8 or has a duplicate id.
     """
     lines = [(number, line) for number, line in files.read_lines(path) if line.strip()]
-    parse = _form(path, lines)
+    parse = _parser(path, lines)
     texts: dict[str, str] = {}
     first: dict[str, int] = {}
     for number, line in lines:
@@ -55,20 +54,20 @@ def read_transcripts(path: Path) -> Transcripts:
         utt_id, text = parse(f"{path}:{number}", line)
         if utt_id in texts:
             raise AsrkdError(
-                f"{path}:{number}: utterance {utt_id!r} was in line {first[utt_id]} already; remove one"
+                f"{path}:{number}: duplicate utterance id {utt_id!r}, also in line {first[utt_id]}; remove it"
             )
         texts[utt_id], first[utt_id] = text, number
     if not texts:
-        raise AsrkdError(f"{path}: holds no transcripts; expected Kaldi's text, sclite's trn or JSON lines")
+        raise AsrkdError(f"{path}: no transcripts; expected Kaldi's text, sclite's trn or JSON lines")
     speakers = {utt_id: _speaker(utt_id) for utt_id in texts} if parse is _trn else {}
     return Transcripts(path, texts, {utt_id: name for utt_id, name in speakers.items() if name})
 
 
 def read_speakers(path: Path) -> dict[str, str]:
-    """Speaker by utterance id, of Kaldi's ``utt2spk``; empty lines say nothing.
+    """Read Kaldi's ``utt2spk``: speakers by utterance id. Empty lines are ignored.
 
     Raises:
-        AsrkdError: no such file, a line that is not an id and a speaker, or an id that comes twice.
+        AsrkdError: no such file, a line that is not an id and a speaker, or a duplicate id.
     """
     speakers: dict[str, str] = {}
     for row in read_rows(path):
@@ -78,13 +77,13 @@ def read_speakers(path: Path) -> dict[str, str]:
             line = f"{row.key} {row.value}"
             raise AsrkdError(f"{row.where}: expected an utterance and its speaker, found {line[:40]!r}")
         if row.key in speakers:
-            raise AsrkdError(f"{row.where}: utterance {row.key!r} comes twice; remove one")
+            raise AsrkdError(f"{row.where}: duplicate utterance id {row.key!r}; remove one")
         speakers[row.key] = row.value
     return speakers
 
 
-def _form(path: Path, lines: Sequence[Line]) -> Callable[[str, str], tuple[str, str]]:
-    """What parses a line of the file."""
+def _parser(path: Path, lines: Sequence[Line]) -> Callable[[str, str], tuple[str, str]]:
+    """Choose the parser of the lines of a file by its name or contents."""
     name = path.name.removesuffix(".gz")
     for suffix, parse in ((".trn", _trn), (".jsonl", _json), (".json", _json)):
         if name.endswith(suffix):
@@ -114,7 +113,7 @@ def _trn(where: str, line: str) -> tuple[str, str]:
             f"{where}: expected words and (speaker-utterance) as in sclite's trn, found {line[-60:]!r}"
         )
     if TRN_ALTERNATIVES.search(match["words"]):
-        raise AsrkdError(f"{where}: sclite's {{ a / b }} and @ are not read here; write out what was said")
+        raise AsrkdError(f"{where}: sclite's {{ a / b }} and @ are not supported here; write one text")
     return match["id"], match["words"]
 
 
@@ -123,9 +122,9 @@ def _kaldi(_where: str, line: str) -> tuple[str, str]:
 
 
 def _speaker(label: str) -> str:
-    """What sclite takes for the speaker; empty if it is not told."""
+    """Return the speaker of an id as in sclite; empty if it names none."""
     for mark in "-_":
-        speaker, found, _ = label.partition(mark)
-        if found:
+        speaker, separator, _ = label.partition(mark)
+        if separator:
             return speaker
     return ""

@@ -1,34 +1,37 @@
-"""Units of error rates, into which texts are cut before they are aligned: named rules, a version and a hash.
+"""Units of error rates: words, characters or a mixture, defined by named rules with a version and a hash.
+
+A text is cut into units before it is aligned.
 
 ======== ==== ==============================================================================================
-unit     rate what is counted
+unit     rate units
 ======== ==== ==============================================================================================
-word     WER  what whitespace separates
+word     WER  words, separated by whitespace
 char     CER  every character that is not whitespace; blanks are ignored
-mixed    MER  Han, kana, Bopomofo, Thai, Lao, Khmer, Myanmar and the Tai scripts by character; everything
-              else (Latin, Cyrillic, Hangul, digits) by words. A change between the two separates as well
+mixed    MER  Han, kana, Bopomofo, Thai, Lao, Khmer, Myanmar and the Tai scripts by character; other
+              text (Latin, Cyrillic, Hangul, digits) by words. A change between the two also separates units
 ======== ==== ==============================================================================================
 
-``char`` is for scripts without blanks, where two transcribers put blanks in different places or none, and
-``mixed`` for switches between such a script and one with blanks (mixed error rate, as on SEAME).
+``char`` is for scripts without blanks, where two transcribers put blanks in different places or none;
+``mixed`` is for text that switches between such a script and one with blanks (mixed error rate, as
+on SEAME).
 
-A character is a code point of Unicode's composed form (NFC), so that é and か + dakuten are one however
-they were typed. Vowel signs and tone marks that have no composed form, as those of Thai or Devanagari, count
-by themselves. That is the practice of the field: wenet's ``compute-wer.py --char=1``, ESPnet's ``char``
-tokenizer, SpeechIO's scripts, jiwer's and Hugging Face's ``cer`` all count code points, and so do rates of
-Thai on Common Voice that are computed by them. By extended grapheme clusters a wrong tone mark would be a
-wrong syllable, and no rate could be compared with a published one; clusters also differ between versions
-of Unicode. Where these tools differ from each other: blanks are ignored as by wenet and SpeechIO (ESPnet
-and jiwer count them); Latin words are cut into letters by ``char`` as by SpeechIO, and whole by ``mixed``
-as by wenet (which cuts Hangul, though it has blanks); punctuation is the normalizer's business (wenet drops
-a list of it).
+A character is a code point of Unicode's composed form (NFC): é, and か with dakuten, are one character
+however they were typed. Vowel signs and tone marks without a composed form, as in Thai and Devanagari,
+count as characters. This is the practice of the field: wenet's ``compute-wer.py --char=1``, ESPnet's
+``char`` tokenizer, SpeechIO's scripts, jiwer's and Hugging Face's ``cer`` all count code points, and so do
+published rates of Thai on Common Voice. With extended grapheme clusters a wrong tone mark would be a wrong
+syllable, rates could not be compared with published ones, and clusters differ between versions of Unicode.
+Where these tools differ from each other: blanks are ignored as in wenet and SpeechIO (ESPnet and jiwer
+count them); ``char`` cuts Latin words into letters as SpeechIO does, and ``mixed`` keeps them whole as
+wenet does (which cuts Hangul, though it has blanks); punctuation is left to the normalizer (wenet drops a
+list of it).
 
-What is never a character of its own: variation selectors and the two joiners (U+200C, U+200D), which stay
-with the character before them. The zero-width space, by which Thai, Khmer and Myanmar texts separate words,
-the word joiner and the byte order mark are blanks to ``char`` and ``mixed``.
+Variation selectors and the two joiners (U+200C, U+200D) are never characters by themselves; they stay with
+the character before them. The zero-width space, by which Thai, Khmer and Myanmar texts separate words,
+the word joiner and the byte order mark count as blanks in ``char`` and ``mixed``.
 
-The rules are data, ranges of code points among them: nothing depends on the version of Unicode but NFC,
-which is stable. The hash is that of the data, and tests/scoring/test_units.py holds it to the version.
+The rules are data, including ranges of code points: only NFC depends on the version of Unicode, and it is
+stable. The hash is that of the data; tests/scoring/test_units.py ties it to the version.
 """
 
 import re
@@ -59,7 +62,7 @@ _BY_CHARACTER = "".join(
     )
 )
 
-# Of a step the characters are the inside of a regular expression's brackets.
+# The characters of a step are the inside of a character class of a regular expression.
 DEFINITIONS: Definitions = {
     "word": (1, (("whitespace separates",),)),
     "char": (1, (("no whitespace nor", _ZERO_WIDTH_BLANKS), ("NFC",), ("each with", _STAY_WITH_BASE))),
@@ -73,7 +76,7 @@ DEFINITIONS: Definitions = {
     ),
 }
 
-# The rate, and what it counts; of no consequence for any number.
+# Rate, unit and title, for messages; not part of the hash.
 _WORDING = {
     "word": ("WER", "word", "Word error rate"),
     "char": ("CER", "character", "Character error rate"),
@@ -82,38 +85,38 @@ _WORDING = {
 
 
 class Unit(TextRules):
-    """Which unit: kept with a score or a store, and compared."""
+    """A unit of error rates: recorded with a score or a store, and compared between them."""
 
     @property
     def rate(self) -> str:
-        """The error rate in short: WER, CER or MER."""
+        """Short name of the error rate: WER, CER or MER."""
         return _WORDING[self.name][0]
 
     @property
     def rate_name(self) -> str:
-        """The error rate in words, as a title: Word error rate."""
+        """Full name of the error rate, as a title: Word error rate."""
         return _WORDING[self.name][2]
 
     @property
     def noun(self) -> str:
-        """What is counted: word, character, or for mixed unit."""
+        """Name of one unit: word, character, or unit where they are mixed."""
         return _WORDING[self.name][1]
 
     @property
     def nouns(self) -> str:
-        """The same of several."""
+        """Plural of :attr:`noun`."""
         return f"{self.noun}s"
 
     def record(self) -> dict[str, Any]:
-        """``{"unit": ...}`` for what keeps the unit only where it is not the word; see :func:`read_unit`."""
+        """Return ``{"unit": ...}``, or ``{}`` for the word, which is left out; see :func:`read_unit`."""
         return {} if self == WORD else {"unit": asdict(self)}
 
 
 def find_unit(name: str) -> Unit:
-    """The rules of a name as they are now.
+    """Look up the current rules of a unit.
 
     Raises:
-        AsrkdError: there are none of that name.
+        AsrkdError: there is no unit of that name.
     """
     return find_rules(Unit, name, DEFINITIONS, "--unit")
 
@@ -122,27 +125,27 @@ WORD = find_unit("word")
 
 
 def read_unit(record: Mapping[str, Any], where: str, remedy: str) -> Unit:
-    """The unit that a record of a score or a store names under ``unit``; the word if it names none.
+    """Read the unit from the record of a score or a store; the word if the record names none.
 
     Args:
-        record: as it was read.
-        where: the file that it is from.
-        remedy: the command that makes it anew.
+        record: JSON object with an optional key ``unit``.
+        where: path of the file, for errors.
+        remedy: the command that makes the file again, for errors.
 
     Raises:
-        AsrkdError: the rules are not those of today, or there are none of that name.
+        AsrkdError: there is no unit of that name, or its rules are not the current ones.
     """
-    found = record.get("unit")
-    if found is None:
+    recorded = record.get("unit")
+    if recorded is None:
         return WORD
     for unit in map(find_unit, DEFINITIONS):
-        if found == asdict(unit):
+        if recorded == asdict(unit):
             return unit
-    raise AsrkdError(f"{where}: its unit {found!r} has rules that this asrkd does not know; {remedy}")
+    raise AsrkdError(f"{where}: its unit {recorded!r} has rules that this asrkd does not know; {remedy}")
 
 
 def units(text: str, unit: Unit = WORD) -> list[str]:
-    """The units of a text, left to right; none of them holds whitespace."""
+    """Cut a text into units, left to right; none of them contains whitespace."""
     prepare, divide = _functions(unit.name)
     for step in prepare:
         text = step(text)
@@ -150,13 +153,13 @@ def units(text: str, unit: Unit = WORD) -> list[str]:
 
 
 def spaced(text: str, unit: Unit = WORD) -> str:
-    """The units of a text with single spaces between them, as other tools read them."""
+    """Join the units of a text with single spaces, for tools that split words at whitespace."""
     return " ".join(units(text, unit))
 
 
 @cache
 def _functions(name: str) -> tuple[Sequence[Callable[[str], str]], Callable[[str], list[str]]]:
-    """What is done to a text, and what divides it then."""
+    """Compile the rules of a unit: steps that prepare a text, and the step that divides it."""
     *prepare, divide = DEFINITIONS[name][1]
     return [_preparation(*step) for step in prepare], _division(*divide)
 
@@ -168,8 +171,8 @@ def _preparation(what: str, *how: str) -> Callable[[str], str]:
         blanks = re.compile(rf"[\s{how[0]}]+")
         return lambda text: blanks.sub("", text)
     if what == "space for":
-        found = re.compile(f"[{how[0]}]")
-        return lambda text: found.sub(" ", text)
+        characters = re.compile(f"[{how[0]}]")
+        return lambda text: characters.sub(" ", text)
     raise ValueError(f"no such step: {what}")
 
 

@@ -1,6 +1,6 @@
-"""Which words of a reference and a hypothesis belong together: for counts, and for people to read.
+"""Word alignments of references and hypotheses, for counts and in human-readable form.
 
-``levenshtein`` makes the fewest errors, as jiwer and Kaldi do; ``sclite`` is NIST's.
+``levenshtein`` has the fewest errors, as in jiwer and Kaldi; ``sclite`` is NIST's alignment.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,9 +11,9 @@ from asrkd.scoring.sclite_edits import Pair, sclite_edits
 from asrkd.scoring.units import WORD, Unit, units
 
 LEVENSHTEIN = "levenshtein"
-NO_WORD = "*"  # stands opposite an inserted or deleted word, as in icefall's and Kaldi's files
+NO_WORD = "*"  # opposite an inserted or deleted word, as in icefall's and Kaldi's files
 
-# A reference word and a hypothesis word; one of them is None where the other was deleted or inserted.
+# A reference word and a hypothesis word; None opposite an insertion or a deletion.
 WordPair = tuple[str | None, str | None]
 
 
@@ -28,15 +28,16 @@ ALIGNMENTS: dict[str, Callable[[Sequence[Pair]], list[str]]] = {
 
 
 def check_alignment(name: str) -> None:
-    """Raise AsrkdError unless there is an alignment of that name."""
+    """Check the name of an alignment; raises AsrkdError if there is none of that name."""
     if name not in ALIGNMENTS:
         raise AsrkdError(f"--alignment {name}: expected one of {', '.join(ALIGNMENTS)}")
 
 
 def align_many(pairs: Sequence[Pair], alignment: str = LEVENSHTEIN) -> list[str]:
-    """The edits (:mod:`asrkd.scoring.edits`) of each pair of words; quicker than one after the other.
+    """Align many texts at once; returns the edits (:mod:`asrkd.scoring.edits`) of each pair.
 
-    ``sclite-D`` and the like (:data:`asrkd.scoring.nist_rules.COSTS`) are sclite where no word is marked.
+    The other alignments of :data:`asrkd.scoring.nist_rules.COSTS`, such as ``sclite-D``, equal ``sclite``
+    here: they differ only in marked words.
     """
     return ALIGNMENTS[alignment.partition("-")[0]](pairs)
 
@@ -44,30 +45,30 @@ def align_many(pairs: Sequence[Pair], alignment: str = LEVENSHTEIN) -> list[str]
 def align_words(
     reference: str, hypothesis: str, alignment: str = LEVENSHTEIN, unit: Unit = WORD
 ) -> list[WordPair]:
-    """The aligned words, or other units, left to right; the same alignment that the counts are from."""
-    said, heard = units(reference, unit), units(hypothesis, unit)
-    (edits,) = align_many([(said, heard)], alignment)
-    return word_pairs(said, heard, edits)
+    """Align the words, or other units, of two texts, left to right, as for the counts of a score."""
+    pair = units(reference, unit), units(hypothesis, unit)
+    (edits,) = align_many([pair], alignment)
+    return word_pairs(*pair, edits)
 
 
 def word_pairs(reference: Sequence[str], hypothesis: Sequence[str], edits: str) -> list[WordPair]:
-    """The words that ``edits`` puts opposite each other."""
-    said, heard = iter(reference), iter(hypothesis)
+    """Pair the words that ``edits`` aligns."""
+    references, hypotheses = iter(reference), iter(hypothesis)
     return [
-        (None if edit == INSERTION else next(said), None if edit == DELETION else next(heard))
+        (None if edit == INSERTION else next(references), None if edit == DELETION else next(hypotheses))
         for edit in edits
     ]
 
 
 def inline(pairs: list[WordPair]) -> str:
-    """The reference with its errors as ``(REF->HYP)`` in place.
+    """Format the reference with its errors in place as ``(REF->HYP)``.
 
-    Neighboring errors share one bracket: ``(A B->C)``; nothing is ``*``.
+    Neighboring errors share one bracket: ``(A B->C)``; a missing side is ``*``.
     """
-    return " ".join(_pieces(pairs))
+    return " ".join(_inline_parts(pairs))
 
 
-def _pieces(pairs: list[WordPair]) -> Iterator[str]:
+def _inline_parts(pairs: list[WordPair]) -> Iterator[str]:
     wrong: list[WordPair] = []
     for reference, hypothesis in pairs:
         if reference is None or reference != hypothesis:
@@ -82,6 +83,6 @@ def _pieces(pairs: list[WordPair]) -> Iterator[str]:
 
 
 def _bracket(wrong: list[WordPair]) -> str:
-    said = " ".join(reference for reference, _ in wrong if reference is not None)
-    heard = " ".join(hypothesis for _, hypothesis in wrong if hypothesis is not None)
-    return f"({said or NO_WORD}->{heard or NO_WORD})"
+    references = " ".join(reference for reference, _ in wrong if reference is not None)
+    hypotheses = " ".join(hypothesis for _, hypothesis in wrong if hypothesis is not None)
+    return f"({references or NO_WORD}->{hypotheses or NO_WORD})"

@@ -1,16 +1,16 @@
-"""Transcripts with alternatives: the marks of NIST's stm and trn, and the word networks that they stand for.
+"""Word networks: transcripts with alternatives in the notation of NIST's stm and trn.
 
 ``i've { um / uh / @ } been { { good / fine } boys / there }``: one alternative of each pair of braces is
-chosen; ``@`` is no word. Sources: the description of stm in SCTK's ``doc/infmts.htm``; where that is
-silent, sclite's own behavior (2.10):
+chosen; ``@`` is no word. Sources: the description of stm in SCTK's ``doc/infmts.htm``, and sclite 2.10 where
+it leaves details open:
 
 - ``/`` separates alternatives anywhere within braces, with or without blanks; outside it is a letter;
 - words end at any blank of Unicode, here and elsewhere in asrkd (sclite's end at those of ASCII);
-- of a word of a reference only what stands before ``;`` counts, ``\\`` is dropped, and so is a last ``*``.
+- in a word of a reference, ``;`` and everything after it, ``\\`` and a final ``*`` are dropped.
 
-Empty alternatives, which sclite passes over, and braces inside a word, on which it crashes, are refused.
+Empty alternatives, which sclite ignores, and braces inside a word, which crash it, are errors here.
 
-A network is a list of arcs, each with a word; two follow each other where a path goes from one to the other.
+A network is a list of arcs, each with a word and the arcs that it may follow.
 """
 
 import re
@@ -22,12 +22,12 @@ from asrkd.core.errors import AsrkdError
 NO_WORD = "@"
 MAX_DEPTH = 20  # of braces in braces
 
-_OUTSIDE, _INSIDE = re.compile(r"[^\s{}]+"), re.compile(r"[^\s{}/]+")  # words, by where they stand
+_OUTSIDE, _INSIDE = re.compile(r"[^\s{}]+"), re.compile(r"[^\s{}/]+")  # words outside and inside of braces
 
 
 @dataclass(frozen=True)
 class Alternation:
-    """One pair of braces."""
+    """Alternatives in a pair of braces."""
 
     alternatives: tuple["Items", ...]
 
@@ -38,41 +38,41 @@ Items = tuple[Item, ...]
 
 @dataclass(frozen=True)
 class Network:
-    """Arcs, each after those that it may follow. Arc 0 has no word and is where every path begins."""
+    """Arcs in topological order. Arc 0 has no word and begins every path."""
 
     words: list[str]
-    slots: list[int]  # of each arc's word among the slots of its items, -1: none
-    # Arcs that each arc may follow, in the order of the text, of which sclite takes the first best.
+    slots: list[int]  # index of each arc's slot among the slots of the items; -1: none
+    # Arcs that each arc may follow, in the order of the text: of equally cheap ones sclite takes the first.
     before: list[list[int]]
-    ends: list[int]  # arcs in which a path may end, likewise
+    ends: list[int]  # last arcs of paths, in the order of the text
 
 
 def parse_transcript(text: str, where: str, spell: Callable[[str], str] = str) -> Items:
-    """The items of a transcript.
+    """Parse a transcript.
 
     Args:
-        text: words and marks.
+        text: words and braces.
         where: file and line, for errors.
-        spell: what a word is, given as it stands there.
+        spell: maps a word as written to the word as scored.
 
     Raises:
-        AsrkdError: braces that do not match, lie in a word or too deep; an empty alternative.
+        AsrkdError: braces that do not match, are part of a word or nested too deeply; an empty alternative.
     """
     return _Parser(text, where, spell).parse()
 
 
 def spelled_in_reference(word: str) -> str:
-    """What sclite takes of a word of a reference."""
+    """Return a word of a reference as sclite reads it."""
     return spelled(re.sub(r"\\(.?)|;.*", lambda match: match[1] or "", word))
 
 
 def spelled(word: str) -> str:
-    """What sclite takes of a word of a hypothesis: it drops a last ``*``."""
+    """Return a word of a hypothesis as sclite reads it: without a final ``*``."""
     return word[:-1] if len(word) > 1 and word.endswith("*") else word
 
 
 class _Parser:
-    """From left to right through a transcript."""
+    """Recursive-descent parser of a transcript."""
 
     def __init__(self, text: str, where: str, spell: Callable[[str], str]) -> None:
         self.text, self.where, self.spell, self.at = text, where, spell, 0
@@ -84,7 +84,7 @@ class _Parser:
         return items
 
     def _items(self, depth: int) -> Items:
-        """As far as the end of the text, of an alternative or of an alternation."""
+        """Parse items up to the end of the text, of an alternative or of an alternation."""
         items: list[Item] = []
         while self._skip_blanks() not in (("", "}", "/") if depth else ("", "}")):
             if self.text[self.at] == "{":
@@ -119,11 +119,11 @@ class _Parser:
             raise self._error(f"a brace in the word {match[0]!r}; put blanks around {{ and }}")
         word = self.spell(match[0])
         if not word:
-            raise self._error(f"the word {match[0]!r}, of which sclite takes only what stands before ;")
+            raise self._error(f"the word {match[0]!r} is empty in sclite, which drops everything from ; on")
         return word
 
     def _skip_blanks(self) -> str:
-        """The next character that is none; empty at the end."""
+        """Skip blanks and return the next character; empty at the end."""
         while self.at < len(self.text) and self.text[self.at].isspace():
             self.at += 1
         return self.text[self.at : self.at + 1]
@@ -133,11 +133,11 @@ class _Parser:
 
 
 def written(items: Items) -> str:
-    """The items with single blanks between words and marks; equal items, equal texts."""
-    return " ".join(_pieces(items))
+    """Format items as text with single blanks between words and marks; equal items give equal texts."""
+    return " ".join(_formatted(items))
 
 
-def _pieces(items: Items) -> Iterator[str]:
+def _formatted(items: Items) -> Iterator[str]:
     for item in items:
         if isinstance(item, str):
             yield item
@@ -146,31 +146,30 @@ def _pieces(items: Items) -> Iterator[str]:
 
 
 def replace_words(items: Items, replace: Callable[[str], Sequence[str]]) -> Items:
-    """The items with other words for each word; an alternative that is left without any is no word."""
+    """Replace each word by some words; an alternative left without words becomes :data:`NO_WORD`."""
     replaced: list[Item] = []
     for item in items:
         if isinstance(item, Alternation):
-            kept = (replace_words(way, replace) or (NO_WORD,) for way in item.alternatives)
-            replaced.append(Alternation(tuple(kept)))
+            alternatives = (replace_words(way, replace) or (NO_WORD,) for way in item.alternatives)
+            replaced.append(Alternation(tuple(alternatives)))
         else:
             replaced += [item] if item == NO_WORD else replace(item)
     return tuple(replaced)
 
 
 def slots(items: Items) -> list[list[str]]:
-    """The places of the items that a word may stand at, each with the words that may stand there.
+    """Return the slots of the items: positions of at most one word of a path, each with its possible words.
 
-    A path through the items has at most one word at each; in an alternative
-    with fewer words than another some places stay empty, and have
-    :data:`NO_WORD` as well.
+    In an alternative with fewer words than another, some slots stay empty; these have :data:`NO_WORD` as
+    well.
     """
-    places: list[list[str]] = []
+    choices: list[list[str]] = []
     for item in items:
         if isinstance(item, Alternation):
-            places += _merged([slots(way) for way in item.alternatives])
+            choices += _merged([slots(way) for way in item.alternatives])
         elif item != NO_WORD:
-            places.append([item])
-    return places
+            choices.append([item])
+    return choices
 
 
 def _merged(alternatives: Sequence[list[list[str]]]) -> list[list[str]]:
@@ -180,15 +179,15 @@ def _merged(alternatives: Sequence[list[list[str]]]) -> list[list[str]]:
 
 
 def build_network(items: Items) -> Network:
-    """The arcs of the items."""
+    """Build the word network of the items."""
     return _Builder().build(items)
 
 
 class _Builder:
-    """Arcs (word, slot, node that they leave) and the arcs into each node, in the order of the text."""
+    """Builder of a network: arcs (word, slot, first node), and the arcs into each node in text order."""
 
     def __init__(self) -> None:
-        self.coming: list[list[int]] = [[]]
+        self.incoming: list[list[int]] = [[]]
         self.arcs: list[tuple[str, int, int]] = []
 
     def build(self, items: Items) -> Network:
@@ -198,20 +197,20 @@ class _Builder:
         return Network(
             words=[word for word, _, _ in self.arcs],
             slots=[slot for _, slot, _ in self.arcs],
-            before=[self.coming[node] for _, _, node in self.arcs],
-            ends=self.coming[last],
+            before=[self.incoming[node] for _, _, node in self.arcs],
+            ends=self.incoming[last],
         )
 
     def _node(self) -> int:
-        self.coming.append([])
-        return len(self.coming) - 1
+        self.incoming.append([])
+        return len(self.incoming) - 1
 
     def _arc(self, word: str, slot: int, node: int, to: int) -> None:
-        self.coming[to].append(len(self.arcs))
+        self.incoming[to].append(len(self.arcs))
         self.arcs.append((word, slot, node))
 
     def _sequence(self, items: Items, node: int, end: int | None, slot: int) -> int:
-        """Arcs for the items from ``node`` to ``end``, or to a new node; return where they end."""
+        """Add arcs for the items from ``node`` to ``end``, or to a new node; returns the last node."""
         for place, item in enumerate(items):
             to = end if end is not None and place == len(items) - 1 else self._node()
             if isinstance(item, str):

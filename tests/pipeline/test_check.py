@@ -213,7 +213,10 @@ def test_a_score_of_finished_transcripts_is_looked_over_without_a_model(tmp_path
     lines = (tmp_path / "score/utterances.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "score/utterances.jsonl").write_text(lines[0])
     (problem,) = problems(tmp_path / "score")
-    assert "utterances.jsonl and score.json do not add up; make the score anew: rm -r" in problem
+    assert (
+        "the counts of utterances.jsonl do not sum to those of score.json; make the score anew: rm -r"
+        in problem
+    )
     files.write_json(tmp_path / "score/request.json", {})
     (tmp_path / "score/score.json").write_text("{}")
     (problem,) = problems(tmp_path / "score")

@@ -239,7 +239,7 @@ def test_a_torn_network_is_a_line_with_its_remedy(tmp_path, old, new):
     assert old in (text := path.read_text())
     path.write_text(text.replace(old, new))
     with pytest.raises(
-        AsrkdError, match=r"utterances.jsonl(:.: not a scored utterance| has not the ref).*rm -r"
+        AsrkdError, match=r"utterances.jsonl(:.: not a scored utterance| are not those of score.json).*rm -r"
     ):
         read_score(tmp_path / "score")
 
@@ -257,7 +257,7 @@ TIMES = "expected seconds, a number from 0 to 1e+09"
         ("f A s -1 1 b\n", f"x.stm:1: begin '-1': {TIMES}"),
         ("f A s a b c\n", f"x.stm:1: begin 'a': {TIMES}"),
         ("f A s 1_0 20 c\n", f"x.stm:1: begin '1_0': {TIMES}"),
-        ("f A s 2 1 b\n", "x.stm:1: ends at 1, before it begins, at 2"),
+        ("f A s 2 1 b\n", "x.stm:1: end 1 is before begin 2"),
         ("f A s 0 1 a\n\nf A t 0 1.0001 b\n", "x.stm:3: segment f-A-00000000-00001000 (file, channel, times"),
         ("a-b c s 0 1 a\na b-c t 0 1 b\n", "x.stm:2: segment a-b-c-00000000-00001000"),
         ("f A s 0 1 a\nF A s 1 2 b\n", "x.stm:2: F-A is f-A in line 1"),
@@ -285,11 +285,11 @@ def test_an_stm_that_cannot_be_scored_is_a_line_that_says_where(tmp_path, stm, c
         ("f A * * <ALT_BEGIN>\n" * 2, "score.ctm:2: <ALT_BEGIN> in alternatives, which cannot be nested"),
         (
             "f A * * <ALT_BEGIN>\nf A * * <ALT>\nf A 0 1 a\nf A * * <ALT_END>\n",
-            "score.ctm:4: an empty alternative before the last one",
+            "score.ctm:4: empty alternative before the last one",
         ),
-        ("f A * * <ALT_BEGIN>\nf A * * <ALT_END>\n", "score.ctm:2: alternatives without any word"),
-        ("f A 0 1 <alto>\n", "score.ctm:1: '<alto>': sclite takes it for a tag"),
-        ("f A 0 1 a\u00a0b\n", r"score.ctm:1: a blank in the word 'a\xa0b'"),
+        ("f A * * <ALT_BEGIN>\nf A * * <ALT_END>\n", "score.ctm:2: alternatives without words"),
+        ("f A 0 1 <alto>\n", "score.ctm:1: '<alto>': expected a word, or one of the tags"),
+        ("f A 0 1 a\u00a0b\n", r"score.ctm:1: blank in the word 'a\xa0b'"),
     ],
 )
 def test_a_ctm_that_cannot_be_scored_is_a_line_that_says_where(tmp_path, ctm, complaint):
@@ -330,9 +330,7 @@ def test_an_stm_and_a_ctm_go_together_and_with_nothing_else(tmp_path, ref, hyp, 
     for name in (ref, hyp):
         (tmp_path / name).write_text(texts.get(name, ""))
     if expected is None:
-        with pytest.raises(
-            AsrkdError, match="--ref x.stm and --hyp y.ctm go together, and with nothing else"
-        ):
+        with pytest.raises(AsrkdError, match="an stm can only be scored against a ctm"):
             are_nist_files(tmp_path / ref, tmp_path / hyp)
     else:
         assert are_nist_files(tmp_path / ref, tmp_path / hyp) is expected
@@ -497,5 +495,5 @@ def test_characters_are_those_that_sclite_counts(tmp_path, need):
 
 
 def test_optional_words_are_whole_words(tmp_path):
-    with pytest.raises(AsrkdError, match="--unit char: --alignment sclite-D is about whole words"):
+    with pytest.raises(AsrkdError, match="--unit char: --alignment sclite-D has optional words or fragments"):
         score(tmp_path, alignment="sclite-D", unit="char")

@@ -140,13 +140,14 @@ def test_scores_of_different_units_are_not_compared(scored):
     with pytest.raises(AsrkdError) as refused:
         compare(CompareRequest([a, b]), None)
     assert re.search(
-        r"b: unit mixed 1 \(.*\), but .*a has char 1 \(.*\); score both alike", str(refused.value)
+        r"b: unit mixed 1 \(.*\), but .*a has char 1 \(.*\); score both with the same options",
+        str(refused.value),
     )
     assert str(refused.value).endswith(
         "asrkd score ... --normalizer none --unit char --alignment levenshtein"
     )
     for mixture in ([c, a], [b, c]):
-        with pytest.raises(AsrkdError, match="score both alike"):
+        with pytest.raises(AsrkdError, match="score both with the same options"):
             compare(CompareRequest(mixture), None)
 
 
@@ -234,7 +235,7 @@ def test_turkish_is_scored_by_its_own_case_rules_or_a_line_says_that_it_is_not(s
     basic = scored("basic", "--normalizer", "basic", texts=TURKISH)
     assert printed(basic).startswith("%WER 28.57 [ 2 / 7")  # IŞIK and KAPI
     (line,) = printed(basic, "err").splitlines()
-    assert re.fullmatch("asrkd: texts hold İ or ı, e.g. .*score with --normalizer turkish", line)
+    assert re.fullmatch("asrkd: texts contain İ or ı, e.g. .*score with --normalizer turkish", line)
     for options, texts in (((), TURKISH), (("--normalizer", "basic"), TEXTS)):
         out = scored(f"silent{len(options)}", *options, texts=texts)
         assert printed(out, "err") == ""

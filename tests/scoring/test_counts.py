@@ -10,14 +10,21 @@ from asrkd.core.errors import AsrkdError
 from asrkd.scoring.counts import (
     CharacterCounts,
     Counts,
+    character_counts,
     corpus_counts,
-    count_character_errors,
     count_errors,
+    one_spaced,
     score_texts,
 )
+from asrkd.scoring.edits import levenshtein_edits
 
 TEXTS = st.lists(st.sampled_from(["A", "B", "C", "DD"]), max_size=8).map(" ".join)
 CORPORA = st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=6)
+
+
+def count_character_errors(reference, hypothesis):
+    """Character counts of an utterance with single spaces between words, as those of a normalized score."""
+    return character_counts(levenshtein_edits(one_spaced(reference), one_spaced(hypothesis)))
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def test_a_lost_line_is_noticed(tmp_path):
     lines = (folder / "utterances.jsonl").read_text().splitlines(keepends=True)
     (folder / "utterances.jsonl").write_text("".join(lines[1:]))
     with pytest.raises(
-        AsrkdError, match=r"utterances.jsonl and score.json do not add up; make the score anew"
+        AsrkdError,
+        match=r"the counts of utterances.jsonl do not sum to those of score.json; make the score anew",
     ):
         read_score(folder)
 
@@ -92,7 +93,9 @@ def test_other_references_normalizers_and_alignments_are_refused(tmp_path):
         "alignment": make(tmp_path / "3", alignment="sclite"),
     }
     for what, other in others.items():
-        with pytest.raises(AsrkdError, match=f"{other}: {what} .*, but {first} has .*; score both alike"):
+        with pytest.raises(
+            AsrkdError, match=f"{other}: {what} .*, but {first} has .*; score both with the same options"
+        ):
             require_comparable([read_score(first), read_score(other)])
 
 
@@ -111,9 +114,14 @@ def test_other_references_normalizers_and_alignments_are_refused(tmp_path):
             "utterances.jsonl",
             "reference",
             "A DOG UP",
-            "utterances.jsonl:1: utterance 'a': [23] words are counted",
+            "utterances.jsonl:1: utterance 'a': counts are of [23] words",
         ),
-        ("utterances.jsonl", "reference", "A CAT", "has not the references that score.json is of"),
+        (
+            "utterances.jsonl",
+            "reference",
+            "A CAT",
+            "the references of utterances.jsonl are not those of score.json",
+        ),
         ("score.json", "alignment", "mine", "score.json: not as this asrkd writes it .alignment is 'mine'"),
         ("score.json", "counts", {"hits": -1}, "score.json: .*counts.hits is -1"),
         ("stamp.json", "hits", [], "stamp.json: not a stamp of this stage"),

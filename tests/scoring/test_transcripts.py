@@ -75,20 +75,24 @@ def test_what_was_written_is_read(tmp_path_factory, texts):
 @pytest.mark.parametrize(
     ("name", "contents", "complaint"),
     [
-        ("text", b"", "text: holds no transcripts; expected Kaldi's text"),
-        ("text", b"a x\nb y\na z\n", "text:3: utterance 'a' was in line 1 already; remove one"),
+        ("text", b"", "text: no transcripts; expected Kaldi's text"),
+        ("text", b"a x\nb y\na z\n", "text:3: duplicate utterance id 'a', also in line 1; remove it"),
         ("text", b"a x\nb caf\xe9\n", "text:2: not UTF-8 .*; convert it, as with iconv"),
         ("x.trn", b"x (a-1)\ny\n", "x.trn:2: expected words and .speaker-utterance. .* found 'y'"),
         ("x.trn", b"x (a 1)\n", "x.trn:1: expected words and .speaker-utterance."),
-        ("x.trn", b"x { a / b } (a-1)\n", "x.trn:1: sclite's { a / b } and @ are not read here"),
-        ("x.trn", b"x @ (a-1)\n", "x.trn:1: sclite's { a / b } and @ are not read here"),
+        ("x.trn", b"x { a / b } (a-1)\n", "x.trn:1: sclite's { a / b } and @ are not supported here"),
+        ("x.trn", b"x @ (a-1)\n", "x.trn:1: sclite's { a / b } and @ are not supported here"),
         ("x.jsonl", b'{"id": "a", "text": "x"}\n{"id"\n', "x.jsonl:2: torn or not JSON"),
         ("x.jsonl", b'{"id": "a"}\n', 'x.jsonl:1: expected {"id": "...", "text": "..."}, found'),
         ("x.jsonl", b'{"id": 3, "text": "x"}\n', "x.jsonl:1: expected"),
         ("x.jsonl", b'["a", "x"]\n', "x.jsonl:1: expected"),
         ("x.jsonl", b'{"id": "a", "text": "\\ud83d"}\n', "x.jsonl:1: .*a lone surrogate"),
         ("x.jsonl.gz", b"no gzip", "x.jsonl.gz: cannot be read after line 0"),
-        ("x.trn.gz", gzip.compress(b"x (a-1)\n" * 2), "x.trn.gz:2: utterance 'a-1' was in line 1 already"),
+        (
+            "x.trn.gz",
+            gzip.compress(b"x (a-1)\n" * 2),
+            "x.trn.gz:2: duplicate utterance id 'a-1', also in line 1",
+        ),
     ],
 )
 def test_a_wrong_line_is_named_with_its_file_and_number(tmp_path, name, contents, complaint):
@@ -109,7 +113,7 @@ def test_speakers_of_kaldis_utt2spk(tmp_path):
     assert read_speakers(path) == {"a": "ann", "b": "bob"}
     for contents, complaint in (
         ("a ann\nb\n", ":2: expected an utterance"),
-        ("a x\na y\n", ":2: utterance 'a'"),
+        ("a x\na y\n", ":2: duplicate utterance id 'a'"),
     ):
         path.write_text(contents)
         with pytest.raises(AsrkdError, match=f"utt2spk{complaint}"):

@@ -10,12 +10,13 @@ import numpy as np
 
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.compare.systems import ScoredRun, System
-from asrkd.scoring.edits import HIT, error_map
+from asrkd.scoring.edits import HIT, ErrorMap, error_map
 from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder, named_as_speakers
-from asrkd.scoring.significance.blocks import Numbers, block_sums
 from asrkd.scoring.significance.bootstrap import (
     NUM_REPLICATES,
     Interval,
+    Numbers,
+    block_sums,
     bootstrap_error,
     can_be_resampled,
     probability_below_zero,
@@ -24,7 +25,6 @@ from asrkd.scoring.significance.bootstrap import (
     t_interval,
 )
 from asrkd.scoring.significance.contrast import ContrastTerm, Estimate, contrast
-from asrkd.scoring.significance.matched_pairs import ErrorMap
 from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_many
 

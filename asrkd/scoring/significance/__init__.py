@@ -1,5 +1,6 @@
-"""Is a difference between error rates more than chance? Numbers in, numbers out: no files, no models.
+"""Confidence intervals and significance tests for error rates and their differences; arrays only, no files.
 
-Letters: U utterances, B blocks (speakers, say), R replicates of a bootstrap, S seeds.
-An error rate is a sum of errors over a sum of words: a fraction, not a percentage.
+An error rate is a sum of errors divided by a sum of words: a fraction, not a percentage.
+
+Notation: U utterances, B blocks (speakers, for example), R replicates of a bootstrap, S seeds.
 """

@@ -1,84 +1,81 @@
-"""What a weighted sum of systems' error rates is, and how far off it may be: over blocks, and over seeds.
+"""Contrasts: weighted sums of error rates with standard errors over blocks and seeds, and ratios of them.
 
-A recipe that is trained again from another seed gives another model, and
-other speakers would have given other errors. Both are taken for random
-draws that cross each other: each of S seeds is scored on the same B blocks.
-The variance of the mean over seeds is then that between blocks (of the
-seeds' mean), plus that between seeds (of the whole set), less their
-interaction, which is in both. Source: the two-way layout with random
-effects, as in Searle, Casella and McCulloch, "Variance Components" (1992),
-chapter 4, with the degrees of freedom of F. E. Satterthwaite, "An approximate
-distribution of estimates of variance components", Biometrics Bulletin 2
-(1946); the error rate, a ratio, is linearized.
+A recipe trained again from another seed gives another model, and other speakers would have given other
+errors. Both are treated as crossed random effects: each of S seeds is scored on the same B blocks. The
+variance of the mean over seeds is that between blocks (of the mean over seeds), plus that between seeds (of
+the whole set), less their interaction, which is in both. The error rate, a ratio, is linearized.
 
-Assumptions: blocks are independent of each other, and seeds too; sums over
-blocks and means over seeds are about normal. Systems with the same seeds are
-compared seed by seed, for what a seed decides (the order of the data, a
-teacher of the same seed) they may share. With two or three seeds the part of
-the seeds rests on one or two degrees of freedom: intervals are wide, as they
-should be, and little can be shown. With one seed there is no such part, and
-what is said is about these models, not about others trained alike.
+Sources: the two-way layout with random effects, as in Searle, Casella and McCulloch, "Variance Components"
+(1992), chapter 4; degrees of freedom: F. E. Satterthwaite, "An approximate distribution of estimates of
+variance components", Biometrics Bulletin 2 (1946); intervals of ratios: E. C. Fieller, "Some problems in
+interval estimation", Journal of the Royal Statistical Society B 16 (1954).
 
-Letters: B blocks, S seeds.
+Assumptions: blocks are independent of each other, and so are seeds; sums over blocks and means over seeds are
+approximately normal. Systems with the same seeds are compared seed by seed, since they may share what a seed
+decides (the order of the data, a teacher of the same seed). With two or three seeds the variance between
+seeds has one or two degrees of freedom, so intervals are wide and few differences are significant. With one
+seed there is no such variance, and the results are about these models, not about others trained alike.
+
+Notation: B blocks, S seeds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import sqrt
 
 import numpy as np
 
-from asrkd.scoring.significance.blocks import Numbers
-from asrkd.scoring.significance.bootstrap import LEVEL, Interval, t_interval
-from asrkd.scoring.significance.student_t import t_cdf, t_quantile, two_sided_p
+from asrkd.scoring.significance.bootstrap import LEVEL, Interval, Numbers, t_interval
+from asrkd.scoring.significance.p_values import t_cdf, t_quantile, two_sided_p
 
 POWER = 0.8
+_FARTHEST = 1e6  # limit of the search for the end of a ratio's interval
 
 
 @dataclass(frozen=True)
 class ContrastTerm:
-    """A system's part in a contrast."""
+    """A system's term of a contrast."""
 
     weight: float
     errors: Numbers  # (S, B)
-    seeds: tuple[int, ...]  # S of them
+    seeds: tuple[int, ...]  # S seeds
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A quantity, how far off it may be, and on how many degrees of freedom that rests."""
+    """An estimate with its standard error and the degrees of freedom of that."""
 
     value: float
     std_error: float
     degrees: float
 
     def interval(self, level: float = LEVEL) -> Interval:
-        """The t interval."""
+        """Compute the t interval."""
         return t_interval(self.value, self.std_error, self.degrees, level)
 
     def p(self) -> float:
-        """Two-sided, that the quantity is 0; 1 where nothing varies and nothing differs."""
+        """Compute the two-sided p value of the quantity being 0; 1 if value and standard error are 0."""
         if self.std_error == 0:
             return float(self.value == 0)
         return two_sided_p(self.value / self.std_error, self.degrees)
 
     def probability_below_zero(self) -> float:
-        """How likely the quantity is negative, as far as this estimate can say."""
+        """Compute the probability that the quantity is negative, by the t distribution."""
         if self.std_error == 0:
             return 0.5 if self.value == 0 else float(self.value < 0)
         return t_cdf(-self.value / self.std_error, self.degrees)
 
 
 def contrast(terms: Sequence[ContrastTerm], words: Numbers) -> Estimate:
-    """The weighted sum of error rates, each the mean over a system's seeds.
+    """Estimate a weighted sum of error rates, each the mean over a system's seeds.
 
     Args:
-        terms: the systems; their weights are of any sign.
-        words: (B,) in the references of each block, of at least two blocks.
+        terms: the systems with their weights, of either sign.
+        words: (B,) words in the references of each block; B is at least 2.
 
     Returns:
-        Its value as a fraction. The standard error is over blocks and, for
-        systems with two seeds or more, over seeds.
+        The value as a fraction. The standard error is over blocks and, for systems with two or more seeds,
+        also over seeds.
     """
     total, num_blocks = words.sum(), words.size
     crossed = [_cross(group, words) for group in _by_seeds(terms)]
@@ -91,17 +88,17 @@ def contrast(terms: Sequence[ContrastTerm], words: Numbers) -> Estimate:
         variance += part.of_seeds - part.of_interaction
         squares += part.of_seeds**2 / max(1, part.num_seeds - 1)
         squares += part.of_interaction**2 / max(1, (part.num_seeds - 1) * (num_blocks - 1))
-    variance = max(variance, of_blocks)  # the estimate of the seeds' part may fall below 0, the part cannot
+    variance = max(variance, of_blocks)  # the estimate of the variance between seeds may be negative
     degrees = variance**2 / squares if squares else num_blocks - 1.0
     return Estimate(value, sqrt(variance), min(max(degrees, 1.0), num_blocks - 1.0))
 
 
 @dataclass(frozen=True)
 class _Crossed:
-    """The systems of the same seeds: their weighted sum and the parts of its variance."""
+    """The weighted sum over systems with the same seeds, and the components of its variance."""
 
     value: float
-    residuals: Numbers  # (B,), of the mean over seeds: sum to 0
+    residuals: Numbers  # (B,) of the mean over seeds; their sum is 0
     of_seeds: float
     of_interaction: float
     num_seeds: int
@@ -133,16 +130,58 @@ def _cross(terms: Sequence[ContrastTerm], words: Numbers) -> _Crossed:
 
 
 def smallest_difference(difference: Estimate, level: float = LEVEL, power: float = POWER) -> float:
-    """The true difference that a two-sided test at 1 - ``level`` finds in a share ``power`` of the cases.
+    """Compute the smallest true difference that a two-sided test at 1 - ``level`` detects with ``power``.
 
-    It follows from the spread of the paired difference, so it belongs to
-    this pair of systems: two that err alike need a smaller test set than two
-    that err each in its own way. (t of the level + t of the power) times the
-    standard error, as in any t test; e.g. Cohen, "Statistical Power Analysis"
-    (1988), chapter 2.
+    It is (t of the level + t of the power) times the standard error, as for any t test; e.g. J. Cohen,
+    "Statistical Power Analysis" (1988), chapter 2. It depends on the spread of the paired difference, so it
+    holds for this pair of systems: two systems with similar errors need a smaller test set than two with
+    different errors.
 
     Returns:
         A fraction of words, >= 0.
     """
     degrees = difference.degrees
     return (t_quantile(0.5 + level / 2, degrees) + t_quantile(power, degrees)) * difference.std_error
+
+
+def fieller(
+    numerator: Sequence[ContrastTerm],
+    denominator: Sequence[ContrastTerm],
+    words: Numbers,
+    level: float = LEVEL,
+) -> Interval | None:
+    """Compute Fieller's interval of the ratio of two contrasts, such as the share of a gap that is closed.
+
+    It contains every ratio r for which numerator - r * denominator does not differ significantly from 0.
+
+    Args:
+        numerator: its terms.
+        denominator: its terms; its value is not 0.
+        words: (B,) words in the references of each block.
+        level: confidence level.
+
+    Returns:
+        The interval; None if it is unbounded, because the denominator may be 0.
+    """
+
+    def is_rejected(ratio: float) -> bool:
+        terms = [*numerator, *(replace(term, weight=-ratio * term.weight) for term in denominator)]
+        return contrast(terms, words).p() < 1 - level
+
+    middle = contrast(numerator, words).value / contrast(denominator, words).value
+    low, high = _end(is_rejected, middle, -1.0), _end(is_rejected, middle, 1.0)
+    return None if low is None or high is None else Interval(low, high, level)
+
+
+def _end(is_rejected: Callable[[float], bool], middle: float, direction: float) -> float | None:
+    """Find the first rejected ratio in a direction from ``middle`` by bisection; None if there is none."""
+    near, step = middle, 1e-3
+    while not is_rejected(middle + direction * step):
+        near, step = middle + direction * step, 2 * step
+        if step > _FARTHEST:
+            return None
+    far = middle + direction * step
+    for _ in range(40):
+        between = (near + far) / 2
+        near, far = (near, between) if is_rejected(between) else (between, far)
+    return (near + far) / 2

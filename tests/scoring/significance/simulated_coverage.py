@@ -5,8 +5,13 @@ Usage:   python -m tests.scoring.significance.simulated_coverage      (half a mi
 
 import numpy as np
 
-from asrkd.scoring.significance.blocks import block_sums
-from asrkd.scoring.significance.bootstrap import bootstrap_error, rate_interval, resample, t_interval
+from asrkd.scoring.significance.bootstrap import (
+    block_sums,
+    bootstrap_error,
+    rate_interval,
+    resample,
+    t_interval,
+)
 from asrkd.scoring.significance.contrast import ContrastTerm, contrast
 from tests.scoring.significance.simulated import FIRST, seeds_of_equals, two_systems
 

@@ -7,10 +7,10 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from asrkd.scoring.significance import blocks
-from asrkd.scoring.significance.blocks import block_sums
+from asrkd.scoring.significance import bootstrap
 from asrkd.scoring.significance.bootstrap import (
     Interval,
+    block_sums,
     bootstrap_error,
     expanded_percentile,
     probability_below_zero,
@@ -127,7 +127,7 @@ def test_pooling_many_blocks_keeps_totals_and_the_width(monkeypatch):
     assert pooled.shape == (2, 2000)
     assert pooled.sum(axis=1).tolist() == [errors.sum(), words.sum()]
     narrow = wer_interval(errors, words, names, seed=1)
-    monkeypatch.setattr(blocks, "MAX_BLOCKS", 5000)
+    monkeypatch.setattr(bootstrap, "MAX_BLOCKS", 5000)
     wide = wer_interval(errors, words, names, seed=1)
     assert narrow.high - narrow.low == pytest.approx(wide.high - wide.low, rel=0.06)
 

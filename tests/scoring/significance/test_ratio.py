@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from asrkd.scoring.significance.bootstrap import expanded_percentile, resample
-from asrkd.scoring.significance.contrast import ContrastTerm
-from asrkd.scoring.significance.ratio import fieller
+from asrkd.scoring.significance.contrast import ContrastTerm, fieller
 
 
 def term(weight: float, errors: object, seeds: tuple[int, ...] = (1,)) -> ContrastTerm:

@@ -1,11 +1,12 @@
-"""Student's t against its closed forms, printed tables and its own inverse."""
+"""Student's t against closed forms, printed tables and its inverse; Holm's correction by hand."""
 
+import random
 from math import atan, pi, sqrt
 from statistics import NormalDist
 
 import pytest
 
-from asrkd.scoring.significance.student_t import t_cdf, t_quantile, two_sided_p
+from asrkd.scoring.significance.p_values import holm, t_cdf, t_quantile, two_sided_p
 
 
 @pytest.mark.parametrize("t", [-40.0, -1.0, -0.01, 0.0, 0.3, 2.0, 12.7])
@@ -47,3 +48,35 @@ def test_p_counts_both_sides():
 def test_what_has_no_quantile_is_refused(p, degrees):
     with pytest.raises(ValueError, match="expected"):
         t_quantile(p, degrees)
+
+
+def test_holms_correction_is_the_one_worked_by_hand():
+    # Sorted .005 .01 .03 .04, times 4 3 2 1: .02 .03 .06 .04, and none below the one before it.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_one_test_needs_no_correction_and_none_gives_none():
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []
+
+
+def test_equal_values_are_equal_afterwards_and_nothing_is_above_1():
+    assert holm([0.02, 0.02, 0.9]) == pytest.approx([0.06, 0.06, 0.9])
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+
+
+def test_rejections_are_those_of_the_procedure_step_by_step():
+    rng = random.Random(2)
+    for _ in range(200):
+        values = [rng.random() ** 4 for _ in range(rng.randint(1, 6))]
+        rejected, order = set(), sorted(range(len(values)), key=values.__getitem__)
+        for step, index in enumerate(order):
+            if values[index] > 0.05 / (len(values) - step):
+                break
+            rejected.add(index)
+        assert {index for index, p in enumerate(holm(values)) if p <= 0.05} == rejected
+
+
+def test_holms_correction_refuses_what_is_no_probability():
+    with pytest.raises(ValueError, match="probabilities"):
+        holm([0.2, float("nan")])

@@ -1,5 +1,12 @@
-"""Student's t distribution, whose degrees of freedom need not be whole (Satterthwaite's are not)."""
+"""P values: Student's t distribution, and Holm's correction for several tests.
 
+Degrees of freedom need not be whole numbers (Satterthwaite's are not).
+
+Source of the correction: S. Holm, "A simple sequentially rejective multiple
+test procedure", Scandinavian Journal of Statistics 6 (1979).
+"""
+
+from collections.abc import Sequence
 from math import exp, lgamma, log, sqrt
 from statistics import NormalDist
 
@@ -8,10 +15,10 @@ _TINY = 1e-300
 
 
 def t_cdf(t: float, degrees: float) -> float:
-    """P(T <= t) for a T of ``degrees`` degrees of freedom, at least 0.5; accurate to 1e-12.
+    """Compute P(T <= t) with ``degrees`` >= 0.5 degrees of freedom; accurate to 1e-12.
 
     Raises:
-        ValueError: there are fewer.
+        ValueError: there are fewer than 0.5 degrees of freedom.
     """
     if not degrees >= 0.5:
         raise ValueError(f"expected at least half a degree of freedom, got {degrees}")
@@ -22,15 +29,15 @@ def t_cdf(t: float, degrees: float) -> float:
 
 
 def two_sided_p(t: float, degrees: float) -> float:
-    """P(|T| >= |t|)."""
+    """Compute P(|T| >= |t|)."""
     return 2 * t_cdf(-abs(t), degrees)
 
 
 def t_quantile(p: float, degrees: float) -> float:
-    """The t with P(T <= t) = p, for 0 < p < 1; accurate to 1e-10 of itself.
+    """Compute the t with P(T <= t) = p; accurate to a relative error of 1e-10.
 
     Raises:
-        ValueError: ``p`` is not a probability between the two ends.
+        ValueError: ``p`` is not between 0 and 1, both excluded.
     """
     if not 0 < p < 1:
         raise ValueError(f"expected 0 < p < 1, got {p}")
@@ -47,8 +54,31 @@ def t_quantile(p: float, degrees: float) -> float:
     return (low + high) / 2
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust p values by Holm's correction; a test is rejected if its adjusted value is below alpha.
+
+    The probability of any false rejection is then at most alpha. The tests need not be independent, and
+    everything that Bonferroni's correction rejects is rejected. The k-th smallest of m values (k from 0) is
+    multiplied by m - k; no adjusted value is below that of a smaller one, or above 1.
+
+    Returns:
+        Adjusted values, in the order of ``p_values``.
+
+    Raises:
+        ValueError: a value is not in [0, 1].
+    """
+    if any(not 0 <= p <= 1 for p in p_values):
+        raise ValueError(f"expected probabilities, got {list(p_values)}")
+    adjusted = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
 def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """The regularized I_x(a, b), by Lentz's evaluation of its continued fraction."""
+    """Compute the regularized I_x(a, b) by Lentz's evaluation of its continued fraction."""
     if x <= 0 or x >= 1:
         return float(x >= 1)
     if x > (a + 1) / (a + b + 2):  # there the fraction converges slowly

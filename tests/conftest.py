@@ -1,6 +1,11 @@
 """A corpus of a few seconds, small enough that a model is trained on it in a test; programs tests need."""
 
 import os
+
+# One thread of OpenMP for each process of tests, those of children included: several processes share the
+# cores, and sums taken by one thread have the same bits everywhere. Read when torch is first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import re
 import shutil
 from collections.abc import Callable
@@ -13,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from asrkd.data.cuts.manifests import write_cuts
 from asrkd.data.tokens import train_char
+
+pytest_plugins = ["tests.scheduling"]
 
 # System programs that some tests need: what to install, by the name that ASRKD_REQUIRED knows it by.
 PACKAGES = {"slurm": "slurm-wlm munge", "sctk": "sctk", "chromium": "chromium chromium-driver"}

@@ -35,6 +35,7 @@ from asrkd.data.tokens import train_char
 from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
 from asrkd.models.directory import save_model
 from asrkd.models.recognizer import Recognizer
+from tests import forked
 from tests.conftest import NUM_FEATURES, SAMPLING_RATE, make_cuts
 from tests.models.small import DECODERS, ENCODERS
 
@@ -87,7 +88,7 @@ class Running:
         """Start it."""
         self.lines: list[tuple[float, str]] = []  # with seconds since the start
         self.started_at = time.monotonic()
-        self.process = subprocess.Popen(
+        self.process = forked.Popen(
             [sys.executable, "-m", "asrkd", *self.words],
             cwd=self.folder,
             env=os.environ | self.environment,

@@ -14,6 +14,7 @@ from asrkd.cli import main
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.metrics import read_metrics
+from tests import forked
 
 COMMANDS = [
     "",
@@ -427,7 +428,7 @@ def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
         "--device",
         "cpu",
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = forked.Popen(command, stderr=subprocess.PIPE, text=True)
     give_up_at = time.monotonic() + 120
     while not read_metrics(out / "metrics.jsonl") and time.monotonic() < give_up_at:
         time.sleep(0.01)
@@ -437,7 +438,7 @@ def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
     assert err.splitlines()[-1].startswith("asrkd: stopped by SIGTERM: ")
     assert len(list_checkpoints(out / "checkpoints")) == 1
     assert not (out / "model.safetensors").exists()
-    done = subprocess.run([*command, "--resume"], capture_output=True, text=True, check=False)
+    done = forked.run([*command, "--resume"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "60 steps" in done.stdout
     shutil.rmtree(out)

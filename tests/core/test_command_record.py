@@ -20,10 +20,11 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.evaluation.compare.systems import Roles, read_systems
+from tests import forked
 
 
 def asrkd(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "asrkd", *words], cwd=folder, capture_output=True, text=True, check=False
     )
 

@@ -1,12 +1,12 @@
 """Faults on purpose strike where and when they are asked to, and nothing is ever half there."""
 
-import subprocess
 import sys
 
 import pytest
 
 from asrkd.core import faults, files
 from asrkd.core.errors import AsrkdError
+from tests import forked
 
 WRITER = """
 import sys
@@ -20,7 +20,7 @@ for number in range(4):
 def run(folder, fault):
     environment = {"ASRKD_FAULT": fault, "ASRKD_FAULT_LOG": str(folder.parent / "log"), "PATH": ""}
     command = [sys.executable, "-c", WRITER, str(folder)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return forked.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.locks import lock
+from tests import forked
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -66,7 +67,7 @@ with files.create(Path(sys.argv[1])) as stream:
 
 def test_a_writer_that_is_killed_leaves_nothing_under_the_name(tmp_path):
     path = tmp_path / "a.txt"
-    done = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], check=False)
+    done = forked.run([sys.executable, "-c", KILLED_WRITER, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert not path.exists()
     assert [name.endswith(".partial") for name in names(tmp_path)] == [True]
@@ -204,7 +205,7 @@ def test_a_lock_lets_one_process_in_at_a_time(tmp_path):
     path = tmp_path / "lock"
     with lock(path):
         command = [sys.executable, "-c", WAITER, str(path)]
-        waiter = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        waiter = forked.Popen(command, stdout=subprocess.PIPE, text=True)
         assert waiter.stdout is not None
         assert waiter.stdout.readline() == "waiting\n"
         os.set_blocking(waiter.stdout.fileno(), False)

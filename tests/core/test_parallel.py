@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import one_thread, run_tasks
 from asrkd.core.task_monitor import TaskMonitor
+from tests import forked
 from tests.watching import Watch
 
 
@@ -136,7 +136,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         "import sys; from tests.core.test_parallel import *; "
         "list(run_tasks(note_and_sleep, sys.argv[1:], jobs=2, watch=Watch()))"
     )
-    parent = subprocess.Popen(
+    parent = forked.Popen(
         [sys.executable, "-c", code, str(tmp_path), str(tmp_path)], cwd=Path(__file__).parents[2]
     )
     give_up_at = time.monotonic() + 60

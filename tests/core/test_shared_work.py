@@ -18,6 +18,7 @@ from asrkd.core.locks import lock, try_lock
 from asrkd.core.shared_work import ShardOf, Workers, parse_shard_of, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
+from tests import forked
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ print(work("work", notes(Path(sys.argv[2]), 40), make, Workers(), StopRequest())
 
 def start(folder: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WORKER, str(Path(__file__).parent), str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return forked.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 @pytest.mark.slow
@@ -111,7 +112,7 @@ def test_processes_that_come_go_and_are_killed_make_every_item_and_no_item_twice
 
 def test_an_item_held_by_another_process_is_waited_for_and_taken_over(tmp_path):
     items = notes(tmp_path, 2)
-    holder = subprocess.Popen(
+    holder = forked.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "locks/note-1.lock")], stdout=subprocess.PIPE
     )
     assert holder.stdout is not None
@@ -147,7 +148,7 @@ with try_lock(Path(sys.argv[1])) as is_held:
 
 def test_waiting_for_others_ends_when_a_stop_is_requested(tmp_path):
     items = notes(tmp_path, 1)
-    holder = subprocess.Popen(
+    holder = forked.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "locks/note-0.lock")], stdout=subprocess.PIPE
     )
     assert holder.stdout is not None

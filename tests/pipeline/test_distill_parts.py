@@ -24,6 +24,7 @@ from asrkd.models.directory import load_model
 from asrkd.models.inference import answers
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.targets.store.nbest import NbestStore
+from tests import forked
 
 OPTIONS = SearchOptions(beam=4, num_best=4)
 KINDS = ("nbest", "codebook", "posterior", "hidden")
@@ -161,8 +162,8 @@ def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alon
         if round_:  # as it was begun, with some of it made
             for name in ("stamp.json", "shard-00002-of-00008.jsonl", "shard-00005-of-00008.index.jsonl.gz"):
                 (out / name).unlink()
-        first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        second = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        first = forked.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        second = forked.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not list(out.rglob("shard-*")) and first.poll() is None:
             time.sleep(0.01)
         time.sleep(rng.uniform(0, 0.3))

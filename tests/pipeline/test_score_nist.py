@@ -27,6 +27,7 @@ from asrkd.scoring.counts import Counts
 from asrkd.scoring.nist_rules import parse_nist_rules
 from asrkd.scoring.score_folder import ScoredUtterance, read_score, require_comparable
 from asrkd.scoring.timed_corpus import are_nist_files
+from tests import forked
 
 STM = """\
 ;; LABEL "o" "Overall" ""
@@ -70,7 +71,7 @@ def utterances(folder: Path) -> list[ScoredUtterance]:
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-m", "asrkd", *map(str, arguments)], capture_output=True, text=True, check=False
     )
     return done.returncode, done.stdout + done.stderr

@@ -3,7 +3,6 @@
 import hashlib
 import random
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.metrics import read_metrics
+from tests import forked
 
 TIMEOUT = 120
 STEPS = 30
@@ -121,7 +121,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(config, overrides, whole
     moment, passes = MOMENTS[name]
     often = ("--checkpoint-every", "0") if moment == "checkpoint" else ()
     asked = command(config, tmp_path / "run", overrides, *often)
-    killed = subprocess.run(
+    killed = forked.run(
         [sys.executable, "-c", SUICIDE, moment, str(passes), *asked],
         capture_output=True, text=True, timeout=TIMEOUT, check=False,
     )  # fmt: skip
@@ -138,7 +138,7 @@ def test_a_run_killed_at_a_random_step_goes_on_with_any_number_of_loader_workers
     step = random.randrange(2, STEPS - 10)
     asked = command(config, tmp_path / "run", overrides, "--workers", "1", "--checkpoint-every", "0")
     with (tmp_path / "err").open("w") as err:
-        process = subprocess.Popen([sys.executable, "-m", "asrkd", *asked], stderr=err)
+        process = forked.Popen([sys.executable, "-m", "asrkd", *asked], stderr=err)
     wanted = ckpt.checkpoint_path(tmp_path / "run/checkpoints", step)
     give_up_at = time.monotonic() + TIMEOUT
     while not any(path >= wanted for path in ckpt.list_checkpoints(wanted.parent)):
@@ -156,7 +156,7 @@ def test_a_run_killed_at_a_random_step_goes_on_with_any_number_of_loader_workers
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(config, overrides, whole, tmp_path):
     asked = command(config, tmp_path / "run", overrides, "--resume")
     for passes in (40, 24):
-        killed = subprocess.run(
+        killed = forked.run(
             [sys.executable, "-c", SUICIDE, "batch", str(passes), *asked],
             capture_output=True, text=True, timeout=TIMEOUT, check=False,
         )  # fmt: skip

@@ -19,6 +19,7 @@ from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.training import checkpoint as ckpt
 from asrkd.training.metrics import read_metrics
 from asrkd.training.plan import plan_epoch
+from tests import forked
 
 TIMEOUT = 120
 SHARED = ("optim.accumulate=4", "data.max_duration=3")  # batches of one to six cuts, four an update
@@ -31,7 +32,7 @@ class Rank:
     def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
         self.out, self.err = log.with_suffix(".out"), log.with_suffix(".err")
         with self.out.open("w") as out, self.err.open("w") as err:
-            self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=err)
+            self.process = forked.Popen(command, env=environment, stdout=out, stderr=err)
 
 
 class Run:

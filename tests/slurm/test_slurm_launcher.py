@@ -1,6 +1,5 @@
 """--launcher on a real Slurm, and on this machine: the same bytes as without, whatever befalls the jobs."""
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from asrkd.commands.proving.pipeline import write_corpus
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
 from asrkd.training.metrics import read_metrics
+from tests import forked
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +35,7 @@ def ask(teacher: Path, corpus: Path, out: Path) -> list[str]:
 def plain(teacher, corpus, tmp_path_factory) -> dict[str, bytes]:
     """What one process makes."""
     out = tmp_path_factory.mktemp("plain") / "store"
-    subprocess.run(ask(teacher, corpus, out), check=True, capture_output=True)
+    forked.run(ask(teacher, corpus, out), check=True, capture_output=True)
     return contents(out)
 
 

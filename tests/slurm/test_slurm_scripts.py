@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from asrkd.training.environment import first_of_hostlist
+from tests import forked
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +55,7 @@ def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leave
     cluster, teacher, corpus, tmp_path
 ):
     plain = [sys.executable, "-m", "asrkd", *ask(teacher, corpus, tmp_path / "plain")]
-    subprocess.run(plain, check=True, capture_output=True)
+    forked.run(plain, check=True, capture_output=True)
     (tmp_path / "trouble.sh").write_text(TROUBLE)
     command = ["bash", tmp_path / "trouble.sh", "asrkd", *ask(teacher, corpus, tmp_path / "store")]
     environment = {"SBATCH_OUTPUT": f"{tmp_path}/%j.log", "STORE": f"{tmp_path}/store"}

@@ -28,6 +28,7 @@ from asrkd.targets.store import shards
 from asrkd.targets.store.arrays import ArrayStore, write_array_shard
 from asrkd.targets.store.nbest import NbestStore, write_nbest_shard
 from asrkd.targets.store.shards import shard_name
+from tests import forked
 from tests.nbest_lists import nbest
 
 
@@ -361,7 +362,7 @@ write_store(Path(sys.argv[2]), ".safetensors")
 
 def test_a_writer_that_is_killed_leaves_nothing_under_the_name_and_can_be_run_again(tmp_path):
     command = [sys.executable, "-c", KILLED_WRITER, str(Path(__file__).parent), str(tmp_path)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert forked.run(command).returncode == -signal.SIGKILL
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".partial"]
     cuts = write_store(tmp_path, ".safetensors")
     ArrayStore(tmp_path, "codebook").verify(cuts)

@@ -40,13 +40,16 @@ $(INSTALLED): setup.cfg pyproject.toml constraints/$(CHOSEN_STACK).txt constrain
 
 ##@ Tests
 
+# tests/scheduling.py says how they share the tests.
+WORKERS := -n 2 --dist loadgroup
+
 .PHONY: test
 test: $(INSTALLED)  ## all tests, quick and slow
-	python -m pytest -q
+	python -m pytest -q $(WORKERS)
 
 .PHONY: quick
 quick: $(INSTALLED)  ## the tests that take seconds
-	python -m pytest -q -m "not slow and not gpu"
+	python -m pytest -q -m "not slow and not gpu" $(WORKERS)
 
 .PHONY: prove
 prove: $(INSTALLED)  ## fifty kills over all commands, their outputs compared with a run left alone; half a minute

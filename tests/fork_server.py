@@ -40,6 +40,8 @@ def import_everything() -> None:
         if not module.name.endswith("__main__"):
             with contextlib.suppress(ImportError):
                 importlib.import_module(module.name)
+    for name in ("hypothesis", "psutil", "pytest"):  # of modules of tests, which some processes import
+        importlib.import_module(name)
 
 
 def fork_child_of(control: socket.socket, descriptors: list[int]) -> bool:

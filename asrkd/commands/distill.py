@@ -15,7 +15,7 @@ from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.decoding.recognition import described, search_for
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.inference import check_ctc
 from asrkd.quantizer.search.search import STANDARD
 from asrkd.quantizer.storage import load_quantizer

@@ -21,7 +21,7 @@ from asrkd.core.parallel import one_thread
 from asrkd.core.progress import meter
 from asrkd.core.randomness import seeded
 from asrkd.core.stopping import StopRequest
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.fit.training import QuantizerCheckpoint, check_enough, train_quantizer
 from asrkd.quantizer.report import QuantizerReport

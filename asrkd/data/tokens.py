@@ -20,6 +20,7 @@ import sentencepiece
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 
+BLANK_ID = 0  # of every inventory; attention decoders and language models use it as sentence boundary
 BLANK = "<blk>"
 SPACE = "<space>"
 UNKNOWN = "<unk>"

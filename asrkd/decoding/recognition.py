@@ -20,7 +20,7 @@ from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 from asrkd.models.directory import LoadedModel
-from asrkd.models.inference import Answer, answers
+from asrkd.models.inference import CutOutputs, encode_cuts
 from asrkd.models.recognizer import num_parameters
 from asrkd.models.stepwise import Stepwise
 
@@ -84,7 +84,7 @@ def recognize_by_cut(
     while start < len(cuts):
         group = _batch(model, cuts[start : start + SEARCH_BATCH], lm)
         said = []
-        for answer in answers(model, group, read=read):
+        for answer in encode_cuts(model, group, read=read):
             said.append(answer)
             if len(said) < len(group):
                 yield answer.cut, []
@@ -117,7 +117,7 @@ def fitting(parameters: int, durations: Sequence[float]) -> int:
     return max(1, sum(parameters * total_s <= BATCH_WORK for total_s in totals))
 
 
-def _heard(model: LoadedModel, said: Sequence[Answer], lm: Stepwise | None) -> EncoderOutputs:
+def _heard(model: LoadedModel, said: Sequence[CutOutputs], lm: Stepwise | None) -> EncoderOutputs:
     """What a search starts from; what decoders are asked about is where they are."""
     recognizer, device = model.recognizer, next(model.recognizer.parameters()).device
     if recognizer.decoder is None:

@@ -1,1 +1,1 @@
-"""Recognizers (encoder, CTC head, attention decoder), language models, and their folders on disk."""
+"""Recognizers (encoder, CTC head, attention decoder), language models, and their model folders."""

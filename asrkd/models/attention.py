@@ -1,10 +1,10 @@
-"""Self-attention with relative positions, full or in chunks.
+"""Multi-head self-attention with rotary positions, and cross-attention to encoder frames.
 
-Positions are rotary (Su et al., "RoFormer", arXiv:2104.09864, eq. 34): query
-and key are turned by an angle proportional to their frame number, so their
-product depends on the distance between them alone, for any length.
+Source: Su et al., "RoFormer", arXiv:2104.09864, equation 34: query and key
+are rotated by an angle proportional to their frame number, so their product
+depends on the distance between them alone, for any length.
 
-Letters: N utterances, T frames, D model size, H heads, K = D / H.
+Notation: N utterances, T frames, D model size, H heads, K = D / H.
 """
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 class RotarySelfAttention(nn.Module):
-    """Multi-head self-attention whose scores depend on relative positions."""
+    """Multi-head self-attention with rotary positions."""
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
         """Build.
@@ -34,7 +34,7 @@ class RotarySelfAttention(nn.Module):
         Args:
             frames: (N, T, D), finite everywhere.
             allowed: (N, T, T) or (N, 1, T) boolean, True where a query (row) may
-                see a key (column). A row that may see nothing gives zeros.
+                attend to a key (column). A row without any gives zeros.
 
         Returns:
             (N, T, D).
@@ -42,7 +42,7 @@ class RotarySelfAttention(nn.Module):
         return self.attend(*self.heads(frames), allowed)
 
     def heads(self, frames: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys, values, each (N, H, T, K), of (N, T, D) frames, at positions from ``first`` on."""
+        """Project (N, T, D) frames, numbered from ``first``, to queries, keys, values, each (N, H, T, K)."""
         n, t, d = frames.shape
         split = self.query_key_value(frames).view(n, t, 3, self.num_heads, d // self.num_heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each (N, H, T, K)
@@ -50,23 +50,23 @@ class RotarySelfAttention(nn.Module):
         return rotate(query, cos, sin), rotate(key, cos, sin), value
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
-        """(N, T, D) of (N, H, T, K) queries over (N, H, T', K) keys and values.
+        """Attend with (N, H, T, K) queries to (N, H, T', K) keys and values; returns (N, T, D).
 
-        ``allowed`` is (N, T, T') boolean, or what broadcasts to it.
+        ``allowed`` (N, T, T') is boolean, of a shape that broadcasts to it.
         """
         out: Tensor = self.out(weighted(query, key, value, allowed, self.dropout))
         return out
 
 
 class CrossAttention(nn.Module):
-    """Multi-head attention of decoder positions over encoder frames, whose order the encoder has seen to."""
+    """Multi-head attention of decoder positions to encoder frames, without positions of its own."""
 
     def __init__(self, dim: int, memory_dim: int, num_heads: int, dropout: float) -> None:
         """Build.
 
         Args:
-            dim: D of the positions that ask, a multiple of ``num_heads``.
-            memory_dim: size of the frames that are asked.
+            dim: D of the decoder positions, a multiple of ``num_heads``.
+            memory_dim: D' of the encoder frames.
             num_heads: H.
             dropout: share of attention weights dropped in training, [0, 1).
         """
@@ -78,14 +78,14 @@ class CrossAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def memory(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values, each (N, H, T, K), of (N, T, D') frames, finite everywhere."""
+        """Project (N, T, D') frames, finite everywhere, to keys and values, each (N, H, T, K)."""
         key, value = self.key_value(frames).chunk(2, dim=-1)
         return self._split(key), self._split(value)
 
     def forward(self, positions: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
-        """(N, U, D) of (N, U, D) positions over what :meth:`memory` gave, each (N, H, T, K).
+        """Attend with (N, U, D) positions to the keys and values of :meth:`memory`, each (N, H, T, K).
 
-        ``allowed`` is (N, 1, T) boolean, True where a frame may be seen.
+        ``allowed`` (N, 1, T) is True at the frames that may be attended to. Returns (N, U, D).
         """
         query = self._split(self.query(positions))
         out: Tensor = self.out(weighted(query, key, value, allowed, self.dropout))
@@ -97,20 +97,20 @@ class CrossAttention(nn.Module):
 
 
 def weighted(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, dropout: nn.Module) -> Tensor:
-    """Scaled dot-product attention.
+    """Compute scaled dot-product attention.
 
     Args:
         query: (N, H, T, K).
         key: (N, H, T', K).
         value: (N, H, T', K), finite everywhere.
-        allowed: (N, T, T') or what broadcasts to it; a row that may see nothing gives zeros.
-        dropout: of the weights.
+        allowed: (N, T, T') boolean, of a shape that broadcasts to it; a row without any True gives zeros.
+        dropout: dropout of the attention weights.
 
     Returns:
         (N, T, H * K).
     """
     n, h, t, k = query.shape
-    query = query * k**-0.5  # before the product, which overflows in fp16
+    query = query * k**-0.5  # before the product, which would overflow in fp16
     scores = (query @ key.transpose(-2, -1)).float()  # (N, H, T, T')
     scores = scores.masked_fill(~allowed[:, None], torch.finfo(scores.dtype).min)
     weights = (scores.softmax(dim=-1) * allowed[:, None].any(dim=-1, keepdim=True)).to(value.dtype)
@@ -119,12 +119,16 @@ def weighted(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, dropout
 
 
 def rotation(num_frames: int, dim: int, like: Tensor, first: int = 0) -> tuple[Tensor, Tensor]:
-    """Cosines and sines, each (T, K / 2), of frame number times the K / 2 frequencies.
+    """Return cosines and sines, each (T, K / 2), of the rotary angles.
 
-    Frames are counted from ``first`` on.
+    The angle is the frame number, counted from ``first``, times a frequency
+    10000 ** (-2 i / K), as in the paper.
 
-    Frequencies are 10000 ** (-2 i / K), as in the paper. Angles are taken in
-    float32 whatever the precision of ``like``, any shape (...), which gives device and dtype.
+    Args:
+        num_frames: T.
+        dim: K.
+        like: tensor (...) whose device and dtype the result has; angles are computed in float32.
+        first: number of the first frame.
     """
     exponents = torch.arange(0, dim, 2, device=like.device, dtype=torch.float32) / dim
     positions = torch.arange(first, first + num_frames, device=like.device, dtype=torch.float32)
@@ -133,9 +137,9 @@ def rotation(num_frames: int, dim: int, like: Tensor, first: int = 0) -> tuple[T
 
 
 def rotate(vectors: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn each pair (i, i + K / 2) of (N, H, T, K) vectors by the angle of its frame.
+    """Rotate each pair (i, i + K / 2) of (N, H, T, K) vectors by the angle of its frame.
 
-    ``cos`` and ``sin`` are of that angle, each (T, K / 2), as :func:`rotation` gives them.
+    ``cos`` and ``sin``, each (T, K / 2), are those of :func:`rotation`.
     """
     first, second = vectors.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)

@@ -1,37 +1,140 @@
-"""The sizes of a model, as they stand in an experiment's config and in a model folder."""
+"""Sizes of models, as an experiment's config and a model folder hold them.
+
+Frames of encoders and decoders are encoder frames: a quarter as many as feature frames.
+"""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from asrkd.core.config import Section
+from asrkd.core.config import OneOf, Section
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.models.encoder_config import ConformerConfig as ConformerConfig
-from asrkd.models.encoder_config import DecoderConfig, EncoderConfig, TransformerLayers
+
+
+class TransformerLayers(Section):
+    """Sizes of the Transformer layers of an encoder, a decoder or a language model."""
+
+    num_layers: int = Field(6, ge=1)
+    dim: int = Field(512, ge=2)  # of the residual stream
+    num_heads: int = Field(8, ge=1)
+    feed_forward_dim: int = Field(2048, ge=1)
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_heads(self) -> "TransformerLayers":
+        if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
+            raise ValueError(f"dim {self.dim} must be an even multiple of num_heads {self.num_heads}")
+        return self
+
+
+class LasDecoderConfig(Section):
+    """Sizes of the GRU decoder of "Listen, attend and spell", with location-aware attention."""
+
+    num_layers: int = Field(3, ge=1)
+    dim: int = Field(384, ge=1)  # of the GRU
+    embedding_dim: int = Field(32, ge=1)  # of tokens
+    attention_channels: int = Field(128, ge=1)  # of the convolution over the last alignment
+    attention_kernel_size: int = Field(15, ge=1)  # frames, an odd number
+    dropout: float = Field(0.4, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> "LasDecoderConfig":
+        if self.attention_kernel_size % 2 == 0:
+            raise ValueError(f"attention_kernel_size {self.attention_kernel_size} must be odd")
+        return self
+
+
+class DecoderConfig(OneOf):
+    """Choice of one kind of attention decoder, with its sizes."""
+
+    transformer: TransformerLayers | None = None
+    las: LasDecoderConfig | None = None
+
+
+class ConformerConfig(Section):
+    """Sizes and options of a Conformer encoder; as a whole model, of a Conformer-CTC recognizer."""
+
+    num_layers: int = Field(12, ge=1)
+    dim: int = Field(256, ge=2)  # of the residual stream
+    num_heads: int = Field(4, ge=1)
+    feed_forward_dim: int = Field(1024, ge=1)
+    kernel_size: int = Field(15, ge=1)  # frames, of the depthwise convolution
+    front_end_channels: int = Field(32, ge=1)
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+    causal: bool = False  # whether convolutions exclude later frames
+    chunk_frames: int | None = Field(None, ge=1)  # frames in a chunk of attention; None: no chunks
+    left_chunks: int | None = Field(None, ge=0)  # earlier chunks in reach of attention; None: all
+
+    @model_validator(mode="after")
+    def _check_streaming(self) -> "ConformerConfig":
+        if self.dim % self.num_heads or (self.dim // self.num_heads) % 2:
+            raise ValueError(f"dim {self.dim} must be an even multiple of num_heads {self.num_heads}")
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
+        if self.left_chunks is not None and self.chunk_frames is None:
+            raise ValueError("left_chunks has no effect without chunk_frames")
+        if self.chunk_frames is not None and not self.causal:
+            raise ValueError("chunk_frames needs causal: true, or the convolutions would look past a chunk")
+        return self
+
+
+class TransformerEncoderConfig(TransformerLayers):
+    """Sizes of a Transformer encoder, which follows the Conformer's front end."""
+
+    front_end_channels: int = Field(32, ge=1)
+
+
+class LasEncoderConfig(Section):
+    """Sizes of the encoder of "Listen, attend and spell": convolutions and bidirectional GRUs."""
+
+    num_layers: int = Field(5, ge=1)
+    dim: int = Field(384, ge=1)  # of the GRU of each direction; an encoder frame is twice as wide
+    channels: int = Field(32, ge=1)  # of both convolutions
+    kernel_size: tuple[int, int] = (5, 8)  # of both: frames (odd) and features
+    dropout: float = Field(0.4, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> "LasEncoderConfig":
+        if min(self.kernel_size) < 1 or self.kernel_size[0] % 2 == 0:
+            raise ValueError(f"kernel_size {list(self.kernel_size)}: expected an odd number of frames first")
+        return self
+
+
+class EncoderConfig(OneOf):
+    """Choice of one kind of encoder, with its sizes."""
+
+    conformer: ConformerConfig | None = None
+    transformer: TransformerEncoderConfig | None = None
+    las: LasEncoderConfig | None = None
+
+    @property
+    def dropout(self) -> float:
+        """Dropout of the chosen encoder; it applies to the encoder's output too."""
+        return float(getattr(self.chosen, "dropout"))  # noqa: B009
 
 
 class EncoderDecoderConfig(Section):
-    """Any encoder with a CTC head, an attention decoder, or both."""
+    """Sizes of a recognizer: an encoder with a CTC head, an attention decoder, or both."""
 
     encoder: EncoderConfig
     decoder: DecoderConfig | None = None
     ctc: bool  # whether there is a CTC head
 
     @model_validator(mode="after")
-    def _says_something(self) -> "EncoderDecoderConfig":
+    def _check_outputs(self) -> "EncoderDecoderConfig":
         if self.decoder is None and not self.ctc:
             raise ValueError("expected a decoder, ctc: true, or both")
         return self
 
 
 class LanguageModelConfig(Section):
-    """A language model: a Transformer decoder that attends to no speech."""
+    """Sizes of a language model, which is a Transformer decoder without attention to speech."""
 
     language_model: TransformerLayers
 
 
 class Architecture(Section):
-    """Everything needed to build a Conformer-CTC recognizer without its weights."""
+    """Architecture of a Conformer-CTC recognizer: all that building it needs, but for the weights."""
 
     kind: Literal["conformer-ctc"] = "conformer-ctc"
     conformer: ConformerConfig
@@ -39,12 +142,12 @@ class Architecture(Section):
     num_tokens: int = Field(ge=2)  # V, with blank
 
     def model(self) -> EncoderDecoderConfig:
-        """Its parts."""
+        """Return encoder, decoder and head."""
         return EncoderDecoderConfig(encoder=EncoderConfig(conformer=self.conformer), ctc=True)
 
 
 class EncoderDecoderArchitecture(Section):
-    """The same of a recognizer whose encoder, decoder and head are chosen one by one."""
+    """Architecture of a recognizer with a choice of encoder, decoder and head."""
 
     kind: Literal["encoder-decoder"] = "encoder-decoder"
     parts: EncoderDecoderConfig
@@ -52,12 +155,12 @@ class EncoderDecoderArchitecture(Section):
     num_tokens: int = Field(ge=2)  # V, with the blank or boundary
 
     def model(self) -> EncoderDecoderConfig:
-        """Its parts."""
+        """Return encoder, decoder and head."""
         return self.parts
 
 
 class LanguageModelArchitecture(Section):
-    """The same of a language model."""
+    """Architecture of a language model."""
 
     kind: Literal["transformer-lm"] = "transformer-lm"
     language_model: TransformerLayers
@@ -71,14 +174,14 @@ AnyArchitecture = RecognizerArchitecture | LanguageModelArchitecture
 def recognizer_architecture(
     model: ConformerConfig | EncoderDecoderConfig, features: FeatureConfig, num_tokens: int
 ) -> RecognizerArchitecture:
-    """The architecture of the ``model`` of an experiment's config, for what it reads and says."""
+    """Return the architecture of an experiment's ``model``, given its features and number of tokens."""
     if isinstance(model, EncoderDecoderConfig):
         return EncoderDecoderArchitecture(parts=model, features=features, num_tokens=num_tokens)
     return Architecture(conformer=model, features=features, num_tokens=num_tokens)
 
 
-def _which_model(value: Any) -> str:
-    """The class of an experiment's ``model``, by the keys it has."""
+def _model_class(value: Any) -> str:
+    """Return the class of an experiment's ``model``, by its keys."""
     keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
     if "encoder" in keys or "decoder" in keys:
         return "EncoderDecoderConfig"
@@ -89,5 +192,5 @@ ModelConfig = Annotated[
     Annotated[ConformerConfig, Tag("ConformerConfig")]
     | Annotated[EncoderDecoderConfig, Tag("EncoderDecoderConfig")]
     | Annotated[LanguageModelConfig, Tag("LanguageModelConfig")],
-    Discriminator(_which_model),
+    Discriminator(_model_class),
 ]

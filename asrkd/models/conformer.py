@@ -1,36 +1,34 @@
-"""A Conformer encoder in which no output depends on padding or on neighbors in the batch.
+"""Conformer encoder whose outputs depend neither on padding nor on other utterances of the batch.
 
 Source: Gulati et al., "Conformer: Convolution-augmented Transformer for
 Speech Recognition", arXiv:2005.08100, figure 1 and equation 1.
 
-Departures: LayerNorm in place of BatchNorm (batch statistics would tie
-utterances together and count padding); rotary instead of Transformer-XL
-positions; padding is masked before each convolution.
+Departures: LayerNorm in place of BatchNorm, whose statistics would mix
+utterances and include padding; rotary instead of Transformer-XL positions;
+padding is masked before each convolution.
 
-Letters: N utterances, T encoder frames, D model size.
+Notation: N utterances, T encoder frames, D model size.
 """
 
 from collections.abc import Collection
 
-import torch
 from torch import Tensor, nn
 
 from asrkd.models.attention import RotarySelfAttention
 from asrkd.models.config import ConformerConfig
-from asrkd.models.encoder import Encoder, EncoderOutput, Place
-from asrkd.models.encoder import Tap as Tap  # for those that import it from here
+from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.front_end import FrontEnd
 from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import chunk_mask, frame_mask, zero_padding
 
 
 class ConvolutionModule(nn.Module):
-    """Gated pointwise, masked depthwise, pointwise convolution (figure 2 of the paper)."""
+    """Convolution module (figure 2 of the paper): gated pointwise, masked depthwise, pointwise."""
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
-        reach = config.kernel_size - 1
-        self._padding = (reach, 0) if config.causal else (reach // 2, reach // 2)
+        padding = config.kernel_size - 1
+        self._padding = (padding, 0) if config.causal else (padding // 2, padding // 2)
         self.norm = LayerNorm(config.dim)
         self.gated = nn.Linear(config.dim, 2 * config.dim)
         self.depthwise = nn.Conv1d(config.dim, config.dim, config.kernel_size, groups=config.dim)
@@ -39,7 +37,7 @@ class ConvolutionModule(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, frames: Tensor, mask: Tensor) -> Tensor:
-        """(N, T, D) frames and their (N, T) mask, True at real ones, to (N, T, D)."""
+        """Convolve (N, T, D) frames, of (N, T) mask, True at real frames, to (N, T, D)."""
         gated = nn.functional.glu(self.gated(self.norm(frames)), dim=-1)
         padded = nn.functional.pad(zero_padding(gated, mask).transpose(1, 2), self._padding)
         mixed = self.depthwise(padded).transpose(1, 2)
@@ -48,7 +46,7 @@ class ConvolutionModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Half feed-forward, attention, convolution, half feed-forward, LayerNorm."""
+    """Conformer layer: half feed-forward, attention, convolution, half feed-forward, LayerNorm."""
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
@@ -61,12 +59,12 @@ class ConformerLayer(nn.Module):
         self.norm = LayerNorm(config.dim)
 
     def forward(self, frames: Tensor, mask: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, T, D) frames to the layer's values before and after its final norm, both (N, T, D).
+        """Compute the layer's values before and after its final norm, both (N, T, D).
 
         Args:
             frames: (N, T, D), finite everywhere.
             mask: (N, T), True at real frames.
-            allowed: (N, T, T) or (N, 1, T), who may attend to whom.
+            allowed: (N, T, T) or (N, 1, T), True where a frame (row) may attend to another (column).
         """
         frames = frames + 0.5 * self.first(frames)
         frames = frames + self.dropout(self.attention(self.attention_norm(frames), allowed))
@@ -76,7 +74,7 @@ class ConformerLayer(nn.Module):
 
 
 class Conformer(Encoder):
-    """Front end and layers: features to encoder frames, four times fewer."""
+    """Front end and Conformer layers: features to a quarter as many encoder frames."""
 
     def __init__(self, config: ConformerConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
@@ -100,19 +98,13 @@ class Conformer(Encoder):
         return EncoderOutput(frames, num_frames, {tap: tapped[tap] for tap in taps})
 
     def places(self, layer: int) -> tuple[Place, ...]:
-        """Every layer ends in a LayerNorm."""
+        """Return both places: every layer ends in a LayerNorm."""
         return ("after_norm", "before_norm")
 
     def _allowed(self, mask: Tensor) -> Tensor:
-        """Real keys (N, 1, T), or in streaming those of the chunks in sight (N, T, T)."""
+        """Return the keys in reach: real frames (N, 1, T), in streaming those of near chunks (N, T, T)."""
         keys = mask[:, None, :]
         if self.config.chunk_frames is None:
             return keys
         chunks = chunk_mask(mask.shape[1], self.config.chunk_frames, self.config.left_chunks)
         return keys & chunks.to(mask.device)
-
-
-def global_statistics(features: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each feature over all frames of (T, F) matrices, both (F,)."""
-    frames = torch.cat(features).double()
-    return frames.mean(dim=0).float(), frames.std(dim=0, unbiased=False).float()

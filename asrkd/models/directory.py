@@ -1,4 +1,4 @@
-"""Model folders: everything that `score` and `distill` need, and nothing pickled."""
+"""Model folders: config, tokens and weights of a model, all that decoding it needs, and no pickle."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,13 +23,12 @@ from asrkd.models.config import (
     LanguageModelArchitecture,
     RecognizerArchitecture,
 )
-from asrkd.models.language_model import LanguageModel, fresh_model
-from asrkd.models.recognizer import Recognizer
+from asrkd.models.recognizer import LanguageModel, Recognizer, build_model
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A recognizer from disk, in evaluation mode."""
+    """Recognizer loaded from a model folder, in evaluation mode."""
 
     path: Path
     recognizer: Recognizer
@@ -38,13 +37,13 @@ class LoadedModel:
 
     @property
     def architecture(self) -> RecognizerArchitecture:
-        """Its sizes, its features, its number of tokens."""
+        """Sizes, features and number of tokens."""
         return self.recognizer.architecture
 
 
 @dataclass(frozen=True)
 class LoadedLanguageModel:
-    """A language model from disk, in evaluation mode."""
+    """Language model loaded from a model folder, in evaluation mode."""
 
     path: Path
     model: LanguageModel
@@ -59,14 +58,14 @@ def save_model(
     tokens: Tokens,
     experiment: dict[str, Any],
 ) -> None:
-    """Write a model folder; the weights come last.
+    """Write a model folder, the weights last.
 
     Args:
-        out: the folder; other things in it stay.
-        architecture: to build the model again.
-        weights: its state by name, each tensor of its own shape (...), on any device.
-        tokens: its inventory.
-        experiment: the resolved config that it was trained with.
+        out: folder; its other files stay.
+        architecture: architecture of the model.
+        weights: state dict, tensors of any shape (...), on any device.
+        tokens: token inventory.
+        experiment: resolved config of its training.
     """
     tokens.save(out)
     described = {
@@ -80,10 +79,11 @@ def save_model(
 
 
 def load_model(path: Path, device: str = "cpu") -> LoadedModel:
-    """Read a model folder; kept in memory until its weights change.
+    """Load a recognizer from a model folder; it is cached until its weights change.
 
     Raises:
-        AsrkdError: it is missing, unfinished, torn, a language model, or its parts do not fit together.
+        AsrkdError: the folder is missing, unfinished or corrupt, holds a
+            language model, or its files do not fit together.
     """
     loaded = load_any_model(path, device)
     if not isinstance(loaded, LoadedModel):
@@ -92,7 +92,7 @@ def load_model(path: Path, device: str = "cpu") -> LoadedModel:
 
 
 def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
-    """As :func:`load_model`, of a language model; AsrkdError if it is a recognizer."""
+    """Load a language model, as :func:`load_model`; AsrkdError if it is a recognizer."""
     loaded = load_any_model(path, device)
     if not isinstance(loaded, LoadedLanguageModel):
         raise AsrkdError(f"{path}: a recognizer, expected a language model; train one on text")
@@ -100,24 +100,24 @@ def load_language_model(path: Path, device: str = "cpu") -> LoadedLanguageModel:
 
 
 def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLanguageModel:
-    """As :func:`load_model` or :func:`load_language_model`, by what the folder holds.
+    """Load a recognizer or a language model, whichever the folder holds; see :func:`load_model`.
 
     Raises:
-        AsrkdError: it is missing, unfinished, torn, or its parts do not fit together.
+        AsrkdError: the folder is missing, unfinished or corrupt, or its files do not fit together.
     """
     return _load(path, device, _modified_ns(path))
 
 
 def finish_command(path: Path) -> str:
-    """The command that finishes the training of the model in ``path``."""
+    """Return the command that resumes the training of the model in ``path``."""
     return f"{read_command(path) or command('asrkd', 'train', 'CONFIG', '--out', path)} --resume"
 
 
 def _modified_ns(path: Path) -> int:
-    """When the weights in a folder were written; AsrkdError if there are none."""
+    """Return when the weights in a folder were written; AsrkdError if there are none."""
     if not path.is_dir():
-        maker = command("asrkd", "train", "CONFIG", "--out", path)
-        raise AsrkdError(f"{path}: no such model folder; train one with: {maker}")
+        train = command("asrkd", "train", "CONFIG", "--out", path)
+        raise AsrkdError(f"{path}: no such model folder; train one with: {train}")
     if not (path / WEIGHTS).is_file():
         raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {finish_command(path)}")
     return (path / WEIGHTS).stat().st_mtime_ns
@@ -125,16 +125,17 @@ def _modified_ns(path: Path) -> int:
 
 @lru_cache(maxsize=6)  # a recognizer or two beside language models, or the folds of a teacher
 def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLanguageModel:
+    """Load a model folder onto ``device``; ``_modified`` is a key of the cache alone."""
     architecture, tokens = read_architecture(path), Tokens.load(path)
     if tokens.identity() != files.read_json(path / MODEL_CONFIG).get("tokens"):
-        raise AsrkdError(f"{path}: its tokens are not those that the model was trained with")
-    model = fresh_model(architecture)
-    str(path).encode()  # safetensors, and every record of JSON, take names of Unicode alone
+        raise AsrkdError(f"{path}: its tokens are not those of the model's training")
+    model = build_model(architecture)
+    str(path).encode()  # safetensors and JSON accept Unicode names alone
     try:
         model.load_state_dict(load_file(str(path / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise AsrkdError(f"{path / WEIGHTS}: broken or of another architecture ({reason})") from None
+        raise AsrkdError(f"{path / WEIGHTS}: corrupt, or of another architecture ({reason})") from None
     model.to(torch.device(device)).eval().requires_grad_(False)
     weights_sha256 = files.sha256(path / WEIGHTS)
     if isinstance(model, Recognizer):
@@ -143,7 +144,7 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
 
 
 def read_architecture(path: Path) -> AnyArchitecture:
-    """What the model in a folder is; AsrkdError if the folder does not say, or not one that is known."""
+    """Read the architecture of a model folder; AsrkdError if it is missing or of an unknown kind."""
     described = files.read_json(path / MODEL_CONFIG)
     if not isinstance(described, dict) or not isinstance(described.get("architecture"), dict):
         raise AsrkdError(f"{path / MODEL_CONFIG}: not the config of an asrkd model")

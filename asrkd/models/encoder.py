@@ -1,6 +1,6 @@
-"""What every encoder is: layers over frames that can be tapped.
+"""Encoder interface: a front end, and layers whose values can be tapped.
 
-Letters: N utterances, T' feature frames, F features, T encoder frames, D model size.
+Notation: N utterances, T' feature frames, F features, T encoder frames, D model size.
 """
 
 from collections.abc import Collection
@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
-from asrkd.models.front_end import FeatureNorm
+from asrkd.models.layers import FeatureNorm
 
 Place = Literal["before_norm", "after_norm"]
 
 
 class Tap(NamedTuple):
-    """A place in the encoder whose values are asked for."""
+    """Point of an encoder whose values are computed as well: a layer, before or after its norm."""
 
     layer: int  # 1-based
     place: Place = "after_norm"  # of the layer's final LayerNorm
@@ -23,15 +23,15 @@ class Tap(NamedTuple):
 
 @dataclass(frozen=True)
 class EncoderOutput:
-    """What an encoder says of a batch."""
+    """Encoder frames of a batch, and the tapped values."""
 
-    frames: Tensor  # (N, T, D), of the last layer after its norm
+    frames: Tensor  # (N, T, D) of the last layer, after its norm
     num_frames: Tensor  # (N,)
     tapped: dict[Tap, Tensor]  # each (N, T, D)
 
 
 class Encoder(nn.Module):
-    """Front end and layers: features to encoder frames, a quarter as many."""
+    """Front end and layers: features to a quarter as many encoder frames."""
 
     dim: int  # D, of the frames and of every tap
     front_end: FeatureNorm
@@ -43,22 +43,22 @@ class Encoder(nn.Module):
         Args:
             features: (N, T', F) log-mel energies; padding may hold anything, NaN too.
             num_frames: (N,) feature frames, at most T'.
-            taps: layers whose values are wanted as well.
+            taps: taps to return as well.
 
         Returns:
-            (N, T, D) frames and (N,) counts; T is ceil(T' / 4), and each count likewise.
+            (N, T, D) frames and their (N,) counts; T is ceil(T' / 4), and each count likewise.
 
         Raises:
-            ValueError: a tap names a layer, or a place in it, that there is not.
+            ValueError: the encoder has no such layer, or the layer no such place.
         """
         raise NotImplementedError
 
     def places(self, layer: int) -> tuple[Place, ...]:
-        """Where ``layer`` can be tapped, what the layer itself gives first."""
+        """Return where ``layer`` can be tapped, the layer's output first."""
         raise NotImplementedError
 
     def check_taps(self, taps: Collection[Tap]) -> None:
-        """Raise ValueError if a tap's layer is not one of 1 ... num_layers, or has no such place."""
+        """Raise ValueError unless every tap's layer is one of 1 ... num_layers, and has such a place."""
         for tap in taps:
             if not 1 <= tap.layer <= len(self.layers):
                 raise ValueError(f"layer {tap.layer}: the encoder has layers 1 to {len(self.layers)}")

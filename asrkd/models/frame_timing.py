@@ -1,11 +1,14 @@
-"""Frame timing: how many target frames a cut has, when they are, and receptive fields of convolutions.
+"""Frame timing: the number of target frames of a cut, their times, and receptive fields of convolutions.
 
-The frames of a cut are counted by the rule of a store's contract. Frame k of teacher and student
-stand for one instant where their rates are equal (:mod:`asrkd.targets.frames`), so their first frames
-must lie within half a frame of each other, of the faster of the two.
+A contract's length rule counts the frames of a cut. Frame k of teacher and
+student represent the same instant where their rates are equal
+(:mod:`asrkd.targets.frames`), so their first frames must lie within half a
+frame of each other, half of the shorter one.
 
-wav2vec 2.0, HuBERT and WavLM begin with a stack of convolutions without padding: a list of
-(kernel size, stride), both in steps of the input of that convolution; the input of the first are samples."""
+wav2vec 2.0, HuBERT and WavLM begin with a stack of convolutions without
+padding, given as a list of (kernel size, stride), both in steps of that
+convolution's input; the input of the first is samples.
+"""
 
 import math
 from collections.abc import Sequence
@@ -18,31 +21,31 @@ from asrkd.models.front_end import SUBSAMPLING
 
 
 def hop(stack: Sequence[Sequence[int]]) -> int:
-    """Samples between the beginnings of successive frames."""
+    """Return the samples between the starts of successive frames."""
     return math.prod(stride for _, stride in stack)
 
 
 def span(stack: Sequence[Sequence[int]]) -> int:
-    """Samples that one frame sees; fewer give no frame."""
-    seen, step = 1, 1
+    """Return the receptive field of a frame in samples; shorter audio gives no frame."""
+    field, step = 1, 1
     for kernel, stride in stack:
-        seen += (kernel - 1) * step
+        field += (kernel - 1) * step
         step *= stride
-    return seen
+    return field
 
 
 def num_frames(stack: Sequence[Sequence[int]], num_samples: int) -> int:
-    """Frames of so many samples, 0 if they are too few for one."""
+    """Return the number of frames of ``num_samples`` samples, 0 if they are too few for one."""
     for kernel, stride in stack:
         num_samples = max(0, (num_samples - kernel) // stride + 1)
     return num_samples
 
 
-AUDIO = "start of the audio"  # what an offset is from that is not from the first feature frame's center
+AUDIO = "start of the audio"  # origin of an offset, if not the center of the first feature frame
 
 
 def first_frame(contract: dict[str, Any]) -> float | None:
-    """Seconds from the start of the audio to the first target's center; None if the contract does not say."""
+    """Return seconds from the start of the audio to the first target's center; None if unknown."""
     offset, features = contract.get("first_frame_offset"), contract.get("features")
     if not isinstance(offset, (int, float)):
         return None
@@ -52,50 +55,51 @@ def first_frame(contract: dict[str, Any]) -> float | None:
 
 
 def offset_problem(contract: dict[str, Any], features: FeatureKind) -> str | None:
-    """Why frames of a store do not meet those of a student, as the end of a sentence; None if they do.
+    """Describe why a store's frames do not align with a student's, as the end of a sentence; None if they do.
 
     Args:
-        contract: of the store.
-        features: that the student reads; its first frame is centered on the first of them.
+        contract: contract of the store.
+        features: features of the student; its first frame is centered on the first of them.
     """
-    theirs, shift = first_frame(contract), contract.get("frame_shift")
-    if theirs is None or not isinstance(shift, (int, float)):
+    store_start, shift = first_frame(contract), contract.get("frame_shift")
+    if store_start is None or not isinstance(shift, (int, float)):
         return None
-    ours, limit = features.frame_shift / 2, min(shift, features.frame_shift * SUBSAMPLING) / 2
-    if abs(theirs - ours) <= limit + 1e-9:
+    student_start, limit = features.frame_shift / 2, min(shift, features.frame_shift * SUBSAMPLING) / 2
+    if abs(store_start - student_start) <= limit + 1e-9:
         return None
     return (
-        f"begin {1000 * theirs:g} ms into the audio and the student's frames {1000 * ours:g} ms: "
+        f"begin {1000 * store_start:g} ms into the audio and the student's frames "
+        f"{1000 * student_start:g} ms: "
         f"more than half a frame ({1000 * limit:g} ms) apart"
     )
 
 
-# asrkd's own front end: T feature frames give ceil(T / 4) encoder frames.
+# The front ends of asrkd: T feature frames give ceil(T / 4) encoder frames.
 CONFORMER_RULE = {"of": "feature frames", "divisor": SUBSAMPLING, "round": "up"}
 
 
 def convolution_rule(stack: Sequence[Sequence[int]], sampling_rate: int) -> dict[str, Any]:
-    """As many frames as convolutions without padding give.
+    """Return the length rule of convolutions without padding.
 
     Args:
         stack: (kernel size, stride) of each convolution.
-        sampling_rate: of the samples that the first one reads, in Hz.
+        sampling_rate: sampling rate of the first one's input, in Hz.
     """
     return {"of": "samples", "sampling_rate": sampling_rate, "convolutions": [list(pair) for pair in stack]}
 
 
 def center_rule(hop: int, sampling_rate: int) -> dict[str, Any]:
-    """Frames centered on the samples 0, ``hop``, 2 ``hop`` ... at ``sampling_rate`` Hz."""
+    """Return the length rule of frames centered on samples 0, ``hop``, 2 ``hop`` ..., rate in Hz."""
     return {"of": "samples", "sampling_rate": sampling_rate, "divisor": hop, "round": "up"}
 
 
 def expected_frames(contract: dict[str, Any], duration: float, sampling_rate: int) -> int | None:
-    """Target frames of a cut; None if the contract's rule is not one that is known here.
+    """Return the number of target frames of a cut; None if the contract's length rule is unknown.
 
     Args:
-        contract: of the store.
-        duration: of the cut, in seconds.
-        sampling_rate: of the cut, in Hz.
+        contract: contract of the store.
+        duration: duration of the cut, in seconds.
+        sampling_rate: sampling rate of the cut, in Hz.
     """
     rule = contract.get("length_rule")
     if not isinstance(rule, dict):
@@ -109,7 +113,7 @@ def expected_frames(contract: dict[str, Any], duration: float, sampling_rate: in
 
 
 def frames_of_samples(rule: dict[str, Any], num_samples: int) -> int | None:
-    """Frames of so many samples at the rule's own rate; None if the rule is not known here."""
+    """Return the frames of ``num_samples`` samples at the rule's rate; None if the rule is unknown."""
     if "convolutions" in rule:
         return num_frames(rule["convolutions"], num_samples)
     if rule.get("round") == "up" and "divisor" in rule:

@@ -1,61 +1,38 @@
-"""Convolutional subsampling: four feature frames become one encoder frame.
+"""Convolutional front end: normalizes features and subsamples them four times in time.
 
-Two 3x3 convolutions of stride 2 over time and frequency, as most CTC and
-transducer recipes have them, with one difference: padding is symmetric and
-masked, so encoder frame k is centered on feature frame 4k (causal: it ends
-there), and a count of T feature frames gives ceil(T / 4) encoder frames
-whatever else is in the batch.
+Two 3x3 convolutions of stride 2 over time and frequency, as in most CTC and
+transducer recipes, with one departure: padding is symmetric and masked. So
+encoder frame k is centered on feature frame 4k (causal: ends there), and T
+feature frames give ceil(T / 4) encoder frames whatever the batch.
 
-Letters: N utterances, T feature frames, F features, C channels, D model size.
+Notation: N utterances, T feature frames, F features, C channels, D model size.
 """
 
 import torch
 from torch import Tensor, nn
 
-from asrkd.models.layers import LayerNorm
-from asrkd.models.masks import frame_mask
+from asrkd.models.layers import FeatureNorm, LayerNorm
+from asrkd.models.masks import zero_padding_of_channels
 
 SUBSAMPLING = 4  # feature frames per encoder frame
 
 
 def num_encoder_frames(num_frames: Tensor) -> Tensor:
-    """ceil(T / 4) encoder frames of T feature frames, for integers of any shape (...)."""
+    """Return ceil(T / 4) encoder frames for T feature frames, integers of any shape (...)."""
     return torch.div(num_frames + SUBSAMPLING - 1, SUBSAMPLING, rounding_mode="floor")
 
 
-class FeatureNorm(nn.Module):
-    """What begins every front end: features are normalized by mean and spread (F,) of the training data."""
-
-    mean: Tensor  # (F,)
-    std: Tensor  # (F,), at least 0.001
-
-    def __init__(self, num_features: int) -> None:
-        """Begin with mean 0 and spread 1; :meth:`set_statistics` fills in those of the data."""
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(num_features))
-        self.register_buffer("std", torch.ones(num_features))
-
-    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Store the mean and standard deviation of each feature, both (F,), taken over training data."""
-        self.mean.copy_(mean)
-        self.std.copy_(std.clamp(min=1e-3))  # an empty mel band must not blow up
-
-    def normalize(self, features: Tensor) -> Tensor:
-        """(N, T, F) features, by the stored statistics brought to mean 0 and spread 1."""
-        return (features - self.mean) / self.std
-
-
 class FrontEnd(FeatureNorm):
-    """Normalize features by stored statistics and subsample them four times in time."""
+    """Feature normalization and subsampling by four in time."""
 
     def __init__(self, num_features: int, channels: int, dim: int, *, causal: bool) -> None:
-        """Build with unit statistics; :meth:`set_statistics` fills in those of the data.
+        """Build with unit statistics; see :meth:`FeatureNorm.set_statistics`.
 
         Args:
             num_features: F.
             channels: C of both convolutions.
             dim: D of the output.
-            causal: pad in the past only, so that no frame depends on later ones.
+            causal: pad in the past only, so that no frame depends on later frames.
         """
         super().__init__(num_features)
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=0)
@@ -77,14 +54,9 @@ class FrontEnd(FeatureNorm):
         """
         frames = self.normalize(features)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
-            padded = nn.functional.pad(real_only(frames, num_frames), (1, 1, *self._time_padding))
+            real = zero_padding_of_channels(frames, num_frames)
+            padded = nn.functional.pad(real, (1, 1, *self._time_padding))
             frames = torch.relu(convolution(padded))  # (N, C, T/2, F/2)
             num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
         frames = self.project(frames.transpose(1, 2).flatten(2))  # (N, T/4, D)
         return self.norm(frames), num_frames
-
-
-def real_only(frames: Tensor, num_frames: Tensor) -> Tensor:
-    """(N, C, T, F) frames, of which (N,) are real, with zeros at padding, as a convolution must find it."""
-    mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
-    return frames.masked_fill(~mask[:, None, :, None], 0.0)

@@ -1,11 +1,10 @@
-"""Asking a recognizer about cuts, so that an answer depends on its cut alone.
+"""Inference: a recognizer's outputs for cuts, such that each depends on its cut alone.
 
-On CPU each cut is run by itself, on one thread (see :mod:`asrkd.core.parallel`):
-batches would change the last bits. On a GPU, where single cuts would waste
-it, a batch is a run of neighbors in the list that is given; give whole
-shards.
+On CPU each cut is run by itself, on one thread (see :mod:`asrkd.core.parallel`),
+as batches would change the last bits. On a GPU a batch is a run of neighbors
+in the list of cuts; pass whole shards.
 
-Letters: T' feature frames, F features, T encoder frames, V tokens, D model size.
+Notation: T' feature frames, F features, T encoder frames, V tokens, D model size.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,60 +17,61 @@ from torch import Tensor
 from asrkd.core import faults
 from asrkd.core.errors import AsrkdError
 from asrkd.data.features.reading import collate, feature_config, load_features
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel
+from asrkd.models.encoder import Tap
 
 GPU_BATCH = 16  # cuts
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a recognizer says of one cut, on the CPU in float32."""
+class CutOutputs:
+    """Outputs of a recognizer for one cut, on the CPU in float32."""
 
     cut: MonoCut
-    log_probs: Tensor  # (T, V) of the CTC head, in nats; (T, 0) where there is none
+    log_probs: Tensor  # (T, V) of the CTC head, in nats; (T, 0) without a CTC head
     tapped: dict[Tap, Tensor]  # each (T, D)
-    encoded: Tensor | None = None  # (T, D) that a decoder attends to, where there is one
+    encoded: Tensor | None = None  # (T, D) that a decoder attends to; None without a decoder
 
 
 def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> None:
-    """Raise AsrkdError unless ``cuts`` (of manifest ``where``) have the features that the model reads."""
-    found, wanted = feature_config(cuts, where), model.architecture.features
-    if found != wanted:
-        names = [name for name in type(wanted).model_fields if getattr(found, name) != getattr(wanted, name)]
+    """Raise AsrkdError unless ``cuts``, of manifest ``where``, have the features that the model reads."""
+    features, expected = feature_config(cuts, where), model.architecture.features
+    if features != expected:
+        fields = type(expected).model_fields
+        name = next(name for name in fields if getattr(features, name) != getattr(expected, name))
         raise AsrkdError(
-            f"{where}: {names[0]} of the features is {getattr(found, names[0])}, the model {model.path} "
-            f"reads {getattr(wanted, names[0])}; prepare the cuts as those it was trained on"
+            f"{where}: {name} of the features is {getattr(features, name)}, the model {model.path} "
+            f"reads {getattr(expected, name)}; prepare the cuts as its training data"
         )
 
 
 def check_ctc(model: LoadedModel) -> None:
-    """Raise AsrkdError unless the model has a CTC head, which searches over frames need."""
+    """Raise AsrkdError unless the model has a CTC head."""
     if not model.recognizer.has_ctc:
         raise AsrkdError(
-            f"{model.path}: an attention model without a CTC head, which this needs; "
-            "train it with ctc: true in its config's model, and the objective ctc beside attention"
+            f"{model.path}: an attention model without a CTC head, which is needed here; "
+            "train it with model.ctc: true, and the objective ctc beside attention"
         )
 
 
 @torch.no_grad()
-def answers(
+def encode_cuts(
     model: LoadedModel,
     cuts: Sequence[MonoCut],
     taps: Collection[Tap] = (),
     read: Callable[[MonoCut], Tensor] = load_features,
-) -> Iterator[Answer]:
-    """The model's answer to each cut, in order.
+) -> Iterator[CutOutputs]:
+    """Run the encoder and the CTC head on each cut, in order.
 
     Args:
-        model: on any device.
-        cuts: with features that fit the model.
-        taps: layers whose values are wanted as well.
-        read: gives the (T', F) features of a cut.
+        model: recognizer, on any device.
+        cuts: cuts with the features that the model reads.
+        taps: taps to return as well.
+        read: function that reads the (T', F) features of a cut.
 
     Raises:
         AsrkdError: the features of a cut cannot be read.
-        ValueError: a tap names a layer, or a place in it, that there is not.
+        ValueError: the encoder has no such layer, or the layer no such place.
     """
     device = next(model.recognizer.parameters()).device
     size = 1 if device.type == "cpu" else GPU_BATCH
@@ -84,7 +84,7 @@ def answers(
         encoded = output.memory().float().cpu() if model.recognizer.has_decoder else None
         tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
-            own = {tap: value[row, :count] for tap, value in tapped.items()}
+            values = {tap: value[row, :count] for tap, value in tapped.items()}
             memory = None if encoded is None else encoded[row, :count]
             faults.strike("answer")
-            yield Answer(cut, log_probs[row, :count], own, memory)
+            yield CutOutputs(cut, log_probs[row, :count], values, memory)

@@ -1,15 +1,15 @@
-"""The encoder of "Listen, attend and spell": two convolutions and bidirectional GRUs.
+"""Encoder of "Listen, attend and spell": two convolutions and bidirectional GRUs.
 
 Source: Mun'im, Inoue and Shinoda, arXiv:1811.04531, section 3 (two 2-D
 convolutions of 32 filters, kernel (5, 8) and stride (2, 2), then bi-GRU
 layers), after Chan et al., arXiv:1508.01211.
 
 Departures: features are log-mel energies, not spectra of 20 ms windows.
-Convolutions are centered in time as the Conformer's front end is, so frame k
-stands at feature frame 4k. In frequency there is no padding, which gives the
+Convolutions are centered in time, as in the Conformer's front end, so frame k
+is at feature frame 4k. There is no padding in frequency, which gives the
 paper's numbers of parameters.
 
-Letters: N utterances, T feature or encoder frames, F features, C channels, D
+Notation: N utterances, T feature or encoder frames, F features, C channels, D
 size of an encoder frame, twice that of the GRU of a direction.
 """
 
@@ -20,21 +20,21 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asrkd.core.errors import AsrkdError
+from asrkd.models.config import LasEncoderConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
-from asrkd.models.encoder_config import LasEncoderConfig
-from asrkd.models.front_end import FeatureNorm, real_only
-from asrkd.models.masks import frame_mask, zero_padding
+from asrkd.models.layers import FeatureNorm
+from asrkd.models.masks import frame_mask, zero_padding, zero_padding_of_channels
 
 
 class LasFrontEnd(FeatureNorm):
-    """Two convolutions of stride 2 over time and frequency."""
+    """Feature normalization, and two convolutions of stride 2 over time and frequency."""
 
     def __init__(self, num_features: int, channels: int, kernel_size: tuple[int, int]) -> None:
-        """Build; AsrkdError if so few features leave nothing behind two convolutions."""
+        """Build; AsrkdError if the features are too few for two convolutions."""
         super().__init__(num_features)
         self.first = nn.Conv2d(1, channels, kernel_size, stride=2)
         self.second = nn.Conv2d(channels, channels, kernel_size, stride=2)
-        self._reach = kernel_size[0] // 2
+        self._time_padding = (kernel_size[0] // 2, kernel_size[0] // 2)
         once = (num_features - kernel_size[1]) // 2 + 1
         bands = (once - kernel_size[1]) // 2 + 1
         if bands < 1:
@@ -56,14 +56,15 @@ class LasFrontEnd(FeatureNorm):
         """
         frames = self.normalize(features)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
-            padded = nn.functional.pad(real_only(frames, num_frames), (0, 0, self._reach, self._reach))
+            real = zero_padding_of_channels(frames, num_frames)
+            padded = nn.functional.pad(real, (0, 0, *self._time_padding))
             frames = torch.relu(convolution(padded))  # (N, C, T / 2, ...)
             num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
         return frames.transpose(1, 2).flatten(2), num_frames
 
 
 class LasEncoder(Encoder):
-    """Convolutions and bidirectional GRUs, one above the other."""
+    """Convolutions, then bidirectional GRUs."""
 
     def __init__(self, config: LasEncoderConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
@@ -89,20 +90,26 @@ class LasEncoder(Encoder):
         return EncoderOutput(frames, num_frames, {tap: tapped[tap] for tap in taps})
 
     def places(self, layer: int) -> tuple[Place, ...]:
-        """No layer has a norm: what it gives is called before_norm."""
+        """Return before_norm alone, a layer's output: no layer has a norm."""
         return ("before_norm",)
 
 
 def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
-    """A recurrent ``layer`` over the real frames of (N, T, D), in float32; padding gives zeros.
+    """Run a recurrent layer over the real frames, in float32.
 
-    ``num_frames`` (N,) are at least 1 each; the result is (N, T, size of the layer).
+    Frames are packed, so that the backward direction begins at the last real frame.
 
-    Packed, so that the backward direction begins at the last real frame.
+    Args:
+        layer: GRU, batch first.
+        frames: (N, T, D).
+        num_frames: (N,) real frames, at least 1 each.
+
+    Returns:
+        (N, T, size of the layer), zeros at padding.
     """
     packed = pack_padded_sequence(frames.float(), num_frames.cpu(), batch_first=True, enforce_sorted=False)
     with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no GRU in bf16 on CPU
-        found, _ = layer(packed)
+        outputs, _ = layer(packed)
     padded: Tensor
-    padded, _ = pad_packed_sequence(found, batch_first=True, total_length=frames.shape[1])
+    padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=frames.shape[1])
     return padded

@@ -1,15 +1,47 @@
-"""Layers that encoders and decoders share: feed-forward modules, and layer normalization in float32."""
+"""Layers shared by encoders and decoders: feature and layer normalization, feed-forward modules.
 
+Notation: N utterances, T frames, F features, D model size.
+"""
+
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
 
-class LayerNorm(nn.LayerNorm):
-    """LayerNorm that leaves autocast: sums of squares in bf16 lose what they are taken for.
+class FeatureNorm(nn.Module):
+    """Normalization of features by their mean and standard deviation over the training data, both (F,)."""
 
-    It also makes bf16 work on torch 1.13's CPU build, whose own refuses
+    mean: Tensor  # (F,)
+    std: Tensor  # (F,), at least 0.001
+
+    def __init__(self, num_features: int) -> None:
+        """Build with mean 0 and standard deviation 1; see :meth:`set_statistics`."""
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features))
+        self.register_buffer("std", torch.ones(num_features))
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Store the mean and standard deviation of each feature, both (F,), over the training data."""
+        self.mean.copy_(mean)
+        self.std.copy_(std.clamp(min=1e-3))  # for empty mel bands
+
+    def normalize(self, features: Tensor) -> Tensor:
+        """Normalize (N, T, F) features to mean 0 and standard deviation 1 over the training data."""
+        return (features - self.mean) / self.std
+
+
+def global_statistics(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation of each feature over all frames of (T, F) matrices, both (F,)."""
+    frames = torch.cat(list(features)).double()
+    return frames.mean(dim=0).float(), frames.std(dim=0, unbiased=False).float()
+
+
+class LayerNorm(nn.LayerNorm):
+    """LayerNorm in float32 under autocast too, as sums of squares in bf16 are too coarse.
+
+    It also makes bf16 work on torch 1.13's CPU build, whose LayerNorm refuses
     float32 weights with bf16 input.
     """
 
@@ -20,7 +52,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class LayerSizes(Protocol):
-    """What a feed-forward module needs to know of its layer."""
+    """Sizes of a feed-forward module."""
 
     @property
     def dim(self) -> int:
@@ -28,7 +60,7 @@ class LayerSizes(Protocol):
 
     @property
     def feed_forward_dim(self) -> int:
-        """Of the expansion."""
+        """Size of the expansion."""
 
     @property
     def dropout(self) -> float:

@@ -1,6 +1,6 @@
-"""Which frames are real, and which frames may see which.
+"""Masks of padding, and of attention in chunks.
 
-Letters: N utterances, T frames after padding.
+Notation: N utterances, T frames after padding, C channels, F features.
 """
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def frame_mask(num_frames: Tensor, max_frames: int) -> Tensor:
-    """True at the real frames of each utterance, False at padding.
+    """Return True at the real frames of each utterance, False at padding.
 
     Args:
         num_frames: (N,) integer counts, each at most ``max_frames``.
@@ -21,7 +21,7 @@ def frame_mask(num_frames: Tensor, max_frames: int) -> Tensor:
 
 
 def zero_padding(frames: Tensor, mask: Tensor) -> Tensor:
-    """``frames`` with padding replaced by 0, so that not even NaN gets past it.
+    """Replace padding by 0, even where it is NaN.
 
     Args:
         frames: (N, T, ...) values of any rank from 2 up.
@@ -33,21 +33,27 @@ def zero_padding(frames: Tensor, mask: Tensor) -> Tensor:
     return frames.masked_fill(~mask.view(*mask.shape, *[1] * (frames.dim() - 2)), 0.0)
 
 
-def chunk_mask(max_frames: int, chunk_frames: int, left_chunks: int | None) -> Tensor:
-    """Which key frame (column) each query frame (row) may attend to in streaming.
+def zero_padding_of_channels(frames: Tensor, num_frames: Tensor) -> Tensor:
+    """Replace padding of (N, C, T, F) frames by 0, before a convolution; ``num_frames`` (N,) are real."""
+    mask = frame_mask(num_frames, frames.shape[2])  # (N, T)
+    return frames.masked_fill(~mask[:, None, :, None], 0.0)
 
-    Frame t belongs to chunk t // chunk_frames. It sees all of its own chunk
-    and ``left_chunks`` chunks before it (None: all of them), nothing later.
+
+def chunk_mask(max_frames: int, chunk_frames: int, left_chunks: int | None) -> Tensor:
+    """Return the frames (columns) that each frame (row) may attend to in streaming.
+
+    Frame t belongs to chunk t // chunk_frames. It attends to its whole chunk
+    and to ``left_chunks`` chunks before it (None: all of them), to none after it.
 
     Args:
         max_frames: T.
         chunk_frames: frames in a chunk, at least 1.
-        left_chunks: how many earlier chunks are visible.
+        left_chunks: earlier chunks in reach.
 
     Returns:
         (T, T) boolean, True where attention is allowed.
     """
     chunk = torch.arange(max_frames) // chunk_frames
-    behind = chunk[:, None] - chunk[None, :]  # how many chunks the key lies before the query
+    behind = chunk[:, None] - chunk[None, :]  # chunks from the key to the query
     visible = behind >= 0
     return visible if left_chunks is None else visible & (behind <= left_chunks)

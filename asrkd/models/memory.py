@@ -1,7 +1,7 @@
-"""What a decoder attends to: tensors of encoded utterances, shared by the sequences that belong to them.
+"""Encoded utterances shared by their hypotheses, as the memory that decoders attend to.
 
-Letters: N utterances, B sequences, each of one of the utterances, P the most
-of them that one utterance has, U positions of each that ask.
+Notation: N utterances, B sequences, each of one utterance, P sequences of the
+utterance that has the most, U query positions of each.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Memory:
-    """Tensors of utterances, and which of them each sequence belongs to.
+    """Tensors of N utterances, and the utterance of each of B sequences.
 
-    The hypotheses of an utterance share its encoding; what is computed of the
-    encoding alone is computed once. Attention that sees each position by
-    itself is asked by utterance (:meth:`by_utterance`), so that nothing is
-    copied; what depends on the sequence as well has :attr:`rows`.
+    The hypotheses of an utterance share its encoding, so functions of the
+    encoding are computed once. Attention that treats each query position by
+    itself groups the queries by utterance (:meth:`by_utterance`), and copies
+    nothing; other attention reads :attr:`rows`.
     """
 
     utterances: tuple[Tensor, ...]  # each (N, ...)
@@ -26,53 +26,54 @@ class Memory:
 
     @classmethod
     def of(cls, *utterances: Tensor) -> "Memory":
-        """The memory of N sequences, one an utterance, given tensors (N, ...)."""
+        """Build the memory of N sequences, one an utterance, of tensors (N, ...)."""
         return cls(utterances, torch.arange(len(utterances[0]), device=utterances[0].device))
 
     def take(self, places: Tensor) -> "Memory":
-        """That of the sequences at ``places`` (B',) int64; utterances that have none left are dropped."""
+        """Select the sequences at ``places`` (B',) int64; utterances without sequences are dropped."""
         utterance = self.utterance[places]
         if torch.equal(utterance, self.utterance):  # a beam whose order changed
             return self
         present, renumbered = utterance.unique(return_inverse=True)
         if len(present) == len(self.utterances[0]):
             return Memory(self.utterances, utterance)
-        return Memory(tuple(own[present] for own in self.utterances), renumbered)
+        return Memory(tuple(values[present] for values in self.utterances), renumbered)
 
     @cached_property
     def rows(self) -> tuple[Tensor, ...]:
-        """Each tensor as its sequences need it, (B, ...)."""
-        return tuple(own[self.utterance] for own in self.utterances)
+        """The tensors, repeated for each sequence, (B, ...)."""
+        return tuple(values[self.utterance] for values in self.utterances)
 
-    def by_utterance(self, asking: Tensor) -> Tensor:
-        """Positions that ask, (B, U, D), side by side for each utterance: (N, P U, D), 0 beyond them."""
-        slots, most = self._slots
+    def by_utterance(self, queries: Tensor) -> Tensor:
+        """Group the query positions (B, U, D) of each utterance: (N, P U, D), padded with 0."""
+        slots, width = self._slots
         count = len(self.utterances[0])
-        if len(slots) == count * most:  # each utterance has as many; only their order may differ
-            grid = asking if self._in_order else asking[slots.argsort()]
+        if len(slots) == count * width:  # each utterance has P sequences; only their order may differ
+            grid = queries if self._in_order else queries[slots.argsort()]
         else:
-            grid = asking.new_zeros(count * most, *asking.shape[1:]).index_copy(0, slots, asking)
-        return grid.reshape(count, most * asking.shape[1], asking.shape[2])
+            grid = queries.new_zeros(count * width, *queries.shape[1:]).index_copy(0, slots, queries)
+        return grid.reshape(count, width * queries.shape[1], queries.shape[2])
 
-    def by_sequence(self, answers: Tensor) -> Tensor:
-        """What :meth:`by_utterance` has asked for, (N, P U, D), for each sequence again: (B, U, D)."""
-        slots, most = self._slots
-        grid = answers.reshape(-1, answers.shape[1] // most, answers.shape[2])
+    def by_sequence(self, grouped: Tensor) -> Tensor:
+        """Undo the grouping of :meth:`by_utterance`: (N, P U, D) to (B, U, D)."""
+        slots, width = self._slots
+        grid = grouped.reshape(-1, grouped.shape[1] // width, grouped.shape[2])
         return grid if self._in_order else grid[slots]
 
     @cached_property
     def _slots(self) -> tuple[Tensor, int]:
-        """The slot of each sequence in a grid (N, P), (B,), and P."""
+        """Slot of each sequence in a grid (N, P), (B,); and P."""
         order = self.utterance.argsort(stable=True)
         counts = torch.bincount(self.utterance, minlength=len(self.utterances[0]))
         first = counts.cumsum(0) - counts
-        among = torch.empty_like(order)
-        among[order] = torch.arange(len(order), device=order.device) - first[self.utterance[order]]
-        most = max(int(counts.max()), 1) if len(counts) else 1
-        return self.utterance * most + among, most
+        column = torch.empty_like(order)
+        column[order] = torch.arange(len(order), device=order.device) - first[self.utterance[order]]
+        width = max(int(counts.max()), 1) if len(counts) else 1
+        return self.utterance * width + column, width
 
     @cached_property
     def _in_order(self) -> bool:
-        slots, most = self._slots
-        full = len(self.utterances[0]) * most
+        """Whether every slot is used, in the order of the sequences."""
+        slots, width = self._slots
+        full = len(self.utterances[0]) * width
         return len(slots) == full and torch.equal(slots, torch.arange(full, device=slots.device))

@@ -1,7 +1,7 @@
-"""A recognizer: an encoder, and over a token inventory a CTC head, an attention decoder, or both.
+"""Recognizers (an encoder with a CTC head, an attention decoder, or both) and language models.
 
-Letters: N utterances, T' feature frames, F features, T encoder frames, V
-tokens with blank at 0, D model size.
+Notation: N utterances, T' feature frames, F features, T encoder frames, B
+sequences, V tokens with the blank or boundary at 0, D model size.
 """
 
 from collections.abc import Collection
@@ -9,63 +9,59 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from asrkd.models.config import RecognizerArchitecture
-from asrkd.models.conformer import Conformer
-from asrkd.models.decoder import Decoder
-from asrkd.models.encoder import Encoder, Tap
-from asrkd.models.encoder_config import (
+from asrkd.models.config import (
+    AnyArchitecture,
     ConformerConfig,
     DecoderConfig,
     EncoderConfig,
+    LanguageModelArchitecture,
     LasDecoderConfig,
     LasEncoderConfig,
+    RecognizerArchitecture,
     TransformerEncoderConfig,
     TransformerLayers,
 )
+from asrkd.models.conformer import Conformer
+from asrkd.models.encoder import Encoder, Tap
 from asrkd.models.front_end import SUBSAMPLING
 from asrkd.models.las import LasEncoder
 from asrkd.models.las_decoder import LasDecoder
+from asrkd.models.stepwise import Decoder, StepState
 from asrkd.models.transformer import TransformerEncoder
 from asrkd.models.transformer_decoder import TransformerDecoder
-
-BLANK = 0
 
 
 @dataclass(frozen=True)
 class RecognizerOutput:
-    """What a recognizer says of a batch."""
+    """Outputs of a recognizer for a batch."""
 
-    logits: Tensor | None  # (N, T, V) of the CTC head, before the softmax; None: there is none
+    logits: Tensor | None  # (N, T, V) of the CTC head, before the softmax; None without a CTC head
     num_frames: Tensor  # (N,)
     tapped: dict[Tap, Tensor]  # each (N, T, D)
-    encoded: Tensor | None = None  # (N, T, D), what a decoder attends to
+    encoded: Tensor | None = None  # (N, T, D) that a decoder attends to
 
     def frame_logits(self) -> Tensor:
-        """Logits (N, T, V) of the tokens at each frame; ValueError if there is no CTC head."""
+        """Return the CTC head's logits (N, T, V); ValueError if there is no CTC head."""
         if self.logits is None:
-            raise ValueError("a recognizer without a CTC head says nothing of single frames")
+            raise ValueError("the recognizer has no CTC head, so no logits of frames")
         return self.logits
 
     def log_probs(self) -> Tensor:
-        """Log-probabilities (N, T, V) of the tokens at each frame, in nats, float32.
-
-        Raises:
-            ValueError: there is no CTC head.
-        """
+        """Return the CTC head's log-probabilities (N, T, V) in nats, float32; ValueError without one."""
         return self.frame_logits().float().log_softmax(dim=-1)
 
     def memory(self) -> Tensor:
-        """The encoding (N, T, D) that a decoder attends to; ValueError if the output was made without."""
+        """Return the encoder frames (N, T, D) that a decoder attends to; ValueError without them."""
         if self.encoded is None:
-            raise ValueError("an output without its encoding")
+            raise ValueError("the output has no encoder frames")
         return self.encoded
 
 
 class Recognizer(nn.Module):
-    """Features to token logits at encoder frames, and to what a decoder attends to."""
+    """Encoder, CTC head and attention decoder: features to logits of frames, and to a decoder's memory."""
 
     def __init__(self, architecture: RecognizerArchitecture) -> None:
-        """Build with fresh weights, drawn from torch's global generator."""
+        """Build with random weights, drawn from torch's global generator."""
         super().__init__()
         self.architecture = architecture
         parts, num_tokens = architecture.model(), architecture.num_tokens
@@ -97,17 +93,55 @@ class Recognizer(nn.Module):
         return self.architecture.features.frame_shift * SUBSAMPLING
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
-        """Recognize (N, T', F) features of (N,) feature frames each; padding may hold anything.
+        """Encode (N, T', F) features of (N,) feature frames each; padding may hold anything.
 
-        The output has T = ceil(T' / 4) frames. ValueError if a tap names a layer that there is not.
+        The output has T = ceil(T' / 4) frames. ValueError if a tap's layer does not exist.
         """
         encoded = self.encoder(features, num_frames, taps)
         logits = None if self.ctc_head is None else self.ctc_head(self.dropout(encoded.frames))
         return RecognizerOutput(logits, encoded.num_frames, encoded.tapped, encoded.frames)
 
 
+class LanguageModel(nn.Module):
+    """Language model: a Transformer decoder without speech, and a :class:`asrkd.models.stepwise.Stepwise`."""
+
+    has_ctc = False
+
+    def __init__(self, architecture: LanguageModelArchitecture) -> None:
+        """Build with random weights, drawn from torch's global generator."""
+        super().__init__()
+        self.architecture = architecture
+        self.decoder = TransformerDecoder(architecture.language_model, architecture.num_tokens, None)
+
+    def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
+        """Return the empty memory that its decoder attends to, for each of N texts.
+
+        Args:
+            features: (N, 0, 0), for N and the device.
+            num_frames: (N,), zeros.
+            taps: none; a language model has no encoder.
+
+        Raises:
+            ValueError: there are taps.
+        """
+        if taps:
+            raise ValueError("a language model has no encoder layers to tap")
+        return RecognizerOutput(None, num_frames, {}, features)
+
+    def start(self, encoded: Tensor, num_frames: Tensor) -> StepState:
+        """Return the state before the first token of N sequences.
+
+        Of ``encoded`` (N, T, D) and ``num_frames`` (N,) only N and the device matter.
+        """
+        return self.decoder.start(encoded[:, :0], num_frames.new_zeros(len(encoded)))
+
+    def step(self, tokens: Tensor, state: StepState) -> tuple[Tensor, StepState]:
+        """Return (B, V) log-probabilities in nats of the token after ``tokens`` (B,), and the state after."""
+        return self.decoder.step(tokens, state)
+
+
 def build_encoder(config: EncoderConfig, num_features: int) -> Encoder:
-    """The encoder that ``config`` chooses, for features of size ``num_features``."""
+    """Build the encoder that ``config`` chooses, for features of size ``num_features``."""
     chosen = config.chosen
     if isinstance(chosen, ConformerConfig):
         return Conformer(chosen, num_features)
@@ -118,7 +152,7 @@ def build_encoder(config: EncoderConfig, num_features: int) -> Encoder:
 
 
 def build_decoder(config: DecoderConfig, num_tokens: int, encoder_dim: int) -> Decoder:
-    """The decoder that ``config`` chooses, of V tokens, for encoder frames of size ``encoder_dim``."""
+    """Build the decoder that ``config`` chooses, for V tokens and encoder frames of size ``encoder_dim``."""
     chosen = config.chosen
     if isinstance(chosen, TransformerLayers):
         return TransformerDecoder(chosen, num_tokens, encoder_dim)
@@ -126,6 +160,16 @@ def build_decoder(config: DecoderConfig, num_tokens: int, encoder_dim: int) -> D
     return LasDecoder(chosen, num_tokens, encoder_dim)
 
 
+Student = Recognizer | LanguageModel  # a model that is trained
+
+
+def build_model(architecture: AnyArchitecture) -> Student:
+    """Build a model with random weights, drawn from torch's global generator."""
+    if isinstance(architecture, LanguageModelArchitecture):
+        return LanguageModel(architecture)
+    return Recognizer(architecture)
+
+
 def num_parameters(module: nn.Module) -> int:
-    """How many numbers the module learns."""
+    """Count the trainable numbers of a module."""
     return sum(parameter.numel() for parameter in module.parameters())

@@ -1,9 +1,9 @@
-"""A Transformer encoder behind the Conformer's front end.
+"""Transformer encoder, after the Conformer's front end.
 
 Source: Vaswani et al., "Attention is all you need", arXiv:1706.03762, section
 3.1, with the departures of :mod:`asrkd.models.transformer_decoder`.
 
-Letters: N utterances, T encoder frames, D model size.
+Notation: N utterances, T encoder frames, D model size.
 """
 
 from collections.abc import Collection
@@ -11,15 +11,15 @@ from collections.abc import Collection
 from torch import Tensor, nn
 
 from asrkd.models.attention import RotarySelfAttention
+from asrkd.models.config import TransformerEncoderConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
-from asrkd.models.encoder_config import TransformerEncoderConfig
 from asrkd.models.front_end import FrontEnd
 from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import frame_mask, zero_padding
 
 
 class TransformerLayer(nn.Module):
-    """Attention and feed-forward, each added to what came."""
+    """Transformer layer: self-attention and feed-forward, each with a residual connection."""
 
     def __init__(self, config: TransformerEncoderConfig) -> None:
         super().__init__()
@@ -29,14 +29,14 @@ class TransformerLayer(nn.Module):
         self.feed_forward = FeedForward(config, nn.ReLU())
 
     def forward(self, frames: Tensor, allowed: Tensor) -> Tensor:
-        """(N, T, D) of (N, T, D) frames, finite everywhere; ``allowed`` (N, 1, T) says which are real."""
+        """Transform (N, T, D) frames, finite everywhere; ``allowed`` (N, 1, T) is True at real frames."""
         frames = frames + self.dropout(self.attention(self.attention_norm(frames), allowed))
         out: Tensor = frames + self.feed_forward(frames)
         return out
 
 
 class TransformerEncoder(Encoder):
-    """Front end, layers and a norm behind the last."""
+    """Front end, Transformer layers, and a final LayerNorm."""
 
     def __init__(self, config: TransformerEncoderConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
@@ -61,5 +61,5 @@ class TransformerEncoder(Encoder):
         return EncoderOutput(normed, num_frames, {tap: tapped[tap] for tap in taps})
 
     def places(self, layer: int) -> tuple[Place, ...]:
-        """Layers begin with their norms, so only the last has one behind it: the encoder's."""
+        """Return before_norm; of the last layer after_norm too, the encoder's final norm."""
         return ("after_norm", "before_norm") if layer == len(self.layers) else ("before_norm",)

@@ -1,11 +1,11 @@
-"""A Transformer decoder, which remembers keys and values when it is asked for a token at a time.
+"""Transformer decoder with a key-value cache for decoding one token at a time.
 
 Source: Vaswani et al., "Attention is all you need", arXiv:1706.03762, section 3.
 
-Departures: layers begin with their norms, as in the Conformer; positions are
-rotary (see :mod:`asrkd.models.attention`), so there is no longest sequence.
+Departures: pre-norm layers, as in the Conformer; rotary positions (see
+:mod:`asrkd.models.attention`), so the length of sequences is unlimited.
 
-Letters: N utterances, S or B sequences, T encoder frames, E their size, U
+Notation: N utterances, S or B sequences, T encoder frames, E their size, U
 tokens, D model size, H heads, K = D / H, V tokens of the inventory.
 """
 
@@ -15,41 +15,40 @@ import torch
 from torch import Tensor, nn
 
 from asrkd.models.attention import CrossAttention, RotarySelfAttention
-from asrkd.models.decoder import Decoder, in_float32, told
-from asrkd.models.encoder_config import TransformerLayers
+from asrkd.models.config import TransformerLayers
 from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.memory import Memory
-from asrkd.models.stepwise import StepState
+from asrkd.models.stepwise import Decoder, StepState, decoder_inputs, in_float32
 
-Past = tuple[Tensor, Tensor]  # keys and values of a layer, each (B, H, P, K) of the P tokens so far
+Past = tuple[Tensor, Tensor]  # keys and values of a layer, each (B, H, P, K), for the P tokens so far
 
 
 @dataclass(frozen=True)
 class TransformerState:
-    """What a Transformer decoder remembers of B sequences of equal length."""
+    """State of a Transformer decoder after the tokens so far of B sequences of equal length."""
 
     past: tuple[Past, ...]  # of each layer; empty before the first token
-    memory: Memory  # keys and values of each layer over speech, and which frames are real; or N alone
+    memory: Memory  # each layer's keys and values over speech, and the mask; of a language model, N alone
 
     def take(self, places: Tensor) -> "TransformerState":
-        """The states of the sequences at ``places`` (B',) int64, which may repeat."""
+        """Select the states of the sequences at ``places`` (B',) int64, which may repeat."""
         past = tuple((key[places], value[places]) for key, value in self.past)
         return TransformerState(past, self.memory.take(places))
 
 
 @dataclass(frozen=True)
 class CrossKeys:
-    """What a layer attends to of N utterances."""
+    """Keys and values of a layer over the speech of N utterances."""
 
-    memory: Memory  # whose utterances these are
+    memory: Memory  # maps sequences to the utterances
     key: Tensor  # (N, H, T, K)
     value: Tensor  # (N, H, T, K)
-    real: Tensor  # (N, 1, T) boolean
+    real: Tensor  # (N, 1, T) boolean, True at real frames
 
 
 class DecoderLayer(nn.Module):
-    """Attention to earlier tokens, to speech if there is some, and feed-forward; each added to what came."""
+    """Decoder layer: self-attention, cross-attention (in a decoder of speech), feed-forward."""
 
     def __init__(self, config: TransformerLayers, encoder_dim: int | None) -> None:
         """Build for frames of size ``encoder_dim``; None for a language model."""
@@ -65,30 +64,30 @@ class DecoderLayer(nn.Module):
         self.feed_forward = FeedForward(config, nn.ReLU())
 
     def forward(
-        self, positions: Tensor, past: Past | None, speech: "CrossKeys | None", seen: Tensor
+        self, positions: Tensor, past: Past | None, speech: "CrossKeys | None", allowed: Tensor
     ) -> tuple[Tensor, Past]:
-        """The layer's output (B, U, D), and its past with these tokens, each part (B, H, P + U, K).
+        """Return the layer's output (B, U, D), and its past with these tokens, each (B, H, P + U, K).
 
         Args:
-            positions: (B, U, D), of the tokens that follow the past.
-            past: of the P tokens before; None: there are none.
-            speech: to be attended to; None in a language model.
-            seen: (U, P + U) boolean, which tokens each one attends to.
+            positions: (B, U, D) of the tokens after the past.
+            past: keys and values of the P tokens before; None: no tokens.
+            speech: keys and values over speech; None in a language model.
+            allowed: (U, P + U) boolean, True where a token (row) attends to another (column).
         """
         first = 0 if past is None else past[0].shape[2]
         query, key, value = self.attention.heads(self.attention_norm(positions), first)
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
-        positions = positions + self.dropout(self.attention.attend(query, key, value, seen[None]))
+        positions = positions + self.dropout(self.attention.attend(query, key, value, allowed[None]))
         if self.cross is not None and self.cross_norm is not None and speech is not None:
-            asking = speech.memory.by_utterance(self.cross_norm(positions))
-            answers = self.cross(asking, speech.key, speech.value, speech.real)
-            positions = positions + self.dropout(speech.memory.by_sequence(answers))
+            queries = speech.memory.by_utterance(self.cross_norm(positions))
+            attended = self.cross(queries, speech.key, speech.value, speech.real)
+            positions = positions + self.dropout(speech.memory.by_sequence(attended))
         return positions + self.feed_forward(positions), (key, value)
 
 
 class TransformerDecoder(Decoder):
-    """Tokens so far, and speech unless it is a language model, to logits of the next token."""
+    """Embedding and decoder layers: tokens so far, and speech if any, to logits of the next token."""
 
     def __init__(self, config: TransformerLayers, num_tokens: int, encoder_dim: int | None) -> None:
         """Build for V tokens and frames of size ``encoder_dim``; None: a language model."""
@@ -102,13 +101,13 @@ class TransformerDecoder(Decoder):
     def forward(
         self, encoded: Tensor, num_frames: Tensor, tokens: Tensor, num_tokens: Tensor, utterance: Tensor
     ) -> Tensor:
-        """(S, U + 1, V) logits; see :meth:`Decoder.forward`."""
+        """Compute (S, U + 1, V) logits; see :meth:`Decoder.forward`."""
         state = self.start(encoded, num_frames).take(utterance)
-        logits, _ = self._advance(told(tokens, num_tokens), state)
+        logits, _ = self._advance(decoder_inputs(tokens, num_tokens), state)
         return logits
 
     def start(self, encoded: Tensor, num_frames: Tensor) -> TransformerState:
-        """The state before the first token of (N, T, E) utterances with (N,) ``num_frames`` each."""
+        """Return the state before the first token, given (N, T, E) encoder frames, (N,) of them real."""
         mask = frame_mask(num_frames, encoded.shape[1])
         frames = zero_padding(encoded, mask)
         crosses = [layer.cross for layer in self.layers if isinstance(layer.cross, CrossAttention)]
@@ -116,23 +115,24 @@ class TransformerDecoder(Decoder):
         return TransformerState((), Memory.of(*keys_values, mask[:, None]))
 
     def step(self, tokens: Tensor, state: StepState) -> tuple[Tensor, TransformerState]:
-        """(B, V) log-probabilities of what follows the (B,) ``tokens``, and the state after them."""
+        """Return (B, V) log-probabilities of the token after ``tokens`` (B,), and the state after them."""
         assert isinstance(state, TransformerState)
         logits, after = self._advance(tokens[:, None], state)
         return in_float32(logits[:, 0]), after
 
     def _advance(self, tokens: Tensor, state: TransformerState) -> tuple[Tensor, TransformerState]:
-        """(B, U, V) logits after each of the (B, U) ``tokens``, and the state after them all."""
+        """Return (B, U, V) logits after each of the (B, U) ``tokens``, and the state after all of them."""
         positions = self.dropout(self.embedding(tokens))
         before = state.past[0][0].shape[2] if state.past else 0
         place = torch.arange(before + tokens.shape[1], device=tokens.device)
-        seen = place <= place[before:, None]
+        allowed = place <= place[before:, None]
         *keys_values, real = state.memory.utterances
         past = []
         for number, layer in enumerate(self.layers):
-            own_pair = keys_values[2 * number : 2 * number + 2]
-            speech = CrossKeys(state.memory, own_pair[0], own_pair[1], real) if own_pair else None
-            positions, own = layer(positions, state.past[number] if state.past else None, speech, seen)
-            past.append(own)
+            key_value = keys_values[2 * number : 2 * number + 2]
+            speech = CrossKeys(state.memory, key_value[0], key_value[1], real) if key_value else None
+            layer_past = state.past[number] if state.past else None
+            positions, layer_past = layer(positions, layer_past, speech, allowed)
+            past.append(layer_past)
         logits: Tensor = self.out(self.norm(positions))
         return logits, TransformerState(tuple(past), state.memory)

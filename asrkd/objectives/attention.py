@@ -23,11 +23,9 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.decoder import Decoder, expected
-from asrkd.models.language_model import Student
 from asrkd.models.masks import frame_mask
-from asrkd.models.recognizer import Recognizer, RecognizerOutput
-from asrkd.models.stepwise import BOUNDARY
+from asrkd.models.recognizer import Recognizer, RecognizerOutput, Student
+from asrkd.models.stepwise import BOUNDARY, Decoder, labels
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_decoder
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
@@ -113,7 +111,7 @@ def attention_sum(logits: Tensor, targets: SequenceTargets, label_smoothing: flo
     real = frame_mask(targets.num_tokens + 1, logits.shape[1])
     losses = torch.nn.functional.cross_entropy(
         logits[real].float(),
-        expected(targets.tokens, targets.num_tokens)[real],
+        labels(targets.tokens, targets.num_tokens)[real],
         reduction="none",
         label_smoothing=label_smoothing,
     )

@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from asrkd.core.config import Section
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
-from asrkd.models.conformer import Tap
-from asrkd.models.decoder import Decoder
-from asrkd.models.language_model import Student
-from asrkd.models.recognizer import RecognizerOutput
+from asrkd.models.encoder import Tap
+from asrkd.models.recognizer import RecognizerOutput, Student
+from asrkd.models.stepwise import Decoder
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sources.base import TargetSource
 

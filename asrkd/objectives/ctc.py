@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import BLANK, Recognizer, RecognizerOutput
+from asrkd.data.tokens import BLANK_ID, Tokens
+from asrkd.models.masks import frame_mask, zero_padding
+from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
 from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
 from asrkd.objectives.too_short import TooShort
@@ -86,14 +87,13 @@ def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets
         return log_probs.new_zeros(())
     owner = targets.utterance[keep]
     # Padding is removed from the math, but 0 * NaN in the backward pass would bring it back.
-    inside = torch.arange(log_probs.shape[1], device=log_probs.device) < num_frames[:, None]
-    clean = log_probs.masked_fill(~inside[..., None], 0.0)
+    clean = zero_padding(log_probs, frame_mask(num_frames, log_probs.shape[1]))
     losses = torch.nn.functional.ctc_loss(
         clean[owner].transpose(0, 1),
         targets.tokens[keep],
         num_frames[owner],
         targets.num_tokens[keep],
-        blank=BLANK,
+        blank=BLANK_ID,
         reduction="none",
     )
     return (losses * targets.weight[keep]).sum()
@@ -109,7 +109,7 @@ def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
     Returns:
         (S,) boolean.
     """
-    neighbors_equal = (targets.tokens[:, 1:] == targets.tokens[:, :-1]) & (targets.tokens[:, 1:] != BLANK)
+    neighbors_equal = (targets.tokens[:, 1:] == targets.tokens[:, :-1]) & (targets.tokens[:, 1:] != BLANK_ID)
     needed = targets.num_tokens + neighbors_equal.sum(dim=1)
     return needed <= num_frames[targets.utterance]
 

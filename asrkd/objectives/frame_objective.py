@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.frames import FrameTargets, align, aligned_mask, frames_within

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.language_model import LanguageModel
+from asrkd.models.recognizer import LanguageModel
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 from asrkd.targets.sources.base import TargetSource

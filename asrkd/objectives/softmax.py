@@ -18,6 +18,7 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
+from asrkd.models.masks import frame_mask
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
 from asrkd.targets.sources.base import TargetSource
@@ -50,8 +51,7 @@ class Softmax(Objective):
         """Sum over frames of the squared distances, a scalar ()."""
         logits = output.frame_logits()
         shared = min(logits.shape[1], targets.tokens.shape[1])
-        frame = torch.arange(shared, device=logits.device)
-        real = frame < torch.minimum(targets.num_frames, output.num_frames)[:, None]  # (N, T)
+        real = frame_mask(torch.minimum(targets.num_frames, output.num_frames), shared)  # (N, T)
         student = logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
         return posterior_distance(
             student, targets.log_probs[:, :shared][real].exp(), targets.tokens[:, :shared][real]

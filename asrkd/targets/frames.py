@@ -23,6 +23,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from asrkd.models.masks import frame_mask
+
 
 @dataclass(frozen=True)
 class FrameTargets:
@@ -74,7 +76,7 @@ def aligned_mask(targets: FrameTargets, num_frames: Tensor, frame_shift: float, 
     first, width = _windows(targets, max_frames, frame_shift, delay)
     frame = torch.arange(max_frames, device=first.device)
     begun = (frame >= delay) & (first >= 0)
-    return begun & (first + width <= targets.num_frames[:, None]) & (frame < num_frames[:, None])
+    return begun & (first + width <= targets.num_frames[:, None]) & frame_mask(num_frames, max_frames)
 
 
 def frames_within(student_shift: float, target_shift: float) -> int:

@@ -11,7 +11,7 @@ from lhotse import MonoCut
 from asrkd.models.directory import LoadedModel
 from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import CONFORMER_RULE
-from asrkd.models.inference import answers, check_features
+from asrkd.models.inference import check_features, encode_cuts
 from asrkd.teachers.teacher import Embedded, Teacher
 
 
@@ -38,7 +38,7 @@ class AsrkdTeacher(Teacher):
 
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
         """Compute the (T, D) values of the tapped layers for each cut, in order."""
-        for answer in answers(self.model, cuts, taps):
+        for answer in encode_cuts(self.model, cuts, taps):
             yield Embedded(answer.cut, answer.tapped)
 
     def contract(self) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import is_transcribed
 from asrkd.data.tokens import Tokens
-from asrkd.models.conformer import Tap
-from asrkd.models.language_model import Student
+from asrkd.models.encoder import Tap
+from asrkd.models.recognizer import Student
 from asrkd.objectives import Objective, kinds
 from asrkd.objectives.base import ObjectiveConfig
 from asrkd.targets.sources.base import Selective, TargetSource, ignore

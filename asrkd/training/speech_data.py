@@ -15,9 +15,8 @@ from asrkd.data.features.noise import verify_noise
 from asrkd.data.features.reading import feature_config, load_features
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import LanguageModelConfig, RecognizerArchitecture, recognizer_architecture
-from asrkd.models.conformer import global_statistics
-from asrkd.models.language_model import Student
-from asrkd.models.recognizer import Recognizer
+from asrkd.models.layers import global_statistics
+from asrkd.models.recognizer import Recognizer, Student
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.live import LiveTargets, live_identities
 from asrkd.training.config import TrainConfig

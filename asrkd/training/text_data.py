@@ -5,7 +5,7 @@ from typing import Any
 
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import LanguageModelArchitecture, LanguageModelConfig
-from asrkd.models.language_model import Student
+from asrkd.models.recognizer import Student
 from asrkd.targets.sources.text import Sentences, read_sentences
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import TextDataConfig

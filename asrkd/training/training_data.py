@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from asrkd.core.randomness import seeded
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import AnyArchitecture
-from asrkd.models.language_model import Student, fresh_model
+from asrkd.models.recognizer import Student, build_model
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import TextDataConfig
 from asrkd.training.environment import Environment
@@ -42,4 +42,4 @@ def gather(experiment: TrainConfig, tokens: Tokens) -> TrainingData:
 def fresh_learner(experiment: TrainConfig, material: TrainingData, tokens: Tokens) -> Learner:
     """The student with its objectives, its weights a function of the seed alone."""
     with seeded(experiment.seed, "weights"):
-        return Learner(fresh_model(material.architecture), experiment.phases, tokens)
+        return Learner(build_model(material.architecture), experiment.phases, tokens)

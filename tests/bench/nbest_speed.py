@@ -17,9 +17,9 @@ from asrkd.data.cuts.records import transcript
 from asrkd.decoding.attention_beam import attention_beam_search
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.prefix_beam import prefix_beam_search
+from asrkd.models.config import TransformerLayers
 from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.encoder_config import TransformerLayers
-from asrkd.models.inference import answers
+from asrkd.models.inference import encode_cuts
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.models.transformer_decoder import TransformerDecoder
 from asrkd.scoring.counts import count_errors
@@ -78,7 +78,7 @@ def beside_flashlight() -> Iterator[Row]:
         print(f"no {TEACHER} or no {CUTS}: make demo", flush=True)
         return
     model, cuts = load_model(TEACHER), read_cuts(CUTS)
-    said = [answer.log_probs for answer in answers(model, cuts)]
+    said = [answer.log_probs for answer in encode_cuts(model, cuts)]
     names = [symbol.replace(" ", "|") for symbol in model.tokens.symbols]
     decoder = ctc_decoder(
         lexicon=None, tokens=names, nbest=BEAM, beam_size=BEAM, beam_threshold=1e9, blank_token=names[0],

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.models.config import Architecture
-from asrkd.models.encoder_config import ConformerConfig
+from asrkd.models.config import Architecture, ConformerConfig
 from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.objectives.ctc import alignable, ctc_sum, separate_sum
 from asrkd.targets.sequences import SequenceTargets, collate

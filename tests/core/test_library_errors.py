@@ -175,7 +175,7 @@ def test_standard_error_that_is_full_ends_nothing():
 def test_a_model_below_a_name_that_is_no_unicode_says_so(tmp_path, monkeypatch):
     folder = tmp_path / "caf\udce9"
     monkeypatch.setattr(directory, "read_architecture", lambda path: None)
-    monkeypatch.setattr(directory, "fresh_model", lambda architecture: None)
+    monkeypatch.setattr(directory, "build_model", lambda architecture: None)
     monkeypatch.setattr(directory.Tokens, "load", lambda path: train_char(["a"]))
     monkeypatch.setattr(directory.files, "read_json", lambda path: {"tokens": train_char(["a"]).identity()})
     with pytest.raises(AsrkdError, match=r"caf\\udce9.* is not Unicode; rename"), user_errors():

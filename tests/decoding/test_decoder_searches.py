@@ -21,12 +21,15 @@ from asrkd.data.tokens import Tokens, train_char
 from asrkd.decoding import SearchOptions
 from asrkd.decoding.options import DecoderOptions
 from asrkd.decoding.recognition import search_for
-from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, LanguageModelArchitecture
+from asrkd.models.config import (
+    EncoderDecoderArchitecture,
+    EncoderDecoderConfig,
+    LanguageModelArchitecture,
+    TransformerLayers,
+)
 from asrkd.models.directory import load_language_model, load_model, save_model
-from asrkd.models.encoder_config import TransformerLayers
-from asrkd.models.inference import answers
-from asrkd.models.language_model import LanguageModel
-from asrkd.models.recognizer import Recognizer
+from asrkd.models.inference import encode_cuts
+from asrkd.models.recognizer import LanguageModel, Recognizer
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.provenance import remake_command
 from tests.decoding.test_language_models import FakeKenlm
@@ -92,7 +95,7 @@ def test_stored_scores_are_those_of_teacher_forcing_and_of_ctc(models, corpus, t
     store = ask(models, corpus, tmp_path / "nbest", name, options)
     model, lm = load_model(models / "joint"), load_language_model(models / "lm").model
     cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
-    for answer in answers(model, cuts):
+    for answer in encode_cuts(model, cuts):
         found = store.read(answer.cut.id).hypotheses
         assert len(found) >= 2
         for own in found:

@@ -8,8 +8,10 @@ import torch
 from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.attention import RotarySelfAttention, rotate, rotation
 from asrkd.models.config import Architecture, ConformerConfig
-from asrkd.models.conformer import Conformer, Tap, global_statistics
+from asrkd.models.conformer import Conformer
+from asrkd.models.encoder import Tap
 from asrkd.models.front_end import FrontEnd, num_encoder_frames
+from asrkd.models.layers import global_statistics
 from asrkd.models.masks import chunk_mask
 from asrkd.models.recognizer import Recognizer, num_parameters
 from tests.models.padding import check_padding
@@ -183,7 +185,7 @@ def test_normalizing_inside_equals_normalizing_outside(features):
     [
         ({"dim": 18}, "even multiple"),
         ({"kernel_size": 4}, "must be odd"),
-        ({"left_chunks": 2}, "only with chunk_frames"),
+        ({"left_chunks": 2}, "no effect without chunk_frames"),
         ({"chunk_frames": 4}, "needs causal"),
     ],
 )

@@ -4,11 +4,10 @@ import pytest
 import torch
 
 from asrkd.models.config import LanguageModelArchitecture
-from asrkd.models.decoder import expected, told
-from asrkd.models.language_model import LanguageModel
 from asrkd.models.las_decoder import LocationAwareAttention
 from asrkd.models.masks import frame_mask
-from asrkd.models.stepwise import BOUNDARY
+from asrkd.models.recognizer import LanguageModel
+from asrkd.models.stepwise import BOUNDARY, decoder_inputs, labels
 from tests.models.small import recognizer
 
 KINDS = ["transformer", "las"]
@@ -43,7 +42,7 @@ def test_a_token_at_a_time_gives_what_the_whole_sequence_gives(encoded, kind):
     whole = taught(model, encoded)
     assert whole.shape == (4, 5, 7)
     state = model.start(encoded, NUM_FRAMES).take(UTTERANCE)
-    for place, tokens in enumerate(told(TOKENS, NUM_TOKENS).unbind(1)):
+    for place, tokens in enumerate(decoder_inputs(TOKENS, NUM_TOKENS).unbind(1)):
         log_probs, state = model.step(tokens, state)
         assert log_probs.dtype == torch.float32
         torch.testing.assert_close(log_probs, whole[:, place], rtol=0, atol=1e-5)
@@ -144,5 +143,5 @@ def test_location_aware_attention_is_its_formula_written_out():
 
 def test_told_and_expected_are_the_sequence_with_its_beginning_and_with_its_end():
     tokens, counts = torch.tensor([[3, 4, 9], [5, 9, 9]]), torch.tensor([2, 1])
-    assert told(tokens, counts).tolist() == [[0, 3, 4, 0], [0, 5, 0, 0]]
-    assert expected(tokens, counts).tolist() == [[3, 4, 0, 0], [5, 0, 0, 0]]
+    assert decoder_inputs(tokens, counts).tolist() == [[0, 3, 4, 0], [0, 5, 0, 0]]
+    assert labels(tokens, counts).tolist() == [[3, 4, 0, 0], [5, 0, 0, 0]]

@@ -68,10 +68,10 @@ def misspell(path: Path) -> None:
     ("name", "damage", "complaint"),
     [
         ("model.safetensors", Path.unlink, "no model.safetensors in it; finish it with: asrkd train"),
-        ("model.safetensors", cut_short, "model.safetensors: broken or of another architecture"),
+        ("model.safetensors", cut_short, "model.safetensors: corrupt, or of another architecture"),
         ("config.json", Path.unlink, "config.json: no such file"),
         ("config.json", cut_short, "config.json: torn or not JSON"),
-        ("config.json", drop_a_layer, "model.safetensors: broken or of another architecture"),
+        ("config.json", drop_a_layer, "model.safetensors: corrupt, or of another architecture"),
         ("config.json", misspell, "unknown key; did you mean 'num_layers'"),
         ("config.json", lambda path: path.write_text("[]"), "config.json: not the config of an asrkd model"),
         ("tokens.txt", Path.unlink, "tokens.txt: no such file"),

@@ -6,8 +6,8 @@ from torch import nn
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.attention import CrossAttention
+from asrkd.models.config import LasEncoderConfig
 from asrkd.models.encoder import Tap
-from asrkd.models.encoder_config import LasEncoderConfig
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder, LasFrontEnd
 from asrkd.models.masks import frame_mask

@@ -8,9 +8,9 @@ import torch
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.features.reading import load_features
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
-from asrkd.models.inference import answers, check_features
+from asrkd.models.encoder import Tap
+from asrkd.models.inference import check_features, encode_cuts
 
 TAP = Tap(2)
 
@@ -26,10 +26,10 @@ def cuts(corpus):
 
 
 def test_an_answer_is_bit_for_bit_the_same_alone_and_among_others(model, cuts):
-    together = list(answers(model, cuts, [TAP]))
+    together = list(encode_cuts(model, cuts, [TAP]))
     assert [answer.cut.id for answer in together] == [cut.id for cut in cuts]
     for answer in reversed(together):
-        (alone,) = answers(model, [answer.cut], [TAP])
+        (alone,) = encode_cuts(model, [answer.cut], [TAP])
         assert torch.equal(alone.log_probs, answer.log_probs)
         assert torch.equal(alone.tapped[TAP], answer.tapped[TAP])
 
@@ -39,7 +39,7 @@ def test_an_answer_is_that_of_the_recognizer_in_a_batch_whose_padding_is_nan(mod
     num_frames = torch.tensor([len(f) for f in features])
     padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True, padding_value=float("nan"))
     output = model.recognizer(padded, num_frames, [TAP])
-    for row, answer in enumerate(answers(model, cuts, [TAP])):
+    for row, answer in enumerate(encode_cuts(model, cuts, [TAP])):
         count = -(-len(features[row]) // 4)
         assert answer.log_probs.shape == (count, model.tokens.size)
         torch.testing.assert_close(output.log_probs()[row, :count], answer.log_probs, rtol=1e-4, atol=1e-4)
@@ -47,14 +47,14 @@ def test_an_answer_is_that_of_the_recognizer_in_a_batch_whose_padding_is_nan(mod
 
 
 def test_log_probs_are_normalized_and_nothing_wants_a_gradient(model, cuts):
-    (answer,) = answers(model, cuts[:1])
+    (answer,) = encode_cuts(model, cuts[:1])
     torch.testing.assert_close(answer.log_probs.exp().sum(-1), torch.ones(len(answer.log_probs)))
     assert not answer.log_probs.requires_grad
     assert answer.tapped == {}
 
 
 def test_no_cuts_have_no_answers(model):
-    assert list(answers(model, [])) == []
+    assert list(encode_cuts(model, [])) == []
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_cuts_without_features_and_with_mixed_ones_are_named(model, cuts):
 def test_features_that_are_gone_are_named(model, cuts):
     gone = replace(cuts[0], features=replace(cuts[0].features, storage_path="/nowhere"))
     with pytest.raises(AsrkdError, match="cut dev-000: features in /nowhere cannot be read") as error:
-        list(answers(model, [gone]))
+        list(encode_cuts(model, [gone]))
     assert "\n" not in str(error.value)

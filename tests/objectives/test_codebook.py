@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.codebook import Autoregression, Codebook, CodebookConfig, codebook_cross_entropy
 from asrkd.targets.frames import FrameTargets

@@ -7,7 +7,7 @@ import torch
 
 from asrkd.core import config
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.embedding import Embedding, EmbeddingConfig, embedding_distance
 from asrkd.targets.frames import FrameTargets

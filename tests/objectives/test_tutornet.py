@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.recognizer import RecognizerOutput
 from asrkd.objectives.representation import Representation, RepresentationConfig, weighted_distance
 from asrkd.objectives.softmax import Softmax, posterior_distance

@@ -18,7 +18,7 @@ from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.decoding import SearchOptions
 from asrkd.models.directory import load_model
-from asrkd.models.inference import answers
+from asrkd.models.inference import encode_cuts
 from asrkd.targets.store.nbest import NbestStore
 from tests.stop_after import StopAfter
 
@@ -74,7 +74,7 @@ def forward_log_prob(log_probs: Tensor, tokens: list[int]) -> float:
 def test_hypotheses_are_unique_and_sorted_and_their_scores_are_exact(whole, teacher, corpus):
     store, model = NbestStore(whole), load_model(teacher)
     scored = 0
-    for answer in answers(model, read_cuts(corpus / "cuts_dev.jsonl.gz")):
+    for answer in encode_cuts(model, read_cuts(corpus / "cuts_dev.jsonl.gz")):
         nbest = store.read(answer.cut.id)
         assert 1 <= len(nbest.texts) <= 4
         assert len(set(nbest.texts)) == len(nbest.texts)
@@ -90,7 +90,7 @@ def test_hypotheses_are_unique_and_sorted_and_their_scores_are_exact(whole, teac
 def test_scores_are_those_of_torchs_ctc_loss(whole, teacher, corpus):
     cut = read_cuts(corpus / "cuts_dev.jsonl.gz")[2]
     model = load_model(teacher)
-    (answer,) = answers(model, [cut])
+    (answer,) = encode_cuts(model, [cut])
     nbest = NbestStore(whole).read(cut.id)
     for text, log_prob in zip(nbest.texts, nbest.log_probs, strict=True):
         tokens = torch.tensor(model.tokens.encode(text))

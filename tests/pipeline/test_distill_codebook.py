@@ -14,9 +14,9 @@ from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
-from asrkd.models.inference import answers
+from asrkd.models.encoder import Tap
+from asrkd.models.inference import encode_cuts
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.asrkd_model import AsrkdTeacher
@@ -43,7 +43,7 @@ def test_indexes_are_the_quantizers_of_the_teachers_embeddings(stores, teacher, 
         load_quantizer(stores / "quantizer").quantizer,
     )
     error = spread = 0.0
-    for answer in answers(load_model(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")[:6], [Tap(2)]):
+    for answer in encode_cuts(load_model(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")[:6], [Tap(2)]):
         indexes, embeddings = store.read(answer.cut.id), answer.tapped[Tap(2)]
         assert indexes.shape == (len(answer.log_probs), 2)
         assert indexes.dtype == torch.uint8

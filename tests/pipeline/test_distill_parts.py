@@ -19,9 +19,9 @@ from asrkd.core.shared_work import ShardOf
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.decoding import SearchOptions
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
-from asrkd.models.inference import answers
+from asrkd.models.encoder import Tap
+from asrkd.models.inference import encode_cuts
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.targets.store.nbest import NbestStore
 from tests import forked
@@ -177,7 +177,7 @@ def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alon
 def test_posteriors_are_the_best_tokens_and_the_rest(whole, teacher, corpus):
     store = ArrayStore(whole / "posterior", "posterior")
     model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_train.jsonl.gz"))
-    for answer in answers(model, cuts[5:9]):
+    for answer in encode_cuts(model, cuts[5:9]):
         kept = store.read_all(answer.cut.id)
         assert kept["values"].shape == (len(answer.log_probs), 4)
         torch.testing.assert_close(kept["values"].exp().sum(-1), torch.ones(len(answer.log_probs)))
@@ -190,7 +190,7 @@ def test_posteriors_are_the_best_tokens_and_the_rest(whole, teacher, corpus):
 def test_hidden_states_are_the_layers_own_to_half_precision(whole, teacher, corpus):
     store = ArrayStore(whole / "hidden", "hidden")
     model, cuts = load_model(teacher), list(read_cuts(corpus / "cuts_train.jsonl.gz"))
-    for answer in answers(model, cuts[:3], [Tap(1)]):
+    for answer in encode_cuts(model, cuts[:3], [Tap(1)]):
         found = store.read(answer.cut.id)
         assert found.dtype == torch.float16
         torch.testing.assert_close(found.float(), answer.tapped[Tap(1)], rtol=1e-3, atol=1e-3)
@@ -205,7 +205,7 @@ def test_an_answer_does_not_depend_on_its_neighbors_in_the_batch(teacher, corpus
     model = load_model(teacher)
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:16]
     search = find_search("prefix-beam").run
-    alone = list(answers(model, cuts, [Tap(1), Tap(2)]))
+    alone = list(encode_cuts(model, cuts, [Tap(1), Tap(2)]))
     for start in range(0, len(cuts), batch):
         group = cuts[start : start + batch]
         features = [load_features(cut) for cut in group]

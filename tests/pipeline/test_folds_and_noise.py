@@ -24,7 +24,7 @@ from asrkd.data.cuts.records import cut_record
 from asrkd.data.features.reading import load_features
 from asrkd.decoding import SearchOptions
 from asrkd.models.directory import load_model
-from asrkd.models.inference import answers
+from asrkd.models.inference import encode_cuts
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.writers.nbest import DecodingConditions
 from asrkd.teachers.folds import FoldTeachers, fold_teachers, fold_warning
@@ -108,7 +108,7 @@ def test_each_cut_is_decoded_by_the_teacher_that_did_not_see_it(teachers, manife
     for cut in read_cuts(manifest):
         own = fold_of(cut_record(cut), 3, "speaker")
         asked.add(own)
-        (alone,) = answers(load_model(teachers[own]), [cut])
+        (alone,) = encode_cuts(load_model(teachers[own]), [cut])
         best = store.read(cut.id).hypotheses[0]
         assert best.log_prob == pytest.approx(forward_log_prob(alone.log_probs, list(best.tokens)), abs=1e-4)
     assert len(asked) > 1

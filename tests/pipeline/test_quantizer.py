@@ -12,7 +12,7 @@ from asrkd.commands.distill_request import DistillRequest
 from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.loading import open_teacher

@@ -18,7 +18,7 @@ from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.decoding import SearchOptions
 from asrkd.models.directory import load_model
-from asrkd.models.inference import answers
+from asrkd.models.inference import encode_cuts
 from asrkd.scoring.score_corpus import parse_rules
 from asrkd.scoring.score_folder import read_score, require_comparable
 from asrkd.targets.store.nbest import NbestStore
@@ -79,7 +79,7 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
 def test_greedy_texts_are_the_best_token_of_each_frame_collapsed(request_, teacher, corpus):
     run(request_)
     model = load_model(teacher)
-    for answer in answers(model, read_cuts(corpus / "cuts_dev.jsonl.gz")):
+    for answer in encode_cuts(model, read_cuts(corpus / "cuts_dev.jsonl.gz")):
         path = [0, *answer.log_probs.argmax(-1).tolist()]
         tokens = [token for before, token in zip(path, path[1:], strict=False) if token not in (0, before)]
         assert hypotheses(request_.out)[answer.cut.id]["text"] == model.tokens.decode(tokens)

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from asrkd.commands.convert_teacher import convert
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import expected_frames
 from asrkd.teachers.audio import AudioInput
 from asrkd.teachers.loading import open_teacher

@@ -12,7 +12,7 @@ import torchaudio
 
 from asrkd.commands.convert_teacher import convert
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.teachers import torchaudio_bundles
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.torchaudio_model import TorchaudioConfig

@@ -10,7 +10,7 @@ import torchaudio
 from safetensors.torch import load_file, save_file
 
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import expected_frames
 from asrkd.teachers.loading import open_teacher
 from tests.teachers.tiny import KINDS, arguments, torchaudio_model

@@ -8,7 +8,7 @@ import torch
 from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import expected_frames
 from asrkd.teachers.loading import open_teacher
 from tests.teachers.tiny import whisper_model

@@ -19,10 +19,10 @@ from asrkd.data.features.reading import collate as collate_features
 from asrkd.data.features.reading import load_features
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.language_models import NATS, WordNgram, open_lm
-from asrkd.models.decoder import Decoder, expected
 from asrkd.models.directory import LoadedModel
-from asrkd.models.language_model import LanguageModel
 from asrkd.models.masks import frame_mask
+from asrkd.models.recognizer import LanguageModel
+from asrkd.models.stepwise import Decoder, labels
 from asrkd.targets.sequences import collate
 
 Scores = dict[str, list[list[float]]]  # by part, of each utterance's hypotheses
@@ -102,7 +102,7 @@ def told_at_once(
     tokens, num_tokens = sequences.tokens, sequences.num_tokens
     logits = decoder(encoded, num_frames, tokens, num_tokens, sequences.utterance)  # (S, U + 1, V)
     log_probs = logits.float().log_softmax(dim=-1)
-    of_tokens = log_probs.gather(2, expected(tokens, num_tokens)[..., None])[..., 0].double()
+    of_tokens = log_probs.gather(2, labels(tokens, num_tokens)[..., None])[..., 0].double()
     real = frame_mask(num_tokens + 1, of_tokens.shape[1])
     totals = iter(of_tokens.masked_fill(~real, 0.0).sum(dim=1).tolist())
     return [[next(totals) for _ in own] for own in hypotheses]

@@ -23,9 +23,9 @@ from asrkd.core import config
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import one_thread
 from asrkd.evaluation.report.figures.bars import Bar, Upright, bar_figure
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import LoadedModel, load_model
-from asrkd.models.inference import answers
+from asrkd.models.encoder import Tap
+from asrkd.models.inference import encode_cuts
 from asrkd.objectives.codebook import Codebook, CodebookConfig
 from asrkd.targets.frames import align
 from asrkd.targets.sources.codebook import CodebookSource, LiveCodebookSource
@@ -127,7 +127,7 @@ def _meet(
 ) -> tuple[Tensor, Tensor]:
     """(frames, C) indexes and the (frames, D) student's embeddings that are to predict them."""
     tap = Tap(settings.layer, settings.tap)
-    (answer,) = answers(student, [cut], [tap])
+    (answer,) = encode_cuts(student, [cut], [tap])
     embeddings = answer.tapped[tap]
     num_frames = torch.tensor([len(embeddings)])
     shift = student.recognizer.frame_shift

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asrkd.data.tokens import BLANK_ID
+
 if TYPE_CHECKING:
     from asrkd.targets.sequences import SequenceTargets
-
-BLANK = 0
 
 
 @cache
@@ -118,7 +118,7 @@ def _one_utterance(
 
     tokens, num_tokens = targets.tokens[own].numpy(), targets.num_tokens[own].numpy()
     used = np.unique(
-        np.append(np.concatenate([t[:n] for t, n in zip(tokens, num_tokens, strict=True)]), BLANK)
+        np.append(np.concatenate([t[:n] for t, n in zip(tokens, num_tokens, strict=True)]), BLANK_ID)
     )
     columns = np.zeros(frames.shape[1], np.int64)
     columns[used] = np.arange(len(used))

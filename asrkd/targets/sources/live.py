@@ -23,7 +23,7 @@ from torch.nn.utils.rnn import pad_sequence
 from asrkd.core.config import Section
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.records import records
-from asrkd.models.conformer import Tap
+from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import offset_problem
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets

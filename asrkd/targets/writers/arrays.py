@@ -12,9 +12,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from asrkd.core.task_monitor import TaskMonitor
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
-from asrkd.models.inference import GPU_BATCH, Answer, answers
+from asrkd.models.encoder import Tap
+from asrkd.models.inference import GPU_BATCH, CutOutputs, encode_cuts
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.store.arrays import VALUES, write_array_shard
 from asrkd.targets.store.shard_parts import Answers, make_shard
@@ -70,7 +70,7 @@ def hidden_writer(tap: Tap, dtype: str) -> ShardWriter:
 
 def _write_posteriors(shard: Shard, monitor: TaskMonitor, top_k: int, dtype: str) -> None:
     def ask(first: int) -> Iterator[_Arrays]:
-        for answer in answers(load_model(shard.model, shard.device), shard.cuts[first:]):
+        for answer in encode_cuts(load_model(shard.model, shard.device), shard.cuts[first:]):
             yield answer.cut.duration, _posteriors(answer, top_k, dtype)
 
     _write_arrays(shard, monitor, ask)
@@ -110,6 +110,6 @@ def _as_bytes(arrays: Iterator[_Arrays]) -> Answers:
         yield audio_s, [save({name: value.contiguous() for name, value in own.items()})]
 
 
-def _posteriors(answer: Answer, top_k: int, dtype: str) -> dict[str, Tensor]:
+def _posteriors(answer: CutOutputs, top_k: int, dtype: str) -> dict[str, Tensor]:
     values, tokens = top_tokens(answer.log_probs, top_k)
     return {VALUES: values.to(getattr(torch, dtype)), "tokens": tokens}

@@ -24,8 +24,8 @@ from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.decoding import SearchOptions, recognition
-from asrkd.models.conformer import Tap
 from asrkd.models.directory import load_model
+from asrkd.models.encoder import Tap
 from asrkd.targets.store import shard_parts
 from asrkd.targets.store.shard_parts import make_shard, read_parts, write_part
 from asrkd.targets.store.shards import Shard

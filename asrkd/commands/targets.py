@@ -30,7 +30,7 @@ from asrkd.data.cuts.records import CutRecord, cuts_digest, texts_digest
 from asrkd.scoring.units import WORD
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.sources.nbest import NbestLists
-from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.settings import SequenceSettings
 from asrkd.targets.store import icefall
 from asrkd.targets.store.arrays import VALUES, ArrayStore, write_array_shard
 from asrkd.targets.store.building import StorePlan, make_store

@@ -30,7 +30,7 @@ from asrkd.training.config import TrainConfig
 from asrkd.training.distributed import Processes
 from asrkd.training.environment import Environment, joined
 from asrkd.training.trainer import Trainer
-from asrkd.training.training_data import TrainingData, fresh_learner, gather
+from asrkd.training.training_data import TrainingData, build_learner, read_training_data
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _train(out: Path, parts: "_Parts", machine: Environment, stop: StopRequest) 
     trainer = parts.trainer(machine)
     processes.first(lambda: _claim(out, parts))
     if not trainer.resume(out / "checkpoints"):
-        parts.material.begin(trainer.learner.student)
+        parts.data.initialize(trainer.learner.student)
     last = trainer.run(out, stop)
     return processes.first(lambda: _finish(out, parts, trainer, last))
 
@@ -123,13 +123,13 @@ class _Parts:
 
     experiment: TrainConfig
     tokens: Tokens
-    material: TrainingData
+    data: TrainingData
 
     @classmethod
     def gather(cls, experiment: TrainConfig) -> "_Parts":
         """Read what the experiment names; AsrkdError at the first thing that is wrong."""
         tokens = Tokens.load(experiment.data.tokens)
-        return cls(experiment, tokens, gather(experiment, tokens))
+        return cls(experiment, tokens, read_training_data(experiment, tokens))
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
@@ -140,11 +140,13 @@ class _Parts:
             "experiment": self.experiment.model_dump(mode="json", exclude_unset=False),
             "tokens": self.tokens.identity(),
             **installed.mkl_setting(),
-        } | self.material.lineage()
+        } | self.data.lineage()
 
     def trainer(self, machine: Environment) -> Trainer:
         """Build the student and its objectives, and verify every target before the first step."""
-        return self.material.trainer(fresh_learner(self.experiment, self.material, self.tokens), machine)
+        learner = build_learner(self.experiment, self.data, self.tokens)
+        cuts = self.data.select(learner)
+        return Trainer(self.experiment, learner, cuts, self.data.validator(learner), machine)
 
 
 def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | None:
@@ -185,7 +187,7 @@ def _finish(out: Path, parts: _Parts, trainer: Trainer, last: dict[str, Any]) ->
     """Export the averaged student and stamp the folder."""
     prefix = "student."
     weights = {k[len(prefix) :]: v for k, v in trainer.average().items() if k.startswith(prefix)}
-    save_model(out, parts.material.architecture, weights, parts.tokens, parts.lineage["experiment"])
+    save_model(out, parts.data.architecture, weights, parts.tokens, parts.lineage["experiment"])
     params = num_parameters(trainer.learner.student)
     summary = {"params": params, "steps": trainer.total_steps, "validation": last}
     output_folder.stamp(out, summary)

@@ -30,7 +30,7 @@ from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_decoder
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest import sequence_source
-from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.settings import SequenceSettings
 
 
 class AttentionConfig(SequenceSettings, ObjectiveConfig):

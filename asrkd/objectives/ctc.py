@@ -27,7 +27,7 @@ from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest import sequence_source
-from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.settings import SequenceSettings
 
 
 class CtcConfig(SequenceSettings, ObjectiveConfig):

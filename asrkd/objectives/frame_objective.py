@@ -15,7 +15,7 @@ from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.frames import FrameTargets, align, aligned_mask, frames_within
 from asrkd.targets.sources.dense import HiddenTargets
-from asrkd.targets.sources.live import LiveTargets
+from asrkd.targets.sources.settings import LiveTargets
 
 
 class FrameConfig(ObjectiveConfig):

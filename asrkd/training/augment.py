@@ -1,9 +1,9 @@
-"""What is done to the features of a training cut: recorded noise, then masks.
+"""Augmentation of the features of training cuts: recorded noise, then masks.
 
-Targets are of the clean cut; the student sees it noisy and masked, as in
+Targets are of the clean cut; the student's input is noisy and masked, as in
 MVQ-KD's recipe. Time is never warped, or stored frames would not fit.
 
-Letters: T feature frames, F features.
+Notation: T feature frames, F features.
 """
 
 import math
@@ -13,17 +13,17 @@ from torch import Tensor
 
 from asrkd.core.randomness import seeded
 from asrkd.data.features.noise import NoiseMixer
-from asrkd.training.config import AugmentConfig, SpecAugmentConfig
+from asrkd.training.data_config import AugmentConfig, SpecAugmentConfig
 
 
 class Augmentation:
-    """Augments features by a function of (seed, epoch, cut id) alone."""
+    """Augmentation of features, a function of (seed, epoch, cut id) alone."""
 
     def __init__(self, config: AugmentConfig, seed: int) -> None:
-        """Prepare.
+        """Open the noise and prepare the masks.
 
         Args:
-            config: what to do; parts that are None are left out.
+            config: noise and masks; None disables a kind.
             seed: of the run.
 
         Raises:
@@ -34,7 +34,7 @@ class Augmentation:
         self._masks = None if config.specaugment is None else FeatureMasks(config.specaugment)
 
     def __call__(self, features: Tensor, cut_id: str, epoch: int) -> Tensor:
-        """Augmented copy (T, F) of (T, F) features; AsrkdError if noise cannot be read or does not fit."""
+        """Return an augmented copy (T, F) of (T, F) features; AsrkdError if noise cannot be read or used."""
         with seeded(self.seed, "augment", epoch, cut_id):
             if self._noise is not None:
                 features = self._noise(features)
@@ -46,19 +46,19 @@ class Augmentation:
 class FeatureMasks:
     """SpecAugment without time warp (Park et al., arXiv:1904.08779, section 2), for any number of frames.
 
-    lhotse's fails where no frame mask is wanted, or the utterance is too short for one.
+    lhotse's SpecAugment fails with no frame mask, or on an utterance that is too short for one.
     """
 
     def __init__(self, config: SpecAugmentConfig) -> None:
         """Prepare the masks that ``config`` describes."""
         self.config = config
-        most = max(config.num_frame_masks, 1)
-        self._both = self._masks(most, config.frame_mask_size, config.max_frame_share)
-        self._bands = self._masks(1, 1, 1.0)  # lhotse draws widths below the size: this frame mask has none
+        num_frame_masks = max(config.num_frame_masks, 1)
+        self._both = self._masks(num_frame_masks, config.frame_mask_size, config.max_frame_share)
+        self._bands = self._masks(1, 1, 1.0)  # lhotse draws widths below 1: the frame mask is empty
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Masked copy of (T, F) features; draws from Python's and torch's global generators."""
-        frames = self.config.max_frame_share * len(features)  # that may be masked, as lhotse counts them
+        """Return a masked copy of (T, F) features; draws from Python's and torch's global generators."""
+        frames = self.config.max_frame_share * len(features)  # at most masked, as lhotse counts
         num_masks = min(self.config.num_frame_masks, math.ceil(frames / self.config.frame_mask_size))
         has_room = num_masks > 0 and frames >= num_masks
         masked: Tensor = (self._both if has_room else self._bands)(features[None])[0]

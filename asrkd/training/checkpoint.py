@@ -1,14 +1,14 @@
-"""Checkpoints: everything a run needs to go on as if it had not been stopped.
+"""Checkpoints: the whole state of a run, so that it resumes as if it had not been stopped.
 
-One safetensors file each, whole or absent: weights, optimizer moments and
+Each is a safetensors file, whole or absent: weights, optimizer moments and
 snapshots as tensors, the position and a digest of everything in the header.
-The last two are kept, so that a broken one costs little; the digest finds a
-flipped byte, which safetensors alone would not.
+The last two are kept, so that a broken one costs little; the digest detects a
+flipped byte, which safetensors alone does not.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,30 +23,30 @@ from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.shell import remove_folder
 
 KEPT = 2
-_BROKEN = (SafetensorError, ValueError, KeyError, TypeError, OSError)  # what reading a broken one raises
+_BROKEN = (SafetensorError, ValueError, KeyError, TypeError, OSError)  # raised on a broken checkpoint
 
 
 @dataclass
 class Position:
-    """How far a run has come."""
+    """Position of a run: its progress, and the environment that it began in."""
 
     step: int = 0  # updates made, over all phases
     phase: int = 0
     phase_step: int = 0  # updates made in this phase
     epoch: int = 0
-    batch: int = 0  # batches of the epoch's plan that are done
-    plan_digest: str = ""  # of that plan, to recognize it
-    best_wer: float | None = None  # lowest on dev so far, of validation.unit
+    batch: int = 0  # completed batches of the epoch's plan
+    plan_digest: str = ""  # of that plan
+    best_wer: float | None = None  # lowest on dev so far, in validation.unit
     validation: dict[str, Any] = field(default_factory=dict)  # the latest
     scaler: dict[str, Any] = field(default_factory=dict)  # of gradients in fp16
-    train_seconds: float = 0.0  # spent in updates and validation, over all sessions
+    train_seconds: float = 0.0  # in updates and validation, over all sessions
     threads: int = field(default_factory=torch.get_num_threads)
     processes: int = 1
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A position and the tensors that belong to it, grouped by what they are of."""
+    """A position with its tensors."""
 
     position: Position
     weights: dict[str, Tensor]  # by name, each of its own shape (...)
@@ -55,9 +55,9 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Write a checkpoint into ``folder``; of the others keep the one before it.
+    """Write a checkpoint into ``folder``, keep the one before it and remove the others.
 
-    Those of later steps go too: the run did not go on from them, so they are broken.
+    Those of later steps are removed too: the run did not resume from them, so they are broken.
     """
     tensors = {f"weights/{name}": value for name, value in checkpoint.weights.items()}
     tensors |= {f"moments/{name}": value for name, value in checkpoint.moments.items()}
@@ -78,28 +78,28 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies."""
+    """Return the path of the checkpoint of a step."""
     return folder / f"step-{step:08d}.safetensors"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
-    """Checkpoints in ``folder``, oldest first."""
+    """List the checkpoints in ``folder``, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))
 
 
 def clear_unfinished(folder: Path) -> None:
-    """Remove what killed writers left in ``folder``: nobody reads it, and it is large."""
+    """Remove the partial files of killed writers from ``folder``: they are large and never read."""
     for partial in folder.glob("step-*.partial"):
         partial.unlink(missing_ok=True)
 
 
 def load_latest(folder: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read; None if there is none at all.
+    """Load the newest checkpoint that can be read; None if there is none.
 
-    A broken one is skipped with a line on stderr.
+    Broken checkpoints are skipped with a line on stderr.
 
     Raises:
-        AsrkdError: there are some and all are broken; starting anew is for the user to decide.
+        AsrkdError: all checkpoints are broken; whether to start again is the user's decision.
     """
     paths = list_checkpoints(folder)
     for path in reversed(paths):
@@ -109,14 +109,14 @@ def load_latest(folder: Path) -> Checkpoint | None:
             warn(f"{path}: broken checkpoint skipped ({error})")
     if paths:
         raise AsrkdError(
-            f"{folder}: all {len(paths)} checkpoints are broken, expected one to go on from; put one back "
-            f"from a copy, or give up what was trained and begin anew: {remove_folder(folder)}"
+            f"{folder}: all {len(paths)} checkpoints are broken, expected one to resume from; restore one "
+            f"from a copy, or discard the training and begin anew: {remove_folder(folder)}"
         )
     return None
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read one checkpoint; AsrkdError if it is torn, or any byte of it is not what was written."""
+    """Read a checkpoint; AsrkdError if it is torn or damaged."""
     try:
         return _load(path)
     except _BROKEN as error:
@@ -124,7 +124,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _digest(position: str, tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 of the position and of every tensor's name, type, shape and bytes."""
+    """Compute the SHA-256 of the position and of every tensor's name, type, shape and bytes."""
     digest = hashlib.sha256(position.encode("utf-8"))
     for name in sorted(tensors):
         value = tensors[name]
@@ -138,7 +138,7 @@ def _load(path: Path) -> Checkpoint:
         header = stream.metadata()
         tensors = {key: stream.get_tensor(key) for key in stream.keys()}  # noqa: SIM118
     if header["digest"] != _digest(header["position"], tensors):
-        raise ValueError("its bytes are not those that were written")
+        raise ValueError("its digest does not match its bytes")
     groups: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         group, _, name = key.partition("/")
@@ -151,10 +151,18 @@ def _load(path: Path) -> Checkpoint:
     )
 
 
-def optimizer_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimizer's state as tensors by '<parameter number>.<name>'.
+def mean_weights(snapshots: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Average snapshots, (...) by name, in float64; each mean has the type of its tensor."""
+    return {
+        name: torch.stack([snapshot[name].double() for snapshot in snapshots]).mean(0).to(value.dtype)
+        for name, value in snapshots[0].items()
+    }
 
-    A moment has the shape (...) of its parameter, a count of steps is a scalar ().
+
+def optimizer_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimizer's state as tensors by '<parameter number>.<name>'.
+
+    A moment has the shape (...) of its parameter; a count of steps is a scalar ().
     """
     state: Mapping[int, Mapping[str, object]] = optimizer.state_dict()["state"]
     return {
@@ -165,7 +173,7 @@ def optimizer_moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_moments` took, tensors (...) and () by the same names."""
+    """Restore the state that :func:`optimizer_moments` returned, tensors (...) and () by the same names."""
     whole = optimizer.state_dict()
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in moments.items():

@@ -1,4 +1,7 @@
-"""What a run learns from: cuts, or for a language model text. Paths are relative to the working directory."""
+"""Settings of the data of a run: cuts, or text for a language model, and the augmentation of features.
+
+Paths are relative to the working directory.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -7,26 +10,27 @@ from pydantic import Discriminator, Field, Tag
 
 from asrkd.core.config import Section
 from asrkd.data.cuts.folds import FoldSettings
+from asrkd.data.features.noise import NoiseConfig
 
 
 class BatchLimit(NamedTuple):
-    """The largest batch, and the key that says so."""
+    """The largest batch, and the key that sets it."""
 
     key: str
     size: float  # seconds of audio, or tokens
 
 
 class DataConfig(Section):
-    """Which cuts, and how they make batches."""
+    """Cuts, and the size of their batches."""
 
-    train: Path  # cuts to learn from
-    dev: Path  # cuts to validate on
-    tokens: Path  # folder with tokens.txt or bpe.model, as prepare leaves it
-    max_duration: float = Field(60.0, gt=0)  # seconds of audio in a batch, padding counted
+    train: Path  # training cuts
+    dev: Path  # validation cuts
+    tokens: Path  # folder with tokens.txt or bpe.model, from `asrkd prepare`
+    max_duration: float = Field(60.0, gt=0)  # seconds of audio in a batch, with padding
     num_buckets: int = Field(10, ge=1)  # cuts of like duration share a batch
-    min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, and counted in the log
-    max_cut: float = Field(30.0, gt=0)  # seconds; longer ones likewise
-    folds: FoldSettings | None = None  # learn from all cuts but those of a fold
+    min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, with a warning
+    max_cut: float = Field(30.0, gt=0)  # seconds; longer cuts are left out, with a warning
+    folds: FoldSettings | None = None  # train on all cuts but those of a fold
 
     @property
     def batch_limit(self) -> BatchLimit:
@@ -35,18 +39,18 @@ class DataConfig(Section):
 
 
 class TextDataConfig(Section):
-    """Which text, and how its lines make batches.
+    """Text, and the size of its batches.
 
     A file is plain text, a sentence a line, gzipped or not; or cuts (.jsonl,
-    .jsonl.gz), of which the transcripts are taken.
+    .jsonl.gz), of which the transcripts are read.
     """
 
-    train_text: Path  # to learn from
-    dev_text: Path  # to validate on
-    tokens: Path  # folder with tokens.txt or bpe.model, as prepare leaves it
-    max_tokens: int = Field(4000, ge=1)  # in a batch, ends of sentences and padding counted
+    train_text: Path  # training text
+    dev_text: Path  # validation text
+    tokens: Path  # folder with tokens.txt or bpe.model, from `asrkd prepare`
+    max_tokens: int = Field(4000, ge=1)  # in a batch, with ends of sentences and padding
     num_buckets: int = Field(10, ge=1)  # sentences of like length share a batch
-    max_sentence: int = Field(500, ge=1)  # tokens; longer sentences are left out, and counted in the log
+    max_sentence: int = Field(500, ge=1)  # tokens; longer sentences are left out, with a warning
 
     @property
     def batch_limit(self) -> BatchLimit:
@@ -55,7 +59,7 @@ class TextDataConfig(Section):
 
 
 def _which_data(value: Any) -> str:
-    """The class of an experiment's ``data``, by the keys it has."""
+    """Choose the class of an experiment's ``data`` by its keys."""
     keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
     return "TextDataConfig" if "train_text" in keys or "dev_text" in keys else "DataConfig"
 
@@ -64,3 +68,21 @@ AnyDataConfig = Annotated[
     Annotated[DataConfig, Tag("DataConfig")] | Annotated[TextDataConfig, Tag("TextDataConfig")],
     Discriminator(_which_data),
 ]
+
+
+class SpecAugmentConfig(Section):
+    """Masks over frequency and time, without time warp; masked values are the utterance's mean."""
+
+    probability: float = Field(0.9, ge=0, le=1)
+    num_feature_masks: int = Field(2, ge=0)
+    feature_mask_size: int = Field(27, ge=2)  # mel bins; lhotse draws widths below it
+    num_frame_masks: int = Field(10, ge=0)
+    frame_mask_size: int = Field(50, ge=2)  # feature frames; lhotse draws widths below it
+    max_frame_share: float = Field(0.15, gt=0, le=1)  # of the utterance, under all frame masks together
+
+
+class AugmentConfig(Section):
+    """Augmentation of the features of training cuts; null disables a kind."""
+
+    specaugment: SpecAugmentConfig | None = SpecAugmentConfig()
+    noise: NoiseConfig | None = None

@@ -1,9 +1,9 @@
-"""Targets of dev cuts: those of the student's own stores, or a teacher's that is asked about some of them.
+"""Targets of dev cuts: from the student's stores, or computed by their teachers for some of the cuts.
 
-A store covers the dev cuts if they were among those that its teacher was
-asked about. Where it does not, and its teacher and quantizer are where they
-were, they are asked about a few dev cuts, once; so is a live teacher, for
-whom all dev cuts at each validation would cost more than the training.
+A store covers the dev cuts if its teacher decoded them too. Where it does
+not, and its teacher and quantizer are unchanged, they compute the targets of
+a few dev cuts, once. So does a live teacher: all dev cuts at each validation
+would cost more than the training.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,74 +14,66 @@ from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.records import records
-from asrkd.targets.sources.base import TargetSource
-from asrkd.targets.sources.codebook import CodebookSource, LiveCodebookSource
-from asrkd.targets.sources.dense import HiddenSource, LiveHiddenSource
-from asrkd.targets.sources.live_of_store import ask_again
+from asrkd.targets.sources.base import TargetSource, TeacherSource
 from asrkd.training.learner import LossTerm
 
-MOST_ASKED = 40  # dev cuts, evenly spaced, about which a teacher is asked
+MAX_COMPUTED = 40  # dev cuts, evenly spaced, whose targets a teacher computes
 
 
 @dataclass(frozen=True)
 class DevTargets:
-    """A term of the loss, and where its targets of dev cuts come from."""
+    """A term of the loss, with the source of its targets of dev cuts."""
 
     term: LossTerm
     source: TargetSource
-    cuts: Sequence[MonoCut] | None  # that it has targets of; None: all
+    cuts: Sequence[MonoCut] | None  # that have targets; None: all
 
 
 def dev_targets(
     terms: Sequence[LossTerm], sources: Mapping[str, TargetSource], cuts: Sequence[MonoCut]
 ) -> Iterator[DevTargets]:
-    """Those ``terms`` that can be measured on the dev ``cuts``, or on some; a line on stderr for others."""
-    few = [cuts[row] for row in range(0, len(cuts), max(1, -(-len(cuts) // MOST_ASKED)))]
+    """Yield the ``terms`` that can be measured on all or some dev ``cuts``; warn about the others."""
+    some = [cuts[row] for row in range(0, len(cuts), max(1, -(-len(cuts) // MAX_COMPUTED)))]
     for term in terms:
         source = sources[term.label]
-        if not isinstance(source, LiveCodebookSource | LiveHiddenSource):
+        teacher = source if isinstance(source, TeacherSource) else None
+        if (teacher is None or not teacher.is_live) and _covers(source, cuts):
+            yield DevTargets(term, source, None)
+        elif teacher is not None:
             try:
-                source.verify(cuts)
-            except AsrkdError:  # targets were stored for the training cuts alone
-                pass
-            else:
-                yield DevTargets(term, source, None)
-                continue
-        try:
-            asked = _asked(source)
-            if asked is not None:
-                asked.verify(few)
-                yield DevTargets(term, _Remembered(asked), few)
-        except AsrkdError as error:
-            warn(f"no loss of {term.label} on dev cuts: {error}")
+                live = teacher.live()
+                live.verify(some)
+                yield DevTargets(term, _CachedTargets(live), some)
+            except AsrkdError as error:
+                warn(f"no loss of {term.label} on dev cuts: {error}")
 
 
-def _asked(source: TargetSource) -> TargetSource | None:
-    """What asks the teacher of a store, or a live teacher; None for stores of other kinds."""
-    if isinstance(source, CodebookSource):
-        return ask_again(source)
-    if isinstance(source, HiddenSource):
-        return ask_again(source)
-    return source if isinstance(source, LiveCodebookSource | LiveHiddenSource) else None
+def _covers(source: TargetSource, cuts: Sequence[MonoCut]) -> bool:
+    """Whether a source has targets for all ``cuts``; many stores are of the training cuts alone."""
+    try:
+        source.verify(cuts)
+    except AsrkdError:
+        return False
+    return True
 
 
-class _Remembered:
-    """A source that asks about each batch of cuts once."""
+class _CachedTargets:
+    """A live source that computes the targets of each batch of cuts once."""
 
     def __init__(self, source: TargetSource) -> None:
         self._source = source
-        self._known: dict[tuple[str, ...], Any] = {}
+        self._targets: dict[tuple[str, ...], Any] = {}  # by the ids of the cuts
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Any:
-        """The question."""
+        """Pass the cuts on."""
         return self._source.fetch(cuts)
 
     def finish(self, fetched: Any) -> Any:
-        """The answer, which is kept."""
+        """Compute the targets of a batch, or return those computed before."""
         key = tuple(record.id for record in records(fetched.cuts))
-        if key not in self._known:
-            self._known[key] = self._source.finish(fetched)
-        return self._known[key]
+        if key not in self._targets:
+            self._targets[key] = self._source.finish(fetched)
+        return self._targets[key]
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless there are fitting targets for every cut."""

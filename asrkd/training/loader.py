@@ -1,6 +1,6 @@
-"""Batches as tensors, from a plan, in this process or in workers.
+"""Loader of batches as tensors, by a plan, in this process or in worker processes.
 
-Letters: N cuts, T feature frames, F features.
+Notation: N cuts, T feature frames, F features.
 """
 
 import signal
@@ -28,14 +28,14 @@ class Batch:
     cut_ids: tuple[str, ...]
     features: Tensor  # (N, T, F); of sentences (N, 0, 0)
     num_frames: Tensor  # (N,)
-    targets: dict[str, Any]  # by source, each in the order of the cuts; as fetched, until `to`
+    targets: dict[str, Any]  # by source, each in the order of the cuts; as fetched, until :meth:`to`
     audio_s: float  # seconds, without padding
 
     def to(self, device: torch.device, sources: Mapping[str, TargetSource]) -> "Batch":
-        """The same on the training device, where ``sources`` finish the targets that they fetched.
+        """Return the batch on the training device, where ``sources`` finish the targets that they fetched.
 
         Raises:
-            AsrkdError: a teacher that is asked here cannot read a cut.
+            AsrkdError: a live teacher cannot read a cut.
         """
         return replace(
             self,
@@ -45,11 +45,11 @@ class Batch:
         )
 
 
-Item: TypeAlias = MonoCut | Sentence  # what is learned from
+Item: TypeAlias = MonoCut | Sentence  # a training example
 
 
 class BatchReader(Dataset["Batch | AsrkdError"]):
-    """Makes the batch of given cuts, augmented as the epoch wants it."""
+    """Batches by lists of cut ids, with the augmentation of an epoch."""
 
     def __init__(
         self,
@@ -58,18 +58,25 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
         augmentation: Augmentation | None = None,
         epoch: int = 0,
     ) -> None:
-        """Args as they are read: what is learned from by id, target sources by name, augmentation."""
+        """Prepare to read.
+
+        Args:
+            cuts: cuts or sentences by id.
+            sources: target sources by name.
+            augmentation: of the features; None: none.
+            epoch: counted from 0, on which the augmentation depends.
+        """
         self.cuts, self.sources = cuts, sources
         self.augmentation, self.epoch = augmentation, epoch
 
     def __getitem__(self, cut_ids: Sequence[str]) -> "Batch | AsrkdError":
-        """The batch of these cuts, in this order, or what is wrong with it.
+        """Read the batch of these cuts, in this order; an error is returned.
 
-        Made on one thread, as loader processes do: what is summed over a cut
-        must not depend on who makes the batch.
+        It runs on one thread, as in loader processes: sums over a cut must not
+        depend on the process that reads the batch.
 
-        An error is returned because one that is raised in a worker process
-        reaches the trainer as a traceback in a string.
+        An error raised in a worker process would reach the trainer as a
+        traceback in a string.
         """
         try:
             with one_thread():
@@ -94,12 +101,12 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
 def load_batches(
     reader: BatchReader, batches: Sequence[Sequence[str]], *, workers: int = 0
 ) -> Iterator[Batch]:
-    """The batches of a plan, or those of them that are wanted.
+    """Read batches of a plan.
 
     Args:
-        reader: makes each batch.
+        reader: of the batches.
         batches: the cut ids of each, in order.
-        workers: loader processes; 0 reads in this one.
+        workers: loader processes; 0: this process reads.
 
     Raises:
         AsrkdError: features or targets of a cut cannot be read.
@@ -110,7 +117,7 @@ def load_batches(
         sampler=batches,  # type: ignore[arg-type]
         num_workers=workers,
         worker_init_fn=_leave_stopping_to_the_trainer,
-        generator=torch.Generator(),  # else the global one would be drawn from
+        generator=torch.Generator(),  # or the loader would draw from the global one
     )
     for batch in loader:
         if isinstance(batch, AsrkdError):
@@ -119,6 +126,6 @@ def load_batches(
 
 
 def _leave_stopping_to_the_trainer(_worker: int) -> None:
-    """Schedulers signal the whole process group; a worker that dies of it would take the trainer along."""
+    """Ignore signals: a scheduler signals the process group, and a worker's death would end the trainer."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""The log of a run: a JSON line a record, and the same in TensorBoard."""
+"""Log of a run: a JSON line for each record, and its scalars in TensorBoard."""
 
 import json
 from pathlib import Path
@@ -21,15 +21,15 @@ _RECORD: Schema[Any] = Schema(_Record)
 
 
 class MetricLog:
-    """Appends records to ``metrics.jsonl`` and scalars to ``tensorboard/``.
+    """Log of records in ``metrics.jsonl`` and of scalars in ``tensorboard/``.
 
     Each record has a ``kind`` ('train', 'validation', ...), a ``step``, and
-    numbers. On resuming, what lies beyond the checkpoint's step is cut off,
-    and the 'end' of a run that was killed while it was being finished.
+    numbers. A resumed run removes the records after the checkpoint's step, and
+    the 'end' of a run that was killed before its model was saved.
     """
 
     def __init__(self, out: Path, resume_step: int | None) -> None:
-        """Open the log in ``out``, keeping the records up to ``resume_step``; None keeps none."""
+        """Open the log in ``out`` and keep the records up to ``resume_step``; None: no records."""
         self.path = out / METRICS
         resume_step = -1 if resume_step is None else resume_step
         records = read_metrics(self.path)
@@ -39,7 +39,7 @@ class MetricLog:
         self._board = SummaryWriter(str(out / "tensorboard"), purge_step=resume_step + 1)
 
     def write(self, kind: str, step: int, values: dict[str, Any]) -> None:
-        """Append a record; numbers go to TensorBoard too, under ``kind/name``."""
+        """Append a record, and its numbers to TensorBoard under ``kind/name``."""
         self._stream.write(json.dumps({"kind": kind, "step": step} | values) + "\n")
         self._stream.flush()
         for name, value in values.items():
@@ -57,7 +57,7 @@ class MetricLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All whole records of a log, oldest first; a torn last line is left out."""
+    """Read all whole records of a log, oldest first; a torn last line is ignored."""
     if not path.is_file():
         return []
     records = []
@@ -65,7 +65,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         try:
             record = files.parse_json(line)
             _RECORD.check(record)
-        except ValueError:  # a run was killed while writing it
+        except ValueError:  # the run was killed while it wrote the line
             break
         records.append(record)
     return records

@@ -1,8 +1,8 @@
-"""The plan of an epoch: an ordered list of batches of cut ids.
+"""Plan of an epoch: an ordered list of batches of cut ids, by lhotse's dynamic bucketing.
 
-lhotse's dynamic bucketing makes it; the trainer owns it. A resumed run makes
-the plan again from (cuts, seed, epoch) and slices it, because a sampler's own
-state runs ahead of the trained step by what the loader has prefetched.
+A resumed run computes the plan again from (cuts, seed, epoch) and slices it,
+because the state of a sampler is ahead of the trained step by the batches
+that the loader has prefetched.
 """
 
 import warnings
@@ -18,26 +18,26 @@ from asrkd.core.randomness import derive
 
 
 class Timed(Protocol):
-    """All that a plan needs to know of a cut: a record will do."""
+    """A cut, or a record of one, with the attributes that a plan needs."""
 
     @property
     def id(self) -> str:
-        """Of the cut."""
+        """Id of the cut."""
 
     @property
     def duration(self) -> float:
-        """In seconds."""
+        """Duration in seconds."""
 
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """Batches of cut ids, in the order in which they are trained on."""
+    """Batches of cut ids, in the order of training."""
 
     batches: tuple[tuple[str, ...], ...]
 
     @property
     def digest(self) -> str:
-        """Hash by which a checkpoint recognizes its plan."""
+        """Hash of the plan, for checkpoints."""
         return files.sha256_of([list(batch) for batch in self.batches])
 
 
@@ -50,16 +50,16 @@ def plan_epoch(
         cuts: each is in exactly one batch.
         seed: of the run.
         epoch: counted from 0; every epoch has another order.
-        max_duration: seconds of audio in a batch, padding counted; a longer cut is a batch by itself.
-        num_buckets: fewer are used when there are few cuts.
+        max_duration: seconds of audio in a batch, with padding; a longer cut is a batch by itself.
+        num_buckets: upper bound; few cuts have fewer.
     """
-    if len(cuts) == 1:  # lhotse wants one for each of its buckets, of which there are two at least
+    if len(cuts) == 1:  # lhotse needs a cut for each bucket, and two buckets
         return EpochPlan(((cuts[0].id,),))
     with warnings.catch_warnings():
-        # It advises lazy manifests, where the trainer needs every cut by its id, other sizes of its buffer,
-        # which holds all cuts here, and longer batches, where a cut may be longer than a batch.
+        # lhotse recommends lazy manifests, but the trainer needs every cut by its id; another size of the
+        # buffer, which holds all cuts here; and longer batches, but a cut may be longer than a batch.
         warnings.filterwarnings("ignore", category=UserWarning, module="lhotse")
-        # It takes the mean of the bounds between buckets, of which few cuts may have none.
+        # lhotse takes the mean of the bounds between buckets; few cuts may have no bounds.
         warnings.filterwarnings("ignore", category=RuntimeWarning, module="numpy")
         sampler = _sampler(cuts, seed, max_duration, num_buckets)
         sampler.set_epoch(epoch)
@@ -67,7 +67,7 @@ def plan_epoch(
 
 
 def _fitting(batch: Sequence[MonoCut], max_duration: float) -> Iterator[tuple[str, ...]]:
-    """Ids of a batch of lhotse's, or of its halves if the last cut that it took made it too long."""
+    """Yield the ids of a batch, or of its halves if its last cut makes it longer than ``max_duration``."""
     if len(batch) == 1 or len(batch) * max(cut.duration for cut in batch) <= max_duration:
         yield tuple(cut.id for cut in batch)
     else:
@@ -93,11 +93,11 @@ def _sampler(
 
 
 def plan_in_order(cuts: Sequence[Timed], max_duration: float) -> EpochPlan:
-    """Batches for validation: longest cuts first, nothing shuffled.
+    """Plan batches for validation: longest cuts first, without shuffling.
 
     Args:
         cuts: each is in exactly one batch.
-        max_duration: seconds of audio in a batch, padding counted.
+        max_duration: seconds of audio in a batch, with padding.
     """
     batches: list[list[str]] = []
     longest = 0.0

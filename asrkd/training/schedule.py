@@ -1,4 +1,4 @@
-"""AdamW and the course of its learning rate."""
+"""AdamW and the schedule of its learning rate over phases and epochs."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ from asrkd.training.config import OptimConfig, PhaseConfig
 
 
 class PhaseSchedule:
-    """The phases of a run, one after another.
+    """Phases of a run, one after another.
 
-    A pass over the cuts counts as many updates as its first plan makes; later
-    plans may make a batch or two more or less, so lengths that are given in
-    epochs are exact in updates and nearly so in passes.
+    A pass over the cuts counts as many updates as its first plan has; later
+    plans may have a batch or two more or less, so a length in epochs is exact
+    in updates and approximate in passes.
     """
 
     def __init__(self, phases: Sequence[PhaseConfig], count_pass: Callable[[], int]) -> None:
-        """Take the phases; ``count_pass`` gives the updates of a pass, asked for only where they matter."""
+        """Take the phases; ``count_pass``, called only where needed, counts the updates of a pass."""
         self._phases, self._count_pass = phases, count_pass
         self.steps = [phase.steps or self._in_updates(phase) for phase in phases]
 
@@ -30,7 +30,10 @@ class PhaseSchedule:
         return sum(self.steps)
 
     def place(self, phase: int, phase_step: int) -> tuple[int, int]:
-        """(updates made, updates in all) of the schedule in force, that of phases joined without restart."""
+        """Return (updates made, all updates) of the current schedule.
+
+        A schedule extends over phases that follow one another without restart.
+        """
         first = last = phase
         while first > 0 and not self._phases[first].restart:
             first -= 1
@@ -39,7 +42,10 @@ class PhaseSchedule:
         return sum(self.steps[first:phase]) + phase_step, sum(self.steps[first : last + 1])
 
     def epochs(self, phase: int, phase_step: int) -> int:
-        """Whole epochs over since the schedule in force began, an epoch being what it is in each phase."""
+        """Count the completed epochs of the current schedule.
+
+        An epoch has the passes over the cuts that its phase has.
+        """
         done = Fraction(phase_step, self._phases[phase].passes_per_epoch)
         while phase > 0 and not self._phases[phase].restart:
             phase -= 1
@@ -51,16 +57,15 @@ class PhaseSchedule:
         return self._count_pass()
 
     def _in_updates(self, phase: PhaseConfig) -> int:
-        """The length of a phase of ``epochs``."""
+        """Convert the length of a phase from ``epochs`` to updates."""
         return max(1, round((phase.epochs or 0) * phase.passes_per_epoch * self._per_pass))
 
 
 def make_optimizer(named: dict[str, nn.Parameter], config: OptimConfig) -> torch.optim.AdamW:
-    """AdamW over the named parameters; weight decay on matrices alone.
+    """Build AdamW over the named parameters, with weight decay on matrices alone.
 
-    Biases and norms have one dimension: decaying them shrinks what they are
-    there to set (Loshchilov and Hutter, arXiv:1711.05101, leave it open;
-    this is the common practice).
+    Biases and norms have one dimension and are not decayed, as is common
+    practice (Loshchilov and Hutter, arXiv:1711.05101, leave it open).
     """
     matrices = [parameter for parameter in named.values() if parameter.dim() > 1]
     vectors = [parameter for parameter in named.values() if parameter.dim() <= 1]
@@ -72,18 +77,19 @@ def make_optimizer(named: dict[str, nn.Parameter], config: OptimConfig) -> torch
 
 
 def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int = 0) -> float:
-    """The rate of update number ``step``.
+    """Compute the learning rate of update number ``step``.
 
-    Linear warm-up, full rate for ``hold_share`` of what is left, ``schedule``
-    down to ``final_lr`` over ``decay_share`` of the rest, and ``final_lr`` to the end.
-    Where it is exponential the way to ``final_lr`` is ``epoch_factor`` times as long after
-    each epoch, those of the warm-up counted: it is the same for any number of steps.
+    Linear warm-up, peak rate for ``hold_share`` of the steps left, decay by
+    ``schedule`` to ``final_lr`` over ``decay_share`` of the rest, then ``final_lr``.
+    In an exponential schedule the distance to ``final_lr`` is multiplied by
+    ``epoch_factor`` after each epoch, those of the warm-up included, whatever the
+    number of steps.
 
     Args:
         step: counted from 0.
         total_steps: updates until the end of the schedule.
         config: of the optimizer.
-        epochs: that are over since the schedule began; it is asked of exponential ones alone.
+        epochs: completed since the schedule began; used by exponential schedules alone.
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps
@@ -97,12 +103,12 @@ def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int 
 
 
 def _above_final(remaining: float, config: OptimConfig) -> float:
-    """The rate where this share of the way from top to bottom is still to go."""
+    """Return the rate at which ``remaining`` of the distance from peak to final rate is left."""
     return config.lr * (config.final_lr + (1 - config.final_lr) * remaining)
 
 
 def _remaining(progress: float, schedule: str) -> float:
-    """Share of the way from top to bottom still to go, 1 at the start and 0 at the end."""
+    """Return the share of the distance from peak to final rate that is left, from 1 down to 0."""
     if schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * progress))
     return 1 - progress if schedule == "linear" else 1.0

@@ -1,7 +1,7 @@
-"""The training loop: phases of updates, with validation, snapshots and checkpoints between them.
+"""Training loop: phases of updates, with validation, snapshots and checkpoints between them.
 
-Of several processes all make the updates; the first alone validates, keeps
-snapshots, writes and speaks, and the others wait for it.
+All processes of a run compute the updates; the first alone validates, keeps
+snapshots, writes and prints, and the others wait for it.
 """
 
 import time
@@ -21,7 +21,7 @@ from asrkd.training import checkpoint as ckpt
 from asrkd.training.config import TrainConfig
 from asrkd.training.dev_targets import DevTargets
 from asrkd.training.environment import Environment
-from asrkd.training.learner import Learner, mean_weights
+from asrkd.training.learner import Learner
 from asrkd.training.loader import Item
 from asrkd.training.metrics import MetricLog
 from asrkd.training.schedule import PhaseSchedule, learning_rate, make_optimizer
@@ -33,7 +33,7 @@ LOG_EVERY_STEPS = 20
 
 
 class Trainer:
-    """Trains a learner by its config, from wherever its last checkpoint left it."""
+    """Trainer of a learner by its config, from its last checkpoint on."""
 
     def __init__(
         self,
@@ -41,90 +41,101 @@ class Trainer:
         learner: Learner,
         cuts: Sequence[Item],
         validator: Validator | TextValidator,
-        machine: Environment,
+        environment: Environment,
     ) -> None:
-        """Put the parts together; nothing is computed yet but the first epoch's plan."""
-        self.config, self.learner, self.validator, self.machine = config, learner, validator, machine
-        self.processes = machine.processes
-        self.groups = UpdatePlan(config, cuts, machine)
-        self.position = ckpt.Position(processes=machine.processes.count)
+        """Prepare a run.
+
+        Args:
+            config: of the run.
+            learner: student and objectives.
+            cuts: training cuts or sentences, for which ``learner`` has targets.
+            validator: of the dev set.
+            environment: of this process.
+
+        Raises:
+            AsrkdError: the noise of the augmentation cannot be used.
+        """
+        self.config, self.learner, self.validator, self.environment = config, learner, validator, environment
+        self.processes = environment.processes
+        self.batches = UpdatePlan(config, cuts, environment)
+        self.position = ckpt.Position(processes=environment.processes.count)
         self.snapshots: list[dict[str, torch.Tensor]] = []  # of the first process
-        self.course = PhaseSchedule(config.phases, self.groups.per_epoch)
+        self.schedule = PhaseSchedule(config.phases, self.batches.per_epoch)
         self._dev_targets: dict[int, list[DevTargets]] = {}  # by phase
-        learner.to(machine.device)
-        self.optimizer = self._fresh_optimizer()
+        learner.to(environment.device)
+        self.optimizer = self._new_optimizer()
 
     @property
     def total_steps(self) -> int:
         """Updates over all phases."""
-        return self.course.total
+        return self.schedule.total
 
     def resume(self, folder: Path) -> bool:
-        """Take up the newest readable checkpoint in ``folder``; False if there is none.
+        """Resume from the newest readable checkpoint in ``folder``; False if there is none.
 
         Raises:
-            AsrkdError: there are some, and none can be read, here or in another process.
+            AsrkdError: this or another process can read none of the checkpoints.
         """
-        found = None
+        checkpoint = None
         if self.processes.is_first:
             ckpt.clear_unfinished(folder)
-            found = ckpt.load_latest(folder)
-        step = self.processes.first(lambda: None if found is None else found.position.step)
+            checkpoint = ckpt.load_latest(folder)
+        step = self.processes.first(lambda: None if checkpoint is None else checkpoint.position.step)
         if step is None:
             return False
-        found = found or ckpt.load_checkpoint(ckpt.checkpoint_path(folder, step))
-        self.processes.exchange(None)  # one that cannot read it ends all, here
-        self.learner.load_state_dict(found.weights)
-        ckpt.restore_moments(self.optimizer, found.moments)
+        checkpoint = checkpoint or ckpt.load_checkpoint(ckpt.checkpoint_path(folder, step))
+        self.processes.exchange(None)  # a process that cannot read it ends all, here
+        self.learner.load_state_dict(checkpoint.weights)
+        ckpt.restore_moments(self.optimizer, checkpoint.moments)
         self.snapshots = [
-            {name: value.to(self.machine.device) for name, value in snapshot.items()}
-            for snapshot in found.snapshots
+            {name: value.to(self.environment.device) for name, value in snapshot.items()}
+            for snapshot in checkpoint.snapshots
             if self.processes.is_first
         ]
-        self.position = found.position
-        if found.position.scaler:
-            self.machine.precision.scaler.load_state_dict(found.position.scaler)
-        self._compare_pace(folder)
+        self.position = checkpoint.position
+        if checkpoint.position.scaler:
+            self.environment.precision.scaler.load_state_dict(checkpoint.position.scaler)
+        self._warn_of_changes(folder)
         return True
 
-    def _compare_pace(self, folder: Path) -> None:
-        """Say so where the run goes on with what makes the last bits differ."""
-        threads, begun, count = torch.get_num_threads(), self.position, self.processes.count
+    def _warn_of_changes(self, folder: Path) -> None:
+        """Warn where other numbers of threads or processes make the last bits of the results differ."""
+        started, threads, count = self.position, torch.get_num_threads(), self.processes.count
         changes = []
-        if threads != begun.threads:
-            changes.append((f"{begun.threads} threads", f"{threads}", f"--threads {begun.threads}"))
-        if count != begun.processes:
-            again = command("torchrun", "--nproc_per_node", str(begun.processes))
-            changes.append((f"{begun.processes} processes", f"{count}", again))
-        for before, now, mend in changes:
+        if threads != started.threads:
+            changes.append((f"threads: {threads}", started.threads, f"--threads {started.threads}"))
+        if count != started.processes:
+            again = command("torchrun", "--nproc_per_node", str(started.processes))
+            changes.append((f"processes: {count}", started.processes, again))
+        for now, before, remedy in changes:
             warn(
-                f"{folder}: was begun with {before}, goes on with {now}: "
-                f"the last bits will differ; {mend} repeats them"
+                f"{folder}: resumed with {now} (started with {before}): "
+                f"results will not be bit-identical; they are with {remedy}"
             )
 
     def run(self, out: Path, stop: StopRequest) -> dict[str, Any]:
-        """Train to the end; leave checkpoints and metrics in ``out``.
+        """Train to the end, with checkpoints and metrics in ``out``.
 
         Returns:
             The last validation.
 
         Raises:
-            StoppedInTime: asked to stop; everything is saved.
+            StoppedInTime: a stop was requested; everything is saved.
             AsrkdError: a cut or a target cannot be read, no gradient is finite, or
-                another process ended; the checkpoints that were written stay.
+                another process ended; earlier checkpoints stay.
         """
         self._started_at = time.monotonic() - self.position.train_seconds
         self._saved_at = time.monotonic()
-        with self._log(out) as log, self._meter(out.name) as shown:
+        with self._log(out) as log, self._meter(out.name) as progress:
             if self.position.step == 0:
-                if log and self.learner.told:
-                    log.write("targets", 0, {"told": self.learner.told})
-                self._validate(log)  # a fault on the dev side shows now, not after the first hour
-            for own in self._updates():
+                if log and self.learner.notes:
+                    log.write("targets", 0, {"notes": self.learner.notes})
+                self._validate(log)  # a fault of the dev set shows now, not after the first hour
+            for share in self._updates():
                 faults.strike("step")
-                reports, reasons = zip(*self.processes.exchange((own, stop.reason())), strict=True)
-                reason = next(filter(None, reasons), None)  # that any process was given stops all
-                self._after_update(UpdateReport.of_all(reports), log, shown)
+                reports, reasons = zip(*self.processes.exchange((share, stop.reason())), strict=True)
+                reason = next(filter(None, reasons), None)  # a stop of any process stops all
+                self._after_update(UpdateReport.of_all(reports), log, progress)
                 due = self._is_due(self.config.validation.every_steps)
                 if due:
                     self._validate(log)
@@ -138,27 +149,27 @@ class Trainer:
         return self.position.validation
 
     def average(self) -> dict[str, torch.Tensor]:
-        """The mean of the learner's last snapshots, (...) by name; before the first, its weights."""
-        return mean_weights(self.snapshots or [self.learner.snapshot()])
+        """Average the learner's last snapshots, (...) by name; before the first, return its weights."""
+        return ckpt.mean_weights(self.snapshots or [self.learner.snapshot()])
 
     def _updates(self) -> Iterator[UpdateReport]:
-        """Make the updates that are left, yielding after each with the position advanced."""
+        """Make the updates that are left, and yield this process's report of each, the position advanced."""
         position = self.position
-        update = Update(self.processes.distribute(self.learner), self.learner, self.config, self.machine)
-        while position.phase < len(self.course.steps):
-            if position.phase_step >= self.course.steps[position.phase]:
+        update = Update(self.processes.distribute(self.learner), self.learner, self.config, self.environment)
+        while position.phase < len(self.schedule.steps):
+            if position.phase_step >= self.schedule.steps[position.phase]:
                 self._next_phase()
                 continue
             terms = self.learner.terms[position.phase]
             sources = {term.label: self.learner.sources[term.label] for term in terms}
-            for group in self.groups.rest_of_epoch(position, sources):
+            for batches in self.batches.rest_of_epoch(position, sources):
                 rate = self._learning_rate()
-                report = update(self.optimizer, group, terms, rate, position.step)
-                position.batch += group.size
+                report = update(self.optimizer, batches, terms, rate, position.step)
+                position.batch += batches.size
                 position.step += 1
                 position.phase_step += 1
                 yield report
-                if position.phase_step >= self.course.steps[position.phase]:
+                if position.phase_step >= self.schedule.steps[position.phase]:
                     break
             else:
                 position.epoch, position.batch = position.epoch + 1, 0
@@ -166,26 +177,26 @@ class Trainer:
     def _next_phase(self) -> None:
         self.position.phase += 1
         self.position.phase_step = 0
-        if self.position.phase < len(self.course.steps) and self.config.phases[self.position.phase].restart:
-            self.optimizer = self._fresh_optimizer()
+        if self.position.phase < len(self.schedule.steps) and self.config.phases[self.position.phase].restart:
+            self.optimizer = self._new_optimizer()
 
     def _learning_rate(self) -> float:
-        """Of the next update."""
+        """Compute the learning rate of the next update."""
         here, optim = (self.position.phase, self.position.phase_step), self.config.optim
-        epochs = self.course.epochs(*here) if optim.schedule == "exponential" else 0
-        return learning_rate(*self.course.place(*here), optim, epochs)
+        epochs = self.schedule.epochs(*here) if optim.schedule == "exponential" else 0
+        return learning_rate(*self.schedule.place(*here), optim, epochs)
 
-    def _after_update(self, report: UpdateReport, log: MetricLog | None, shown: Meter) -> None:
+    def _after_update(self, report: UpdateReport, log: MetricLog | None, progress: Meter) -> None:
         step = self.position.step
         if self._is_due(self.config.averaging.every_steps) and self.processes.is_first:
             self.snapshots = [*self.snapshots, self.learner.snapshot()][-self.config.averaging.last :]
         if self._is_due(LOG_EVERY_STEPS) and log:
             place = {"epoch": self.position.epoch, "seconds": self._elapsed()}
             log.write("train", step, report.values() | place)
-        shown.advance(audio_s=report.audio_s, note=f"loss {report.loss:.3f}")
+        progress.advance(audio_s=report.audio_s, note=f"loss {report.loss:.3f}")
 
     def _validate(self, log: MetricLog | None) -> None:
-        """Validate in the first process: the others wait, and are told."""
+        """Validate in the first process; the others wait for the result."""
         values = self.processes.first(self._validation)
         self.position.validation = values
         best = self.position.best_wer
@@ -195,28 +206,29 @@ class Trainer:
             log.write("validation", self.position.step, values | ({} if best is None else {"best_wer": best}))
 
     def _validation(self) -> dict[str, Any]:
-        """How the averaged weights do; the learner's own come back afterwards."""
-        own = self.learner.snapshot()
+        """Validate the averaged weights; the learner's weights are restored afterwards."""
+        weights = self.learner.snapshot()
         self.learner.load_state_dict(self.average())
-        phase, machine = min(self.position.phase, len(self.course.steps) - 1), self.machine
+        phase = min(self.position.phase, len(self.schedule.steps) - 1)
         if phase not in self._dev_targets:
             self._dev_targets[phase] = self.validator.dev_targets(
                 self.learner.terms[phase], self.learner.sources
             )
         terms = self._dev_targets[phase]
-        values = self.validator(self.learner, terms, machine.precision, machine.device)
-        self.learner.load_state_dict(own)
+        environment = self.environment
+        values = self.validator(self.learner, terms, environment.precision, environment.device)
+        self.learner.load_state_dict(weights)
         return values
 
     def _checkpoint_is_due(self) -> bool:
-        return time.monotonic() - self._saved_at >= self.machine.checkpoint_every_s
+        return time.monotonic() - self._saved_at >= self.environment.checkpoint_every_s
 
     def _save(self, out: Path) -> None:
         self._saved_at = time.monotonic()
         if not self.processes.is_first:
             return
         self.position.train_seconds = self._elapsed()
-        self.position.scaler = self.machine.precision.scaler.state_dict()
+        self.position.scaler = self.environment.precision.scaler.state_dict()
         moments = ckpt.optimizer_moments(self.optimizer)
         ckpt.save_checkpoint(
             out / "checkpoints",
@@ -224,18 +236,18 @@ class Trainer:
         )
 
     def _is_due(self, every_steps: int) -> bool:
-        """Whether something done every so many steps, and at the end, is due now."""
+        """Whether an action of every ``every_steps`` steps, and of the last, is due now."""
         return self.position.step % every_steps == 0 or self.position.step == self.total_steps
 
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._started_at, 3)
 
     def _log(self, out: Path) -> AbstractContextManager[MetricLog | None]:
-        """The log, cut back to the checkpoint that was taken up; None in processes that write nothing."""
+        """Open the log, cut back to the resumed checkpoint; None in processes that do not write."""
         return MetricLog(out, self.position.step or None) if self.processes.is_first else nullcontext()
 
     def _meter(self, name: str) -> AbstractContextManager[Meter]:
         return meter(f"train {name}", self.total_steps, "steps", done=self.position.step)
 
-    def _fresh_optimizer(self) -> torch.optim.AdamW:
+    def _new_optimizer(self) -> torch.optim.AdamW:
         return make_optimizer(dict(self.learner.named_parameters()), self.config.optim)

@@ -1,45 +1,208 @@
-"""What a run learns from, read and checked: speech, or for a language model text."""
+"""Training data of a run, read and checked: cuts for a recognizer, sentences for a language model."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
+from asrkd.core import files
+from asrkd.core.artifacts import CONTRACT
+from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.randomness import seeded
+from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.cuts.records import cuts_digest, texts_digest
+from asrkd.data.features.noise import verify_noise
+from asrkd.data.features.reading import feature_config, load_features
 from asrkd.data.tokens import Tokens
+<<<<<<< HEAD
 from asrkd.models.config import AnyArchitecture
 from asrkd.models.recognizer import Student, build_model
+=======
+from asrkd.models.config import (
+    AnyArchitecture,
+    LanguageModelArchitecture,
+    LanguageModelConfig,
+    RecognizerArchitecture,
+    recognizer_architecture,
+)
+from asrkd.models.conformer import global_statistics
+from asrkd.models.language_model import Student, fresh_model
+from asrkd.models.recognizer import Recognizer
+from asrkd.scoring.units import find_unit
+from asrkd.targets.sources.live import live_identities
+from asrkd.targets.sources.settings import LiveTargets
+from asrkd.targets.sources.text import Sentences, read_sentences
+>>>>>>> 94b02f1 (Reading a config no longer builds anything, and training data are one module)
 from asrkd.training.config import TrainConfig
-from asrkd.training.data_config import TextDataConfig
-from asrkd.training.environment import Environment
+from asrkd.training.data_config import DataConfig, TextDataConfig
 from asrkd.training.learner import Learner
-from asrkd.training.speech_data import SpeechData
-from asrkd.training.text_data import TextData
-from asrkd.training.trainer import Trainer
+from asrkd.training.loader import Item
+from asrkd.training.validation import TextValidator, Validator
+
+STATISTICS_CUTS = 500  # enough frames to place 80 mel bands within a hundredth of their spread
 
 
 class TrainingData(Protocol):
-    """Cuts or sentences to learn from and to validate on."""
+    """Cuts or sentences to train and to validate on."""
 
     @property
     def architecture(self) -> AnyArchitecture:
-        """Of the model that fits them."""
+        """Architecture of the model that fits the data."""
 
     def lineage(self) -> dict[str, Any]:
-        """What of them decides the result: digests of all that is read."""
+        """Return digests of everything that is read, for the lineage of the run."""
 
-    def trainer(self, learner: Learner, machine: Environment) -> Trainer:
-        """What trains ``learner`` on them; AsrkdError unless there are targets for all."""
+    def select(self, learner: Learner) -> Sequence[Item]:
+        """Return the cuts or sentences that ``learner`` has targets for; AsrkdError unless they fit."""
 
-    def begin(self, student: Student) -> None:
-        """Put into a fresh student what is taken from the material and not learned."""
+    def validator(self, learner: Learner) -> Validator | TextValidator:
+        """Build the validator; what it leaves out is added to the notes of ``learner``."""
+
+    def initialize(self, student: Student) -> None:
+        """Set the values of a new student that are computed from the data and not trained."""
 
 
-def gather(experiment: TrainConfig, tokens: Tokens) -> TrainingData:
+def read_training_data(experiment: TrainConfig, tokens: Tokens) -> TrainingData:
     """Read what the experiment names; AsrkdError at the first thing that is wrong."""
     if isinstance(experiment.data, TextDataConfig):
-        return TextData.gather(experiment, experiment.data, tokens)
-    return SpeechData.gather(experiment, experiment.data, tokens)
+        return TextData.read(experiment, experiment.data, tokens)
+    return SpeechData.read(experiment, experiment.data, tokens)
 
 
-def fresh_learner(experiment: TrainConfig, material: TrainingData, tokens: Tokens) -> Learner:
-    """The student with its objectives, its weights a function of the seed alone."""
+def build_learner(experiment: TrainConfig, data: TrainingData, tokens: Tokens) -> Learner:
+    """Build the student with its objectives; initial weights are a function of the seed alone."""
     with seeded(experiment.seed, "weights"):
+<<<<<<< HEAD
         return Learner(build_model(material.architecture), experiment.phases, tokens)
+=======
+        return Learner(fresh_model(data.architecture), experiment.phases, tokens)
+
+
+@dataclass(frozen=True)
+class SpeechData:
+    """Cuts with features, for a recognizer."""
+
+    experiment: TrainConfig
+    tokens: Tokens
+    train_cuts: PackedCuts
+    dev_cuts: PackedCuts
+    architecture: RecognizerArchitecture
+
+    @classmethod
+    def read(cls, experiment: TrainConfig, data: DataConfig, tokens: Tokens) -> "SpeechData":
+        """Read the cuts; AsrkdError at the first thing that is wrong."""
+        train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
+        train_cuts = _without_fold(train_cuts, data)
+        usable = train_cuts.where(lambda cut: data.min_cut <= cut.duration <= data.max_cut)
+        if left_out := len(train_cuts) - len(usable):
+            bounds = f"shorter than {data.min_cut:g} s or longer than {data.max_cut:g} s"
+            warn(f"{data.train}: {left_out} cuts left out, {bounds}")
+        if not usable:
+            raise AsrkdError(f"{data.train}: no cut between data.min_cut and data.max_cut")
+        features = feature_config(usable, str(data.train))
+        if feature_config(dev_cuts, str(data.dev)) != features:
+            raise AsrkdError(
+                f"{data.dev}: its features differ from those of {data.train}; prepare both alike"
+            )
+        if experiment.augment.noise is not None:
+            verify_noise(experiment.augment.noise, features)
+        assert not isinstance(experiment.model, LanguageModelConfig)  # the config refuses it
+        architecture = recognizer_architecture(experiment.model, features, tokens.size)
+        return cls(experiment, tokens, usable, dev_cuts, architecture)
+
+    def lineage(self) -> dict[str, Any]:
+        """Return digests of cuts, transcripts, noise and stores, and the features."""
+        noise = self.experiment.augment.noise
+        entries = [entry for phase in self.experiment.phases for entry in phase.objectives]
+        targets = [getattr(entry.settings, "targets", "") for entry in entries]
+        live = [source for source in targets if isinstance(source, LiveTargets)]
+        stores = sorted({source for source in targets if isinstance(source, str)})
+        contracts = {store: Path(store) / CONTRACT for store in stores}
+        return {
+            "features": self.architecture.features.model_dump(mode="json"),
+            "train_cuts": cuts_digest(self.train_cuts),
+            "train_texts": texts_digest(self.train_cuts),
+            "dev_cuts": cuts_digest(self.dev_cuts),
+            "dev_texts": texts_digest(self.dev_cuts),
+            "noise_cuts": None if noise is None else cuts_digest(read_cuts(noise.cuts)),
+            "target_stores": {
+                store: files.sha256(contract) for store, contract in contracts.items() if contract.is_file()
+            },
+            **({"live_targets": live_identities(live)} if live else {}),
+        }
+
+    def select(self, learner: Learner) -> PackedCuts:
+        """Return the training cuts that ``learner`` has targets for; AsrkdError unless they fit."""
+        return learner.verify(self.train_cuts)
+
+    def validator(self, learner: Learner) -> Validator:
+        """Build the validator; note the dev cuts that a CTC loss drops."""
+        settings = self.experiment.validation
+        validator = Validator(self.dev_cuts, self.tokens, settings.max_duration, find_unit(settings.unit))
+        if isinstance(learner.student, Recognizer) and learner.student.has_ctc:
+            learner.note(validator.dropped.lines("CTC loss of dev"))
+        return validator
+
+    def initialize(self, student: Student) -> None:
+        """Give the front end the mean and spread of the training features."""
+        assert isinstance(student, Recognizer)
+        with seeded(self.experiment.seed, "statistics") as rng:
+            rows = rng.sample(range(len(self.train_cuts)), min(STATISTICS_CUTS, len(self.train_cuts)))
+        mean, std = global_statistics([load_features(self.train_cuts[row]) for row in rows])
+        student.encoder.front_end.set_statistics(mean, std)
+
+
+def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:
+    """Remove the cuts of the fold that is left out, with a line on stderr."""
+    folds = data.folds
+    if folds is None:
+        return cuts
+    kept = cuts.where(lambda record: not folds.leaves_out(record))
+    hours = sum(record.duration for record in kept.records) / 3600
+    warn(
+        f"{data.train}: fold {folds.left_out} of {folds.count} by {folds.by} left out, {len(kept)} of "
+        f"{len(cuts)} cuts ({hours:.3f} h) remain"
+    )
+    if not kept:
+        raise AsrkdError(f"{data.train}: all cuts are in the fold that is left out; set data.folds.by: cut")
+    return kept
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Sentences, for a language model."""
+
+    experiment: TrainConfig
+    tokens: Tokens
+    train: Sentences
+    dev: Sentences
+    architecture: LanguageModelArchitecture
+
+    @classmethod
+    def read(cls, experiment: TrainConfig, data: TextDataConfig, tokens: Tokens) -> "TextData":
+        """Read the sentences; AsrkdError at the first thing that is wrong."""
+        train, dev = (
+            read_sentences(path, tokens, data.max_sentence) for path in (data.train_text, data.dev_text)
+        )
+        assert isinstance(experiment.model, LanguageModelConfig)  # the config refuses others
+        architecture = LanguageModelArchitecture(
+            language_model=experiment.model.language_model, num_tokens=tokens.size
+        )
+        return cls(experiment, tokens, train, dev, architecture)
+
+    def lineage(self) -> dict[str, Any]:
+        """Return digests of the sentences."""
+        return {"train_text": self.train.digest(), "dev_text": self.dev.digest()}
+
+    def select(self, learner: Learner) -> Sentences:
+        """Return all sentences: reading them has checked that tokens spell them."""
+        return self.train
+
+    def validator(self, learner: Learner) -> TextValidator:
+        """Build the validator."""
+        return TextValidator(self.dev, self.tokens, self.experiment.data.batch_limit.size)
+
+    def initialize(self, student: Student) -> None:
+        """Do nothing: text has no statistics."""
+>>>>>>> 94b02f1 (Reading a config no longer builds anything, and training data are one module)

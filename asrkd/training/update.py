@@ -1,4 +1,4 @@
-"""One update of the weights from a group of batches, which processes may share."""
+"""Update of the weights from several batches, which processes may share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,60 +19,60 @@ MAX_SKIPPED = 50  # updates in a row without a finite gradient
 
 @dataclass(frozen=True)
 class UpdateReport:
-    """What an update did."""
+    """Losses and gradient of an update."""
 
-    loss: float  # all terms, scaled
-    losses: dict[str, float]  # of each term, over what its objective counts: tokens, indexes, values, frames
+    loss: float  # scaled sum of all terms
+    losses: dict[str, float]  # of each term, per unit that its objective counts: token, index, value, frame
     gradient_norm: float  # before clipping
     lr: float
-    audio_s: float  # seconds of audio in the group
+    audio_s: float  # seconds of audio in the batches
 
     def values(self) -> dict[str, float]:
-        """Numbers for the log."""
+        """Return the numbers for the log."""
         common = {"loss": self.loss, "gradient_norm": self.gradient_norm, "lr": self.lr}
         return common | {f"loss_{label}": loss for label, loss in self.losses.items()}
 
     @classmethod
     def of_all(cls, reports: Sequence["UpdateReport"]) -> "UpdateReport":
-        """The report of an update from those of the processes that shared it."""
-        first = reports[0]  # norm and rate are equal in all
+        """Combine the reports of the processes that shared an update."""
+        first = reports[0]  # norm and learning rate are equal in all
         losses = {label: sum(report.losses[label] for report in reports) for label in first.losses}
         total, audio_s = sum(report.loss for report in reports), sum(report.audio_s for report in reports)
         return cls(total, losses, first.gradient_norm, first.lr, audio_s)
 
 
 class Update:
-    """Makes the updates of a run."""
+    """Updates of a learner: gradients over all batches and processes, then a step."""
 
     def __init__(
-        self, model: torch.nn.Module, learner: Learner, config: TrainConfig, machine: Environment
+        self, model: torch.nn.Module, learner: Learner, config: TrainConfig, environment: Environment
     ) -> None:
         """Prepare.
 
         Args:
-            model: ``learner`` as ``machine.processes`` distribute it.
-            learner: what is trained.
+            model: ``learner`` as ``environment.processes`` distribute it.
+            learner: that is trained.
             config: of the run.
-            machine: what it is carried out on.
+            environment: of this process.
         """
-        self.model, self.learner, self.config, self.machine = model, learner, config, machine
+        self.model, self.learner, self.config, self.environment = model, learner, config, environment
         self._skipped = 0
 
     def __call__(
         self,
         optimizer: torch.optim.Optimizer,
-        group: UpdateBatches,
+        batches: UpdateBatches,
         terms: Sequence[LossTerm],
         lr: float,
         step: int,
     ) -> UpdateReport:
-        """Sum the gradients of ``terms`` over the batches of ``group`` in all processes, and step once.
+        """Sum the gradients of ``terms`` over ``batches`` in all processes, and step once.
 
         Each term is divided by its count over all batches of all processes, so
         the same utterances give the same gradient however they are divided.
 
         Returns:
-            This process's part of the report; see :meth:`UpdateReport.of_all`.
+            This process's share of the report; see :meth:`UpdateReport.of_all`.
 
         Raises:
             AsrkdError: the gradient was not finite many times in a row.
@@ -80,44 +80,44 @@ class Update:
         for parameters in optimizer.param_groups:
             parameters["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
-        counts = self._counts(group.batches.values(), terms)
-        losses = self._backward(group, terms, counts, step)
+        counts = self._counts(batches.batches.values(), terms)
+        losses = self._backward(batches, terms, counts, step)
         norm = self._step(optimizer, step)
         total = sum(term.scale * losses[term.label] for term in terms)
-        return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in group.batches.values()))
+        return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches.batches.values()))
 
     def _counts(self, batches: Iterable[Batch], terms: Sequence[LossTerm]) -> dict[str, float]:
-        """What each term is a sum over, in all batches of all processes together."""
+        """Count, by label, what each term is a sum over, in all batches of all processes."""
         counts = {term.label: 0.0 for term in terms}
         for batch in batches:
             num_frames = num_encoder_frames(batch.num_frames)
             for label in counts:
                 counts[label] += self.learner.objective(label).count(batch.targets[label], num_frames)
-        everywhere = self.machine.processes.exchange(counts)
-        return {label: max(sum(part[label] for part in everywhere), 1.0) for label in counts}
+        everywhere = self.environment.processes.exchange(counts)
+        return {label: max(sum(share[label] for share in everywhere), 1.0) for label in counts}
 
     def _backward(
-        self, group: UpdateBatches, terms: Sequence[LossTerm], counts: dict[str, float], step: int
+        self, update: UpdateBatches, terms: Sequence[LossTerm], counts: dict[str, float], step: int
     ) -> dict[str, float]:
-        """Leave the gradients of the whole update; this process's share of each term's loss."""
-        processes, precision = self.machine.processes, self.machine.precision
+        """Compute the gradients of the whole update; return this process's share of each term's loss."""
+        processes, precision = self.environment.processes, self.environment.precision
         losses = dict.fromkeys(counts, 0.0)
-        batches: dict[int, Batch | None] = {**group.batches} or {processes.rank: None}
+        batches: dict[int, Batch | None] = {**update.batches} or {processes.rank: None}
         last = max(batches)
         for number, batch in batches.items():
             seed_torch(derive(self.config.seed, "update", step, number))
             with processes.backward_pass(self.model, is_last=number == last):
                 with precision.autocast():
                     total, shares = self.model(batch, terms, counts)
-                # Gradients are averaged over processes, and a sum is wanted.
+                # DistributedDataParallel averages gradients over processes; the update needs their sum.
                 precision.scaler.scale(total * processes.count).backward()
             for label, share in shares.items():
                 losses[label] += float(share)
         return losses
 
     def _step(self, optimizer: torch.optim.Optimizer, step: int) -> float:
-        """Clip and step, unless the gradient is not finite; its norm before clipping."""
-        scaler = self.machine.precision.scaler
+        """Clip and step, unless the gradient is not finite; return its norm before clipping."""
+        scaler = self.environment.precision.scaler
         scaler.unscale_(optimizer)
         norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.config.optim.clip_norm))
         if norm < float("inf"):  # False for NaN too

@@ -1,4 +1,4 @@
-"""The batches of a run: epoch after epoch, in groups that make an update each."""
+"""Batches of the updates of a run, epoch by epoch."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,59 +19,68 @@ from asrkd.training.plan import EpochPlan, plan_epoch
 
 @dataclass(frozen=True)
 class UpdateBatches:
-    """The batches of an update that are this process's; there may be none where others have some."""
+    """Batches of an update for this process; other processes may have some where it has none."""
 
     size: int  # batches of the update, in all processes together
-    batches: dict[int, Batch]  # by their number in the update
+    batches: dict[int, Batch]  # by number in the update
 
 
 class UpdatePlan:
-    """Cuts the plan of each epoch into groups, and reads this process's share of every group."""
+    """The plan of each epoch divided into updates, and this process's share of their batches."""
 
-    def __init__(self, config: TrainConfig, cuts: Sequence[Item], machine: Environment) -> None:
-        """Args as they are read; AsrkdError if the noise of the augmentation cannot be used."""
-        self.config, self.machine = config, machine
+    def __init__(self, config: TrainConfig, cuts: Sequence[Item], environment: Environment) -> None:
+        """Prepare to read.
+
+        Args:
+            config: of the run.
+            cuts: training cuts or sentences.
+            environment: of this process.
+
+        Raises:
+            AsrkdError: the noise of the augmentation cannot be used.
+        """
+        self.config, self.environment = config, environment
         self.cuts, self.records = CutsById(cuts), records(cuts)
         is_text = isinstance(config.data, TextDataConfig)
         self.augmentation = None if is_text else Augmentation(config.augment, config.seed)
 
     def per_epoch(self) -> int:
-        """Groups of the first epoch; later ones may have a few more or less."""
+        """Count the updates of the first epoch; later epochs may have a few more or less."""
         return -(-len(self._plan(0).batches) // self.config.optim.accumulate)
 
     def rest_of_epoch(
         self, position: Position, sources: Mapping[str, TargetSource]
     ) -> Iterator[UpdateBatches]:
-        """The groups of the epoch that lie beyond ``position``; its plan is noted there.
+        """Yield the updates of the epoch beyond ``position``, where the digest of its plan is set.
 
         Args:
-            position: how far the run has come; it may move while the groups are taken.
-            sources: of the targets that go with each batch.
+            position: of the run; it may advance while updates are taken.
+            sources: of the targets of each batch.
 
         Raises:
-            AsrkdError: the plan is not the one that the position belongs to, or a cut cannot be read.
+            AsrkdError: the position belongs to another plan, or a cut cannot be read.
         """
         plan = self._plan(position.epoch)
         if position.batch and plan.digest != position.plan_digest:
             raise AsrkdError(
-                f"epoch {position.epoch}: its plan differs from the checkpoint's; was lhotse updated? "
-                "Start anew in another --out"
+                f"epoch {position.epoch}: its plan differs from the checkpoint's, expected the same; if "
+                "lhotse was updated, go back to the earlier version, or train again in another --out"
             )
         position.plan_digest = plan.digest
-        own = {name: _of_epoch(source, position.epoch) for name, source in sources.items()}
-        reader = BatchReader(self.cuts, own, self.augmentation, position.epoch)
+        of_epoch = {name: _of_epoch(source, position.epoch) for name, source in sources.items()}
+        reader = BatchReader(self.cuts, of_epoch, self.augmentation, position.epoch)
         yield from self._read(reader, plan.batches[position.batch :])
 
     def _read(self, reader: BatchReader, left: Sequence[Sequence[str]]) -> Iterator[UpdateBatches]:
-        """Groups of what is ``left``; as groups are shared evenly, a share of all is a share of each."""
-        processes, accumulate = self.machine.processes, self.config.optim.accumulate
-        batches = load_batches(reader, processes.share(left), workers=self.machine.workers)
+        """Yield the updates of the batches ``left``; a share of all batches is a share of each update."""
+        processes, accumulate = self.environment.processes, self.config.optim.accumulate
+        batches = load_batches(reader, processes.share(left), workers=self.environment.workers)
         for begin in range(0, len(left), accumulate):
             size = min(accumulate, len(left) - begin)
-            mine = processes.share(range(size))
-            taken = islice(batches, len(mine))
-            there = (batch.to(self.machine.device, reader.sources) for batch in taken)
-            yield UpdateBatches(size, dict(zip(mine, there, strict=True)))
+            numbers = processes.share(range(size))
+            read = islice(batches, len(numbers))
+            on_device = (batch.to(self.environment.device, reader.sources) for batch in read)
+            yield UpdateBatches(size, dict(zip(numbers, on_device, strict=True)))
 
     def _plan(self, epoch: int) -> EpochPlan:
         data = self.config.data

@@ -1,4 +1,4 @@
-"""How a learner does on cuts that it is not trained on: losses and errors, in words or another unit."""
+"""Validation of a learner on dev cuts or sentences: losses, errors in words or another unit, perplexity."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from asrkd.objectives.too_short import TooShort
 from asrkd.scoring.counts import corpus_counts, score_texts
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.sources.base import TargetSource
-from asrkd.targets.sources.nbest_settings import TRANSCRIPT
+from asrkd.targets.sources.settings import TRANSCRIPT
 from asrkd.targets.sources.text import Sentences, TextSource
 from asrkd.targets.sources.transcripts import TranscriptSource
 from asrkd.training.dev_targets import DevTargets, dev_targets
@@ -32,58 +32,61 @@ _TEXT = "text"
 
 
 class TextValidator:
-    """Dev sentences, and what can be measured on them."""
+    """Validator of language models: perplexity on dev sentences."""
 
     def __init__(self, sentences: Sentences, tokens: Tokens, max_tokens: float) -> None:
-        """Prepare batches of at most ``max_tokens``, padding counted."""
+        """Plan batches of at most ``max_tokens``, with padding."""
         self.by_id, self.source = CutsById(sentences), TextSource(tokens)
         self.plan = plan_in_order(sentences.records, max_tokens)
         self.num_tokens = sum(sentence.duration for sentence in sentences.records)  # with ends
         self.num_words = sentences.num_words + len(sentences)  # likewise
 
     def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:
-        """None: the loss on dev sentences is what is measured anyway."""
+        """Return none: every validation measures the loss on dev sentences."""
         return []
 
     @torch.no_grad()
     def __call__(
         self, learner: Learner, terms: Sequence[DevTargets], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
-        """Perplexity with ``learner``'s weights.
+        """Measure the perplexity of ``learner``'s student.
 
         Returns:
-            ``loss`` in nats a token, ends of sentences counted; ``perplexity``,
-            its exponential; ``word_perplexity``, the same of words and ends,
-            which can be compared between inventories of tokens.
+            ``loss`` in nats per token, with ends of sentences; ``perplexity``,
+            its exponential; ``word_perplexity``, the same per word and end,
+            which is comparable between token inventories.
         """
         learner.eval()
         objective = Attention(AttentionConfig(), learner.student).eval()
-        measured = Losses(learner, precision, device, {_TEXT: objective}, {_TEXT: self.source})
-        for _ in measured.over(self.by_id, self.plan):
+        losses = Losses(learner, precision, device, {_TEXT: objective}, {_TEXT: self.source})
+        for _ in losses.over(self.by_id, self.plan):
             pass
         learner.train()
-        loss = measured.means()[_TEXT]
+        loss = losses.means()[_TEXT]
         by_word = loss * self.num_tokens / self.num_words
         return {"loss": loss, "perplexity": _exp(loss), "word_perplexity": _exp(by_word)}
 
 
 def _exp(nats: float) -> float:
-    return math.exp(min(nats, 700.0))  # a model before its first step may be worse than floats can say
+    return math.exp(min(nats, 700.0))  # before the first step the exponential may overflow
 
 
 class Validator:
-    """Dev cuts, what can be measured on them, and which of them a CTC loss drops (``dropped``)."""
+    """Validator of recognizers: losses and errors on dev cuts.
+
+    ``dropped`` counts the cuts that a CTC loss drops.
+    """
 
     def __init__(
         self, cuts: Sequence[MonoCut], tokens: Tokens, max_duration: float, unit: Unit = WORD
     ) -> None:
-        """Prepare batches.
+        """Plan batches.
 
         Args:
             cuts: of the dev set, with transcripts.
             tokens: of the student.
             max_duration: seconds of audio in a batch.
-            unit: what errors are counted in.
+            unit: of errors.
 
         Raises:
             AsrkdError: a cut has no transcript, or one with unknown symbols.
@@ -96,36 +99,36 @@ class Validator:
         self.references = {record.id: reference(record) for record in records(cuts)}
 
     def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:
-        """Those terms that there are targets of dev cuts for, or of some; their teacher may be asked."""
+        """Return the terms that have targets of dev cuts; teachers may compute those of some cuts."""
         return list(dev_targets(terms, sources, self.cuts))
 
     @torch.no_grad()
     def __call__(
         self, learner: Learner, terms: Sequence[DevTargets], precision: Precision, device: torch.device
     ) -> dict[str, Any]:
-        """Losses and greedy error rate with ``learner``'s weights.
+        """Measure losses and the error rate of greedy search.
 
         Returns:
-            ``loss`` of the transcripts in nats per token, by CTC, or of a
-            student without a CTC head by attention: the same quantity for
-            every system of a kind; ``loss_<label>`` of each term, over what its
-            objective counts; ``wer``, ``errors`` and ``words``, which keep their names where
-            a ``unit`` beside them says that they are of characters or mixed units.
+            ``loss`` of the transcripts in nats per token, by CTC, or by
+            attention for a student without a CTC head: the same quantity for
+            every system of a kind; ``loss_<label>`` of each term, per unit that
+            its objective counts; ``wer``, ``errors`` and ``words``, in words
+            unless ``unit`` names another unit.
         """
         learner.eval()
         student = learner.student
         assert isinstance(student, Recognizer)
         reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
-        whole = [own for own in terms if own.cuts is None]
+        whole = [t for t in terms if t.cuts is None]
         objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {
             t.term.label: learner.objective(t.term.label) for t in whole
         }
-        sources = {TRANSCRIPT: self.transcripts} | {own.term.label: own.source for own in whole}
+        sources = {TRANSCRIPT: self.transcripts} | {t.term.label: t.source for t in whole}
         hypotheses: dict[str, str] = {}
         measured = Losses(learner, precision, device, objectives, sources)
         for cut_ids, output in measured.over(self.by_id, self.plan):
-            found = quick_tokens(student, output)
-            hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, found, strict=True)}
+            token_ids = quick_tokens(student, output)
+            hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, token_ids, strict=True)}
         losses = measured.means()
         for label, source, cuts in [(t.term.label, t.source, t.cuts) for t in terms if t.cuts is not None]:
             some = Losses(learner, precision, device, {label: learner.objective(label)}, {label: source})
@@ -145,7 +148,7 @@ class Validator:
 
 
 class Losses:
-    """The losses of a student, summed up in passes over cuts."""
+    """Losses of a student, summed over passes over cuts."""
 
     def __init__(
         self,
@@ -163,7 +166,7 @@ class Losses:
     def over(
         self, cuts: Mapping[str, Item], plan: EpochPlan
     ) -> Iterator[tuple[tuple[str, ...], RecognizerOutput]]:
-        """The cut ids and the student's output of each batch, once its losses are counted.
+        """Add the losses of each batch, and yield its cut ids and the student's output.
 
         Raises:
             AsrkdError: features or targets of a cut cannot be read.
@@ -179,8 +182,8 @@ class Losses:
             yield batch.cut_ids, output
 
     def means(self) -> dict[str, float]:
-        """The mean of each loss over what its objective counts.
+        """Return the mean of each loss over what its objective counts.
 
-        In nats per token or index; of a distance, per value or frame and without a unit.
+        In nats per token or index; a distance is per value or frame, without a unit.
         """
         return {label: self._sums[label] / max(self._counts[label], 1.0) for label in self._sums}

@@ -152,9 +152,7 @@ def test_both_stores_teach_a_student_and_other_tokens_are_refused_before_the_fir
     train(config, tmp_path / "run", [phases], TrainOptions("cpu", threads=1), StopRequest())
     assert read_metrics(tmp_path / "run/metrics.jsonl")[-1]["kind"] == "end"
     train_char(["NO YES ON OFF XYZ"]).save(tmp_path / "tokens")
-    with pytest.raises(
-        AsrkdError, match="posterior: its posteriors are over other tokens than the student's"
-    ):
+    with pytest.raises(AsrkdError, match="posterior: its posteriors are over other tokens"):
         overrides = [phases, f"data.tokens={tmp_path}/tokens"]
         train(config, tmp_path / "other", overrides, TrainOptions("cpu", threads=1), StopRequest())
     assert not (tmp_path / "other").exists()

@@ -15,7 +15,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.targets.sources.nbest import NbestLists
-from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.settings import SequenceSettings
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.training.config import TrainConfig
 from asrkd.training.metrics import read_metrics
@@ -77,8 +77,8 @@ def test_cuts_with_nothing_left_are_left_out_and_counted_before_the_first_step(
     assert f"all of {len(wrong)} cuts ({hours:.3f} h)" in said
     assert f"asrkd: {len(wrong)} of {len(cuts)} cuts ({hours:.3f} h) have no targets and are left out" in said
     (kept,) = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "targets"]
-    assert [line for line in kept["told"] if line not in said] == []
-    assert len(kept["told"]) == 2
+    assert [line for line in kept["notes"] if line not in said] == []
+    assert len(kept["notes"]) == 2
     with_transcripts = [{"ctc": {}}, nbest(stores, filter=limit)]
     run(config, tmp_path / "both", with_transcripts)
     assert "left out of training" not in capfd.readouterr().err  # the transcript remains
@@ -100,7 +100,7 @@ def test_filters_that_leave_nothing_are_an_error_after_each_said_what_it_removed
 
 def test_an_objective_about_no_cut_is_refused_though_another_is_about_all(config, stores, tmp_path):
     lists = nbest(stores, cuts="untranscribed")
-    said = r"^objective ctc-nbest: is about cuts: untranscribed, and 0 of 30 training cuts are such; "
+    said = r"^objective ctc-nbest: uses untranscribed cuts, but 0 of 30 training cuts are untranscribed; "
     with pytest.raises(AsrkdError, match=said):
         run(config, tmp_path / "run", [lists, {"ctc": {"cuts": "transcribed"}}])
     assert not (tmp_path / "run").exists()

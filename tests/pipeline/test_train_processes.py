@@ -249,7 +249,7 @@ def test_a_killed_process_ends_the_other_and_resume_repeats_the_bits_or_goes_on_
     assert weights(out) == whole
     options = TrainOptions("cpu", threads=1, resume=True)
     assert train(config, tmp_path / "copy", LONGER, options, StopRequest()).steps == 40
-    warning = "was begun with 2 processes, goes on with 1: the last bits will differ"
+    warning = "resumed with processes: 1 (started with 2): results will not be bit-identical"
     assert warning in capsys.readouterr().err
 
 

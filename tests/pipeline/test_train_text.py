@@ -45,7 +45,7 @@ def run(config: Path, out: Path, *overrides: str, resume: bool = False, stop: St
 
 
 def test_errors_of_text_are_counted_in_no_unit(config, tmp_path):
-    with pytest.raises(AsrkdError, match="validation.unit: of text perplexity is measured"):
+    with pytest.raises(AsrkdError, match="validation.unit: no effect on text"):
         run(config, tmp_path / "run", "validation.unit=char")
 
 
@@ -137,9 +137,12 @@ def test_sentences_that_are_too_long_are_left_out_and_told(config, tmp_path, cap
     ("override", "complaint"),
     [
         ("data.train_text=nowhere.txt", "nowhere.txt: no such file"),
-        ("phases=[{steps: 1, objectives: [attention]}]", "language_model is that of a language model"),
-        ("model={dim: 16, num_heads: 2}", "this model learns from train and dev"),
-        ("augment={specaugment: null}", "of text nothing is augmented"),
+        (
+            "phases=[{steps: 1, objectives: [attention]}]",
+            "language_model is the only one of a language model",
+        ),
+        ("model={dim: 16, num_heads: 2}", "data: expected train and dev for this model"),
+        ("augment={specaugment: null}", "augment: no effect on text"),
         ("data.max_token=3", "data.max_token: unknown key; did you mean 'max_tokens'"),
         ("data.max_sentence=1", "holds no sentence of 1 to 1 tokens"),
     ],

@@ -21,7 +21,7 @@ from asrkd.evaluation.report.nbest_diagnostics import histogram, oracle
 from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.nbest import NbestLists
-from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.settings import SequenceSettings
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.training.metrics import read_metrics

@@ -14,7 +14,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import write_cuts
 from asrkd.data.features.noise import NoiseConfig, mix
 from asrkd.training.augment import Augmentation, FeatureMasks
-from asrkd.training.config import AugmentConfig, SpecAugmentConfig
+from asrkd.training.data_config import AugmentConfig, SpecAugmentConfig
 
 MASKS = SpecAugmentConfig(
     probability=1,

@@ -59,11 +59,14 @@ def test_exponential_is_a_factor_times_as_high_after_each_epoch_whatever_the_len
         ({"schedule": "exponential"}, "epoch_factor go together"),
         ({"epoch_factor": 0.99}, "epoch_factor go together"),
         ({"schedule": "exponential", "epoch_factor": 1.0}, "less than 1"),
-        ({"schedule": "exponential", "epoch_factor": 0.9, "hold_share": 0.1}, "it needs hold_share: 0 "),
-        ({"schedule": "exponential", "epoch_factor": 0.9, "decay_share": 0.5}, "it needs decay_share: 1 "),
+        (
+            {"schedule": "exponential", "epoch_factor": 0.9, "hold_share": 0.1},
+            "no effect with schedule: exponential; set hold_share: 0 ",
+        ),
+        ({"schedule": "exponential", "epoch_factor": 0.9, "decay_share": 0.5}, "; set decay_share: 1 "),
         (
             {"schedule": "constant", "final_lr": 0.1, "hold_share": 0.2},
-            "it needs hold_share: 0, final_lr: 0 ",
+            "; set hold_share: 0, final_lr: 0 ",
         ),
     ],
 )

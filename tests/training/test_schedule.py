@@ -14,11 +14,11 @@ EXPANDED = [{"ctc": {"targets": "exp/nbest", "num_hypotheses": 3, "expand": True
 
 
 def test_epochs_are_updates_of_the_first_plan_times_the_passes_of_an_epoch():
-    course = PhaseSchedule(
+    schedule = PhaseSchedule(
         [phase(steps=5), phase(epochs=1.5), phase(epochs=2, objectives=EXPANDED)], lambda: 4
     )
-    assert course.steps == [5, 6, 24]
-    assert course.total == 35
+    assert schedule.steps == [5, 6, 24]
+    assert schedule.total == 35
 
 
 def test_a_pass_is_not_counted_where_no_length_depends_on_it():
@@ -29,15 +29,15 @@ def test_a_pass_is_not_counted_where_no_length_depends_on_it():
 
 
 def test_a_schedule_spans_the_phases_that_go_on_from_one_another():
-    course = PhaseSchedule([phase(steps=5), phase(steps=7, restart=False), phase(steps=9)], lambda: 4)
-    assert (course.place(0, 3), course.place(1, 2), course.place(2, 8)) == ((3, 12), (7, 12), (8, 9))
+    schedule = PhaseSchedule([phase(steps=5), phase(steps=7, restart=False), phase(steps=9)], lambda: 4)
+    assert (schedule.place(0, 3), schedule.place(1, 2), schedule.place(2, 8)) == ((3, 12), (7, 12), (8, 9))
 
 
 def test_epochs_that_are_over_are_those_of_each_phase_since_the_schedule_began():
-    course = PhaseSchedule([phase(steps=6), phase(steps=30, restart=False, objectives=EXPANDED)], lambda: 4)
-    assert [course.epochs(0, step) for step in range(6)] == [0, 0, 0, 0, 1, 1]
+    schedule = PhaseSchedule([phase(steps=6), phase(steps=30, restart=False, objectives=EXPANDED)], lambda: 4)
+    assert [schedule.epochs(0, step) for step in range(6)] == [0, 0, 0, 0, 1, 1]
     # One and a half in the first phase; an epoch of the second has twelve updates.
-    assert [course.epochs(1, step) for step in (0, 5, 6, 17, 18, 29)] == [1, 1, 2, 2, 3, 3]
+    assert [schedule.epochs(1, step) for step in (0, 5, 6, 17, 18, 29)] == [1, 1, 2, 2, 3, 3]
     again = PhaseSchedule([phase(steps=6), phase(steps=30)], lambda: 4)
     assert [again.epochs(1, step) for step in (0, 3, 4)] == [0, 0, 1]
 
@@ -45,8 +45,8 @@ def test_epochs_that_are_over_are_those_of_each_phase_since_the_schedule_began()
 @pytest.mark.parametrize("per_pass", [3, 7, 10, 49])
 def test_the_first_update_after_an_epoch_knows_that_it_is_over_however_phases_divide_it(per_pass):
     lengths = [1] * per_pass
-    course = PhaseSchedule(
+    schedule = PhaseSchedule(
         [phase(steps=own, restart=False, objectives=EXPANDED) for own in lengths * 3], lambda: per_pass
     )
-    assert course.epochs(3 * per_pass - 1, 0) == 0
-    assert course.epochs(3 * per_pass - 1, 1) == 1
+    assert schedule.epochs(3 * per_pass - 1, 0) == 0
+    assert schedule.epochs(3 * per_pass - 1, 1) == 1

@@ -89,7 +89,7 @@ def audit_model(path: Path, findings: Findings) -> None:
 
 def _dropped(path: Path) -> list[str]:
     """What the run's log says that was left out of the targets before the first step."""
-    told = [record.get("told") for record in read_metrics(path / METRICS) if record["kind"] == "targets"]
+    told = [record.get("notes") for record in read_metrics(path / METRICS) if record["kind"] == "targets"]
     return [str(line) for lines in told if isinstance(lines, list) for line in lines]
 
 

@@ -29,10 +29,8 @@ from asrkd.models.inference import encode_cuts
 from asrkd.objectives.codebook import Codebook, CodebookConfig
 from asrkd.targets.frames import align
 from asrkd.targets.sources.codebook import CodebookSource, LiveCodebookSource
-from asrkd.targets.sources.live_of_store import ask_again
 from asrkd.targets.store.used_stores import UsedStore
-from asrkd.training.checkpoint import load_latest
-from asrkd.training.learner import mean_weights
+from asrkd.training.checkpoint import load_latest, mean_weights
 
 MOST_CUTS = 40  # evenly spaced ones of the held-out cuts
 
@@ -64,7 +62,7 @@ def measure_codebook_loss(
     """
     source = CodebookSource(str(used.path))
     settings = _settings(experiment, used.name)
-    teacher = ask_again(source)
+    teacher = source.live()
     student = load_model(model)
     head = _head(model, Codebook(settings, source, student.recognizer))
     every = max(1, -(-len(held_out) // MOST_CUTS))

@@ -6,8 +6,8 @@ from markupsafe import Markup
 
 from asrkd.evaluation.report.figures.bars import Bar, Upright, bar_figure
 from asrkd.targets.nbest import Nbest
-from asrkd.targets.sources.nbest_settings import WeightSettings
 from asrkd.targets.sources.nbest_weights import BINS, WeightHistogram, list_weights
+from asrkd.targets.sources.settings import WeightSettings
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.nbest_statistics import NbestFigures
 

@@ -12,8 +12,8 @@ from asrkd.evaluation.report.codebook_diagnostics import CodebookFigures
 from asrkd.evaluation.report.codebook_loss import CodebookLoss
 from asrkd.evaluation.report.scored_cuts import dev_cuts
 from asrkd.evaluation.report.systems import ReportedSystem
-from asrkd.targets.sources.nbest_settings import WeightSettings
 from asrkd.targets.sources.nbest_weights import WeightHistogram
+from asrkd.targets.sources.settings import WeightSettings
 from asrkd.targets.store import nbest_statistics
 from asrkd.targets.store.nbest_statistics import NbestFigures
 from asrkd.targets.store.used_stores import UsedStore

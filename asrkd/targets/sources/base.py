@@ -1,4 +1,4 @@
-"""What a target source is: the seam behind which transcripts, stores and live teachers look alike."""
+"""Target sources: the interface behind which transcripts, stores and live teachers look alike."""
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,13 +12,13 @@ from asrkd.data.cuts.records import CutRecord
 
 @dataclass(frozen=True)
 class Selection:
-    """What a source said of some cuts."""
+    """Cuts that a source has targets for."""
 
-    ids: AbstractSet[str]  # of those that it has targets for
-    lines: list[str] = field(default_factory=list)  # for a person: what it left out and why
+    ids: AbstractSet[str]
+    lines: list[str] = field(default_factory=list)  # human-readable: what was left out, and why
 
 
-# Is given each token sequence of each cut.
+# Called with each token sequence of each cut.
 Watch = Callable[[CutRecord, Sequence[int]], None]
 
 
@@ -26,34 +26,21 @@ def ignore(_cut: CutRecord, _tokens: Sequence[int]) -> None:
     """Watch nothing."""
 
 
-@runtime_checkable
-class Selective(Protocol):
-    """A target source that has nothing for some cuts, by its settings and not by mistake."""
-
-    def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
-        """Verify as ``verify`` does, and say which cuts there are targets for.
-
-        Args:
-            cuts: to be learned from.
-            watch: is given every token sequence of every cut.
-        """
-
-
 Targets = TypeVar("Targets")
 
 
 class TargetSource(Protocol):
-    """Where targets come from: a transcript, a store, a live teacher. Objectives cannot tell."""
+    """A source of targets: transcripts, a store or a live teacher. Objectives see no difference."""
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Any:
-        """What is read of a batch of cuts, in their order, in whatever process the loader works.
+        """Read the targets of a batch of cuts, in their order; may run in a loader process.
 
         Raises:
-            AsrkdError: there is nothing fitting for a cut, or it cannot be read.
+            AsrkdError: a cut has no fitting targets, or they cannot be read.
         """
 
     def finish(self, fetched: Any) -> Any:
-        """The targets as tensors, of what was fetched, when it is where the student is trained."""
+        """Turn fetched targets into tensors, on the device that the student is trained on."""
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless there are fitting targets for every cut."""
@@ -63,13 +50,40 @@ class ReadSource:
     """A source whose targets are complete when they are read."""
 
     def finish(self, fetched: Targets) -> Targets:
-        """They are."""
+        """Return the targets as they are."""
         return fetched
 
 
 @runtime_checkable
+class Selective(Protocol):
+    """A target source whose settings may leave cuts without targets."""
+
+    def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
+        """Verify as ``verify`` does, and select the cuts that have targets.
+
+        Args:
+            cuts: training cuts.
+            watch: called with every token sequence of every cut.
+        """
+
+
+@runtime_checkable
 class Changing(Protocol):
-    """A source that gives other targets in another epoch."""
+    """A source whose targets depend on the epoch."""
 
     def of_epoch(self, epoch: int) -> TargetSource:
-        """The source as it is in an epoch, counted from 0."""
+        """Return the source of an epoch, counted from 0."""
+
+
+@runtime_checkable
+class TeacherSource(Protocol):
+    """A source whose teacher can compute targets of further cuts."""
+
+    is_live: bool  # whether it computes the targets of all cuts, and stores none
+
+    def live(self) -> TargetSource:
+        """Return a source that computes its targets: itself if it is live.
+
+        Raises:
+            AsrkdError: the teacher of a store is gone, or has changed since the store was made.
+        """

@@ -1,4 +1,4 @@
-"""A teacher's codebook indexes as targets, stored or made while the student is trained."""
+"""Codebook indexes of a teacher as targets, from a store or computed while the student is trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,25 +13,26 @@ from asrkd.core.shell import command
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import ReadSource, TargetSource
-from asrkd.targets.sources.live import LiveRequest, LiveTargets, LiveTeacher
+from asrkd.targets.sources.live import LiveRequest, LiveSource, live_settings
+from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import check_quantizer
 
 
 class CodebookTargets(TargetSource, Protocol):
-    """Indexes, uint8 (N, T, codebooks), and how many there are of what size."""
+    """A source of codebook indexes, uint8 (N, T, codebooks)."""
 
     num_codebooks: int
-    codebook_size: int
+    codebook_size: int  # entries
     frame_shift: float  # seconds between the teacher's frames
 
 
 def codebook_source(targets: LiveTargets | str) -> CodebookTargets:
-    """The source that a config names: a store's path, or a teacher to be asked.
+    """Open the source that a config names: the path of a store, or a live teacher.
 
     Raises:
-        AsrkdError: it cannot be opened, or is of something else.
+        AsrkdError: it cannot be opened, or holds other targets.
     """
     return CodebookSource(targets) if isinstance(targets, str) else LiveCodebookSource(targets)
 
@@ -40,8 +41,10 @@ class CodebookSource(ReadSource):
     """Codebook indexes from a store made by ``asrkd distill codebook``.
 
     Raises:
-        AsrkdError: it cannot be opened, or does not say what its indexes are of.
+        AsrkdError: it cannot be opened, or its contract lacks the quantizer.
     """
+
+    is_live = False
 
     def __init__(self, path: str) -> None:
         self.store = ArrayStore(Path(path), "codebook")
@@ -56,7 +59,7 @@ class CodebookSource(ReadSource):
             ) from None
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
-        """The indexes of each cut, uint8 (N, T, codebooks), padded to the longest.
+        """Read the indexes of each cut, uint8 (N, T, codebooks), padded to the longest.
 
         Raises:
             AsrkdError: a cut has none, or they are damaged.
@@ -67,52 +70,49 @@ class CodebookSource(ReadSource):
         return FrameTargets(values, counts, self.frame_shift)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless each cut has indexes, made of its own audio."""
+        """Raise AsrkdError unless each cut has indexes, computed of the same audio."""
         self.store.verify(cuts)
 
+    def live(self) -> "LiveCodebookSource":
+        """Return a live source of the store's teacher and quantizer; AsrkdError if they have changed."""
+        return LiveCodebookSource(live_settings(self.store))
 
-class LiveCodebookSource:
-    """Codebook indexes of a teacher that is asked, and encoded, while the student is trained.
+
+class LiveCodebookSource(LiveSource):
+    """Codebook indexes that a teacher and a quantizer compute while the student is trained.
 
     Raises:
-        AsrkdError: teacher or quantizer cannot be opened, or one is not for the other.
+        AsrkdError: teacher or quantizer cannot be opened, or the quantizer was trained on another teacher.
     """
 
-    def __init__(self, live: LiveTargets) -> None:
-        options = ("--teacher", Path(live.teacher), "--cuts", "...", "--out", "...")
+    def __init__(self, settings: LiveTargets) -> None:
+        options = ("--teacher", Path(settings.teacher), "--cuts", "...", "--out", "...")
         maker = command("asrkd", "distill", "quantizer", *options)
-        if live.quantizer is None:
+        if settings.quantizer is None:
             raise AsrkdError(
-                f"targets of {live.teacher}: expected a quantizer beside the teacher; make one with: {maker}"
+                f"targets of {settings.teacher}: expected a quantizer beside the teacher; make one with: "
+                f"{maker}"
             )
-        path = Path(live.quantizer)
+        path = Path(settings.quantizer)
         loaded = load_quantizer(path)
-        teacher = open_teacher(live.teacher, resample=live.resample)
+        teacher = open_teacher(settings.teacher, resample=settings.resample)
         tap = check_quantizer(path, loaded.contract, teacher)
-        for name, asked, found in (("layer", live.layer, tap.layer), ("tap", live.tap, tap.place)):
-            if asked not in (None, found):
+        for name, wanted, trained in (("layer", settings.layer, tap.layer), ("tap", settings.tap, tap.place)):
+            if wanted not in (None, trained):
                 raise AsrkdError(
-                    f"targets of {live.teacher}: {name} {asked}, but {path} is of {name} {found}; leave "
-                    f"{name} out, or make a quantizer of it with: {maker}"
+                    f"targets of {settings.teacher}: {name} {wanted}, but {path} is of {name} {trained}; "
+                    f"remove {name}, or make a quantizer of it with: {maker}"
                 )
+        super().__init__(settings, tap.layer, tap.place)
         self._quantizer = loaded.quantizer
         self.num_codebooks: int = loaded.quantizer.num_codebooks
         self.codebook_size: int = loaded.quantizer.codebook_size
-        self.teacher = LiveTeacher(live, tap.layer, tap.place)
-        self.frame_shift = self.teacher.frame_shift
-
-    def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
-        """The question, which any process can put."""
-        return self.teacher.fetch(cuts)
 
     def finish(self, fetched: LiveRequest) -> FrameTargets:
-        """The teacher's answer, uint8 (N, T, codebooks), on the device of the question."""
+        """Compute the indexes, uint8 (N, T, codebooks), on the device of the request."""
         self._quantizer.to(fetched.device)
-        return self.teacher.ask(fetched, self._encode)
+        return super().finish(fetched)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless the teacher can read each cut."""
-        self.teacher.verify(cuts)
-
-    def _encode(self, embeddings: Tensor) -> Tensor:
+    def values(self, embeddings: Tensor) -> Tensor:
+        """Encode the (T, D) embeddings of a cut as indexes, uint8 (T, codebooks)."""
         return self._quantizer.encode(embeddings).to(torch.uint8)

@@ -1,6 +1,6 @@
-"""A teacher's hidden states and posteriors as targets; the former also made while the student is trained.
+"""Hidden states and posteriors of a teacher as targets; hidden states also computed while training.
 
-Letters: N utterances, T teacher frames after padding, k tokens stored of each
+Notation: N utterances, T teacher frames after padding, k tokens stored of each
 frame, D size of the teacher's layer, V tokens.
 """
 
@@ -18,28 +18,31 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import ReadSource, TargetSource
-from asrkd.targets.sources.live import LiveRequest, LiveTargets, LiveTeacher
+from asrkd.targets.sources.live import LiveSource, live_settings
+from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import VALUES, ArrayStore
 
 
 class HiddenTargets(TargetSource, Protocol):
-    """A layer's embeddings, float32 (N, T, D)."""
+    """A source of a layer's embeddings, float32 (N, T, D)."""
 
     dim: int  # D
     frame_shift: float  # seconds between the teacher's frames
 
 
 def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
-    """The source that a config names: a store's path, or a teacher to be asked.
+    """Open the source that a config names: the path of a store, or a live teacher.
 
     Raises:
-        AsrkdError: it cannot be opened, or is of something else.
+        AsrkdError: it cannot be opened, or holds other targets.
     """
     return HiddenSource(targets) if isinstance(targets, str) else LiveHiddenSource(targets)
 
 
 class HiddenSource(ReadSource):
-    """A layer's output from a store made by ``asrkd distill hidden``; AsrkdError if it cannot be opened."""
+    """Outputs of a layer from a store made by ``asrkd distill hidden``; AsrkdError if it cannot be opened."""
+
+    is_live = False
 
     def __init__(self, path: str) -> None:
         self.store = ArrayStore(Path(path), "hidden")
@@ -47,7 +50,7 @@ class HiddenSource(ReadSource):
         self.frame_shift = float(_entry(self.store, "frame_shift"))
 
     def fetch(self, cuts: Sequence[MonoCut]) -> FrameTargets:
-        """(N, T, D) values of each cut in float32, padded to the longest.
+        """Read the (N, T, D) values of each cut in float32, padded to the longest.
 
         Raises:
             AsrkdError: a cut has none, or they are damaged.
@@ -57,48 +60,41 @@ class HiddenSource(ReadSource):
         return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless each cut has hidden states, made of its own audio."""
+        """Raise AsrkdError unless each cut has hidden states, computed of the same audio."""
         self.store.verify(cuts)
 
+    def live(self) -> "LiveHiddenSource":
+        """Return a live source of the store's teacher; AsrkdError if it has changed."""
+        return LiveHiddenSource(live_settings(self.store))
 
-class LiveHiddenSource:
-    """A layer's output from a teacher that is asked while the student is trained.
+
+class LiveHiddenSource(LiveSource):
+    """Outputs of a layer that a teacher computes while the student is trained, float32 (N, T, D).
 
     Raises:
-        AsrkdError: it cannot be opened, no layer is named, or a quantizer is.
+        AsrkdError: the teacher cannot be opened, no layer is named, or a quantizer is.
     """
 
-    def __init__(self, live: LiveTargets) -> None:
-        if live.layer is None:
-            raise AsrkdError(f"targets of {live.teacher}: expected the layer that is asked about: layer")
-        if live.quantizer is not None:
-            raise AsrkdError(f"targets of {live.teacher}: a quantizer is for the objective codebook alone")
-        self.teacher = LiveTeacher(live, live.layer, live.tap)
-        self.dim, self.frame_shift = self.teacher.dim, self.teacher.frame_shift
-
-    def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
-        """The question, which any process can put."""
-        return self.teacher.fetch(cuts)
-
-    def finish(self, fetched: LiveRequest) -> FrameTargets:
-        """The teacher's answer, float32 (N, T, D), on the device of the question."""
-        return self.teacher.ask(fetched, lambda embeddings: embeddings)
-
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless the teacher can read each cut."""
-        self.teacher.verify(cuts)
+    def __init__(self, settings: LiveTargets) -> None:
+        if settings.layer is None:
+            raise AsrkdError(f"targets of {settings.teacher}: expected a layer of the teacher; add layer: N")
+        if settings.quantizer is not None:
+            raise AsrkdError(
+                f"targets of {settings.teacher}: a quantizer is for the objective codebook alone"
+            )
+        super().__init__(settings, settings.layer, settings.tap)
 
 
 @dataclass(frozen=True)
 class PosteriorTargets:
-    """The likeliest tokens at the teacher's frames."""
+    """The likeliest tokens of each teacher frame, with their log-probabilities."""
 
     log_probs: Tensor  # (N, T, k + 1) in nats, the last of all other tokens together; padding is 0
-    tokens: Tensor  # (N, T, k) int64, whose log-probabilities the others are
+    tokens: Tensor  # (N, T, k) int64, to which the first k belong
     num_frames: Tensor  # (N,)
 
     def to(self, device: torch.device) -> "PosteriorTargets":
-        """The same on another device."""
+        """Return a copy on another device."""
         fields = (self.log_probs, self.tokens, self.num_frames)
         return PosteriorTargets(*(field.to(device) for field in fields))
 
@@ -107,39 +103,39 @@ class PosteriorSource(ReadSource):
     """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens.
 
     Raises:
-        AsrkdError: it cannot be opened, or is over other tokens.
+        AsrkdError: it cannot be opened, or its posteriors are over other tokens.
     """
 
     def __init__(self, path: str, tokens: Tokens) -> None:
         self.store = ArrayStore(Path(path), "posterior")
         self.frame_shift = float(_entry(self.store, "frame_shift"))
-        theirs, ours = _entry(self.store, "teacher")["tokens"], tokens.identity()
-        if theirs != ours:
+        stored, wanted = _entry(self.store, "teacher")["tokens"], tokens.identity()
+        if stored != wanted:
             raise AsrkdError(
-                f"{path}: its posteriors are over other tokens than the student's ({str(theirs)[:12]}, the "
-                f"student has {ours[:12]}); give both the same: asrkd prepare ... --token-source FOLDER"
+                f"{path}: its posteriors are over other tokens ({str(stored)[:12]}) than the student's "
+                f"({wanted[:12]}); use the same tokens for both: asrkd prepare ... --token-source FOLDER"
             )
 
     def fetch(self, cuts: Sequence[MonoCut]) -> PosteriorTargets:
-        """The stored posteriors of each cut, (N, T, k + 1) with tokens (N, T, k), padded to the longest.
+        """Read the posteriors of each cut, (N, T, k + 1) with tokens (N, T, k), padded to the longest.
 
         Raises:
             AsrkdError: a cut has none, or they are damaged.
         """
         values, tokens = zip(*(self.store.read_named(cut.id, VALUES, "tokens") for cut in cuts), strict=True)
         return PosteriorTargets(
-            pad_sequence([own.float() for own in values], batch_first=True),
-            pad_sequence([own.long() for own in tokens], batch_first=True),
-            torch.tensor([len(own) for own in values]),
+            pad_sequence([frames.float() for frames in values], batch_first=True),
+            pad_sequence([frames.long() for frames in tokens], batch_first=True),
+            torch.tensor([len(frames) for frames in values]),
         )
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless each cut has posteriors, made of its own audio."""
+        """Raise AsrkdError unless each cut has posteriors, computed of the same audio."""
         self.store.verify(cuts)
 
 
 def _entry(store: ArrayStore, name: str) -> Any:
-    """A field of the contract; AsrkdError if it lacks it."""
+    """Return a field of the contract; AsrkdError if it is missing."""
     if name not in store.contract:
         raise AsrkdError(f"{store.path}/contract.json: lacks {name!r}; make the store with: {store.remake}")
     return store.contract[name]

@@ -1,113 +1,141 @@
-"""A teacher that is asked while its student is trained, in the place of a store of its answers.
+"""Live targets: a teacher computes them while its student is trained, in place of a store.
 
-The loader hands on the cuts themselves. Where the training device is, the
-teacher reads their own audio or features (clean: what is done to the
-student's input does not reach it) and answers without gradient. It is no part
-of the learner, so it is neither trained nor checkpointed nor exported.
+The loader passes the cuts themselves. On the training device the teacher
+reads their audio or features, clean: augmentation of the student's input does
+not reach it. It computes without gradient and is no part of the learner, so
+it is neither trained nor checkpointed nor exported.
 
-Letters: N utterances, T teacher frames, D size of the teacher's layer, C
-values made of each.
+Notation: N utterances, T teacher frames, D size of the teacher's layer, C
+values of each frame.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lhotse import MonoCut
-from pydantic import Field
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from asrkd.core.config import Section
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.records import records
+<<<<<<< HEAD
 from asrkd.models.encoder import Tap
+=======
+>>>>>>> 94b02f1 (Reading a config no longer builds anything, and training data are one module)
 from asrkd.models.frame_timing import offset_problem
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets
+from asrkd.targets.sources.settings import LiveTargets
+from asrkd.targets.store.provenance import check_sources, read_sources
+from asrkd.targets.store.store import Store
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import Teacher
 
 
-class LiveTargets(Section):
-    """Whom to ask while training, in place of a store's path."""
-
-    teacher: str  # as `asrkd distill --teacher` has it
-    layer: int | None = Field(None, ge=1)  # of the teacher; a quantizer knows its own
-    tap: Literal["before_norm", "after_norm"] | None = None  # of that layer; none: what the layer gives
-    quantizer: str | None = None  # folder of one, for codebook indexes
-    resample: bool = False  # of a teacher that reads audio: take that of other sampling rates too
-
-
 @dataclass(frozen=True)
 class LiveRequest:
-    """Cuts about which a teacher is asked where the student is trained."""
+    """Cuts whose targets are to be computed on a device."""
 
     cuts: tuple[MonoCut, ...]
     device: torch.device = torch.device("cpu")
 
     def to(self, device: torch.device) -> "LiveRequest":
-        """The same question on another device."""
+        """Return the request for another device."""
         return replace(self, device=device)
 
 
-class LiveTeacher:
-    """A layer of a teacher as a target source; the student's device decides where it runs."""
+class LiveSource:
+    """Embeddings of a teacher's layer, computed on the student's device."""
 
-    def __init__(self, live: LiveTargets, layer: int, place: str | None) -> None:
+    is_live = True
+
+    def __init__(self, settings: LiveTargets, layer: int, place: str | None) -> None:
         """Open the teacher; AsrkdError if there is none, or it has no such ``layer`` or ``place``."""
-        self.spec, self._resample = live.teacher, live.resample
-        self._opened: dict[str, Teacher] = {}
+        self.spec, self._resample = settings.teacher, settings.resample
+        self._teachers: dict[str, Teacher] = {}  # by device
         teacher = self._open("cpu")
         self.dim, self.frame_shift = teacher.dim, teacher.frame_shift
         self._contract = teacher.contract()
-        self.tap: Tap = teacher.tap(layer, place)
+        self.tap = teacher.tap(layer, place)
+
+    def live(self) -> "LiveSource":
+        """Return the source itself."""
+        return self
 
     def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
-        """The question, which any process can put."""
+        """Pass the cuts on; runs in any process."""
         return LiveRequest(tuple(cuts))
 
     @torch.no_grad()
-    def ask(self, asked: LiveRequest, take: Callable[[Tensor], Tensor]) -> FrameTargets:
-        """What ``take`` makes of each cut's (T, D) embeddings, (T, C), padded to (N, T, C) of the longest.
+    def finish(self, fetched: LiveRequest) -> FrameTargets:
+        """Compute the targets (N, T, C) on the device of the request, padded to the longest.
 
         Raises:
             AsrkdError: a cut cannot be read.
         """
-        teacher = self._open(str(asked.device))
-        answers = teacher.embeddings(asked.cuts, [self.tap])
-        values = [take(answer.tapped[self.tap].to(asked.device)) for answer in answers]
-        counts = torch.tensor([len(own) for own in values], device=asked.device)
+        teacher = self._open(str(fetched.device))
+        embedded = teacher.embeddings(fetched.cuts, [self.tap])
+        values = [self.values(of_cut.tapped[self.tap].to(fetched.device)) for of_cut in embedded]
+        counts = torch.tensor([len(frames) for frames in values], device=fetched.device)
         return FrameTargets(pad_sequence(values, batch_first=True), counts, self.frame_shift)
 
+    def values(self, embeddings: Tensor) -> Tensor:
+        """Compute the targets (T, C) of a cut from its (T, D) embeddings; here the embeddings themselves."""
+        return embeddings
+
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless the teacher can read each cut, and its frames meet the student's."""
+        """Raise AsrkdError unless the teacher can read each cut, and its frames fit the student's."""
         self._open("cpu").check_cuts(cuts, f"targets of {self.spec}")
-        for features in sorted({own.features for own in records(cuts) if own.features is not None}):
+        for features in sorted({record.features for record in records(cuts) if record.features is not None}):
             if problem := offset_problem(self._contract, features):
-                raise AsrkdError(f"targets of {self.spec}: {problem}; expected a teacher whose frames meet")
+                raise AsrkdError(
+                    f"targets of {self.spec}: its frames {problem}; use a teacher whose first frame is where "
+                    "the student's is"
+                )
 
     def _open(self, device: str) -> Teacher:
-        if device not in self._opened:
-            self._opened[device] = open_teacher(self.spec, device, resample=self._resample)
-        return self._opened[device]
+        if device not in self._teachers:
+            self._teachers[device] = open_teacher(self.spec, device, resample=self._resample)
+        return self._teachers[device]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For loader processes, which never ask: all but the teacher."""
-        return self.__dict__ | {"_opened": {}}
+        """Leave the teacher out: loader processes never compute with it."""
+        return self.__dict__ | {"_teachers": {}}
+
+
+def live_settings(store: Store) -> LiveTargets:
+    """Return the settings by which a live source computes what a store holds, for any cuts.
+
+    Raises:
+        AsrkdError: the store does not record its teacher, or teacher or quantizer are gone or have changed.
+    """
+    sources = read_sources(store.path)
+    if sources is None or sources.teacher is None:
+        raise AsrkdError(f"{store.path}: does not record its teacher")
+    check_sources(store.path, store.contract)
+    if sources.quantizer is not None and not sources.quantizer.is_dir():
+        raise AsrkdError(f"{store.path}: its quantizer {sources.quantizer} is no longer there")
+    return LiveTargets(
+        teacher=str(sources.teacher),
+        layer=int(store.contract["layer"]),
+        tap=store.contract.get("tap", "after_norm"),
+        quantizer=None if sources.quantizer is None else str(sources.quantizer),
+        resample=store.contract.get("audio", {}).get("other_rates", "refused") != "refused",
+    )
 
 
 def live_identities(live: Sequence[LiveTargets]) -> dict[str, dict[str, Any]]:
-    """What decides the answers of teachers that are asked while training.
+    """Return what identifies live targets, for the lineage of a run.
 
     Returns:
-        What contracts say of each of ``teachers``, its hashes, and the SHA-256 of each of ``quantizers``, by
-        the names that the config has.
+        ``teachers``: what a contract records of each, with its hashes; ``quantizers``: the SHA-256
+        of each. Both by their names in the config.
     """
-    teachers = sorted({own.teacher for own in live})
-    quantizers = sorted({own.quantizer for own in live if own.quantizer is not None})
+    teachers = sorted({settings.teacher for settings in live})
+    quantizers = sorted({settings.quantizer for settings in live if settings.quantizer is not None})
     return {
         "teachers": {spec: open_teacher(spec).contract()["teacher"] for spec in teachers},
         "quantizers": {path: load_quantizer(Path(path)).identity for path in quantizers},

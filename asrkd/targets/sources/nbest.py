@@ -27,9 +27,9 @@ from asrkd.targets.nbest import Nbest
 from asrkd.targets.sequences import SequenceTargets, collate, encode
 from asrkd.targets.sources.base import ReadSource, Selection, Watch, ignore
 from asrkd.targets.sources.nbest_filters import ListFilter
-from asrkd.targets.sources.nbest_settings import TRANSCRIPT, SequenceSettings, WeightSettings
 from asrkd.targets.sources.nbest_weights import WeightHistogram, list_weights
 from asrkd.targets.sources.nbest_word_errors import stale_errors, was_counted_against
+from asrkd.targets.sources.settings import TRANSCRIPT, SequenceSettings, WeightSettings
 from asrkd.targets.sources.transcripts import TranscriptSource
 from asrkd.targets.store.nbest import NbestStore
 

@@ -13,8 +13,8 @@ from functools import partial
 
 from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest
-from asrkd.targets.sources.nbest_settings import Bounds, FilterSettings
 from asrkd.targets.sources.nbest_weights import posteriors
+from asrkd.targets.sources.settings import Bounds, FilterSettings
 
 SHOWN = 3  # examples of what a rule removed
 

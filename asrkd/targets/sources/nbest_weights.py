@@ -22,7 +22,7 @@ The list is what the filters left of a cut's best ``num_hypotheses``.
 import math
 from collections.abc import Sequence
 
-from asrkd.targets.sources.nbest_settings import WeightSettings
+from asrkd.targets.sources.settings import WeightSettings
 
 BINS = 10  # of the histogram: (0, .1], (.1, .2], ... (.9, 1)
 

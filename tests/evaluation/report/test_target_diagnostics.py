@@ -17,7 +17,7 @@ from asrkd.data.cuts.manifests import read_cuts
 from asrkd.evaluation.report.codebook_diagnostics import measure_codebooks
 from asrkd.evaluation.report.codebook_loss import figure, measure_codebook_loss
 from asrkd.evaluation.report.nbest_diagnostics import histogram, measure_weights, oracle, weights
-from asrkd.targets.sources.nbest_settings import WeightSettings
+from asrkd.targets.sources.settings import WeightSettings
 from asrkd.targets.store.arrays import write_array_shard
 from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.store.used_stores import used_stores
@@ -134,5 +134,5 @@ def test_a_store_that_does_not_know_its_teacher_gives_no_cross_entropy(student, 
     (copied / "sources.json").unlink()
     experiment = json.loads((student / "config.json").read_text())["experiment"]
     (used,) = used_stores(student).found
-    with pytest.raises(AsrkdError, match="does not say who made it"):
+    with pytest.raises(AsrkdError, match="does not record its teacher"):
         measure_codebook_loss(student, experiment, type(used)(used.name, copied, "codebook", None), [])

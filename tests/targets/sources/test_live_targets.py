@@ -15,7 +15,7 @@ from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.targets.sources.codebook import CodebookSource, codebook_source
-from asrkd.targets.sources.live import LiveTargets
+from asrkd.targets.sources.settings import LiveTargets
 from asrkd.training.metrics import read_metrics
 
 STEPS = 4
@@ -144,7 +144,7 @@ def test_a_live_teacher_that_is_another_by_now_stops_a_resumption_and_makes_the_
     ("objectives", "spec", "complaint"),
     [
         (EMBEDDING, {"layer": 2, "teacher": "/nowhere"}, "/nowhere: no such model folder"),
-        (EMBEDDING, {}, "expected the layer that is asked about: layer"),
+        (EMBEDDING, {}, "expected a layer of the teacher; add layer"),
         (EMBEDDING, {"layer": 9}, "layer 9: the encoder has layers 1 to 2"),
         (
             EMBEDDING,
@@ -192,7 +192,7 @@ def test_where_the_teacher_is_gone_a_line_says_why_there_is_no_loss_on_dev_cuts(
     out = student(config, tmp_path / "student", CODEBOOK, str(tmp_path / "elsewhere/codebook"))
     assert _logged(out, "loss_codebook") == []
     said = [line for line in capfd.readouterr().err.splitlines() if "no loss of codebook on dev cuts" in line]
-    assert len(said) == 1 and "does not say who made it" in said[0]
+    assert len(said) == 1 and "does not record its teacher" in said[0]
 
 
 def _logged(out: Path, key: str) -> list[float]:

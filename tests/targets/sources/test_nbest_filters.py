@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.sources.nbest_filters import ListFilter, most_repeats
-from asrkd.targets.sources.nbest_settings import FilterSettings
+from asrkd.targets.sources.settings import FilterSettings
 from tests.nbest_lists import nbest
 
 LIST = nbest(["ONE TWO", "TWO TWO TWO", ""], [-3.5, -4.5, -9.0], [0, 2, 2], 2)  # 7, 11 and 0 tokens

@@ -12,7 +12,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens, train_char
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.nbest import NbestSource
-from asrkd.targets.sources.nbest_settings import SequenceSettings
+from asrkd.targets.sources.settings import SequenceSettings
 from tests.nbest_lists import nbest, write_nbest_store
 
 REFERENCES = ["YES NO", "NO NO", None]

@@ -5,8 +5,8 @@ from math import exp
 import pytest
 from pydantic import ValidationError
 
-from asrkd.targets.sources.nbest_settings import FilterSettings, SequenceSettings, WeightSettings
 from asrkd.targets.sources.nbest_weights import WeightHistogram, list_weights, posteriors
+from asrkd.targets.sources.settings import FilterSettings, SequenceSettings, WeightSettings
 
 LOG_PROBS = [-1.0, -2.0, -4.0]
 WERS = [0.25, 0.0, 1.5]
@@ -100,13 +100,13 @@ def test_the_histogram_counts_weights_as_multiples_of_seq_kds():
 
 def test_settings_that_would_do_nothing_or_cannot_be_are_refused():
     for wrong, message in (
-        ({"weights": {"beta": 1}}, "weights is of N-best stores"),
-        ({"filter": {"max_repeats": 2}}, "filter is of N-best stores"),
-        ({"expand": True}, "expand is of N-best stores"),
+        ({"weights": {"beta": 1}}, "weights is for N-best stores"),
+        ({"filter": {"max_repeats": 2}}, "filter is for N-best stores"),
+        ({"expand": True}, "expand is for N-best stores"),
         ({"cuts": "untranscribed"}, "have no transcript"),
         ({"targets": "x", "cuts": "untranscribed", "weights": {"beta": 1}}, "need transcripts"),
-        ({"targets": "x", "weights": {"temperature": 2}}, "say posterior: true"),
-        ({"targets": "x", "filter": {"words_per_second": [3, 1]}}, "expected the least first"),
+        ({"targets": "x", "weights": {"temperature": 2}}, "set posterior: true"),
+        ({"targets": "x", "filter": {"words_per_second": [3, 1]}}, "expected the lowest first"),
     ):
         with pytest.raises(ValidationError, match=message):
             SequenceSettings(**wrong)

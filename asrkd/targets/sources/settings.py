@@ -1,7 +1,7 @@
-"""What an objective on token sequences can be told about its targets: which, of which cuts, with what weight.
+"""Settings of target sources: live teachers, and the selection and weights of token sequences.
 
-All of it is applied when targets are read, from what is stored: another beta,
-temperature or filter never decodes again.
+Weights and filters are applied when stored hypotheses are read: another beta,
+temperature or filter needs no new decoding.
 """
 
 from typing import Annotated, Literal
@@ -15,8 +15,18 @@ TRANSCRIPT = "transcript"
 Bounds = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 
 
+class LiveTargets(Section):
+    """A teacher that computes targets while the student is trained, in place of the path of a store."""
+
+    teacher: str  # as for `asrkd distill --teacher`
+    layer: int | None = Field(None, ge=1)  # of the teacher; by default that of the quantizer
+    tap: Literal["before_norm", "after_norm"] | None = None  # of that layer; None: the layer's output
+    quantizer: str | None = None  # folder of a quantizer, for codebook indexes
+    resample: bool = False  # of a teacher that reads audio: accept other sampling rates
+
+
 class WeightSettings(Section):
-    """The weight of each hypothesis in the loss; see :mod:`asrkd.targets.sources.nbest_weights`."""
+    """Weights of hypotheses in the loss; see :mod:`asrkd.targets.sources.nbest_weights`."""
 
     beta: float = Field(0.0, ge=0)  # ERR-KD's: weight exp(-beta * WER); the poster draws 1, 2 and 5
     posterior: bool = False  # times softmax(log_prob / temperature) over the list
@@ -27,23 +37,23 @@ class WeightSettings(Section):
     @model_validator(mode="after")
     def _nothing_without_effect(self) -> "WeightSettings":
         if self.temperature != 1 and not self.posterior:
-            raise ValueError("temperature is that of the posterior: say posterior: true as well")
+            raise ValueError("temperature has no effect without posterior; set posterior: true as well")
         return self
 
 
 class FilterSettings(Section):
-    """Which hypotheses are left out; see :mod:`asrkd.targets.sources.nbest_filters`. None leaves a rule out.
+    """Filters for hypotheses; see :mod:`asrkd.targets.sources.nbest_filters`. None disables a rule.
 
-    Words and their error rate are those of the unit that the store counts in.
+    Words and their error rate are in the unit that the store counts in.
     """
 
-    # Of the best hypothesis, on whose account all of the cut's go:
+    # Rules on the best hypothesis, which remove the whole list of the cut:
     min_confidence: float | None = Field(None, le=0)  # log_prob per token of the teacher, in nats
     min_posterior: float | None = Field(None, ge=0, le=1)  # its share of its list's probability
-    # Of each hypothesis:
-    words_per_second: Bounds | None = None  # least and most
-    tokens_per_second: Bounds | None = None  # of the teacher's tokens, least and most
-    max_repeats: int | None = Field(None, ge=1)  # how often some words may be said in a row
+    # Rules on each hypothesis:
+    words_per_second: Bounds | None = None  # lowest and highest
+    tokens_per_second: Bounds | None = None  # of the teacher's tokens, lowest and highest
+    max_repeats: int | None = Field(None, ge=1)  # successive repetitions of some words
     max_wer: float | None = Field(None, ge=0)  # a fraction, against the cut's transcript
 
     @model_validator(mode="after")
@@ -51,37 +61,41 @@ class FilterSettings(Section):
         for name in ("words_per_second", "tokens_per_second"):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] > bounds[1]:
-                raise ValueError(f"{name} {list(bounds)}: expected the least first")
+                raise ValueError(f"{name} {list(bounds)}: expected the lowest first")
         return self
 
 
 class SequenceSettings(Section):
-    """Settings of objectives on token sequences."""
+    """Settings of objectives on token sequences, shared by ``ctc`` and ``attention``."""
 
     targets: str = TRANSCRIPT  # or the path of an N-best store
-    cuts: Literal["all", "transcribed", "untranscribed"] = "all"  # that it is about; it leaves out others
-    num_hypotheses: int = Field(5, ge=1)  # of an N-best store, the best so many; fewer where it has fewer
+    cuts: Literal["all", "transcribed", "untranscribed"] = "all"  # that the objective uses
+    num_hypotheses: int = Field(5, ge=1)  # the best of an N-best store's list, or all where there are fewer
     expand: bool = False  # each visit takes one hypothesis, and an epoch is num_hypotheses times as long
     weights: WeightSettings = WeightSettings()
     filter: FilterSettings = FilterSettings()
 
     @property
     def needs_errors(self) -> bool:
-        """Whether a cut's transcript must have been there when its hypotheses were stored."""
+        """Whether hypotheses must have been stored with word errors, that is, of cuts with transcripts."""
         return self.weights.beta > 0 or self.filter.max_wer is not None
 
     @property
     def passes_per_epoch(self) -> int:
-        """How often an epoch goes over the cuts."""
+        """Passes over the cuts in an epoch."""
         return self.num_hypotheses if self.expand else 1
 
     @model_validator(mode="after")
     def _fits_its_targets(self) -> "SequenceSettings":
         if self.targets == TRANSCRIPT:
-            own = [("expand", self.expand), ("weights", self.weights != WeightSettings())]
-            for name, is_set in (*own, ("filter", self.filter != FilterSettings())):
+            nbest_only = {
+                "expand": self.expand,
+                "weights": self.weights != WeightSettings(),
+                "filter": self.filter != FilterSettings(),
+            }
+            for name, is_set in nbest_only.items():
                 if is_set:
-                    raise ValueError(f"{name} is of N-best stores: give the path of one as targets")
+                    raise ValueError(f"{name} is for N-best stores: give the path of one as targets")
             if self.cuts == "untranscribed":
                 raise ValueError("cuts: untranscribed have no transcript; give an N-best store as targets")
         elif self.cuts == "untranscribed" and self.needs_errors:

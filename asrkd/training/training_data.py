@@ -15,10 +15,6 @@ from asrkd.data.cuts.records import cuts_digest, texts_digest
 from asrkd.data.features.noise import verify_noise
 from asrkd.data.features.reading import feature_config, load_features
 from asrkd.data.tokens import Tokens
-<<<<<<< HEAD
-from asrkd.models.config import AnyArchitecture
-from asrkd.models.recognizer import Student, build_model
-=======
 from asrkd.models.config import (
     AnyArchitecture,
     LanguageModelArchitecture,
@@ -26,14 +22,12 @@ from asrkd.models.config import (
     RecognizerArchitecture,
     recognizer_architecture,
 )
-from asrkd.models.conformer import global_statistics
-from asrkd.models.language_model import Student, fresh_model
-from asrkd.models.recognizer import Recognizer
+from asrkd.models.layers import global_statistics
+from asrkd.models.recognizer import Recognizer, Student, build_model
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.live import live_identities
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.sources.text import Sentences, read_sentences
->>>>>>> 94b02f1 (Reading a config no longer builds anything, and training data are one module)
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import DataConfig, TextDataConfig
 from asrkd.training.learner import Learner
@@ -73,10 +67,7 @@ def read_training_data(experiment: TrainConfig, tokens: Tokens) -> TrainingData:
 def build_learner(experiment: TrainConfig, data: TrainingData, tokens: Tokens) -> Learner:
     """Build the student with its objectives; initial weights are a function of the seed alone."""
     with seeded(experiment.seed, "weights"):
-<<<<<<< HEAD
-        return Learner(build_model(material.architecture), experiment.phases, tokens)
-=======
-        return Learner(fresh_model(data.architecture), experiment.phases, tokens)
+        return Learner(build_model(data.architecture), experiment.phases, tokens)
 
 
 @dataclass(frozen=True)
@@ -205,4 +196,3 @@ class TextData:
 
     def initialize(self, student: Student) -> None:
         """Do nothing: text has no statistics."""
->>>>>>> 94b02f1 (Reading a config no longer builds anything, and training data are one module)

@@ -21,10 +21,6 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.records import records
-<<<<<<< HEAD
-from asrkd.models.encoder import Tap
-=======
->>>>>>> 94b02f1 (Reading a config no longer builds anything, and training data are one module)
 from asrkd.models.frame_timing import offset_problem
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets

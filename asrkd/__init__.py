@@ -1,3 +1,3 @@
-"""asrkd: ask a strong recognizer once, keep its answers, train small ones against them."""
+"""asrkd: distillation of speech recognizers from stored targets of a teacher."""
 
 __version__ = "0.1.0"

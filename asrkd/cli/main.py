@@ -240,6 +240,6 @@ def run() -> None:
         if known is None:
             raise
         drop_output()
-        if not known.told:
+        if not known.reported:
             typer.echo(f"asrkd: {known}", err=True)
         raise SystemExit(known.exit_status) from None

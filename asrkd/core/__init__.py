@@ -1,1 +1,1 @@
-"""Foundations that know nothing of speech: errors, files, configs, processes, randomness."""
+"""Foundations without speech: errors, files, configs, processes, randomness."""

@@ -1,8 +1,8 @@
-"""Experiments as YAML files: typed, frozen, and an unknown key is an error that helps.
+"""Configs in YAML files: typed, frozen, with an error that suggests the nearest key for an unknown one.
 
-A file may name another with ``base:`` (relative to itself) and say only what
-is different; lists are replaced whole. ``--set a.b=c`` goes through the same
-schema afterwards, ``a.0.b=c`` reaches into a list.
+A file may name another with ``base:`` (relative to itself) and hold only the
+differences; lists are replaced whole. ``--set a.b=c`` overrides a value before
+the schema is checked; ``a.0.b=c`` addresses an element of a list.
 """
 
 import difflib
@@ -23,39 +23,39 @@ from pydantic import (
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, reason
 
-# ValueError: 2024-13-01 is no date. TypeError: a key that is a list.
+# ValueError: 2024-13-01 is not a date. TypeError: a key that is a list.
 _NOT_YAML = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 
 
 class Section(BaseModel):
-    """A frozen part of a config; keys that it does not know are refused, and so are infinities and NaN."""
+    """Frozen section of a config; unknown keys, infinities and NaN are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class OneOf(Section):
-    """A section of which exactly one key is given: the kind of something, with that kind's settings."""
+    """Section with exactly one key: the chosen kind, with the settings of that kind."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "OneOf":
-        given = [name for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
+        kinds = [name for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(kinds) != 1:
             names = ", ".join(type(self).model_fields)
-            raise ValueError(f"expected one of {names}, found {' and '.join(given) or 'none'}")
+            raise ValueError(f"expected one of {names}, found {' and '.join(kinds) or 'none'}")
         return self
 
     @model_serializer(mode="wrap")
-    def _as_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without the kinds that it is not, so that a new kind changes no description of an old one."""
+    def _without_other_kinds(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit the kinds that are not chosen, so that a new kind does not change the dump of an old one."""
         return {name: value for name, value in dump(self).items() if value is not None}
 
     @property
     def chosen(self) -> Section:
-        """The settings of the kind that is given."""
-        own = [getattr(self, name) for name in type(self).model_fields]
-        (found,) = [settings for settings in own if settings is not None]
-        assert isinstance(found, Section)
-        return found
+        """Settings of the chosen kind."""
+        values = [getattr(self, name) for name in type(self).model_fields]
+        (settings,) = [value for value in values if value is not None]
+        assert isinstance(settings, Section)
+        return settings
 
 
 Kind = TypeVar("Kind", bound=Section)
@@ -65,9 +65,9 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
     """Read ``path`` as a ``kind``, with ``overrides`` of the form ``a.b=c`` on top.
 
     Raises:
-        AsrkdError: no such file, not YAML, an override that fits nowhere, an
-            unknown key (the nearest known one is named) or a value of the wrong
-            type or range.
+        AsrkdError: no such file, not YAML, an override without a place, an
+            unknown key (the message suggests the nearest one) or a value of the
+            wrong type or range.
     """
     tree = _read_tree(path)
     for override in overrides:
@@ -76,11 +76,11 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
 
 
 def parse(kind: type[Kind], tree: Any, where: str) -> Kind:
-    """Check ``tree`` against ``kind``; ``where`` is its file, for the message.
+    """Validate ``tree`` as a ``kind``; ``where`` is its file, for messages.
 
     Raises:
-        AsrkdError: an unknown key (the nearest known one is named) or a value of
-            the wrong type or range.
+        AsrkdError: an unknown key (the message suggests the nearest one) or a value
+            of the wrong type or range.
     """
     try:
         return kind.model_validate(tree)
@@ -88,17 +88,17 @@ def parse(kind: type[Kind], tree: Any, where: str) -> Kind:
         raise AsrkdError(f"{where}: {_explain(kind, error)}") from None
 
 
-class _OneOfEachKey(yaml.SafeLoader):
-    """YAML in which a key that comes twice is an error; PyYAML takes the last value in silence."""
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML loader with an error for a duplicate key; PyYAML silently takes the last value."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of ``node``; yaml.YAMLError if a key repeats."""
+        """Return the mapping of ``node``; yaml.YAMLError at a duplicate key."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} comes twice", key_node.start_mark
+                    None, None, f"duplicate key {key!r}", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -106,15 +106,15 @@ class _OneOfEachKey(yaml.SafeLoader):
 
 def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
     try:
-        tree = yaml.load(files.read_text(path), Loader=_OneOfEachKey)  # a SafeLoader
+        tree = yaml.load(files.read_text(path), Loader=_UniqueKeyLoader)  # a SafeLoader
     except _NOT_YAML as error:
         raise AsrkdError(f"{path}: not YAML: {reason(error)}") from None
     if not isinstance(tree, dict):
-        raise AsrkdError(f"{path}: expected keys and values, found {type(tree).__name__}")
+        raise AsrkdError(f"{path}: expected a mapping of keys to values, found {type(tree).__name__}")
     if "base" not in tree:
         return tree
     if depth == 8:
-        raise AsrkdError(f"{path}: base files go in a circle")
+        raise AsrkdError(f"{path}: base files form a circle")
     base = _read_tree(path.parent / str(tree.pop("base")), depth + 1)
     return _merge(base, tree)
 
@@ -128,7 +128,7 @@ def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
 
 
 def set_key(tree: dict[str, Any], override: str) -> None:
-    """Put ``a.b=value`` of the command line into ``tree``; AsrkdError if there is no such place."""
+    """Set ``a.b=value`` of the command line in ``tree``; AsrkdError if there is no such place."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AsrkdError(f"--set {override!r}: expected key.key=value")
@@ -147,14 +147,14 @@ def set_key(tree: dict[str, Any], override: str) -> None:
 
 
 def _inner(node: dict[str, Any], key: str) -> Any:
-    """What ``node`` has under ``key``; an empty section if that is absent or null."""
+    """Return the value of ``key`` in ``node``; a new empty section if it is absent or null."""
     if node.get(key) is None:
         node[key] = {}
     return node[key]
 
 
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:
-    """The first thing that is wrong, in a line."""
+    """Describe the first error, in one line."""
     first = error.errors()[0]
     where, _ = _walk(kind, first["loc"])
     place = ".".join(where) or "the file"
@@ -169,11 +169,11 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
 
 
 def _walk(kind: Any, loc: Sequence[int | str]) -> tuple[list[str], type[BaseModel] | None]:
-    """The place ``loc`` inside ``kind`` as a person would name it, and the section that is there."""
+    """Return the human-readable place of ``loc`` inside ``kind``, and the section there."""
     place: list[str] = []
     for part in loc:
         members = {section.__name__: section for section in _sections(kind)}
-        if part in members:  # of a union, which pydantic names
+        if part in members:  # pydantic names the members of a union
             kind = members[str(part)]
             continue
         place.append(str(part))
@@ -184,7 +184,7 @@ def _walk(kind: Any, loc: Sequence[int | str]) -> tuple[list[str], type[BaseMode
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
-    """Every config section mentioned in a type annotation, outermost first."""
+    """Return the config sections in a type annotation, outermost first."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for inner in get_args(annotation) for section in _sections(inner)]

@@ -1,4 +1,7 @@
-"""The numbers a forward pass is computed in: fp32, bf16 or fp16."""
+"""Devices and precisions of a forward pass: CPU or GPU, in fp32, bf16 or fp16.
+
+fp16 exists on GPUs only, and needs the scaling of gradients.
+"""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -11,13 +14,13 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class Precision:
-    """Autocast and, for fp16, the scaling of gradients."""
+    """Precision of a forward pass: autocast and, for fp16, the scaling of gradients."""
 
     def __init__(self, name: str, device: torch.device) -> None:
-        """Check that the device can do it.
+        """Select a precision by name.
 
         Raises:
-            AsrkdError: an unknown name, or fp16 on a CPU.
+            AsrkdError: unknown name, or fp16 on a CPU.
         """
         if name != "fp32" and name not in _DTYPES:
             raise AsrkdError(f"--precision {name}: expected fp32, bf16 or fp16")
@@ -27,24 +30,24 @@ class Precision:
         self.scaler = _scaler(enabled=name == "fp16")
 
     def autocast(self) -> AbstractContextManager[object]:
-        """The block in which matrix products are computed in the lower precision."""
+        """Return a context in which matrix products are computed in this precision."""
         if self.name == "fp32":
             return nullcontext()
         return torch.autocast(self._device.type, dtype=_DTYPES[self.name])
 
 
 def _scaler(*, enabled: bool) -> Any:
-    """The gradient scaler, which moved between the two versions of torch."""
+    """Return the gradient scaler, whose module differs between versions of torch."""
     if hasattr(torch.amp, "GradScaler"):
         return torch.amp.GradScaler("cuda", enabled=enabled)
     return torch.cuda.amp.GradScaler(enabled=enabled)
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called ``name``; 'auto' is the GPU where there is one.
+    """Return the device called ``name``; 'auto' is the GPU if there is one.
 
     Raises:
-        AsrkdError: it is not there.
+        AsrkdError: the device does not exist.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

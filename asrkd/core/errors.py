@@ -1,41 +1,47 @@
-"""What can go wrong that the user can mend, and the exit status each kind has.
+"""Errors that the user can fix, the exit status of each kind, and error text in one line.
 
 A message is one line: what, where (file, line, cut id), what was expected,
-and the command that mends it. Anything else that is raised is a bug.
+and the command that fixes it. Any other exception is a bug.
 """
 
 import sys
 import unicodedata
 
-# Characters of a message; of a longer one the beginning and the remedy at its end are kept.
-LONGEST_MESSAGE, KEPT_END = 10_000, 5_000
-LONGEST_REASON = 300  # characters of what a library says
+# Characters of a message; a longer one loses its middle, as the remedy is at its end.
+MAX_MESSAGE, KEPT_END = 10_000, 5_000
+MAX_ERROR_TEXT = 300  # characters of the text of a library's error
 # Control characters, lone surrogates (bytes of a path that are not UTF-8), line and paragraph separators.
 _ESCAPED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
 _BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def one_line(text: str) -> str:
-    """Escape, as Python does, what would end a line, move a terminal's cursor or reorder its characters.
+    """Escape, as Python does, characters that end a line, move a terminal's cursor or reorder the text.
 
-    What is endless loses its middle.
+    A text that is too long loses its middle.
     """
     if not text.isprintable():
         text = "".join(map(_escaped, text))
-    if len(text) <= LONGEST_MESSAGE:
+    if len(text) <= MAX_MESSAGE:
         return text
-    return f"{text[: LONGEST_MESSAGE - KEPT_END]} [...] {text[-KEPT_END:]}"
+    return f"{text[: MAX_MESSAGE - KEPT_END]} [...] {text[-KEPT_END:]}"
+
+
+def error_text(error: BaseException, limit: int = MAX_ERROR_TEXT) -> str:
+    """Return the text of an exception of Python or a library, with single spaces for all whitespace.
+
+    A text of more than ``limit`` characters loses its middle: some libraries put the cause last.
+    """
+    text = " ".join(str(error).split("[extra info]")[0].split())  # after it, lhotse adds its arguments
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-(limit // 2) :]}"
 
 
 def reason(error: BaseException) -> str:
-    """What an exception of Python or a library says, in a short line.
-
-    A ValueError's own words are enough; of others the kind is named too, as the words may be a lone name.
-    """
-    words = " ".join(str(error).split("[extra info]")[0].split())  # lhotse adds its arguments
-    if type(error) is not ValueError:
-        words = f"{type(error).__name__}: {words}" if words else type(error).__name__
-    return words if len(words) <= LONGEST_REASON else f"{words[: LONGEST_REASON - 3]}..."
+    """Return the class and the text of an exception; a ValueError's text alone, which explains itself."""
+    text = error_text(error)
+    if type(error) is ValueError:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def warn(message: str) -> None:
@@ -50,24 +56,24 @@ def _escaped(character: str) -> str:
 
 
 class AsrkdError(Exception):
-    """A mistake the user can mend: printed as one line, exit status 1."""
+    """Error that the user can fix: printed as one line, exit status 1."""
 
     exit_status = 1
-    told = False  # another process has printed it, so this one ends in silence
+    reported = False  # printed by another process; this one exits silently
 
     def __str__(self) -> str:
-        """The message, in one line whatever the paths and ids in it hold."""
+        """The message in one line, with paths and ids escaped."""
         return one_line(super().__str__())
 
 
 class QuarantineError(AsrkdError):
-    """More items were set aside as bad than the user allowed: exit status 3."""
+    """More bad items than the user allows: exit status 3."""
 
     exit_status = 3
 
 
 class StoppedInTime(AsrkdError):
-    """Work was saved on request before it was done; run again to go on: exit status 75.
+    """Work saved at a requested stop, unfinished; run again to resume: exit status 75.
 
     75 is EX_TEMPFAIL of sysexits.h, which schedulers can requeue on.
     """

@@ -1,33 +1,33 @@
-"""Faults on purpose: an environment variable makes a named point fail, to prove that nothing is lost.
+"""Fault injection: an environment variable makes a named point fail, to prove that no work is lost.
 
-``ASRKD_FAULT=ACTION@POINT[:N]`` strikes when a process comes to POINT for
-the Nth time (the first by default), once in each process (``slow`` ever after). With
-``ASRKD_FAULT_LOG=FILE`` each strike is appended there as a line first.
+``ASRKD_FAULT=ACTION@POINT[:N]`` strikes when a process reaches POINT for the
+Nth time (by default the first), once in each process (``slow`` from then on).
+With ``ASRKD_FAULT_LOG=FILE``, a line for each strike is appended there first.
 
 ======== ===================================================================
 point    where
 ======== ===================================================================
-open     a file is about to be written, under a name of its own
-publish  it is written; it is about to be synced and to get its name
-named    it has its name
+open     a file is about to be written, under a temporary name
+publish  the file is written, and about to be synced and renamed
+named    the file has its name
 decode   the audio of a cut is about to be decoded
-answer   a teacher, or a recognizer that is scored, has answered about a cut
-step     an update of a training was made
+answer   a teacher, or a scored recognizer, has processed a cut
+step     an update of a training is done
 ======== ===================================================================
 
 ======== ===================================================================
 action   what happens
 ======== ===================================================================
 kill     the process gets SIGKILL
-tear     the file loses its second half, then the process gets SIGKILL: what
-         a power cut leaves of a file that was not synced (at publish)
+tear     the file loses its second half, then the process gets SIGKILL, as
+         an unsynced file after a power cut (at publish)
 nospace  the disk is full (ENOSPC)
 readonly the file system is read-only (EROFS)
 io       the disk fails (EIO)
-audio    decoding fails, as of a broken file (at decode)
+audio    decoding fails, as for a broken file (at decode)
 slow     the process sleeps for a second, at the Nth passing and at every
-         later one, and notes each: slow@answer makes a teacher that takes a
-         second a cut
+         later one, and logs each: slow@answer makes a teacher that takes a
+         second per cut
 ======== ===================================================================
 """
 
@@ -53,7 +53,7 @@ _passed: Counter[str] = Counter()
 
 
 class Fault(NamedTuple):
-    """What is to happen, where, and at which passing."""
+    """Fault to inject: an action, at a point, at one passing of it."""
 
     action: str
     point: str
@@ -61,15 +61,15 @@ class Fault(NamedTuple):
 
 
 class BrokenAudio(OSError):
-    """What ``audio`` raises, in place of the decoder's own complaint."""
+    """Error of the action ``audio``, in place of the decoder's error."""
 
 
 @lru_cache(maxsize=8)
 def parse(text: str) -> Fault:
-    """The fault that ``ASRKD_FAULT`` asks for.
+    """Parse the value of ``ASRKD_FAULT``.
 
     Raises:
-        AsrkdError: it is not ACTION@POINT or ACTION@POINT:N.
+        AsrkdError: not ACTION@POINT or ACTION@POINT:N.
     """
     match = re.fullmatch(r"(\w+)@(\w+)(?::(\d+))?", text)
     if not match or match[1] not in ACTIONS or match[2] not in POINTS:
@@ -81,15 +81,15 @@ def parse(text: str) -> Fault:
 
 
 def strike(point: str, path: Path | None = None) -> None:
-    """Come to a point; nothing happens unless the environment asks for it here and now.
+    """Pass a point, and inject the fault that the environment sets for this passing.
 
     Args:
         point: one of ``POINTS``.
-        path: the file that is dealt with, where there is one.
+        path: the file that is read or written, if any.
 
     Raises:
-        OSError: that is what is asked for.
-        AsrkdError: what is asked for cannot be understood.
+        OSError: the injected fault.
+        AsrkdError: the value of the environment variable is invalid.
     """
     if VARIABLE not in os.environ:
         return
@@ -117,7 +117,7 @@ def _carry_out(action: str, path: Path | None) -> None:
         time.sleep(SLOW_S)
         return
     if action == "audio":
-        raise BrokenAudio("broken on purpose by ASRKD_FAULT")
+        raise BrokenAudio("broken by ASRKD_FAULT")
     if action == "tear" and path is not None and path.is_file():
         os.truncate(path, path.stat().st_size // 2)
     os.kill(os.getpid(), signal.SIGKILL)

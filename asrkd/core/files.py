@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and lines that say where they are wrong."""
+"""Files that are whole or absent, and readers that name the file and line of every error."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ from asrkd.core.file_names import shortened
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut."""
+    """Flush the names in ``folder`` to disk, so that they survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -28,18 +28,18 @@ def fsync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; somebody else may be making or removing it at this moment."""
+    """Create a folder and its parents; another process may create or remove it at the same time."""
     while True:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             return
-        except FileExistsError:  # mkdir found it, and then found it gone
+        except FileExistsError:  # removed by another process after mkdir failed
             if os.path.lexists(folder) and not folder.is_dir():
                 raise
 
 
 def publish(partial: Path, path: Path) -> None:
-    """Give the finished file ``partial`` its name, durably: contents first, then the name."""
+    """Rename the finished file ``partial`` to ``path``, durably: contents first, then the name."""
     with partial.open("rb") as stream:
         os.fsync(stream.fileno())
     partial.replace(path)
@@ -47,15 +47,15 @@ def publish(partial: Path, path: Path) -> None:
 
 
 def partial_name(path: Path) -> Path:
-    """A name beside ``path`` for writing it; no two writers are given the same."""
+    """Return a name beside ``path`` for writing it, different for every writer."""
     return path.with_name(f"{shortened(path.name)}.{uuid.uuid4().hex[:8]}.partial")
 
 
 @contextmanager
 def create_aside(path: Path) -> Iterator[Path]:
-    """A path to write to, for a library that insists on opening the file itself.
+    """Yield a path to write to, for a library that opens the file itself.
 
-    It becomes ``path`` if the block succeeds and is removed if it raises;
+    It is renamed to ``path`` if the block succeeds and removed if it raises;
     after a kill a ``*.partial`` remains, which nothing reads.
     """
     make_folder(path.parent)
@@ -75,9 +75,9 @@ def create_aside(path: Path) -> Iterator[Path]:
 
 
 def _system_error_number(error: Exception) -> int | None:
-    """The errno of what kept a file from being written, if it is the system's and does not say which file.
+    """Return the errno of an error of the system that names no file; None for any other error.
 
-    safetensors, written in Rust, has it in its words alone: "No space left on device (os error 28)".
+    safetensors, written in Rust, has the errno in its message: "No space left on device (os error 28)".
     """
     if isinstance(error, OSError):
         return error.errno if error.filename is None else None
@@ -87,14 +87,14 @@ def _system_error_number(error: Exception) -> int | None:
 
 @contextmanager
 def create_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open ``path`` for writing bytes; it gets its name only if the block succeeds.
+    """Open ``path`` for writing bytes; the file gets its name only if the block succeeds.
 
-    A name that ends in ``.gz`` is compressed, with no name and no time in
-    its header, so that equal contents are equal bytes.
+    A file named ``*.gz`` is compressed, without name and time in its header, so
+    that equal contents are equal bytes.
     """
     with create_aside(path) as partial, partial.open("wb") as raw:
         if path.suffix == ".gz":
-            # Level 9, the default, takes twice the time of 6 for a percent of the size.
+            # Level 9, the default, takes twice as long as 6 and saves a percent.
             with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as stream:
                 yield stream  # type: ignore[misc]
         else:
@@ -103,7 +103,7 @@ def create_bytes(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def create(path: Path) -> Iterator[IO[str]]:
-    """Like :func:`create_bytes`, for UTF-8 text."""
+    """Open ``path`` for writing UTF-8 text, as :func:`create_bytes` does for bytes."""
     with create_bytes(path) as raw:
         stream = io.TextIOWrapper(raw, encoding="utf-8", newline="\n")
         yield stream
@@ -118,17 +118,17 @@ def write_json(path: Path, record: Any) -> None:
 
 
 def json_text(record: Any) -> str:
-    """What :func:`write_json` writes."""
+    """Return the text that :func:`write_json` writes."""
     return json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_jsonl(path: Path, records: Iterable[dict[str, Any]]) -> int:
-    """Write one JSON object a line, as they arrive; return how many there were."""
+    """Write one JSON object per line, as they arrive; return their number."""
     return write_lines(path, (json.dumps(record, ensure_ascii=False) for record in records))
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
-    """Write lines, without their ends, as they arrive; return how many there were."""
+    """Write lines, given without line ends, as they arrive; return their number."""
     count = 0
     with create(path) as stream:
         for line in lines:
@@ -138,7 +138,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> int:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON document; AsrkdError, which says which file and where, if it is absent or torn."""
+    """Read one JSON document; AsrkdError, with file and position, if it is absent or torn."""
     text = read_text(path)
     try:
         return parse_json(text)
@@ -147,7 +147,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(1-based line number, object) for each line of a JSON-lines file, gzipped or not.
+    """Yield (1-based line number, object) for each line of a JSON-lines file, gzipped or not.
 
     Raises:
         AsrkdError: no such file, a torn gzip member, or a line that is not an object.
@@ -157,7 +157,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
-    """The JSON object in line ``number`` of the file ``path``; AsrkdError if it is none."""
+    """Parse the JSON object in line ``number`` of the file ``path``; AsrkdError if it is not one."""
     try:
         record = parse_json(line)
     except ValueError as error:
@@ -168,11 +168,11 @@ def parse_object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def parse_json(text: str) -> Any:
-    """The value of a JSON document.
+    """Parse a JSON document.
 
     Raises:
-        ValueError: in one line: it is none, is nested too deeply to be read, or
-            holds half of a character (a lone surrogate), which no file of text can hold.
+        ValueError: not JSON, nested too deeply, or with a lone surrogate, which a text file cannot hold;
+            the message is one line.
     """
     try:
         value = json.loads(text)
@@ -181,14 +181,14 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except UnicodeEncodeError:
-        raise ValueError("holds a lone surrogate, which is no text") from None
+        raise ValueError("holds a lone surrogate, which is not text") from None
     return value
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(1-based number, line without its end) of a UTF-8 text file, gzipped or not.
+    """Yield (1-based number, line without its end) of a UTF-8 text file, gzipped or not.
 
-    The mark that some editors put before UTF-8 is taken off, and so are several of them.
+    Byte order marks at the beginning of the file are removed.
 
     Raises:
         AsrkdError: no such file, a torn gzip member, or a line that is not UTF-8.
@@ -207,17 +207,16 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _require_file(path: Path) -> None:
     try:
-        problem = (
-            None if path.is_file() else "is a folder, expected a file" if path.is_dir() else "no such file"
-        )
-    except OSError as error:  # a name that is too long to be one
+        if path.is_file():
+            return
+        problem = "is a folder, expected a file" if path.is_dir() else "no such file"
+    except OSError as error:  # a name that is too long
         problem = f"cannot be read: {error.strerror}"
-    if problem is not None:
-        raise AsrkdError(f"{path}: {problem}")
+    raise AsrkdError(f"{path}: {problem}")
 
 
 def _decoded(line: bytes, path: Path, number: int) -> str:
-    """The text of a line, without its end."""
+    """Decode a line, without its end."""
     try:
         return line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
@@ -227,7 +226,7 @@ def _decoded(line: bytes, path: Path, number: int) -> str:
 
 
 def read_text(path: Path) -> str:
-    """The whole of a UTF-8 text file; AsrkdError, which names it, if it cannot be read."""
+    """Read a whole UTF-8 text file; AsrkdError, with its name, if it cannot be read."""
     _require_file(path)
     try:
         return path.read_text(encoding="utf-8")
@@ -236,7 +235,7 @@ def read_text(path: Path) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes; AsrkdError if they cannot be read."""
+    """Return the hex digest of a file's bytes; AsrkdError if they cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as stream:
@@ -248,6 +247,6 @@ def sha256(path: Path) -> str:
 
 
 def sha256_of(record: Any) -> str:
-    """Hex digest of a JSON-able record, whatever the order of its keys."""
+    """Return the hex digest of a JSON-able record, independent of the order of its keys."""
     text = json.dumps(record, sort_keys=True, ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

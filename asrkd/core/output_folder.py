@@ -1,9 +1,9 @@
-"""Output folders: whose they are, whether they are finished, and refusing the wrong ones.
+"""Output folders: the record of their inputs, the stamp of a finished folder, and refusal of other folders.
 
-A stage writes a *record* of what it was asked (inputs, options, hashes)
-first and a *stamp* last. A folder with the same record is gone on with; one
-with the same record and a stamp is complete; anything else is refused, so
-that no run ever mixes with another or overwrites what somebody keeps.
+A command writes a *record* of its request (inputs, options, hashes) first and
+a *stamp* last. A folder with the same record is resumed; one with the same
+record and a stamp is complete; any other folder is refused, so that no run
+mixes with another or overwrites a user's files.
 """
 
 import re
@@ -20,7 +20,7 @@ from asrkd.core.shell import remove, remove_folder, then
 
 
 class State(Enum):
-    """What an output folder holds before a stage starts."""
+    """State of an output folder before a command starts."""
 
     NEW = "new"
     PARTIAL = "partial"
@@ -28,10 +28,10 @@ class State(Enum):
 
 
 def claim(out: Path, record_name: str, record: dict[str, Any]) -> State:
-    """Say what ``out`` holds, as :func:`survey` does; if it is new, make it and write ``record`` into it.
+    """Return the state of ``out``, as :func:`survey` does; create a new folder and write its record.
 
     Raises:
-        AsrkdError: ``out`` belongs to something else, or was made from something else.
+        AsrkdError: ``out`` is not of this command, or was created with other settings.
     """
     state = survey(out, record_name, record)
     if state is State.NEW:
@@ -40,66 +40,65 @@ def claim(out: Path, record_name: str, record: dict[str, Any]) -> State:
 
 
 def survey(out: Path, record_name: str, record: dict[str, Any]) -> State:
-    """Say what ``out`` holds, and change nothing.
+    """Return the state of ``out`` without changing it.
 
     Args:
-        out: the folder a stage will write to.
-        record_name: file in ``out`` that says what it was made from.
+        out: output folder of a command.
+        record_name: file in ``out`` with the record of its request.
         record: JSON-able description of everything that decides the contents.
 
     Raises:
-        AsrkdError: ``out`` belongs to something else, or was made from
-            something else; the message names the first difference.
+        AsrkdError: ``out`` is not of this command, or was created with other
+            settings; the message names the first difference.
     """
-    found = inspect(out, record_name)
-    if found is None:
+    stored = inspect(out, record_name)
+    if stored is None:
         return State.NEW
-    place = first_difference(found, record)
-    if place:
+    if difference := first_difference(stored, record):
         remedy = f"give another --out, or remove it: {remove_folder(out)}"
-        raise AsrkdError(f"{out}: made from something else: {place}; {remedy}")
+        raise AsrkdError(f"{out}: created with other settings: {difference}; {remedy}")
     return State.COMPLETE if (out / STAMP).is_file() else State.PARTIAL
 
 
 def inspect(out: Path, record_name: str) -> Any | None:
-    """The record in ``out``; None if the folder is absent or empty.
+    """Read the record in ``out``; return None if the folder is absent or empty.
 
     Raises:
-        AsrkdError: it holds something, but not a record of this name.
+        AsrkdError: the folder holds files, but no record of this name.
     """
     if out.exists() and not out.is_dir():
         raise AsrkdError(f"{out}: is a file, expected a folder; give another --out")
-    # Looked at before the record, which another process of the same stage may be writing just now.
-    strangers = sorted(p.name for p in out.iterdir() if p.suffix != ".partial") if out.exists() else []
+    # Listed before the record is read, as another process of the same command may be writing the record.
+    others = sorted(p.name for p in out.iterdir() if p.suffix != ".partial") if out.exists() else []
     record = out / record_name
     if record.is_file():
         return files.read_json(record)
-    if strangers:
+    if others:
         raise AsrkdError(
-            f"{out}: holds {strangers[0]!r} but no {record_name}, so it is not ours to write to; "
+            f"{out}: holds {others[0]!r} but no {record_name}, so another program wrote it; "
             "give another --out"
         )
     return None
 
 
 def stamp(out: Path, summary: dict[str, Any]) -> None:
-    """Declare ``out`` complete; the last thing that a stage writes."""
+    """Mark ``out`` as complete; the last file that a command writes."""
     files.write_json(out / STAMP, summary)
 
 
 def read_stamp(
     out: Path, maker: str, keys: Collection[str] = (), form: Schema[Any] | None = None
 ) -> dict[str, Any]:
-    """The summary of a complete folder.
+    """Read the summary of a complete folder.
 
     Args:
         out: the folder.
-        maker: the command that makes such a folder, for the message; as :mod:`asrkd.core.shell` writes it.
-        keys: that its summary must have.
-        form: that its summary must have, where names alone do not tell.
+        maker: the command that makes such a folder, for messages; as :mod:`asrkd.core.shell` writes it.
+        keys: required in the summary.
+        form: schema of the summary.
 
     Raises:
-        AsrkdError: it is not there, unfinished or of another stage; the message
+        AsrkdError: the folder is absent, unfinished or of another command; the message
             says how to complete it.
     """
     if not out.is_dir():
@@ -107,7 +106,7 @@ def read_stamp(
     if not (out / STAMP).is_file():
         raise AsrkdError(f"{out}: unfinished (no {STAMP}); finish it with: {maker}")
     summary = files.read_json(out / STAMP)
-    problem = "" if isinstance(summary, dict) and summary.keys() >= set(keys) else "it lacks fields"
+    problem = "" if isinstance(summary, dict) and summary.keys() >= set(keys) else "fields are missing"
     if form is not None and not problem:
         try:
             form.check(summary)
@@ -116,33 +115,33 @@ def read_stamp(
     if problem:
         remedy = then(remove(out / STAMP), maker)
         raise AsrkdError(
-            f"{out / STAMP}: not a stamp of this stage ({problem}); remove it, and finish with: {remedy}"
+            f"{out / STAMP}: not a stamp of this command ({problem}); remove it, and finish with: {remedy}"
         )
     return dict(summary)
 
 
-def first_difference(found: Any, asked: Any, place: str = "") -> str | None:
-    """Where two JSON-able values first differ, in words; None if they do not."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        for key in sorted(found.keys() | asked.keys()):
+def first_difference(old: Any, new: Any, place: str = "") -> str | None:
+    """Describe the first difference of two JSON-able values; return None if they are equal."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
             inner = f"{place}.{key}" if place else str(key)
-            if key not in found:
-                return f"{inner} is {_short(asked[key])} now and was not set then"
-            if key not in asked:
-                return f"{inner} was {_short(found[key])} then and is not set now"
-            if difference := first_difference(found[key], asked[key], inner):
+            if key not in old:
+                return f"{inner} was not set, is now {_short(new[key])}"
+            if key not in new:
+                return f"{inner} was {_short(old[key])}, is now not set"
+            if difference := first_difference(old[key], new[key], inner):
                 return difference
         return None
-    if isinstance(found, list) and isinstance(asked, list) and len(found) == len(asked):
-        for index, pair in enumerate(zip(found, asked, strict=True)):
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, pair in enumerate(zip(old, new, strict=True)):
             if difference := first_difference(*pair, f"{place}.{index}"):
                 return difference
         return None
-    if found == asked:
+    if old == new:
         return None
-    if _is_sha256(found) and _is_sha256(asked):
-        return f"{place} was another then (sha256 {found[:12]} then, {asked[:12]} now)"
-    return f"{place} was {_short(found)} then and is {_short(asked)} now"
+    if _is_sha256(old) and _is_sha256(new):
+        return f"{place} has changed (sha256 was {old[:12]}, is now {new[:12]})"
+    return f"{place} was {_short(old)}, is now {_short(new)}"
 
 
 def _is_sha256(value: Any) -> bool:

@@ -1,8 +1,8 @@
-"""The same work in one process or many, with the same result.
+"""Independent tasks in one process or in many, with the same results.
 
-Every task runs on one torch thread, here or in a worker, because sums taken
-by several threads differ in their last bits: the number of jobs must not
-change what is written.
+Every task runs on one torch thread, in this process or in a worker, because
+sums taken by several threads differ in their last bits: the number of jobs
+must not change the files.
 """
 
 import multiprocessing
@@ -23,8 +23,8 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.library_errors import user_errors
 from asrkd.core.task_monitor import TaskMonitor, TaskWatch, WorkerReports, received
 
-LOOK_EVERY_S = 0.5  # for reports of workers and requests to stop
-STOP, LEAVE = 1, 2  # what workers are asked for: to save and end their tasks; and then to end themselves
+POLL_EVERY_S = 0.5  # for reports of workers and requests to stop
+STOP, LEAVE = 1, 2  # requests to workers: to save and end their tasks; and to end themselves after it
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def one_thread() -> Iterator[None]:
 
 
 def check_jobs(jobs: int) -> None:
-    """Raise AsrkdError unless ``jobs`` is positive; for stages, before they write anything."""
+    """Raise AsrkdError unless ``jobs`` is positive; for commands, before they write anything."""
     if jobs < 1:
         raise AsrkdError(f"--jobs {jobs}: expected 1 or more")
 
@@ -52,21 +52,21 @@ def check_jobs(jobs: int) -> None:
 def run_tasks(
     function: Callable[[Task, TaskMonitor], Result], tasks: Sequence[Task], *, jobs: int, watch: TaskWatch
 ) -> Generator[tuple[Task, Result], None, None]:
-    """(task, result) of ``function`` for every task, as they are finished.
+    """Yield (task, result) of ``function`` for every task, as they are finished.
 
-    When ``watch`` wants a stop no more tasks are begun, and those that run
-    are told by their monitors. The same happens when the loop is left before
-    its end, or a task fails: the others end soon, and are waited for.
+    When ``watch`` requests a stop, no more tasks are started, and the monitors of
+    running tasks pass the request on. The same happens when the loop is left
+    early, or a task fails: the other tasks end soon, and are waited for.
 
     Args:
-        function: importable by name, so that workers can find it; is given a task and its monitor.
-        tasks: picklable descriptions of independent pieces of work.
-        jobs: how many processes; 1 stays in this one.
-        watch: hears of the tasks' progress; asked twice a second, or after a task, whether to stop.
+        function: called with a task and its monitor; importable by name, for worker processes.
+        tasks: picklable descriptions of independent tasks.
+        jobs: number of processes; 1 runs all tasks in this one.
+        watch: receives the reports of the tasks; polled for a stop twice a second, or after each task.
 
     Raises:
-        AsrkdError: ``jobs`` is not positive, or a worker died. What a task
-            raises is passed on, after the tasks in hand have ended.
+        AsrkdError: ``jobs`` is not positive, or a worker died. An exception of a
+            task is raised after the running tasks have ended.
     """
     check_jobs(jobs)
     return _run(function, tasks, jobs, watch)
@@ -96,8 +96,8 @@ def _run(
         except BrokenProcessPool:
             link.leave()
             raise AsrkdError(
-                "a worker process was killed (out of memory?); what was finished is kept: "
-                "run again, with fewer --jobs if it was memory"
+                "a worker process was killed (out of memory?); finished work is saved: "
+                "run the command again, with fewer --jobs if memory ran out"
             ) from None
         finally:
             link.stop()
@@ -114,18 +114,18 @@ def _in_turn(
 
 
 class _Link:
-    """What the workers and this process share."""
+    """Pipe for reports and flag for requests, shared with the workers."""
 
     def __init__(self, context: BaseContext) -> None:
         self.receiver, self.sender = context.Pipe(duplex=False)
-        self.stopping = context.RawValue("b", 0)  # no lock, which a killed worker might hold
+        self.stopping = context.RawValue("b", 0)  # without a lock, which a killed worker might hold
 
     def stop(self) -> None:
-        """Ask all workers to save and end their tasks."""
+        """Request all workers to save and end their tasks."""
         self.stopping.value = self.stopping.value or STOP
 
     def leave(self) -> None:
-        """Ask them to end themselves then: one that was killed while it waited for a task holds the queue."""
+        """Request all workers to end after their tasks: one that was killed may block the queue of tasks."""
         self.stopping.value = LEAVE
 
     def close(self) -> None:
@@ -141,14 +141,14 @@ def _drain(
     link: _Link,
     watch: TaskWatch,
 ) -> Iterator[tuple[Any, Any]]:
-    """Keep at most two tasks a worker queued, so that a stop loses little."""
+    """Keep at most two tasks per worker queued, so that a stop loses little."""
     waiting = list(reversed(range(len(tasks))))
     running: dict[Future[Any], int] = {}
     while waiting or running:
         while waiting and len(running) < 2 * jobs:
             number = waiting.pop()
             running[pool.submit(_call, function, number, tasks[number])] = number
-        done = wait(running, timeout=LOOK_EVERY_S, return_when=FIRST_COMPLETED).done
+        done = wait(running, timeout=POLL_EVERY_S, return_when=FIRST_COMPLETED).done
         for number, report in received(link.receiver):
             watch.advance(tasks[number], report)
         for future in done:
@@ -156,22 +156,22 @@ def _drain(
             if begun is not None:
                 yield task, begun.result
         if (waiting or running) and watch.must_stop():
-            link.stop()  # those that are queued come back at once
+            link.stop()  # queued tasks return at once
             waiting = []
 
 
 class _Begun(NamedTuple):
-    """A task that was begun before a stop was asked for, and what it returned."""
+    """Result of a task that was started before a stop was requested."""
 
     result: Any
 
 
-_worker_link: tuple[Connection, Any] | None = None  # in a worker process: where to report, whether to stop
+_worker_link: tuple[Connection, Any] | None = None  # in a worker process: pipe for reports, request flag
 _in_task = False  # in a worker process
 
 
 def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -> _Begun | None:
-    """In a worker: run a task, unless the work is being stopped."""
+    """Run a task in a worker; return None if a stop is requested."""
     global _in_task
     assert _worker_link is not None
     sender, stopping = _worker_link
@@ -180,7 +180,7 @@ def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -
     try:
         if stopping.value:
             return None
-        with user_errors():  # of libraries: the parent would not see where they come from
+        with user_errors():  # converted here, as tracebacks do not reach the parent
             return _Begun(function(task, TaskMonitor(reports.add, lambda: bool(stopping.value))))
     finally:
         reports.flush()
@@ -188,26 +188,26 @@ def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -
 
 
 def _begin(sender: Connection, stopping: Any) -> None:
-    """What a worker does first."""
+    """Initialize a worker process."""
     import torch
 
     global _worker_link
     _worker_link = sender, stopping
     torch.set_num_threads(1)
-    # The parent decides when to stop, and says so by ``stopping``; Ctrl-C on a terminal reaches all of them.
+    # The parent decides when to stop, and sets ``stopping``; Ctrl-C on a terminal reaches all processes.
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_when_needless, args=(stopping,), daemon=True).start()
+    threading.Thread(target=_end_when_orphaned, args=(stopping,), daemon=True).start()
 
 
-def _end_when_needless(stopping: Any) -> None:
-    """End this worker when its parent was killed, or wants that and no task is in hand.
+def _end_when_orphaned(stopping: Any) -> None:
+    """End this worker when its parent was killed, or requests it while no task is running.
 
-    It would wait for work for ever, its memory held: nothing comes through the queue any more.
+    Otherwise the worker would wait for tasks and hold its memory forever.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
-    while not wait_for([parent.sentinel], LOOK_EVERY_S):
+    while not wait_for([parent.sentinel], POLL_EVERY_S):
         if stopping.value == LEAVE and not _in_task:
             break
     os._exit(1)

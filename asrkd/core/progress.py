@@ -1,7 +1,7 @@
-"""Progress: a bar on a terminal, a line every few seconds in a log, and on a terminal without room for a bar.
+"""Progress on stderr: a bar on a terminal, or a line every few seconds in a log or on a narrow terminal.
 
-Both say done and total, audio-hours per second where audio is what is
-worked on, and when it will be finished. Everything goes to stderr.
+Both show done and total, audio-hours per second for work on audio, and the
+estimated time left.
 """
 
 import sys
@@ -17,17 +17,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from asrkd.core.errors import one_line
 
 LINE_EVERY_S = 5.0
-FIRST_LINE_S = 1.0  # after which work that has finished nothing says that it is at work
-LOOK_EVERY_S = 0.2  # for whether to say so
-LIFE_EVERY_S = 60.0  # at least so often it says so afterwards
+FIRST_LINE_S = 1.0  # until the first "at work" line of work that has finished nothing
+POLL_EVERY_S = 0.2  # for whether that line is due
+LIFE_EVERY_S = 60.0  # between two such lines
 # Columns of a row beside the label and the counts: the bar, the rate with its unit or note, the time left.
-BAR_ROOM, LEAST_LABEL = 52, 8
+BAR_ROOM, MIN_LABEL = 52, 8
 
 
 class Meter:
-    """Counts work done and shows it; made by :func:`meter`."""
+    """Meter that counts finished units and shows them; made by :func:`meter`."""
 
-    after_s = 0.0  # shows nothing before
+    after_s = 0.0  # before it, nothing is shown
 
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         self.label, self.total, self.unit = one_line(label), total, unit
@@ -41,10 +41,10 @@ class Meter:
         """Report progress.
 
         Args:
-            count: how many more units are done.
+            count: number of units that were finished.
             audio_s: seconds of audio in them.
-            note: stands behind the figures from now on; None leaves it as it is.
-            resumed: the units were done by an earlier run, so they say nothing of the pace.
+            note: text after the figures from now on; None leaves it unchanged.
+            resumed: whether an earlier run finished the units, so that they do not count for the pace.
         """
         self.done += count
         if resumed:
@@ -56,11 +56,11 @@ class Meter:
             self._show()
 
     def is_due(self) -> bool:
-        """Whether the work has taken long enough to be shown."""
+        """Return whether the work has taken long enough to be shown."""
         return time.monotonic() - self.started_at >= self.after_s
 
     def rate(self) -> str:
-        """Audio-hours per second so far, in words; empty if there is no audio."""
+        """Return the audio-hours per second so far, as text; empty if there is no audio."""
         elapsed_s = time.monotonic() - self.started_at
         if not self.audio_s or elapsed_s <= 0:
             return ""
@@ -68,13 +68,13 @@ class Meter:
         return f"{rate:.3f} h audio/s" if rate >= 0.1 else f"{rate:.2g} h audio/s"
 
     def remaining_s(self) -> float:
-        """Seconds until the end at the pace so far."""
-        fresh = self.done - self._resumed_at
+        """Return the seconds until the end at the pace so far."""
+        finished = self.done - self._resumed_at
         elapsed_s = time.monotonic() - self.started_at
-        return elapsed_s / fresh * (self.total - self.done) if fresh else float("inf")
+        return elapsed_s / finished * (self.total - self.done) if finished else float("inf")
 
     def begin(self) -> None:
-        """Show that there is work, where that takes no line of its own."""
+        """Show that the work has started, if that takes no line in a log."""
 
     def _show(self) -> None:
         raise NotImplementedError
@@ -102,13 +102,13 @@ class _Lines(Meter):
         self._shown = line
 
     def close(self) -> None:
-        """Print the last state, unless it stands there already or the work was short."""
+        """Print the last state, unless it was printed already or the work was short."""
         if self.is_due():
             self._print()
 
 
 class _LivingLines(_Lines):
-    """Lines that also come while nothing is finished, from a thread: work may be slow within a unit."""
+    """Lines from a thread that also come while no unit is finished, as a unit may be slow."""
 
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         super().__init__(label, total, unit, done)
@@ -120,7 +120,7 @@ class _LivingLines(_Lines):
         self._thread.start()
 
     def _live(self) -> None:
-        while not self._over.wait(LOOK_EVERY_S):
+        while not self._over.wait(POLL_EVERY_S):
             now, silent_s = time.monotonic(), LIFE_EVERY_S if self._shown else FIRST_LINE_S
             if now - max(self._shown_at, self.started_at) >= silent_s:
                 self._print(f"at work for {now - self.started_at:.0f} s")
@@ -130,7 +130,7 @@ class _LivingLines(_Lines):
             super()._print(life)
 
     def close(self) -> None:
-        """End the thread, and print the last state unless it stands there already."""
+        """End the thread, and print the last state unless it was printed already."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -153,7 +153,7 @@ class _Bar(Meter):
         self._task = self._bar.add_task(short, total=total, completed=done, detail=unit)
 
     def begin(self) -> None:
-        """Show the bar, unless it is there."""
+        """Show the bar, unless it is shown already."""
         if not self._bar.live.is_started:
             self._bar.start()
 
@@ -169,32 +169,32 @@ class _Bar(Meter):
 
 
 def _label_room(console: Console, total: int) -> int:
-    """Columns that are left for a bar's label: what does not fit loses its end, which may be the counts."""
+    """Return the columns for a bar's label: a row that is too long loses its end, which may be the counts."""
     return console.width - BAR_ROOM - len(f"{total}/{total}")
 
 
 def _takes_bar(total: int) -> bool:
-    """Whether stderr is a terminal that can rewrite a row, and wide enough for it."""
+    """Return whether stderr is a terminal that can rewrite a row, and wide enough for a bar."""
     if not sys.stderr.isatty():
         return False
     console = Console(stderr=True)
-    return not console.is_dumb_terminal and _label_room(console, total) >= LEAST_LABEL
+    return not console.is_dumb_terminal and _label_room(console, total) >= MIN_LABEL
 
 
 @contextmanager
 def meter(
     label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0, says_it_works: bool = False
 ) -> Iterator[Meter]:
-    """Show progress of a piece of work within the block.
+    """Show the progress of the work within the block.
 
     Args:
-        label: what is being done, for a person.
-        total: how many units there are.
-        unit: what is counted, in the plural.
-        done: how many were there already when a run goes on.
-        after_s: seconds before which nothing is shown, for work that is mostly short.
-        says_it_works: in a log, also show a line after a second in which no unit was finished, and
-            one a minute later on; by a thread, so not where the work forks.
+        label: human-readable title of the work.
+        total: number of units.
+        unit: noun of the units, in the plural.
+        done: number of units that an earlier run finished.
+        after_s: seconds before which nothing is shown, for work that is usually short.
+        says_it_works: in a log, also show a line after a second without a finished unit, and one a
+            minute later on; by a thread, so not for work that forks.
     """
     lines = _LivingLines if says_it_works else _Lines
     kind = _Bar if _takes_bar(total) else lines
@@ -210,7 +210,7 @@ def meter(
 
 @contextmanager
 def announced(text: str, after_s: float = 1.0) -> Iterator[None]:
-    """Print ``text`` if the block takes longer than ``after_s``, as to open a large model does."""
+    """Print ``text`` if the block takes longer than ``after_s``, as loading a large model does."""
     timer = threading.Timer(after_s, lambda: print(one_line(text), file=sys.stderr, flush=True))
     timer.daemon = True
     timer.start()

@@ -1,7 +1,8 @@
-"""Random numbers that are functions of where we are, not of how we came here.
+"""Seeds of random generators as functions of a position in the data or the training.
 
-Data side: of (seed, epoch, cut id), so that any number of loader workers and
-any resumption draw the same. Model side: of (seed, step).
+On the data side a seed is a function of (seed, epoch, cut id), so that any number
+of loader workers, and a resumed run, draw the same numbers. On the model side it
+is a function of (seed, step).
 """
 
 import hashlib
@@ -13,17 +14,17 @@ import torch
 
 
 def derive(*parts: int | str) -> int:
-    """A 63-bit seed from what identifies a place, equal on every machine."""
+    """Derive a 63-bit seed from the parts of a position, equal on every machine."""
     text = "\x1f".join(str(part) for part in parts)
     return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big") >> 1
 
 
 @contextmanager
 def seeded(*parts: int | str) -> Iterator[random.Random]:
-    """Within the block, Python's and torch's global generators start from ``parts``.
+    """Seed Python's and torch's global generators from ``parts`` within the block, and restore them after it.
 
-    For libraries that draw from them; both are put back afterwards. The
-    generator given is a private one with the same start.
+    This is for libraries that draw from global generators. Yields a private
+    generator with the same seed.
     """
     seed = derive(*parts)
     python_state, torch_state = random.getstate(), torch.get_rng_state()
@@ -37,7 +38,7 @@ def seeded(*parts: int | str) -> Iterator[random.Random]:
 
 
 def seed_torch(seed: int) -> None:
-    """As torch.manual_seed, which without a GPU in use notes its caller's whole stack, at each call."""
+    """Seed torch without torch.manual_seed, which saves the whole stack at each call if no GPU is in use."""
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)

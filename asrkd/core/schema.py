@@ -1,8 +1,8 @@
-"""Forms of JSON records: types and ranges of fields, declared once and checked by pydantic.
+"""Schemas of JSON records: types and ranges of fields, declared once and checked by pydantic.
 
-Records are read from files that people edit, convert and copy. A field of a
-wrong type or range is told when the file is read, by its place in the record,
-and not by whatever stumbles over it later.
+Records are read from files that users edit, convert and copy. A field of a
+wrong type or range is an error when the file is read, with its place in the
+record.
 """
 
 import re
@@ -12,47 +12,47 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Form = TypeVar("Form")
 
-MOST = 2**63 - 1  # what a 64-bit integer holds
-LONGEST_VALUE = 60  # characters of a wrong value that a message shows
+MAX_INT = 2**63 - 1  # of 64 bits
+MAX_SHOWN = 60  # characters of a wrong value in a message
 
-Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
-Positive = Annotated[int, Field(strict=True, ge=1, le=MOST)]
+Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
+Positive = Annotated[int, Field(strict=True, ge=1, le=MAX_INT)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]  # from the beginning of something
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]  # from the start of a recording
 Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]  # in seconds
-#: Samples, or samples a second, also as 16000.0.
-WholeNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, multiple_of=1, le=MOST)]
+#: Samples, or samples per second, also as 16000.0.
+WholeNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, multiple_of=1, le=MAX_INT)]
 Sha256 = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(strict=True, min_length=1)]
 
 
 _OF_UNIONS = re.compile(
     r"int|str|float|constrained-\w+|\w+\[.*\]|_[A-Z]\w*"
-)  # the member that was tried last
+)  # pydantic's names of the members of a union
 
 
 class Record(BaseModel):
-    """A JSON object with the fields that a reader goes by; others may be there too.
+    """JSON object with the fields that a reader uses; other fields are ignored.
 
     Types are those of this module, which convert nothing, and ``str``, ``list`` and ``dict`` of them. A field
-    that has a default may be absent.
+    with a default may be absent.
     """
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
 
 class Schema(Generic[Form]):
-    """What records of one kind must look like."""
+    """Schema of the records of one kind."""
 
     def __init__(self, form: Any) -> None:
-        """Take a type that pydantic knows: a :class:`Record`, a dataclass, a union."""
+        """Take a type of pydantic's: a :class:`Record`, a dataclass, a union."""
         self._adapter: TypeAdapter[Form] = TypeAdapter(form)
 
     def check(self, record: Any) -> Form:
-        """The record as the form has it.
+        """Validate a record, and return it as an object of the schema's type.
 
         Raises:
-            ValueError: it is not of the form; in one line, which field is what, and what was expected.
+            ValueError: the record does not fit; one line with the field, its value and what was expected.
         """
         try:
             return self._adapter.validate_python(record)
@@ -61,7 +61,7 @@ class Schema(Generic[Form]):
 
 
 def explain(error: ValidationError) -> str:
-    """The first thing that is wrong with a record: 'supervisions.0.text is 7, expected a string'."""
+    """Describe the first error of a record: 'supervisions.0.text is 7, expected a string'."""
     problems = error.errors(include_url=False, include_context=False)
     first = next((problem for problem in problems if problem["type"] != "missing"), problems[0])
     parts = [str(part) for part in first["loc"]]
@@ -72,7 +72,7 @@ def explain(error: ValidationError) -> str:
 
 
 def _expected(words: str) -> str:
-    """What pydantic says of a value, after 'is 7,'."""
+    """Rephrase pydantic's message to follow 'is 7,'."""
     if not words.startswith("Input should be "):
         return words[:1].lower() + words[1:]
     wanted = words.removeprefix("Input should be ").partition(" or instance of ")[0]
@@ -81,9 +81,9 @@ def _expected(words: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of a record for a message, cut off where it is long."""
+    """Return a value of a record for a message, truncated if it is long."""
     try:
         text = repr(value)
     except (RecursionError, ValueError):  # nested too deeply, or an integer of too many digits
         text = type(value).__name__
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
+    return text if len(text) <= MAX_SHOWN else f"{text[: MAX_SHOWN - 3]}..."

@@ -1,8 +1,8 @@
 """Shell commands in messages: ready to paste, whatever characters a path holds.
 
-Every command that a message asks for is written here, so that a blank, a
-quote, a leading dash or a newline in a path cannot make another command of
-it. A reader pastes it into bash, zsh or ksh.
+Every command in a message is written here, so that a space, a quote, a leading
+dash or a newline in a path cannot change its meaning. The user pastes it into
+bash, zsh or ksh.
 """
 
 import shlex
@@ -15,17 +15,17 @@ def command(*words: str | Path) -> str:
     """Write a command.
 
     Args:
-        words: the program and its arguments. A path is never taken for an
-            option: one that begins with a dash is written as ``./-x``.
+        words: the program and its arguments. A path that begins with a dash is
+            written as ``./-x``, so that it is not taken for an option.
 
     Returns:
-        One line; a shell splits it into exactly these words.
+        One line, which a shell splits into exactly these words.
     """
     return " ".join(map(_quote, words))
 
 
 def then(*commands: str) -> str:
-    """Join commands, each of which is run only if those before it succeeded."""
+    """Join commands so that each runs only if the previous ones succeeded."""
     return " && ".join(commands)
 
 
@@ -35,17 +35,17 @@ def remove(*paths: Path) -> str:
 
 
 def remove_folder(folder: Path) -> str:
-    """Write the command that removes a folder and all that is in it."""
+    """Write the command that removes a folder and its contents."""
     return command("rm", "-r", folder)
 
 
 def make_anew(folder: Path, maker: str, what: str = "it") -> str:
-    """Write the end of a message about a folder that must be removed and made once more.
+    """Write the remedy of a message about a folder that must be removed and made again.
 
     Args:
-        folder: to be removed.
+        folder: the folder to remove.
         maker: the command that makes it, as :func:`command` writes it.
-        what: the folder's noun.
+        what: noun for the folder.
     """
     return f"make {what} anew: {then(remove_folder(folder), maker)}"
 
@@ -56,7 +56,7 @@ def _quote(word: str | Path) -> str:
 
 
 def _escape(char: str) -> str:
-    """A character inside of ``$'...'``: octal bytes if it is special there, or would not stay in the line."""
+    """Escape a character for ``$'...'``: octal bytes if it is special there, or would break the line."""
     if char in "\\'!" or one_line(char) != char:  # '!' recalls an earlier command in interactive shells
         return "".join(f"\\{byte:03o}" for byte in char.encode("utf-8", "surrogateescape"))
     return char

@@ -1,8 +1,8 @@
-"""Stopping in time: SIGTERM, SIGUSR1 and a time limit ask; the work saves and leaves.
+"""Stop requests: on SIGTERM, SIGUSR1 or a time limit, a command saves its work and ends.
 
 Schedulers send a signal some minutes before they kill. The handlers only
-take a note; the loop that does the work asks :meth:`StopRequest.reason`
-between two pieces of it, saves, and raises :class:`~asrkd.core.errors.StoppedInTime`.
+store the signal; the loop of the work calls :meth:`StopRequest.reason`
+between two steps, saves, and raises :class:`~asrkd.core.errors.StoppedInTime`.
 """
 
 import re
@@ -19,7 +19,7 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class StopRequest:
-    """Whether somebody wants the work to stop, and why."""
+    """Request to stop the work: a received signal, or a time limit that has passed."""
 
     def __init__(self, time_limit_s: float | None = None) -> None:
         self.time_limit_s = time_limit_s
@@ -27,11 +27,11 @@ class StopRequest:
         self._signal: str | None = None
 
     def note_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Signal handler: remember which one came."""
+        """Store the received signal; a signal handler."""
         self._signal = signal.Signals(number).name
 
     def reason(self) -> str | None:
-        """The name of the signal, or 'time limit'; None to go on."""
+        """Return the name of the signal, or 'time limit'; None if no stop is requested."""
         if self._signal:
             return self._signal
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -39,7 +39,7 @@ class StopRequest:
         return None
 
     def check(self, what_was_saved: str) -> None:
-        """Raise if asked to stop.
+        """Raise if a stop is requested.
 
         Raises:
             StoppedInTime: with ``what_was_saved`` in its message.
@@ -49,13 +49,13 @@ class StopRequest:
 
 
 def stopped(reason: str, what_was_saved: str, go_on: str = "run the same command") -> StoppedInTime:
-    """The error that ends a command which was asked to stop and has saved its work."""
+    """Make the error that ends a command after it has saved its work."""
     return StoppedInTime(f"stopped by {reason}: {what_was_saved}; {go_on} to go on")
 
 
 @contextmanager
 def stop_requests(time_limit_s: float | None = None) -> Iterator[StopRequest]:
-    """Listen for SIGTERM and SIGUSR1 within the block; the old handlers come back after it."""
+    """Handle SIGTERM and SIGUSR1 within the block; restore the old handlers after it."""
     request = StopRequest(time_limit_s)
     before = {number: signal.signal(number, request.note_signal) for number in _SIGNALS}
     try:
@@ -66,14 +66,14 @@ def stop_requests(time_limit_s: float | None = None) -> Iterator[StopRequest]:
 
 
 def parse_time_limit(text: str | None, option: str = "--time-limit") -> float | None:
-    """Seconds in '90', '90s', '30m', '2h', '1d' or '01:30:00'; None stays None.
+    """Parse '90', '90s', '30m', '2h', '1d' or '01:30:00' to seconds; None stays None.
 
     Args:
-        text: what was given.
-        option: where it was given, for the message.
+        text: value of the option.
+        option: name of the option, for the message.
 
     Raises:
-        AsrkdError: it is none of these.
+        AsrkdError: the value has none of these forms.
     """
     if text is None:
         return None

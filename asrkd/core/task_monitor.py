@@ -1,9 +1,9 @@
-"""The link between a running task and the process that started it: units finished, and requests to stop.
+"""Link between a running task and the process that started it: finished units, and requests to stop.
 
 A task calls :meth:`TaskMonitor.advance` and :meth:`TaskMonitor.must_stop`,
 wherever it runs. In a worker process reports go through a pipe in messages
-below PIPE_BUF, which the system writes whole without any lock: a worker that
-is killed in the middle of one blocks nobody.
+shorter than PIPE_BUF, which the system writes whole without a lock, so a worker
+that is killed while it writes blocks no other.
 """
 
 import struct
@@ -12,57 +12,57 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple, Protocol
 
-REPORT_EVERY_S = 0.2  # of a worker, at most: a fast teacher finishes thousands of cuts a second
+REPORT_EVERY_S = 0.2  # between two messages of a worker: a fast teacher finishes thousands of cuts a second
 _MESSAGE = struct.Struct("<iid?")
 
 
 class Report(NamedTuple):
-    """What a task has to say of its progress."""
+    """Report of a task's progress."""
 
-    units: int  # finished since the last report; negative: taken back, as they are not kept
+    units: int  # finished since the last report; negative: units that were reported but are lost
     audio_s: float = 0.0  # seconds of audio in them
     resumed: bool = False  # they were finished by an earlier run
 
 
 class TaskWatch(Protocol):
-    """The side of the process that started the tasks."""
+    """Receiver of reports, in the process that started the tasks."""
 
     def advance(self, task: Any, report: Report) -> None:
-        """Take notice of a task's progress."""
+        """Receive a report of a task."""
 
     def must_stop(self) -> bool:
-        """Whether the tasks shall save what they have and end."""
+        """Return whether the tasks must save their work and end."""
 
 
 class TaskMonitor:
-    """The side of a task."""
+    """Monitor of one task, for the function that runs it."""
 
     def __init__(self, report: Callable[[Report], None], must_stop: Callable[[], bool]) -> None:
-        """Pass reports to ``report``, and requests from ``must_stop``."""
+        """Send reports to ``report``; ``must_stop`` returns whether a stop is requested."""
         self._report, self.must_stop = report, must_stop
 
     def advance(self, count: int, audio_s: float = 0.0, *, resumed: bool = False) -> None:
         """Report units that are finished.
 
         Args:
-            count: how many more; below 0 for some that were reported but are not kept.
+            count: number of units; below 0 for units that were reported but are lost.
             audio_s: seconds of audio in them.
-            resumed: an earlier run finished them.
+            resumed: whether an earlier run finished them.
         """
         self._report(Report(count, audio_s, resumed))
 
 
 class WorkerReports:
-    """Reports of one task in a worker process, gathered and sent a few times a second."""
+    """Reports of one task in a worker process, summed and sent a few times a second."""
 
     def __init__(self, pipe: Connection, task: int) -> None:
-        """Send through ``pipe`` in the name of task number ``task``."""
+        """Send reports of task number ``task`` through ``pipe``."""
         self._pipe, self._task = pipe, task
         self._count, self._audio_s = 0, 0.0
         self._sent_at = -float("inf")
 
     def add(self, report: Report) -> None:
-        """Send a report, or keep it until there are more."""
+        """Add a report, and send the sum if the last one was sent long enough ago."""
         if report.resumed:
             self._send(report)
             return
@@ -71,7 +71,7 @@ class WorkerReports:
             self.flush()
 
     def flush(self) -> None:
-        """Send what was kept."""
+        """Send the sum of the reports that were not sent yet."""
         if self._count or self._audio_s:
             self._send(Report(self._count, self._audio_s))
         self._count, self._audio_s, self._sent_at = 0, 0.0, time.monotonic()
@@ -81,7 +81,7 @@ class WorkerReports:
 
 
 def received(pipe: Connection) -> list[tuple[int, Report]]:
-    """The (task number, report) pairs that workers have sent since the last call."""
+    """Return the (task number, report) pairs that workers have sent since the last call."""
     reports = []
     while pipe.poll():
         task, *report = _MESSAGE.unpack(pipe.recv_bytes())

@@ -1,7 +1,7 @@
-"""Standard output and error that take whatever a command prints: any locale, closed, or full.
+"""Standard output and error that accept all text of a command: in any locale, closed, or full.
 
-Tables have lines and signs that a terminal or a pipe in Latin-1 (or in ASCII, LC_ALL=C) has no bytes for,
-and transcripts have any character. What cannot be written stands there in plain characters, or escaped,
+Tables have box-drawing characters and signs that a terminal or a pipe in Latin-1 or ASCII (LC_ALL=C)
+cannot encode, and transcripts have any character. Such characters are replaced by plain ones, or escaped,
 instead of ending a command after hours of work.
 """
 
@@ -23,22 +23,22 @@ _PLAIN = str.maketrans(
 
 
 def plain_characters(error: UnicodeError) -> tuple[str, int]:
-    """A handler of :mod:`codecs`: plain characters for signs, escapes like Python's for all else."""
+    """Handle an encoding error of :mod:`codecs`: plain characters for signs, escapes for the rest."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end].translate(_PLAIN)
     return text.encode("ascii", "backslashreplace").decode("ascii"), error.end
 
 
-# Of stderr: its log lies on a disk that is full, or its terminal is gone.
+# Errors of writing to stderr: the disk of its log is full, or its terminal is gone.
 _NOWHERE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class _Lossy(io.FileIO):
-    """Standard error where what cannot be kept is dropped: progress and notes are not worth hours of work."""
+    """Standard error that drops text which cannot be written: progress is not worth hours of work."""
 
     def write(self, data: Any) -> int:
-        """All of it, as far as the caller can tell."""
+        """Write all of ``data``, or drop it and report it as written."""
         try:
             return super().write(data)
         except OSError as error:
@@ -48,7 +48,7 @@ class _Lossy(io.FileIO):
 
 
 def prepare_streams() -> None:
-    """Make stdout and stderr of this process take every character, and be there even if closed or full."""
+    """Make stdout and stderr of this process accept every character, also if they are closed or full."""
     codecs.register_error(ERRORS, plain_characters)
     standard = sys.__stderr__
     if standard is not None and sys.stderr is standard:
@@ -56,14 +56,14 @@ def prepare_streams() -> None:
         sys.stderr = io.TextIOWrapper(io.BufferedWriter(raw), encoding=standard.encoding, line_buffering=True)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started this, as with >&-
+        if stream is None:  # closed by the parent process, as with >&-
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=ERRORS)
 
 
 def drop_output() -> None:
-    """Give up what is still to be written to stdout, which would fail once more when the process ends."""
+    """Drop the unwritten text of stdout, which would raise again when the process ends."""
     if sys.stdout is None:
         return
     try:

@@ -1,8 +1,8 @@
-"""Tensors out of a file of ``torch.save``, without unpickling: what it would run is never looked up.
+"""Reader of state dicts in files of ``torch.save`` that runs no code of the pickle.
 
-Such a file is a zip archive of a pickle and, a member each, the bytes of the
-storages. The pickle is read by an unpickler that knows dictionaries and
-tensors by stand-ins of its own, and refuses any other name.
+Such a file is a zip archive with a pickle and one member for the bytes of each
+storage. The unpickler makes dictionaries and tensors by its own functions, and
+refuses every other name.
 """
 
 import pickle
@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 
 _DTYPES = {
     "FloatStorage": torch.float32,
@@ -34,27 +34,26 @@ _DTYPES = {
 
 
 def convert_state(state: Path, out: Path) -> int:
-    """Write the tensors of ``state`` as safetensors; return how many there were.
+    """Write the tensors of the file ``state`` as safetensors; return their number.
 
     Raises:
-        AsrkdError: it is not a state dict of ``torch.save``, or holds something else than tensors.
+        AsrkdError: not a state dict of ``torch.save``, or one with other values than tensors.
     """
     tensors = read_state(state)
     out.parent.mkdir(parents=True, exist_ok=True)
-    own = {
-        name: value.contiguous().clone() for name, value in tensors.items()
-    }  # safetensors shares no memory
+    # Copied, as safetensors refuses tensors that share memory.
+    copies = {name: value.contiguous().clone() for name, value in tensors.items()}
     with files.create_aside(out) as partial:
-        save_file(own, str(partial), metadata={"format": "pt"})  # without which transformers refuses it
+        save_file(copies, str(partial), metadata={"format": "pt"})  # transformers requires the metadata
     return len(tensors)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """The tensors of a state dict, (...) by name; of a checkpoint that holds one, that one's.
+    """Read the tensors (...) by name of a state dict, or of the state dict in a checkpoint.
 
     Raises:
-        AsrkdError: there is no such file, it is not a state dict of
-            ``torch.save``, or holds something else than tensors.
+        AsrkdError: no such file, not a state dict of ``torch.save``, or one with
+            other values than tensors.
     """
     if not path.is_file():
         raise AsrkdError(f"{path}: no such file")
@@ -65,8 +64,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
                 read = _Reader(stream, archive, member.removesuffix("data.pkl")).load()
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, RuntimeError) as error:
         raise AsrkdError(
-            f"{path}: not a file of torch.save, or one of torch before 1.6 ({' '.join(str(error).split())}); "
-            "save it anew: torch.save(model.state_dict(), ...)"
+            f"{path}: not a file of torch.save, or one of torch before 1.6 ({error_text(error)}); "
+            "save it again: torch.save(model.state_dict(), ...)"
         ) from None
     except pickle.UnpicklingError as error:
         raise AsrkdError(
@@ -81,7 +80,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 
 class _Reader(pickle.Unpickler):
-    """An unpickler that can make dictionaries and tensors, and nothing else."""
+    """Unpickler of dictionaries and tensors only."""
 
     def __init__(self, stream: Any, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(stream)
@@ -89,7 +88,7 @@ class _Reader(pickle.Unpickler):
         self._storages: dict[str, Tensor] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Our stand-in for what the pickle names."""
+        """Return the function that stands for a name in the pickle."""
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
         if (module, name) not in _STAND_INS:
@@ -97,7 +96,7 @@ class _Reader(pickle.Unpickler):
         return _STAND_INS[module, name]
 
     def persistent_load(self, pid: Any) -> Tensor:
-        """The storage of a tensor, as a flat tensor."""
+        """Return the storage of a tensor, as a flat tensor."""
         kind, dtype, key, _, count = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype):
             raise pickle.UnpicklingError(f"holds a {kind}, which is not read: only tensors are")

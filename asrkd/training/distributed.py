@@ -53,7 +53,7 @@ class ElsewhereError(AsrkdError):
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
-        self.exit_status, self.told = exit_status, True
+        self.exit_status, self.reported = exit_status, True
 
 
 class LostContact(AsrkdError):
@@ -181,7 +181,7 @@ class Processes:
         except LostContact:  # the others are gone already
             return
         if isinstance(error, AsrkdError):
-            error.told = any(message.error is not None for message in messages[: self.rank])
+            error.reported = any(message.error is not None for message in messages[: self.rank])
 
     def _gather(self, message: _Message) -> list[_Message]:
         received: list[Any] = [None] * self.count
@@ -201,5 +201,5 @@ class Processes:
                 f"process {self.rank} of {self.count} lost contact with another, which died or hangs "
                 f"({str(error).splitlines()[0]}); see its output, then run the command again with --resume"
             )
-            lost.told = self.rank > 1  # whichever one died, process 0 or process 1 is there to say so
+            lost.reported = self.rank > 1  # whichever one died, process 0 or process 1 is there to say so
             raise lost from None

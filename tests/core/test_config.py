@@ -57,7 +57,7 @@ def test_a_base_is_merged_key_by_key_and_lists_are_replaced(tmp_path):
 def test_bases_that_go_in_a_circle_and_bases_that_are_absent_are_named(tmp_path):
     write(tmp_path / "a.yaml", "base: b.yaml")
     write(tmp_path / "b.yaml", "base: a.yaml")
-    with pytest.raises(AsrkdError, match=r"yaml: base files go in a circle"):
+    with pytest.raises(AsrkdError, match=r"yaml: base files form a circle"):
         load(tmp_path / "a.yaml")
     with pytest.raises(AsrkdError, match=r"nowhere\.yaml: no such file"):
         load(write(tmp_path / "c.yaml", "base: nowhere.yaml"))
@@ -110,8 +110,8 @@ def test_a_mistake_is_a_line_that_says_where(tmp_path, override, complaint):
     [
         ("optim: {lr: 1", "not YAML"),
         ("optim: " + "[" * 20_000, "not YAML: RecursionError"),
-        ("- 1\n- 2", "expected keys and values, found list"),
-        ("", "expected keys and values, found NoneType"),
+        ("- 1\n- 2", "expected a mapping of keys to values, found list"),
+        ("", "expected a mapping of keys to values, found NoneType"),
         ("optim: {learning_rate: 1}", "unknown key"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_config_cannot_be_changed_afterwards():
 def test_a_key_that_comes_twice_is_an_error_and_not_its_last_value(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("seed: 1\nseed: 2\n")
-    with pytest.raises(AsrkdError, match="'seed' comes twice"):
+    with pytest.raises(AsrkdError, match="duplicate key 'seed'"):
         config.load(_Seeded, path)
 
 

@@ -85,6 +85,6 @@ def test_broken_audio_is_quarantined_by_what_decodes(monkeypatch, tmp_path):
     monkeypatch.setenv("ASRKD_FAULT", "audio@decode:2")
     monkeypatch.setattr(faults, "_passed", faults.Counter())
     assert decode(cut).shape == (1, 8000)
-    with pytest.raises(BadAudio, match="broken on purpose"):
+    with pytest.raises(BadAudio, match="broken by ASRKD_FAULT"):
         decode(cut)
     assert decode(cut).shape == (1, 8000)

@@ -76,7 +76,7 @@ def test_the_file_in_hand_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "read_text", tensors)  # a reader of asrkd's that meets the library's error
     monkeypatch.setitem(tensors.__globals__, "__name__", "asrkd.of_this_test")
     with (
-        pytest.raises(AsrkdError, match=f"^{path}: safetensors cannot go on.*asrkd check '{path}'"),
+        pytest.raises(AsrkdError, match=f"^{path}: safetensors failed.*asrkd check '{path}'"),
         user_errors(),
     ):
         files.read_text(path)
@@ -92,7 +92,7 @@ def test_a_traceback_can_be_asked_for(monkeypatch):
 )
 def test_every_error_of_the_system_is_a_line(number):
     message = str(as_user_error(OSError(number, os.strerror(number), "some/file")))
-    assert message == f"some/file: {os.strerror(number)}; mend that and run it again"
+    assert message == f"some/file: {os.strerror(number)}; fix that and run the command again"
 
 
 def test_a_full_disk_is_the_systems_error_also_where_safetensors_meets_it(tmp_path):

@@ -33,11 +33,11 @@ def test_a_folder_is_new_then_partial_then_complete(tmp_path):
 @pytest.mark.parametrize(
     ("asked", "complaint"),
     [
-        ({**RECORD, "teacher": "abd"}, "teacher was 'abc' then and is 'abd' now"),
-        ({**RECORD, "search": {"beam": 4, "sizes": [1, 3]}}, "search.beam was 8 then and is 4 now"),
-        ({**RECORD, "search": {"beam": 8, "sizes": [1, 3]}}, "search.sizes.1 was 2 then and is 3 now"),
-        ({**RECORD, "more": 1}, "more is 1 now and was not set then"),
-        ({"search": RECORD["search"]}, "teacher was 'abc' then and is not set now"),
+        ({**RECORD, "teacher": "abd"}, "teacher was 'abc', is now 'abd'"),
+        ({**RECORD, "search": {"beam": 4, "sizes": [1, 3]}}, "search.beam was 8, is now 4"),
+        ({**RECORD, "search": {"beam": 8, "sizes": [1, 3]}}, "search.sizes.1 was 2, is now 3"),
+        ({**RECORD, "more": 1}, "more was not set, is now 1"),
+        ({"search": RECORD["search"]}, "teacher was 'abc', is now not set"),
     ],
 )
 def test_another_record_is_refused_by_its_first_difference(tmp_path, asked, complaint):
@@ -65,7 +65,7 @@ def test_a_long_value_is_shortened_in_the_message():
 
 def test_contents_that_changed_are_told_by_their_hashes():
     difference = first_difference({"listing": "1a" * 32}, {"listing": "2b" * 32})
-    assert difference == "listing was another then (sha256 1a1a1a1a1a1a then, 2b2b2b2b2b2b now)"
+    assert difference == "listing has changed (sha256 was 1a1a1a1a1a1a, is now 2b2b2b2b2b2b)"
 
 
 def test_what_is_not_ours_is_refused_and_left_alone(tmp_path):
@@ -93,7 +93,7 @@ def test_a_torn_record_is_named(tmp_path):
     [
         (None, "unfinished .no stamp.json.; finish it with: asrkd make"),
         ("{", "stamp.json: torn or not JSON"),
-        ("[1]", "stamp.json: not a stamp of this stage"),
+        ("[1]", "stamp.json: not a stamp of this command"),
     ],
 )
 def test_an_unfinished_folder_names_the_command_that_finishes_it(tmp_path, stamp, complaint):

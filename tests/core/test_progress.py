@@ -79,7 +79,7 @@ def test_work_that_is_short_is_not_shown_if_it_may_be_long(clock, capsys):
 def test_work_that_finishes_nothing_says_that_it_is_at_work_and_then_now_and_then(monkeypatch, capsys):
     monkeypatch.setattr(progress, "FIRST_LINE_S", 0.05)
     monkeypatch.setattr(progress, "LIFE_EVERY_S", 0.3)
-    monkeypatch.setattr(progress, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(progress, "POLL_EVERY_S", 0.01)
     before = threading.active_count()
     with meter("distill x", 9, "cuts", says_it_works=True):
         time.sleep(0.2)

@@ -183,11 +183,11 @@ def test_two_jobs_write_the_bytes_of_one(question, whole, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "options", "complaint"),
     [
-        ({}, SearchOptions(3, 3), "search.beam was 4 then and is 3 now"),
-        ({}, SearchOptions(4, 2), "search.num_best was 4 then and is 2 now"),
-        ({"cuts_per_shard": 3}, OPTIONS, "cuts_per_shard was 2 then and is 3 now"),
+        ({}, SearchOptions(3, 3), "search.beam was 4, is now 3"),
+        ({}, SearchOptions(4, 2), "search.num_best was 4, is now 2"),
+        ({"cuts_per_shard": 3}, OPTIONS, "cuts_per_shard was 2, is now 3"),
         ({"teacher": "other"}, OPTIONS, "teacher.weights_sha256 was "),
-        ({"cuts": "train"}, OPTIONS, "cuts.count was 6 then and is 30 now"),
+        ({"cuts": "train"}, OPTIONS, "cuts.count was 6, is now 30"),
     ],
 )
 def test_another_question_in_the_same_folder_is_refused_by_the_first_difference(

@@ -75,7 +75,7 @@ def test_a_quantizer_is_made_once_and_is_the_same_bytes_elsewhere(question, stor
     assert "already complete" in distill_quantizer.quantizer(about, QUICK, StopRequest())
     distill_quantizer.quantizer(replace(about, out=tmp_path / "q"), QUICK, StopRequest())
     assert contents(tmp_path / "q") == contents(stores / "quantizer")
-    with pytest.raises(AsrkdError, match="layer was 2 then and is 1 now"):
+    with pytest.raises(AsrkdError, match="layer was 2, is now 1"):
         distill_quantizer.quantizer(about, replace(QUICK, layer=1), StopRequest())
 
 

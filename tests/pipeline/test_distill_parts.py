@@ -130,7 +130,7 @@ def test_another_machine_may_go_on_with_a_store_and_says_so(
     ask("nbest", replace(question, out=out, shard_of=ShardOf(1, 2)), stores)
     monkeypatch.setattr(distill_request, "contract", elsewhere)
     ask("nbest", replace(question, out=out), stores)
-    said = f"{out}: computed_with.device was 'cpu' then and is 'NVIDIA H200' now: its shards will differ"
+    said = f"{out}: computed_with.device was 'cpu', is now 'NVIDIA H200': its shards will differ"
     assert said in capsys.readouterr().err
     assert contents(out) == contents(whole / "nbest")
     assert "already complete" in ask("nbest", replace(question, out=out), stores)

@@ -191,10 +191,10 @@ def test_the_manifests_name_no_other_place_than_the_audio(tmp_path, corpus, monk
 
 def test_another_request_or_another_corpus_is_refused(tmp_path, corpus):
     run(corpus, tmp_path / "out")
-    with pytest.raises(AsrkdError, match=r"out: made from something else: speeds"):
+    with pytest.raises(AsrkdError, match=r"out: created with other settings: speeds"):
         run(corpus, tmp_path / "out", speeds=(0.9,))
     (corpus / "transcripts.tsv").write_text((corpus / "transcripts.tsv").read_text().replace("FOUR", "FIVE"))
-    with pytest.raises(AsrkdError, match=r"out: made from something else: listing"):
+    with pytest.raises(AsrkdError, match=r"out: created with other settings: listing"):
         run(corpus, tmp_path / "out")
 
 
@@ -345,7 +345,7 @@ def test_an_edited_manifest_is_another_corpus(tmp_path, corpus):
     run(tmp_path / "out", tmp_path / "again", kind="cuts")
     manifest = tmp_path / "out/cuts_dev.jsonl.gz"
     manifest.write_bytes(gzip.compress(gzip.decompress(manifest.read_bytes()).replace(b"TWO TWO", b"TWO")))
-    with pytest.raises(AsrkdError, match=r"again: made from something else: listing"):
+    with pytest.raises(AsrkdError, match=r"again: created with other settings: listing"):
         run(tmp_path / "out", tmp_path / "again", kind="cuts")
 
 

@@ -174,7 +174,7 @@ def test_alignment_and_normalizer_are_chosen_and_kept(request_, tmp_path):
         AsrkdError, match="normalizer basic 2 .*, but .* has none 1 .*; score both with the same options"
     ):
         require_comparable([before, after])
-    with pytest.raises(AsrkdError, match="made from something else: alignment was 'levenshtein' then"):
+    with pytest.raises(AsrkdError, match="created with other settings: alignment was 'levenshtein'"):
         run(request_, rules=parse_rules("sclite", "none"))
 
 
@@ -250,7 +250,7 @@ def changed(corpus: Path, path: Path, **changes: object) -> Path:
 def test_another_request_in_the_same_folder_is_refused_by_the_first_difference(request_, corpus, tmp_path):
     run(request_)
     before = contents(request_.out)
-    with pytest.raises(AsrkdError, match="search.name was 'greedy' then and is 'prefix-beam' now"):
+    with pytest.raises(AsrkdError, match="search.name was 'greedy', is now 'prefix-beam'"):
         run(request_, search="prefix-beam")
     with pytest.raises(AsrkdError, match="references was "):
         run(request_, cuts=changed(corpus, tmp_path / "cuts.jsonl", text="OFF OFF"))

@@ -361,9 +361,9 @@ def test_rules_that_there_are_not_are_one_line(tmp_path, monkeypatch, capsys, op
 
 def test_the_same_files_again_are_already_complete_and_others_are_refused(tmp_path):
     assert score(tmp_path).was_complete is False and score(tmp_path).was_complete is True
-    with pytest.raises(AsrkdError, match="made from something else: hypotheses was"):
+    with pytest.raises(AsrkdError, match="created with other settings: hypotheses has changed"):
         score(tmp_path, ctm=CTM.replace("hello", "yellow"))
-    with pytest.raises(AsrkdError, match="made from something else: references was"):
+    with pytest.raises(AsrkdError, match="created with other settings: references has changed"):
         score(tmp_path, stm=STM.replace("bob", "cy"))
 
 

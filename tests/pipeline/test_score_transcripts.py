@@ -144,12 +144,12 @@ def test_the_same_files_again_are_already_complete(request_):
 def test_other_texts_or_rules_in_the_same_folder_are_refused(request_, tmp_path):
     run(request_)
     before = contents(request_.out)
-    with pytest.raises(AsrkdError, match="made from something else: alignment was 'levenshtein' then"):
+    with pytest.raises(AsrkdError, match="created with other settings: alignment was 'levenshtein'"):
         run(request_, rules=parse_rules("sclite", "none"))
-    with pytest.raises(AsrkdError, match="made from something else: normalizer.name was 'none' then"):
+    with pytest.raises(AsrkdError, match="created with other settings: normalizer.name was 'none'"):
         run(request_, rules=parse_rules("levenshtein", "basic"))
     (tmp_path / "hyp.jsonl").write_text((tmp_path / "hyp.jsonl").read_text().replace("UH", "UM"))
-    with pytest.raises(AsrkdError, match="made from something else: hypotheses was "):
+    with pytest.raises(AsrkdError, match="created with other settings: hypotheses has changed "):
         run(request_)
     assert contents(request_.out) == before
 

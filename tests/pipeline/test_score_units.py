@@ -122,9 +122,7 @@ def test_a_score_of_words_has_the_files_it_had_but_for_its_unit(scored):
     assert printed(out).endswith("(already complete)\n")
     assert check(out).problems == ()
     scored("score", "--unit", "char", "--alignment", "sclite", status=1)
-    assert re.search(
-        "made from something else: unit is .*'char'.* now and was not set then", printed(out, "err")
-    )
+    assert re.search("created with other settings: unit was not set, is now .*'char'", printed(out, "err"))
 
 
 def test_a_unit_of_other_rules_is_refused_with_the_remedy(scored):

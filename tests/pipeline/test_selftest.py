@@ -45,7 +45,7 @@ def test_a_file_that_differs_is_found_and_told(tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(AsrkdError, match="not ours to write to"):
+    with pytest.raises(AsrkdError, match="another program wrote it"):
         selftest.selftest(tmp_path, main.run, 1, 1, StopRequest())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 

@@ -163,7 +163,7 @@ def test_an_export_of_other_transcripts_is_not_taken_for_this_one(stores, corpus
     export_targets(request, StopRequest())
     cuts[0].supervisions[0].text = "OFF"
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
-    with pytest.raises(AsrkdError, match="made from something else: texts was"):
+    with pytest.raises(AsrkdError, match="created with other settings: texts has changed"):
         export_targets(request, StopRequest())
 
 

@@ -85,7 +85,7 @@ def test_a_complete_run_is_not_trained_again(config, tmp_path):
 
 def test_another_config_in_the_same_folder_is_refused_by_the_first_difference(config, tmp_path):
     run(config, tmp_path / "run")
-    with pytest.raises(AsrkdError, match=r"experiment\.optim\.lr was 0.01 then and is 0.02 now"):
+    with pytest.raises(AsrkdError, match=r"experiment\.optim\.lr was 0.01, is now 0.02"):
         run(config, tmp_path / "run", "optim.lr=0.02")
 
 

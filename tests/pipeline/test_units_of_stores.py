@@ -190,7 +190,7 @@ def test_another_unit_is_another_store(distilled, teacher, corpus, monkeypatch, 
     monkeypatch.setattr("sys.argv", ["asrkd", "distill", "nbest", *given, *out])
     with pytest.raises(SystemExit, match="1"):
         run_command()
-    assert "made from something else: unit is" in capsys.readouterr().err
+    assert "created with other settings: unit was not set" in capsys.readouterr().err
 
 
 def test_a_student_is_validated_in_the_unit_that_its_config_names(config, corpus, tmp_path):

@@ -124,7 +124,7 @@ def test_other_references_normalizers_and_alignments_are_refused(tmp_path):
         ),
         ("score.json", "alignment", "mine", "score.json: not as this asrkd writes it .alignment is 'mine'"),
         ("score.json", "counts", {"hits": -1}, "score.json: .*counts.hits is -1"),
-        ("stamp.json", "hits", [], "stamp.json: not a stamp of this stage"),
+        ("stamp.json", "hits", [], "stamp.json: not a stamp of this command"),
     ],
 )
 def test_a_wrong_field_is_told_by_its_place(tmp_path, name, field, value, complaint):

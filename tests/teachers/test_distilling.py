@@ -139,7 +139,7 @@ def test_a_layer_or_a_place_that_there_is_not_is_refused(ask):
 
 def test_a_place_before_the_norm_is_another_store_and_another_quantizer(ask, tmp_path):
     distill.hidden(ask("hidden"), 1, "float16", STOP)
-    with pytest.raises(AsrkdError, match="tap was 'after_norm' then and is 'before_norm' now"):
+    with pytest.raises(AsrkdError, match="tap was 'after_norm', is now 'before_norm'"):
         distill.hidden(ask("hidden"), 1, "float16", STOP, "before_norm")
     distill_quantizer.quantizer(ask("quantizer"), replace(REQUEST, tap="before_norm"), STOP)
     distill.codebook(ask("codebook"), tmp_path / "quantizer", STOP)

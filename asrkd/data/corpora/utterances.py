@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.core.file_names import MOST_BYTES
+from asrkd.core.file_names import MAX_BYTES
 
 _SPLIT_NAME = re.compile(r"\w[\w.-]*")
 
@@ -131,7 +131,7 @@ def usual_split(name: str) -> str | None:
 
 def check_split_length(split: str, where: str | Path) -> None:
     """Raise AsrkdError if manifests and folders cannot be named after a split; ``where`` it was named so."""
-    if len(split.encode("utf-8", "surrogateescape")) > MOST_BYTES:
+    if len(split.encode("utf-8", "surrogateescape")) > MAX_BYTES:
         raise AsrkdError(
-            f"{where}: split {split[:20]!r}...: a name of more than {MOST_BYTES} bytes; rename it"
+            f"{where}: split {split[:20]!r}...: a name of more than {MAX_BYTES} bytes; rename it"
         )

@@ -403,7 +403,7 @@ def test_an_index_of_wrong_types_is_told_by_line_with_the_command(
 def test_a_stamp_whose_number_of_shards_is_none_is_told(tmp_path, suffix, total):
     write_store(tmp_path, suffix)
     output_folder.stamp(tmp_path, {"num_shards": total, "num_cuts": 5})
-    with pytest.raises(AsrkdError, match=r"stamp.json: not a stamp of this stage \(num_shards is"):
+    with pytest.raises(AsrkdError, match=r"stamp.json: not a stamp of this command \(num_shards is"):
         open_store(tmp_path, suffix)
 
 

@@ -69,16 +69,20 @@ def run_tasks(
             task is raised after the running tasks have ended.
     """
     check_jobs(jobs)
-    return _run(function, tasks, jobs, watch)
-
-
-def _run(
-    function: Callable[[Any, TaskMonitor], Any], tasks: Sequence[Any], jobs: int, watch: TaskWatch
-) -> Generator[tuple[Any, Any], None, None]:
-    if jobs == 1 or len(tasks) < 2:
-        with one_thread():
-            yield from _in_turn(function, tasks, watch)
+    if jobs > 1 and len(tasks) > 1:
+        yield from _in_workers(function, tasks, jobs, watch)
         return
+    with one_thread():
+        for left, task in zip(reversed(range(len(tasks))), tasks, strict=True):
+            yield task, function(task, TaskMonitor(partial(watch.advance, task), watch.must_stop))
+            if left and watch.must_stop():
+                return
+
+
+def _in_workers(
+    function: Callable[[Any, TaskMonitor], Any], tasks: Sequence[Any], jobs: int, watch: TaskWatch
+) -> Iterator[tuple[Any, Any]]:
+    """Run the tasks in worker processes."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "lhotse"])
     link = _Link(context)
@@ -102,15 +106,6 @@ def _run(
         finally:
             link.stop()
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _in_turn(
-    function: Callable[[Any, TaskMonitor], Any], tasks: Sequence[Any], watch: TaskWatch
-) -> Iterator[tuple[Any, Any]]:
-    for left, task in zip(reversed(range(len(tasks))), tasks, strict=True):
-        yield task, function(task, TaskMonitor(partial(watch.advance, task), watch.must_stop))
-        if left and watch.must_stop():
-            return
 
 
 class _Link:

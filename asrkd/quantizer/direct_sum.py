@@ -104,53 +104,53 @@ class DirectSumQuantizer(nn.Module):
             self._tables = (state, CenterTables.of(self.scaled_centers()))
         return self._tables[1]
 
+    @torch.no_grad()
     def encode(
-        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 1024
+        self,
+        embeddings: Tensor,
+        search: IndexSearch = STANDARD,
+        *,
+        chunk_frames: int = 1024,
+        all_rounds: bool = False,
     ) -> Tensor:
-        """Indexes of every frame, (B, N) uint8.
+        """Compute the codebook indexes of every frame.
 
         Args:
             embeddings: (B, D), finite.
-            search: how the indexes are looked for.
-            chunk_frames: frames worked on at once; memory grows with it and not with B, by some
-                8 N K bytes a frame. The indexes do not depend on it, nor on how many frames
-                come together: matrices are multiplied in blocks of one size, and searched
-                in whole numbers.
+            search: options of the search for the indexes.
+            chunk_frames: frames of one chunk, which takes some 8 N K bytes a frame. The indexes do not
+                depend on it, nor on the other frames: matrices are multiplied in blocks of one size, and
+                searched in whole numbers.
+            all_rounds: return the indexes after 0, 1, ... passes of refinement, not only the last.
+
+        Returns:
+            (B, N) uint8; with ``all_rounds`` (refinements + 1, B, N).
 
         Raises:
             AsrkdError: an embedding has a NaN or an infinity.
             ValueError: the shape does not fit, or ``chunk_frames`` is out of range.
         """
-        return self.encode_rounds(embeddings, search, chunk_frames=chunk_frames)[-1]
-
-    @torch.no_grad()
-    def encode_rounds(
-        self, embeddings: Tensor, search: IndexSearch = STANDARD, *, chunk_frames: int = 1024
-    ) -> Tensor:
-        """Indexes after 0, 1, ... passes, (refinements + 1, B, N) uint8, of (B, D) embeddings.
-
-        Arguments and errors are those of :meth:`encode`.
-        """
         self._check(embeddings, chunk_frames)
-        rounds = embeddings.new_empty(
+        indexes = embeddings.new_empty(
             (search.refinements + 1, len(embeddings), self.num_codebooks), dtype=torch.uint8
         )
         for start in range(0, len(embeddings), chunk_frames):
-            centered = embeddings[start : start + chunk_frames].to(self.mean) - self.mean
-            rounds[:, start : start + chunk_frames] = self._search(centered, search)
-        return rounds
+            chunk = slice(start, start + chunk_frames)
+            centered = embeddings[chunk].to(self.mean) - self.mean
+            dots = centered.new_empty(len(centered), self.num_codebooks * self.codebook_size)
+            _in_blocks(centered, self._dots, dots)
+            first = self._first_indexes(centered, dots, search)
+            rounds, changes = refine_rounds(dots, self.tables(), first, search.refinements)
+            indexes[:, chunk] = _best_so_far(rounds, changes) if search.keep_better else rounds
+        return indexes if all_rounds else indexes[-1]
 
-    def _search(self, centered: Tensor, search: IndexSearch) -> Tensor:
-        """Indexes of embeddings (B, D) without their mean, after 0, 1, ... passes."""
-        dots = centered.new_empty(len(centered), self.num_codebooks * self.codebook_size)
-        _in_blocks(centered, self._dots, dots)
+    def _first_indexes(self, centered: Tensor, dots: Tensor, search: IndexSearch) -> Tensor:
+        """Indexes (B, N) before refinement, of embeddings (B, D) without their mean, by beam or classifiers."""
         if search.beam:
-            first = beam_indexes(dots, self.tables(), search.beam)
-        else:
-            first = centered.new_empty((len(centered), self.num_codebooks), dtype=torch.long)
-            _in_blocks(centered, lambda block: self.logits(block).argmax(dim=-1), first)
-        found, changes = refine_rounds(dots, self.tables(), first, search.refinements)
-        return _best_so_far(found, changes) if search.keep_better else found
+            return beam_indexes(dots, self.tables(), search.beam)
+        first = centered.new_empty((len(centered), self.num_codebooks), dtype=torch.long)
+        _in_blocks(centered, lambda block: self.logits(block).argmax(dim=-1), first)
+        return first
 
     @torch.no_grad()
     def decode(self, indexes: Tensor) -> Tensor:

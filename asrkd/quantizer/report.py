@@ -83,7 +83,7 @@ def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -
         held_out: (B, D), not all equal to the mean.
         training: (F, D), frames that it was trained on; for the bounds.
     """
-    rounds = quantizer.encode_rounds(held_out)
+    rounds = quantizer.encode(held_out, all_rounds=True)
     size = quantizer.codebook_size
     counts = torch.stack([torch.bincount(column.long(), minlength=size) for column in rounds[-1].unbind(1)])
     bits = quantizer.num_codebooks * math.log2(size)

@@ -76,7 +76,7 @@ def test_every_task_runs_on_one_thread_and_the_old_number_comes_back():
 @pytest.mark.parametrize("jobs", [0, -1])
 def test_no_processes_are_refused_at_once(jobs):
     with pytest.raises(AsrkdError, match=rf"--jobs {jobs}: expected 1 or more"):
-        run_tasks(square, [1], jobs=jobs, watch=Watch())
+        next(run_tasks(square, [1], jobs=jobs, watch=Watch()))
 
 
 @pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])

@@ -49,7 +49,7 @@ def test_centers_sum_to_the_mean_that_the_reference_package_reports(reference):
 
 def test_the_best_indexes_met_are_never_worse_than_the_last(reference):
     quantizer, frames = reference.quantizer, reference.frames
-    kept = quantizer.encode_rounds(frames, KEPT)
+    kept = quantizer.encode(frames, KEPT, all_rounds=True)
     rounds = [errors(quantizer, frames, indexes) for indexes in kept]
     for before, after in zip(rounds, rounds[1:], strict=False):
         assert (after <= before).all()
@@ -64,10 +64,10 @@ def test_the_reference_package_makes_some_frame_worse_and_this_does_not():
     with torch.no_grad():
         made.centers.copy_(torch.randn(4, 256, 1, generator=generator))
     frames = torch.randn(400, 1, generator=generator)
-    last = made.encode_rounds(frames, REFERENCE)
+    last = made.encode(frames, REFERENCE, all_rounds=True)
     worse = [errors(made, frames, b) > errors(made, frames, a) for a, b in zip(last, last[1:], strict=False)]
     assert torch.stack(worse).any()
-    best = made.encode_rounds(frames, KEPT)
+    best = made.encode(frames, KEPT, all_rounds=True)
     for before, after in zip(best, best[1:], strict=False):
         # To the unit of the search, 2^-28 of the largest center's square, here 13.
         assert (errors(made, frames, after) <= errors(made, frames, before) + 1e-6).all()

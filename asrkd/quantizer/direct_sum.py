@@ -145,7 +145,7 @@ class DirectSumQuantizer(nn.Module):
         return indexes if all_rounds else indexes[-1]
 
     def _first_indexes(self, centered: Tensor, dots: Tensor, search: IndexSearch) -> Tensor:
-        """Indexes (B, N) before refinement, of embeddings (B, D) without their mean, by beam or classifiers."""
+        """Compute the indexes (B, N) before refinement, for embeddings (B, D) without their mean."""
         if search.beam:
             return beam_indexes(dots, self.tables(), search.beam)
         first = centered.new_empty((len(centered), self.num_codebooks), dtype=torch.long)

@@ -29,9 +29,9 @@ from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import described, recognize_by_cut, search_for
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.models.inference import check_features
-from asrkd.models.recognizer import num_parameters
+from asrkd.models.recognizer import LoadedModel, num_parameters
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score

@@ -15,7 +15,8 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.tokens import WORD_START, Tokens
 from asrkd.decoding.arpa import require_words
-from asrkd.models.directory import LoadedModel, load_language_model
+from asrkd.models.directory import load_language_model
+from asrkd.models.recognizer import LoadedModel
 from asrkd.models.stepwise import BOUNDARY, StepState, Stepwise
 
 NATS = math.log(10)  # kenlm's logarithms are to the base 10

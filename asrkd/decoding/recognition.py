@@ -19,9 +19,8 @@ from asrkd.decoding.language_models import WordNgram, lm_identity, open_lm
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.decoding.searches import SEARCHES, Search, find_search
-from asrkd.models.directory import LoadedModel
 from asrkd.models.inference import CutOutputs, encode_cuts
-from asrkd.models.recognizer import num_parameters
+from asrkd.models.recognizer import LoadedModel, num_parameters
 from asrkd.models.stepwise import Stepwise
 
 SEARCH_BATCH = 16  # cuts searched together, always neighbors in the list that is given

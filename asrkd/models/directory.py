@@ -21,24 +21,8 @@ from asrkd.models.config import (
     Architecture,
     EncoderDecoderArchitecture,
     LanguageModelArchitecture,
-    RecognizerArchitecture,
 )
-from asrkd.models.recognizer import LanguageModel, Recognizer, build_model
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """Recognizer loaded from a model folder, in evaluation mode."""
-
-    path: Path
-    recognizer: Recognizer
-    tokens: Tokens
-    weights_sha256: str
-
-    @property
-    def architecture(self) -> RecognizerArchitecture:
-        """Sizes, features and number of tokens."""
-        return self.recognizer.architecture
+from asrkd.models.recognizer import LanguageModel, LoadedModel, Recognizer, build_model
 
 
 @dataclass(frozen=True)

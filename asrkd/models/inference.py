@@ -17,8 +17,8 @@ from torch import Tensor
 from asrkd.core import faults
 from asrkd.core.errors import AsrkdError
 from asrkd.data.features.reading import collate, feature_config, load_features
-from asrkd.models.directory import LoadedModel
 from asrkd.models.encoder import Tap
+from asrkd.models.recognizer import LoadedModel
 
 GPU_BATCH = 16  # cuts
 

@@ -6,9 +6,11 @@ sequences, V tokens with the blank or boundary at 0, D model size.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor, nn
 
+from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
     AnyArchitecture,
     ConformerConfig,
@@ -173,3 +175,18 @@ def build_model(architecture: AnyArchitecture) -> Student:
 def num_parameters(module: nn.Module) -> int:
     """Count the trainable numbers of a module."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """Recognizer loaded from a model folder, in evaluation mode."""
+
+    path: Path
+    recognizer: Recognizer
+    tokens: Tokens
+    weights_sha256: str
+
+    @property
+    def architecture(self) -> RecognizerArchitecture:
+        """Sizes, features and number of tokens."""
+        return self.recognizer.architecture

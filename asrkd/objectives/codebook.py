@@ -28,8 +28,8 @@ from asrkd.objectives.base import Kind, Objective
 from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, FrameObjective
 from asrkd.objectives.linear_cross_entropy import linear_cross_entropy
 from asrkd.targets.frames import FrameTargets, frames_within
-from asrkd.targets.sources.base import TargetSource
-from asrkd.targets.sources.codebook import CodebookTargets, codebook_source
+from asrkd.targets.sources.base import CodebookTargets, TargetSource
+from asrkd.targets.sources.codebook import codebook_source
 
 
 class CodebookConfig(FrameConfig):

@@ -14,7 +14,7 @@ from asrkd.models.encoder import Tap
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.frames import FrameTargets, align, aligned_mask, frames_within
-from asrkd.targets.sources.dense import HiddenTargets
+from asrkd.targets.sources.base import HiddenTargets
 from asrkd.targets.sources.settings import LiveTargets
 
 

@@ -23,8 +23,8 @@ from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective
 from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, Projection
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.sources.base import TargetSource
-from asrkd.targets.sources.dense import HiddenTargets, hidden_source
+from asrkd.targets.sources.base import HiddenTargets, TargetSource
+from asrkd.targets.sources.dense import hidden_source
 
 
 class RepresentationConfig(FrameConfig):

@@ -8,10 +8,10 @@ from typing import Any
 
 from lhotse import MonoCut
 
-from asrkd.models.directory import LoadedModel
 from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import CONFORMER_RULE
 from asrkd.models.inference import check_features, encode_cuts
+from asrkd.models.recognizer import LoadedModel
 from asrkd.teachers.teacher import Embedded, Teacher
 
 

@@ -1,18 +1,20 @@
-"""Audio input of teachers: a cut's samples, resampled and normalized as the encoder expects.
+"""Audio of teachers: the encoders that read it, and a cut's samples, resampled and normalized for them.
 
 Mean and variance are those of the cut alone. icefall and torchaudio compute
 them over a padded batch, so that stored targets depend on the other
 utterances of the batch.
+
+Notation: N utterances, S samples, D size of a layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lhotse import MonoCut
 from lhotse.utils import compute_num_samples
-from torch import Tensor
+from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
@@ -94,3 +96,28 @@ def normalize(samples: Tensor, epsilon: float) -> Tensor:
     """Normalize (num_samples,) to mean 0 and variance 1; ``epsilon`` is added to the variance."""
     centered = samples - samples.mean()
     return centered / (samples.var(unbiased=False) + epsilon).sqrt()
+
+
+@dataclass(frozen=True)
+class WaveformEncoder:
+    """Encoder as its library built it, with the properties that batching, tapping and contracts need."""
+
+    model: nn.Module
+    stack: nn.Module  # the part that runs its list ``layers`` in order
+    run: Callable[[Sequence[Tensor]], object]  # encodes utterances of (S,) samples each, padded to a batch
+    dim: int  # D
+    ends_in_norm: bool  # True: each layer; False: only the encoder as a whole
+    batched: bool  # whether outputs are independent of padding and of other utterances
+    audio: AudioInput
+    frame_shift: float  # seconds
+    first_frame: float  # seconds from the start of the audio to the first frame's center
+    length_rule: dict[str, Any]  # see asrkd.models.frame_timing
+    identity: dict[str, Any]  # family, hashes of weights and configuration
+    versions: dict[str, str]  # of the library
+
+
+def pad(utterances: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+    """Pad N utterances (S,) with zeros to (N, S); also return their lengths (N,), None if all are equal."""
+    counts = [len(samples) for samples in utterances]
+    padded = torch.nn.utils.rnn.pad_sequence(list(utterances), batch_first=True)
+    return padded, None if len(set(counts)) == 1 else torch.tensor(counts, device=padded.device)

@@ -14,7 +14,8 @@ from asrkd.core.shell import command
 from asrkd.data.cuts.folds import FoldKey, FoldSettings, fold_of, learned_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import CutRecord, records
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
+from asrkd.models.recognizer import LoadedModel
 
 
 @dataclass(frozen=True)

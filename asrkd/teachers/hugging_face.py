@@ -18,9 +18,8 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.models.masks import frame_mask
-from asrkd.teachers.audio import AudioInput
+from asrkd.teachers.audio import AudioInput, WaveformEncoder, pad
 from asrkd.teachers.transformers_library import load_pretrained, read_preprocessor, versions
-from asrkd.teachers.waveform import WaveformEncoder, pad
 from asrkd.teachers.whisper import whisper_encoder
 
 VARIANCE_EPSILON = 1e-7  # of Wav2Vec2FeatureExtractor, by which transformers normalizes audio

@@ -14,7 +14,7 @@ from asrkd.teachers.teacher import Teacher
 from asrkd.teachers.torchaudio_bundles import bundle_files, is_bundle
 
 if TYPE_CHECKING:
-    from asrkd.teachers.waveform import WaveformEncoder
+    from asrkd.teachers.audio import WaveformEncoder
 
 # The families are imported by the functions that load them: reading a config imports this module, and must
 # need neither torchaudio nor transformers, which take seconds to import and may be absent.

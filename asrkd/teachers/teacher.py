@@ -28,8 +28,8 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.models.directory import LoadedModel
 from asrkd.models.encoder import Tap
+from asrkd.models.recognizer import LoadedModel
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,7 @@ from torch import Tensor, nn
 from asrkd.core import config, files
 from asrkd.core.errors import AsrkdError
 from asrkd.models.frame_timing import convolution_rule, hop, span
-from asrkd.teachers.audio import AudioInput
-from asrkd.teachers.waveform import WaveformEncoder, pad
+from asrkd.teachers.audio import AudioInput, WaveformEncoder, pad
 
 LAYER_NORM_EPSILON = 1e-5  # of torch.nn.functional.layer_norm, by which torchaudio normalizes audio
 

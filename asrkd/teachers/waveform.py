@@ -3,9 +3,9 @@
 Notation: N utterances, S samples, T frames, D size of a layer.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,26 +16,8 @@ from asrkd.core import faults
 from asrkd.models.encoder import Tap
 from asrkd.models.frame_timing import AUDIO, frames_of_samples
 from asrkd.models.inference import GPU_BATCH
-from asrkd.teachers.audio import AudioInput
+from asrkd.teachers.audio import WaveformEncoder
 from asrkd.teachers.teacher import Embedded, Teacher
-
-
-@dataclass(frozen=True)
-class WaveformEncoder:
-    """Encoder as its library built it, with the properties that batching, tapping and contracts need."""
-
-    model: nn.Module
-    stack: nn.Module  # the part that runs its list ``layers`` in order
-    run: Callable[[Sequence[Tensor]], object]  # encodes utterances of (S,) samples each, padded to a batch
-    dim: int  # D
-    ends_in_norm: bool  # True: each layer; False: only the encoder as a whole
-    batched: bool  # whether outputs are independent of padding and of other utterances
-    audio: AudioInput
-    frame_shift: float  # seconds
-    first_frame: float  # seconds from the start of the audio to the first frame's center
-    length_rule: dict[str, Any]  # see asrkd.models.frame_timing
-    identity: dict[str, Any]  # family, hashes of weights and configuration
-    versions: dict[str, str]  # of the library
 
 
 class WaveformTeacher(Teacher):
@@ -136,10 +118,3 @@ def _layers(stack: nn.Module) -> nn.ModuleList:
     layers = stack.layers
     assert isinstance(layers, nn.ModuleList)
     return layers
-
-
-def pad(utterances: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
-    """Pad N utterances (S,) with zeros to (N, S); also return their lengths (N,), None if all are equal."""
-    counts = [len(samples) for samples in utterances]
-    padded = torch.nn.utils.rnn.pad_sequence(list(utterances), batch_first=True)
-    return padded, None if len(set(counts)) == 1 else torch.tensor(counts, device=padded.device)

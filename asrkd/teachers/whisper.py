@@ -16,9 +16,8 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.frame_timing import center_rule
-from asrkd.teachers.audio import AudioInput
+from asrkd.teachers.audio import AudioInput, WaveformEncoder
 from asrkd.teachers.transformers_library import PREPROCESSOR, transformers, versions
-from asrkd.teachers.waveform import WaveformEncoder
 
 SUBSAMPLING = 2  # the stride of its second convolution
 

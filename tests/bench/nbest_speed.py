@@ -18,8 +18,9 @@ from asrkd.decoding.attention_beam import attention_beam_search
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.prefix_beam import prefix_beam_search
 from asrkd.models.config import TransformerLayers
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.models.inference import encode_cuts
+from asrkd.models.recognizer import LoadedModel
 from asrkd.models.stepwise import BOUNDARY
 from asrkd.models.transformer_decoder import TransformerDecoder
 from asrkd.scoring.counts import count_errors

@@ -19,9 +19,8 @@ from asrkd.data.features.reading import collate as collate_features
 from asrkd.data.features.reading import load_features
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.language_models import NATS, WordNgram, open_lm
-from asrkd.models.directory import LoadedModel
 from asrkd.models.masks import frame_mask
-from asrkd.models.recognizer import LanguageModel
+from asrkd.models.recognizer import LanguageModel, LoadedModel
 from asrkd.models.stepwise import Decoder, labels
 from asrkd.targets.sequences import collate
 

@@ -13,8 +13,9 @@ from asrkd.data.features.reading import load_features
 from asrkd.evaluation.costs.multiply_adds import MultiplyAdds, count_multiply_adds
 from asrkd.evaluation.costs.peak_memory import measure_memory
 from asrkd.evaluation.costs.real_time import REPEATS, computing_seconds, recognize
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.models.inference import check_features
+from asrkd.models.recognizer import LoadedModel
 
 
 @dataclass(frozen=True)

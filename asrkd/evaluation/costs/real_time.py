@@ -9,7 +9,7 @@ from torch import Tensor
 
 from asrkd.core.parallel import one_thread
 from asrkd.decoding.greedy import quick_tokens
-from asrkd.models.directory import LoadedModel
+from asrkd.models.recognizer import LoadedModel
 
 
 @torch.no_grad()

@@ -23,9 +23,10 @@ from asrkd.core import config
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import one_thread
 from asrkd.evaluation.report.figures.bars import Bar, Upright, bar_figure
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
 from asrkd.models.inference import encode_cuts
+from asrkd.models.recognizer import LoadedModel
 from asrkd.objectives.codebook import Codebook, CodebookConfig
 from asrkd.targets.frames import align
 from asrkd.targets.sources.codebook import CodebookSource, LiveCodebookSource

@@ -1,4 +1,7 @@
-"""Target sources: the interface behind which transcripts, stores and live teachers look alike."""
+"""Target sources: the interface behind which transcripts, stores and live teachers look alike.
+
+Notation: N utterances, T teacher frames, D size of the teacher's layer.
+"""
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -44,6 +47,21 @@ class TargetSource(Protocol):
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless there are fitting targets for every cut."""
+
+
+class CodebookTargets(TargetSource, Protocol):
+    """A source of codebook indexes, uint8 (N, T, codebooks)."""
+
+    num_codebooks: int
+    codebook_size: int  # entries
+    frame_shift: float  # seconds between the teacher's frames
+
+
+class HiddenTargets(TargetSource, Protocol):
+    """A source of a layer's embeddings, float32 (N, T, D)."""
+
+    dim: int  # D
+    frame_shift: float  # seconds between the teacher's frames
 
 
 class ReadSource:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from lhotse import MonoCut
@@ -12,20 +11,12 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.sources.base import ReadSource, TargetSource
+from asrkd.targets.sources.base import CodebookTargets, ReadSource
 from asrkd.targets.sources.live import LiveRequest, LiveSource, live_settings
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import check_quantizer
-
-
-class CodebookTargets(TargetSource, Protocol):
-    """A source of codebook indexes, uint8 (N, T, codebooks)."""
-
-    num_codebooks: int
-    codebook_size: int  # entries
-    frame_shift: float  # seconds between the teacher's frames
 
 
 def codebook_source(targets: LiveTargets | str) -> CodebookTargets:

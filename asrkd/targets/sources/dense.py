@@ -7,7 +7,7 @@ frame, D size of the teacher's layer, V tokens.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lhotse import MonoCut
@@ -17,17 +17,10 @@ from torch.nn.utils.rnn import pad_sequence
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.sources.base import ReadSource, TargetSource
+from asrkd.targets.sources.base import HiddenTargets, ReadSource
 from asrkd.targets.sources.live import LiveSource, live_settings
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import VALUES, ArrayStore
-
-
-class HiddenTargets(TargetSource, Protocol):
-    """A source of a layer's embeddings, float32 (N, T, D)."""
-
-    dim: int  # D
-    frame_shift: float  # seconds between the teacher's frames
 
 
 def hidden_source(targets: LiveTargets | str) -> HiddenTargets:

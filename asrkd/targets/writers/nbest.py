@@ -14,7 +14,8 @@ from asrkd.data.cuts.records import records
 from asrkd.data.features.reading import load_features
 from asrkd.decoding import Hypothesis, SearchOptions
 from asrkd.decoding.recognition import recognize_by_cut
-from asrkd.models.directory import LoadedModel, load_model
+from asrkd.models.directory import load_model
+from asrkd.models.recognizer import LoadedModel
 from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.sources.nbest_word_errors import counted_reference, word_errors

@@ -1,6 +1,6 @@
-"""Stage ``train``: teachers, baselines and students alike; the objectives in the config decide.
+"""Command ``train``: train a teacher, a baseline or a student; the objectives in the config decide which.
 
-Reads:   a config, the cuts (for a language model the text) and tokens it names, and for a student its stores.
+Reads:   a config; its cuts (for a language model its text), tokens and, for a student, stores.
 Writes:  a model folder (config, tokens, lineage, weights), checkpoints, metrics.
 """
 
@@ -35,7 +35,7 @@ from asrkd.training.training_data import TrainingData, build_learner, read_train
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """The machine and the manner of a run."""
+    """Options of a run that do not change what is trained: device, precision, processes, checkpoints."""
 
     device: str = "auto"
     precision: str = "fp32"
@@ -44,8 +44,8 @@ class TrainOptions:
     resume: bool = False
     checkpoint_every_s: float = 600.0
 
-    def machine(self, processes: Processes) -> Environment:
-        """The machine they describe, for one of ``processes``; AsrkdError if it is not there."""
+    def environment(self, processes: Processes) -> Environment:
+        """Build the environment of one of ``processes``; AsrkdError if the device is missing."""
         self.check()
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -54,7 +54,7 @@ class TrainOptions:
         return Environment(device, precision, self.workers, self.checkpoint_every_s, processes)
 
     def check(self) -> None:
-        """Raise AsrkdError if a number makes no sense."""
+        """Raise AsrkdError if a number is out of range."""
         if self.threads is not None and self.threads < 1:
             raise AsrkdError(f"--threads {self.threads}: expected 1 or more")
         if self.workers < 0:
@@ -63,77 +63,79 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class TrainReport:
-    """What a run ended with."""
+    """Report of a finished run."""
 
     out: Path
     params: int
     steps: int
     validation: dict[str, Any]
     already_complete: bool = False
-    rank: int = 0  # of the process that reports
+    rank: int = 0  # of this process
 
     def text(self) -> str:
-        """A line for a person."""
+        """Format the report as one line."""
         done = "already complete" if self.already_complete else f"{self.steps} steps"
         if "wer" in self.validation:
             rate = find_unit(self.validation.get("unit", WORD.name)).rate
-            found = f"{rate} {self.validation['wer']:.2%}"
+            quality = f"{rate} {self.validation['wer']:.2%}"
         else:
-            found = f"perplexity {self.validation['perplexity']:.4g}"
+            quality = f"perplexity {self.validation['perplexity']:.4g}"
         loss = f"loss {self.validation['loss']:.3f}"
-        return f"{self.out}: {done}, {self.params} parameters, dev {found}, {loss}"
+        return f"{self.out}: {done}, {self.params} parameters, dev {quality}, {loss}"
 
 
 def train(
     config_path: Path, out: Path, overrides: Sequence[str], options: TrainOptions, stop: StopRequest
 ) -> TrainReport:
-    """Train by ``config_path`` with ``overrides`` into ``out``; return how it went.
+    """Train the model of a config, or resume its training.
 
-    Where the environment names several processes (torchrun, srun) this is one of them.
+    Under torchrun or srun this process is one of several, which train one model.
+
+    Args:
+        config_path: YAML file of the experiment.
+        out: model folder.
+        overrides: ``key=value`` settings in place of the config's.
+        options: device, precision, processes, checkpoints.
+        stop: requests to stop.
 
     Raises:
-        AsrkdError: something the user can mend; checkpoints that were written before stay.
-        StoppedInTime: asked to stop; run again with ``resume``.
+        AsrkdError: the config, an input or the folder does not fit; checkpoints stay.
+        StoppedInTime: a stop was requested; run again with ``resume``.
     """
     with joined() as processes:
         experiment = config.load(TrainConfig, config_path, overrides)
-        machine = options.machine(processes)
+        environment = options.environment(processes)
         processes.check_shares(experiment.optim.accumulate, *experiment.data.batch_limit)
-        parts = _Parts.gather(experiment)
-        processes.agree(parts.lineage | {installed.MKL_KEY: None}, "config, cuts, tokens or stores")
-        report = processes.first(lambda: _complete(out, parts, options))
-        report = report or _train(out, parts, machine, stop)
+        inputs = _Inputs.read(experiment)
+        processes.agree(inputs.lineage | {installed.MKL_KEY: None}, "config, cuts, tokens or stores")
+        report = processes.first(lambda: _complete(out, inputs, options))
+        if report is None:
+            trainer = inputs.trainer(environment)
+            processes.first(lambda: _claim(out, inputs))
+            if not trainer.resume(out / "checkpoints"):
+                inputs.data.initialize(trainer.learner.student)
+            validation = trainer.run(out, stop)
+            report = processes.first(lambda: _finish(out, inputs, trainer, validation))
         return replace(report, rank=processes.rank)
 
 
-def _train(out: Path, parts: "_Parts", machine: Environment, stop: StopRequest) -> TrainReport:
-    """Train what is left of the run in ``out``."""
-    processes = machine.processes
-    trainer = parts.trainer(machine)
-    processes.first(lambda: _claim(out, parts))
-    if not trainer.resume(out / "checkpoints"):
-        parts.data.initialize(trainer.learner.student)
-    last = trainer.run(out, stop)
-    return processes.first(lambda: _finish(out, parts, trainer, last))
-
-
 @dataclass(frozen=True)
-class _Parts:
-    """What an experiment is made from, read and verified."""
+class _Inputs:
+    """Inputs of an experiment, read and verified."""
 
     experiment: TrainConfig
     tokens: Tokens
     data: TrainingData
 
     @classmethod
-    def gather(cls, experiment: TrainConfig) -> "_Parts":
-        """Read what the experiment names; AsrkdError at the first thing that is wrong."""
+    def read(cls, experiment: TrainConfig) -> "_Inputs":
+        """Read all inputs that a config names; AsrkdError at the first fault."""
         tokens = Tokens.load(experiment.data.tokens)
         return cls(experiment, tokens, read_training_data(experiment, tokens))
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
-        """What decides the result: the config, what it is trained on, the tokens, the stores."""
+        """The lineage: all that decides the weights (config, data, tokens, stores, versions), as JSON."""
         return {
             "asrkd": __version__,
             "torch": torch.__version__,
@@ -142,53 +144,52 @@ class _Parts:
             **installed.mkl_setting(),
         } | self.data.lineage()
 
-    def trainer(self, machine: Environment) -> Trainer:
+    def trainer(self, environment: Environment) -> Trainer:
         """Build the student and its objectives, and verify every target before the first step."""
         learner = build_learner(self.experiment, self.data, self.tokens)
         cuts = self.data.select(learner)
-        return Trainer(self.experiment, learner, cuts, self.data.validator(learner), machine)
+        return Trainer(self.experiment, learner, cuts, self.data.validator(learner), environment)
 
 
-def _complete(out: Path, parts: _Parts, options: TrainOptions) -> TrainReport | None:
-    """The report of a run that is complete; None if there is something to do, and it may be done."""
-    lineage = _as_begun(out, parts.lineage)
+def _complete(out: Path, inputs: _Inputs, options: TrainOptions) -> TrainReport | None:
+    """Return the report of a complete run; None if there are steps left and the folder may be used."""
+    lineage = _stored_lineage(out, inputs.lineage)
     state = output_folder.survey(out, LINEAGE, lineage)
-    if state is State.PARTIAL and lineage != parts.lineage:
-        difference = output_folder.first_difference(lineage, parts.lineage)
-        warn(f"{out}: {difference}: the last bits will differ")
+    if state is State.PARTIAL and lineage != inputs.lineage:
+        difference = output_folder.first_difference(lineage, inputs.lineage)
+        warn(f"{out}: {difference}: results will not be bit-identical")
     if state is State.COMPLETE:
         summary = output_folder.read_stamp(out, finish_command(out), ["params", "steps", "validation"])
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
     if state is State.PARTIAL and not options.resume and list_checkpoints(out / "checkpoints"):
-        remedy = f"go on with --resume, or remove it: {remove_folder(out)}"
-        raise AsrkdError(f"{out}: holds an unfinished run; {remedy}")
+        raise AsrkdError(
+            f"{out}: holds an unfinished run; continue with --resume, or remove it: {remove_folder(out)}"
+        )
     return None
 
 
-def _claim(out: Path, parts: _Parts) -> None:
-    """Make the folder, or find it to be this run's."""
-    output_folder.claim(out, LINEAGE, _as_begun(out, parts.lineage))
+def _claim(out: Path, inputs: _Inputs) -> None:
+    """Create the folder, or verify that it belongs to this run."""
+    output_folder.claim(out, LINEAGE, _stored_lineage(out, inputs.lineage))
     write_command(out)
 
 
-def _as_begun(out: Path, lineage: dict[str, Any]) -> dict[str, Any]:
-    """The lineage that the run in ``out`` was begun with, if this one differs by the code of MKL alone.
+def _stored_lineage(out: Path, lineage: dict[str, Any]) -> dict[str, Any]:
+    """Return the lineage in ``out`` if it differs in MKL's code path alone, else ``lineage``.
 
-    A cluster may have processors of several vendors, and a job that is queued again go on at another one.
+    A requeued job may resume on a node with another vendor's processor.
     """
-    found = output_folder.inspect(out, LINEAGE)
-    alike = isinstance(found, dict) and found | {installed.MKL_KEY: None} == lineage | {
-        installed.MKL_KEY: None
-    }
-    return found if alike and found is not None else lineage
+    stored = output_folder.inspect(out, LINEAGE)
+    if isinstance(stored, dict) and stored | {installed.MKL_KEY: None} == lineage | {installed.MKL_KEY: None}:
+        return stored
+    return lineage
 
 
-def _finish(out: Path, parts: _Parts, trainer: Trainer, last: dict[str, Any]) -> TrainReport:
+def _finish(out: Path, inputs: _Inputs, trainer: Trainer, validation: dict[str, Any]) -> TrainReport:
     """Export the averaged student and stamp the folder."""
     prefix = "student."
     weights = {k[len(prefix) :]: v for k, v in trainer.average().items() if k.startswith(prefix)}
-    save_model(out, parts.data.architecture, weights, parts.tokens, parts.lineage["experiment"])
+    save_model(out, inputs.data.architecture, weights, inputs.tokens, inputs.lineage["experiment"])
     params = num_parameters(trainer.learner.student)
-    summary = {"params": params, "steps": trainer.total_steps, "validation": last}
-    output_folder.stamp(out, summary)
-    return TrainReport(out, params, trainer.total_steps, last)
+    output_folder.stamp(out, {"params": params, "steps": trainer.total_steps, "validation": validation})
+    return TrainReport(out, params, trainer.total_steps, validation)

@@ -81,7 +81,19 @@ class Update:
             parameters["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
         counts = self._counts(batches.batches.values(), terms)
-        losses = self._backward(batches, terms, counts, step)
+        losses = dict.fromkeys(counts, 0.0)
+        processes, precision = self.environment.processes, self.environment.precision
+        numbered: dict[int, Batch | None] = {**batches.batches} or {processes.rank: None}
+        last = max(numbered)
+        for number, batch in numbered.items():
+            seed_torch(derive(self.config.seed, "update", step, number))
+            with processes.backward_pass(self.model, is_last=number == last):
+                with precision.autocast():
+                    loss, shares = self.model(batch, terms, counts)
+                # DistributedDataParallel averages gradients over processes; the update needs their sum.
+                precision.scaler.scale(loss * processes.count).backward()
+            for label, share in shares.items():
+                losses[label] += float(share)
         norm = self._step(optimizer, step)
         total = sum(term.scale * losses[term.label] for term in terms)
         return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches.batches.values()))
@@ -95,25 +107,6 @@ class Update:
                 counts[label] += self.learner.objective(label).count(batch.targets[label], num_frames)
         everywhere = self.environment.processes.exchange(counts)
         return {label: max(sum(share[label] for share in everywhere), 1.0) for label in counts}
-
-    def _backward(
-        self, update: UpdateBatches, terms: Sequence[LossTerm], counts: dict[str, float], step: int
-    ) -> dict[str, float]:
-        """Compute the gradients of the whole update; return this process's share of each term's loss."""
-        processes, precision = self.environment.processes, self.environment.precision
-        losses = dict.fromkeys(counts, 0.0)
-        batches: dict[int, Batch | None] = {**update.batches} or {processes.rank: None}
-        last = max(batches)
-        for number, batch in batches.items():
-            seed_torch(derive(self.config.seed, "update", step, number))
-            with processes.backward_pass(self.model, is_last=number == last):
-                with precision.autocast():
-                    total, shares = self.model(batch, terms, counts)
-                # DistributedDataParallel averages gradients over processes; the update needs their sum.
-                precision.scaler.scale(total * processes.count).backward()
-            for label, share in shares.items():
-                losses[label] += float(share)
-        return losses
 
     def _step(self, optimizer: torch.optim.Optimizer, step: int) -> float:
         """Clip and step, unless the gradient is not finite; return its norm before clipping."""

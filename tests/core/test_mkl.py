@@ -144,7 +144,7 @@ def test_a_lineage_records_it_and_a_run_may_go_on_at_another_processor(config, t
     assert "last bits" not in capsys.readouterr().err
     pretend(monkeypatch, "1.13.1", None)
     assert ": 8 steps" in run(StopRequest(), resume=True)
-    said = "mkl_debug_cpu_type was '5', is now not set: the last bits will differ"
+    said = "mkl_debug_cpu_type was '5', is now not set: results will not be bit-identical"
     assert f"asrkd: {tmp_path}/run: {said}" in capsys.readouterr().err
     assert files.read_json(tmp_path / "run/lineage.json") == lineage
     assert "already complete" in run(StopRequest(), resume=False)

@@ -167,7 +167,7 @@ def test_parts_of_a_sample_join_and_long_cuts_give_so_many_frames(teacher, corpu
 def test_a_quantizer_of_another_teacher_is_refused(question, stores, retouched, tmp_path):
     about = replace(question, teacher=retouched, out=tmp_path / "codes")
     with pytest.raises(
-        AsrkdError, match="was trained on another teacher .*make one with: asrkd distill quantizer"
+        AsrkdError, match="was trained on another teacher .*train one with: asrkd distill quantizer"
     ):
         distill.codebook(about, stores / "quantizer", StopRequest())
     assert not (tmp_path / "codes").exists()

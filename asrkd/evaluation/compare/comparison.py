@@ -21,6 +21,7 @@ from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import WORD, Unit
 
 VERSION = 2  # of this record
+FARTHEST = 10.0  # of a rate or a difference; what lies beyond is not told apart
 
 
 @dataclass(frozen=True)

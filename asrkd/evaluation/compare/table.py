@@ -8,14 +8,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asrkd.evaluation.compare.comparison import Comparison, Difference, Share, SystemResult
+from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, Difference, Share, SystemResult
 from asrkd.evaluation.compare.conclusions import is_shown
 from asrkd.evaluation.costs.measuring import Costs
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import Unit
 
 WIDTH = 100
-FARTHEST = 10.0  # of a rate or a difference; what lies beyond is not told apart
 NOTHING = ""
 
 Column = tuple[str, Callable[[SystemResult], str]]

@@ -8,10 +8,9 @@ from markupsafe import Markup
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.evaluation.compare.comparison import Comparison, SystemResult, read_comparison
+from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, SystemResult, read_comparison
 from asrkd.evaluation.compare.conclusions import is_shown
 from asrkd.evaluation.compare.systems import STUDENT
-from asrkd.evaluation.compare.table import FARTHEST
 from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
 from asrkd.evaluation.report.figures.styles import Look, look
 from asrkd.evaluation.report.page import end

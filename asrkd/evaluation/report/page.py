@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from asrkd.evaluation.compare.table import FARTHEST
+from asrkd.evaluation.compare.comparison import FARTHEST
 from asrkd.evaluation.report.figures import svg
 
 

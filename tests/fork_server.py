@@ -9,7 +9,7 @@ seconds sooner; it differs in what an interpreter reads from its environment
 when it starts (locale, hash seed, number of threads).
 
 :mod:`tests.forked` sends requests. So does the program ``asrkd`` of
-:func:`tests.forked.make_environment`, by the socket in :data:`VARIABLE`.
+:func:`tests.forked.environment`, by the socket in :data:`VARIABLE`.
 """
 
 import atexit

@@ -14,6 +14,7 @@ import functools
 import inspect
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -141,12 +142,18 @@ def run(
     return done
 
 
-def make_environment(folder: Path) -> Path:
+@functools.lru_cache(maxsize=1)
+def environment() -> Path:
     """An environment for make's ``VENV=``, complete in its eyes, whose ``asrkd`` is forked by the server."""
+    folder = Path(server().path).with_name("environment")
     (folder / "bin").mkdir(parents=True)
-    (folder / "bin/python").symlink_to(sys.executable)
-    (folder / "bin/asrkd").write_text(PROGRAM.format(python=sys.executable, path=server().path))
-    (folder / "bin/asrkd").chmod(0o755)
+    programs = {
+        "asrkd": PROGRAM.format(python=sys.executable, path=server().path),
+        "python": f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n',
+    }
+    for name, text in programs.items():
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
     (folder / "pyvenv.cfg").touch()
     choose = [str(ROOT / "constraints/choose.sh"), str(folder), "", sys.executable]
     chosen = subprocess.run(choose, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.evaluation.compare.comparison import read_comparison
 from asrkd.models.directory import load_model
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 SYSTEMS = ["teacher", "baseline", "seq-kd", "mvq-kd", "mvq-kd+seq-kd"]
@@ -18,7 +18,7 @@ SYSTEMS = ["teacher", "baseline", "seq-kd", "mvq-kd", "mvq-kd+seq-kd"]
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make in this environment, with outputs in ``folder``."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    options = [f"VENV={sys.prefix}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
+    options = [f"VENV={forked.environment()}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
     command = ["make", "--no-print-directory", "-j2", *options, *arguments, f"{folder}/demo/report.html"]
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
 
@@ -55,7 +55,7 @@ def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
 def planned(folder: Path, *arguments: str) -> list[str]:
     """What `make demo` would still compare, report and show, a command line each."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    options = [f"VENV={sys.prefix}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
+    options = [f"VENV={forked.environment()}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
     command = ["make", "--no-print-directory", "-n", *options, *arguments, "demo"]
     done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=True)
     assert "stages/" not in done.stdout  # all is trained and scored

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.records import cuts_digest
 from asrkd.evaluation.compare.comparison import read_comparison
 from asrkd.training.config import TrainConfig
+from tests import forked
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "stages").glob("*/conf/*.yaml"))
@@ -39,7 +39,7 @@ def test_the_scripts_of_all_recipes_are_shell(path):
 def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run make in this environment, with outputs in ``folder``."""
     own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    options = [f"VENV={sys.prefix}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
+    options = [f"VENV={forked.environment()}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
     command = ["make", "--no-print-directory", *options, *arguments]
     return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
 
@@ -113,7 +113,7 @@ def check_done(tmp_path: Path, wanted: list[str]) -> None:
 def test_a_corpus_reaches_the_recipe_by_its_own_name(tmp_path):
     corpus = f'{tmp_path}/it\'s my "corpus"; touch {tmp_path}/made'
     own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", f"VENV={sys.prefix}", "data/fsdd/stamp.json"]
+    command = ["make", f"VENV={forked.environment()}", "data/fsdd/stamp.json"]
     given = own | {"CORPUS": corpus}
     done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
     assert done.returncode == 2

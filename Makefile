@@ -75,6 +75,13 @@ types: $(INSTALLED)  ## static types
 # Half of torch 1.13 gives Any.
 MYPY_OPTIONS_k2 := --no-warn-return-any
 
+##@ Documents
+
+.PHONY: docs
+docs: $(INSTALLED)  ## docs/ as a site, references made from the code: exp/site/index.html
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict --quiet
+	@echo exp/site/index.html
+
 ##@ Pipelines
 
 # Trainings side by side, a thread each: three share two cores without an idle end. Every stage says by its stamp

@@ -51,9 +51,9 @@ pip_install --constraint "constraints/$stack.txt" pip setuptools wheel
 
 say "3/4 asrkd and what it needs (gigabytes the first time; minutes)"
 # Without isolation, so that what builds asrkd is pinned too.
-extras=dev
+extras=dev,docs
 if [ "$stack" = k2 ]; then
-  extras=dev,k2
+  extras=$extras,k2
   pip_install --no-deps --require-hashes --requirement constraints/k2-wheel.txt
 fi
 pip_install --constraint "constraints/$stack.txt" --no-build-isolation --editable ".[$extras]"

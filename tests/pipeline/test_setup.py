@@ -45,7 +45,7 @@ def applying(stack: str, python: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(("stack", "python"), [(s, python) for s in STACKS for python in PYTHONS[s]])
 def test_everything_declared_is_pinned_to_a_version_that_is_allowed(stack, python):
-    wanted = declared() + declared("dev") + (declared("k2") if stack == "k2" else [])
+    wanted = declared() + declared("dev") + declared("docs") + (declared("k2") if stack == "k2" else [])
     pinned = applying(stack, python)
     for needed in wanted:
         assert needed.specifier.contains(pinned[canonicalize_name(needed.name)]), needed
@@ -55,7 +55,10 @@ def test_everything_declared_is_pinned_to_a_version_that_is_allowed(stack, pytho
 def test_everything_that_comes_along_is_pinned_too():
     """Follow what the packages that are installed here say they need, from what asrkd declares."""
     pinned = {canonicalize_name(pin.name) for stack in STACKS for pin in pins(stack)}
-    waiting, seen = [needed.name for needed in declared() + declared("dev") + declared("k2")], set()
+    waiting, seen = (
+        [needed.name for needed in declared() + declared("dev") + declared("docs") + declared("k2")],
+        set(),
+    )
     while waiting:
         name = canonicalize_name(waiting.pop())
         if name in seen:

@@ -1,1 +1,1 @@
-"""Running a command as many jobs, of a cluster's scheduler or of this machine, and finishing it here."""
+"""Launching: a command as jobs of a cluster or of this machine, finished by this process."""

@@ -1,9 +1,8 @@
-"""A command as jobs: parts of it side by side, then what finishes it.
+"""Launch of a command as jobs: its shards in parallel, then the command that finishes the folder.
 
-The jobs of an array run the same command with ``--shard K/N`` and leave what
-they make in the shared output folder; the command without ``--shard`` then
-finds everything there and finishes it. A command that cannot be divided is
-one job.
+The jobs of an array run the same command with ``--shard K/N`` and write into
+the shared output folder. The command without ``--shard`` then has nothing left
+to compute, and finishes the folder. A command without shards is one job.
 """
 
 import sys
@@ -19,27 +18,27 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import check_jobs
 from asrkd.core.stopping import StopRequest
 
-# Options of the launching command that its jobs are not given, or are given with values of their own.
-_OWN = frozenset({"--launcher", "--partition", "--gpus", "--slurm", "--jobs", "--time-limit"})
+# Options of the launching command that its jobs lack, or have with other values.
+_LAUNCH_OPTIONS = frozenset({"--launcher", "--partition", "--gpus", "--slurm", "--jobs", "--time-limit"})
 
 
 def job_arguments(arguments: Sequence[str], *more: str) -> list[str]:
-    """What a job's command line is after ``asrkd``.
+    """Return the arguments of a job's command, after ``asrkd``.
 
     Args:
-        arguments: the launching command's own, such as ``sys.argv[1:]``.
+        arguments: of the launching command, such as ``sys.argv[1:]``.
         more: options to add.
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)
-    return [*_without_own(arguments[:end]), *more, *arguments[end:]]
+    return [*_without_launch_options(arguments[:end]), *more, *arguments[end:]]
 
 
-def _without_own(arguments: Sequence[str]) -> Iterator[str]:
+def _without_launch_options(arguments: Sequence[str]) -> Iterator[str]:
     rest = iter(arguments)
     for argument in rest:
-        if argument in _OWN:
+        if argument in _LAUNCH_OPTIONS:
             next(rest, None)  # its value
-        elif argument.partition("=")[0] not in _OWN:
+        elif argument.partition("=")[0] not in _LAUNCH_OPTIONS:
             yield argument
 
 
@@ -50,20 +49,20 @@ PROGRAM = (sys.executable, "-m", "asrkd")
 
 @dataclass(frozen=True)
 class Launch:
-    """A command to be run as jobs."""
+    """Command to run as jobs."""
 
-    arguments: Sequence[str]  # as the user gave them, after the program
+    arguments: Sequence[str]  # as typed, after the program
     launcher: str  # one of LAUNCHERS
-    out: Path  # the command's output folder; logs go beside it
+    out: Path  # output folder of the command; logs go beside it
     wanted: Wanted = Wanted()
     program: Sequence[str] = PROGRAM
 
     def run_parts(self, count: int, stop: StopRequest) -> None:
-        """Run the command in ``count`` jobs, each a part of it.
+        """Run the command in ``count`` jobs, one per shard.
 
         Raises:
-            AsrkdError: nothing can be submitted, or a job failed.
-            StoppedInTime: asked to stop; run the same command to go on.
+            AsrkdError: jobs cannot be submitted, or one failed.
+            StoppedInTime: a stop was requested; run the same command to continue.
         """
         check_jobs(count)
         parts = [f"{number}/{count}" for number in range(1, count + 1)]
@@ -71,15 +70,18 @@ class Launch:
         Jobs(self._scheduler(), stop).run(tasks)
 
     def run_whole(self, stop: StopRequest, when_again: Sequence[str] = ()) -> str:
-        """Run the command as one job; what it printed.
+        """Run the command as one job.
 
         Args:
-            stop: asks to stop.
-            when_again: options that the command wants when it was stopped or killed and goes on.
+            stop: request to stop.
+            when_again: options that the command needs to resume.
+
+        Returns:
+            The stdout of the command.
 
         Raises:
-            AsrkdError: it cannot be submitted, or failed.
-            StoppedInTime: asked to stop; run the same command to go on.
+            AsrkdError: the job cannot be submitted, or failed.
+            StoppedInTime: a stop was requested; run the same command to continue.
         """
         (ended,) = Jobs(self._scheduler(), stop).run(
             [replace(self._task("1/1"), when_again=tuple(when_again))]

@@ -1,8 +1,8 @@
-"""Who runs jobs: Slurm, or this machine; both through submitit, which keeps each job's logs and result.
+"""Schedulers of jobs: Slurm, or this machine; both through submitit, which keeps logs and results.
 
-submitit asks Slurm's accounting how jobs are, which many clusters do not
-have. Here squeue is asked, once for all jobs: it knows every job that has
-not ended and, for some minutes, those that have.
+submitit reads job states from Slurm's accounting, which many clusters lack.
+This module reads them from squeue, once for all jobs: it lists every job that
+has not ended and, for some minutes, those that have.
 """
 
 import math
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 NOTICE_S = 120.0  # from the stop signal to the kill; a shard or a checkpoint is done by then
 _NO_LIMIT_MIN = 60 * 24 * 366
-_OURS = ("array", "output", "error")  # options of sbatch that the launcher sets
+_OURS = ("array", "output", "error")  # options of sbatch set by the launcher
 _OVER = frozenset(
     "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED TIMEOUT".split()
 )
@@ -35,7 +35,7 @@ GONE = "GONE"  # no longer known to the scheduler
 
 @dataclass(frozen=True)
 class Wanted:
-    """What each job is to have."""
+    """Resources of each job."""
 
     time_limit_s: float | None = None
     gpus: int = 0
@@ -43,21 +43,21 @@ class Wanted:
     settings: tuple[str, ...] = ()  # KEY=VALUE or KEY, options of sbatch
 
     def notice_s(self) -> float:
-        """Seconds before the end at which a job is told to stop; less than all of a short one."""
+        """Seconds before the end at which a job gets the stop signal; less than all of a short job."""
         return NOTICE_S if self.time_limit_s is None else min(NOTICE_S, self.time_limit_s / 4)
 
     def for_slurm(self) -> dict[str, Any]:
-        """Keyword arguments of submitit's Slurm executor.
+        """Return the keyword arguments of submitit's Slurm executor.
 
         Raises:
-            AsrkdError: one of the settings has no key, or one that the launcher sets.
+            AsrkdError: a setting has no key, or a key that the launcher sets.
         """
         return {
             "time": None if self.time_limit_s is None else max(1, math.ceil(self.time_limit_s / 60)),
             "partition": self.partition,
             "gpus_per_node": self.gpus or None,
             "wckey": None,
-            # srun does not take over sbatch's --cpus-per-task.
+            # srun does not inherit --cpus-per-task from sbatch.
             "setup": ['export SRUN_CPUS_PER_TASK="${SLURM_CPUS_PER_TASK:-1}"'],
             "additional_parameters": self._options(),
         }
@@ -65,42 +65,42 @@ class Wanted:
     def _options(self) -> dict[str, str | bool]:
         options: dict[str, str | bool] = {"requeue": True, "signal": f"USR1@{max(1, int(self.notice_s()))}"}
         for setting in self.settings:
-            key, given, value = setting.partition("=")
+            key, equals, value = setting.partition("=")
             key = key.strip().lstrip("-").replace("_", "-")
             if not key or key in _OURS:
                 raise AsrkdError(
                     f"--slurm {setting}: expected KEY=VALUE, a key of sbatch, not {', '.join(_OURS)}"
                 )
-            options[key] = value if given else True
+            options[key] = value if equals else True
         return options
 
 
 class Scheduler(Protocol):
-    """Starts jobs, knows which are over, and ends them."""
+    """Scheduler that submits jobs, reports which have ended, and cancels them."""
 
     def submit(self, tasks: Sequence["Task"]) -> "list[Job[TaskExit]]":
-        """Start a job for each task, in their order; AsrkdError if they are not accepted."""
+        """Submit a job for each task, in order; AsrkdError if they are refused."""
 
     def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
-        """Those of ``jobs`` that have ended for good: how, by job id."""
+        """Return the final state of those of ``jobs`` that have ended, by job id."""
 
     def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
-        """End ``jobs``; those that are over are left alone."""
+        """Cancel ``jobs`` that have not ended."""
 
 
 class Slurm:
-    """The cluster that this machine's sbatch submits to."""
+    """Slurm cluster that sbatch submits to from this machine."""
 
     def __init__(self, logs: Path, name: str, wanted: Wanted) -> None:
-        """Check that jobs can be submitted from here.
+        """Check that jobs can be submitted from this machine.
 
         Raises:
-            AsrkdError: no submitit, no sbatch, or a wrong ``--slurm``.
+            AsrkdError: submitit or sbatch is missing, or ``--slurm`` is wrong.
         """
         submitit = _submitit()
         if missing := [p for p in ("sbatch", "squeue", "scancel", "srun") if not shutil.which(p)]:
             raise AsrkdError(
-                f"--launcher slurm: no {missing[0]} here; run it on a machine that submits to the cluster, "
+                f"--launcher slurm: {missing[0]} is missing; run on a machine that submits to the cluster, "
                 "install Slurm's commands (sudo apt install slurm-client), or use --launcher local"
             )
         self._executor = submitit.SlurmExecutor(folder=logs)
@@ -112,36 +112,36 @@ class Slurm:
         try:
             jobs: list[Job[TaskExit]] = self._executor.submit_array(tasks)
         except self._refused as error:
-            said = str(error).strip().splitlines() or ["sbatch failed"]
-            raise AsrkdError(f"{said[-1]}; see --partition, --gpus, --time-limit and --slurm") from None
+            lines = str(error).strip().splitlines() or ["sbatch failed"]
+            raise AsrkdError(f"{lines[-1]}; see --partition, --gpus, --time-limit and --slurm") from None
         return jobs
 
     def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
-        """What squeue says; nothing while it does not answer."""
+        """Read job states from squeue; nothing while it does not answer."""
         arrays = sorted({job.job_id.partition("_")[0] for job in jobs})
-        asked = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
+        query = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
         done = subprocess.run(
-            [*asked, f"--jobs={','.join(arrays)}"], capture_output=True, text=True, check=False
+            [*query, f"--jobs={','.join(arrays)}"], capture_output=True, text=True, check=False
         )
         if done.returncode and "Invalid job id" not in done.stderr:
             return {}
-        states = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
-        found = {job.job_id: states.get(job.job_id, GONE) for job in jobs}
-        return {job_id: state for job_id, state in found.items() if state in _OVER or state == GONE}
+        listed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
+        states = {job.job_id: listed.get(job.job_id, GONE) for job in jobs}
+        return {job_id: state for job_id, state in states.items() if state in _OVER or state == GONE}
 
     def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
-        """scancel them all at once."""
+        """Cancel all jobs with one scancel."""
         if jobs:
             subprocess.run(["scancel", *(job.job_id for job in jobs)], capture_output=True, check=False)
 
 
 class Local:
-    """This machine, all jobs at once; for trying what a cluster will do."""
+    """This machine, all jobs at once; for trials of what a cluster will do."""
 
     def __init__(self, logs: Path, wanted: Wanted) -> None:
-        """Check that submitit is there, and that nothing is wanted that only Slurm has; AsrkdError if not."""
+        """Check that submitit is installed, and that no option is for Slurm only; AsrkdError if not."""
         if wanted.partition or wanted.settings:
-            raise AsrkdError("--partition, --slurm: are for --launcher slurm")
+            raise AsrkdError("--partition, --slurm: no effect with --launcher local; remove them")
         self._executor = _submitit().LocalExecutor(folder=logs)
         self._executor.update_parameters(timeout_min=_NO_LIMIT_MIN, gpus_per_node=wanted.gpus)
 
@@ -151,11 +151,11 @@ class Local:
         return jobs
 
     def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
-        """Those whose processes are gone."""
+        """Return the jobs whose processes have ended."""
         return {job.job_id: GONE for job in jobs if job.done()}
 
     def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
-        """Ask them to stop, and wait until they have."""
+        """Send SIGTERM to the jobs, and wait until they have ended."""
         for job in jobs:
             if not job.done():
                 os.kill(int(job.job_id), signal.SIGTERM)

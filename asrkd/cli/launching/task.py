@@ -1,4 +1,4 @@
-"""What a job does where it runs: the command as a child, told of every signal; how it ended, reported."""
+"""Task of a job: run the command as a child, forward signals to it, and report its exit."""
 
 import signal
 import subprocess
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
 
-# What the command is sent instead of what the job was: it listens to these two.
-_PASSED_ON = {
+# Signal sent to the command, by the signal that the job received: commands handle these two.
+_FORWARDED = {
     signal.SIGTERM: signal.SIGTERM,
     signal.SIGINT: signal.SIGTERM,
     signal.SIGUSR1: signal.SIGUSR1,
@@ -20,52 +20,52 @@ _PASSED_ON = {
 
 @dataclass(frozen=True)
 class TaskExit:
-    """How a command ended."""
+    """Exit of a command."""
 
-    status: int  # of exit; minus the signal's number if one killed it
-    last_words: str  # the last line on its stderr
-    output: str  # all of its stdout, a few lines by the manner of asrkd's commands
+    status: int  # exit status; minus the number of the signal that killed it
+    last_line: str  # of stderr
+    output: str  # stdout, a few lines for asrkd's commands
 
 
 @dataclass(frozen=True)
 class Task:
-    """A command to be run as a job; called by the job, on whatever machine that is."""
+    """Command to run as a job; called by the job, on its machine."""
 
     name: str  # in messages, such as '3/8'
     command: tuple[str, ...]
-    when_again: tuple[str, ...] = ()  # what the command has to be told beside, when it has run before
+    when_again: tuple[str, ...] = ()  # options to add when the command resumes
 
     def again(self) -> "Task":
-        """What to submit when it was stopped or killed."""
+        """Return the task to submit after a stop or a kill."""
         return replace(self, command=(*self.command, *self.when_again), when_again=())
 
     def __call__(self) -> TaskExit:
-        """Run the command until it ends, passing its output to the job's own logs."""
-        last_words = ""
+        """Run the command until it ends, and copy its output to the logs of the job."""
+        last_line = ""
         # A file and a pipe, not two pipes, of which one could fill up while the other is read.
         with (
             tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output,
             subprocess.Popen(
                 self.command, stdout=output, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
             ) as child,
-            _signals_passed_on(child),
+            _signals_forwarded(child),
         ):
             for line in child.stderr or ():
                 print(line, end="", file=sys.stderr, flush=True)
-                last_words = line.strip() or last_words
+                last_line = line.strip() or last_line
             status = child.wait()
             output.seek(0)
-            said = output.read()
-        print(said, end="", flush=True)
-        return TaskExit(status, last_words, said)
+            text = output.read()
+        print(text, end="", flush=True)
+        return TaskExit(status, last_line, text)
 
 
 @contextmanager
-def _signals_passed_on(child: "subprocess.Popen[str]") -> Iterator[None]:
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        child.send_signal(_PASSED_ON[signal.Signals(number)])
+def _signals_forwarded(child: "subprocess.Popen[str]") -> Iterator[None]:
+    def forward(number: int, _frame: FrameType | None) -> None:
+        child.send_signal(_FORWARDED[signal.Signals(number)])
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
     try:
         yield
     finally:

@@ -86,7 +86,7 @@ def test_a_mistake_ends_all_with_its_line_and_its_exit_status(tmp_path, status, 
 def test_what_is_no_mistake_of_the_users_is_told_with_its_log(tmp_path, end):
     scheduler = Pretended(tmp_path, b=[end])
     with pytest.raises(
-        AsrkdError, match=rf"job b ended with exit status {end.status}: {end.last_words}; .*0.err"
+        AsrkdError, match=rf"job b ended with exit status {end.status}: {end.last_line}; .*0.err"
     ):
         run(scheduler)
 

@@ -106,7 +106,7 @@ def test_squeue_says_what_is_over(tmp_path, commands):
 
 def test_without_sbatch_or_submitit_a_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AsrkdError, match="no sbatch here; .*sudo apt install slurm-client"):
+    with pytest.raises(AsrkdError, match="sbatch is missing; .*sudo apt install slurm-client"):
         Slurm(tmp_path / "logs", "x", Wanted())
     monkeypatch.setitem(sys.modules, "submitit", None)
     for launcher in ("slurm", "local"):
@@ -118,7 +118,7 @@ def test_without_sbatch_or_submitit_a_line_says_what_to_install(tmp_path, monkey
 def test_a_launcher_that_is_none_and_options_of_the_other_are_refused(tmp_path):
     with pytest.raises(AsrkdError, match="--launcher cloud: expected slurm or local"):
         Launch(["score"], "cloud", tmp_path / "out").run_parts(2, StopRequest())
-    with pytest.raises(AsrkdError, match="are for --launcher slurm"):
+    with pytest.raises(AsrkdError, match="no effect with --launcher local"):
         Local(tmp_path / "logs", Wanted(partition="big"))
 
 

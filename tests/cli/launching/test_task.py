@@ -44,7 +44,7 @@ def test_what_the_command_said_and_how_it_ended_is_kept(capfd):
 def test_a_megabyte_on_both_streams_blocks_nothing():
     code = "import sys\nfor s in (sys.stdout, sys.stderr): s.write('x' * 999_999 + chr(10))"
     ended = Task("1/1", python(code))()
-    assert (ended.status, len(ended.output), len(ended.last_words)) == (0, 1_000_000, 999_999)
+    assert (ended.status, len(ended.output), len(ended.last_line)) == (0, 1_000_000, 999_999)
 
 
 def test_a_killed_command_ends_with_its_signal():

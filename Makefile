@@ -52,7 +52,8 @@ quick: $(INSTALLED)  ## the tests that take seconds
 	python -m pytest -q -m "not slow and not gpu" $(WORKERS)
 
 .PHONY: prove
-prove: $(INSTALLED)  ## fifty kills over all commands, their outputs compared with a run left alone; half a minute
+prove: $(INSTALLED)  ## fifty kills over all commands, and all trials of the simulated intervals; a minute
+	@python -m pytest -q --in-full tests/scoring/significance
 	@asrkd selftest --out exp/prove --kills 50
 	@cat exp/prove/log.txt
 

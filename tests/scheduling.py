@@ -34,6 +34,11 @@ FIRST = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--in-full``, for ``make prove``."""
+    parser.addoption("--in-full", action="store_true", help="all trials of the simulations, not a share")
+
+
 def group_of(nodeid: str) -> str:
     """The name of the group of a test."""
     path = nodeid.partition("::")[0]

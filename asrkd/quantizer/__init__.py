@@ -1,1 +1,1 @@
-"""The direct-sum quantizer of MVQ-KD: an embedding becomes a few bytes, one per codebook."""
+"""Direct-sum quantizer of MVQ-KD: an embedding is encoded in a few bytes, one per codebook."""

@@ -1,17 +1,20 @@
-"""A direct-sum quantizer: an embedding as one entry of each of N codebooks, added up.
+"""Direct-sum quantizer: an embedding as the sum of one entry of each of N codebooks.
 
 Source: Guo et al., "Predicting Multi-Codebook Vector Quantization Indexes
-for Knowledge Distillation", arXiv:2211.00508, section 2; parameters named
-and scaled as in the ``multi_quantization`` package, so that its quantizers can be read.
+for Knowledge Distillation", arXiv:2211.00508, section 2; parameters have the
+names and scales of the ``multi_quantization`` package, so that its quantizers
+can be read.
 
-Departures: embeddings are centered by their mean first (that package learns
-an offset only slowly, and measures its error against its own guess of it);
-frames are worked on in chunks, so memory does not grow with their number;
-a frame's first indexes come from a beam over the codebooks, and it gets the
-best indexes met in its refinements; :data:`asrkd.quantizer.search.search.REFERENCE`
-begins with the classifiers' and gives the last.
+Departures:
 
-Letters: B frames, N codebooks, K entries of each, D dimensions.
+- Embeddings are centered by their mean first; the package learns an offset only
+  slowly, and measures its error against its own estimate of it.
+- Frames are encoded in chunks, so memory does not grow with their number.
+- The initial indexes of a frame come from a beam over the codebooks, and the
+  result is the best of all refinements. :data:`asrkd.quantizer.search.search.REFERENCE`
+  starts from the classifiers' indexes and returns the last, as the package does.
+
+Notation: B frames, N codebooks, K entries of each, D dimensions.
 """
 
 from collections.abc import Callable
@@ -25,17 +28,17 @@ from asrkd.core.errors import AsrkdError
 from asrkd.quantizer.search.search import STANDARD, IndexSearch, beam_indexes, refine_rounds
 from asrkd.quantizer.search.tables import CenterTables, dots_of, sum_entries
 
-BLOCK_FRAMES = 64  # rows of every matrix product: the last bits of one may depend on its shape
+BLOCK_FRAMES = 64  # rows of every matrix product: its last bits may depend on its shape
 SCALE_SPEED = 10.0  # a scale is exp(10 * parameter), so that it learns faster than the rest
 
 
 class DirectSumQuantizer(nn.Module):
-    """N classifiers that propose an index each, and N codebooks that are summed.
+    """Direct-sum quantizer: N classifiers, each of which proposes an index, and N codebooks that are summed.
 
     Attributes:
-        mean: (D,) of the data, taken off before encoding and added after decoding.
+        mean: (D,) of the data, subtracted before encoding and added after decoding.
         centers: (N, K, D) before scaling; see :meth:`scaled_centers`.
-        to_logits: D -> N * K, scores of the entries of a scaled, centered embedding.
+        to_logits: D -> N * K, logits of the entries for a scaled, centered embedding.
         logits_scale: logarithm, over 10, of the factor on embeddings before ``to_logits``.
         centers_scale: logarithm, over 10, of the factor on ``centers``.
     """
@@ -43,10 +46,10 @@ class DirectSumQuantizer(nn.Module):
     mean: Tensor
 
     def __init__(self, dim: int, num_codebooks: int, codebook_size: int = 256) -> None:
-        """Zeros of the right shape; training or a file fills them. Draws nothing at random.
+        """Create parameters of zeros, for training or a file to fill; draw no random numbers.
 
         Raises:
-            ValueError: there is no codebook, or not 2 to 256 entries in it.
+            ValueError: no codebook, or not 2 to 256 entries.
         """
         super().__init__()
         if num_codebooks < 1:
@@ -64,12 +67,12 @@ class DirectSumQuantizer(nn.Module):
 
     @property
     def num_codebooks(self) -> int:
-        """N: indexes, and bytes, of a frame."""
+        """N: indexes, and bytes, per frame."""
         return self.centers.shape[0]
 
     @property
     def codebook_size(self) -> int:
-        """K: entries of a codebook."""
+        """K: entries per codebook."""
         return self.centers.shape[1]
 
     @property
@@ -78,22 +81,22 @@ class DirectSumQuantizer(nn.Module):
         return self.centers.shape[2]
 
     def scaled_centers(self) -> Tensor:
-        """What the entries stand for, (N, K, D), relative to the mean."""
+        """Return the vectors of the entries, (N, K, D), relative to the mean."""
         return self.centers * (SCALE_SPEED * self.centers_scale).exp()
 
     def logits(self, centered: Tensor) -> Tensor:
-        """Scores (B, N, K) of embeddings (B, D) without their mean."""
-        # The factor comes after the product: its gradient then takes no product of its own.
+        """Return logits (B, N, K) of centered embeddings (B, D)."""
+        # The factor is applied after the product, so that its gradient needs no further product.
         factor = (SCALE_SPEED * self.logits_scale).exp()
         logits = torch.addcmul(self.to_logits.bias, linear(centered, self.to_logits.weight), factor)
         return logits.view(-1, self.num_codebooks, self.codebook_size)
 
     def _dots(self, centered: Tensor) -> Tensor:
-        """<x, c> of embeddings (B, D) without their mean and the scaled centers, (B, N * K)."""
+        """Return <x, c> of centered embeddings (B, D) and the scaled centers, (B, N * K)."""
         return dots_of(centered, self.centers).mul_((SCALE_SPEED * self.centers_scale).exp())
 
     def tables(self) -> CenterTables:
-        """Of the scaled centers; made anew only after these have changed."""
+        """Return the tables of the scaled centers; computed again only after these have changed."""
         state = (
             self.centers._version,
             self.centers_scale._version,
@@ -118,7 +121,7 @@ class DirectSumQuantizer(nn.Module):
         Args:
             embeddings: (B, D), finite.
             search: options of the search for the indexes.
-            chunk_frames: frames of one chunk, which takes some 8 N K bytes a frame. The indexes do not
+            chunk_frames: frames of one chunk, which takes some 8 N K bytes per frame. The indexes do not
                 depend on it, nor on the other frames: matrices are multiplied in blocks of one size, and
                 searched in whole numbers.
             all_rounds: return the indexes after 0, 1, ... passes of refinement, not only the last.
@@ -145,7 +148,7 @@ class DirectSumQuantizer(nn.Module):
         return indexes if all_rounds else indexes[-1]
 
     def _first_indexes(self, centered: Tensor, dots: Tensor, search: IndexSearch) -> Tensor:
-        """Compute the indexes (B, N) before refinement, for embeddings (B, D) without their mean."""
+        """Compute the indexes (B, N) before refinement, for centered embeddings (B, D)."""
         if search.beam:
             return beam_indexes(dots, self.tables(), search.beam)
         first = centered.new_empty((len(centered), self.num_codebooks), dtype=torch.long)
@@ -154,7 +157,7 @@ class DirectSumQuantizer(nn.Module):
 
     @torch.no_grad()
     def decode(self, indexes: Tensor) -> Tensor:
-        """The embeddings that indexes (B, N), any integer type, stand for: (B, D).
+        """Decode indexes (B, N) of any integer type to embeddings (B, D).
 
         Raises:
             ValueError: the shape does not fit, or an index is not in [0, K).
@@ -176,10 +179,10 @@ class DirectSumQuantizer(nn.Module):
 
 
 def check_finite(embeddings: Tensor) -> None:
-    """Refuse embeddings (B, D) that hold a NaN or an infinity.
+    """Raise AsrkdError if embeddings (B, D) have a NaN or an infinity.
 
     Raises:
-        AsrkdError: with the first such frame, counted from 0.
+        AsrkdError: with the index of the first such frame, from 0.
     """
     bad = (~embeddings.isfinite()).any(dim=1).nonzero()
     if len(bad):
@@ -190,7 +193,7 @@ def check_finite(embeddings: Tensor) -> None:
 
 
 def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
-    """Of rounds (P + 1, B, N) the best up to each, the first of equals; ``changes`` are (P, B)."""
+    """Return the best indexes up to each round, the first of ties, of rounds (P + 1, B, N), changes (P, B)."""
     best, change = [rounds[0]], changes.new_zeros(changes.shape[1])
     lowest = change
     for indexes, step in zip(rounds[1:], changes, strict=True):
@@ -202,9 +205,9 @@ def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
 
 
 def _in_blocks(rows: Tensor, multiply: Callable[[Tensor], Tensor], products: Tensor) -> None:
-    """Put what ``multiply`` makes of rows (b, X) into ``products`` (b, ...), so many rows at a time.
+    """Write ``multiply`` of rows (b, X) into ``products`` (b, ...), in blocks of BLOCK_FRAMES rows.
 
-    The last ones have zeros after them.
+    The last block is filled up with zeros.
     """
     for start in range(0, len(rows), BLOCK_FRAMES):
         block = rows[start : start + BLOCK_FRAMES]

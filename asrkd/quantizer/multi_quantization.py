@@ -1,9 +1,9 @@
-"""Quantizers of the ``multi_quantization`` package, read and written.
+"""Reader and writer of quantizers of the ``multi_quantization`` package.
 
 Its state dict has ``centers`` (N, K, D), ``logits_scale``, ``centers_scale``,
 ``to_logits.weight`` (N * K, D), ``to_logits.bias`` and ``id_buf``, eight hex
-digits in ASCII; sizes follow from the shapes. It has no mean: what is
-written has ours folded in, so that both give the same indexes and vectors.
+digits in ASCII; sizes follow from the shapes. It has no mean: on writing, the
+mean is folded into the other parameters, so that indexes and vectors are equal.
 """
 
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ ID_DIGITS = 8
 
 
 def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """The quantizer in a state dict of ``multi_quantization``, whose ``centers`` are (N, K, D).
+    """Make the quantizer of a state dict of ``multi_quantization``, whose ``centers`` are (N, K, D).
 
-    That package does not center, so ``mean`` is zero; its ``id_buf`` is left out.
+    The package does not center, so ``mean`` is zero; ``id_buf`` is not used.
 
     Raises:
-        AsrkdError: a key is missing, the shapes contradict one another, or a value is not finite.
+        AsrkdError: a key is missing, the shapes do not fit, or a value is not finite.
     """
     centers = state.get("centers")
     if centers is None or centers.dim() != 3:
@@ -40,25 +40,22 @@ def read_reference_state(state: Mapping[str, Tensor]) -> DirectSumQuantizer:
 
 
 def reference_id(state: Mapping[str, Tensor]) -> str:
-    """The name by which ``multi_quantization`` knows the quantizer of a state dict; '' if it has none.
-
-    It is what the bytes of ``id_buf``, uint8 (digits,), spell.
-    """
+    """Return the quantizer id in a state dict, the ASCII of ``id_buf``, uint8 (digits,); '' if absent."""
     digits = state.get("id_buf")
     return "" if digits is None else bytes(digits.tolist()).decode("ascii", errors="replace")
 
 
 @torch.no_grad()
 def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, Tensor]:
-    """A state dict that ``multi_quantization`` loads: the same indexes and vectors, but for rounding.
+    """Make a state dict that ``multi_quantization`` loads, with equal indexes and vectors up to rounding.
 
     Its tensors are on the CPU: ``centers`` (N, K, D), ``to_logits.weight``
     (N * K, D), ``to_logits.bias`` (N * K,), both scales () and ``id_buf`` (8,).
-    The mean goes into the biases of the classifiers, and a part of it into
-    every center.
+    The mean goes into the biases of the classifiers, and an equal share of it
+    into every center.
 
     Args:
-        quantizer: N and K have to be powers of two there.
+        quantizer: N and K must be powers of two.
         identity: hex; its first digits become the id.
 
     Raises:
@@ -66,7 +63,7 @@ def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, T
     """
     for what, size in (("codebooks", quantizer.num_codebooks), ("entries", quantizer.codebook_size)):
         if size & (size - 1):
-            raise AsrkdError(f"multi_quantization: {size} {what}, it knows powers of two only")
+            raise AsrkdError(f"multi_quantization: {size} {what}, expected a power of two")
     mean, to_logits = quantizer.mean.double(), quantizer.to_logits
     logits_factor = (SCALE_SPEED * quantizer.logits_scale.double()).exp()
     centers_factor = (SCALE_SPEED * quantizer.centers_scale.double()).exp()
@@ -85,10 +82,10 @@ def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, T
 
 
 def write_reference(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a state dict, tensors (...) by name, whole or not at all: ``*.pt`` or ``*.safetensors``.
+    """Write a state dict, tensors (...) by name, whole or not at all, as ``*.pt`` or ``*.safetensors``.
 
     Raises:
-        AsrkdError: the name ends otherwise.
+        AsrkdError: the name has another ending.
     """
     _check_name(path)
     with files.create_aside(path) as partial:
@@ -99,10 +96,10 @@ def write_reference(path: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def read_reference(path: Path) -> dict[str, Tensor]:
-    """The tensors (...) by name in ``*.safetensors``, or in ``*.pt`` without running anything in it.
+    """Read the tensors (...) by name of ``*.safetensors``, or of ``*.pt`` without running code in it.
 
     Raises:
-        AsrkdError: there is no such file, it is neither, or holds something else than tensors.
+        AsrkdError: no such file, neither format, or other values than tensors.
     """
     _check_name(path)
     if not path.is_file():

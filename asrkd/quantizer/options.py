@@ -1,24 +1,26 @@
-"""What decides a quantizer, beside the frames it is trained on."""
+"""Options of a quantizer and of its training.
+
+With the frames, they decide the weights."""
 
 from dataclasses import dataclass
 
-MOST_CODEBOOKS = 64  # of 256 entries: a table of their products takes 1 GB
+MAX_CODEBOOKS = 64  # of 256 entries: the table of their products takes 1 GB
 
 
 @dataclass(frozen=True)
 class QuantizerOptions:
-    """What decides a quantizer, beside the frames.
+    """Options of a quantizer and of its training.
 
     Attributes:
         num_codebooks: N, bytes of a frame; 1 to 64.
-        codebook_size: K; 2 to 256. Best if it is a square: of other products some entries are dropped.
+        codebook_size: K; 2 to 256. Best if a square: otherwise some entries of the products are dropped.
         phase_one_steps: with 2 N codebooks of sqrt(K) entries, rounded up.
         phase_two_steps: with N codebooks of K entries.
-        batch_frames: B, drawn anew for every step.
+        batch_frames: B, drawn for every step.
         learning_rate: of Adam in phase one, half of it in phase two; halved after every
             quarter of a phase.
-        seed: of everything that is drawn.
-        held_out_share: of the frames, not trained on but measured on; at most 2,000 frames.
+        seed: of all random draws.
+        held_out_share: of the frames, for the report and not for training; at most 2,000 frames.
 
     Raises:
         ValueError: a value is out of its range.
@@ -34,8 +36,8 @@ class QuantizerOptions:
     held_out_share: float = 0.05
 
     def __post_init__(self) -> None:
-        if not 1 <= self.num_codebooks <= MOST_CODEBOOKS:
-            raise ValueError(f"num_codebooks must be 1 to {MOST_CODEBOOKS}, got {self.num_codebooks}")
+        if not 1 <= self.num_codebooks <= MAX_CODEBOOKS:
+            raise ValueError(f"num_codebooks must be 1 to {MAX_CODEBOOKS}, got {self.num_codebooks}")
         if not 2 <= self.codebook_size <= 256:
             raise ValueError(f"codebook_size must be 2 to 256, got {self.codebook_size}")
         for name in ("phase_one_steps", "phase_two_steps", "batch_frames", "learning_rate"):
@@ -46,5 +48,5 @@ class QuantizerOptions:
 
     @property
     def steps(self) -> int:
-        """Of both phases, for a progress meter."""
+        """Number of steps of both phases."""
         return self.phase_one_steps + self.phase_two_steps

@@ -1,4 +1,4 @@
-"""How well a quantizer does on frames that it was not trained on."""
+"""Report of a quantizer on held-out frames: relative errors, bounds, and entropy of its indexes."""
 
 import math
 from collections.abc import Mapping
@@ -15,24 +15,24 @@ from asrkd.core.schema import Count, Finite, Positive, Schema
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.shannon import entropy_bits, gaussian_distortion, principal_variances
 
-BYTES = (1, 2, 4, 8, 16, 32, 64)  # a frame
+BYTES = (1, 2, 4, 8, 16, 32, 64)  # per frame
 AtLeastOne = Annotated[tuple[Finite, ...], Field(min_length=1)]
-MOST_FOR_BOUNDS = 20_000  # frames whose covariance is taken
+MAX_FOR_BOUNDS = 20_000  # frames of the covariance
 
 
 @dataclass(frozen=True)
 class QuantizerReport:
-    """Figures of a trained quantizer; all errors are squared, relative to the variance about the true mean.
+    """Figures of a trained quantizer; errors are squared, relative to the variance about the true mean.
 
     Attributes:
-        num_frames: trained on.
-        held_out_frames: measured on.
+        num_frames: frames of training.
+        held_out_frames: frames of the measurement.
         codebook_size: K.
-        held_out_errors: relative error after the beam, and 1, 2, ... passes over it; 1 is what the mean
-            alone gives.
-        shannon_bound: what no quantizer of as many bits a frame can beat on Gaussian frames of the
-            same covariance; real embeddings are not Gaussian, and may be described better.
-        shannon_bounds: the same for each number of bytes a frame in :data:`BYTES`.
+        held_out_errors: relative error after the beam, and after 1, 2, ... passes; 1 is the error of the
+            mean alone.
+        shannon_bound: lowest error of any quantizer of as many bits per frame on Gaussian frames of the
+            same covariance; real embeddings are not Gaussian, and may have a lower one.
+        shannon_bounds: the same for each number of bytes per frame in :data:`BYTES`.
         index_entropy_bits: of each codebook's indexes, at most log2 K and at most log2 of the frames.
         used_entries: of each codebook, in the held-out frames.
     """
@@ -48,7 +48,7 @@ class QuantizerReport:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], where: Path) -> "QuantizerReport":
-        """The report whose fields the folder ``where`` holds; AsrkdError if they are not one's."""
+        """Make a report of the fields in the folder ``where``; AsrkdError if they do not fit."""
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }
@@ -56,19 +56,19 @@ class QuantizerReport:
             return _FORM.check(values)
         except ValueError as error:
             raise AsrkdError(
-                f"{where}: has no report of this version of asrkd, as of a quantizer that was not trained "
-                f"with it ({error}); make one into another --out with: asrkd distill quantizer"
+                f"{where}: no report of this version of asrkd, as in an imported quantizer ({error}); "
+                "train a quantizer into another --out with: asrkd distill quantizer"
             ) from None
 
     def text(self) -> str:
-        """The figures in a line."""
-        bits, most = self.index_entropy_bits, math.log2(self.codebook_size)
+        """Return the figures in one line."""
+        bits, max_bits = self.index_entropy_bits, math.log2(self.codebook_size)
         error, bound = self.held_out_errors[-1], self.shannon_bound
         unused = len(self.used_entries) * self.codebook_size - sum(self.used_entries)
         return (
             f"relative squared error {error:.3f} of {self.held_out_frames} held-out frames "
-            f"({bound:.3f} is a Gaussian's bound), "
-            f"index entropy {sum(bits) / len(bits):.2f} of {most:.2f} bits, {unused} entries unused"
+            f"(Gaussian bound {bound:.3f}), "
+            f"index entropy {sum(bits) / len(bits):.2f} of {max_bits:.2f} bits, {unused} entries unused"
         )
 
 
@@ -76,18 +76,18 @@ _FORM: Schema[QuantizerReport] = Schema(QuantizerReport)
 
 
 def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -> QuantizerReport:
-    """How well a quantizer does: ``held_out`` is encoded with every number of passes, and decoded.
+    """Measure a quantizer: encode ``held_out`` with every number of passes, and decode it.
 
     Args:
         quantizer: trained; the errors are relative to distances from its mean.
         held_out: (B, D), not all equal to the mean.
-        training: (F, D), frames that it was trained on; for the bounds.
+        training: (F, D), frames of its training; for the bounds.
     """
     rounds = quantizer.encode(held_out, all_rounds=True)
     size = quantizer.codebook_size
     counts = torch.stack([torch.bincount(column.long(), minlength=size) for column in rounds[-1].unbind(1)])
     bits = quantizer.num_codebooks * math.log2(size)
-    variances = principal_variances(training[:MOST_FOR_BOUNDS])
+    variances = principal_variances(training[:MAX_FOR_BOUNDS])
     return QuantizerReport(
         num_frames=len(training),
         held_out_frames=len(held_out),
@@ -101,9 +101,9 @@ def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -
 
 
 def relative_error(quantizer: DirectSumQuantizer, embeddings: Tensor, indexes: Tensor) -> float:
-    """Squared error of decoded frames over the squared distance of ``embeddings`` (F, D) from the mean.
+    """Return the squared error of decoded frames over the squared distance of ``embeddings`` from the mean.
 
-    ``indexes`` are (F, N).
+    ``embeddings`` are (F, D), ``indexes`` (F, N).
     """
     error = (quantizer.decode(indexes) - embeddings).double().square().sum()
     return float(error / (embeddings - quantizer.mean).double().square().sum())

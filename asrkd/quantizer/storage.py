@@ -1,8 +1,8 @@
-"""A quantizer in a folder.
+"""Quantizer folders.
 
-``quantizer.safetensors`` holds the parameters and ``quantizer.json`` what
-they are: sizes, what was asked, how well it does. The JSON is written last
-and names the hash of the weights, so a folder with a matching pair is whole.
+``quantizer.safetensors`` holds the parameters, ``quantizer.json`` the sizes, the
+contract and the report. The JSON is written last and holds the hash of the
+weights, so a folder with a matching pair is whole.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from asrkd.core import config, files
 from asrkd.core.artifacts import QUANTIZER_DESCRIPTION, QUANTIZER_WEIGHTS
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.schema import Positive, Record, Schema
 from asrkd.quantizer.direct_sum import DirectSumQuantizer
 from asrkd.quantizer.report import QuantizerReport
@@ -29,16 +29,16 @@ MAKER = "asrkd distill quantizer --teacher ... --cuts ... --out ..."
 
 @dataclass(frozen=True)
 class LoadedQuantizer:
-    """A quantizer and the name by which its codes know it."""
+    """Quantizer of a folder, with the identity that codebook stores refer to."""
 
     quantizer: DirectSumQuantizer
     identity: str  # sha256 of the weights file, hex
-    contract: dict[str, Any]  # what it was made from, as it was given to save_quantizer
-    report: dict[str, Any]  # a QuantizerReport's fields; empty if it was not trained here
+    contract: dict[str, Any]  # that of save_quantizer
+    report: dict[str, Any]  # fields of a QuantizerReport; empty if asrkd did not train it
 
 
 class _Contract(Record):
-    """What a quantizer was made from, as far as its readers go by it."""
+    """Fields of a contract that readers use."""
 
     teacher: dict[str, Any] = {}
     layer: Positive = 1
@@ -64,10 +64,10 @@ def save_quantizer(
     """Write a quantizer into the folder ``out`` and return its identity.
 
     Args:
-        out: made if it is absent.
+        out: created if absent.
         quantizer: on any device.
-        report: how well it does; None if that is not known.
-        contract: JSON-able; what decides the weights: teacher, layer, cuts, options. No times.
+        report: figures on held-out frames; None if unknown.
+        contract: JSON-able; everything that decides the weights: teacher, layer, cuts, options. No times.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in quantizer.state_dict().items()}
     with files.create_aside(out / QUANTIZER_WEIGHTS) as partial:
@@ -87,7 +87,7 @@ def save_quantizer(
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the folder ``path`` holds a quantizer: weights, and the description that names their hash."""
+    """Return whether a folder holds a whole quantizer: weights, and a description with their hash."""
     try:
         load_quantizer(path)
     except AsrkdError:
@@ -99,8 +99,8 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
     """Read the quantizer in the folder ``path``.
 
     Raises:
-        AsrkdError: it is missing, torn, of another version, or its weights
-            are not those that it describes.
+        AsrkdError: missing, torn, of another version, or with weights that do
+            not fit its description.
     """
     for name in (QUANTIZER_DESCRIPTION, QUANTIZER_WEIGHTS):
         if not (path / name).is_file():
@@ -118,23 +118,24 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
     if identity != description.identity:
         raise AsrkdError(
             f"{path / QUANTIZER_WEIGHTS}: sha256 {identity[:8]}, but {QUANTIZER_DESCRIPTION} says "
-            f"{description.identity[:8]}: torn or exchanged; make it anew with: {MAKER}"
+            f"{description.identity[:8]}: torn or replaced; make it anew with: {MAKER}"
         )
     quantizer = filled(path / QUANTIZER_WEIGHTS, read_weights(path / QUANTIZER_WEIGHTS))
-    found = (quantizer.dim, quantizer.num_codebooks, quantizer.codebook_size)
-    if found != (description.dim, description.num_codebooks, description.codebook_size):
+    sizes = (quantizer.dim, quantizer.num_codebooks, quantizer.codebook_size)
+    described = (description.dim, description.num_codebooks, description.codebook_size)
+    if sizes != described:
         raise AsrkdError(
-            f"{path / QUANTIZER_WEIGHTS}: D, N, K are {found}, {QUANTIZER_DESCRIPTION} says otherwise; "
+            f"{path / QUANTIZER_WEIGHTS}: D, N, K are {sizes}, {QUANTIZER_DESCRIPTION} has {described}; "
             f"make it anew with: {MAKER}"
         )
     return LoadedQuantizer(quantizer, identity, description.contract, description.report)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """The tensors in a safetensors file, by name and of whatever shapes (...) it holds.
+    """Read the tensors (...) by name of a safetensors file.
 
     Raises:
-        AsrkdError: it cannot be read, or is no such file; it is named.
+        AsrkdError: no such file, or one that cannot be read.
     """
     try:
         return load_file(str(path))
@@ -143,12 +144,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
-    """A quantizer with the parameters ``state``, in evaluation mode and without gradients.
+    """Make a quantizer with the parameters ``state``, in evaluation mode and without gradients.
 
-    They are those of a :class:`DirectSumQuantizer` by name: ``centers`` (N, K, D), ``mean`` (D,) and so on.
+    Args:
+        where: file of the parameters, for messages.
+        state: parameters of a :class:`DirectSumQuantizer` by name: ``centers`` (N, K, D), ``mean`` (D,) ...
 
     Raises:
-        AsrkdError: which starts with ``where``: they are not a quantizer's, or not finite.
+        AsrkdError: the parameters are not those of a quantizer, or not finite.
     """
     centers = state.get("centers", torch.zeros(0))
     try:
@@ -156,8 +159,7 @@ def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer
         quantizer = DirectSumQuantizer(dim, num_codebooks, codebook_size)
         quantizer.load_state_dict(dict(state))
     except (ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise AsrkdError(f"{where}: not a direct-sum quantizer: {reason}") from None
+        raise AsrkdError(f"{where}: not a direct-sum quantizer: {error_text(error)}") from None
     if not all(value.isfinite().all() for value in state.values()):
-        raise AsrkdError(f"{where}: holds a NaN or an infinity; make it anew with: {MAKER}")
+        raise AsrkdError(f"{where}: has a NaN or an infinity; make it anew with: {MAKER}")
     return quantizer.eval().requires_grad_(False)

@@ -77,7 +77,7 @@ def test_a_quantizer_that_was_made_anew_makes_the_store_stale(tree):
     (problem,) = problems(stores / "codebook")
     assert f"stale: its quantizer {stores / 'quantizer'} was made anew since" in problem
     (problem,) = problems(stores / "quantizer")
-    assert "torn or exchanged" in problem
+    assert "torn or replaced" in problem
 
 
 def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
@@ -352,7 +352,7 @@ def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     (problem,) = problems(stores / "quantizer")
-    assert "torn or exchanged: make it anew with: asrkd distill quantizer" in problem.replace("; ", ": ")
+    assert "torn or replaced: make it anew with: asrkd distill quantizer" in problem.replace("; ", ": ")
     question = DistillRequest(teacher, (moved / "cuts_train.jsonl.gz",), stores / "quantizer")
     quantizer(question, quantizer_request(2, 2, steps=3), StopRequest())
     assert weights.read_bytes() == whole

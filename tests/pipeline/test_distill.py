@@ -186,7 +186,7 @@ def test_two_jobs_write_the_bytes_of_one(question, whole, tmp_path):
         ({}, SearchOptions(3, 3), "search.beam was 4, is now 3"),
         ({}, SearchOptions(4, 2), "search.num_best was 4, is now 2"),
         ({"cuts_per_shard": 3}, OPTIONS, "cuts_per_shard was 2, is now 3"),
-        ({"teacher": "other"}, OPTIONS, "teacher.weights_sha256 was "),
+        ({"teacher": "other"}, OPTIONS, "teacher.weights_sha256 has changed "),
         ({"cuts": "train"}, OPTIONS, "cuts.count was 6, is now 30"),
     ],
 )

@@ -77,7 +77,7 @@ def test_a_drawing_has_a_point_for_each_quantizer_and_is_of_its_figures(stores, 
 
 def test_an_imported_quantizer_has_no_figures_to_draw(exported, teacher, tmp_path):
     quantizer.import_quantizer(quantizer.Source(exported, teacher, 2), tmp_path / "q")
-    with pytest.raises(AsrkdError, match="has no report .* make one into another --out"):
+    with pytest.raises(AsrkdError, match="no report .* train a quantizer into another --out"):
         quantizer.plot_quantizers([tmp_path / "q"], tmp_path / "error.svg")
 
 

@@ -252,7 +252,7 @@ def test_another_request_in_the_same_folder_is_refused_by_the_first_difference(r
     before = contents(request_.out)
     with pytest.raises(AsrkdError, match="search.name was 'greedy', is now 'prefix-beam'"):
         run(request_, search="prefix-beam")
-    with pytest.raises(AsrkdError, match="references was "):
+    with pytest.raises(AsrkdError, match="references has changed "):
         run(request_, cuts=changed(corpus, tmp_path / "cuts.jsonl", text="OFF OFF"))
     assert contents(request_.out) == before
 

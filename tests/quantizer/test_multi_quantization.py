@@ -76,9 +76,9 @@ def test_what_was_read_is_written_with_the_same_values(reference):
 
 
 def test_sizes_that_the_package_does_not_know_are_refused():
-    with pytest.raises(AsrkdError, match="3 codebooks, it knows powers of two only"):
+    with pytest.raises(AsrkdError, match="3 codebooks, expected a power of two"):
         reference_state(DirectSumQuantizer(4, 3, 16), "00")
-    with pytest.raises(AsrkdError, match="200 entries, it knows powers of two only"):
+    with pytest.raises(AsrkdError, match="200 entries, expected a power of two"):
         reference_state(DirectSumQuantizer(4, 2, 200), "00")
 
 

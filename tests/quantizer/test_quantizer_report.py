@@ -31,7 +31,7 @@ def test_frames_on_the_corners_of_a_square(corners):
     assert report.shannon_bound == pytest.approx(2**-2)  # 2 bits in 2 dimensions
     assert report.shannon_bounds[:3] == pytest.approx((2**-8, 2**-16, 2**-32))  # 1, 2 and 4 bytes
     assert report.text() == (
-        "relative squared error 0.000 of 4 held-out frames (0.250 is a Gaussian's bound), "
+        "relative squared error 0.000 of 4 held-out frames (Gaussian bound 0.250), "
         "index entropy 0.50 of 1.00 bits, 1 entries unused"
     )
 
@@ -68,5 +68,5 @@ def test_a_report_of_wrong_fields_is_told_by_its_folder(field, value, complaint)
         "shannon_bound": 0.1, "shannon_bounds": [0.1] * 7, "index_entropy_bits": [1.0], "used_entries": [2],
     }  # fmt: skip
     assert QuantizerReport.of(good, Path("q")).held_out_errors == (0.5,)
-    with pytest.raises(AsrkdError, match=f"^q: has no report .*{complaint}.*asrkd distill quantizer"):
+    with pytest.raises(AsrkdError, match=f"^q: no report .*{complaint}.*asrkd distill quantizer"):
         QuantizerReport.of(good | {field: value}, Path("q"))

@@ -1,66 +1,66 @@
-"""Centers that are best for given indexes: the exact minimum of the squared error.
+"""Least squares for the centers: the exact minimum of the squared error for fixed indexes.
 
 With the indexes fixed, a decoded frame is linear in the centers: row b of a
 0/1 matrix A (B, N * K) with N ones picks them. So the best centers solve
 (A^T A + r I) C = A^T X + r C0, where r is a ridge toward C0, the present
-centers or zero: A has N - 1 directions too many (a constant may move from one
-codebook to another), and of an entry seen in few frames little is known. This
+centers or zero: A^T A lacks N - 1 in rank (a constant may move from one
+codebook to another), and an entry of few frames is poorly determined. This
 is the codebook update of additive quantization (Babenko and Lempitsky,
 "Additive Quantization for Extreme Vector Compression", CVPR 2014); here A^T A
-and A^T X are sums over batches that fade, so that indexes made with older
-centers count for less.
+and A^T X are sums over batches that fade, so that indexes of older centers
+count less.
 
-Letters: B frames, N codebooks, K entries of each, D dimensions.
+Notation: B frames, N codebooks, K entries of each, D dimensions.
 """
 
 import torch
 from torch import Tensor
 
-HEAVIEST = 1e6  # a weight at which all is scaled back to 1
+MAX_WEIGHT = 1e6  # at which the sums are scaled back to weight 1
 
 
 class CenterStatistics:
-    """Fading sums of A^T A (N * K, N * K) and A^T X (N * K, D), float64."""
+    """Statistics of recent batches: fading sums of A^T A (N * K, N * K) and A^T X (N * K, D), float64."""
 
     def __init__(self, centers: Tensor) -> None:
-        """Nothing seen yet, for centers of the shape (N, K, D) of ``centers``."""
+        """Start with zero sums, for ``centers`` of shape (N, K, D)."""
         self.num_codebooks, self.codebook_size, dim = centers.shape
         size = self.num_codebooks * self.codebook_size
         self._counts = centers.new_zeros((size, size), dtype=torch.float64)
         self._sums = centers.new_zeros((size, dim), dtype=torch.float64)
-        self._weight = 1.0  # of what comes next: it grows, so that nothing need be multiplied to fade
+        self._weight = 1.0  # of the next batch: it grows, so that the sums need not be multiplied to fade
 
     def fade(self, factor: float) -> None:
-        """Let all that was seen count ``factor`` times as much, in (0, 1]."""
+        """Scale the weight of all previous batches by ``factor``, in (0, 1]."""
         self._weight /= factor
-        if self._weight > HEAVIEST:
+        if self._weight > MAX_WEIGHT:
             self._counts /= self._weight
             self._sums /= self._weight
             self._weight = 1.0
 
     def add(self, centered: Tensor, indexes: Tensor) -> None:
-        """See frames without their mean, (B, D), and their indexes, (B, N) int64."""
+        """Add centered frames (B, D) and their indexes (B, N) int64."""
         size = len(self._counts)
         first = torch.arange(0, size, self.codebook_size, device=indexes.device)
-        rows = indexes + first  # (B, N): which of the N * K entries a frame has
+        rows = indexes + first  # (B, N): rows among the N * K entries
         if indexes.device.type == "cpu":
             _scatter(rows, centered.double() * self._weight, self._weight, self._counts, self._sums)
         else:
             _multiply(rows, centered, self._weight, self._counts, self._sums)
 
     def pair_counts(self) -> Tensor:
-        """How often, fading, each pair of entries of codebooks 2n and 2n + 1 was seen, (N / 2, K, K)."""
+        """Return the fading counts of pairs of entries of codebooks 2n and 2n + 1, (N / 2, K, K)."""
         size = self.codebook_size
         starts = range(0, self.num_codebooks * size, 2 * size)
         pairs = [self._counts[start : start + size, start + size : start + 2 * size] for start in starts]
         return torch.stack(pairs) / self._weight
 
     def solve(self, prior: Tensor, ridge: float) -> Tensor:
-        """Centers (N, K, D) that minimize squared error + ridge * squared distance from ``prior``.
+        """Return the centers (N, K, D) of minimal squared error + ridge * squared distance from ``prior``.
 
         Args:
             prior: (N, K, D).
-            ridge: > 0, in frames: an entry seen so often stays half way.
+            ridge: > 0, in frames: an entry of as many frames moves half way.
         """
         counts = self._counts.clone()
         counts.diagonal().add_(ridge * self._weight)
@@ -69,17 +69,15 @@ class CenterStatistics:
         return solved.view(prior.shape).to(prior.dtype)
 
     def state(self) -> dict[str, Tensor]:
-        """All that was seen, float64: ``counts`` (N * K, N * K), ``sums`` (N * K, D), ``weight`` ()."""
+        """Return the statistics, float64: ``counts`` (N * K, N * K), ``sums`` (N * K, D), ``weight`` ()."""
         weight = torch.tensor(self._weight, dtype=torch.float64)
         return {"counts": self._counts, "sums": self._sums, "weight": weight}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Have seen what another had, by its :meth:`state`.
-
-        That is (N * K, N * K), (N * K, D) and ().
+        """Restore the statistics of :meth:`state`: (N * K, N * K), (N * K, D) and ().
 
         Raises:
-            KeyError, RuntimeError: it is of other sizes, or lacks something.
+            KeyError, RuntimeError: a tensor is missing, or of another size.
         """
         self._counts.copy_(state["counts"])
         self._sums.copy_(state["sums"])
@@ -87,7 +85,7 @@ class CenterStatistics:
 
 
 def _scatter(rows: Tensor, weighted: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
-    """Add A^T A, of so much weight, and A^T X of frames that have it already, entry by entry."""
+    """Add weight * A^T A to ``counts`` and A^T X of weighted frames to ``sums``, entry by entry."""
     pairs = (rows[:, :, None] * len(counts) + rows[:, None, :]).flatten()  # (B * N * N,)
     counts.view(-1).index_add_(0, pairs, counts.new_full(pairs.shape, weight))
     for column in rows.unbind(dim=1):
@@ -95,7 +93,7 @@ def _scatter(rows: Tensor, weighted: Tensor, weight: float, counts: Tensor, sums
 
 
 def _multiply(rows: Tensor, centered: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
-    """Add the same by matrix products: on a GPU the sums of a scatter have no fixed order."""
+    """Add the same by matrix products, as a scatter on a GPU sums in no fixed order."""
     picks = centered.new_zeros(len(rows), len(counts)).scatter_(1, rows, 1.0)  # A
     counts += (picks.T @ picks).double() * weight
     sums += (picks.T @ centered).double() * weight

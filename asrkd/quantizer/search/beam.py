@@ -1,22 +1,20 @@
-"""First indexes of a frame by a beam over its codebooks, which the passes of a refinement then improve.
+"""Beam search over the codebooks for the initial indexes of a frame, which refinement passes then improve.
 
-Codebooks are taken one after the other, in each frame those first whose best
-entry alone lowers the error most, and of all ways to continue the ``beam``
-sums that are nearest to the frame are kept. This is the usual encoding of
-additive quantizers (Babenko and Lempitsky, "Additive Quantization for Extreme
-Vector Compression", CVPR 2014, section 3.1); the order is ours.
+Codebooks are added one by one, in each frame in the order of the error that
+their best entry alone leaves; of all continuations, the ``beam`` sums nearest
+to the frame are kept. This is the usual encoding of additive quantizers
+(Babenko and Lempitsky, "Additive Quantization for Extreme Vector Compression",
+CVPR 2014, section 3.1), with another order of the codebooks.
 
-Departure from Guo et al., arXiv:2211.00508, whose passes begin with what the
-classifiers say: from here three passes end with a lower error than five from
-there, and no matrix product with the classifiers is needed. Of 512 frames of
-the demo's teacher (D = 96), five passes from the classifiers gave 0.0863 with
-N = 8 and 0.0459 with N = 16, the best on the way kept; three passes from a
-beam of 8, 12 and 16 gave 0.0865, 0.0862 and 0.0859, and 0.0451, 0.0451 and 0.0448.
+Departure from Guo et al., arXiv:2211.00508, whose passes start from the
+classifiers' indexes: from a beam, three passes end with an error about as low
+as five from the classifiers, or lower, and no matrix product with the
+classifiers is needed.
 
-Costs are counted in the coarse units of :mod:`asrkd.quantizer.search.tables`, which
-are good enough to begin with; passes count on in the fine ones.
+Costs are in the coarse units of :mod:`asrkd.quantizer.search.tables`, which are
+accurate enough for initial indexes; refinement passes use the fine units.
 
-Letters: B frames, N codebooks, K entries of each, R = N * K rows, W sums in the beam.
+Notation: B frames, N codebooks, K entries of each, R = N * K rows, W sums in the beam.
 """
 
 import torch
@@ -25,16 +23,16 @@ from torch import Tensor
 from asrkd.quantizer.search.refinement import FRAMES_AT_ONCE, PLACES
 from asrkd.quantizer.search.tables import CenterTables
 
-WIDEST = 64  # times 256 entries are PLACES
-LARGEST_COST = 2.0**30  # of one entry alone, in halves of a coarse unit; beyond it is far outside of the data
+MAX_BEAM = 64  # times 256 entries are PLACES
+LARGEST_COST = 2.0**30  # of one entry alone, in halves of a coarse unit; larger ones are far from the data
 
 
 def beam_indexes(dots: Tensor, tables: CenterTables, beam: int) -> Tensor:
-    """The indexes of the best sum that a beam finds, (B, N) int64.
+    """Search the indexes of the best sum in the beam, (B, N) int64.
 
     Args:
         dots: (B, R) of the frames with the centers, on any device.
-        tables: of the centers, on the same.
+        tables: of the centers, on the same device.
         beam: W, sums kept after every codebook, 1 to 64.
     """
     indexes = torch.empty(len(dots), tables.num_codebooks, dtype=torch.long, device=dots.device)
@@ -44,21 +42,21 @@ def beam_indexes(dots: Tensor, tables: CenterTables, beam: int) -> Tensor:
 
 
 def _costs(dots: Tensor, tables: CenterTables) -> Tensor:
-    """Half of what an entry alone adds to the squared error of its frame, (B, N, K) int64."""
+    """Return half of the squared error that an entry alone adds to its frame, (B, N, K) int64."""
     coarse = dots.double().mul_(tables.coarse_units).clamp_(-LARGEST_COST, LARGEST_COST).round_().long()
     return (tables.coarse_halves - coarse).view(len(dots), tables.num_codebooks, tables.codebook_size)
 
 
 def _search(costs: Tensor, coarse: Tensor, beam: int) -> Tensor:
-    """Indexes (B, N) for costs (B, N, K)."""
+    """Return indexes (B, N) for costs (B, N, K)."""
     batch, num_codebooks, codebook_size = costs.shape
     products = coarse.view(-1, num_codebooks, codebook_size)  # (R, N, K)
     order = costs.amin(dim=2).argsort(dim=1, stable=True)  # (B, N) codebooks
     rows = order.new_empty((batch, 1, 0))  # (B, W, entries so far) of the sums in the beam
     total = costs.new_zeros((batch, 1))  # (B, W)
     for codebook in order.T:
-        own = costs[torch.arange(batch, device=costs.device), codebook][:, None]  # (B, 1, K)
-        values = own.expand(-1, rows.shape[1], -1).clone()
+        alone = costs[torch.arange(batch, device=costs.device), codebook][:, None]  # (B, 1, K)
+        values = alone.expand(-1, rows.shape[1], -1).clone()
         for row in rows.unbind(dim=2):
             values += products[row, codebook[:, None]]
         values += total[..., None]

@@ -1,10 +1,10 @@
-"""The search of :mod:`asrkd.quantizer.search.beam` as machine code for CPUs, by numba.
+"""Beam search of :mod:`asrkd.quantizer.search.beam` as machine code for CPUs, by numba.
 
-Frames are taken one by one. Sums that continue the same sum share all but
-their last product, and groups of entries of which none is good enough for the
-beam are passed over by their smallest cost.
+Frames are searched one by one. Continuations of the same sum share all but
+their last product, and a group of entries without one good enough for the beam
+is skipped by its smallest cost.
 
-Letters: B frames, N codebooks, K entries of each, R = N * K rows, W sums in the beam.
+Notation: B frames, N codebooks, K entries of each, R = N * K rows, W sums in the beam.
 """
 
 from typing import Any, NamedTuple
@@ -17,33 +17,33 @@ from asrkd.quantizer.search.refinement import PLACES
 
 Array = np.ndarray[Any, Any]
 
-GROUP = 32  # entries looked at together
+GROUP = 32  # entries skipped together
 PLACE_BITS = PLACES.bit_length() - 1
 NO_KEY = np.int64(2**62)
 LARGEST_32 = np.int64(2**31 - 1)
 
 
 class BeamCenters(NamedTuple):
-    """What the search knows of the centers."""
+    """Tables of the centers."""
 
     gram: Array  # (R, R) int16, coarse
     halves: Array  # (R,) int32, half of its diagonal
-    units: float  # coarse ones in 1
+    units: float  # coarse units in 1
 
 
 class _Scratch(NamedTuple):
-    """What is worked on for one frame after the other; "two" are before and after a codebook."""
+    """Work arrays, reused for every frame; "two" are the sides before and after a codebook."""
 
     costs: Array  # (R,) int32, of the entries alone
     order: Array  # (N,) codebooks
     gains: Array  # (N,) of the best entries alone
     rows: Array  # (two, W, N) entries of the sums in the beam
     totals: Array  # (W,) costs of these sums
-    parents: Array  # (W,) places in the beam before, of what they continue
-    shared: Array  # (W, K) int32, costs of a next entry for all that continue the same sum
-    is_shared: Array  # (W,) whether that is there
+    parents: Array  # (W,) places in the previous beam of the sums that they continue
+    shared: Array  # (W, K) int32, costs of a next entry shared by the continuations of a sum
+    is_shared: Array  # (W,) whether these are computed
     values: Array  # (K,) int32, costs of a next entry
-    smallest: Array  # (K / GROUP,) int32, of every group of values
+    smallest: Array  # (K / GROUP,) int32, smallest of every group of values
     keys: Array  # (W,) of the best continuations, ascending: cost and place
 
 
@@ -75,23 +75,23 @@ def search_frames(dots: Array, centers: BeamCenters, beam: int, indexes: Array) 
 @njit(nogil=True, cache=True)
 def _scratch(num_codebooks: int, codebook_size: int, beam: int) -> _Scratch:
     return _Scratch(
-        np.empty(num_codebooks * codebook_size, np.int32),
-        np.empty(num_codebooks, np.int64),
-        np.empty(num_codebooks, np.int64),
-        np.empty((2, beam, num_codebooks), np.int64),
-        np.empty(beam, np.int64),
-        np.zeros(beam, np.int64),
-        np.empty((beam, codebook_size), np.int32),
-        np.empty(beam, np.bool_),
-        np.empty(codebook_size, np.int32),
-        np.empty((codebook_size + GROUP - 1) // GROUP, np.int32),
-        np.empty(beam, np.int64),
+        costs=np.empty(num_codebooks * codebook_size, np.int32),
+        order=np.empty(num_codebooks, np.int64),
+        gains=np.empty(num_codebooks, np.int64),
+        rows=np.empty((2, beam, num_codebooks), np.int64),
+        totals=np.empty(beam, np.int64),
+        parents=np.zeros(beam, np.int64),
+        shared=np.empty((beam, codebook_size), np.int32),
+        is_shared=np.empty(beam, np.bool_),
+        values=np.empty(codebook_size, np.int32),
+        smallest=np.empty((codebook_size + GROUP - 1) // GROUP, np.int32),
+        keys=np.empty(beam, np.int64),
     )
 
 
 @njit(nogil=True, cache=True)
 def _cost_entries(dots: Array, centers: BeamCenters, costs: Array) -> None:
-    """Half of what an entry alone adds to the squared error."""
+    """Compute half of the squared error that an entry alone adds."""
     for row in range(len(costs)):
         dot = min(max(np.float64(dots[row]) * centers.units, -LARGEST_COST), LARGEST_COST)
         costs[row] = centers.halves[row] - np.int32(np.rint(dot))
@@ -99,7 +99,7 @@ def _cost_entries(dots: Array, centers: BeamCenters, costs: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def _order_codebooks(work: _Scratch, codebook_size: int) -> None:
-    """Those whose best entry alone costs least come first, equal ones by their number."""
+    """Sort the codebooks by the cost of their best entry alone, ties by their number."""
     order, gains = work.order, work.gains
     for n in range(len(order)):
         gain = np.int64(_smallest(work.costs[n * codebook_size : (n + 1) * codebook_size]))
@@ -112,15 +112,15 @@ def _order_codebooks(work: _Scratch, codebook_size: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _smallest(values: Array) -> int:
-    found = values[0]
+    smallest = values[0]
     for place in range(len(values)):
-        found = min(found, values[place])
-    return found  # type: ignore[no-any-return]
+        smallest = min(smallest, values[place])
+    return smallest  # type: ignore[no-any-return]
 
 
 @njit(nogil=True, cache=True)
 def _continue(work: _Scratch, gram: Array, state: tuple[int, int, int], codebook_size: int) -> int:
-    """Add an entry of the next codebook to the sums of one side; how many there are on the other."""
+    """Add an entry of the next codebook to the sums of one side; return the number of sums on the other."""
     number, count, side = state
     first = work.order[number] * codebook_size
     before, after, keys = work.rows[side], work.rows[1 - side], work.keys
@@ -142,7 +142,7 @@ def _continue(work: _Scratch, gram: Array, state: tuple[int, int, int], codebook
         chosen = keys[place] & (PLACES - 1)
         parent = chosen // codebook_size
         parents[place], totals[place] = parent, keys[place] >> PLACE_BITS
-        for entry in range(number):  # numba is slow to copy slices, as they might overlap
+        for entry in range(number):  # numba copies slices slowly, as they might overlap
             after[place, entry] = before[parent, entry]
         after[place, number] = first + chosen % codebook_size
     return count
@@ -150,12 +150,12 @@ def _continue(work: _Scratch, gram: Array, state: tuple[int, int, int], codebook
 
 @njit(nogil=True, cache=True)
 def _share(sums: Array, costs: Array, gram: Array, rows: Array, first: int) -> None:
-    """Costs of the next entries beside those of ``rows``."""
+    """Compute the costs of the next entries with the entries ``rows``."""
     last = first + len(sums)
     for k in range(len(sums)):
         sums[k] = costs[k]
     in_fours = len(rows) - len(rows) % 4
-    for place in range(0, in_fours, 4):  # memory answers four questions at once
+    for place in range(0, in_fours, 4):  # four reads of memory at once
         one, two = gram[rows[place], first:last], gram[rows[place + 1], first:last]
         three, four = gram[rows[place + 2], first:last], gram[rows[place + 3], first:last]
         for k in range(len(sums)):
@@ -178,7 +178,7 @@ def _find_smallest(values: Array, smallest: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def _keep(values: Array, smallest: Array, total: int, place: int, keys: Array) -> None:
-    """Put what is good enough among the keys, which are in order; the last one goes.
+    """Insert the values that are good enough into the sorted keys, and drop the last keys.
 
     ``smallest`` is filled with the smallest value of each group.
     """
@@ -201,5 +201,5 @@ def _keep(values: Array, smallest: Array, total: int, place: int, keys: Array) -
 
 @njit(nogil=True, inline="always")
 def _limit(key: int, total: int) -> np.int32:
-    """What a value must be less than for its key to be less than ``key``."""
+    """Return the bound below which a value has a key less than ``key``."""
     return np.int32(max(min((key >> PLACE_BITS) - total + 1, LARGEST_32), -LARGEST_32))  # type: ignore[no-any-return]

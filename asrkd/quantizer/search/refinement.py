@@ -1,22 +1,23 @@
-"""One refinement pass: better entries for all codebooks of a direct-sum quantizer at once.
+"""Refinement passes: better entries for all codebooks of a direct-sum quantizer at once.
 
 Source: Guo et al., arXiv:2211.00508, section 2 (Refine): every entry of every
-codebook is tried with the others kept, the best few survive, neighboring
-codebooks are merged into one of all pairs of survivors, and so on until one
-choice is left. How many survive is that of the ``multi_quantization``
-package, whose indexes this reproduces.
+codebook is tried with the others unchanged, the best entries survive,
+neighboring codebooks are merged into one of all pairs of survivors, and so on
+until one choice is left. The numbers of survivors are those of the
+``multi_quantization`` package, whose indexes this reproduces.
 
-Departures: all is done with inner products in whole numbers (see
-:mod:`asrkd.quantizer.search.tables`), where that package builds the vector of every
-option; codebooks of any number and size (an odd one is merged with nothing).
+Departures: inner products in whole numbers (:mod:`asrkd.quantizer.search.tables`)
+replace the vectors of all options that the package builds; the number and size
+of codebooks are arbitrary (an odd one is merged with an empty one).
 
-A pass usually lowers the error but need not: each choice was ranked as if
-the others stayed. The change is given, so that the caller can tell.
+A pass usually lowers the error, but can raise it: each choice is ranked as if
+the others did not change. The changes of the error are returned for this reason.
 
-This is the search in torch, for any device; :mod:`asrkd.quantizer.search.refinement_numba`
-has the same for CPUs, many times as fast, where numba is installed.
+This implementation in torch runs on any device;
+:mod:`asrkd.quantizer.search.refinement_numba` is many times as fast on CPUs where
+numba is installed.
 
-Letters: B frames, N codebooks, K entries of each, R = N * K rows, C choices
+Notation: B frames, N codebooks, K entries of each, R = N * K rows, C choices
 left, O options of each, L codebooks that a choice spans.
 """
 
@@ -27,37 +28,39 @@ from torch import Tensor
 
 from asrkd.quantizer.search.tables import CenterTables
 
-MOST_SURVIVORS = 128  # options of a choice, whatever its span; multi_quantization's cap
-PLACES = 2**14  # >= MOST_SURVIVORS^2; values are ranked as value * PLACES + place, so that none are equal
-IMPOSSIBLE = 2**47  # an error that no real option has
-FRAMES_AT_ONCE = {"cpu": 16, "cuda": 1024}  # a frame takes some N R 4 bytes while it is worked on
+MAX_SURVIVORS = 128  # options of a choice of any span, as in multi_quantization
+PLACES = 2**14  # >= MAX_SURVIVORS^2; values are ranked as value * PLACES + place, so that none are equal
+IMPOSSIBLE = 2**47  # above the error of every real option
+FRAMES_AT_ONCE = {"cpu": 16, "cuda": 1024}  # a frame takes about 4 N R bytes of work memory
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What every choice may become, relative to the indexes that the pass started from."""
+    """Options of every choice, relative to the indexes at the start of the pass."""
 
     entries: Tensor  # (B, N, S) rows of the S entries that survived in each codebook
     places: Tensor  # (B, C, O, L) in ``entries``, of the choice's codebooks
-    changes: Tensor  # (B, C, O) of the squared error if this choice alone becomes that, in units
+    changes: Tensor  # (B, C, O) of the squared error if this choice alone takes the option, in units
 
 
 def refine_rounds(
     dots: Tensor, tables: CenterTables, indexes: Tensor, passes: int, survivors: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Indexes after 0, 1, ... passes, (passes + 1, B, N) uint8, and what each changed.
-
-    That is of the squared error, (passes, B) int64 in units.
+    """Refine indexes by a number of passes.
 
     Args:
         dots: (B, R) of the frames with the centers.
         tables: of the centers.
         indexes: (B, N), the entries chosen so far.
         passes: 0 or more.
-        survivors: options of a single codebook that are kept; choices of L
-            codebooks keep twice as many for every factor 4 of L, up to 128.
-            By default 8 where K <= 16, else 16; at most 128. At K or more,
-            two codebooks are searched completely.
+        survivors: options that a single codebook keeps; choices of L codebooks
+            keep twice as many for every factor 4 of L, up to 128. By default 8
+            where K <= 16, else 16; at most 128. At K or more, two codebooks are
+            searched completely.
+
+    Returns:
+        Indexes after 0, 1, ... passes, (passes + 1, B, N) uint8, and the changes of the squared error by
+        each pass, (passes, B) int64 in units.
     """
     base = survivors or default_survivors(tables.codebook_size)
     rounds = indexes.to(torch.uint8).repeat(passes + 1, 1, 1)
@@ -68,7 +71,7 @@ def refine_rounds(
         whole, now = tables.whole(dots[frames]), indexes[frames].long()
         for number in range(passes):
             after, change = _refine(whole, tables, now, base)
-            # A pass is a function of the frame and its indexes: unchanged once is unchanged for ever.
+            # A pass is a function of the frame and its indexes: unchanged once is unchanged forever.
             moved = (after != now).any(dim=1)
             rounds[number + 1 :, frames] = after.to(torch.uint8)
             changes[number, frames] = change
@@ -79,16 +82,19 @@ def refine_rounds(
 
 
 def default_survivors(codebook_size: int) -> int:
-    """Options of a single codebook that survive in ``multi_quantization``."""
+    """Return the number of options that a single codebook keeps in ``multi_quantization``."""
     return 8 if codebook_size <= 16 else 16
 
 
 def num_survivors(base: int, span: int, num_codebooks: int) -> int:
-    """Options that a choice of ``span`` codebooks keeps, where a single one keeps ``base``; 1 of them all."""
+    """Return the number of options that a choice of ``span`` codebooks keeps if a single one keeps ``base``.
+
+    A choice of all codebooks keeps 1.
+    """
     if span >= num_codebooks:
         return 1
     factors_of_four = (span.bit_length() - 1) // 2
-    return min(base << factors_of_four, max(MOST_SURVIVORS, base))
+    return min(base << factors_of_four, max(MAX_SURVIVORS, base))
 
 
 def _refine(dots: Tensor, tables: CenterTables, indexes: Tensor, base: int) -> tuple[Tensor, Tensor]:
@@ -106,35 +112,36 @@ def _refine(dots: Tensor, tables: CenterTables, indexes: Tensor, base: int) -> t
 
 
 def _single_options(dots: Tensor, tables: CenterTables, current: Tensor, count: int) -> _Options:
-    """The best entries of every codebook, each tried with the other codebooks kept."""
+    """Find the best entries of every codebook, with the other codebooks unchanged."""
     num_codebooks, codebook_size = tables.num_codebooks, tables.codebook_size
     of_current = tables.gram[current][..., :-1]  # (B, N, R)
     total = of_current.sum(dim=1, dtype=torch.long).unflatten(-1, (num_codebooks, codebook_size))
     blocks = of_current.unflatten(-1, (num_codebooks, codebook_size))
-    own = blocks.diagonal(dim1=1, dim2=2).movedim(-1, 1).long()  # (B, N, K): of the codebook's own entry
+    # (B, N, K): products of a codebook's entries with its current one.
+    within = blocks.diagonal(dim1=1, dim2=2).movedim(-1, 1).long()
     squares = tables.squares.view(num_codebooks, codebook_size)
-    errors = squares + 2 * (total - own - dots.view_as(total))
+    errors = squares + 2 * (total - within - dots.view_as(total))
     before = errors.gather(-1, (current - tables.first_rows)[..., None])
     changes, entries = _smallest(errors - before, count)
     places = torch.arange(changes.shape[-1], device=dots.device).expand_as(changes)
     return _Options(entries + tables.first_rows[:, None], places[..., None], changes)
 
 
-def _with_spare(options: _Options, current: Tensor, span: int, nothing: int) -> tuple[_Options, Tensor]:
-    """A last choice beside an odd number of them: so many codebooks with nothing in them."""
+def _with_spare(options: _Options, current: Tensor, span: int, zero_row: int) -> tuple[_Options, Tensor]:
+    """Add a choice of empty codebooks to an odd number of choices."""
     entries, places, changes = options.entries, options.places[:, :1], options.changes[:, :1]
     impossible = torch.full_like(changes, IMPOSSIBLE)
     impossible[..., 0] = 0
-    nothings = entries.new_full((len(entries), span, entries.shape[2]), nothing)
+    spare = entries.new_full((len(entries), span, entries.shape[2]), zero_row)
     return _Options(
-        torch.cat([entries, nothings], dim=1),
+        torch.cat([entries, spare], dim=1),
         torch.cat([options.places, torch.zeros_like(places)], dim=1),
         torch.cat([options.changes, impossible], dim=1),
-    ), torch.cat([current, nothings[..., 0]], dim=1)
+    ), torch.cat([current, spare[..., 0]], dim=1)
 
 
 def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Options:
-    """The best pairs of options of choices 2c and 2c + 1, as options of one choice.
+    """Return the best pairs of options of choices 2c and 2c + 1, as options of one choice.
 
     With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
     a and b change alone, and twice the sum of <d, d'> over their codebooks.
@@ -153,7 +160,7 @@ def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Opt
     for v in range(span):
         columns = (right[..., v] + v * single)[:, :, None].expand(-1, -1, width, -1)
         together += 2 * sums.gather(3, columns)
-    together.clamp_(max=IMPOSSIBLE)  # what is impossible twice shall still fit a key
+    together.clamp_(max=IMPOSSIBLE)  # an option that is impossible twice must fit a key
     best, pairs = _smallest(together.flatten(2), count)  # (B, C/2, O')
     first = torch.div(pairs, width, rounding_mode="floor")
     of_first = left.gather(2, first[..., None].expand(-1, -1, -1, span))
@@ -162,7 +169,7 @@ def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Opt
 
 
 def _products_of_moves(entries: Tensor, gram: Tensor, current: Tensor, span: int) -> Tensor:
-    """<a - a0, b - b0> of the entries a of choices 2c with b of 2c + 1, (B, C/2, L * S, L * S) int64.
+    """Return <a - a0, b - b0> of the entries a of choices 2c and b of 2c + 1, (B, C/2, L * S, L * S) int64.
 
     ``entries`` are (B, N, S) with L | N, a0 and b0 their codebooks' ``current`` ones, (B, N).
     """
@@ -181,7 +188,7 @@ def _products_of_moves(entries: Tensor, gram: Tensor, current: Tensor, span: int
 
 
 def _smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Values and places of the ``count`` smallest (or all) along the last axis, equal ones by their place."""
+    """Return values and places of the ``count`` smallest (or all) along the last axis, ties by place."""
     places = torch.arange(values.shape[-1], device=values.device)
     ranks = (
         (values * PLACES + places).topk(min(count, len(places)), dim=-1, largest=False, sorted=True).values

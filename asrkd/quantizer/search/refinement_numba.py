@@ -1,11 +1,11 @@
-"""The passes of :mod:`asrkd.quantizer.search.refinement` as machine code for CPUs, by numba.
+"""Refinement passes of :mod:`asrkd.quantizer.search.refinement` as machine code for CPUs, by numba.
 
-It adds the same whole numbers and breaks ties alike, so its indexes are the
-same to the last one; only the pace differs. Frames are taken one by one, so
-all that is worked on stays in the processor's cache, and only the products
-of entries that really occur in an option are looked up.
+Both implementations add the same whole numbers and break ties alike, so their
+indexes are equal. Frames are searched one by one, so that all arrays stay in
+the processor's cache, and only products of entries that occur in an option are
+looked up.
 
-Letters: P passes, B frames, N codebooks, K entries of each, R = N * K rows,
+Notation: P passes, B frames, N codebooks, K entries of each, R = N * K rows,
 O options of a choice, S of them of a single codebook.
 """
 
@@ -14,23 +14,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from asrkd.quantizer.search.refinement import MOST_SURVIVORS, PLACES
+from asrkd.quantizer.search.refinement import MAX_SURVIVORS, PLACES
 from asrkd.quantizer.search.tables import LARGEST_DOT
 
 Array = np.ndarray[Any, Any]
 
 
 class Centers(NamedTuple):
-    """What a search knows of the centers, and how wide it is."""
+    """Tables of the centers, and the width of the search."""
 
     gram: Array  # (R + 1, R + 1) int32, of the tables
     squares: Array  # (R,) int64, its diagonal
     units: float  # of the tables
-    survivors: Array  # (levels,) int64: options that a choice of 1, 2, 4, ... codebooks keeps
+    survivors: Array  # (levels,) int64: options kept by a choice of 1, 2, 4, ... codebooks
 
 
 class _Scratch(NamedTuple):
-    """What is worked on for one frame after the other; "two" are before and after a merge."""
+    """Work arrays, reused for every frame; "two" are the sides before and after a merge."""
 
     current: Array  # (N,) rows of the entries chosen so far
     errors: Array  # (R,) products with the current entries, summed, less the one with the frame
@@ -40,13 +40,13 @@ class _Scratch(NamedTuple):
     counts: Array  # (two, N) options of a choice
     keys: Array  # (O,) of the best so far, ascending; a key is value * PLACES + place, so none are equal
     columns: Array  # (N * S) rows of the right choice's entries that occur in an option
-    numbers: Array  # (S,) of a codebook's entries among the columns, or -1
+    numbers: Array  # (S,) columns of a codebook's entries, or -1
     of_options: Array  # (N, O) columns of the right options' entries
     values: Array  # (K,) keys of the entries of a codebook
     pairs: Array  # (O,) sums of products of a left option's moves with those of the right ones
     before: Array  # (N * S,) int32, products of a current entry with the columns
     products: Array  # (N * S, N * S) int32, of a left entry with the columns
-    with_current: Array  # (N * S,) of a left entry with the right choice's current ones; NONE: not looked up
+    with_current: Array  # (N * S,) of a left entry with the right choice's current ones; NONE: not computed
     sums: Array  # (N * S,) of an option's entries with the columns, less the current ones'
 
 
@@ -56,13 +56,13 @@ LARGEST_KEY = np.int64(2**62)
 
 @njit(nogil=True, cache=True)
 def refine_frames(dots: Array, centers: Centers, rounds: Array, changes: Array) -> None:
-    """All passes over some frames, until a frame no longer changes.
+    """Refine the indexes of some frames, each until it no longer changes.
 
     Args:
         dots: (B, R) float32, of the frames with the centers.
         centers: of the quantizer.
-        rounds: (P + 1, B, N) uint8; the first are there, the others are filled in.
-        changes: (P, B) int64, zeros; filled with those of the squared errors, in units.
+        rounds: (P + 1, B, N) uint8; the first round is the input, the others are filled in.
+        changes: (P, B) int64, zeros; filled with the changes of the squared errors, in units.
     """
     num_codebooks = rounds.shape[2]
     codebook_size = dots.shape[1] // num_codebooks
@@ -90,25 +90,25 @@ def refine_frames(dots: Array, centers: Centers, rounds: Array, changes: Array) 
 
 @njit(nogil=True, cache=True)
 def _scratch(num_codebooks: int, codebook_size: int, survivors: Array) -> _Scratch:
-    single, most = min(survivors[0], codebook_size), max(survivors.max(), 1)
-    wide = num_codebooks * single
+    single, widest = min(survivors[0], codebook_size), max(survivors.max(), 1)
+    all_entries = num_codebooks * single
     return _Scratch(
-        np.empty(num_codebooks, np.int64),
-        np.empty(num_codebooks * codebook_size, np.int64),
-        np.empty((num_codebooks, single), np.int64),
-        np.empty((2, num_codebooks, most, num_codebooks), np.int16),
-        np.empty((2, num_codebooks, most), np.int64),
-        np.empty((2, num_codebooks), np.int64),
-        np.empty(most, np.int64),
-        np.empty(wide, np.uint32),
-        np.empty(single, np.int64),
-        np.empty((num_codebooks, most), np.uint16),
-        np.empty(codebook_size, np.int64),
-        np.empty(most, np.int64),
-        np.empty(wide, np.int32),
-        np.empty((wide, wide), np.int32),
-        np.empty(wide, np.int64),
-        np.empty(wide, np.int64),
+        current=np.empty(num_codebooks, np.int64),
+        errors=np.empty(num_codebooks * codebook_size, np.int64),
+        entries=np.empty((num_codebooks, single), np.int64),
+        options=np.empty((2, num_codebooks, widest, num_codebooks), np.int16),
+        changes=np.empty((2, num_codebooks, widest), np.int64),
+        counts=np.empty((2, num_codebooks), np.int64),
+        keys=np.empty(widest, np.int64),
+        columns=np.empty(all_entries, np.uint32),
+        numbers=np.empty(single, np.int64),
+        of_options=np.empty((num_codebooks, widest), np.uint16),
+        values=np.empty(codebook_size, np.int64),
+        pairs=np.empty(widest, np.int64),
+        before=np.empty(all_entries, np.int32),
+        products=np.empty((all_entries, all_entries), np.int32),
+        with_current=np.empty(all_entries, np.int64),
+        sums=np.empty(all_entries, np.int64),
     )
 
 
@@ -122,7 +122,7 @@ def _start(dots: Array, centers: Centers, indexes: Array, work: _Scratch) -> Non
     for n in range(len(indexes)):
         work.current[n] = n * codebook_size + indexes[n]
     in_fours = len(indexes) - len(indexes) % 4
-    for n in range(0, in_fours, 4):  # memory answers four questions at once
+    for n in range(0, in_fours, 4):  # four reads of memory at once
         _add_four(centers.gram, work.current[n : n + 4], work.errors)
     for n in range(in_fours, len(indexes)):
         products = centers.gram[work.current[n]]
@@ -146,25 +146,25 @@ def _replace(before: Array, after: Array, errors: Array) -> None:
 
 @njit(nogil=True, cache=True)
 def _single_options(centers: Centers, codebook_size: int, work: _Scratch) -> None:
-    """The best entries of every codebook, each tried with the other codebooks kept."""
-    most, values, squares, errors = work.entries.shape[1], work.values, centers.squares, work.errors
+    """Find the best entries of every codebook, with the other codebooks unchanged."""
+    count, values, squares, errors = work.entries.shape[1], work.values, centers.squares, work.errors
     keys = work.keys
     for n in range(len(work.current)):
         first, now = n * codebook_size, work.current[n]
-        own, before = centers.gram[now], squares[now] + 2 * (errors[now] - centers.gram[now, now])
+        products, before = centers.gram[now], squares[now] + 2 * (errors[now] - centers.gram[now, now])
         for k in range(codebook_size):
-            value = squares[first + k] + 2 * (errors[first + k] - own[first + k]) - before
+            value = squares[first + k] + 2 * (errors[first + k] - products[first + k]) - before
             values[k] = value * PLACES + k
-        _forget(keys, most)
-        for option in range(most):  # those of the pass before are likely to be among them
+        _forget(keys, count)
+        for option in range(count):  # the best of the previous pass are likely to be the best again
             k = work.entries[n, option] - first
-            _insert(values[k], keys, most)
+            _insert(values[k], keys, count)
             values[k] = LARGEST_KEY
         for k in range(codebook_size):
-            if values[k] < keys[most - 1]:
-                _insert(values[k], keys, most)
-        work.counts[0, n] = most
-        for option in range(most):
+            if values[k] < keys[count - 1]:
+                _insert(values[k], keys, count)
+        work.counts[0, n] = count
+        for option in range(count):
             work.entries[n, option] = first + (keys[option] & (PLACES - 1))
             work.changes[0, n, option] = keys[option] // PLACES
             work.options[0, n, option, n] = option
@@ -178,7 +178,7 @@ def _forget(keys: Array, count: int) -> None:
 
 @njit(nogil=True, inline="always")
 def _insert(key: int, keys: Array, count: int) -> None:
-    """Put a key in its place among the smallest ``count``, which are in order; the last one goes."""
+    """Insert a key into the sorted ``count`` smallest, and drop the last one."""
     place = count - 1
     while place > 0 and keys[place - 1] > key:
         keys[place] = keys[place - 1]
@@ -188,7 +188,7 @@ def _insert(key: int, keys: Array, count: int) -> None:
 
 @njit(nogil=True, cache=True)
 def _merge_all(centers: Centers, work: _Scratch) -> int:
-    """Merge neighbors until one choice is left; on which of the two sides it is."""
+    """Merge neighbors until one choice is left; return the side that it is on."""
     side, span, level, num_codebooks = 0, 1, 0, len(work.current)
     while span < num_codebooks:
         level += 1
@@ -207,7 +207,7 @@ def _merge_all(centers: Centers, work: _Scratch) -> int:
 
 @njit(nogil=True, cache=True)
 def _merge(centers: Centers, work: _Scratch, side: int, where: tuple[int, int], survivors: int) -> None:
-    """The best pairs of options of two neighbors, as options of one choice on the other side.
+    """Write the best pairs of options of two neighbors, as options of one choice on the other side.
 
     With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
     a and b change alone, and twice the sum of <d, d'> over their codebooks.
@@ -225,14 +225,14 @@ def _merge(centers: Centers, work: _Scratch, side: int, where: tuple[int, int], 
         _sum_pairs(work, min(span, len(work.current) - middle), width)
         for other in range(width):
             value = change + work.changes[side, right, other] + 2 * work.pairs[other]
-            work.pairs[other] = value * PLACES + (option * MOST_SURVIVORS + other)
+            work.pairs[other] = value * PLACES + (option * MAX_SURVIVORS + other)
         for other in range(width):
             if work.pairs[other] < keys[kept - 1]:
                 _insert(work.pairs[other], keys, kept)
     work.counts[1 - side, choice] = kept
     for number in range(kept):
         place = keys[number] & (PLACES - 1)
-        first, second = place // MOST_SURVIVORS, place & (MOST_SURVIVORS - 1)
+        first, second = place // MAX_SURVIVORS, place & (MAX_SURVIVORS - 1)
         work.changes[1 - side, choice, number] = keys[number] // PLACES
         for n in range(start, middle):
             work.options[1 - side, choice, number, n] = work.options[side, left, first, n]
@@ -253,7 +253,7 @@ def _sum_pairs(work: _Scratch, span: int, width: int) -> None:
 
 @njit(nogil=True, inline="always")
 def _find_columns(work: _Scratch, side: int, choice: int, first: int, span: int) -> int:
-    """Number the entries that occur in the options of a right choice; forget the left one's products."""
+    """Number the entries in the options of a right choice; clear the products of the left one."""
     count, single = 0, work.entries.shape[1]
     work.with_current[(first - span) * single : first * single] = NONE
     for n in range(first, min(first + span, len(work.entries))):
@@ -270,7 +270,7 @@ def _find_columns(work: _Scratch, side: int, choice: int, first: int, span: int)
 
 @njit(nogil=True, inline="always")
 def _look_up(gram: Array, work: _Scratch, side: int, count: int, bounds: tuple[int, int, int]) -> None:
-    """Find the products of all moves in the options of a left choice, at once: memory is slow to answer."""
+    """Compute the products of all moves in the options of a left choice, at once, as memory is slow."""
     (start, middle, num_columns), single = bounds, work.entries.shape[1]
     choice, columns, current = start // (middle - start), work.columns, work.current
     products, before = work.products, work.before
@@ -280,22 +280,23 @@ def _look_up(gram: Array, work: _Scratch, side: int, count: int, bounds: tuple[i
             before[column] = gram[now, columns[column]]
         for option in range(count):
             entry = work.options[side, choice, option, n]
-            own, row = n * single + entry, work.entries[n, entry]
-            if row == now or work.with_current[own] != NONE:
+            place, row = n * single + entry, work.entries[n, entry]
+            if row == now or work.with_current[place] != NONE:
                 continue
             total = np.int64(0)
             for m in range(middle, min(2 * middle - start, len(current))):
                 total += np.int64(gram[row, current[m]]) - np.int64(gram[now, current[m]])
-            work.with_current[own] = total
+            work.with_current[place] = total
             for column in range(num_columns):
-                products[own, column] = gram[row, columns[column]] - before[column]
+                products[place, column] = gram[row, columns[column]] - before[column]
 
 
 @njit(nogil=True, inline="always")
 def _sum_products(work: _Scratch, side: int, option: int, bounds: tuple[int, int, int]) -> int:
     """Fill ``sums`` with the products of a left option's moves with the columns.
 
-    Given is minus those with the current entries: to be added to the sum over a right option's columns.
+    Returns minus the products with the current entries, which are added to the sum over a right option's
+    columns.
     """
     (start, middle, num_columns), single, still = bounds, work.entries.shape[1], np.int64(0)
     choice, sums, products = start // (middle - start), work.sums, work.products
@@ -303,10 +304,10 @@ def _sum_products(work: _Scratch, side: int, option: int, bounds: tuple[int, int
         sums[column] = 0
     for n in range(start, middle):
         entry = work.options[side, choice, option, n]
-        own = n * single + entry
-        if work.entries[n, entry] == work.current[n]:  # it does not move
+        place = n * single + entry
+        if work.entries[n, entry] == work.current[n]:  # no move
             continue
-        still -= work.with_current[own]
+        still -= work.with_current[place]
         for column in range(num_columns):
-            sums[column] += products[own, column]
+            sums[column] += products[place, column]
     return still

@@ -1,6 +1,6 @@
-"""The search for a frame's indexes, by whichever means is quickest here: the indexes are the same.
+"""Search for the indexes of frames by the fastest implementation, torch or numba, with equal indexes.
 
-Letters: B frames, N codebooks, K entries of each, R = N * K rows.
+Notation: B frames, N codebooks, K entries of each, R = N * K rows.
 """
 
 from collections.abc import Callable
@@ -22,14 +22,14 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class IndexSearch:
-    """How the indexes of a frame are looked for.
+    """Settings of the search for indexes.
 
     Attributes:
-        beam: sums that are kept in looking for the first indexes (:mod:`asrkd.quantizer.search.beam`), at
-            most 64; 0: the classifiers give the first indexes, as in the paper.
-        refinements: at most so many passes over a frame; fewer once it no longer changes.
-        keep_better: give the best indexes met on the way; False gives the last, though a pass may
-            raise a frame's error.
+        beam: beam size of the initial indexes (:mod:`asrkd.quantizer.search.beam`), at most 64; 0 takes
+            the classifiers' indexes, as in the paper.
+        refinements: maximum number of passes over a frame; fewer once its indexes no longer change.
+        keep_better: whether to return the best indexes of all passes; False returns the last, though a
+            pass may raise a frame's error.
     """
 
     beam: int = 12
@@ -37,26 +37,26 @@ class IndexSearch:
     keep_better: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what has no meaning.
+        """Check the ranges.
 
         Raises:
             ValueError: a count is out of range.
         """
-        if not 0 <= self.beam <= beam.WIDEST or self.refinements < 0:
+        if not 0 <= self.beam <= beam.MAX_BEAM or self.refinements < 0:
             raise ValueError(f"beam {self.beam} or refinements {self.refinements} is out of range")
 
 
 STANDARD = IndexSearch()
-REFERENCE = IndexSearch(beam=0, refinements=5, keep_better=False)  # that of multi_quantization and icefall
+REFERENCE = IndexSearch(beam=0, refinements=5, keep_better=False)  # as in multi_quantization and icefall
 
 
 def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
-    """First indexes (B, N), int64, as :func:`asrkd.quantizer.search.beam.beam_indexes` finds them.
+    """Search initial indexes (B, N), int64, as :func:`asrkd.quantizer.search.beam.beam_indexes` does.
 
     Args:
         dots: (B, R) of the frames with the centers.
         tables: of the centers.
-        width: of the beam, sums kept after every codebook, 1 to 64.
+        width: beam size, sums kept after every codebook, 1 to 64.
     """
     compiled = _compiled(dots)
     if compiled is None:
@@ -64,9 +64,9 @@ def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
     halves = tables.coarse_halves.to(torch.int32).numpy()
     centers = compiled[1].BeamCenters(tables.coarse.numpy(), halves, tables.coarse_units)
 
-    def search(own: Array) -> Array:
-        indexes = np.empty((len(own), tables.num_codebooks), np.uint8)
-        compiled[1].search_frames(np.ascontiguousarray(own), centers, width, indexes)
+    def search(share: Array) -> Array:
+        indexes = np.empty((len(share), tables.num_codebooks), np.uint8)
+        compiled[1].search_frames(np.ascontiguousarray(share), centers, width, indexes)
         return indexes
 
     return torch.from_numpy(np.concatenate(_in_threads(search, dots.detach().numpy()))).long()
@@ -75,9 +75,9 @@ def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
 def refine_rounds(
     dots: Tensor, tables: CenterTables, indexes: Tensor, passes: int, survivors: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Indexes after 0, 1, ... passes, (passes + 1, B, N) uint8, and what each changed, (passes, B) int64.
+    """Return the indexes after 0, 1, ... passes, (passes + 1, B, N) uint8, and changes (passes, B) int64.
 
-    Arguments are those of :func:`asrkd.quantizer.search.refinement.refine_rounds`:
+    Arguments as in :func:`asrkd.quantizer.search.refinement.refine_rounds`:
     ``dots`` are (B, R), ``indexes`` (B, N); changes are of the squared error,
     in units of the tables.
     """
@@ -88,36 +88,36 @@ def refine_rounds(
         tables.gram.numpy(), tables.squares.numpy(), tables.units, _survivors(tables, survivors)
     )
 
-    def search(own: Array, first: Array) -> tuple[Array, Array]:
-        rounds = np.repeat(first[None], passes + 1, axis=0)
-        changes = np.zeros((passes, len(first)), np.int64)
-        compiled[0].refine_frames(np.ascontiguousarray(own), centers, rounds, changes)
+    def search(share: Array, initial: Array) -> tuple[Array, Array]:
+        rounds = np.repeat(initial[None], passes + 1, axis=0)
+        changes = np.zeros((passes, len(initial)), np.int64)
+        compiled[0].refine_frames(np.ascontiguousarray(share), centers, rounds, changes)
         return rounds, changes
 
-    found = _in_threads(search, dots.detach().numpy(), indexes.to(torch.uint8).numpy())
-    rounds, changes = (np.concatenate(some, axis=1) for some in zip(*found, strict=True))
+    shares = _in_threads(search, dots.detach().numpy(), indexes.to(torch.uint8).numpy())
+    rounds, changes = (np.concatenate(arrays, axis=1) for arrays in zip(*shares, strict=True))
     return torch.from_numpy(rounds), torch.from_numpy(changes)
 
 
 def _in_threads(search: Callable[..., Any], *frames: Array) -> list[Any]:
-    """What ``search`` says of the parts of arrays (B, ...), a part for each of torch's threads."""
-    parts = max(1, min(torch.get_num_threads(), len(frames[0])))
-    tasks = list(zip(*(np.array_split(array, parts) for array in frames), strict=True))
+    """Return the results of ``search`` for shares of arrays (B, ...), one for each of torch's threads."""
+    num_shares = max(1, min(torch.get_num_threads(), len(frames[0])))
+    tasks = list(zip(*(np.array_split(array, num_shares) for array in frames), strict=True))
     if len(tasks) == 1:
         return [search(*tasks[0])]
-    with ThreadPoolExecutor(len(tasks)) as pool:  # machine code runs beside others
+    with ThreadPoolExecutor(len(tasks)) as pool:  # machine code releases the GIL
         return list(pool.map(lambda task: search(*task), tasks))
 
 
 def _survivors(tables: CenterTables, survivors: int | None) -> Array:
-    """Options that a choice of 1, 2, 4, ... codebooks keeps."""
+    """Return the number of options that a choice of 1, 2, 4, ... codebooks keeps."""
     base = survivors or refinement.default_survivors(tables.codebook_size)
     spans = [1 << level for level in range((tables.num_codebooks - 1).bit_length() + 1)]
     return np.array([refinement.num_survivors(base, span, tables.num_codebooks) for span in spans], np.int64)
 
 
 def _compiled(dots: Tensor) -> tuple[ModuleType, ModuleType] | None:
-    """The compiled passes and the compiled beam, if they are for such ``dots``."""
+    """Return the numba modules of the passes and of the beam if they support ``dots``, else None."""
     return _load_compiled() if dots.device.type == "cpu" and dots.dtype == torch.float32 else None
 
 
@@ -125,6 +125,6 @@ def _compiled(dots: Tensor) -> tuple[ModuleType, ModuleType] | None:
 def _load_compiled() -> tuple[ModuleType, ModuleType] | None:
     try:
         from asrkd.quantizer.search import beam_numba, refinement_numba
-    except (ImportError, RuntimeError):  # without numba, or without a folder for what it compiles
+    except (ImportError, RuntimeError):  # without numba, or without a folder for its cache
         return None
     return refinement_numba, beam_numba

@@ -1,17 +1,17 @@
-"""Inner products of a quantizer's centers in whole numbers: all that a search for indexes needs of them.
+"""Tables of the inner products of a quantizer's centers in whole numbers, for the search for indexes.
 
 The squared distance of a frame x from the sum of its entries is
 
     ||x||^2 - 2 sum_n <x, c_n> + sum_n sum_m <c_n, c_m>,
 
 so with the products of the centers with each other, computed once, and of
-the frame with the centers, one matrix product for all frames, a search adds
-numbers and never touches a vector of D dimensions. The products are rounded
-to whole multiples of a unit, 2^-28 of the largest center's square (float32
-has 2^-24 of each): sums of whole numbers do not depend on their order, so a
-search gives the same indexes whoever carries it out, in whatever batch.
+the frames with the centers, one matrix product for all frames, a search adds
+numbers and needs no vector of D dimensions. The products are rounded to whole
+multiples of a unit, 2^-28 of the largest center's square (float32 has 2^-24 of
+each). Sums of whole numbers do not depend on their order, so every
+implementation returns the same indexes, in batches of any size.
 
-Letters: B frames, N codebooks, K entries of each, D dimensions, R = N * K rows.
+Notation: B frames, N codebooks, K entries of each, D dimensions, R = N * K rows.
 """
 
 from dataclasses import dataclass
@@ -21,48 +21,48 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-LARGEST = 2**28  # of the products of centers; 64 codebooks' sums, and a place beside them, fit 64 bits
-COARSER = 14  # bits between a unit and a coarse one: products in these fit 16 bits, their sums 32
-LARGEST_DOT = 2.0**38  # of a frame with a center; what is beyond is far outside of the data
+LARGEST = 2**28  # of the products of centers; sums over 64 codebooks, with a place, fit 64 bits
+COARSER = 14  # bits between a unit and a coarse one: products in coarse units fit 16 bits, sums 32
+LARGEST_DOT = 2.0**38  # of a frame with a center; larger ones are far from the data
 
 
 @dataclass(frozen=True)
 class CenterTables:
-    """The centers of a quantizer as a search sees them."""
+    """Tables of the inner products of centers."""
 
-    gram: Tensor  # (R + 1, R + 1) int32, in units; the last row is of a center that is zero
+    gram: Tensor  # (R + 1, R + 1) int32, in units; the last row is that of a zero center
     num_codebooks: int
     codebook_size: int
-    units: float  # in 1
+    units: float  # number of units in 1
 
     @classmethod
     @torch.no_grad()
     def of(cls, centers: Tensor) -> "CenterTables":
-        """Tables of centers (N, K, D), in 4 R^2 bytes: 17 MB for N = 8 and K = 256, 1 GB for N = 64."""
+        """Compute tables of centers (N, K, D), 4 R^2 bytes: 17 MB for N = 8 and K = 256, 1 GB for N = 64."""
         num_codebooks, codebook_size, _ = centers.shape
         flat = centers.flatten(0, 1)
         products = flat @ flat.T
         units = LARGEST / max(float(products.diagonal().max()), torch.finfo(torch.float32).tiny)
         size = len(flat) + 1
         gram = torch.zeros(size, size, dtype=torch.int32, device=centers.device)
-        for start in range(0, len(flat), 1024):  # float64 for a part of it at a time
+        for start in range(0, len(flat), 1024):  # in blocks, as float64 takes twice the memory
             rows = products[start : start + 1024].double().mul_(units).round_()
             gram[start : start + len(rows), :-1] = rows.to(torch.int32)
         return cls(gram, num_codebooks, codebook_size, units)
 
     @cached_property
     def squares(self) -> Tensor:
-        """(R,) int64, of the centers in units."""
+        """(R,) int64, squares of the centers in units."""
         return self.gram.diagonal()[:-1].long()
 
     @cached_property
     def coarse(self) -> Tensor:
-        """(R, R) int16, of the centers in coarse units; 2 R^2 bytes more."""
+        """(R, R) int16, products of the centers in coarse units; 2 R^2 bytes more."""
         return (self.gram[:-1, :-1] >> COARSER).to(torch.int16)
 
     @property
     def coarse_units(self) -> float:
-        """In 1."""
+        """Number of coarse units in 1."""
         return self.units / float(2**COARSER)
 
     @cached_property
@@ -72,29 +72,29 @@ class CenterTables:
 
     @cached_property
     def first_rows(self) -> Tensor:
-        """(N,) row of entry 0 of every codebook."""
+        """(N,) rows of entry 0 of every codebook."""
         size = self.num_codebooks * self.codebook_size
         return torch.arange(0, size, self.codebook_size, device=self.gram.device)
 
     def whole(self, dots: Tensor) -> Tensor:
-        """Dots (B, R) of frames with the centers in whole units, int64."""
+        """Round dots (B, R) of frames with the centers to whole units, int64."""
         return dots.double().mul_(self.units).clamp_(-LARGEST_DOT, LARGEST_DOT).round_().long()
 
 
 def dots_of(embeddings: Tensor, centers: Tensor) -> Tensor:
-    """<x, c> of embeddings (B, D) and centers (N, K, D), (B, R)."""
+    """Return <x, c> of embeddings (B, D) and centers (N, K, D), (B, R)."""
     return embeddings @ centers.flatten(0, 1).T
 
 
 def sum_entries(centers: Tensor, indexes: Tensor) -> Tensor:
-    """The chosen entries added up, (B, D), of centers (N, K, D) and indexes (B, N)."""
+    """Sum the chosen entries, (B, D), of centers (N, K, D) and indexes (B, N)."""
     num_codebooks, codebook_size, _ = centers.shape
     first = torch.arange(0, num_codebooks * codebook_size, codebook_size, device=centers.device)
     return embedding_bag(indexes + first, centers.flatten(0, 1), mode="sum")
 
 
 def squared_errors(embeddings: Tensor, centers: Tensor, indexes: Tensor) -> Tensor:
-    """Squared distance of each frame (B, D) from the sum of its entries, (B,).
+    """Return the squared distance of each frame (B, D) from the sum of its entries, (B,).
 
     ``centers`` are (N, K, D), ``indexes`` (B, N) int64.
     """

@@ -65,5 +65,5 @@ def test_what_has_no_product_is_refused():
         product_quantizer(DirectSumQuantizer(3, num_codebooks=2, codebook_size=32))
     with pytest.raises(ValueError, match="20 entries of 16 pairs"):
         product_quantizer(DirectSumQuantizer(3, num_codebooks=2, codebook_size=4), 20)
-    with pytest.raises(ValueError, match="9 entries of 16 pairs: give fewer, and how often"):
+    with pytest.raises(ValueError, match="9 entries of 16 pairs: expected all, or fewer and pair_counts"):
         product_quantizer(DirectSumQuantizer(3, num_codebooks=2, codebook_size=4), 9)

@@ -193,7 +193,7 @@ def check_finite(embeddings: Tensor) -> None:
 
 
 def _best_so_far(rounds: Tensor, changes: Tensor) -> Tensor:
-    """Return the best indexes up to each round, the first of ties, of rounds (P + 1, B, N), changes (P, B)."""
+    """Return the best indexes up to each round, the first of ties; rounds (P + 1, B, N), changes (P, B)."""
     best, change = [rounds[0]], changes.new_zeros(changes.shape[1])
     lowest = change
     for indexes, step in zip(rounds[1:], changes, strict=True):

@@ -14,7 +14,7 @@ from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
-from asrkd.decoding.recognition import described, search_for
+from asrkd.decoding.recognition import search_for, search_record
 from asrkd.models.encoder import Tap
 from asrkd.models.inference import check_ctc
 from asrkd.quantizer.search.search import STANDARD
@@ -59,7 +59,7 @@ def nbest(
     if conditions.folds is None and (line := fold_warning(model.path, cuts)):
         warn(line)
     details = {
-        "search": described(search, options),
+        "search": search_record(search, options),
         "score": found.meaning,
         "references": texts_digest(cuts),  # that errors are counted against
         "record": RECORD,

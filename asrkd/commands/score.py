@@ -28,7 +28,7 @@ from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
-from asrkd.decoding.recognition import described, recognize_by_cut, search_for
+from asrkd.decoding.recognition import recognize_by_cut, search_for, search_record
 from asrkd.models.directory import load_model
 from asrkd.models.inference import check_features
 from asrkd.models.recognizer import LoadedModel, num_parameters
@@ -110,7 +110,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
         "model": model.weights_sha256,
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
-        "search": described(request.search, request.options),
+        "search": search_record(request.search, request.options),
     } | request.rules.record()
 
 
@@ -174,7 +174,7 @@ def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
     return {
         "set": _set_name(request.cuts),
         "params": num_parameters(model.recognizer),
-        "search": described(request.search, request.options),
+        "search": search_record(request.search, request.options),
     }
 
 

@@ -1,13 +1,11 @@
-"""From what a recognizer has heard to hypotheses: the searches that ``--search`` can name.
+"""Searches: from encoder outputs to hypotheses with exact scores.
 
-All have one signature, ``search.run(heard, options)``, and give per utterance
-a list of hypotheses with exact scores, best first. Importing this package
-imports neither k2 nor kenlm.
+All searches of ``--search`` have one signature, ``search(inputs, options)``.
+Importing this package imports neither k2 nor kenlm.
 """
 
-from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import SearchOptions
-from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 
 __all__ = ["SEARCHES", "EncoderOutputs", "Hypothesis", "Search", "SearchOptions", "find_search"]

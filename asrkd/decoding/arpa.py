@@ -1,6 +1,6 @@
-"""The words of an n-gram model in ARPA form, and whether a recognizer's tokens can spell any.
+"""Vocabulary of an n-gram model in ARPA format, and a check that a recognizer's tokens can spell its words.
 
-One of another case or vocabulary is read without complaint: to it every word is ``<unk>``.
+Without the check, a model in another letter case or language would score every word as ``<unk>``.
 """
 
 import gzip
@@ -16,11 +16,11 @@ _NO_WORDS = frozenset({"<s>", "</s>", "<unk>"})
 _GZIP = b"\x1f\x8b"
 
 
-def words_of(path: Path) -> Iterator[str]:
-    """The words that an ARPA file lists, gzipped or not, but for ``<s>``, ``</s>`` and ``<unk>``.
+def arpa_words(path: Path) -> Iterator[str]:
+    """Iterate over the words of an ARPA file, gzipped or not, except ``<s>``, ``</s>`` and ``<unk>``.
 
-    Of a file in another form, such as kenlm's binary one, or a torn one nothing or a part:
-    what is wrong with it is for its reader to say.
+    A file in another format, such as kenlm's binary, yields nothing, and a
+    corrupt one nothing or a part: kenlm reports the error.
     """
     try:
         with path.open("rb") as raw:
@@ -36,10 +36,10 @@ def words_of(path: Path) -> Iterator[str]:
 
 
 def _unigrams(stream: BufferedIOBase) -> Iterator[bytes]:
-    """The lines between ``\\1-grams:`` and the section after it; none unless ``\\data\\`` comes first."""
+    """Iterate over the lines of section ``\\1-grams:``; none unless ``\\data\\`` comes first."""
     line = b"\n"
     while line and not line.strip():
-        line = stream.readline(100)  # a binary file's may be long
+        line = stream.readline(100)  # a line of a binary file may be long
     if line.strip() != b"\\data\\":
         return
     for line in stream:
@@ -51,33 +51,33 @@ def _unigrams(stream: BufferedIOBase) -> Iterator[bytes]:
         yield line
 
 
-def require_words(path: Path, spelled: Sequence[str]) -> None:
-    """Refuse an ARPA file none of whose words can be recognized; of another form it lets any pass.
+def check_spelling(path: Path, spelled: Sequence[str]) -> None:
+    """Check that a recognizer's tokens spell a word of an ARPA file; other formats pass.
 
     Args:
-        path: of the file; it is read up to the first word that can be spelled.
-        spelled: what each token spells, with a space before the beginning of a word.
+        path: ARPA file; it is read up to the first word that can be spelled.
+        spelled: spelling of each token, with a space before the start of a word.
 
     Raises:
-        AsrkdError: it lists words, and the tokens spell none of them.
+        AsrkdError: the file lists words, and the tokens spell none of them.
     """
-    inside = {own for own in spelled[BOUNDARY + 1 :] if not own.startswith(" ")}
-    first = inside | {own[1:] for own in spelled if own.startswith(" ")}
+    inside = {spelling for spelling in spelled[BOUNDARY + 1 :] if not spelling.startswith(" ")}
+    first = inside | {spelling[1:] for spelling in spelled if spelling.startswith(" ")}
     count, example = 0, ""
-    for word in words_of(path):
+    for word in arpa_words(path):
         if _can_spell(word, first, inside):
             return
         count, example = count + 1, example or word
     if count:
-        shown = ", ".join(sorted(own for own in first if own)[:8])
+        tokens = ", ".join(sorted(spelling for spelling in first if spelling)[:8])
         raise AsrkdError(
-            f"--lm {path}: the recognizer's tokens ({shown}, ...) spell none of its {count} words, such as "
-            f"{example!r}; expected those of its transcripts, in their case: make one of such text"
+            f"--lm {path}: the recognizer's tokens ({tokens}, ...) spell none of its {count} words, such as "
+            f"{example!r}; train it on text in the letter case of the recognizer's transcripts"
         )
 
 
 def _can_spell(word: str, first: set[str], inside: set[str]) -> bool:
-    """Whether one piece of ``first`` and any number of those ``inside`` make the word."""
+    """Whether the word is one token of ``first``, followed by any number of tokens ``inside``."""
     reached = {0}
     for end in range(1, len(word) + 1):
         if any(word[start:end] in (inside if start else first) for start in reached):

@@ -1,12 +1,12 @@
-"""log P(hypothesis | audio) under CTC: exact, over all alignments.
+"""Exact log P(hypothesis | audio) under CTC, over all alignments.
 
 Source: Graves et al., "Connectionist Temporal Classification", ICML 2006,
 equation 3 and section 4.1; PyTorch's CTC loss sums it.
 
-A beam's own sums miss the alignments that it pruned, and a lattice path's
-score is that of one alignment, so what a search finds is scored here.
+A beam's sums lack the alignments that it pruned, and a lattice path's score is
+that of one alignment, so the hypotheses of every search are scored again here.
 
-Letters: H hypotheses, T frames of one utterance, V symbols with blank at 0,
+Notation: H hypotheses, T frames of one utterance, V symbols with blank at 0,
 S tokens of the longest hypothesis.
 """
 
@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.nn.functional import ctc_loss
 
 from asrkd.core.errors import AsrkdError
+from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding.hypothesis import Hypothesis
-
-BLANK = 0
+from asrkd.models.masks import frame_mask
 
 
 def checked_lengths(log_probs: Tensor, num_frames: Tensor) -> list[int]:
-    """Real frames per utterance, after a look at the whole batch.
+    """Return the real frames per utterance, after checking the whole batch.
 
     Args:
         log_probs: shape (N, T, V), floating, in nats; padding may hold anything.
@@ -41,25 +41,20 @@ def checked_lengths(log_probs: Tensor, num_frames: Tensor) -> list[int]:
     if lengths and not 0 <= min(lengths) <= max(lengths) <= log_probs.shape[1]:
         raise ValueError(f"num_frames must be in 0..{log_probs.shape[1]}, got {lengths}")
 
-    bad = log_probs.isnan().any(dim=2) & real_frames(log_probs, lengths)  # (N, T)
+    real = frame_mask(torch.tensor(lengths, device=log_probs.device), log_probs.shape[1])
+    bad = log_probs.isnan().any(dim=2) & real  # (N, T)
     if bad.any():
         utterance, frame = bad.nonzero()[0].tolist()
         raise AsrkdError(
             f"the model gives NaN at output frame {frame} of utterance {utterance} of the batch: expected "
-            "log-probabilities; its training diverged, take an earlier checkpoint"
+            "log-probabilities; its training diverged; use an earlier checkpoint"
         )
     return lengths
 
 
-def real_frames(log_probs: Tensor, lengths: list[int]) -> Tensor:
-    """Which frames of (N, T, V) are audio rather than padding: (N, T) bool, by the N ``lengths``."""
-    frames = torch.arange(log_probs.shape[1], device=log_probs.device)
-    return torch.lt(frames, torch.tensor(lengths, device=log_probs.device)[:, None])
-
-
 @torch.no_grad()
 def hypothesis_log_prob(log_probs: Tensor, hypotheses: Sequence[Sequence[int]]) -> Tensor:
-    """Exact log-probability of each hypothesis, in nats.
+    """Compute the exact log-probability of each hypothesis, in nats.
 
     Args:
         log_probs: shape (T, V), log-softmax of one utterance without padding, in nats.
@@ -74,38 +69,37 @@ def hypothesis_log_prob(log_probs: Tensor, hypotheses: Sequence[Sequence[int]]) 
     """
     num_frames, num_symbols = log_probs.shape
     for hypothesis in hypotheses:
-        if not all(BLANK < token < num_symbols for token in hypothesis):
+        if not all(BLANK_ID < token < num_symbols for token in hypothesis):
             raise ValueError(f"tokens must be in 1..{num_symbols - 1}, got {list(hypothesis)}")
     if num_frames == 0 or not hypotheses:
-        # No frames have one alignment, the empty one; torch refuses such input.
+        # Without frames there is one alignment, the empty one; torch refuses such input.
         scores = [-torch.inf if hypothesis else 0.0 for hypothesis in hypotheses]
         return torch.tensor(scores, dtype=torch.float64, device=log_probs.device)
 
     num_tokens = [len(hypothesis) for hypothesis in hypotheses]
     width = max(1, *num_tokens)
-    targets = torch.tensor([[*h] + [BLANK] * (width - len(h)) for h in hypotheses])  # (H, S)
+    targets = torch.tensor([[*h] + [BLANK_ID] * (width - len(h)) for h in hypotheses])  # (H, S)
     loss: Tensor = ctc_loss(
         log_probs.double()[:, None].expand(-1, len(hypotheses), -1),  # (T, H, V)
         targets.to(log_probs.device),
         torch.full((len(hypotheses),), num_frames),
         torch.tensor(num_tokens),
-        blank=BLANK,
+        blank=BLANK_ID,
         reduction="none",
     )
     return -loss
 
 
 def rank(log_probs: Tensor, candidates: Iterable[tuple[int, ...]], num_best: int) -> list[Hypothesis]:
-    """The ``num_best`` likeliest of ``candidates`` by exact score, each once, best first.
+    """Return the ``num_best`` likeliest of ``candidates`` by exact score, each once, best first.
 
-    Equal scores are in the order of their tokens. What cannot be is left
-    out, unless nothing else remains: there is always at least one
-    hypothesis, if need be the empty one.
+    Equal scores are in the order of their tokens. Impossible candidates are
+    dropped. If none remains, the empty hypothesis is returned.
 
     Args:
         log_probs: shape (T, V), log-softmax of one utterance without padding, in nats.
         candidates: token sequences without blanks.
-        num_best: hypotheses returned at most, >= 1.
+        num_best: maximum hypotheses returned, >= 1.
 
     Raises:
         ValueError: a token is blank or beyond V.
@@ -113,9 +107,9 @@ def rank(log_probs: Tensor, candidates: Iterable[tuple[int, ...]], num_best: int
     unique = sorted(set(candidates)) or [()]
     scores: list[float] = hypothesis_log_prob(log_probs, unique).tolist()
     scored = zip(unique, scores, strict=True)
-    found = [_scored(tokens, score) for tokens, score in scored if score > -torch.inf]
-    found.sort(key=lambda hypothesis: -hypothesis.log_prob)  # stable: equal ones stay sorted by tokens
-    return found[:num_best] or [_scored((), hypothesis_log_prob(log_probs, [()]).item())]
+    hypotheses = [_scored(tokens, score) for tokens, score in scored if score > -torch.inf]
+    hypotheses.sort(key=lambda hypothesis: -hypothesis.log_prob)  # stable: equal ones stay sorted by tokens
+    return hypotheses[:num_best] or [_scored((), hypothesis_log_prob(log_probs, [()]).item())]
 
 
 def _scored(tokens: tuple[int, ...], log_prob: float) -> Hypothesis:

@@ -1,6 +1,6 @@
-"""log P of given token sequences under a model that is asked a token at a time: exact, all in one batch.
+"""Exact log P of token sequences under a stepwise model (teacher forcing), all in one batch.
 
-Letters: N utterances, S sequences of all utterances, U tokens of the longest.
+Notation: N utterances, S sequences of all utterances, U tokens of the longest.
 """
 
 from collections.abc import Sequence
@@ -16,28 +16,28 @@ from asrkd.models.stepwise import BOUNDARY, StepState, Stepwise
 def forced_log_prob(
     model: Stepwise, encoded: Tensor, num_frames: Tensor, hypotheses: Sequence[Sequence[Sequence[int]]]
 ) -> list[list[float]]:
-    """Log-probability of each hypothesis with its end, in nats.
+    """Compute the log-probability of each hypothesis with its end, in nats.
 
     Args:
-        model: a decoder, or a language model, which looks at N alone.
-        encoded: (N, T, D); padding may hold anything.
-        num_frames: (N,), at least 1 each.
-        hypotheses: of each utterance, any number; tokens without the boundary.
+        model: attention decoder, or language model.
+        encoded: (N, T, D) encoder frames; padding may hold anything.
+        num_frames: (N,) encoder frames, at least 1 each.
+        hypotheses: any number for each utterance; tokens without the boundary.
 
     Returns:
-        N lists, summed in float64; -inf where a token is impossible.
+        N lists of sums in float64; -inf where a token is impossible.
 
     Raises:
-        ValueError: not as many lists as utterances, or a boundary among the tokens.
+        ValueError: the number of lists is not N, or the tokens hold a boundary.
     """
     if len(hypotheses) != len(num_frames):
         raise ValueError(f"{len(hypotheses)} lists of hypotheses for {len(num_frames)} utterances")
-    flat = [(row, list(tokens)) for row, own in enumerate(hypotheses) for tokens in own]
+    flat = [(row, list(tokens)) for row, paths in enumerate(hypotheses) for tokens in paths]
     if any(BOUNDARY in tokens for _, tokens in flat):
         raise ValueError(f"token {BOUNDARY} is the boundary, expected hypotheses without it")
     if not flat:
         return [[] for _ in hypotheses]
-    # Long ones first: those that are still scored after u tokens are then the first so many.
+    # By falling length, so that the sequences of more than u tokens are always the first ones.
     order = sorted(range(len(flat)), key=lambda place: -len(flat[place][1]))
     utterance = torch.tensor([flat[place][0] for place in order], device=encoded.device)
     state = model.start(encoded, num_frames).take(utterance)
@@ -50,12 +50,12 @@ def forced_log_prob(
 
 
 def _totals(model: Stepwise, state: StepState, paths: Sequence[Tensor]) -> Tensor:
-    """Log-probability of each path after its first token, (S,) float64.
+    """Compute the log-probability of each path after its first token, (S,) float64.
 
     Args:
-        model: to be asked.
-        state: of the S sequences before their first tokens.
-        paths: tokens of each, boundaries included; none longer than the one before it.
+        model: stepwise model.
+        state: state of the S sequences before their first tokens.
+        paths: tokens of each with both boundaries, by falling length.
     """
     padded = pad_sequence(list(paths), batch_first=True)  # (S, U + 2)
     totals = torch.zeros(len(paths), dtype=torch.float64, device=padded.device)

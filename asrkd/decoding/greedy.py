@@ -1,63 +1,61 @@
-"""The tokens of the single likeliest alignment: quick, and without a beam.
+"""Greedy search: the likeliest alignment of CTC, or the likeliest token of a decoder at every step.
 
 Source: Graves et al., "Connectionist Temporal Classification", ICML 2006,
 section 3.2 (best path decoding).
 
-Letters: N utterances, T frames after padding, V symbols with blank at 0.
+Notation: N utterances, T frames after padding, V symbols with blank at 0, D size of an encoder frame.
 """
 
 import torch
 from torch import Tensor
 
-from asrkd.decoding.ctc_score import BLANK, checked_lengths, rank
-from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.data.tokens import BLANK_ID
+from asrkd.decoding.ctc_score import checked_lengths, rank
+from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import SearchOptions
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.stepwise import BOUNDARY, Stepwise
 
 
-def quick_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list[int]]:
-    """Per utterance, the token ids that its decoder, or else its CTC head, finds likeliest one by one.
+def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothesis]]:
+    """Find the likeliest alignment of each utterance: one hypothesis, with its exact score.
 
     Args:
-        recognizer: whose decoder is asked, if it has one.
-        output: of it, for N utterances.
+        inputs: encoder outputs with a CTC head.
+        options: without effect, as there is no beam.
 
     Raises:
-        AsrkdError: a CTC head gives NaN for a real frame.
+        ValueError: there is no CTC head, or the shapes do not fit together.
+        AsrkdError: a real frame holds NaN.
     """
-    if recognizer.decoder is None:
-        return greedy_search(output.log_probs(), output.num_frames)
-    return stepwise_greedy(recognizer.decoder, output.memory(), output.num_frames)
+    log_probs, num_frames = inputs.for_ctc(), inputs.num_frames
+    best_paths = ctc_best_paths(log_probs, num_frames)
+    return [
+        rank(frames[:length], [tuple(tokens)], options.num_best)
+        for frames, length, tokens in zip(log_probs, num_frames.tolist(), best_paths, strict=True)
+    ]
 
 
-@torch.no_grad()
-def stepwise_greedy(decoder: Stepwise, encoded: Tensor, num_frames: Tensor) -> list[list[int]]:
-    """Per utterance, the likeliest token after each other, until the boundary is the likeliest.
+def greedy_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list[int]]:
+    """Decode N utterances greedily by the attention decoder, or by the CTC head where there is none.
 
     Args:
-        decoder: V tokens.
-        encoded: (N, T, D), what it attends to; padding may hold anything.
-        num_frames: (N,), also the most tokens that an utterance may have.
+        recognizer: the model.
+        output: its output for N utterances.
+
+    Returns:
+        Token ids of each utterance.
+
+    Raises:
+        AsrkdError: the CTC head gives NaN for a real frame.
     """
-    found: list[list[int]] = [[] for _ in num_frames]
-    going = (num_frames > 0).nonzero().flatten()  # utterances that have not ended
-    state = decoder.start(encoded, num_frames).take(going)
-    tokens = torch.full_like(going, BOUNDARY)
-    while len(going):
-        log_probs, state = decoder.step(tokens, state)
-        tokens = log_probs.argmax(dim=-1)
-        for row, token in zip(going.tolist(), tokens.tolist(), strict=True):
-            found[row] += [token] if token != BOUNDARY else []
-        lengths = torch.tensor([len(found[row]) for row in going.tolist()], device=going.device)
-        keep = ((tokens != BOUNDARY) & (lengths < num_frames[going])).nonzero().flatten()
-        if len(keep) < len(going):
-            going, tokens, state = going[keep], tokens[keep], state.take(keep)
-    return found
+    if recognizer.decoder is None:
+        return ctc_best_paths(output.log_probs(), output.num_frames)
+    return decoder_greedy_tokens(recognizer.decoder, output.memory(), output.num_frames)
 
 
-def greedy_search(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
-    """Per utterance, the token ids of its likeliest alignment.
+def ctc_best_paths(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
+    """Return the token ids of each utterance's likeliest alignment.
 
     Args:
         log_probs: shape (N, T, V), in nats; padding may hold anything.
@@ -70,15 +68,32 @@ def greedy_search(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
     lengths = checked_lengths(log_probs, num_frames)
     best = log_probs.argmax(dim=2).cpu()  # (N, T)
     runs = [torch.unique_consecutive(symbols[:length]) for symbols, length in zip(best, lengths, strict=True)]
-    return [symbols[symbols != BLANK].tolist() for symbols in runs]
+    return [symbols[symbols != BLANK_ID].tolist() for symbols in runs]
 
 
-def search(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) -> list[list[Hypothesis]]:
-    """:func:`greedy_search` as one of the searches: one hypothesis each, with its exact score.
+@torch.no_grad()
+def decoder_greedy_tokens(decoder: Stepwise, encoded: Tensor, num_frames: Tensor) -> list[list[int]]:
+    """Append the likeliest token at every step, until the boundary is the likeliest.
 
-    ``log_probs`` are (N, T, V) in nats, ``num_frames`` (N,); it raises what that raises.
+    Args:
+        decoder: attention decoder.
+        encoded: (N, T, D) encoder frames; padding may hold anything.
+        num_frames: (N,) encoder frames, also the limit of an utterance's tokens.
 
-    It keeps a single path, so no option changes its answer.
+    Returns:
+        Token ids of each utterance.
     """
-    found = zip(log_probs, num_frames.tolist(), greedy_search(log_probs, num_frames), strict=True)
-    return [rank(frames[:length], [tuple(tokens)], num_best=1) for frames, length, tokens in found]
+    hypotheses: list[list[int]] = [[] for _ in num_frames]
+    active = (num_frames > 0).nonzero().flatten()  # utterances that have not ended
+    state = decoder.start(encoded, num_frames).take(active)
+    tokens = torch.full_like(active, BOUNDARY)
+    while len(active):
+        log_probs, state = decoder.step(tokens, state)
+        tokens = log_probs.argmax(dim=-1)
+        for row, token in zip(active.tolist(), tokens.tolist(), strict=True):
+            hypotheses[row] += [token] if token != BOUNDARY else []
+        lengths = torch.tensor([len(hypotheses[row]) for row in active.tolist()], device=active.device)
+        keep = ((tokens != BOUNDARY) & (lengths < num_frames[active])).nonzero().flatten()
+        if len(keep) < len(active):
+            active, tokens, state = active[keep], tokens[keep], state.take(keep)
+    return hypotheses

@@ -1,23 +1,56 @@
-"""What a search gives: a token sequence and its probability."""
+"""Input and output of every search: encoder outputs, and hypotheses with their scores.
+
+Notation: N utterances, T encoder frames after padding, V tokens, D size of an encoder frame.
+"""
 
 import math
 from bisect import insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
+from asrkd.models.stepwise import Stepwise
+
+
+@dataclass(frozen=True)
+class EncoderOutputs:
+    """Encoder outputs of a batch, and the models that a search evaluates; padding may hold anything."""
+
+    num_frames: Tensor  # (N,) encoder frames
+    log_probs: Tensor | None = None  # (N, T, V) of the CTC head, in nats; None without a CTC head
+    encoded: Tensor | None = None  # (N, T, D) that the decoder attends to
+    decoder: Stepwise | None = None  # attention decoder
+    lm: Stepwise | None = None  # language model over the same tokens
+
+    def __len__(self) -> int:
+        return len(self.num_frames)
+
+    def for_ctc(self) -> Tensor:
+        """Return the log-probabilities (N, T, V); ValueError without a CTC head."""
+        if self.log_probs is None:
+            raise ValueError("this search needs a CTC head; see find_search")
+        return self.log_probs
+
+    def for_decoder(self) -> tuple[Stepwise, Tensor]:
+        """Return the decoder and its memory (N, T, D); ValueError without a decoder."""
+        if self.decoder is None or self.encoded is None:
+            raise ValueError("this search needs an attention decoder; see find_search")
+        return self.decoder, self.encoded
+
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One answer of the recognizer to one utterance.
+    """Token sequence of an utterance, with its log-probability.
 
     ``parts`` may hold "ctc", "attention" and "lm", each the exact
-    log-probability in nats that such a model gives to the whole hypothesis
-    with its end, and "length", its number of tokens.
+    log-probability in nats of the whole hypothesis with its end under that
+    model, and "length", its number of tokens.
     """
 
     tokens: tuple[int, ...]  # token ids, no blanks
-    log_prob: float  # log P(tokens | audio) in nats under the model that searched; -inf where impossible
-    score: float = math.nan  # what it was ranked by, the higher the better; by default its log_prob
+    log_prob: float  # log P(tokens | audio) in nats under the acoustic models; -inf where impossible
+    score: float = math.nan  # rank criterion, higher is better; by default log_prob
     parts: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
@@ -26,19 +59,19 @@ class Hypothesis:
 
 
 class Finished:
-    """At most ``num_best`` hypotheses, by falling score, equal ones by their tokens."""
+    """N-best list of ended hypotheses, by falling score, equal ones by their tokens."""
 
     def __init__(self, num_best: int) -> None:
-        """Begin with none."""
+        """Create an empty list of at most ``num_best``."""
         self.num_best = num_best
         self.best: list[Hypothesis] = []
 
     @property
     def worst(self) -> float:
-        """The score that a hypothesis must reach to be taken; -inf while there is room."""
+        """The score that a hypothesis must reach to be added; -inf while there is room."""
         return self.best[-1].score if len(self.best) == self.num_best else float("-inf")
 
     def offer(self, hypothesis: Hypothesis) -> None:
-        """Take a hypothesis that was not offered before, if it is good enough."""
-        insort(self.best, hypothesis, key=lambda own: (-own.score, own.tokens))
+        """Add a new hypothesis if its score is among the best."""
+        insort(self.best, hypothesis, key=lambda ended: (-ended.score, ended.tokens))
         del self.best[self.num_best :]

@@ -1,4 +1,4 @@
-"""How hard to search, as the command line gives it."""
+"""Options of searches and of ranking, as the command line sets them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,30 +10,30 @@ NORMALIZATIONS = ("none", "length", "gnmt")
 
 @dataclass(frozen=True)
 class DecoderOptions:
-    """Options of searches over an attention decoder, and of language models beside any search.
+    """Options of searches with an attention decoder, and of language models in any search.
 
     A hypothesis of L tokens is ranked by (log P(tokens | audio) + lm_weight *
-    log P(tokens) + token_bonus * L) / norm; its end counts in both
-    probabilities. norm is 1 for 'none', L + 1 for 'length', and
+    log P(tokens) + token_bonus * L) / norm; both probabilities include the
+    end of the sentence. norm is 1 for 'none', L + 1 for 'length', and
     ((5 + L + 1) / 6) ** alpha for 'gnmt' (Wu et al., arXiv:1609.08144,
-    equation 14); L + 1 because a sentence's end is one of the factors.
+    equation 14); L + 1 counts the end too.
 
     A sentence may end only where log P(end) > eos_factor * max over tokens of
     log P(token), all under the decoder: Hannun et al., arXiv:1904.02619,
-    section 2.3 and their factor of 1.5. As logarithms are negative, a larger
-    factor allows more ends; at the most tokens an end is always allowed.
+    section 2.3, whose factor is 1.5. As logarithms are negative, a larger
+    factor allows more ends. At the maximum length an end is always allowed.
 
     Raises:
-        AsrkdError: an option is out of range, or has no effect beside the others.
+        AsrkdError: an option is out of range, or has no effect given the others.
     """
 
     length_norm: str = "none"  # one of NORMALIZATIONS
     alpha: float = 0.6  # exponent of 'gnmt', >= 0
     eos_factor: float | None = None  # > 0; None: a sentence may end anywhere
-    max_length_ratio: float = 1.0  # tokens a frame of the encoder, at most; > 0
-    lm_weight: float = 0.3  # of log P under a language model, where there is one; > 0
-    token_bonus: float = 0.0  # nats a token, either sign
-    ctc_weight: float = 0.3  # of log P under CTC where both are joined, the rest is attention's; 0 to 1
+    max_length_ratio: float = 1.0  # maximum tokens per encoder frame, > 0
+    lm_weight: float = 0.3  # of log P under a language model, > 0
+    token_bonus: float = 0.0  # nats per token, either sign
+    ctc_weight: float = 0.3  # share of log P under CTC in the joint score, 0..1; the rest is attention's
 
     def __post_init__(self) -> None:
         if self.length_norm not in NORMALIZATIONS:
@@ -42,7 +42,7 @@ class DecoderOptions:
         if not 0 <= self.alpha < float("inf"):
             raise AsrkdError(f"--alpha {self.alpha}: expected 0 or more")
         if self.alpha != DecoderOptions.alpha and self.length_norm != "gnmt":
-            raise AsrkdError(f"--alpha {self.alpha}: is the exponent of --length-norm gnmt; give that too")
+            raise AsrkdError(f"--alpha {self.alpha}: has no effect without --length-norm gnmt; add it")
         if self.eos_factor is not None and not self.eos_factor > 0:
             raise AsrkdError(f"--eos-factor {self.eos_factor}: expected more than 0, such as 1.5")
         for name in ("max_length_ratio", "lm_weight"):
@@ -57,18 +57,17 @@ class DecoderOptions:
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The options of all searches; which of them a search reads, it says itself.
+    """Options of all searches; :data:`asrkd.decoding.searches.SEARCHES` lists those that a search reads.
 
     Raises:
-        AsrkdError: an option is out of range, or more hypotheses are wanted
-            than the beam can hold.
+        AsrkdError: an option is out of range, or ``num_best`` exceeds the beam.
     """
 
-    beam: int = 8  # prefixes kept at each frame of CTC or at each token of a decoder, >= 1
-    num_best: int = 1  # hypotheses returned at most, 1..beam
-    max_tokens_per_frame: int | None = None  # only a frame's likeliest tokens may be appended; None: all
+    beam: int = 8  # beam size: prefixes kept per frame of CTC or per token of a decoder, >= 1
+    num_best: int = 1  # maximum hypotheses returned, 1..beam
+    max_tokens_per_frame: int | None = None  # likeliest tokens of a frame that may be appended; None: all
     decoder: DecoderOptions = DecoderOptions()  # of decoders and language models
-    lm: Path | None = None  # a language model that has a say: see asrkd/decoding/language_models.py
+    lm: Path | None = None  # language model, see asrkd/decoding/language_models.py
 
     def __post_init__(self) -> None:
         if self.beam < 1:
@@ -77,7 +76,7 @@ class SearchOptions:
             raise AsrkdError(f"--nbest {self.num_best}: expected at least 1")
         if self.num_best > self.beam:
             raise AsrkdError(
-                f"--nbest {self.num_best}: a beam of {self.beam} holds no more than {self.beam} hypotheses; "
+                f"--nbest {self.num_best}: more than the beam size, {self.beam}; "
                 f"give --beam {self.num_best} or more"
             )
         if self.max_tokens_per_frame is not None and self.max_tokens_per_frame < 1:

@@ -1,10 +1,10 @@
-"""The frames of :mod:`asrkd.decoding.prefix_beam` as machine code for CPUs, by numba.
+"""Frames of :mod:`asrkd.decoding.prefix_beam` in machine code for CPUs, by numba.
 
-It adds, multiplies and divides the same numbers in the same order and takes
-equal candidates alike, so it keeps the same prefixes in the same places;
-only the pace differs. Utterances are searched one by one.
+It adds, multiplies and divides the same numbers in the same order, and breaks
+ties alike, so it keeps the same prefixes in the same places; only its speed
+differs. Utterances are searched one by one.
 
-Letters: N utterances, T frames, V symbols with blank at 0, B places in the
+Notation: N utterances, T frames, V symbols with blank at 0, B places in the
 beam, K tokens that a frame may append.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit
 from torch import Tensor
 
+from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding import prefix_beam_state
-from asrkd.decoding.ctc_score import BLANK
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +25,7 @@ NOWHERE = -1
 
 
 class _Beam(NamedTuple):
-    """B prefixes, each array (B,); what they are: :class:`asrkd.decoding.prefix_beam_state.BeamState`."""
+    """Beam of B prefixes, each array (B,); see :class:`asrkd.decoding.prefix_beam_state.BeamState`."""
 
     blank: Array
     nonblank: Array
@@ -35,43 +35,44 @@ class _Beam(NamedTuple):
 
 
 class _Scratch(NamedTuple):
-    """What is worked on in a frame."""
+    """Scratch arrays of a frame."""
 
     total: Array  # (B,) of the prefixes
-    parent: Array  # (B,) their parents' places, or NOWHERE
+    parent: Array  # (B,) places of their parents, or NOWHERE
     stayed_blank: Array  # (B,) after the frame
     stayed_nonblank: Array  # (B,)
-    taken: Array  # (B, V) bool, extensions that are prefixes in the beam already
+    taken: Array  # (B, V) bool, True at extensions that are prefixes of the beam already
     scores: Array  # (B,) of the best candidates, falling
-    chosen: Array  # (B,) their numbers: a place that stays, or B + place * K + column
+    chosen: Array  # (B,) their numbers: place of a prefix that stays, or B + place * K + column
 
 
 def search_frames(
     frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int
 ) -> tuple[tuple[Array, Array], Array]:
-    """As :func:`asrkd.decoding.prefix_beam.search_frames`, for tensors on the CPU.
+    """Search all frames, as :func:`asrkd.decoding.prefix_beam.search_frames`, of tensors on the CPU.
 
     Args:
         frames: (N, T, V) probabilities, float64.
         tokens: (N, T, K) int64, different tokens of each frame, the likeliest first.
-        allowed: (N, T, V) bool, tokens that may be appended; None: all.
+        allowed: (N, T, V) bool, True at tokens that may be appended; None: all.
         beam: B.
 
     Returns:
-        For each frame, where each prefix comes from and what it appended,
-        both (T, N, B) int64; which places are possible in the end, (N, B) bool.
+        For each frame, the source place of each prefix and the token that it
+        appended, both (T, N, B) int64; and (N, B) bool, True at the places in
+        use after the last frame.
     """
     num_utterances, num_frames, num_symbols = frames.shape
     history = np.empty((2, num_frames, num_utterances, beam), np.int64)
     possible = np.empty((num_utterances, beam), np.bool_)
-    may = np.ones((1, 1, num_symbols), np.bool_) if allowed is None else allowed.numpy()
-    _search(frames.contiguous().numpy(), tokens.contiguous().numpy(), may, history, possible)
+    permitted = np.ones((1, 1, num_symbols), np.bool_) if allowed is None else allowed.numpy()
+    _search(frames.contiguous().numpy(), tokens.contiguous().numpy(), permitted, history, possible)
     return (history[0], history[1]), possible
 
 
 @njit(nogil=True, cache=True)
 def _search(frames: Array, tokens: Array, allowed: Array, history: Array, possible: Array) -> None:
-    """Fill ``history`` (2, T, N, B), ``possible`` (N, B); ``allowed`` (N, T, V), or one row for all."""
+    """Fill ``history`` (2, T, N, B) and ``possible`` (N, B); ``allowed`` is (N, T, V), or one row for all."""
     beam = possible.shape[1]
     before, after, work = _empty(beam), _empty(beam), _scratch(beam, frames.shape[2])
     for n in range(len(frames)):
@@ -89,38 +90,38 @@ def _search(frames: Array, tokens: Array, allowed: Array, history: Array, possib
 @njit(nogil=True, cache=True)
 def _empty(beam: int) -> _Beam:
     return _Beam(
-        np.zeros(beam),
-        np.zeros(beam),
-        np.zeros(beam, np.int64),
-        np.zeros(beam, np.int64),
-        np.zeros(beam, np.int64),
+        blank=np.zeros(beam),
+        nonblank=np.zeros(beam),
+        last=np.zeros(beam, np.int64),
+        prefix_hash=np.zeros(beam, np.int64),
+        parent_hash=np.zeros(beam, np.int64),
     )
 
 
 @njit(nogil=True, cache=True)
 def _scratch(beam: int, num_symbols: int) -> _Scratch:
     return _Scratch(
-        np.empty(beam),
-        np.empty(beam, np.int64),
-        np.empty(beam),
-        np.empty(beam),
-        np.zeros((beam, num_symbols), np.bool_),
-        np.empty(beam),
-        np.empty(beam, np.int64),
+        total=np.empty(beam),
+        parent=np.empty(beam, np.int64),
+        stayed_blank=np.empty(beam),
+        stayed_nonblank=np.empty(beam),
+        taken=np.zeros((beam, num_symbols), np.bool_),
+        scores=np.empty(beam),
+        chosen=np.empty(beam, np.int64),
     )
 
 
 @njit(nogil=True, cache=True)
 def _start(state: _Beam) -> None:
-    """The empty prefix, with certainty."""
-    state.blank[:], state.nonblank[:], state.last[:] = 0.0, 0.0, BLANK
+    """Reset the beam to the certain empty prefix."""
+    state.blank[:], state.nonblank[:], state.last[:] = 0.0, 0.0, BLANK_ID
     state.prefix_hash[:], state.parent_hash[:] = ROOT_HASH, NO_HASH
     state.blank[0] = 1.0
 
 
 @njit(nogil=True, cache=True)
 def _stay(state: _Beam, frame: Array, allowed: Array, work: _Scratch) -> None:
-    """What the prefixes become that append nothing, and which extensions they are."""
+    """Compute the sums of the prefixes that append nothing; mark the extensions that equal a prefix."""
     beam = len(state.last)
     for place in range(beam):
         work.total[place] = state.blank[place] + state.nonblank[place]
@@ -132,18 +133,18 @@ def _stay(state: _Beam, frame: Array, allowed: Array, work: _Scratch) -> None:
                     work.parent[place] = other
                     break
     for place in range(beam):
-        last, parent, given = state.last[place], work.parent[place], 0.0
+        last, parent, merged = state.last[place], work.parent[place], 0.0
         if parent != NOWHERE:
             work.taken[parent, last] = True
             if allowed[last]:
-                given = state.blank[parent] if state.last[parent] == last else work.total[parent]
-        work.stayed_blank[place] = work.total[place] * frame[BLANK]
-        work.stayed_nonblank[place] = state.nonblank[place] * frame[last] + given * frame[last]
+                merged = state.blank[parent] if state.last[parent] == last else work.total[parent]
+        work.stayed_blank[place] = work.total[place] * frame[BLANK_ID]
+        work.stayed_nonblank[place] = state.nonblank[place] * frame[last] + merged * frame[last]
 
 
 @njit(nogil=True, cache=True)
 def _choose(state: _Beam, frame: Array, tokens: Array, work: _Scratch) -> None:
-    """The best candidates by falling score; of equal ones, the first."""
+    """Select the best candidates by falling score; of equal ones, the first."""
     beam, count = len(state.last), 0
     for place in range(beam):
         score = work.stayed_blank[place] + work.stayed_nonblank[place]
@@ -162,7 +163,7 @@ def _choose(state: _Beam, frame: Array, tokens: Array, work: _Scratch) -> None:
 
 @njit(nogil=True, inline="always")
 def _insert(score: float, number: int, count: int, work: _Scratch) -> int:
-    """Put a candidate behind those that are as good; how many there are now."""
+    """Insert a candidate after those of equal or higher score; return the number of candidates."""
     place = min(count, len(work.scores) - 1)
     while place > 0 and work.scores[place - 1] < score:
         work.scores[place] = work.scores[place - 1]
@@ -175,13 +176,13 @@ def _insert(score: float, number: int, count: int, work: _Scratch) -> int:
 
 @njit(nogil=True, cache=True)
 def _take(before: _Beam, after: _Beam, tokens: Array, work: _Scratch, history: Array) -> None:
-    """Make the chosen candidates the beam, relative to the best; note where they come from, (2, B)."""
+    """Write the chosen candidates to ``after``, relative to the best; record their sources, (2, B)."""
     beam = len(before.last)
     best = work.scores[0] if work.scores[0] > 0 else 1.0
     for place in range(beam):
         number = work.chosen[place]
         if number < beam:
-            source, token = number, BLANK
+            source, token = number, BLANK_ID
             after.blank[place] = work.stayed_blank[source] / best
             after.nonblank[place] = work.stayed_nonblank[source] / best
             after.last[place] = before.last[source]

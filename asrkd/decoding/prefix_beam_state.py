@@ -1,17 +1,17 @@
-"""The prefixes of a beam search and how one frame changes them.
+"""State of a prefix beam search, and its update by one frame.
 
 Each prefix has two sums over its alignments, of those that end in blank and
-of those that do not (Hannun et al., arXiv:1408.2873, section 2.3). A prefix
-is known by a 64-bit hash of its tokens, so that a beam is a few tensors and
-merging an extension with a prefix already there needs no strings.
+of those that do not (Hannun et al., arXiv:1408.2873, section 2.3). A 64-bit
+hash identifies a prefix, so that a beam is a few tensors, and merging an
+extension with a prefix of the beam needs no strings.
 
-Sums are probabilities, not logarithms, taken relative to the best prefix
-after each frame: only sums, products and quotients, which come out alike to
-the last bit wherever they are computed, and equal candidates are taken in
-their order, so :mod:`asrkd.decoding.prefix_beam_numba` finds the same. What is less
-likely than the best by a factor of 1e308 is taken for impossible.
+Sums are probabilities, not logarithms, relative to the best prefix after each
+frame. Sums, products and quotients are bit-equal on every device, and equal
+candidates are taken in order, so :mod:`asrkd.decoding.prefix_beam_numba` finds
+the same prefixes. A prefix 1e308 times less likely than the best counts as
+impossible.
 
-Letters: N utterances, V symbols with blank at 0, B places in the beam,
+Notation: N utterances, V symbols with blank at 0, B places in the beam,
 K tokens that a frame may append.
 """
 
@@ -21,80 +21,79 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from asrkd.decoding.ctc_score import BLANK
+from asrkd.data.tokens import BLANK_ID
 
 # 2**64 / golden ratio, made odd, as a signed 64-bit number: multiplying by it spreads neighboring values.
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15 - (1 << 64)
 LOW_32_BITS = 0xFFFFFFFF
-ROOT_HASH, NO_HASH = 0, 1  # of the empty prefix, and of its parent: one that no prefix has, but by chance
+ROOT_HASH, NO_HASH = 0, 1  # of the empty prefix, and of its parent, which is no prefix's but by chance
 
 
 @dataclass(frozen=True)
 class BeamState:
     """B prefixes per utterance, each field of shape (N, B); in an unused place, both sums are 0.
 
-    A frame compares B hashes with B others: per utterance of T frames,
-    different prefixes are taken for one with a probability of about
-    T * B**2 / 2**64, 2e-14 for T = 1500 and B = 16. Then a hypothesis can be
-    lost; as the tokens themselves are kept and scored in the end, it cannot
-    be returned twice or with a wrong score.
+    A frame compares B hashes with B others: in an utterance of T frames,
+    different prefixes collide with a probability of about T * B**2 / 2**64,
+    2e-14 for T = 1500 and B = 16. A collision may lose a hypothesis. It cannot
+    return one twice or with a wrong score, as tokens are stored and scored
+    in the end.
     """
 
     blank: Tensor  # probability of the alignments that end in blank
     nonblank: Tensor  # probability of those that end in the last token
-    last: Tensor  # last token; BLANK for the empty prefix
+    last: Tensor  # last token; BLANK_ID for the empty prefix
     prefix_hash: Tensor  # int64
     parent_hash: Tensor  # int64, of the prefix without its last token
 
     @property
     def total(self) -> Tensor:
-        """Probability of all alignments so far: shape (N, B)."""
+        """Probability of all alignments so far, shape (N, B)."""
         return self.blank + self.nonblank
 
 
 @dataclass(frozen=True)
 class FrameTokens:
-    """What a frame may append."""
+    """Tokens that a frame may append."""
 
-    likeliest: Tensor  # (N, K) int64, different tokens: all that can get into a beam
-    allowed: Tensor | None = None  # (N, V) bool, those that may be appended at all; None: every one
+    likeliest: Tensor  # (N, K) int64, different tokens: all that can enter a beam
+    allowed: Tensor | None = None  # (N, V) bool, True at permitted tokens; None: all
 
 
 def start(num_utterances: int, beam: int, device: torch.device) -> BeamState:
-    """Before the first frame: the empty prefix, with certainty, in the first of ``beam`` places."""
+    """Return the state before the first frame: the certain empty prefix, in the first of ``beam`` places."""
     impossible = torch.zeros((num_utterances, beam), dtype=torch.float64, device=device)
     blank = impossible.clone()
     blank[:, 0] = 1.0
     hashes = torch.full((num_utterances, beam), ROOT_HASH, dtype=torch.int64, device=device)
-    last = torch.full_like(hashes, BLANK)
+    last = torch.full_like(hashes, BLANK_ID)
     return BeamState(blank, impossible, last, hashes, torch.full_like(hashes, NO_HASH))
 
 
 def advance(state: BeamState, frame: Tensor, tokens: FrameTokens) -> tuple[BeamState, Tensor, Tensor]:
-    """One frame on.
+    """Update the beam by one frame.
 
     Args:
         state: the beam before the frame.
         frame: shape (N, V), probabilities, float64.
-        tokens: that may be appended.
+        tokens: tokens that the frame may append.
 
     Returns:
-        The beam after the frame, best first; the place that each of its
-        prefixes comes from, (N, B); the token that it appended, BLANK for
-        none, (N, B).
+        The beam after the frame, best first; the source place of each of its
+        prefixes, (N, B); the token that it appended, BLANK_ID for none, (N, B).
     """
     total = state.total
     parent, has_parent = _parents(state, total)
-    own = frame.gather(1, state.last)  # of the last token, (N, B)
-    # A prefix in the beam takes over what its parent would give to the same prefix as an extension.
+    last_prob = frame.gather(1, state.last)  # (N, B), of the last token
+    # The extension of a prefix's parent by the same last token is merged into the prefix.
     repeats = torch.eq(state.last.gather(1, parent), state.last)
-    given = torch.where(repeats, state.blank.gather(1, parent), total.gather(1, parent))
+    merged = torch.where(repeats, state.blank.gather(1, parent), total.gather(1, parent))
     if tokens.allowed is not None:
-        given = given * tokens.allowed.gather(1, state.last)
-    given = torch.where(has_parent, given, torch.zeros_like(given))
+        merged = merged * tokens.allowed.gather(1, state.last)
+    merged = torch.where(has_parent, merged, torch.zeros_like(merged))
     stayed = BeamState(
-        blank=total * frame[:, BLANK, None],
-        nonblank=state.nonblank * own + given * own,
+        blank=total * frame[:, BLANK_ID, None],
+        nonblank=state.nonblank * last_prob + merged * last_prob,
         last=state.last,
         prefix_hash=state.prefix_hash,
         parent_hash=state.parent_hash,
@@ -109,21 +108,21 @@ def advance(state: BeamState, frame: Tensor, tokens: FrameTokens) -> tuple[BeamS
 
 
 def rescaled(state: BeamState) -> BeamState:
-    """The same with sums relative to the best prefix, which is the first."""
+    """Divide all sums by that of the best prefix, which is the first."""
     best = state.total[:, :1]
     best = torch.where(best > 0, best, torch.ones_like(best))
     return replace(state, blank=state.blank / best, nonblank=state.nonblank / best)
 
 
 def _select(stayed: BeamState, extended: Tensor, tokens: Tensor) -> tuple[BeamState, Tensor, Tensor]:
-    """The B likeliest of the prefixes that stay and of ``extended``; returns what :func:`advance` does."""
+    """Select the B likeliest of the prefixes that stay and of ``extended``; returns as :func:`advance`."""
     beam, width = stayed.last.shape[1], tokens.shape[1]
     candidates = torch.cat([stayed.total, extended.flatten(1)], dim=1)
     ranked, order = candidates.sort(dim=1, descending=True, stable=True)
     score, chosen = ranked[:, :beam], order[:, :beam]
     stays = chosen < beam
     source = torch.where(stays, chosen, torch.div(chosen - beam, max(width, 1), rounding_mode="floor"))
-    token = pad(tokens, (0, 1)).gather(1, (chosen - beam) % max(width, 1)).masked_fill(stays, BLANK)
+    token = pad(tokens, (0, 1)).gather(1, (chosen - beam) % max(width, 1)).masked_fill(stays, BLANK_ID)
 
     prefix_hash, nothing = stayed.prefix_hash.gather(1, source), torch.zeros_like(score)
     after = BeamState(
@@ -137,9 +136,9 @@ def _select(stayed: BeamState, extended: Tensor, tokens: Tensor) -> tuple[BeamSt
 
 
 def _extend(state: BeamState, total: Tensor, frame: Tensor, tokens: Tensor) -> Tensor:
-    """Probability of each prefix with each of the (N, K) tokens appended, (N, B, K).
+    """Compute the probability of each prefix extended by each of the (N, K) tokens, (N, B, K).
 
-    The last token is appended anew only after a blank; without one, it is the same token going on.
+    The last token is appended again only after a blank; without one, the frame repeats it.
     """
     repeats = torch.eq(state.last[:, :, None], tokens[:, None])
     before = torch.where(repeats, state.blank[:, :, None], total[:, :, None])
@@ -147,15 +146,15 @@ def _extend(state: BeamState, total: Tensor, frame: Tensor, tokens: Tensor) -> T
 
 
 def _parents(state: BeamState, total: Tensor) -> tuple[Tensor, Tensor]:
-    """The place of each prefix's parent, (N, B), and whether it is in the beam, (N, B)."""
+    """Find the place of each prefix's parent, (N, B), and whether it is in the beam, (N, B)."""
     possible = total > 0
     is_parent = torch.eq(state.parent_hash[:, :, None], state.prefix_hash[:, None])  # (N, B, B parents)
     is_parent = is_parent & possible[:, :, None] & possible[:, None]
-    found, place = is_parent.max(dim=2)
-    return place, found
+    has_parent, place = is_parent.max(dim=2)
+    return place, has_parent
 
 
 def _hash(parent_hash: Tensor, token: Tensor) -> Tensor:
-    """Hash of a prefix with ``token`` appended: int64, overflow wraps around."""
+    """Hash a prefix with ``token`` appended: int64, overflow wraps around."""
     mixed: Tensor = (parent_hash + token) * HASH_MULTIPLIER
     return torch.bitwise_xor(mixed, (mixed >> 32) & LOW_32_BITS)

@@ -1,6 +1,6 @@
-"""The score that hypotheses of a decoder are ranked by, and how high it can still get.
+"""Scores of hypotheses under decoders and language models, and bounds of the scores of prefixes.
 
-Letters: P parts (the decoder, a language model), L tokens without the end.
+Notation: P parts (the decoder, a language model), L tokens without the end.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from asrkd.decoding.options import DecoderOptions
 
 
 def norm(lengths: Tensor, options: DecoderOptions) -> Tensor:
-    """What the score of hypotheses of so many tokens is divided by: see :class:`DecoderOptions`.
+    """Return the divisor of the scores of hypotheses by their lengths; see :class:`DecoderOptions`.
 
     Args:
         lengths: any shape, tokens without the end.
-        options: which norm.
+        options: choice of norm.
 
     Returns:
         The shape of ``lengths``, float64, at least 1.
@@ -30,10 +30,10 @@ def norm(lengths: Tensor, options: DecoderOptions) -> Tensor:
 
 
 def weighted(sums: Tensor, weights: Sequence[float]) -> Tensor:
-    """Log-probabilities of the P parts, (P, ...) in nats, as one: their weighted sum, (...).
+    """Return the weighted sum (...) of the P parts' log-probabilities, (P, ...) in nats.
 
     As weights are positive and log-probabilities are not, it never rises when
-    a token is appended, not by a rounding either.
+    a token is appended, not even by rounding.
     """
     total = sums[0] * weights[0]
     for part, weight in zip(sums[1:], weights[1:], strict=True):
@@ -42,31 +42,31 @@ def weighted(sums: Tensor, weights: Sequence[float]) -> Tensor:
 
 
 def score(total: Tensor, lengths: Tensor, options: DecoderOptions) -> Tensor:
-    """The score of ended hypotheses.
+    """Compute the score of ended hypotheses.
 
     Args:
-        total: (...) of :func:`weighted` with the end, in nats.
+        total: (...) result of :func:`weighted`, with the end, in nats.
         lengths: (...) tokens without the end; of a shape that broadcasts with ``total``.
         options: bonus and norm.
 
     Returns:
-        (...) float64, the shape that both broadcast to.
+        (...) float64, the broadcast shape.
     """
     return (total + options.token_bonus * lengths.double()) / norm(lengths, options)
 
 
-def highest_score(total: Tensor, length: int, most_tokens: Tensor, options: DecoderOptions) -> Tensor:
-    """The score that no hypothesis that begins so can exceed, whatever follows.
+def highest_score(total: Tensor, length: int, max_tokens: Tensor, options: DecoderOptions) -> Tensor:
+    """Return an upper bound of the scores of all hypotheses with these prefixes.
 
     Args:
-        total: (A,), of :func:`weighted`, of beginnings.
-        length: tokens of these beginnings.
-        most_tokens: (A,), that hypotheses may have, at least ``length``.
+        total: (A,) result of :func:`weighted` for the prefixes.
+        length: tokens of the prefixes.
+        max_tokens: (A,) limit of a hypothesis's tokens, at least ``length``.
         options: bonus and norm.
 
     Returns:
-        (A,) float64: the score if all that follows were certain, at the length that suits it best.
+        (A,) float64: the score with a certain continuation of the best length.
     """
-    lengths = torch.arange(length, int(most_tokens.max()) + 1, device=total.device)
+    lengths = torch.arange(length, int(max_tokens.max()) + 1, device=total.device)
     reachable = score(total[:, None], lengths, options)  # (A, lengths)
-    return reachable.masked_fill(lengths > most_tokens[:, None], -torch.inf).amax(dim=1)
+    return reachable.masked_fill(lengths > max_tokens[:, None], -torch.inf).amax(dim=1)

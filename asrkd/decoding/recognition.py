@@ -1,9 +1,10 @@
-"""Recognizing cuts: a model is asked about them, and a search finds what was said.
+"""Decoding of cuts: encoder, batches of neighbors, and search.
 
-Letters: T feature or encoder frames of a cut, F features, V tokens, D size of an encoder frame.
+Notation: T feature or encoder frames of a cut, F features, V tokens, D size of an encoder frame.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from itertools import accumulate
 from typing import Any
 
@@ -14,45 +15,52 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.features.reading import load_features
-from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.language_models import WordNgram, lm_identity, open_lm
 from asrkd.decoding.options import SearchOptions
-from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.decoding.searches import SEARCHES, Search, find_search
 from asrkd.models.inference import CutOutputs, encode_cuts
 from asrkd.models.recognizer import LoadedModel, num_parameters
 from asrkd.models.stepwise import Stepwise
 
-SEARCH_BATCH = 16  # cuts searched together, always neighbors in the list that is given
-# Parameters times seconds of audio in a batch on a CPU, at most. At 25 encoder frames a second and two
-# operations a parameter and frame these are 500 GFLOP, 15 to 40 s on a core: a kill in its middle costs less
-# than a minute. It is only met by models (16 utterances of 12 s: of 52 million parameters) whose matrices
-# fill a core without batches.
+SEARCH_BATCH = 16  # cuts searched together, neighbors in the list of cuts
+# Maximum of parameters times seconds of audio in a batch on a CPU. At 25 encoder frames a second and two
+# operations per parameter and frame this is 500 GFLOP, less than a minute on a core, which bounds the work
+# that a kill loses. Smaller models (52 million parameters for 16 utterances of 12 s) never reach it.
 BATCH_WORK = 1e10
 
 
 def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
-    """The search called ``name``, known to fit a model.
+    """Return the search ``name``, after checking that the model and the language model fit it.
 
     Raises:
-        AsrkdError: it needs a part that the model has not, or its language
-            model does not fit, or what :func:`find_search` says.
+        AsrkdError: as :func:`find_search`; or the model lacks a part that the
+            search needs, or the language model has other tokens.
     """
     search = find_search(name, options)
     missing = search.needs - _parts(model)
     if missing:
         part = {"ctc": "CTC head", "decoder": "attention decoder"}[min(missing)]
-        fitting = [own.name for own in SEARCHES.values() if own.needs <= _parts(model)]
-        raise AsrkdError(f"{model.path}: has no {part}, which --search {name} needs; give {_either(fitting)}")
+        usable = [f"--search {other}" for other, row in SEARCHES.items() if row.needs <= _parts(model)]
+        raise AsrkdError(
+            f"{model.path}: has no {part}, which --search {name} needs; use {' or '.join(usable)}"
+        )
     if options.lm is not None:
         open_lm(options.lm, model)
     return search
 
 
-def described(name: str, options: SearchOptions) -> dict[str, Any]:
-    """What a contract or a score says of a search; AsrkdError if its language model is not there."""
+def search_record(name: str, options: SearchOptions) -> dict[str, Any]:
+    """Return a search as contracts and scores record it: name, options that it reads, language model.
+
+    Raises:
+        AsrkdError: the language model is missing.
+    """
+    shared = {key: getattr(options, key) for key in ("beam", "num_best", "max_tokens_per_frame")}
+    reads = SEARCHES[name].read(options)
+    ranking = {key: value for key, value in asdict(options.decoder).items() if key in reads}
     lm = {} if options.lm is None else {"lm": lm_identity(options.lm)}
-    return SEARCHES[name].described(options) | lm
+    return {"name": name} | shared | ranking | lm
 
 
 def recognize_by_cut(
@@ -62,84 +70,89 @@ def recognize_by_cut(
     options: SearchOptions,
     read: Callable[[MonoCut], Tensor] = load_features,
 ) -> Iterator[tuple[MonoCut, list[tuple[MonoCut, list[Hypothesis]]]]]:
-    """Each cut when the encoder has run on it, with the hypotheses, best first, of a batch that it ends.
+    """Decode cuts in batches: yield each cut once encoded, and the batch's hypotheses with its last cut.
 
-    Give whole shards, or what is left of one behind the end of a batch, as neighbors are searched together.
+    Neighbors are searched together, so pass whole shards, or the rest of a
+    shard after the end of a batch.
 
     Args:
-        model: whom to ask.
-        cuts: about what.
-        name: of the search.
-        options: of the search.
-        read: gives the (T, F) features of a cut.
+        model: recognizer.
+        cuts: cuts to decode.
+        name: name of the search.
+        options: options of the search.
+        read: function that reads the (T, F) features of a cut.
+
+    Yields:
+        A cut, and the (cut, hypotheses, best first) of the batch that it ends; else an empty list.
 
     Raises:
-        AsrkdError: as :func:`search_for`, or features cannot be read, or the model gives NaN.
+        AsrkdError: as :func:`search_for`; or features cannot be read, or the model gives NaN.
     """
     search = search_for(model, name, options)
     device = next(model.recognizer.parameters()).device
     lm = None if options.lm is None else open_lm(options.lm, model, str(device))
     start = 0
     while start < len(cuts):
-        group = _batch(model, cuts[start : start + SEARCH_BATCH], lm)
-        said = []
-        for answer in encode_cuts(model, group, read=read):
-            said.append(answer)
-            if len(said) < len(group):
-                yield answer.cut, []
-        found = search.run(_heard(model, said, lm), options)
+        batch = _next_batch(model, cuts[start : start + SEARCH_BATCH], lm)
+        outputs = []
+        for cut_outputs in encode_cuts(model, batch, read=read):
+            outputs.append(cut_outputs)
+            if len(outputs) < len(batch):
+                yield cut_outputs.cut, []
+        hypotheses = search.run(_encoder_outputs(model, outputs, lm), options)
         if isinstance(lm, WordNgram):
-            lm.look_at(model.tokens.decode(own.tokens) for hypotheses in found for own in hypotheses)
-        yield group[-1], list(zip(group, found, strict=True))
-        start += len(group)
+            lm.observe(model.tokens.decode(best.tokens) for n_best in hypotheses for best in n_best)
+        yield batch[-1], list(zip(batch, hypotheses, strict=True))
+        start += len(batch)
     if isinstance(lm, WordNgram):
         lm.warn()
 
 
-def _batch(model: LoadedModel, cuts: Sequence[MonoCut], lm: Stepwise | None) -> list[MonoCut]:
-    """The first of ``cuts`` that are searched together: all of them, of a large model on a CPU fewer."""
+def _next_batch(model: LoadedModel, cuts: Sequence[MonoCut], lm: Stepwise | None) -> list[MonoCut]:
+    """Take the first of ``cuts`` as a batch: all of them, or fewer of a large model on a CPU."""
     if next(model.recognizer.parameters()).device.type != "cpu":
         return list(cuts)
     parts = [model.recognizer, *([lm] if isinstance(lm, nn.Module) else [])]
-    count = fitting(sum(map(num_parameters, parts)), [cut.duration for cut in cuts])
+    count = batch_size(sum(map(num_parameters, parts)), [cut.duration for cut in cuts])
     return list(cuts[:count])
 
 
-def fitting(parameters: int, durations: Sequence[float]) -> int:
-    """How many cuts, from the first on, make a batch on a CPU: one at least, and no more than BATCH_WORK.
+def batch_size(parameters: int, durations: Sequence[float]) -> int:
+    """Return how many cuts, from the first on, make a batch on a CPU: at least one, within BATCH_WORK.
 
     Args:
-        parameters: of all models that take part.
-        durations: of the cuts in seconds.
+        parameters: number of parameters of recognizer and language model.
+        durations: durations of the cuts in seconds.
     """
     totals = accumulate(durations)
     return max(1, sum(parameters * total_s <= BATCH_WORK for total_s in totals))
 
 
-def _heard(model: LoadedModel, said: Sequence[CutOutputs], lm: Stepwise | None) -> EncoderOutputs:
-    """What a search starts from; what decoders are asked about is where they are."""
+def _encoder_outputs(
+    model: LoadedModel, outputs: Sequence[CutOutputs], lm: Stepwise | None
+) -> EncoderOutputs:
+    """Pad the outputs of a batch; those for a decoder are moved to its device."""
     recognizer, device = model.recognizer, next(model.recognizer.parameters()).device
+    log_probs = _padded([cut_outputs.log_probs for cut_outputs in outputs])
     if recognizer.decoder is None:
-        counts = torch.tensor([len(answer.log_probs) for answer in said])
-        return EncoderOutputs(counts, _padded([answer.log_probs for answer in said]), lm=lm)
-    frames = [answer.encoded for answer in said if answer.encoded is not None]
+        counts = torch.tensor([len(cut_outputs.log_probs) for cut_outputs in outputs])
+        return EncoderOutputs(counts, log_probs, lm=lm)
+    encoded = [cut_outputs.encoded for cut_outputs in outputs if cut_outputs.encoded is not None]
     return EncoderOutputs(
-        num_frames=torch.tensor([len(own) for own in frames], device=device),
-        log_probs=_padded([answer.log_probs for answer in said]).to(device) if recognizer.has_ctc else None,
-        encoded=_padded(frames).to(device),
+        num_frames=torch.tensor([len(frames) for frames in encoded], device=device),
+        log_probs=log_probs.to(device) if recognizer.has_ctc else None,
+        encoded=_padded(encoded).to(device),
         decoder=recognizer.decoder,
         lm=lm,
     )
 
 
 def _padded(values: Sequence[Tensor]) -> Tensor:
+    """Pad matrices (T, ...) to one batch (N, T, ...)."""
     return pad_sequence(list(values), batch_first=True)
 
 
 def _parts(model: LoadedModel) -> set[str]:
+    """Return the parts of a recognizer that searches need: "ctc", "decoder"."""
     has = {"ctc": model.recognizer.has_ctc, "decoder": model.recognizer.has_decoder}
-    return {part for part, is_there in has.items() if is_there}
-
-
-def _either(names: Sequence[str]) -> str:
-    return " or ".join(f"--search {name}" for name in names)
+    return {part for part, is_present in has.items() if is_present}

@@ -1,10 +1,11 @@
-"""Hypotheses that some search found, ranked anew by exact scores of CTC, a decoder and a language model.
+"""Rescoring: candidates of a search, ranked by exact scores of CTC, a decoder and a language model.
 
 Source: Watanabe et al., "Hybrid CTC/Attention Architecture for End-to-End
-Speech Recognition", IEEE JSTSP 11(8), 2017, section III-B.1 (rescoring): the
-log-probabilities are mixed, w CTC's and 1 - w the decoder's.
+Speech Recognition", IEEE JSTSP 11(8), 2017, section III-B.1 (rescoring): w
+times CTC's log-probability plus 1 - w times the decoder's.
 
-Departure: the language model's is added with a weight of its own, as in shallow fusion.
+Departure: the language model's log-probability is added with a separate
+weight, as in shallow fusion.
 """
 
 import math
@@ -14,82 +15,100 @@ import torch
 
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.forced_score import forced_log_prob
-from asrkd.decoding.hypothesis import Hypothesis
+from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.ranking import score
-from asrkd.decoding.search_input import EncoderOutputs
 from asrkd.models.stepwise import Stepwise
 
-Candidates = Sequence[Sequence[tuple[int, ...]]]  # of each utterance
+Candidates = Sequence[Sequence[tuple[int, ...]]]  # token sequences of each utterance
 ACOUSTIC = ("ctc", "attention")
 
 
-def rescore(
-    heard: EncoderOutputs, candidates: Candidates, weights: Mapping[str, float], options: SearchOptions
+def select_best(
+    inputs: EncoderOutputs, hypotheses: Sequence[Sequence[Hypothesis]], options: SearchOptions
 ) -> list[list[Hypothesis]]:
-    """Per utterance the ``num_best`` candidates of the highest score, equal ones by their tokens.
-
-    A candidate that a part with a weight above 0 finds impossible is left
-    out; if none remains, the empty hypothesis stands, impossible.
+    """Return the ``num_best`` of a CTC search's hypotheses, ranked with the language model if there is one.
 
     Args:
-        heard: with all parts that have a weight, and perhaps a language model.
+        inputs: encoder outputs with a CTC head, and perhaps a language model.
+        hypotheses: the whole beam of each utterance, by falling CTC score.
+        options: ``num_best``; with a language model, its weight, bonus and norm.
+    """
+    if inputs.lm is None:
+        return [list(beam[: options.num_best]) for beam in hypotheses]
+    candidates = [[hypothesis.tokens for hypothesis in beam] for beam in hypotheses]
+    return rescore(inputs, candidates, {"ctc": 1.0}, options)
+
+
+def rescore(
+    inputs: EncoderOutputs, candidates: Candidates, weights: Mapping[str, float], options: SearchOptions
+) -> list[list[Hypothesis]]:
+    """Return the ``num_best`` candidates of each utterance by falling score, equal ones by their tokens.
+
+    Candidates that are impossible under a part with a weight above 0 are
+    dropped. If none remains, the empty hypothesis with log_prob -inf is returned.
+
+    Args:
+        inputs: encoder outputs with all parts in ``weights``, and perhaps a language model.
         candidates: different token sequences of each utterance.
-        weights: of "ctc" and "attention"; ``log_prob`` is the sum of both with
-            these weights. A part of weight 0 is scored and kept apart, but has no say.
-        options: how many, the language model's weight, bonus and norm.
+        weights: weights of "ctc" and "attention"; ``log_prob`` is their
+            weighted sum. A part of weight 0 is recorded without effect on the score.
+        options: ``num_best``; weight of the language model, bonus and norm.
 
     Raises:
         ValueError: a part with a weight is missing, or a candidate holds a blank or boundary.
     """
     parts: dict[str, list[list[float]]] = {}
     if "ctc" in weights:
-        parts["ctc"] = _ctc_scores(heard, candidates)
+        parts["ctc"] = _ctc_scores(inputs, candidates)
     if "attention" in weights:
-        decoder, _ = heard.for_decoder()
-        parts["attention"] = _forced_scores(decoder, heard, candidates)
-    if heard.lm is not None:
-        parts["lm"] = _forced_scores(heard.lm, heard, candidates)
+        decoder, _ = inputs.for_decoder()
+        parts["attention"] = _forced_scores(decoder, inputs, candidates)
+    if inputs.lm is not None:
+        parts["lm"] = _forced_scores(inputs.lm, inputs, candidates)
         weights = {**weights, "lm": options.decoder.lm_weight}
-    lists = []
-    for row, own in enumerate(candidates):
-        scored = {name: scores[row] for name, scores in parts.items()}
-        lists.append(_ranked(own, scored, weights, options))
-    return lists
-
-
-def _ctc_scores(heard: EncoderOutputs, candidates: Candidates) -> list[list[float]]:
-    utterances = zip(heard.for_ctc(), heard.num_frames.tolist(), candidates, strict=True)
-    return [hypothesis_log_prob(frames[:length], own).tolist() for frames, length, own in utterances]
-
-
-def _forced_scores(model: Stepwise, heard: EncoderOutputs, candidates: Candidates) -> list[list[float]]:
-    """Of those with audio by the model; where there is none, only the empty hypothesis is possible."""
-    is_heard = heard.num_frames > 0
-    encoded = heard.encoded if heard.encoded is not None else heard.for_ctc()
-    spoken = [own for own, has_audio in zip(candidates, is_heard.tolist(), strict=True) if has_audio]
-    found = iter(forced_log_prob(model, encoded[is_heard], heard.num_frames[is_heard], spoken))
     return [
-        next(found) if has_audio else [-math.inf if tokens else 0.0 for tokens in own]
-        for own, has_audio in zip(candidates, is_heard.tolist(), strict=True)
+        _rank(paths, {name: scores[row] for name, scores in parts.items()}, weights, options)
+        for row, paths in enumerate(candidates)
     ]
 
 
-def _ranked(
+def _ctc_scores(inputs: EncoderOutputs, candidates: Candidates) -> list[list[float]]:
+    """Score the candidates by CTC."""
+    utterances = zip(inputs.for_ctc(), inputs.num_frames.tolist(), candidates, strict=True)
+    return [hypothesis_log_prob(frames[:length], paths).tolist() for frames, length, paths in utterances]
+
+
+def _forced_scores(model: Stepwise, inputs: EncoderOutputs, candidates: Candidates) -> list[list[float]]:
+    """Score the candidates by a stepwise model; without audio only the empty hypothesis is possible."""
+    has_audio = inputs.num_frames > 0
+    encoded = inputs.encoded if inputs.encoded is not None else inputs.for_ctc()
+    audible = has_audio.tolist()
+    scored = [paths for paths, is_audible in zip(candidates, audible, strict=True) if is_audible]
+    scores = iter(forced_log_prob(model, encoded[has_audio], inputs.num_frames[has_audio], scored))
+    return [
+        next(scores) if is_audible else [-math.inf if tokens else 0.0 for tokens in paths]
+        for paths, is_audible in zip(candidates, audible, strict=True)
+    ]
+
+
+def _rank(
     candidates: Sequence[tuple[int, ...]],
     parts: Mapping[str, Sequence[float]],
     weights: Mapping[str, float],
     options: SearchOptions,
 ) -> list[Hypothesis]:
-    """One utterance's hypotheses, given what each part says of its candidates."""
-    found = []
+    """Rank one utterance's candidates, given the log-probabilities of each part."""
+    hypotheses = []
     for place, tokens in enumerate(candidates):
-        own = {name: scores[place] for name, scores in parts.items()}
-        counted = {name: weights[name] * value for name, value in own.items() if weights[name] > 0}
-        log_prob = sum(value for name, value in counted.items() if name in ACOUSTIC)
-        total = torch.tensor(sum(counted.values()), dtype=torch.float64)
-        ranked_by = score(total, torch.tensor(len(tokens)), options.decoder).item()
-        found.append(Hypothesis(tokens, log_prob, ranked_by, own | {"length": float(len(tokens))}))
-    possible = [own for own in found if own.score > -math.inf]
-    possible.sort(key=lambda own: (-own.score, own.tokens))
+        log_probs = {name: scores[place] for name, scores in parts.items()}
+        terms = {name: weights[name] * value for name, value in log_probs.items() if weights[name] > 0}
+        log_prob = sum(value for name, value in terms.items() if name in ACOUSTIC)
+        total = torch.tensor(sum(terms.values()), dtype=torch.float64)
+        rank_score = score(total, torch.tensor(len(tokens)), options.decoder).item()
+        hypotheses.append(
+            Hypothesis(tokens, log_prob, rank_score, log_probs | {"length": float(len(tokens))})
+        )
+    possible = [hypothesis for hypothesis in hypotheses if hypothesis.score > -math.inf]
+    possible.sort(key=lambda hypothesis: (-hypothesis.score, hypothesis.tokens))
     return possible[: options.num_best] or [Hypothesis((), -math.inf)]

@@ -1,8 +1,8 @@
-"""The token sequences that a search over decoders works on: all of one length, some for each utterance.
+"""Beam of token prefixes for searches with decoders: all of one length, B places for each utterance.
 
-Letters: A utterances that are still searched, B places in a beam, L tokens
-so far, P parts (the decoder, a language model), R places that are used,
-V tokens with the boundary at 0.
+Notation: A active utterances, B places in a beam, L tokens so far, P parts
+(the decoder, a language model), R places in use, V tokens with the boundary
+at 0.
 """
 
 from dataclasses import dataclass, replace
@@ -16,30 +16,30 @@ from asrkd.models.stepwise import BOUNDARY
 
 @dataclass(frozen=True)
 class TokenBeam:
-    """B different beginnings of hypotheses for each utterance, in the order of their tokens."""
+    """Beam of B different prefixes for each utterance, in the order of their tokens."""
 
-    rows: Tensor  # (A,) int64, of the batch
+    rows: Tensor  # (A,) int64, of the utterances in the batch
     tokens: Tensor  # (A, B, L) int64
-    sums: Tensor  # (P, A, B) float64, log-probability by part in nats
-    used: Tensor  # (A, B) bool; what stands in the other places means nothing
+    sums: Tensor  # (P, A, B) float64, log-probability by part, in nats
+    used: Tensor  # (A, B) bool; other places hold arbitrary values
 
     @property
     def length(self) -> int:
-        """L."""
+        """Number of tokens, L."""
         return self.tokens.shape[2]
 
     @property
     def last(self) -> Tensor:
-        """The last token of each place that is used, (R,); the boundary where there is none yet."""
+        """Last token of each place in use, (R,); the boundary before the first token."""
         return pad(self.tokens, (1, 0), value=BOUNDARY)[..., -1][self.used]
 
-    def only(self, keep: Tensor) -> "TokenBeam":
-        """Without the utterances that are not in ``keep``, (A,) bool."""
+    def select(self, keep: Tensor) -> "TokenBeam":
+        """Keep the utterances where ``keep``, (A,) bool, is True."""
         return TokenBeam(self.rows[keep], self.tokens[keep], self.sums[:, keep], self.used[keep])
 
 
 def start(num_utterances: int, beam: int, num_parts: int, device: torch.device) -> TokenBeam:
-    """Before the first token: the empty beginning, once for each utterance, in the first of its places."""
+    """Return the beam before the first token: the empty prefix in the first place of each utterance."""
     used = torch.zeros((num_utterances, beam), dtype=torch.bool, device=device)
     used[:, 0] = True
     return TokenBeam(
@@ -51,22 +51,22 @@ def start(num_utterances: int, beam: int, num_parts: int, device: torch.device) 
 
 
 def extend(beam: TokenBeam, sums: Tensor, total: Tensor) -> tuple[TokenBeam, Tensor]:
-    """The B best beginnings that are one token longer; of equal ones, those whose tokens come first.
+    """Select the B best prefixes of one token more; of equal ones, the first in the order of tokens.
 
     Args:
-        beam: so far.
-        sums: (P, R, V - 1) in nats, by part, of each beginning with each token but the boundary.
-        total: (R, V - 1), what they are compared by; -inf where impossible.
+        beam: the beam so far.
+        sums: (P, R, V - 1) in nats, by part, of each prefix with each token but the boundary.
+        total: (R, V - 1), the criterion; -inf where impossible.
 
     Returns:
-        The beam after it, and from which of the R beginnings each place comes, (A, B).
+        The longer beam, and the source of each place among the R prefixes, (A, B).
     """
     num_utterances, places = beam.used.shape
     num_tokens = total.shape[1]
     scores = total.new_full((num_utterances, places, num_tokens), -torch.inf)
     scores[beam.used] = total
     flat = scores.view(num_utterances, -1)
-    chosen = best_places(flat, places)  # (A, B), ascending: beginnings stay in the order of their tokens
+    chosen = best_places(flat, places)  # (A, B), ascending: prefixes stay in the order of their tokens
     place = torch.div(chosen, num_tokens, rounding_mode="floor")
     token = chosen % num_tokens
     origin = (beam.used.view(-1).cumsum(0) - 1).view_as(beam.used).clamp(min=0).gather(1, place)
@@ -81,11 +81,11 @@ def extend(beam: TokenBeam, sums: Tensor, total: Tensor) -> tuple[TokenBeam, Ten
 
 
 def best_places(scores: Tensor, count: int) -> Tensor:
-    """Where the ``count`` highest of each row are, ascending; of equal ones, the first.
+    """Return the places of the ``count`` highest scores of each row, ascending; of equal ones, the first.
 
     Args:
         scores: (A, C), C >= count, without NaN.
-        count: of places.
+        count: number of places.
 
     Returns:
         (A, count) int64.
@@ -96,5 +96,5 @@ def best_places(scores: Tensor, count: int) -> Tensor:
     room = count - above.sum(dim=1, keepdim=True)
     if bool((equal.sum(dim=1, keepdim=True) == room).all()):
         return places.sort(dim=1).values
-    kept = above | (equal & (equal.cumsum(dim=1) <= room))
-    return kept.nonzero()[:, 1].view(len(scores), count)
+    selected = above | (equal & (equal.cumsum(dim=1) <= room))
+    return selected.nonzero()[:, 1].view(len(scores), count)

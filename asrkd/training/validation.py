@@ -11,7 +11,7 @@ from asrkd.core.device import Precision
 from asrkd.data.cuts.packed import CutsById
 from asrkd.data.cuts.records import records, reference
 from asrkd.data.tokens import Tokens
-from asrkd.decoding.greedy import quick_tokens
+from asrkd.decoding.greedy import greedy_tokens
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
@@ -127,7 +127,7 @@ class Validator:
         hypotheses: dict[str, str] = {}
         measured = Losses(learner, precision, device, objectives, sources)
         for cut_ids, output in measured.over(self.by_id, self.plan):
-            token_ids = quick_tokens(student, output)
+            token_ids = greedy_tokens(student, output)
             hypotheses |= {i: self.tokens.decode(ids) for i, ids in zip(cut_ids, token_ids, strict=True)}
         losses = measured.means()
         for label, source, cuts in [(t.term.label, t.source, t.cuts) for t in terms if t.cuts is not None]:

@@ -14,9 +14,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.records import transcript
-from asrkd.decoding.attention_beam import attention_beam_search
+from asrkd.decoding import EncoderOutputs, attention_beam, prefix_beam
 from asrkd.decoding.options import DecoderOptions, SearchOptions
-from asrkd.decoding.prefix_beam import prefix_beam_search
 from asrkd.models.config import TransformerLayers
 from asrkd.models.directory import load_model
 from asrkd.models.inference import encode_cuts
@@ -61,7 +60,8 @@ def in_batches(name: str) -> Row:
     options = SearchOptions(8, 8, decoder=DecoderOptions(max_length_ratio=0.25))
 
     def search(rows: Tensor) -> None:
-        attention_beam_search(decoder, encoded[rows], num_frames[rows], options)
+        inputs = EncoderOutputs(num_frames[rows], encoded=encoded[rows], decoder=decoder)
+        attention_beam.search(inputs, options)
 
     everything = torch.arange(BATCH)
     together = rate(lambda: search(everything))
@@ -87,7 +87,7 @@ def beside_flashlight() -> Iterator[Row]:
     )  # fmt: skip
 
     def ours(frames: Tensor, lengths: Tensor) -> Tokens:
-        found = prefix_beam_search(frames, lengths, beam=BEAM, num_best=BEAM)
+        found = prefix_beam.search(EncoderOutputs(lengths, frames), SearchOptions(BEAM, BEAM))
         return [[list(own.tokens) for own in mine] for mine in found]
 
     def theirs(frames: Tensor, lengths: Tensor) -> Tokens:

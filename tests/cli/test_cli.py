@@ -451,7 +451,7 @@ def test_options_of_searches_reach_score_and_a_mistake_in_them_is_a_line(
     assert run(monkeypatch, *asked, "--search", "attention", "--beam", 2) == 1
     assert "no attention decoder, which --search attention needs" in capsys.readouterr().err
     assert run(monkeypatch, *asked, "--eos-factor", 1.5) == 1
-    assert "--eos-factor: --search greedy has no use for it" in capsys.readouterr().err
+    assert "--eos-factor has no effect with --search greedy; remove it" in capsys.readouterr().err
     assert run(monkeypatch, *asked, "--length-norm", "sqrt") == 1
     assert "--length-norm sqrt: expected one of" in capsys.readouterr().err
     finished = ("score", "--ref", "a", "--hyp", "b", "--out", tmp_path / "score", "--lm-weight", 0.5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
-from asrkd.decoding.attention_beam import attention_beam_search
+from asrkd.decoding import EncoderOutputs, attention_beam
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.token_beam import best_places
 from tests.decoding.tiny_models import Bigram, Gru
@@ -74,7 +74,8 @@ def strings(num_tokens: int, most: int) -> list[tuple[int, ...]]:
 
 
 def search(model, encoded, num_frames, options, lm=None):
-    return attention_beam_search(model, encoded, torch.tensor(num_frames, dtype=torch.int64), options, lm)
+    counts = torch.tensor(num_frames, dtype=torch.int64, device=encoded.device)
+    return attention_beam.search(EncoderOutputs(counts, encoded=encoded, decoder=model, lm=lm), options)
 
 
 @settings(max_examples=40, deadline=None)
@@ -255,8 +256,8 @@ def test_frames_that_do_not_fit_are_the_callers_mistake():
     [
         ({"length_norm": "sqrt"}, "--length-norm sqrt: expected one of none, length, gnmt"),
         ({"length_norm": "gnmt", "alpha": -1.0}, "--alpha -1.0: expected 0 or more"),
-        ({"alpha": 0.9}, "--alpha 0.9: is the exponent of --length-norm gnmt; give that too"),
-        ({"length_norm": "length", "alpha": 0.9}, "--alpha 0.9: is the exponent of --length-norm gnmt"),
+        ({"alpha": 0.9}, "--alpha 0.9: has no effect without --length-norm gnmt; add it"),
+        ({"length_norm": "length", "alpha": 0.9}, "--alpha 0.9: has no effect without --length-norm gnmt"),
         ({"eos_factor": 0.0}, "--eos-factor"),
         ({"max_length_ratio": 0.0}, "--max-length-ratio"),
         ({"lm_weight": -0.1}, "--lm-weight"),
@@ -274,10 +275,10 @@ def test_options_out_of_range_or_without_effect_are_refused_by_name(wrong, said)
 def test_a_gpu_finds_what_the_cpu_finds():
     torch.manual_seed(3)
     model, encoded = Gru(num_tokens=7, dim=5).requires_grad_(False), audio(3, (4, 20, 5))
-    lengths = torch.tensor([20, 3, 11, 20])
+    lengths = [20, 3, 11, 20]
     options = SearchOptions(4, 4, decoder=RULES[4])
-    expected = attention_beam_search(model, encoded, lengths, options)
-    found = attention_beam_search(model.cuda(), encoded.cuda(), lengths.cuda(), options)
+    expected = search(model, encoded, lengths, options)
+    found = search(model.cuda(), encoded.cuda(), lengths, options)
     assert [[own.tokens for own in mine] for mine in found] == [
         [own.tokens for own in mine] for mine in expected
     ]

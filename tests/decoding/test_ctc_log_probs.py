@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from asrkd.core.errors import AsrkdError
-from asrkd.decoding.ctc_score import checked_lengths, real_frames
+from asrkd.decoding.ctc_score import checked_lengths
+from asrkd.models.masks import frame_mask
 
 
 def test_lengths_come_back_as_numbers(random_posteriors):
@@ -40,4 +41,4 @@ def test_lengths_that_are_not_integers_are_refused():
 
 
 def test_real_frames_are_those_before_the_end():
-    assert real_frames(torch.zeros(2, 3, 1), [1, 3]).tolist() == [[True, False, False], [True, True, True]]
+    assert frame_mask(torch.tensor([1, 3]), 3).tolist() == [[True, False, False], [True, True, True]]

@@ -202,9 +202,9 @@ def test_a_model_is_scored_by_its_decoder(models, corpus, tmp_path):
         (
             "attention",
             "prefix-beam",
-            "has no CTC head, which --search prefix-beam needs; give --search attention$",
+            "has no CTC head, which --search prefix-beam needs; use --search attention$",
         ),
-        ("attention", "joint", "has no CTC head, which --search joint needs; give --search attention$"),
+        ("attention", "joint", "has no CTC head, which --search joint needs; use --search attention$"),
         ("attention", "beam", "--search beam: expected one of greedy, prefix-beam, k2, attention, joint"),
     ],
 )
@@ -218,9 +218,7 @@ def test_a_search_that_a_model_has_no_part_for_is_refused_with_those_it_has(
 
 def test_a_ctc_model_has_no_decoder_to_search(teacher, corpus, tmp_path):
     request = ScoreRequest(teacher, corpus / "cuts_dev.jsonl.gz", tmp_path / "score", "attention")
-    with pytest.raises(
-        AsrkdError, match="no attention decoder.*give --search greedy or --search prefix-beam"
-    ):
+    with pytest.raises(AsrkdError, match="no attention decoder.*use --search greedy or --search prefix-beam"):
         score(request, StopRequest())
     assert not (tmp_path / "score").exists()
 
@@ -228,11 +226,31 @@ def test_a_ctc_model_has_no_decoder_to_search(teacher, corpus, tmp_path):
 @pytest.mark.parametrize(
     ("name", "rules", "lm", "said"),
     [
-        ("prefix-beam", {"eos_factor": 1.5}, None, "--eos-factor: --search prefix-beam has no use for it$"),
-        ("prefix-beam", {"token_bonus": 1.0}, None, "--token-bonus: .* has no use for it without --lm"),
-        ("attention", {"lm_weight": 0.2}, None, "--lm-weight: .* has no use for it without --lm"),
-        ("attention", {"ctc_weight": 0.2}, None, "--ctc-weight: --search attention has no use for it$"),
-        ("greedy", {}, "lm", "--search greedy has no use for a language model"),
+        (
+            "prefix-beam",
+            {"eos_factor": 1.5},
+            None,
+            "--eos-factor has no effect with --search prefix-beam; remove it$",
+        ),
+        (
+            "prefix-beam",
+            {"token_bonus": 1.0},
+            None,
+            "--token-bonus has no effect with .* without --lm; add --lm, or remove it",
+        ),
+        (
+            "attention",
+            {"lm_weight": 0.2},
+            None,
+            "--lm-weight has no effect with .* without --lm; add --lm, or remove it",
+        ),
+        (
+            "attention",
+            {"ctc_weight": 0.2},
+            None,
+            "--ctc-weight has no effect with --search attention; remove it$",
+        ),
+        ("greedy", {}, "lm", "--lm .*: has no effect with --search greedy; remove it"),
         ("attention", {}, "stranger", "its tokens are not those of"),
         ("attention", {}, "none.arpa", "none.arpa: no such file"),
         ("attention", {}, "joint", "a recognizer, expected a language model"),
@@ -256,4 +274,6 @@ def test_an_n_gram_model_that_knows_none_of_the_words_that_a_search_found_is_tol
     store = ask(models, corpus, tmp_path / "store", "attention", options)
     found = {text for cut in read_cuts(corpus / "cuts_dev.jsonl.gz") for text in store.read(cut.id).texts}
     assert any(found)  # else there would be nothing to tell
-    assert capsys.readouterr().err.count("small letters.bin: it knows none of the words that were found") == 1
+    assert (
+        capsys.readouterr().err.count("small letters.bin: its vocabulary has none of the decoded words") == 1
+    )

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asrkd.decoding import SearchOptions
-from asrkd.decoding.greedy import greedy_search, search
+from asrkd.decoding import EncoderOutputs, SearchOptions
+from asrkd.decoding.greedy import ctc_best_paths, search
 
 
 def certain(symbols: list[int], num_symbols: int) -> torch.Tensor:
@@ -27,7 +27,7 @@ def certain(symbols: list[int], num_symbols: int) -> torch.Tensor:
 )
 def test_repeats_collapse_unless_a_blank_is_between(alignment, tokens):
     log_probs = certain(alignment, 4)
-    assert greedy_search(log_probs, torch.tensor([len(alignment)])) == [tokens]
+    assert ctc_best_paths(log_probs, torch.tensor([len(alignment)])) == [tokens]
 
 
 @settings(max_examples=30, deadline=None)
@@ -37,25 +37,25 @@ def test_tokens_are_those_of_the_best_of_all_alignments(random_posteriors, seed,
     alignments = itertools.product(range(3), repeat=num_frames)
     best = max(alignments, key=lambda path: sum(log_probs[0, t, s].item() for t, s in enumerate(path)))
     collapsed = [symbol for symbol, _ in itertools.groupby(best) if symbol]
-    assert greedy_search(log_probs, torch.tensor([num_frames])) == [collapsed]
+    assert ctc_best_paths(log_probs, torch.tensor([num_frames])) == [collapsed]
 
 
 def test_padding_does_not_matter_whatever_it_holds(random_posteriors):
     log_probs = random_posteriors(0, (3, 20, 5))
     num_frames = torch.tensor([20, 7, 0])
-    alone = [greedy_search(log_probs[n : n + 1, :t], torch.tensor([t]))[0] for n, t in enumerate([20, 7, 0])]
+    alone = [ctc_best_paths(log_probs[n : n + 1, :t], torch.tensor([t]))[0] for n, t in enumerate([20, 7, 0])]
     for n, length in enumerate(num_frames):
         log_probs[n, length:] = torch.nan
-    assert greedy_search(log_probs, num_frames) == alone
+    assert ctc_best_paths(log_probs, num_frames) == alone
     assert alone[2] == []
 
 
 def test_as_a_search_it_gives_one_hypothesis_with_its_exact_score(by_hand, random_posteriors):
     log_probs = random_posteriors(7, (2, 5, 3))
     num_frames = torch.tensor([5, 3])
-    found = search(log_probs, num_frames, SearchOptions(beam=4, num_best=4))
+    found = search(EncoderOutputs(num_frames, log_probs), SearchOptions(beam=4, num_best=4))
     assert [[list(h.tokens) for h in hypotheses] for hypotheses in found] == [
-        [tokens] for tokens in greedy_search(log_probs, num_frames)
+        [tokens] for tokens in ctc_best_paths(log_probs, num_frames)
     ]
     for n, [hypothesis] in enumerate(found):
         probability = by_hand(log_probs[n, : num_frames[n]])[hypothesis.tokens]

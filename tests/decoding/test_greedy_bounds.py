@@ -2,7 +2,7 @@
 
 import torch
 
-from asrkd.decoding.greedy import quick_tokens, stepwise_greedy
+from asrkd.decoding.greedy import decoder_greedy_tokens, greedy_tokens
 from asrkd.models.stepwise import BOUNDARY
 from tests.models.small import recognizer
 
@@ -28,7 +28,7 @@ def test_utterances_end_on_their_own_or_at_their_frames_and_neighbors_do_not_mat
             decoder = recognizer("transformer", kind).decoder
             with torch.no_grad():
                 decoder.out.bias[BOUNDARY] += bias
-            found = stepwise_greedy(decoder, encoded, NUM_FRAMES)
+            found = decoder_greedy_tokens(decoder, encoded, NUM_FRAMES)
             expected = [alone(decoder, encoded[row : row + 1, :n]) for row, n in enumerate(NUM_FRAMES)]
             assert found == expected
             seen |= {len(tokens) - int(n) for tokens, n in zip(found, NUM_FRAMES, strict=True)}
@@ -39,5 +39,7 @@ def test_a_recognizer_with_a_decoder_is_asked_by_it_and_one_without_by_its_head(
     features, counts = torch.randn(2, 30, 20), torch.tensor([30, 12])
     both, head = recognizer("conformer", "las", ctc=True), recognizer("conformer", None, ctc=True)
     output = both(features, counts)
-    assert quick_tokens(both, output) == stepwise_greedy(both.decoder, output.memory(), output.num_frames)
-    assert len(quick_tokens(head, head(features, counts))) == 2
+    assert greedy_tokens(both, output) == decoder_greedy_tokens(
+        both.decoder, output.memory(), output.num_frames
+    )
+    assert len(greedy_tokens(head, head(features, counts))) == 2

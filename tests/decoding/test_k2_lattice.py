@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from asrkd.core.errors import AsrkdError
-from asrkd.decoding import SEARCHES, EncoderOutputs, SearchOptions
+from asrkd.decoding import SEARCHES, EncoderOutputs, SearchOptions, k2_lattice
 from asrkd.decoding.ctc_score import hypothesis_log_prob
-from asrkd.decoding.k2_lattice import search
+
+
+def search(log_probs, num_frames, options):
+    return k2_lattice.search(EncoderOutputs(num_frames, log_probs), options)
 
 
 @pytest.fixture
@@ -90,8 +93,8 @@ def test_of_an_empty_lattice_greedy_is_the_answer(k2, monkeypatch, random_poster
     monkeypatch.setattr(k2, "intersect_dense_pruned", lambda *graphs, **pruning: SimpleNamespace(num_arcs=0))
     log_probs = random_posteriors(6, (1, 10, 5))
     options = SearchOptions(beam=4, num_best=4)
-    heard = EncoderOutputs(torch.tensor([10]), log_probs)
-    assert search(log_probs, torch.tensor([10]), options) == SEARCHES["greedy"].run(heard, options)
+    inputs = EncoderOutputs(torch.tensor([10]), log_probs)
+    assert k2_lattice.search(inputs, options) == SEARCHES["greedy"].run(inputs, options)
 
 
 def test_posteriors_that_allow_nothing_give_the_empty_hypothesis(k2):

@@ -10,8 +10,8 @@ import torch
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import CharTokens
-from asrkd.decoding.arpa import words_of
-from asrkd.decoding.attention_beam import attention_beam_search
+from asrkd.decoding import EncoderOutputs, attention_beam
+from asrkd.decoding.arpa import arpa_words
 from asrkd.decoding.forced_score import forced_log_prob
 from asrkd.decoding.language_models import WordNgram
 from asrkd.decoding.options import DecoderOptions, SearchOptions
@@ -77,7 +77,9 @@ def test_bpe_pieces_end_the_word_before_them(tmp_path, lm):
 def test_fusion_at_word_ends_gives_the_exact_part_of_every_hypothesis(lm):
     table = torch.zeros(4, 4)
     options = SearchOptions(beam=200, num_best=200, decoder=DecoderOptions(lm_weight=0.5))
-    [found] = attention_beam_search(Bigram(table), torch.zeros(1, 4, 4), torch.tensor([4]), options, lm)
+    frames = torch.zeros(1, 4, 4)
+    inputs = EncoderOutputs(torch.tensor([4]), encoded=frames, decoder=Bigram(table), lm=lm)
+    [found] = attention_beam.search(inputs, options)
     by_tokens = {own.tokens: own for own in found}
     for tokens, value in SENTENCES.items():
         if len(tokens) <= 4:
@@ -173,9 +175,9 @@ def test_files_that_list_no_words_are_left_to_kenlm(tmp_path):
         "bigrams": b"\\data\\\n\\2-grams:\n-1 zz yy\n",
     }.items():
         (tmp_path / name).write_bytes(content)
-        assert list(words_of(tmp_path / name)) == []
+        assert list(arpa_words(tmp_path / name)) == []
     (tmp_path / "words.arpa").write_text("\n" + ARPA)
-    assert list(words_of(tmp_path / "words.arpa")) == ["a", "ab"]
+    assert list(arpa_words(tmp_path / "words.arpa")) == ["a", "ab"]
 
 
 def test_where_kenlm_can_not_read_a_file_its_reason_is_told_though_it_stands_last(
@@ -197,12 +199,12 @@ def test_one_that_knows_no_word_that_was_found_is_told_once(tmp_path, fake, caps
     strange, known = WordNgram(path, TOKENS), WordNgram(path, TOKENS)
     strange.warn()  # nothing was found yet
     for _ in range(2):
-        strange.look_at(["", "b bb"])
-        known.look_at(["b ab"])
+        strange.observe(["", "b bb"])
+        known.observe(["b ab"])
         strange.warn()
         known.warn()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"asrkd: --lm {path}: it knows none of the words that were found, such as 'b'")
+    assert line.startswith(f"asrkd: --lm {path}: its vocabulary has none of the decoded words, such as 'b'")
 
 
 def test_without_kenlm_the_command_that_installs_it_is_told(tmp_path, monkeypatch):

@@ -10,24 +10,30 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from asrkd.core.errors import AsrkdError
-from asrkd.decoding import SearchOptions, prefix_beam
-from asrkd.decoding.ctc_score import hypothesis_log_prob
-from asrkd.decoding.greedy import greedy_search
-from asrkd.decoding.prefix_beam import prefix_beam_search, search, search_frames
+from asrkd.decoding import EncoderOutputs, SearchOptions, prefix_beam
+from asrkd.decoding.ctc_score import hypothesis_log_prob, rank
+from asrkd.decoding.greedy import ctc_best_paths
+from asrkd.decoding.prefix_beam import search_frames
 
 SEEDS = st.integers(0, 10_000)
 
 
+def search(log_probs: Tensor, num_frames: Tensor, beam: int, num_best: int, max_tokens: int | None = None):
+    options = SearchOptions(beam, num_best, max_tokens)
+    return prefix_beam.search(EncoderOutputs(num_frames, log_probs), options)
+
+
 def one(log_probs: Tensor, beam: int, num_best: int, max_tokens_per_frame: int | None = None):
     """Search a single utterance (T, V)."""
-    [found] = prefix_beam_search(
-        log_probs[None],
-        torch.tensor([len(log_probs)]),
-        beam=beam,
-        num_best=num_best,
-        max_tokens_per_frame=max_tokens_per_frame,
-    )
+    [found] = search(log_probs[None], torch.tensor([len(log_probs)]), beam, num_best, max_tokens_per_frame)
     return found
+
+
+def candidates(log_probs: Tensor, beam: int, max_tokens: int | None = None) -> set[tuple[int, ...]]:
+    """The possible prefixes in the beam of a single utterance (T, V), and its greedy hypothesis."""
+    options, num_frames = SearchOptions(beam, beam, max_tokens), torch.tensor([len(log_probs)])
+    [found] = prefix_beam.candidates(log_probs[None], num_frames, options)
+    return {hypothesis.tokens for hypothesis in rank(log_probs, found, len(found))}
 
 
 def textbook_beam(log_probs: Tensor, beam: int, max_tokens: int) -> set[tuple[int, ...]]:
@@ -72,9 +78,8 @@ def test_a_beam_that_holds_all_finds_what_enumeration_finds(
 def test_a_narrow_beam_keeps_what_the_textbook_keeps(random_posteriors, seed, beam, max_tokens, spread):
     log_probs = random_posteriors(seed, (15, 6), spread=spread)
     expected = textbook_beam(log_probs, beam, max_tokens or 5)
-    expected.add(tuple(greedy_search(log_probs[None], torch.tensor([15]))[0]))
-    found = one(log_probs, beam, num_best=len(expected), max_tokens_per_frame=max_tokens)
-    assert {hypothesis.tokens for hypothesis in found} == expected
+    expected.add(tuple(ctc_best_paths(log_probs[None], torch.tensor([15]))[0]))
+    assert candidates(log_probs, beam, max_tokens) == expected
 
 
 @settings(max_examples=8, deadline=None)
@@ -85,7 +90,7 @@ def test_neither_padding_nor_neighbors_matter(random_posteriors, seed, beam, spr
     alone = [one(log_probs[n, :length], beam, beam) for n, length in enumerate(lengths)]
     for n, length in enumerate(lengths):
         log_probs[n, length:] = torch.nan
-    together = prefix_beam_search(log_probs, torch.tensor(lengths), beam=beam, num_best=beam)
+    together = search(log_probs, torch.tensor(lengths), beam, beam)
     for mine, ours in zip(alone, together, strict=True):
         assert [hypothesis.tokens for hypothesis in mine] == [hypothesis.tokens for hypothesis in ours]
         assert [h.log_prob for h in mine] == pytest.approx([h.log_prob for h in ours], rel=1e-9)
@@ -95,7 +100,7 @@ def test_neither_padding_nor_neighbors_matter(random_posteriors, seed, beam, spr
 @given(seed=SEEDS, beam=st.integers(1, 4), max_tokens=st.sampled_from([None, 1]))
 def test_the_best_is_never_worse_than_greedy(random_posteriors, seed, beam, max_tokens):
     log_probs = random_posteriors(seed, (25, 8), spread=1.0)
-    greedy = greedy_search(log_probs[None], torch.tensor([25]))
+    greedy = ctc_best_paths(log_probs[None], torch.tensor([25]))
     best = one(log_probs, beam, 1, max_tokens)[0]
     assert best.log_prob >= hypothesis_log_prob(log_probs, greedy).item()
 
@@ -160,7 +165,7 @@ def test_a_vocabulary_of_blank_alone_is_silence():
 
 def test_an_empty_batch_has_no_answers():
     empty = torch.empty(0, 5, 3)
-    assert prefix_beam_search(empty, torch.empty(0, dtype=torch.int64), beam=2, num_best=1) == []
+    assert search(empty, torch.empty(0, dtype=torch.int64), 2, 1) == []
 
 
 def test_half_precision_posteriors_are_searched_like_others(random_posteriors):
@@ -168,27 +173,33 @@ def test_half_precision_posteriors_are_searched_like_others(random_posteriors):
     assert one(log_probs, 4, 4) == one(log_probs.double(), 4, 4)
 
 
-@pytest.mark.parametrize("wrong", [{"beam": 0}, {"num_best": 0}, {"max_tokens_per_frame": 0}])
+@pytest.mark.parametrize("wrong", [{"beam": 0}, {"num_best": 0}, {"max_tokens": 0}])
 def test_options_below_one_are_refused(random_posteriors, wrong):
-    options = {"beam": 2, "num_best": 1, "max_tokens_per_frame": None, **wrong}
-    with pytest.raises(ValueError, match="below 1"):
-        prefix_beam_search(random_posteriors(0, (1, 4, 3)), torch.tensor([4]), **options)
+    options = {"beam": 2, "num_best": 1, "max_tokens": None, **wrong}
+    with pytest.raises(AsrkdError, match="expected at least 1"):
+        search(random_posteriors(0, (1, 4, 3)), torch.tensor([4]), **options)
 
 
 def test_nan_in_a_real_frame_is_refused(random_posteriors):
     log_probs = random_posteriors(0, (1, 4, 3))
     log_probs[0, 1] = torch.nan
     with pytest.raises(AsrkdError, match="NaN at output frame 1"):
-        prefix_beam_search(log_probs, torch.tensor([4]), beam=2, num_best=1)
+        search(log_probs, torch.tensor([4]), 2, 1)
 
 
 def test_options_reach_the_search(random_posteriors):
     log_probs = random_posteriors(9, (2, 12, 7), spread=1.0)
     num_frames = torch.tensor([12, 6])
     options = SearchOptions(beam=6, num_best=3, max_tokens_per_frame=2)
-    given_as_options = search(log_probs, num_frames, options)
-    given_by_name = prefix_beam_search(log_probs, num_frames, beam=6, num_best=3, max_tokens_per_frame=2)
-    assert given_as_options == given_by_name
+    found = prefix_beam.search(EncoderOutputs(num_frames, log_probs), options)
+    by_hand = [
+        rank(frames[:length], prefixes, 3)
+        for frames, length, prefixes in zip(
+            log_probs, [12, 6], prefix_beam.candidates(log_probs, num_frames, options), strict=True
+        )
+    ]
+    assert found == by_hand
+    assert found != search(log_probs, num_frames, 6, 3)  # the limit matters here
 
 
 @settings(max_examples=40, deadline=None)
@@ -221,15 +232,15 @@ def test_the_tokens_that_a_wide_vocabulary_is_cut_to_are_enough(random_posterior
     for seed in range(20):
         log_probs = random_posteriors(seed, (12, 30), spread=[0.2, 1.5][seed % 2])
         expected = textbook_beam(log_probs, 2, 29)
-        expected.add(tuple(greedy_search(log_probs[None], torch.tensor([12]))[0]))
-        assert {hypothesis.tokens for hypothesis in one(log_probs, 2, len(expected))} == expected
+        expected.add(tuple(ctc_best_paths(log_probs[None], torch.tensor([12]))[0]))
+        assert candidates(log_probs, 2) == expected
 
 
 def test_hypotheses_are_the_same_without_numba(random_posteriors, monkeypatch):
     log_probs, num_frames = random_posteriors(5, (4, 40, 12)), torch.tensor([40, 7, 23, 40])
-    found = prefix_beam_search(log_probs, num_frames, beam=6, num_best=6)
+    found = search(log_probs, num_frames, 6, 6)
     monkeypatch.setattr(prefix_beam, "_compiled", lambda: None)
-    assert prefix_beam_search(log_probs, num_frames, beam=6, num_best=6) == found
+    assert search(log_probs, num_frames, 6, 6) == found
 
 
 def test_two_sequences_far_apart_in_likelihood_are_both_found():

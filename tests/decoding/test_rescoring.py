@@ -5,12 +5,12 @@ import math
 import pytest
 import torch
 
-from asrkd.decoding.attention_beam import attention_beam_search
+from asrkd.decoding import attention_beam
 from asrkd.decoding.ctc_score import hypothesis_log_prob
 from asrkd.decoding.forced_score import forced_log_prob
+from asrkd.decoding.hypothesis import EncoderOutputs
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
-from asrkd.decoding.search_input import EncoderOutputs
 from tests.decoding.tiny_models import Bigram, Gru
 
 
@@ -24,7 +24,8 @@ def test_forced_scores_are_those_of_the_search_and_batches_change_nothing(gru):
     encoded, lengths = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(1)), [8, 2, 5]
     for row, length in enumerate(lengths):
         encoded[row, length:] = torch.nan
-    found = attention_beam_search(gru, encoded, torch.tensor(lengths), SearchOptions(5, 5))
+    inputs = EncoderOutputs(torch.tensor(lengths), encoded=encoded, decoder=gru)
+    found = attention_beam.search(inputs, SearchOptions(5, 5))
     candidates = [[own.tokens for own in mine] for mine in found]
     together = forced_log_prob(gru, encoded, torch.tensor(lengths), candidates)
     for row, mine in enumerate(found):
@@ -64,9 +65,9 @@ def test_rescoring_mixes_the_exact_scores_of_both(gru, random_posteriors, weight
     )
     candidates = [[(), (1,), (1, 2, 3), (5, 5)], [(2,), (4, 1)]]
     rules = DecoderOptions(lm_weight=0.4, token_bonus=0.2, length_norm="length")
-    heard = EncoderOutputs(lengths, log_probs, encoded, gru, lm)
+    inputs = EncoderOutputs(lengths, log_probs, encoded, gru, lm)
     weights = {"ctc": weight, "attention": 1 - weight}
-    found = rescore(heard, candidates, weights, SearchOptions(4, 4, decoder=rules))
+    found = rescore(inputs, candidates, weights, SearchOptions(4, 4, decoder=rules))
     attention = forced_log_prob(gru, encoded, lengths, candidates)
     said = forced_log_prob(lm, encoded, lengths, candidates) if lm else [[0.0] * 4] * 2
     for row, mine in enumerate(found):
@@ -85,19 +86,19 @@ def test_rescoring_mixes_the_exact_scores_of_both(gru, random_posteriors, weight
 
 
 def test_what_ctc_finds_impossible_is_left_out_unless_it_has_no_say(gru, random_posteriors):
-    heard = EncoderOutputs(torch.tensor([2]), random_posteriors(0, (1, 2, 6)), torch.zeros(1, 2, 4), gru)
+    inputs = EncoderOutputs(torch.tensor([2]), random_posteriors(0, (1, 2, 6)), torch.zeros(1, 2, 4), gru)
     candidates = [[(1, 1), (2,)]]  # two frames cannot say "1 1"
     options = SearchOptions(4, 4)
-    [found] = rescore(heard, candidates, {"ctc": 0.5, "attention": 0.5}, options)
+    [found] = rescore(inputs, candidates, {"ctc": 0.5, "attention": 0.5}, options)
     assert [own.tokens for own in found] == [(2,)]
-    [found] = rescore(heard, candidates, {"ctc": 0.0, "attention": 1.0}, options)
+    [found] = rescore(inputs, candidates, {"ctc": 0.0, "attention": 1.0}, options)
     assert {own.tokens for own in found} == {(2,), (1, 1)}
-    [[only]] = rescore(heard, [[(1, 1)]], {"ctc": 1.0}, options)
+    [[only]] = rescore(inputs, [[(1, 1)]], {"ctc": 1.0}, options)
     assert (only.tokens, only.log_prob) == ((), -math.inf)
 
 
 def test_no_audio_is_silence_for_all_parts(gru, random_posteriors):
-    heard = EncoderOutputs(torch.tensor([0, 2]), random_posteriors(0, (2, 2, 6)), torch.zeros(2, 2, 4), gru)
-    found = rescore(heard, [[(), (1,)], [(1,)]], {"ctc": 0.5, "attention": 0.5}, SearchOptions(4, 4))
+    inputs = EncoderOutputs(torch.tensor([0, 2]), random_posteriors(0, (2, 2, 6)), torch.zeros(2, 2, 4), gru)
+    found = rescore(inputs, [[(), (1,)], [(1,)]], {"ctc": 0.5, "attention": 0.5}, SearchOptions(4, 4))
     assert [(own.tokens, own.log_prob) for own in found[0]] == [((), 0.0)]
     assert [own.tokens for own in found[1]] == [(1,)]

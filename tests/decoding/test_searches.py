@@ -24,12 +24,14 @@ def test_every_search_reads_what_leaves_no_choice(name):
         pytest.importorskip("k2", reason="needs k2: run the tests on the k2 stack, STACK=k2 make test")
     alignment = torch.tensor([[0, 2, 2, 0, 2, 1], [1, 0, 0, 3, 3, 3]])
     log_probs = torch.full((2, 6, 4), -100.0).scatter(2, alignment[..., None], 0.0).log_softmax(-1)
-    found = SEARCHES[name].run(
-        EncoderOutputs(torch.tensor([6, 3]), log_probs), SearchOptions(beam=2, num_best=1)
-    )
+    inputs = EncoderOutputs(torch.tensor([6, 3]), log_probs)
+    found = SEARCHES[name].run(inputs, SearchOptions(beam=2, num_best=1))
     certain = pytest.approx(0.0, abs=1e-6)
-    assert [[(own.tokens, own.log_prob) for own in mine] for mine in found] == [
+    assert [[(best.tokens, best.log_prob) for best in hypotheses] for hypotheses in found] == [
         [((2, 2, 1), certain)],
         [((1,), certain)],
     ]
-    assert [mine[0].parts for mine in found] == [{"ctc": certain, "length": 3}, {"ctc": certain, "length": 1}]
+    assert [hypotheses[0].parts for hypotheses in found] == [
+        {"ctc": certain, "length": 3},
+        {"ctc": certain, "length": 1},
+    ]

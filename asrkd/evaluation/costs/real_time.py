@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from asrkd.core.parallel import one_thread
-from asrkd.decoding.greedy import quick_tokens
+from asrkd.decoding.greedy import greedy_tokens
 from asrkd.models.recognizer import LoadedModel
 
 
@@ -16,7 +16,7 @@ from asrkd.models.recognizer import LoadedModel
 def recognize(model: LoadedModel, features: Tensor) -> str:
     """The words of an utterance of (T, F) features."""
     output = model.recognizer(features[None], torch.tensor([len(features)]))
-    (tokens,) = quick_tokens(model.recognizer, output)
+    (tokens,) = greedy_tokens(model.recognizer, output)
     return model.tokens.decode(tokens)
 
 

@@ -55,12 +55,12 @@ def test_multiply_adds_are_those_of_all_cuts_over_their_seconds(teacher, corpus)
 
 
 def test_what_was_timed_is_what_score_recognizes(teacher, corpus):
-    from asrkd.decoding.greedy import greedy_search
+    from asrkd.decoding.greedy import ctc_best_paths
     from asrkd.models.inference import encode_cuts
 
     model, cuts = load_model(teacher), read_cuts(corpus / "cuts_dev.jsonl.gz")
     for answer in encode_cuts(model, cuts):
-        (tokens,) = greedy_search(answer.log_probs[None], torch.tensor([len(answer.log_probs)]))
+        (tokens,) = ctc_best_paths(answer.log_probs[None], torch.tensor([len(answer.log_probs)]))
         assert recognize(model, load_features(answer.cut)) == model.tokens.decode(tokens)
 
 

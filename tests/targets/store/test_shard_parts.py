@@ -309,7 +309,7 @@ def test_a_time_between_parts_that_is_none_is_refused(monkeypatch):
 )
 def test_a_batch_of_a_large_model_is_small_enough_for_a_minute(parameters, durations, count):
     """10^10 parameter-seconds: those that fit, counted by hand, and one in any case."""
-    assert recognition.fitting(parameters, durations) == count
+    assert recognition.batch_size(parameters, durations) == count
 
 
 def test_a_search_that_begins_behind_a_batch_has_the_same_batches(inputs, monkeypatch):

@@ -1,7 +1,7 @@
-"""Stage ``check``: look any artifact over, and say what is wrong with it and what mends it.
+"""Command ``check``: verify an artifact; report its problems and the commands that fix them.
 
-Reads:   a cuts manifest, or a folder that prepare, train, distill or score
-         made, and what that was made from, where it still is.
+Reads:   a cuts manifest, or a folder of prepare, train, distill or score, and
+         its sources, as far as they exist.
 Writes:  nothing.
 """
 
@@ -18,7 +18,7 @@ from asrkd.commands.checks.folders import (
     audit_score,
     audit_unknown,
 )
-from asrkd.commands.checks.lists import audit_lists
+from asrkd.commands.checks.nbest import audit_lists
 from asrkd.commands.checks.rescore import audit_rescore
 from asrkd.commands.checks.store import audit_store
 from asrkd.core import files
@@ -28,28 +28,28 @@ from asrkd.core.errors import AsrkdError
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What was looked at, and what is wrong."""
+    """Report of a check: notes of what was checked, and problems."""
 
     path: Path
-    looked_at: tuple[str, ...]
+    notes: tuple[str, ...]
     problems: tuple[str, ...]
 
     def text(self) -> str:
-        """For a person; the problems are told apart."""
+        """Format the notes and the number of problems."""
         verdict = f"{len(self.problems)} problems" if self.problems else "nothing wrong"
-        return "\n".join([*self.looked_at, f"{self.path}: {verdict}"])
+        return "\n".join([*self.notes, f"{self.path}: {verdict}"])
 
 
 def check(
     path: Path, cuts: Sequence[Path] = (), *, deep: bool = False, rescore: int | None = None
 ) -> CheckReport:
-    """Look over the artifact at ``path``.
+    """Check the artifact at ``path``.
 
     Args:
-        path: a manifest or a folder.
-        cuts: for a target store, manifests to compare it with in place of its own.
-        deep: read all contents as well: payloads, features, audio.
-        rescore: of an N-best store, score so many hypotheses again by its teacher.
+        path: manifest or folder.
+        cuts: for a target store, manifests to compare it with instead of its own.
+        deep: read all contents too: payloads, features, audio.
+        rescore: for an N-best store, number of hypotheses to score again with its teacher.
 
     Raises:
         AsrkdError: there is no artifact, or an option is for other kinds or out of range.
@@ -57,13 +57,13 @@ def check(
     findings = Findings()
     kind = _kind(path)
     if cuts and kind != "store":
-        raise AsrkdError(f"{path}: --cuts is for target stores, this is a {kind}; leave it out")
+        raise AsrkdError(f"{path}: --cuts is for target stores, this is a {kind}; remove --cuts")
     if rescore is not None:
         _check_rescore(path, kind, rescore)
     if kind == "store":
         audit_store(path, cuts, findings, deep=deep, recount=deep or rescore is not None)
         if _is_nbest(path) and (deep or rescore is not None) and not findings.lines():
-            audit_lists(path, findings)  # damaged lists were told of already
+            audit_lists(path, findings)  # damaged lists are problems already
         if rescore is not None:
             audit_rescore(path, cuts, findings, rescore)
     elif kind == "manifest":
@@ -72,14 +72,14 @@ def check(
         audit_prepared(path, findings, deep=deep)
     else:
         {"model": audit_model, "quantizer": audit_quantizer, "score": audit_score}[kind](path, findings)
-    return CheckReport(path, tuple(findings.looked_at), tuple(findings.lines()))
+    return CheckReport(path, tuple(findings.notes), tuple(findings.lines()))
 
 
-def _check_rescore(path: Path, kind: str, most: int) -> None:
+def _check_rescore(path: Path, kind: str, num_hypotheses: int) -> None:
     if kind != "store" or not _is_nbest(path):
-        raise AsrkdError(f"{path}: --rescore is for stores of asrkd distill nbest; leave it out")
-    if most < 1:
-        raise AsrkdError(f"--hypotheses {most}: expected 1 or more")
+        raise AsrkdError(f"{path}: --rescore is for stores of asrkd distill nbest; remove --rescore")
+    if num_hypotheses < 1:
+        raise AsrkdError(f"--hypotheses {num_hypotheses}: expected 1 or more")
 
 
 def _is_nbest(path: Path) -> bool:
@@ -88,7 +88,7 @@ def _is_nbest(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str:
-    """What the artifact at ``path`` is, by the record in it."""
+    """Return the kind of the artifact at ``path``, by the record in it."""
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return "manifest"
     records = {PREPARED: "prepared corpus", LINEAGE: "model", SCORE_REQUEST: "score"}
@@ -97,6 +97,6 @@ def _kind(path: Path) -> str:
             return kind
     if (path / CONTRACT).is_file():
         contract = files.read_json(path / CONTRACT)
-        made = contract.get("kind") if isinstance(contract, dict) else None
-        return "quantizer" if made == "quantizer" else "store"
+        is_quantizer = isinstance(contract, dict) and contract.get("kind") == "quantizer"
+        return "quantizer" if is_quantizer else "store"
     raise audit_unknown(path)

@@ -74,7 +74,7 @@ def test_a_prepared_folder_whose_audio_changed_says_the_very_command(tmp_path, c
     monkeypatch.chdir(tmp_path)
     (problem,) = check(Path("my data")).problems
     remedy = "rm -r 'my data' && asrkd prepare tsv 'my corpus' --out 'my data'"
-    assert problem.endswith(f"a.wav is not there; put it back, or make the folder anew: {remedy}")
+    assert problem.endswith(f"a.wav does not exist; put it back, or make the folder anew: {remedy}")
 
 
 def test_a_folder_that_was_made_by_a_call_or_does_not_say_has_no_command(tmp_path, corpus_of_tones):

@@ -83,10 +83,10 @@ def test_the_remedy_of_a_folder_of_other_options_removes_that_folder(tmp_path, m
 @given(st.text())
 def test_a_message_stays_in_its_line_and_moves_no_cursor_whatever_an_id_holds(text):
     findings = Findings()
-    findings.wrong(f"cut {text}")
-    findings.saw(f"cut {text}")
+    findings.problem(f"cut {text}")
+    findings.note(f"cut {text}")
     shown = [str(AsrkdError(f"cut {text}")), str(QuarantineError(text)), *findings.problems]
-    for message in (*shown, *findings.looked_at):
+    for message in (*shown, *findings.notes):
         message.encode()  # no lone surrogate
         assert len(message.splitlines()) <= 1
         assert not re.search(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", message)

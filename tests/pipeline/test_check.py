@@ -97,11 +97,11 @@ def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
 def test_word_errors_against_other_transcripts_are_told_by_cut_whatever_part_of_the_cuts_is_there(tree):
     stores, _, corpus = parts(tree)
     store, manifest = stores / "nbest", corpus / "cuts_train.jsonl.gz"
-    assert f"{store}: transcripts as they were when word errors were counted" in check(store).looked_at
+    assert f"{store}: transcripts unchanged since word errors were counted" in check(store).notes
     cuts = list(read_cuts(manifest))
     write_cuts(manifest, cuts[5:20])  # stale for a store of all, but not for its errors
     assert check(store, [manifest]).problems == ()
-    assert f"{store}: word errors of 15 cuts counted again" in check(store, [manifest]).looked_at
+    assert f"{store}: word errors of 15 cuts counted again" in check(store, [manifest]).notes
     cuts[5].supervisions[0].text = None  # what lost its transcript is no fault
     cuts[7].supervisions[0].text = "ONE TWO THREE"
     write_cuts(manifest, cuts)
@@ -138,7 +138,7 @@ def test_only_the_first_of_many_problems_are_told_and_the_rest_counted(tree):
     write_cuts(manifest, cuts)
     found = problems(stores / "nbest")
     assert len(found) == 6
-    assert found[-1] == "... and 25 more cuts: that do not match their targets"
+    assert found[-1] == "... and 25 more cuts: with targets of another cut"
 
 
 @pytest.mark.parametrize("name", ["nbest", "codebook"])
@@ -150,14 +150,14 @@ def test_every_byte_is_looked_at_only_when_asked_to(tree, name):
     payload.write_bytes(data)
     assert problems(stores / name) == []
     (problem,) = problems(stores / name, deep=True)
-    assert f"{payload}: its bytes are not those that were written; remove it: rm {payload}" in problem
+    assert f"{payload}: its bytes differ from those that were written; remove it: rm {payload}" in problem
 
 
 def test_an_unfinished_store_says_how_far_it_is_and_what_finishes_it(tree):
     stores, _, _ = parts(tree)
     (stores / "nbest/stamp.json").unlink()
     (problem,) = problems(stores / "nbest")
-    told = "3 shards are there, unfinished (no stamp.json); finish it with: asrkd distill nbest"
+    told = "3 shards are written, unfinished (no stamp.json); finish it with: asrkd distill nbest"
     assert problem.startswith(f"{stores / 'nbest'}: {told}")
     assert problem.endswith(str(stores / "nbest"))  # the command can be copied to the end of the line
 
@@ -169,7 +169,7 @@ def test_an_unfinished_store_counts_shards_that_are_there_in_parts(tree):
     for cuts in ("000000-000010", "000010-000020"):
         (stores / f"nbest/parts/shard-00001-of-00003.jsonl.gz.{cuts}.part").write_bytes(b"")
     (problem,) = problems(stores / "nbest")
-    assert "3 shards are there, and parts of 1 more, unfinished" in problem
+    assert "3 shards are written, and parts of 1 more, unfinished" in problem
 
 
 def test_a_model_is_stale_when_its_transcripts_or_its_store_changed(config, tree, tmp_path):
@@ -197,7 +197,7 @@ def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
     _, teacher, corpus = parts(tree)
     score(ScoreRequest(teacher, corpus / "cuts_dev.jsonl.gz", teacher / "score-dev"), StopRequest())
     assert problems(teacher / "score-dev") == []
-    (line,) = [line for line in check(teacher / "score-dev").looked_at if "words" in line]
+    (line,) = [line for line in check(teacher / "score-dev").notes if "words" in line]
     assert "words of 6 utterances aligned by levenshtein, normalizer none 1 (" in line
     shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
     (problem,) = problems(teacher / "score-dev")
@@ -228,11 +228,11 @@ def test_counts_that_are_not_those_of_the_texts_are_found_by_jiwer(tmp_path):
     (tmp_path / "hyp").write_text("a NO YES\nb OFF ON\nc\n")
     request = TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", tmp_path / "score")
     score_transcripts(request, StopRequest())
-    assert check(tmp_path / "score").looked_at[-1].endswith("score: 2 errors by jiwer's count")
+    assert check(tmp_path / "score").notes[-1].endswith("score: 2 errors by jiwer's count")
     rows = tmp_path / "score/utterances.jsonl"
     rows.write_text(rows.read_text().replace("OFF ON", "ON"))
     (problem,) = problems(tmp_path / "score")
-    assert "says 2 errors, jiwer counts 1" in problem
+    assert "records 2 errors, jiwer counts 1" in problem
 
 
 @pytest.fixture
@@ -261,13 +261,13 @@ def test_a_prepared_corpus_is_looked_over_down_to_its_samples(prepared):
     soundfile.write(audio, samples * 0.5, rate, subtype="PCM_16")
     assert problems(prepared) == []
     (problem,) = problems(prepared, deep=True)
-    assert "cuts_train.jsonl.gz:3: cut u1: its audio is not what it was at prepare" in problem
+    assert "cuts_train.jsonl.gz:3: cut u1: its audio changed since prepare" in problem
     audio.unlink()
     (problem,) = problems(prepared)
     assert "cut u1: " in problem
-    assert "1.wav is not there" in problem
+    assert "1.wav does not exist" in problem
     next(prepared.glob("features/train/*.lca")).unlink()
-    assert any(".lca is not there" in problem for problem in problems(prepared))
+    assert any(".lca does not exist" in problem for problem in problems(prepared))
 
 
 def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, tmp_path):
@@ -277,7 +277,7 @@ def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, 
         assert json.loads(record)["type"] == "MonoCut"
     path = tmp_path / "cuts.jsonl"
     path.write_text("\n".join([lines[0], lines[1], lines[0]]))
-    assert [p for p in problems(path) if "is not there" not in p] == [f"{path}:3: duplicate cut id 'dev-000'"]
+    assert [p for p in problems(path) if "does not exist" not in p] == [f"{path}:3: duplicate cut id 'dev-000'"]
     path.write_text(lines[0] + "\n" + lines[1][:50])
     assert any(f"{path}:2: torn or not JSON" in problem for problem in problems(path))
     path.write_text(lines[0] + '\n{"id": "x", "type": "PaddingCut"}\n')
@@ -306,7 +306,7 @@ def test_a_stamp_that_counts_other_cuts_is_told(tree):
     stores, _, _ = parts(tree)
     files.write_json(stores / "nbest/stamp.json", {"num_shards": 3, "num_cuts": 31})
     (problem,) = problems(stores / "nbest")
-    assert f"{stores / 'nbest'}: holds 30 cuts, its stamp says 31" in problem
+    assert f"{stores / 'nbest'}: has 30 cuts, its stamp 31" in problem
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teache
         stamp = {"hits": 1, "splits": [{}], "num_tokens": 3, "params": 1, "steps": 1}
         files.write_json(folder / "stamp.json", stamp)
         (problem,) = problems(folder)
-        assert f"{folder}: a record in it is not of the form that this stage writes" in problem
+        assert f"{folder}: a record in it does not have the form that asrkd writes" in problem
 
 
 def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus):
@@ -360,7 +360,7 @@ def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus
 
 
 def test_what_is_no_artifact_is_refused_in_a_line(tmp_path):
-    for path, words in ((tmp_path, "is no artifact"), (tmp_path / "x", "no such file or folder")):
+    for path, words in ((tmp_path, "not an artifact of asrkd"), (tmp_path / "x", "no such file or folder")):
         with pytest.raises(AsrkdError, match=words):
             check(path)
     files.write_json(tmp_path / "prepare.json", {})

@@ -14,9 +14,8 @@ import torch
 from asrkd.cli.main import run
 from asrkd.commands.check import check
 from asrkd.commands.checks.findings import Findings
-from asrkd.commands.checks.mixing import Mixing
 from asrkd.commands.checks.rescore import _language_model
-from asrkd.commands.checks.teacher_scores import told_at_once
+from asrkd.commands.checks.teacher_scores import ScoreCombination, sequence_log_probs
 from asrkd.commands.distill import nbest
 from asrkd.commands.distill_request import DistillRequest
 from asrkd.core import files
@@ -63,8 +62,8 @@ def test_scores_that_are_the_teachers_agree_one_by_one_and_in_batches(store):
     assert "hypotheses of" in said and "cuts scored again by" in said
     for way in ("one by one", "in batches of 16", "in batches of 16, bf16"):
         assert f"ctc {way}: largest difference" in said
-    assert "WER of the least wrong of the first N: 1: " in said
-    differences = [float(line.split("difference ")[1].split(" ")[0]) for line in report.looked_at[-3:]]
+    assert "oracle WER of the first N: 1: " in said
+    differences = [float(line.split("difference ")[1].split(" ")[0]) for line in report.notes[-3:]]
     assert differences[0] < 1e-4 and differences[1] < 1e-3 < differences[2]
 
 
@@ -86,7 +85,7 @@ def test_lists_that_repeat_or_are_not_sorted_are_told_by_their_cuts(store, corpu
 
     rewritten(store, corpus, change)
     problems = check(store, deep=True).problems
-    assert any("train-000: a hypothesis comes twice; make the store anew" in own for own in problems)
+    assert any("train-000: has a duplicate hypothesis; make the store anew" in own for own in problems)
     assert any("train-000: its hypotheses are not sorted" in own for own in problems)
     assert problems[-1].endswith("more cuts: lists")
 
@@ -97,12 +96,12 @@ def test_what_cannot_be_scored_again_is_one_line(store, stores, tmp_path, monkey
         run()
     assert stop.value.code == 1
     assert capsys.readouterr().err == (
-        f"asrkd: {stores / 'codebook'}: --rescore is for stores of asrkd distill nbest; leave it out\n"
+        f"asrkd: {stores / 'codebook'}: --rescore is for stores of asrkd distill nbest; remove --rescore\n"
     )
     with pytest.raises(AsrkdError, match="--hypotheses 0: expected 1 or more"):
         check(store, rescore=0)
     (store / "sources.json").unlink()
-    assert "does not say who made it; make it anew" in check(store, rescore=5).problems[0]
+    assert "the path of its teacher was not recorded; make it anew" in check(store, rescore=5).problems[0]
 
 
 def test_a_number_of_hypotheses_without_rescoring_is_wrong_usage(store, monkeypatch):
@@ -116,7 +115,7 @@ def test_a_teacher_that_is_gone_is_named(store, tmp_path):
     sources = json.loads((store / "sources.json").read_text())
     (store / "sources.json").write_text(json.dumps(sources | {"teacher": str(tmp_path / "gone")}))
     (problem,) = check(store, rescore=5).problems
-    assert "its teacher" in problem and "is no longer there" in problem
+    assert "its teacher" in problem and "no longer exists" in problem
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +125,7 @@ def joint(corpus, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("search", ["attention", "joint"])
-def test_decoders_stand_by_their_scores_told_at_once(joint, corpus, tmp_path, search):
+def test_decoders_stand_by_their_scores_sequence_log_probs(joint, corpus, tmp_path, search):
     cuts = (corpus / "cuts_dev.jsonl.gz",)
     question = DistillRequest(joint, cuts, tmp_path / "store", cuts_per_shard=4)
     nbest(question, search, SearchOptions(beam=4, num_best=4), StopRequest())
@@ -202,7 +201,7 @@ def test_a_store_that_does_not_say_where_its_language_model_was_is_read_on(fused
     (fused / "sources.json").write_text(json.dumps(sources))
     report = check(fused, rescore=100)
     assert report.problems == ()
-    assert "made before asrkd kept where its language model was" in report.text()
+    assert "the path of its language model was not recorded" in report.text()
     assert "lm one by one" not in report.text() and "score one by one" in report.text()
 
 
@@ -233,11 +232,11 @@ def test_without_kenlm_ngrams_are_not_asked_and_that_is_said(fused, monkeypatch)
     findings = Findings()
     asked = _language_model(SimpleNamespace(path=fused, contract=contract), read_sources(fused), findings)
     assert asked is None
-    assert "is not asked: n-grams need kenlm" in findings.looked_at[0]
+    assert "is not checked: n-grams need kenlm" in findings.notes[0]
 
 
 def by_hand(search: dict, stored: StoredHypothesis, now: dict) -> dict[str, float]:
-    return {name: value for name, _, value in Mixing(search).compare(stored, now)}
+    return {name: value for name, _, value in ScoreCombination(search).compare(stored, now)}
 
 
 def test_scores_are_mixed_as_the_contract_says():
@@ -277,13 +276,13 @@ def test_a_score_that_is_no_number_is_found_wherever_it_is(store, corpus, place)
 
 
 @pytest.mark.parametrize("decoder", ["transformer", "las"])
-def test_a_decoder_told_at_once_says_what_it_says_token_by_token(decoder):
+def test_a_decoder_sequence_log_probs_says_what_it_says_token_by_token(decoder):
     model = recognizer("transformer", decoder)
     encoded = torch.randn(2, 9, model.dim, generator=torch.Generator().manual_seed(1))
     encoded[1, 5:] = float("nan")
     hypotheses = [[[1, 2, 3], [], [4]], [[5, 5]]]
     num_frames = torch.tensor([9, 5])
-    found = told_at_once(model.decoder, encoded, num_frames, hypotheses)
+    found = sequence_log_probs(model.decoder, encoded, num_frames, hypotheses)
     expected = forced_log_prob(model.decoder, encoded, num_frames, hypotheses)
     for own, wanted in zip(found, expected, strict=True):
         assert own == pytest.approx(wanted, abs=1e-5)

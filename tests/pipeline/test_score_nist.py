@@ -208,7 +208,7 @@ def test_the_fewest_errors_can_be_asked_for(tmp_path):
     score(tmp_path, stm, ctm, "levenshtein", name="fewest")
     findings = Findings()
     audit_score(tmp_path / "fewest", findings)
-    assert findings.problems == [] and "4 errors by jiwer's count" in findings.looked_at[-1]
+    assert findings.problems == [] and "4 errors by jiwer's count" in findings.notes[-1]
     assert read_score(tmp_path / "fewest").counts.errors == 4
     assert read_score(tmp_path / "sclite").counts.errors == 5
 

@@ -221,8 +221,8 @@ def test_transcripts_that_ctc_cannot_align_are_counted_before_the_first_step(
     hours = sum(cut.duration for cut in cuts) / 3600
     assert "objective ctc: 10 of 30 token sequences need more frames than their audio has" in line
     assert f"all of 10 cuts ({hours:.3f} h), e.g. {cuts[0].id} ({cuts[0].duration:g} s, " in line
-    looked_at = check(tmp_path / "run").looked_at
-    assert any(line.removeprefix("asrkd: ") in seen for seen in looked_at)
+    notes = check(tmp_path / "run").notes
+    assert any(line.removeprefix("asrkd: ") in seen for seen in notes)
 
 
 def test_where_ctc_can_align_nothing_training_is_refused(config, corpus, tmp_path):

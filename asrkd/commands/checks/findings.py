@@ -1,4 +1,4 @@
-"""What an audit found: what was looked at, what is wrong, and the command that mends it."""
+"""Findings of a check: notes of what was checked, and problems with the commands that fix them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,44 +12,44 @@ SHOWN = 5  # problems of a kind; the rest is counted
 
 @dataclass
 class Findings:
-    """Grows while an artifact is looked over."""
+    """Notes and problems, collected while an artifact is checked."""
 
-    looked_at: list[str] = field(default_factory=list)  # in words, for a person
+    notes: list[str] = field(default_factory=list)  # human-readable, a line each
     problems: list[str] = field(default_factory=list)  # a line each
-    _more: dict[str, int] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=dict)  # problems, by kind
 
-    def saw(self, what: str) -> None:
-        """Note what was looked at."""
-        self.looked_at.append(one_line(what))
+    def note(self, text: str) -> None:
+        """Add a note."""
+        self.notes.append(one_line(text))
 
-    def wrong(self, problem: str, *, kind: str = "") -> None:
-        """Note a problem; of one ``kind`` the first few are told in full and the rest counted."""
+    def problem(self, text: str, *, kind: str = "") -> None:
+        """Add a problem; of one ``kind`` the first few are listed and the rest is counted."""
         if kind:
-            self._more[kind] = self._more.get(kind, 0) + 1
-            if self._more[kind] > SHOWN:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            if self._counts[kind] > SHOWN:
                 return
-        self.problems.append(one_line(problem))
+        self.problems.append(one_line(text))
 
     @contextmanager
-    def looking(self, where: Path) -> Iterator[None]:
-        """Within the block an AsrkdError is a problem of ``where`` that was found, and ends the block.
+    def collect(self, path: Path) -> Iterator[None]:
+        """Add an AsrkdError that ends the block as a problem of ``path``.
 
-        So is a field that a record of the artifact ``where`` lacks.
+        Also a field that a record of the artifact at ``path`` lacks.
         """
         try:
             yield
         except AsrkdError as error:
-            said = str(error)
-            self.wrong(said if one_line(str(where)) in said else f"{where}: {said}")
+            text = str(error)
+            self.problem(text if one_line(str(path)) in text else f"{path}: {text}")
         except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-            # A record that is JSON, but another's.
-            self.wrong(f"{where}: a record in it is not of the form that this stage writes ({reason(error)})")
+            # JSON of another form.
+            self.problem(f"{path}: a record in it does not have the form that asrkd writes ({reason(error)})")
 
     def lines(self) -> list[str]:
-        """The problems, with a count of those that are not told."""
-        more = [
+        """Return the listed problems, and a line with the count of the others of each kind."""
+        rest = [
             f"... and {count - SHOWN} more cuts: {kind}"
-            for kind, count in self._more.items()
+            for kind, count in self._counts.items()
             if count > SHOWN
         ]
-        return self.problems + more
+        return self.problems + rest

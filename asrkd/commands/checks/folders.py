@@ -1,4 +1,4 @@
-"""Prepared corpora, models, quantizers and scores: whole, and made from what is there now."""
+"""Check of prepared corpora, models, quantizers and scores: whole, and not stale."""
 
 from itertools import islice
 from pathlib import Path
@@ -30,96 +30,96 @@ TEXTS_AT_ONCE = 10_000
 
 
 def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
-    """Look over a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
-    with findings.looking(path):
+    """Check a folder of `asrkd prepare`: stamp, manifests, the files that they name, tokens."""
+    with findings.collect(path):
         maker = read_command(path) or command("asrkd", "prepare", "...", "--out", path)
         splits = output_folder.read_stamp(path, maker, ["splits", "num_tokens"])
         for row in splits["splits"]:
             manifest = path / f"cuts_{row['split']}.jsonl.gz"
             if not row["num_cuts"]:
                 continue
-            found = audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
-            if found != row["num_cuts"]:
-                findings.wrong(
-                    f"{manifest}: holds {found} cuts, the stamp says {row['num_cuts']}; {prepare_anew(path)}"
+            count = audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
+            if count != row["num_cuts"]:
+                findings.problem(
+                    f"{manifest}: has {count} cuts, the stamp {row['num_cuts']}; {prepare_anew(path)}"
                 )
         if splits["num_tokens"] is not None:
             tokens = Tokens.load(path)
-            findings.saw(f"{path}: {tokens.size} tokens")
+            findings.note(f"{path}: {tokens.size} tokens")
             _audit_lengths(path, tokens, findings)
 
 
 def _audit_lengths(path: Path, tokens: Tokens, findings: Findings) -> None:
-    """How many transcripts of ``train`` are too long for CTC of the tokens that lie beside it."""
+    """Count the transcripts of ``train`` that are too long for CTC with the folder's tokens."""
     manifest, dropped = path / "cuts_train.jsonl.gz", TooShort()
     if not manifest.is_file():
         return
-    for line in stream_lines(manifest):
-        if line.cut.features is not None and is_transcribed(line.cut.texts):
-            dropped.add(line.cut, tokens.encode(reference(line.cut)))
-    for told in dropped.lines(f"{manifest}: CTC of these tokens"):
-        findings.saw(told)
+    for _, _, _, cut in stream_lines(manifest):
+        if cut.features is not None and is_transcribed(cut.texts):
+            dropped.add(cut, tokens.encode(reference(cut)))
+    for line in dropped.lines(f"{manifest}: CTC with these tokens"):
+        findings.note(line)
 
 
 def audit_model(path: Path, findings: Findings) -> None:
-    """Look over a folder of `asrkd train`: its weights load, and what it was trained on is what is there."""
-    with findings.looking(path):
+    """Check a folder of `asrkd train`: its weights load, and its training data and stores are unchanged."""
+    with findings.collect(path):
         output_folder.read_stamp(path, finish_command(path), ["params", "steps"])
         model = load_any_model(path)
-        findings.saw(f"{path}: weights {model.weights_sha256[:12]}")
-    with findings.looking(path):
+        findings.note(f"{path}: weights {model.weights_sha256[:12]}")
+    with findings.collect(path):
         lineage = files.read_json(path / LINEAGE)
         data = lineage["experiment"]["data"]
         if "train_text" in data:
             _audit_text(path, data, lineage, findings)
             return
         for name in ("train", "dev"):
-            with findings.looking(path):
+            with findings.collect(path):
                 _audit_lineage(path, Path(data[name]), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
             _compare(path, Path(store) / CONTRACT, expected, findings)
         for line in _dropped(path):
-            findings.saw(f"{path}: {line}")
-        asked = lineage.get("live_targets", {"teachers": {}, "quantizers": {}})
-        for teacher, hashes in asked["teachers"].items():
+            findings.note(f"{path}: {line}")
+        live = lineage.get("live_targets", {"teachers": {}, "quantizers": {}})
+        for teacher, hashes in live["teachers"].items():
             _compare(path, Path(teacher) / WEIGHTS, hashes["weights_sha256"], findings)
-        for quantizer, expected in asked["quantizers"].items():
+        for quantizer, expected in live["quantizers"].items():
             _compare(path, Path(quantizer) / QUANTIZER_WEIGHTS, expected, findings)
 
 
 def _dropped(path: Path) -> list[str]:
-    """What the run's log says that was left out of the targets before the first step."""
-    told = [record.get("notes") for record in read_metrics(path / METRICS) if record["kind"] == "targets"]
-    return [str(line) for lines in told if isinstance(lines, list) for line in lines]
+    """Read from the run's log what was left out of the targets."""
+    notes = [record.get("notes") for record in read_metrics(path / METRICS) if record["kind"] == "targets"]
+    return [str(line) for lines in notes if isinstance(lines, list) for line in lines]
 
 
 def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findings: Findings) -> None:
-    """Whether a language model's text is what it was trained and validated on."""
+    """Check that a language model's training and dev text are unchanged."""
     for name in ("train", "dev"):
         source = Path(data[f"{name}_text"])
         if not source.is_file():
-            findings.saw(f"{path}: its {name} text is not at {source} any more")
+            findings.note(f"{path}: its {name} text is no longer at {source}")
             continue
-        with findings.looking(path):
-            found = read_sentences(source, Tokens.load(path), data["max_sentence"]).digest()
-            if found == lineage[f"{name}_text"]:
-                findings.saw(f"{path}: {name} text as in {source}")
+        with findings.collect(path):
+            digest = read_sentences(source, Tokens.load(path), data["max_sentence"]).digest()
+            if digest == lineage[f"{name}_text"]:
+                findings.note(f"{path}: {name} text as in {source}")
             else:
-                findings.wrong(f"{path}: stale: the text of {source} changed since; {_train_anew(path)}")
+                findings.problem(f"{path}: stale: {source} changed since training; {_train_anew(path)}")
 
 
 def _train_anew(path: Path) -> str:
-    again = read_command(path)
-    known = f"it was made by: {again}; " if again else ""
-    return f"{known}train anew into another --out, or remove it first: {remove_folder(path)}"
+    maker = read_command(path)
+    made_by = f"it was made by: {maker}; " if maker else ""
+    return f"{made_by}train anew into another --out, or remove it first: {remove_folder(path)}"
 
 
 def _audit_lineage(
     path: Path, manifest: Path, name: str, lineage: dict[str, Any], findings: Findings
 ) -> None:
-    """Whether the cuts of ``manifest`` are those that the model was trained or validated on."""
+    """Check that the cuts of ``manifest`` are those that the model was trained or validated on."""
     if not manifest.is_file():
-        findings.saw(f"{path}: its {name} cuts are not at {manifest} any more")
+        findings.note(f"{path}: its {name} cuts are no longer at {manifest}")
         return
     is_learned = learned_by(lineage["experiment"]["data"], str(path / LINEAGE))
     digests, texts = [], []
@@ -129,67 +129,70 @@ def _audit_lineage(
             texts.append(line.cut.texts)
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
         if files.sha256_of(values) != lineage[f"{name}_{key}"]:
-            findings.wrong(f"{path}: stale: the {words} of {manifest} changed since; {_train_anew(path)}")
+            findings.problem(
+                f"{path}: stale: the {words} of {manifest} changed since training; {_train_anew(path)}"
+            )
             return
-    findings.saw(f"{path}: {name} cuts as in {manifest}")
+    findings.note(f"{path}: {name} cuts as in {manifest}")
 
 
 def audit_quantizer(path: Path, findings: Findings) -> None:
-    """Look over a folder of `asrkd distill quantizer`: its weights are those that it describes."""
-    with findings.looking(path):
+    """Check a folder of `asrkd distill quantizer`: its weights have the recorded hash."""
+    with findings.collect(path):
         output_folder.read_stamp(path, command("asrkd", "distill", "quantizer", "...", "--out", path))
         loaded = load_quantizer(path)
         sizes = f"{loaded.quantizer.num_codebooks} codebooks of {loaded.quantizer.codebook_size}"
-        findings.saw(f"{path}: {sizes}, weights {loaded.identity[:12]}")
+        findings.note(f"{path}: {sizes}, weights {loaded.identity[:12]}")
 
 
 def audit_score(path: Path, findings: Findings) -> None:
-    """Look over a folder of `asrkd score`: whole, and of the model that it lies in, if it lies in one."""
-    with findings.looking(path):
+    """Check a folder of `asrkd score`: whole, and of the model whose folder it is in, if any."""
+    with findings.collect(path):
         scored = read_score(path)
         counted = f"{scored.counts.num_words} {scored.unit.nouns} of {len(scored.utterances)} utterances"
-        findings.saw(f"{path}: {counted} aligned by {scored.alignment}, normalizer {scored.normalizer}")
+        findings.note(f"{path}: {counted} aligned by {scored.alignment}, normalizer {scored.normalizer}")
         if scored.alignment == LEVENSHTEIN:
             _recount(path, scored, findings)
         expected = files.read_json(path / SCORE_REQUEST).get("model")
-        if expected is not None:  # finished transcripts have none
+        if expected is not None:  # a score of existing transcripts has none
             _compare(path, path.parent / WEIGHTS, expected, findings)
 
 
 def _recount(path: Path, scored: ScoreFolder, findings: Findings) -> None:
-    """A second opinion on the errors: jiwer's, over the texts that the folder holds."""
+    """Count the errors again with jiwer, from the texts in the folder."""
     errors, utterances = 0, iter(scored.utterances)
-    while some := list(islice(utterances, TEXTS_AT_ONCE)):
-        said = [spaced(item.reference, scored.unit) for item in some]
-        found = jiwer.process_words(said, [spaced(item.hypothesis, scored.unit) for item in some])
-        errors += found.substitutions + found.deletions + found.insertions
+    while batch := list(islice(utterances, TEXTS_AT_ONCE)):
+        references = [spaced(utterance.reference, scored.unit) for utterance in batch]
+        hypotheses = [spaced(utterance.hypothesis, scored.unit) for utterance in batch]
+        counts = jiwer.process_words(references, hypotheses)
+        errors += counts.substitutions + counts.deletions + counts.insertions
     if errors != scored.counts.errors:
-        findings.wrong(
-            f"{path}: says {scored.counts.errors} errors, jiwer counts {errors}; "
+        findings.problem(
+            f"{path}: records {scored.counts.errors} errors, jiwer counts {errors}; "
             f"{make_anew(path, remake_command(path), 'the score')}"
         )
-    findings.saw(f"{path}: {errors} errors by jiwer's count")
+    findings.note(f"{path}: {errors} errors by jiwer's count")
 
 
 def _compare(path: Path, source: Path, expected: str, findings: Findings) -> None:
-    """Note that ``path`` is stale if ``source`` is there and has other bytes than it had."""
+    """Check that ``source``, if it exists, has the hash that it had when ``path`` was made."""
     if not source.is_file():
         return
-    found = files.sha256(source)
-    if found != expected:
-        findings.wrong(
-            f"{path}: stale: {source} was made anew since (sha256 {found[:12]} now, {expected[:12]} then); "
+    actual = files.sha256(source)
+    if actual != expected:
+        findings.problem(
+            f"{path}: stale: {source} was made anew since (sha256 {actual[:12]} now, {expected[:12]} then); "
             f"remove it and make it anew: {remove_folder(path)}"
         )
     else:
-        findings.saw(f"{path}: made from {source} as it is")
+        findings.note(f"{path}: made from {source}, which is unchanged")
 
 
 def audit_unknown(path: Path) -> AsrkdError:
-    """The error of a path that holds no artifact of ours."""
+    """Build the error for a path that is no artifact of asrkd."""
     if not path.exists():
         return AsrkdError(f"{path}: no such file or folder")
     return AsrkdError(
-        f"{path}: is no artifact of asrkd: expected a cuts manifest (.jsonl, .jsonl.gz), or a folder that "
-        "prepare, train, distill or score made"
+        f"{path}: not an artifact of asrkd: expected a cuts manifest (.jsonl, .jsonl.gz), or a folder that "
+        "asrkd prepare, train, distill or score wrote"
     )

@@ -1,4 +1,4 @@
-"""Target stores: whole, of one contract, not stale, and of the cuts that are there now."""
+"""Check of target stores: whole, of one contract, not stale, and of the current cuts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.commands.checks.findings import Findings
-from asrkd.commands.checks.references import audit_references
+from asrkd.commands.checks.nbest import audit_references
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, one_line
@@ -24,7 +24,7 @@ from asrkd.targets.store.store import CutIndex, check_payload, damage, mismatch,
 
 @dataclass(frozen=True)
 class _Store:
-    """What is looked over."""
+    """A store to check."""
 
     path: Path
     contract: dict[str, Any]
@@ -37,56 +37,56 @@ class _Store:
 def audit_store(
     path: Path, cuts: Sequence[Path], findings: Findings, *, deep: bool, recount: bool = False
 ) -> None:
-    """Look over a store.
+    """Check a store.
 
     Args:
         path: its folder.
-        cuts: manifests to compare it with; those that it was made from if there are none.
-        findings: what is found goes here.
-        deep: read every byte of the payloads and compare their hashes.
-        recount: of N-best lists, count all word errors again, even where no transcript changed.
+        cuts: manifests to compare it with; if empty, those that it was made from.
+        findings: receives notes and problems.
+        deep: read every byte of the payloads, and compare their hashes.
+        recount: count all errors of N-best lists again, even if no transcript changed.
     """
-    with findings.looking(path):
+    with findings.collect(path):
         store = _open(path)
         if deep:
             for payload in store.payloads:
-                with findings.looking(path):
+                with findings.collect(path):
                     check_payload(payload, store.digest, _measure_bytes)
-        recount = recount and not findings.lines()  # of damaged lists it was told already
+        recount = recount and not findings.lines()  # damaged lists are problems already
         index = read_indexes(store.payloads, store.digest)
-        findings.saw(f"{path}: {len(index)} cuts in {len(store.payloads)} shards")
+        findings.note(f"{path}: {len(index)} cuts in {len(store.payloads)} shards")
         if len(index) != store.num_cuts:
-            findings.wrong(
-                f"{path}: holds {len(index)} cuts, its stamp says {store.num_cuts}; "
+            findings.problem(
+                f"{path}: has {len(index)} cuts, its stamp {store.num_cuts}; "
                 f"{make_anew(path, store.remake, 'the store')}"
             )
-        with findings.looking(path):
+        with findings.collect(path):
             check_sources(path, store.contract)
         sources = read_sources(path)
-        own = sources.cuts if sources else ()
-        manifests = cuts or [path for path in own if path.is_file()]
+        recorded = sources.cuts if sources else ()
+        manifests = cuts or [path for path in recorded if path.is_file()]
         if manifests:
-            complete = not cuts and len(manifests) == len(own)
-            met = _compare(store, index, manifests, findings, complete=complete)
+            complete = not cuts and len(manifests) == len(recorded)
+            nbest_cuts = _compare(store, index, manifests, findings, complete=complete)
             if store.contract.get("kind") == "nbest" and len(index) == store.num_cuts:
-                audit_references(path, met, findings, recount=recount)
+                audit_references(path, nbest_cuts, findings, recount=recount)
         else:
-            findings.saw(f"{path}: its cuts are not where they were: give them with --cuts")
+            findings.note(f"{path}: its cuts manifests have moved; give them with --cuts")
 
 
 def _open(path: Path) -> _Store:
-    found = files.read_json(path / CONTRACT)
-    kind = str(found.get("kind")) if isinstance(found, dict) else "..."
+    stored = files.read_json(path / CONTRACT)
+    kind = str(stored.get("kind")) if isinstance(stored, dict) else "..."
     contract = read_contract(path, kind)
     remake = remake_command(path, kind)
     try:
         stamp = output_folder.read_stamp(path, remake, ["num_shards", "num_cuts"], fields.STAMP)
     except AsrkdError as error:
-        there = f"{len(list(path.glob('shard-*.index.jsonl.gz')))} shards are there"
+        present = f"{len(list(path.glob('shard-*.index.jsonl.gz')))} shards are written"
         if unfinished := num_begun(path):
-            there += f", and parts of {unfinished} more"
-        said = str(error).removeprefix(one_line(f"{path}: "))  # ends in a command, which nothing may follow
-        raise AsrkdError(f"{path}: {there}, {said}") from None
+            present += f", and parts of {unfinished} more"
+        fault = str(error).removeprefix(one_line(f"{path}: "))  # ends in a command: nothing may follow it
+        raise AsrkdError(f"{path}: {present}, {fault}") from None
     suffix = NbestStore.suffix if kind == "nbest" else ArrayStore.suffix
     total = stamp["num_shards"]
     payloads = [path / shard_name(number, total, suffix) for number in range(total)]
@@ -96,41 +96,44 @@ def _open(path: Path) -> _Store:
 def _measure_bytes(path: Path, payload: Payload) -> int:
     size = path.stat().st_size
     if size == payload.num_bytes and files.sha256(path) != payload.sha256:
-        raise AsrkdError(damage(path, "its bytes are not those that were written"))
+        raise AsrkdError(damage(path, "its bytes differ from those that were written"))
     return size
 
 
 def _compare(
     store: _Store, index: CutIndex, manifests: Sequence[Path], findings: Findings, *, complete: bool
 ) -> list[CutRecord]:
-    """Hold the index against the manifests, a line at a time; of an N-best store the cuts that it has.
+    """Compare the index with manifests, line by line.
 
     Args:
-        store: whose index it is.
+        store: the store.
         index: of the store.
         manifests: of cuts.
-        findings: what is found goes here.
+        findings: receives notes and problems.
         complete: whether every cut of the store must be in the manifests.
+
+    Returns:
+        For an N-best store its cuts, as they are in the manifests; else nothing.
     """
-    met, found = 0, list[CutRecord]()
+    count, nbest_cuts = 0, list[CutRecord]()
     remedy = make_anew(store.path, store.remake, "the store")
     for manifest in manifests:
         for number, _, _, cut in stream_lines(manifest):
             where = f"{manifest}:{number}: cut {cut.id}"
             if cut.id not in index:
-                findings.wrong(f"{where}: has no targets in {store.path}; {remedy}", kind="without targets")
+                findings.problem(f"{where}: has no targets in {store.path}; {remedy}", kind="without targets")
                 continue
-            met += 1
+            count += 1
             if store.contract.get("kind") == "nbest":
-                found.append(cut)
+                nbest_cuts.append(cut)
             problem = mismatch(store.contract, index[cut.id][1], cut)
             if problem:
-                findings.wrong(
-                    f"{where}: its targets {problem}; {remedy}", kind="that do not match their targets"
+                findings.problem(
+                    f"{where}: its targets {problem}; {remedy}", kind="with targets of another cut"
                 )
-    findings.saw(f"{store.path}: compared with {', '.join(map(str, manifests))}")
-    if complete and met < len(index):
-        findings.wrong(
-            f"{store.path}: stale: {len(index) - met} of its cuts are no longer in its manifests; {remedy}"
+    findings.note(f"{store.path}: compared with {', '.join(map(str, manifests))}")
+    if complete and count < len(index):
+        findings.problem(
+            f"{store.path}: stale: {len(index) - count} of its cuts are no longer in its manifests; {remedy}"
         )
-    return found
+    return nbest_cuts

@@ -1,14 +1,18 @@
-"""What a teacher says of hypotheses that it is told: exact scores by its CTC head, decoder, language model.
+"""Exact scores of given hypotheses by a teacher's CTC head, its decoder and a language model.
 
-Decoders and language models are told whole hypotheses at once here, while a
-search asks them a token at a time, so that neither checks itself.
+Decoders and language models compute whole hypotheses at once here, and one
+token at a time in a search; their combination is worked out again from
+:class:`asrkd.decoding.options.DecoderOptions`. So no code checks itself.
 
-Letters: N utterances, S hypotheses of all of them, T encoder frames, D their size, U tokens after padding,
+Notation: N utterances, S hypotheses of all of them, T encoder frames, D their size, U tokens after padding,
 V tokens; T' feature frames, F features.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from lhotse import MonoCut
@@ -22,9 +26,10 @@ from asrkd.decoding.language_models import NATS, WordNgram, open_lm
 from asrkd.models.masks import frame_mask
 from asrkd.models.recognizer import LanguageModel, LoadedModel
 from asrkd.models.stepwise import Decoder, labels
+from asrkd.targets.nbest import StoredHypothesis
 from asrkd.targets.sequences import collate
 
-Scores = dict[str, list[list[float]]]  # by part, of each utterance's hypotheses
+Scores = dict[str, list[list[float]]]  # by part, of the hypotheses of each utterance
 
 
 @torch.no_grad()
@@ -35,29 +40,29 @@ def teacher_scores(
     precision: str,
     read: Callable[[MonoCut], Tensor] = load_features,
 ) -> Scores:
-    """What the parts of a teacher say of each utterance's hypotheses, log-probabilities in nats.
+    """Compute the log-probability of each hypothesis by each part of a teacher, in nats.
 
     Args:
         model: on the CPU.
-        cuts: run together.
-        hypotheses: token sequences of each.
+        cuts: one batch.
+        hypotheses: of each cut, token sequences.
         precision: 'fp32' or 'bf16'.
-        read: gives the (T', F) features of a cut.
+        read: loads the (T', F) features of a cut.
 
     Raises:
-        AsrkdError: features cannot be read, or the precision is none of these.
+        AsrkdError: features cannot be read, or the precision is unknown.
     """
     recognizer, scores = model.recognizer, Scores()
     features, num_frames = collate_features([read(cut) for cut in cuts])
     with Precision(precision, torch.device("cpu")).autocast():
         output = recognizer(features, num_frames)
         if recognizer.decoder is not None:
-            scores["attention"] = told_at_once(
+            scores["attention"] = sequence_log_probs(
                 recognizer.decoder, output.memory(), output.num_frames, hypotheses
             )
     if recognizer.has_ctc:
-        counted = zip(output.log_probs(), output.num_frames.tolist(), hypotheses, strict=True)
-        scores["ctc"] = [hypothesis_log_prob(frames[:n], own).tolist() for frames, n, own in counted]
+        utterances = zip(output.log_probs(), output.num_frames.tolist(), hypotheses, strict=True)
+        scores["ctc"] = [hypothesis_log_prob(frames[:n], listed).tolist() for frames, n, listed in utterances]
     return scores
 
 
@@ -65,36 +70,38 @@ def teacher_scores(
 def lm_scores(
     path: Path, model: LoadedModel, hypotheses: Sequence[Sequence[list[int]]], precision: str
 ) -> list[list[float]]:
-    """log P of each hypothesis with its end under the language model at ``path``, in nats.
+    """Compute log P of each hypothesis with its end under the language model at ``path``, in nats.
 
     Args:
-        path: of a model folder, or of n-grams, to which kenlm gives whole sentences.
-        model: the teacher that it stood beside.
+        path: model folder, or n-grams, which kenlm scores.
+        model: teacher whose tokens the hypotheses have.
         hypotheses: of each utterance, token sequences.
-        precision: as of :func:`teacher_scores`; n-grams have theirs.
+        precision: 'fp32' or 'bf16'; no effect on n-grams.
 
     Raises:
-        AsrkdError: it cannot be read, or is over other tokens than the teacher.
+        AsrkdError: the model cannot be read, or has other tokens than the teacher.
     """
     lm = open_lm(path, model)
     if isinstance(lm, WordNgram):
-        spelled = [["".join(lm.spelled[token] for token in tokens) for tokens in own] for own in hypotheses]
-        return [[NATS * lm.model.score(text, bos=True, eos=True) for text in own] for own in spelled]
+        spelled = [
+            ["".join(lm.spelled[token] for token in tokens) for tokens in listed] for listed in hypotheses
+        ]
+        return [[NATS * lm.model.score(text, bos=True, eos=True) for text in texts] for texts in spelled]
     assert isinstance(lm, LanguageModel)
-    unheard, none = torch.zeros(len(hypotheses), 0, 0), torch.zeros(len(hypotheses), dtype=torch.int64)
+    no_frames, zeros = torch.zeros(len(hypotheses), 0, 0), torch.zeros(len(hypotheses), dtype=torch.int64)
     with Precision(precision, torch.device("cpu")).autocast():
-        return told_at_once(lm.decoder, unheard, none, hypotheses)
+        return sequence_log_probs(lm.decoder, no_frames, zeros, hypotheses)
 
 
-def told_at_once(
+def sequence_log_probs(
     decoder: Decoder, encoded: Tensor, num_frames: Tensor, hypotheses: Sequence[Sequence[list[int]]]
 ) -> list[list[float]]:
-    """log P of each hypothesis with its end, in nats, the decoder being told whole sequences.
+    """Compute log P of each hypothesis with its end under a decoder, whole sequences at once, in nats.
 
     Args:
-        decoder: to be asked.
-        encoded: (N, T, D); padding may hold anything; of a language model (N, 0, 0).
-        num_frames: (N,), at least 1 each; of a language model zeros.
+        decoder: of a recognizer or a language model.
+        encoded: (N, T, D); padding may hold anything; (N, 0, 0) for a language model.
+        num_frames: (N,), at least 1 each; zeros for a language model.
         hypotheses: of each utterance, token sequences without the boundary.
     """
     sequences = collate(hypotheses)
@@ -104,4 +111,67 @@ def told_at_once(
     of_tokens = log_probs.gather(2, labels(tokens, num_tokens)[..., None])[..., 0].double()
     real = frame_mask(num_tokens + 1, of_tokens.shape[1])
     totals = iter(of_tokens.masked_fill(~real, 0.0).sum(dim=1).tolist())
-    return [[next(totals) for _ in own] for own in hypotheses]
+    return [[next(totals) for _ in listed] for listed in hypotheses]
+
+
+@dataclass(frozen=True)
+class ScoreCombination:
+    """Combination of the parts' log-probabilities into a hypothesis's log-probability and score."""
+
+    search: Mapping[str, Any]  # options of the search, from the contract
+
+    def compare(
+        self, hypothesis: StoredHypothesis, now: Mapping[str, float]
+    ) -> Iterator[tuple[str, float, float]]:
+        """Yield each stored score of a hypothesis beside the one computed now.
+
+        The parts are those of the teacher, each by itself, and "joint" if there
+        are two; "lm", if the language model was loaded; and "score", if
+        hypotheses are not ranked by log-probability alone. The empty hypothesis
+        that stands for none at all has no scores.
+
+        Args:
+            hypothesis: as stored.
+            now: log-probability by part, in nats.
+
+        Yields:
+            (part, stored, now), in nats.
+        """
+        if hypothesis.log_prob == -math.inf and not hypothesis.tokens:
+            return
+        acoustic = [part for part in now if part != "lm" and part in hypothesis.parts]
+        if len(acoustic) > 1 and "ctc_weight" in self.search:
+            yield from ((part, hypothesis.parts[part], now[part]) for part in acoustic)
+            log_prob = self._joint(now)
+            yield "joint", hypothesis.log_prob, log_prob
+        else:
+            part = acoustic[0] if acoustic else "ctc" if "ctc" in now else "attention"
+            log_prob = now[part]
+            yield part, hypothesis.log_prob, log_prob
+        if "lm" in hypothesis.parts and "lm" in now:
+            yield "lm", hypothesis.parts["lm"], now["lm"]
+        if hypothesis.score is not None or self._has_scores:
+            stored = hypothesis.log_prob if hypothesis.score is None else hypothesis.score
+            yield "score", stored, self._score(hypothesis, log_prob, now)
+
+    def _joint(self, now: Mapping[str, float]) -> float:
+        """Combine CTC and decoder; a part of weight 0 is left out, even if its log-probability is -inf."""
+        ctc_weight = self.search["ctc_weight"]
+        weights = {"ctc": ctc_weight, "attention": 1 - ctc_weight}
+        return math.fsum(weight * now[part] for part, weight in weights.items() if weight > 0)
+
+    @property
+    def _has_scores(self) -> bool:
+        """Whether scores differ from log-probabilities."""
+        normed = self.search.get("length_norm", "none") != "none"
+        return normed or "lm" in self.search or self.search.get("token_bonus", 0) != 0
+
+    def _score(self, hypothesis: StoredHypothesis, log_prob: float, now: Mapping[str, float]) -> float:
+        length, total = len(hypothesis.tokens or ()), log_prob
+        if "lm" in hypothesis.parts and "lm_weight" in self.search:
+            total += float(self.search["lm_weight"]) * now.get("lm", hypothesis.parts["lm"])
+        total += float(self.search.get("token_bonus", 0)) * length
+        norm = self.search.get("length_norm", "none")
+        if norm == "length":
+            return total / (length + 1)
+        return total / math.pow((5 + length + 1) / 6, self.search["alpha"]) if norm == "gnmt" else total

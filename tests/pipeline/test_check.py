@@ -277,7 +277,8 @@ def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, 
         assert json.loads(record)["type"] == "MonoCut"
     path = tmp_path / "cuts.jsonl"
     path.write_text("\n".join([lines[0], lines[1], lines[0]]))
-    assert [p for p in problems(path) if "does not exist" not in p] == [f"{path}:3: duplicate cut id 'dev-000'"]
+    others = [problem for problem in problems(path) if "does not exist" not in problem]
+    assert others == [f"{path}:3: duplicate cut id 'dev-000'"]
     path.write_text(lines[0] + "\n" + lines[1][:50])
     assert any(f"{path}:2: torn or not JSON" in problem for problem in problems(path))
     path.write_text(lines[0] + '\n{"id": "x", "type": "PaddingCut"}\n')

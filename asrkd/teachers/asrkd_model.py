@@ -38,8 +38,8 @@ class AsrkdTeacher(Teacher):
 
     def embeddings(self, cuts: Sequence[MonoCut], taps: Collection[Tap]) -> Iterator[Embedded]:
         """Compute the (T, D) values of the tapped layers for each cut, in order."""
-        for answer in encode_cuts(self.model, cuts, taps):
-            yield Embedded(answer.cut, answer.tapped)
+        for outputs in encode_cuts(self.model, cuts, taps):
+            yield Embedded(outputs.cut, outputs.tapped)
 
     def contract(self) -> dict[str, Any]:
         """Return the hashes of weights and tokens, the features, and the frame timing."""

@@ -16,7 +16,7 @@ from asrkd.core.artifacts import CONTRACT
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
 from asrkd.core.output_folder import State
-from asrkd.evaluation.report.figures.rates import Curve, rate_figure
+from asrkd.evaluation.report.figures.rates import RateCurve, rate_figure
 from asrkd.quantizer.multi_quantization import (
     read_reference,
     read_reference_state,
@@ -101,14 +101,16 @@ def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
     """
     if out.suffix != ".svg":
         raise AsrkdError(f"{out}: expected a name that ends in .svg")
-    curves: dict[str, Curve] = {}
+    curves: dict[str, RateCurve] = {}
     for folder in folders:
         loaded = load_quantizer(folder)
         report = QuantizerReport.of(loaded.report, folder)
         made, contract = loaded.quantizer, loaded.contract
         teacher = str(contract.get("teacher", {}).get("weights_sha256", "?"))
         name = f"{teacher[:6]} layer {contract.get('layer', '?')}"
-        curve = curves.setdefault(name, Curve(name, [], list(zip(BYTES, report.shannon_bounds, strict=True))))
+        curve = curves.setdefault(
+            name, RateCurve(name, [], list(zip(BYTES, report.shannon_bounds, strict=True)))
+        )
         size = made.num_codebooks * math.log2(made.codebook_size) / 8
         curve.errors.append((size, report.held_out_errors[-1]))
     with files.create(out) as stream:

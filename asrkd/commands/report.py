@@ -17,14 +17,13 @@ from asrkd.evaluation.compare.systems import Roles
 from asrkd.evaluation.inheritance import inherited
 from asrkd.evaluation.inheritance.error_classes import STUDENT
 from asrkd.evaluation.report import browser, clips, page
-from asrkd.evaluation.report.comparison_section import comparison_shown, read_matching
+from asrkd.evaluation.report.comparison_section import draw_comparison, read_matching
 from asrkd.evaluation.report.curves import curves
-from asrkd.evaluation.report.figures.styles import looks
-from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, inheritance_shown
+from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, draw_inheritance
 from asrkd.evaluation.report.scored_cuts import scored_cuts, snr_db
 from asrkd.evaluation.report.strata import strata
 from asrkd.evaluation.report.systems import ReportedSystem, first_seeds, read_systems
-from asrkd.evaluation.report.targets_section import targets_shown
+from asrkd.evaluation.report.targets_section import draw_targets
 
 
 @dataclass(frozen=True)
@@ -76,22 +75,22 @@ def report(request: ReportRequest) -> ReportResult:
         title=_title(systems),
         score=systems[0].score,
         systems=systems,
-        looks=looks(systems),
-        comparison=comparison_shown(_comparison(request, systems), systems),
+        styles=[system.style for system in systems],
+        comparison=draw_comparison(_comparison(request, systems), systems),
         curves=curves(systems),
         strata=strata(systems, ratios),
-        targets=targets_shown(systems),
-        inheritances=inheritance_shown(systems, inherited.inheritances(systems)),
-        fate_groups=GROUPS,
-        fate_order=ORDER,
-        student_fates=STUDENT,
+        targets=draw_targets(systems),
+        inheritances=draw_inheritance(systems, inherited.inheritances(systems)),
+        error_class_groups=GROUPS,
+        error_class_order=ORDER,
+        student_error_classes=STUDENT,
         most_confusions=inherited.MOST_CONFUSIONS,
         shown=shown,
         num_shown=len(rows),
         num_clips=len(audio),
         has_cuts=bool(cuts),
         mime=clips.MIME,
-        browser_json=browser.json_in_script(browser.rows(shown, list(rows.values()))),
+        browser_json=browser.json_in_script(browser.browser_data(shown, list(rows.values()))),
         clips_json=browser.json_in_script(audio),
     )
     with files.create(request.out) as stream:
@@ -130,8 +129,8 @@ def _browsed(
             speaker=about[utt_id].speaker,
             duration_s=about[utt_id].duration_s,
             snr_db=ratios.get(utt_id),
-            heard=heard,
-            fates=inherited.student_fates(systems, heard),
+            hypotheses=hypotheses,
+            error_classes=inherited.student_error_classes(systems, hypotheses),
         )
-        for utt_id, heard in inherited.aligned(systems, chosen)
+        for utt_id, hypotheses in inherited.aligned_utterances(systems, chosen)
     }

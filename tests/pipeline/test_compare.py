@@ -24,7 +24,7 @@ from asrkd.evaluation.compare.comparison import (
     SystemResult,
     read_comparison,
 )
-from asrkd.evaluation.compare.conclusions import is_shown
+from asrkd.evaluation.compare.conclusions import is_significant
 from asrkd.evaluation.compare.evidence import Evidence, Resampling
 from asrkd.evaluation.compare.systems import Roles, read_systems
 from asrkd.evaluation.compare.table import render
@@ -138,13 +138,13 @@ def test_p_values_of_the_students_are_corrected_and_the_teachers_is_not(folders)
 def test_the_words_say_who_is_better_and_what_could_be_shown(folders):
     comparison = compare(folders)
     said = "\n".join(comparison.conclusions)
-    assert "Better than baseline beyond noise: good (-10.42 points)." in said
-    assert "Not shown to differ from baseline: same (+0.21 points)." in said
+    assert "Significantly better than baseline: good (-10.42 points)." in said
+    assert "Not significantly different from baseline: same (+0.21 points)." in said
     smallest = [100 * by_name(comparison)[name].difference.smallest for name in ("good", "same")]
-    assert f"can show is {min(smallest):.2f} to {max(smallest):.2f} points" in said
+    assert f"can detect is {min(smallest):.2f} to {max(smallest):.2f} points" in said
     assert "48 utterances, 12 speakers" in said
     turned = compare(folders, roles=Roles(baseline="good"))
-    assert "Worse than good beyond noise: baseline (+10.42 points), same" in "\n".join(turned.conclusions)
+    assert "Significantly worse than good: baseline (+10.42 points), same" in "\n".join(turned.conclusions)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_the_words_say_who_is_better_and_what_could_be_shown(folders):
 def test_beyond_noise_is_what_both_tests_find(of_segments, of_blocks):
     tested = MatchedPairsTest(50, -2.0, 0.001, of_segments)
     found = Difference(-0.1, None, 0.001, of_blocks, 1.0, 0.05, tested)
-    assert is_shown(found) == ((of_segments, of_blocks) == (0.04, 0.04))
+    assert is_significant(found) == ((of_segments, of_blocks) == (0.04, 0.04))
 
 
 def test_the_ends_of_the_gap_close_none_and_all_of_it(folders, tmp_path):
@@ -244,7 +244,7 @@ def test_where_all_segments_differ_alike_a_sentence_says_why_z_is_0(tmp_path, pl
 def test_one_segment_and_none_are_told_apart_from_segments_that_differ_alike(tmp_path):
     none, one = (with_errors(tmp_path / name, places) for name, places in (("none", {}), ("one", {3: [2]})))
     assert (
-        "MAPSSWE: z of one is 0 by NIST's convention, which says nothing of who is better: there is one "
+        "MAPSSWE: z of one is 0 by NIST's convention, which does not say which is better: there is one "
         "segment, with 1 error more than none, and one difference has no spread."
     ) in compare([none, one]).conclusions
     same = with_errors(tmp_path / "same", {3: [7]})
@@ -252,12 +252,12 @@ def test_one_segment_and_none_are_told_apart_from_segments_that_differ_alike(tmp
     assert not any("z of" in sentence for sentence in compare([one, same]).conclusions)
     twice = with_errors(tmp_path / "twice", {3: [2]})
     assert (
-        "MAPSSWE: z of twice is 0 as it has as many errors as one in the one segment where either errs."
+        "MAPSSWE: z of twice is 0 because it has as many errors as one in the one segment."
         in compare([one, twice]).conclusions
     )
     nothing = with_errors(tmp_path / "nothing", {})
     assert (
-        "MAPSSWE: z of nothing is 0 as neither it nor none has an error."
+        "MAPSSWE: z of nothing is 0 because neither it nor none has an error."
         in compare([none, nothing]).conclusions
     )
 
@@ -339,8 +339,8 @@ def test_what_was_written_is_read_back(folders, seeds, tmp_path):
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        ("[]", "not a comparison as this asrkd writes it; give what asrkd compare"),
-        ('{"version": 2}', "set_name is missing; give what asrkd compare"),
+        ("[]", "not a comparison of this version of asrkd; use a file written by asrkd compare"),
+        ('{"version": 2}', "set_name is missing; use a file written by asrkd compare"),
         ('{"version"', "torn or not JSON"),
     ],
 )
@@ -389,7 +389,7 @@ def test_no_errors_are_no_certainty(tmp_path):
 
 
 def test_the_legend_says_how_intervals_of_several_seeds_are_made(folders, seeds):
-    crossed = "of several seeds by t, seeds crossed with speakers"
+    crossed = "with several seeds by t, seeds crossed with speakers"
     assert crossed in " ".join(render(compare(seeds), styled=False).split())
     assert crossed not in " ".join(render(compare(folders), styled=False).split())
 
@@ -413,9 +413,12 @@ def test_roles_are_given_by_name(folders):
     assert (comparison.teacher, comparison.baseline) == ("good", "teacher")
     assert compare(folders[2:]).baseline == "good"  # the first, where nobody is called so
     for roles, complaint in (
-        (Roles(teacher="gpt"), "--teacher gpt: no such system; there are teacher, baseline, good, same"),
+        (
+            Roles(teacher="gpt"),
+            "--teacher gpt: no such system; expected one of teacher, baseline, good, same",
+        ),
         (Roles(baseline="gpt"), "--baseline gpt: no such system"),
-        (Roles(baseline="teacher"), "--baseline teacher: is the teacher"),
+        (Roles(baseline="teacher"), "--baseline teacher: is also the teacher"),
     ):
         with pytest.raises(AsrkdError, match=complaint):
             compare(folders, roles=roles)
@@ -496,10 +499,10 @@ def test_a_missing_score_is_named_with_the_command_that_makes_it(folders, tmp_pa
 
 def test_one_system_and_seed_twice_is_refused_and_writes_nothing(folders, tmp_path):
     again = make_model(tmp_path / "4/good", 1, 9)
-    with pytest.raises(AsrkdError, match=r"4/good: system 'good' with seed 1 comes twice"):
+    with pytest.raises(AsrkdError, match=r"4/good: duplicate system 'good' with seed 1"):
         compare([*folders, again], out=tmp_path / "compare.json")
     score_only = write(tmp_path / "kaldi", hypotheses(3))
-    with pytest.raises(AsrkdError, match="kaldi: comes twice"):
+    with pytest.raises(AsrkdError, match="kaldi: duplicate folder"):
         compare([score_only, score_only], out=tmp_path / "compare.json")
     assert not (tmp_path / "compare.json").exists()
 

@@ -20,7 +20,7 @@ from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.evaluation.compare.evidence import error_maps
 from asrkd.evaluation.compare.systems import Roles, read_systems
-from asrkd.evaluation.inheritance.inherited import aligned, inheritances
+from asrkd.evaluation.inheritance.inherited import aligned_utterances, inheritances
 from asrkd.evaluation.report import systems as reporting_systems
 from asrkd.scoring import nist
 from asrkd.scoring.counts import Counts
@@ -444,13 +444,13 @@ def test_rates_in_a_comparison_are_those_of_the_scores(systems):
 
 def test_errors_are_inherited_slot_by_slot(systems):
     read = reporting_systems.read_systems(folders(systems), "score", Roles())
-    rows = dict(aligned(read))
+    rows = dict(aligned_utterances(read))
     words = rows["f-A-00000000-00001000"][0].words
     assert words == ("we", "are/aren't", "not/@", "um/@", "going", "to/@", "town")
     for row in rows.values():
         assert all(one.words == words for one in row)
     (found,) = inheritances(read)
-    tallied = (found.tally.teacher, found.tally.baseline, found.tally.student)
+    tallied = (found.counts.teacher, found.counts.baseline, found.counts.student)
     errors = [system.score.counts.errors for system in read]
     assert [sum(counter.values()) for counter in tallied] == errors
 

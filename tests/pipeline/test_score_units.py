@@ -192,8 +192,8 @@ def test_the_page_speaks_of_characters_and_finds_what_is_written_without_blanks(
     data = json.loads(re.search(r'id="utterance-data">(.*?)</script>', page, re.DOTALL)[1])
     assert data["unit"] == "char"
     (row,) = (one for one in data["utterances"] if one["id"] == "chinese-2")
-    assert row["r"] == list("我们去吃饭")
-    assert row["h"][0] == [[1, 0, "门"], [5, 1, "吧"]]
+    assert row["reference"] == list("我们去吃饭")
+    assert row["errors"][0] == [[1, 0, "门"], [5, 1, "吧"]]
 
 
 def test_a_comparison_of_words_is_not_shown_beside_scores_of_characters(scored, tmp_path):
@@ -202,7 +202,7 @@ def test_a_comparison_of_words_is_not_shown_beside_scores_of_characters(scored, 
     for folder in words:
         folder.rename(folder.with_name(f"{folder.name}-words"))
     chars = [scored(name, "--unit", "char", texts={"x": ("好", "坏")}) for name in ("a", "b")]
-    with pytest.raises(AsrkdError, match="is of other systems, roles or scores"):
+    with pytest.raises(AsrkdError, match="compares other systems, roles or scores"):
         read_matching(tmp_path / "compare.json", read_shown(chars, "score-test", Roles()))
 
 

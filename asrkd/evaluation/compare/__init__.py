@@ -1,1 +1,1 @@
-"""Scored systems beside each other: who they are, what their scores show, and how to say it."""
+"""Comparison of scored systems: roles, statistics, and tables and sentences of the results."""

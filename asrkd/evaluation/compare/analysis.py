@@ -1,4 +1,4 @@
-"""From scored systems to results: every number that `asrkd compare` shows of errors."""
+"""Analysis of scored systems: every number of `asrkd compare` about errors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,12 +16,12 @@ from asrkd.scoring.significance.p_values import holm
 
 
 def analyze(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, Costs]) -> list[SystemResult]:
-    """The result of each system, in their order.
+    """Compute the result of each system, in their order.
 
     Args:
-        systems: with their roles.
-        evidence: of the same systems.
-        costs: by system, of those whose costs are known.
+        systems: systems with their roles.
+        evidence: errors of the same systems.
+        costs: costs by name of system, of those for which they are known.
     """
     teacher, baseline = (_of_role(systems, role) for role in (TEACHER, BASELINE))
     against = error_maps(baseline) if baseline else []
@@ -40,33 +40,32 @@ def analyze(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, C
 
 
 def share(evidence: Evidence, part: dict[str, float], whole: dict[str, float]) -> Share | None:
-    """The ratio of two sums of systems' error rates.
+    """Compute the ratio of two weighted sums of error rates.
 
     Args:
-        evidence: of the systems.
-        part: systems with their factors in the sum above.
-        whole: those below.
+        evidence: errors of the systems.
+        part: weights by system of the sum in the numerator.
+        whole: weights by system of the sum in the denominator.
 
     Returns:
-        None where the 95 % interval of the whole reaches down to 0: a share
-        of what may not be there means nothing.
+        The ratio; None if the 95 % interval of the denominator includes 0, since the ratio is then undefined.
     """
-    of_whole, of_part = evidence.judge(whole), evidence.judge(part)
+    of_whole, of_part = evidence.estimate(whole), evidence.estimate(part)
     if of_whole is None or of_part is None or of_whole.interval.low <= 0:
         return None
     above, below = evidence.replicates(part), evidence.replicates(whole)
     if above is not None and below is not None and below.min() > 0:
         interval = expanded_percentile(above / below, evidence.words.size)
     else:
-        found = fieller(evidence.terms(part), evidence.terms(whole), evidence.words)
-        if found is None:
+        bounded = fieller(evidence.terms(part), evidence.terms(whole), evidence.words)
+        if bounded is None:
             return None
-        interval = found
+        interval = bounded
     return Share(of_part.value / of_whole.value, interval)
 
 
 def _gain(baseline: System, system: System) -> dict[str, float]:
-    """By how much a system's error rate is below the baseline's, as factors of rates."""
+    """Return the weights of the baseline's error rate minus that of the system."""
     return {baseline.name: 1.0, system.name: -1.0}
 
 
@@ -75,9 +74,9 @@ def _of_role(systems: Sequence[System], role: str) -> System | None:
 
 
 def _result(system: System, evidence: Evidence, costs: Costs | None) -> SystemResult:
-    """What is said of a system by itself."""
+    """Summarize a system without comparing it."""
     rates = [run.score.counts.wer for run in system.runs]
-    judged = evidence.judge({system.name: 1.0})
+    rate = evidence.estimate({system.name: 1.0})
     seconds = [run.train_seconds for run in system.runs if run.train_seconds is not None]
     return SystemResult(
         name=system.name,
@@ -85,7 +84,7 @@ def _result(system: System, evidence: Evidence, costs: Costs | None) -> SystemRe
         runs=[_run(run) for run in system.runs],
         wer=mean(rates),
         wer_std=stdev(rates) if len(rates) > 1 else None,
-        interval=judged.interval if judged and judged.value > 0 else None,
+        interval=rate.interval if rate and rate.value > 0 else None,
         difference=None,
         saved_share=None,
         gap_share=None,
@@ -110,40 +109,40 @@ def _run(run: ScoredRun) -> Run:
 def _difference(
     system: System, baseline: System, evidence: Evidence, against: Sequence[ErrorMap]
 ) -> Difference:
-    """The system against the baseline; p values are not corrected yet."""
+    """Compare the system with the baseline; p values are not yet corrected."""
     tested = matched_pairs(error_maps(system), against)
     mapsswe = MatchedPairsTest(tested.num_segments, tested.z, tested.p, tested.p, tested.uniform_difference)
-    judged = evidence.judge({system.name: 1.0, baseline.name: -1.0})
-    if judged is None:
+    difference = evidence.estimate({system.name: 1.0, baseline.name: -1.0})
+    if difference is None:
         means = (mean(run.score.counts.wer for run in each.runs) for each in (system, baseline))
         return Difference(next(means) - next(means), None, None, None, None, None, mapsswe)
     return Difference(
-        value=judged.value,
-        interval=judged.interval,
-        p=judged.p,
-        p_holm=judged.p,
-        probability_of_improvement=judged.probability_below_zero,
-        smallest=smallest_difference(judged.estimate) if judged.estimate.std_error else None,
+        value=difference.value,
+        interval=difference.interval,
+        p=difference.p,
+        p_holm=difference.p,
+        probability_of_improvement=difference.probability_below_zero,
+        smallest=smallest_difference(difference.contrast) if difference.contrast.std_error else None,
         mapsswe=mapsswe,
     )
 
 
 def _corrected(results: Sequence[SystemResult]) -> list[SystemResult]:
-    """The same with Holm's correction over the students, of either test."""
+    """Apply Holm's correction over the students to the p values of both tests."""
     students = {
         result.name: result.difference
         for result in results
         if result.role == STUDENT and result.difference is not None
     }
-    of_mapsswe = dict(zip(students, holm([found.mapsswe.p for found in students.values()]), strict=True))
-    judged = {name: found.p for name, found in students.items() if found.p is not None}
-    of_blocks = dict(zip(judged, holm(list(judged.values())), strict=True))
+    of_mapsswe = dict(zip(students, holm([each.mapsswe.p for each in students.values()]), strict=True))
+    p_values = {name: each.p for name, each in students.items() if each.p is not None}
+    of_blocks = dict(zip(p_values, holm(list(p_values.values())), strict=True))
     corrected = []
     for result in results:
-        found = students.get(result.name)
-        if found is not None:
-            mapsswe = replace(found.mapsswe, p_holm=of_mapsswe[result.name])
-            found = replace(found, mapsswe=mapsswe, p_holm=of_blocks.get(result.name))
-            result = replace(result, difference=found)
+        difference = students.get(result.name)
+        if difference is not None:
+            mapsswe = replace(difference.mapsswe, p_holm=of_mapsswe[result.name])
+            difference = replace(difference, mapsswe=mapsswe, p_holm=of_blocks.get(result.name))
+            result = replace(result, difference=difference)
         corrected.append(result)
     return corrected

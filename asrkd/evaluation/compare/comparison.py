@@ -1,9 +1,8 @@
-"""What `asrkd compare --out` writes: everything that its tables show, and what they were made from.
+"""Comparison record: the JSON file of `asrkd compare --out`, with all numbers of its tables.
 
-Rates and differences are fractions of the words of the references, or of the
-other units that all were scored in (``unit``; ``wer`` and ``num_words`` are of
-these then): 0.05 is 5 %, and a difference is a system's rate less the
-baseline's, below 0 where the system is better.
+Rates and differences are fractions of the words of the references: 0.05 is 5 %. If the systems were scored in
+another unit (``unit``), ``wer`` and ``num_words`` are of that unit. A difference is the rate of a system
+minus that of the baseline, negative if the system is better.
 """
 
 import json
@@ -20,17 +19,17 @@ from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import WORD, Unit
 
-VERSION = 2  # of this record
-FARTHEST = 10.0  # of a rate or a difference; what lies beyond is not told apart
+VERSION = 2  # of the record
+FARTHEST = 10.0  # largest rate or difference that is printed; beyond it, "> 1000"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A system trained from one seed, or scored transcripts."""
+    """A system trained from one seed, or the score of transcripts."""
 
-    seed: int  # the model's; where no model is known, its place among the system's runs, from 1
-    score: str  # the score folder
-    model: str | None  # its folder
+    seed: int  # of the model; without a model, the number of the run within the system, from 1
+    score: str  # score folder
+    model: str | None  # model folder
     wer: float
     errors: int
     train_seconds: float | None
@@ -38,35 +37,35 @@ class Run:
 
 @dataclass(frozen=True)
 class MatchedPairsTest:
-    """MAPSSWE against the baseline; several seeds are tested together, as these very models."""
+    """MAPSSWE against the baseline; several seeds are tested together, as these models."""
 
     num_segments: int
-    z: float  # below 0 where the system is better
+    z: float  # negative if the system is better
     p: float  # two-sided
-    p_holm: float  # corrected for the number of students; the teacher's and a lone student's are as they are
-    # The system's errors less the baseline's in each segment, where all segments differ alike: z is 0 then,
-    # by NIST's convention. None: they do not.
+    p_holm: float  # with Holm's correction over the students; that of the teacher is not corrected
+    # Errors of the system minus those of the baseline per segment, if equal in all segments, for which z is 0
+    # by NIST's convention; None if they vary.
     uniform_difference: float | None = None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A system against the baseline."""
+    """The difference of a system from the baseline."""
 
     value: float
     interval: Interval | None  # None: fewer than two blocks
-    p: float | None  # two-sided, of blocks and seeds as random draws; None as above
+    p: float | None  # two-sided, with blocks and seeds as random effects; None as above
     p_holm: float | None
     probability_of_improvement: float | None
-    # The smallest true difference that would be shown in four of five cases; None too where all blocks
-    # differ alike, as of a copy, for then nothing is known of their spread.
+    # The smallest true difference that would be significant with a power of 80 %; None also if all blocks
+    # differ equally, as for a copy, since their spread is then unknown.
     smallest: float | None
     mapsswe: MatchedPairsTest
 
 
 @dataclass(frozen=True)
 class Share:
-    """A part of something, as a fraction of it."""
+    """A ratio with its interval."""
 
     value: float
     interval: Interval
@@ -74,7 +73,7 @@ class Share:
 
 @dataclass(frozen=True)
 class SystemResult:
-    """One system, over its seeds."""
+    """The result of a system over its seeds."""
 
     name: str
     role: str  # teacher, baseline or student
@@ -85,18 +84,18 @@ class SystemResult:
         Interval | None
     )  # of the mean; None: fewer than two blocks, or no errors to say how far off 0 is
     difference: Difference | None  # None: it is the baseline
-    saved_share: Share | None  # of the baseline's errors, below 0 where there are more
-    # The part of the way from baseline to teacher that a student has come: 0 the baseline, 1 the teacher.
-    gap_share: Share | None  # of students; None: no teacher, or no gap that is clearly above 0
-    params: int | None  # None: no model is known; so below
+    saved_share: Share | None  # fraction of the baseline's errors avoided; negative if there are more
+    # Fraction of the gap between baseline and teacher that a student closes: 0 the baseline, 1 the teacher.
+    gap_share: Share | None  # of students; None: no teacher, or no gap significantly above 0
+    params: int | None  # None: no model is known, likewise below
     weight_bytes: int | None  # of the exported weights
     train_seconds: float | None  # mean over seeds
-    costs: Costs | None  # None: not asked for
+    costs: Costs | None  # None: not measured
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Systems scored on the same references in the same way."""
+    """Results of systems that were scored on the same references with the same rules."""
 
     set_name: str
     num_utterances: int
@@ -104,34 +103,34 @@ class Comparison:
     alignment: str
     normalizer: Normalizer
     references_sha256: str
-    blocks: str  # what the bootstrap draws as a whole: speaker, recording or utterance, as far as it is known
+    blocks: str  # blocks of the bootstrap: speaker, recording or utterance, as far as known
     num_blocks: int
     num_replicates: int
     seed: int  # of the bootstrap
     teacher: str | None
     baseline: str | None
-    systems: list[SystemResult]  # in the order in which they were named
+    systems: list[SystemResult]  # in the order of the command line
     conclusions: list[str]  # sentences
     costs_protocol: Protocol | None
     version: int = VERSION
-    unit: Unit = WORD  # files of before there were others lack it
+    unit: Unit = WORD  # missing in files older than other units
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
-    """Write it as JSON."""
+    """Write a comparison as JSON."""
     files.write_json(path, asdict(comparison))
 
 
 def read_comparison(path: Path) -> Comparison:
-    """Read what :func:`write_comparison` wrote.
+    """Read a comparison written by :func:`write_comparison`.
 
     Raises:
-        AsrkdError: no such file, torn, or of another kind or version.
+        AsrkdError: no such file, damaged, or of another kind or version.
     """
     record = files.read_json(path)
-    remedy = "give what asrkd compare MODEL ... --out FILE wrote"  # not this path: it may be somebody's
+    remedy = "use a file written by asrkd compare MODEL ... --out FILE"  # not this path: it may be the user's
     if not isinstance(record, dict) or record.get("version") != VERSION:
-        raise AsrkdError(f"{path}: not a comparison as this asrkd writes it; {remedy}")
+        raise AsrkdError(f"{path}: not a comparison of this version of asrkd; {remedy}")
     try:
         return TypeAdapter(Comparison).validate_json(json.dumps(record))
     except ValidationError as error:

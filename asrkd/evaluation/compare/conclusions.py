@@ -1,4 +1,4 @@
-"""What a comparison shows, in words: who is better beyond noise, and what the test set could have shown."""
+"""Conclusions of a comparison in sentences: significant differences, and the power of the test set."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,15 +6,14 @@ from asrkd.evaluation.compare.comparison import Comparison, Difference, MatchedP
 from asrkd.evaluation.compare.systems import STUDENT
 
 SIGNIFICANT = 0.05
-FEW_BLOCKS = 10  # of fewer one cannot see whether they are alike
+FEW_BLOCKS = 10  # results from fewer come with a warning
 
 
-def is_shown(difference: Difference) -> bool:
-    """Whether the system differs from the baseline beyond noise.
+def is_significant(difference: Difference) -> bool:
+    """Whether the difference from the baseline is significant.
 
-    Both tests must say so, at 5 % after Holm's correction: MAPSSWE, which
-    sees each segment but takes all for independent, and the t test over
-    blocks and seeds, which knows that a speaker's errors come together.
+    Both tests must be significant at 5 % after Holm's correction: MAPSSWE, which uses each segment but treats
+    all as independent, and the t test over blocks and seeds, which allows for correlated errors of a speaker.
     """
     return difference.mapsswe.p_holm < SIGNIFICANT and (
         difference.p_holm is not None and difference.p_holm < SIGNIFICANT
@@ -22,27 +21,27 @@ def is_shown(difference: Difference) -> bool:
 
 
 def conclusions(comparison: Comparison) -> list[str]:
-    """Sentences, to be read below the table."""
+    """Write sentences to be printed below the table."""
     compared = [system for system in comparison.systems if system.difference and system.role == STUDENT]
-    said = [*_without_spread(comparison), *_few_blocks(comparison)]
+    sentences = [*_without_spread(comparison), *_few_blocks(comparison)]
     if compared:
-        said = [*_verdicts(compared, comparison.baseline or ""), *_power(comparison, compared), *said]
-        said += _seeds(comparison)
-    return said
+        verdicts = _verdicts(compared, comparison.baseline or "")
+        sentences = [*verdicts, *_power(comparison, compared), *sentences, *_seeds(comparison)]
+    return sentences
 
 
 def _verdicts(students: Sequence[SystemResult], baseline: str) -> Iterator[str]:
-    shown = [student for student in students if student.difference and is_shown(student.difference)]
-    better = [student for student in shown if student.difference and student.difference.value < 0]
-    worse = [student for student in shown if student not in better]
-    rest = [student for student in students if student not in shown]
-    for verdict, found in (
-        (f"Better than {baseline} beyond noise", better),
-        (f"Worse than {baseline} beyond noise", worse),
-        (f"Not shown to differ from {baseline}", rest),
+    significant = [each for each in students if each.difference and is_significant(each.difference)]
+    better = [student for student in significant if student.difference and student.difference.value < 0]
+    worse = [student for student in significant if student not in better]
+    others = [student for student in students if student not in significant]
+    for verdict, group in (
+        (f"Significantly better than {baseline}", better),
+        (f"Significantly worse than {baseline}", worse),
+        (f"Not significantly different from {baseline}", others),
     ):
-        if found:
-            yield f"{verdict}: {', '.join(map(_with_points, found))}."
+        if group:
+            yield f"{verdict}: {', '.join(map(_with_points, group))}."
 
 
 def _with_points(student: SystemResult) -> str:
@@ -61,13 +60,13 @@ def _power(comparison: Comparison, students: Sequence[SystemResult]) -> Iterator
     low, high = f"{min(smallest):.2f}", f"{max(smallest):.2f}"
     size = f"{low} points" if low == high else f"{low} to {high} points, depending on the student"
     yield (
-        f"The smallest difference from {comparison.baseline} that this test set can show is {size} "
+        f"The smallest difference from {comparison.baseline} that this test set can detect is {size} "
         f"(two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances, {_blocks(comparison)})."
     )
 
 
 def _without_spread(comparison: Comparison) -> Iterator[str]:
-    """Why MAPSSWE's z is 0 where no segment differs more than another, a sentence for each such system."""
+    """Explain, for each system, a z of 0 that is due to segments with equal differences."""
     for system in comparison.systems:
         tested = system.difference.mapsswe if system.difference else None
         if tested is not None and tested.uniform_difference is not None:
@@ -77,13 +76,13 @@ def _without_spread(comparison: Comparison) -> Iterator[str]:
 def _why_zero(tested: MatchedPairsTest, baseline: str) -> str:
     segments, difference = tested.num_segments, tested.uniform_difference or 0.0
     if segments == 0:
-        return f"as neither it nor {baseline} has an error"
+        return f"because neither it nor {baseline} has an error"
     if difference == 0:
         where = f"each of the {segments} segments" if segments > 1 else "the one segment"
-        return f"as it has as many errors as {baseline} in {where} where either errs"
+        return f"because it has as many errors as {baseline} in {where}"
     noun = "error" if abs(difference) == 1 else "errors"
     errors = f"{abs(difference):.3g} {noun} {'fewer' if difference < 0 else 'more'} than {baseline}"
-    convention = "by NIST's convention, which says nothing of who is better"
+    convention = "by NIST's convention, which does not say which is better"
     if segments == 1:
         return f"{convention}: there is one segment, with {errors}, and one difference has no spread"
     return f"{convention}: each of the {segments} segments has {errors}, and equal differences have no spread"
@@ -92,22 +91,22 @@ def _why_zero(tested: MatchedPairsTest, baseline: str) -> str:
 def _few_blocks(comparison: Comparison) -> Iterator[str]:
     if comparison.num_blocks < 2:
         yield (
-            f"There is one {comparison.blocks}: nothing can be said of others, so there are no intervals; "
+            f"There is one {comparison.blocks}, so there are no intervals for others; "
             "--blocks utterance gives intervals for this one."
         )
     elif comparison.num_blocks < FEW_BLOCKS:
         yield (
-            f"With {_blocks(comparison)} much rests on each of them: one that is unlike the others decides, "
-            "and other test sets may say otherwise."
+            f"With {_blocks(comparison)}, a single one can decide the result, "
+            "which may be different on other test sets."
         )
 
 
 def _seeds(comparison: Comparison) -> Iterator[str]:
     fewest = min(len(system.runs) for system in comparison.systems)
     if fewest == 1:
-        yield "Where a system has one seed, this is about that model; trained again, it may differ."
+        yield "For systems with one seed, the results are about that model; another training may differ."
     elif fewest < 4:
-        yield f"With {fewest} seeds, how much trainings differ is hardly known: hence the wide intervals."
+        yield f"With {fewest} seeds, the variation between trainings is hardly known, so intervals are wide."
 
 
 def _blocks(comparison: Comparison) -> str:

@@ -1,6 +1,6 @@
-"""The errors of all systems as arrays, summed over blocks and resampled, the same blocks for all.
+"""Errors of all systems as arrays, summed over blocks and resampled, with the same blocks for all.
 
-Letters: U utterances, B blocks, S seeds of a system, R replicates.
+Notation: U utterances, B blocks, S seeds of a system, R replicates.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,14 +37,14 @@ BLOCKS: dict[str, Callable[[ScoredUtterance], str]] = {
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made; AsrkdError if there are no such blocks, or the seed is below 0."""
+    """Settings of the bootstrap. Raises AsrkdError for unknown blocks or a negative seed."""
 
-    blocks: str = "speaker"  # or recording, or utterance: what is drawn as a whole
+    blocks: str = "speaker"  # or recording, or utterance
     num_replicates: int = NUM_REPLICATES
     seed: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be done."""
+        """Check the settings."""
         if self.blocks not in BLOCKS:
             raise AsrkdError(f"--blocks {self.blocks}: expected one of {', '.join(BLOCKS)}")
         if self.seed < 0:
@@ -52,21 +52,21 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A weighted sum of error rates: what it is, where it lies, and whether it may be 0."""
+class RateEstimate:
+    """Estimate of a weighted sum of error rates, with its interval and a test against 0."""
 
     value: float
     interval: Interval
     p: float  # two-sided
     probability_below_zero: float
-    estimate: Estimate
+    contrast: Estimate
 
 
 class Evidence:
-    """What is known of the systems' error rates."""
+    """Errors of systems by block and seed, with bootstrap replicates: the evidence for their differences."""
 
     def __init__(self, systems: Sequence[System], resampling: Resampling) -> None:
-        """Sum errors over blocks and, if there are at least two, resample them."""
+        """Sum errors over blocks, and resample these if there are at least two."""
         utterances = systems[0].runs[0].score.utterances
         words = [[utterance.counts.num_words for utterance in utterances]]
         runs = [run for system in systems for run in system.runs]
@@ -74,7 +74,7 @@ class Evidence:
         names = [BLOCKS[resampling.blocks](utterance) for utterance in utterances]
         sums = block_sums(values, names, resampling.seed)
         self.num_blocks = len(set(names))
-        self.blocks = _called(resampling.blocks, utterances)
+        self.blocks = _blocks_of(resampling.blocks, utterances)
         self.words: Numbers = sums[-1]  # (B,)
         self._terms: dict[str, ContrastTerm] = {}
         first = 0
@@ -92,7 +92,7 @@ class Evidence:
             self._rates = {system.name: rate for system, rate in zip(systems, rates, strict=True)}
 
     def terms(self, weights: dict[str, float]) -> list[ContrastTerm]:
-        """The terms of a contrast, given the weight of each system: errors (S, B) each."""
+        """Return the terms of a contrast with (S, B) errors each, given weights by system."""
         parts = [(weight, self._terms[name]) for name, weight in weights.items()]
         return [ContrastTerm(weight, term.errors, term.seeds) for weight, term in parts]
 
@@ -102,12 +102,11 @@ class Evidence:
             return None
         return sum((weight * self._rates[name] for name, weight in weights.items()), np.zeros(1))
 
-    def judge(self, weights: dict[str, float]) -> Judged | None:
-        """Judge a weighted sum of rates, by system; None if there are fewer than two blocks.
+    def estimate(self, weights: dict[str, float]) -> RateEstimate | None:
+        """Estimate a weighted sum of rates, by system; None if there are fewer than two blocks.
 
-        Of one seed each the standard error is the bootstrap's, over several
-        that of seeds crossed with blocks. A single rate, of weight 1, has the
-        interval of a rate.
+        The standard error is that of the bootstrap if every system has one seed, else that of seeds crossed
+        with blocks. A single rate, of weight 1, has the interval of a rate.
         """
         if not self.can_be_resampled:
             return None
@@ -121,11 +120,11 @@ class Evidence:
             below = probability_below_zero(replicates)
         make_interval = rate_interval if list(weights.values()) == [1.0] else t_interval
         interval = make_interval(estimate.value, error, degrees)
-        return Judged(estimate.value, interval, estimate.p(), below, estimate)
+        return RateEstimate(estimate.value, interval, estimate.p(), below, estimate)
 
 
-def _called(blocks: str, utterances: Sequence[ScoredUtterance]) -> str:
-    """What the blocks are: not speakers where none is known, nor recordings where each is an utterance."""
+def _blocks_of(blocks: str, utterances: Sequence[ScoredUtterance]) -> str:
+    """Name the blocks as far as known: no speakers if none is known, no recordings of one utterance each."""
     known = named_as_speakers(utterances) if blocks == "speaker" else blocks
     if known == "recording" and len({utterance.recording for utterance in utterances}) == len(utterances):
         return "utterance"
@@ -133,26 +132,26 @@ def _called(blocks: str, utterances: Sequence[ScoredUtterance]) -> str:
 
 
 def error_maps(system: System) -> list[ErrorMap]:
-    """Where each of the system's seeds erred, in the alignment that its errors were counted in."""
+    """Map the errors of each seed of a system, in the alignment of its score."""
     return [error_map(_edits(run.score)) for run in system.runs]
 
 
 def _edits(score: ScoreFolder) -> list[str]:
-    """The edits of each utterance; what has no errors, or was aligned by its score, needs no alignment."""
-    wrong = [one for one in score.utterances if one.counts.errors and one.network is None]
-    pairs = [(units(one.reference, score.unit), units(one.hypothesis, score.unit)) for one in wrong]
-    found = dict(zip((each.id for each in wrong), align_many(pairs, score.alignment), strict=True))
+    """Return the edits of each utterance; those without errors or with a network need no alignment."""
+    wrong = [each for each in score.utterances if each.counts.errors and each.network is None]
+    pairs = [(units(each.reference, score.unit), units(each.hypothesis, score.unit)) for each in wrong]
+    edits = dict(zip((each.id for each in wrong), align_many(pairs, score.alignment), strict=True))
     return [
-        found.get(each.id, HIT * each.counts.hits) if each.network is None else each.network.item_edits()
+        edits.get(each.id, HIT * each.counts.hits) if each.network is None else each.network.item_edits()
         for each in score.utterances
     ]
 
 
 def _errors(run: ScoredRun, num_words: int) -> list[float]:
-    """(U,) errors of each utterance, in proportion to so many words of all.
+    """Return the (U,) errors of each utterance, scaled to references of ``num_words`` words.
 
-    Where references have alternatives, systems have them of slightly different
-    lengths; a system's rate stays that of its own.
+    If references have alternatives, their lengths differ slightly between systems; the scaled errors keep the
+    rate of each system.
     """
     share = num_words / run.score.counts.num_words
     return [utterance.counts.errors * share for utterance in run.score.utterances]

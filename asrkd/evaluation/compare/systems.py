@@ -1,4 +1,4 @@
-"""The systems that are compared: whose score is in which folder, and which of them is the teacher."""
+"""Systems of a comparison: their scores by seed, and their roles of teacher, baseline and student."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from asrkd.core.shell import make_anew
 from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command, require_comparable
 from asrkd.training.metrics import read_metrics
 
-TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and the names that have them unasked
+TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and names that imply them
 
 
 @dataclass(frozen=True)
 class ScoredRun:
-    """A system's score from one seed."""
+    """The score of a system from one seed."""
 
     seed: int
     score: ScoreFolder
@@ -27,14 +27,14 @@ class ScoredRun:
 
     @property
     def weight_bytes(self) -> int | None:
-        """Size of the exported weights."""
+        """Size of the exported weights; None without a model."""
         weights = self.model / WEIGHTS if self.model else None
         return weights.stat().st_size if weights and weights.is_file() else None
 
 
 @dataclass(frozen=True)
 class System:
-    """All seeds of one system."""
+    """A system with all its seeds."""
 
     name: str
     role: str
@@ -43,7 +43,7 @@ class System:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which system is which, by name; None: found by name."""
+    """Names of teacher and baseline; None: chosen by name, see :func:`read_systems`."""
 
     teacher: str | None = None
     baseline: str | None = None
@@ -53,24 +53,23 @@ def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list
     """Read the scores of model folders, or score folders themselves.
 
     Args:
-        folders: of models, of scores, or with scores in them; a system is
-            called by the name of its model's folder, or of the folder given
-            where there is no model. Folders of one name are its seeds.
-        score_name: name of the score folder inside each folder that is none itself.
-        roles: the teacher and the baseline. Unless they are named, the system
-            called 'teacher' is one, and 'baseline' or else the first other one the other.
+        folders: folders of models, of scores, or with scores in them. The name of a system is that of its
+            model folder, or of the folder itself without a model. Folders of one name are its seeds.
+        score_name: name of the score folder inside each folder that is not a score folder itself.
+        roles: names of teacher and baseline. By default the teacher is the system called 'teacher', and the
+            baseline the one called 'baseline', or else the first other one.
 
     Raises:
-        AsrkdError: a score is missing or unfinished, was not made like the
-            first, comes twice; or no system has a name that is given.
+        AsrkdError: a score is missing, unfinished, a duplicate or not comparable with the first; or no system
+            has the name in ``roles``.
     """
     runs: dict[str, list[ScoredRun]] = {}
     for folder in folders:
         name, run = _read_run(folder, score_name, runs)
         if any(run.seed == other.seed for other in runs.get(name, [])):
             raise AsrkdError(
-                f"{folder}: system {name!r} with seed {run.seed} comes twice; name a folder once, "
-                "and give systems that differ different names"
+                f"{folder}: duplicate system {name!r} with seed {run.seed}; name each folder once, "
+                "and give different systems different names"
             )
         runs.setdefault(name, []).append(run)
     require_comparable([run.score for system in runs.values() for run in system])
@@ -78,21 +77,23 @@ def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list
     others = [name for name in runs if name != teacher]
     baseline = _named(roles.baseline, BASELINE, runs, "--baseline") or (others[0] if others else None)
     if teacher is not None and teacher == baseline:
-        raise AsrkdError(f"--baseline {baseline}: is the teacher; name another system, or another --teacher")
+        raise AsrkdError(
+            f"--baseline {baseline}: is also the teacher; choose another --baseline or --teacher"
+        )
     role_of = {teacher: TEACHER, baseline: BASELINE}
-    return [System(name, role_of.get(name, STUDENT), found) for name, found in runs.items()]
+    return [System(name, role_of.get(name, STUDENT), of_system) for name, of_system in runs.items()]
 
 
-def _named(given: str | None, usual: str, runs: dict[str, list[ScoredRun]], option: str) -> str | None:
-    if given is None:
-        return usual if usual in runs else None
-    if given not in runs:
-        raise AsrkdError(f"{option} {given}: no such system; there are {', '.join(runs)}")
-    return given
+def _named(name: str | None, default: str, runs: dict[str, list[ScoredRun]], option: str) -> str | None:
+    if name is None:
+        return default if default in runs else None
+    if name not in runs:
+        raise AsrkdError(f"{option} {name}: no such system; expected one of {', '.join(runs)}")
+    return name
 
 
 def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -> tuple[str, ScoredRun]:
-    """The name of the system, and its run."""
+    """Read a run; returns the name of its system, and the run."""
     if (folder / SCORE).is_file():
         path = folder
         model = folder.parent if (folder.parent / MODEL_CONFIG).is_file() else None
@@ -104,17 +105,17 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
     scored = read_score(path)
     if model is None:
         if any(run.score.path.resolve() == path.resolve() for run in runs.get(name, [])):
-            raise AsrkdError(f"{folder}: comes twice; name a folder once")
+            raise AsrkdError(f"{folder}: duplicate folder; name it once")
         return name, ScoredRun(len(runs.get(name, [])) + 1, scored, None, None, None)
-    _check_fresh(path, model)
+    _check_up_to_date(path, model)
     ends = [record for record in read_metrics(model / METRICS) if record["kind"] == "end"]
     seconds = ends[-1].get("train_seconds") if ends else None
     params = files.read_json(path / SCORE).get("params")
     return name, ScoredRun(_seed(model), scored, model, params, seconds)
 
 
-def _check_fresh(score: Path, model: Path) -> None:
-    """Refuse a score of weights that the model has no longer; those that are gone are nobody's."""
+def _check_up_to_date(score: Path, model: Path) -> None:
+    """Check that a score is of the current weights of the model, if the model has weights."""
     request = files.read_json(score / SCORE_REQUEST) if (score / SCORE_REQUEST).is_file() else None
     expected = request.get("model") if isinstance(request, dict) else None
     if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
@@ -131,5 +132,5 @@ def _seed(model: Path) -> int:
     except (KeyError, TypeError, ValueError) as error:
         raise AsrkdError(
             f"{model / MODEL_CONFIG}: not the config of an asrkd model ({error!r}); "
-            "name the model folders that asrkd train made, or score folders"
+            "use model folders of asrkd train, or score folders"
         ) from None

@@ -1,4 +1,4 @@
-"""A comparison as tables of at most 100 columns, plain or in color."""
+"""Tables of a comparison, 100 columns wide, plain or in color."""
 
 import io
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, Difference, Share, SystemResult
-from asrkd.evaluation.compare.conclusions import is_shown
+from asrkd.evaluation.compare.conclusions import is_significant
 from asrkd.evaluation.costs.measuring import Costs
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import Unit
@@ -21,7 +21,7 @@ Column = tuple[str, Callable[[SystemResult], str]]
 
 
 def render(comparison: Comparison, *, styled: bool) -> str:
-    """The tables and the sentences below them; ``styled`` is for terminals."""
+    """Render the tables and the sentences below them; ``styled`` is for terminals."""
     options = {"force_terminal": True} if styled else {"force_terminal": False, "no_color": True}
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, highlight=False, **options)  # type: ignore[arg-type]
@@ -35,20 +35,20 @@ def render(comparison: Comparison, *, styled: bool) -> str:
 
 
 def _table(systems: Sequence[SystemResult], columns: Sequence[Column]) -> Table | None:
-    """Columns in which no system has anything are left out; None if only the names are left."""
-    shown = [(title, cell) for title, cell in columns if any(cell(system) for system in systems)]
-    if len(shown) < 2:
+    """Build a table without empty columns; None if only the names are left."""
+    filled = [(title, cell) for title, cell in columns if any(cell(system) for system in systems)]
+    if len(filled) < 2:
         return None
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for title, _ in shown:
+    for title, _ in filled:
         table.add_column(title, justify="left" if title == "system" else "right", overflow="fold")
     for system in systems:
-        table.add_row(*(Text(cell(system)) for _, cell in shown), style=_style(system))
+        table.add_row(*(Text(cell(system)) for _, cell in filled), style=_style(system))
     return table
 
 
 def _style(system: SystemResult) -> str:
-    if system.difference is None or not is_shown(system.difference):
+    if system.difference is None or not is_significant(system.difference):
         return ""
     return "green" if system.difference.value < 0 else "red"
 
@@ -69,11 +69,11 @@ def _legend(comparison: Comparison) -> list[str]:
     lines = []
     if any(system.difference for system in comparison.systems):
         several = any(len(system.runs) > 1 for system in comparison.systems)
-        crossed = f", of several seeds by t, seeds crossed with {comparison.blocks}s" if several else ""
+        crossed = f", with several seeds by t, seeds crossed with {comparison.blocks}s" if several else ""
         lines.append(
-            f"diff: from {comparison.baseline}, in points; 95 %: by drawing {comparison.blocks}s anew"
+            f"diff: from {comparison.baseline}, in points; 95 %: bootstrap over {comparison.blocks}s"
             f"{crossed}; z, p: MAPSSWE, p after Holm for all students; better: probability of improvement; "
-            f"saved: of {comparison.baseline}'s errors; gap: the share closed of the way to the teacher."
+            f"saved: share of {comparison.baseline}'s errors; gap: share of the gap to the teacher closed."
         )
     if comparison.costs_protocol:
         lines.append(comparison.costs_protocol.text())
@@ -81,14 +81,14 @@ def _legend(comparison: Comparison) -> list[str]:
 
 
 def _percent(interval: Interval | None, digits: int = 1) -> str:
-    """In percent, or points."""
+    """Format an interval in percent or points."""
     if interval is None:
         return NOTHING
     return f"[{_in_percent(interval.low, digits)}, {_in_percent(interval.high, digits)}]"
 
 
 def _in_percent(value: float, digits: int) -> str:
-    """Without a minus before nothing; the ends of intervals from two or three blocks can be astronomical."""
+    """Format in percent, without -0; huge values, as from intervals of two or three blocks, as >1000."""
     if abs(value) >= FARTHEST:
         return f"{'<-' if value < 0 else '>'}{100 * FARTHEST:.0f}"
     return f"{round(100 * value, digits) + 0.0:.{digits}f}"
@@ -123,11 +123,14 @@ def _errors(unit: Unit) -> list[Column]:
         (f"{unit.rate} %", lambda system: f"{100 * system.wer:.2f}"),
         ("±", lambda system: NOTHING if system.wer_std is None else f"{100 * system.wer_std:.2f}"),
         ("95 %", lambda system: _percent(system.interval)),
-        ("diff", _of_difference(lambda found: f"{100 * found.value:+.2f}")),
-        ("95 %", _of_difference(lambda found: _percent(found.interval))),
-        ("z", _of_difference(lambda found: f"{found.mapsswe.z:.2f}")),
-        ("p", _of_difference(lambda found: _probability(found.mapsswe.p_holm))),
-        ("better", _of_difference(lambda found: _or_nothing(found.probability_of_improvement, ".3f"))),
+        ("diff", _of_difference(lambda difference: f"{100 * difference.value:+.2f}")),
+        ("95 %", _of_difference(lambda difference: _percent(difference.interval))),
+        ("z", _of_difference(lambda difference: f"{difference.mapsswe.z:.2f}")),
+        ("p", _of_difference(lambda difference: _probability(difference.mapsswe.p_holm))),
+        (
+            "better",
+            _of_difference(lambda difference: _or_nothing(difference.probability_of_improvement, ".3f")),
+        ),
     ]
 
 

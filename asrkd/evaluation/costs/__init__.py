@@ -1,1 +1,1 @@
-"""What a recognizer costs where it is used: multiply-adds, time and memory."""
+"""Costs of recognition: multiply-adds, computing time and memory."""

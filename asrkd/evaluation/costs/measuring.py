@@ -1,4 +1,4 @@
-"""The costs of several models, measured side by side on some of the cuts of a manifest."""
+"""Measurement of the costs of models, side by side on some of the cuts of a manifest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,52 +20,52 @@ from asrkd.models.recognizer import LoadedModel
 
 @dataclass(frozen=True)
 class Costs:
-    """What recognizing costs; features are there already, the search is greedy."""
+    """Costs of recognition from features by greedy search."""
 
     multiply_adds_per_second: float  # of audio
-    uncounted: list[str]  # operators that may multiply and are not counted: if any, the number is too low
-    real_time_factor: float  # computing time over duration of the audio: below 1 is faster than speech
-    peak_memory_bytes: int  # resident, of a process that does nothing else
-    idle_memory_bytes: int  # of the same process before the model was loaded
+    uncounted: list[str]  # operators that may multiply but are not counted; if any, the count is too low
+    real_time_factor: float  # computing time divided by duration of the audio
+    peak_memory_bytes: int  # resident memory of a process that does nothing else
+    idle_memory_bytes: int  # of the same process before it loads the model
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the costs of all systems were measured, side by side in one run."""
+    """Conditions of the measurement, which all systems share."""
 
     cuts: str  # the manifest
-    num_cuts: int  # of them that were recognized, evenly spaced by duration
+    num_cuts: int  # number of cuts that were recognized, evenly spaced by duration
     audio_seconds: float  # of these
-    repeats: int  # of the timing; the median counts
+    repeats: int  # rounds of timing, of which the median counts
     threads: int
     batch_size: int
     device: str
 
     def text(self) -> str:
-        """A sentence for people."""
+        """Describe the measurement in a sentence."""
         return (
             f"Costs: {self.num_cuts} of the cuts of {self.cuts}, evenly spaced by duration "
             f"({self.audio_seconds:.0f} s of audio), from features to words by greedy search, {self.threads} "
             f"thread, batch {self.batch_size}, {self.device}; x real time: median of {self.repeats} rounds, "
-            "systems taking turns; peak: of a process of its own, Python and torch included."
+            "systems in turns; peak: resident memory of a separate process, with Python and torch."
         )
 
 
-NUM_CUTS = 20  # enough for short and long ones, few enough for seconds
+NUM_CUTS = 20  # enough for short and long cuts, in seconds of computing
 
 
 def measure_costs(models: Mapping[str, Path], manifest: Path) -> tuple[dict[str, Costs], Protocol]:
-    """What it costs each model to recognize speech, on the CPU.
+    """Measure the costs of recognition with each model on the CPU.
 
     Args:
-        models: model folders by the name of the system.
+        models: model folders by name of the system.
         manifest: cuts with features; at most NUM_CUTS of them are recognized.
 
     Returns:
         The costs by name, and how they were measured.
 
     Raises:
-        AsrkdError: a model or the manifest cannot be read, or they do not fit together.
+        AsrkdError: a model or the manifest cannot be read, or the cuts do not fit a model.
     """
     cuts = read_cuts(manifest)
     loaded = {name: load_model(path) for name, path in models.items()}
@@ -90,7 +90,7 @@ def measure_costs(models: Mapping[str, Path], manifest: Path) -> tuple[dict[str,
 
 
 def spread_by_duration(cuts: Sequence[MonoCut], count: int) -> list[MonoCut]:
-    """At most ``count`` cuts, from the shortest to the longest in even steps."""
+    """Choose at most ``count`` cuts, evenly spaced by rank of duration from shortest to longest."""
     by_duration = sorted((record.duration, record.id, row) for row, record in enumerate(records(cuts)))
     last = len(by_duration) - 1
     places = range(last + 1) if last < count else [round(n * last / (count - 1)) for n in range(count)]

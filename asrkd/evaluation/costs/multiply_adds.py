@@ -1,14 +1,14 @@
-"""Multiply-adds of any model, counted where torch carries them out.
+"""Multiply-adds of any model, counted at torch's operator dispatch.
 
-Every operator that a forward pass dispatches is seen, whatever module or
-function called it, so nothing need be known of the model. A multiply-add
+Every operator of a forward pass is intercepted, whatever module or function
+calls it, so nothing need be known about the model. A multiply-add
 is one product of two numbers summed into a third: matrix products,
-convolutions, attention and recurrent layers are made of them. Their zeros,
-of padding for instance, count too. Biases, norms, activations and
+convolutions, attention and recurrent layers consist of them. Products with
+zeros, of padding for instance, count too. Biases, norms, activations and
 element-wise products, a small part, do not.
 
-What torch runs as one operator and is not known here is not passed over: it
-is named in ``uncounted``, and the count is then too low.
+Operators that may multiply but are unknown here are listed in ``uncounted``;
+the count is then too low.
 """
 
 from collections import Counter
@@ -26,31 +26,31 @@ Count = Callable[..., int]
 
 @dataclass(frozen=True)
 class MultiplyAdds:
-    """What a forward pass came to."""
+    """Multiply-adds of a forward pass."""
 
     by_operator: Counter[str] = field(default_factory=Counter)
     uncounted: set[str] = field(default_factory=set)  # operators that may multiply, of unknown size
 
     @property
     def total(self) -> int:
-        """Of all operators that were counted."""
+        """Sum over all counted operators."""
         return sum(self.by_operator.values())
 
 
 def count_multiply_adds(forward: Callable[[], object]) -> MultiplyAdds:
-    """Count those of one call of ``forward``, which is made without gradients."""
-    found = MultiplyAdds()
-    with torch.no_grad(), _Counting(found):
+    """Count the multiply-adds of a call of ``forward`` without gradients."""
+    counts = MultiplyAdds()
+    with torch.no_grad(), _Counting(counts):
         forward()
-    return found
+    return counts
 
 
 class _Counting(TorchDispatchMode):
-    """Looks at each operator on its way to its kernel."""
+    """Dispatch mode that counts each operator before it runs."""
 
-    def __init__(self, found: MultiplyAdds) -> None:
+    def __init__(self, counts: MultiplyAdds) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._found = found
+        self._counts = counts
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -60,19 +60,19 @@ class _Counting(TorchDispatchMode):
         known = COUNTED.get(name) if space == "aten" else None
         nested = any(tensor.is_nested for tensor in _tensors(args))
         if known is not None and not nested:
-            self._found.by_operator[name] += known(*args)
+            self._counts.by_operator[name] += known(*args)
         elif known is None:
-            with self:  # in inference mode, operators made of others arrive whole
+            with self:  # in inference mode, composite operators are not decomposed
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
         if known is None and _may_multiply(space, name, args) or known is not None and nested:
-            self._found.uncounted.add(f"{space}::{name}")
+            self._counts.uncounted.add(f"{space}::{name}")
         return func(*args, **kwargs)
 
 
 def _may_multiply(space: str, name: str, args: tuple[Any, ...]) -> bool:
-    """Whether an operator that is not counted may hold products of numbers that meet more than once."""
+    """Whether an operator that is not counted may consist of more than element-wise products."""
     if space != "aten" or any(sign in name for sign in SIGNS_OF_PRODUCTS):
         return True
     floats = [tensor for tensor in _tensors(args) if tensor.is_floating_point() and tensor.numel() > 1]
@@ -100,7 +100,7 @@ def _convolution(
     values: Tensor, weight: Tensor, bias: object, stride: Any, padding: Any, dilation: Any, transposed: bool,
     output_padding: Any, *_: object,
 ) -> int:  # fmt: skip
-    """Each output (transposed: each input) meets the weights of one channel of its group."""
+    """Each output (transposed: each input) is multiplied by the weights of one channel of its group."""
     if transposed:
         return values.numel() * weight[0].numel()
     places = 1
@@ -131,14 +131,14 @@ def _multi_head_attention(query: Tensor, key: Tensor, value: Tensor, dim: int, *
 
 
 def _encoder_layer(frames: Tensor, dim: int, *rest: Any) -> int:
-    """nn.TransformerEncoderLayer in one piece."""
+    """nn.TransformerEncoderLayer as one operator."""
     tokens = frames.numel() // dim
     feed_forward = (rest[12].numel() + rest[14].numel()) * tokens
     return _multi_head_attention(frames, frames, frames, dim) + int(feed_forward)
 
 
 def _recurrent_layer(frames: Tensor, of_input: Tensor, of_state: Tensor, *_: object) -> int:
-    """(T, N, I) frames meet both matrices at every step."""
+    """(T, N, I) frames are multiplied by both matrices at every step."""
     return frames.shape[:-1].numel() * (of_input.numel() + of_state.numel())
 
 
@@ -172,14 +172,14 @@ COUNTED: dict[str, Count] = {
     "_cudnn_rnn": _recurrent,
 }
 
-# In the name of whatever else computes products, of one tensor or several.
+# Parts of names of other operators that compute products.
 SIGNS_OF_PRODUCTS = (
     "attention", "attn", "bilinear", "cdist", "cholesky", "conv", "eig", "einsum", "fft", "grid_sampler",
     "gru", "inverse", "kron", "linalg", "linear", "lstm", "lu_", "matmul", "matrix", "mha", "mm", "pdist",
     "rnn", "solve", "sparse", "svd", "trilinear", "unfold_backward", "encoder_layer",
 )  # fmt: skip
 
-# Operators of several tensors in which each number meets one other, or is only moved.
+# Operators of several tensors that are element-wise, or only move numbers.
 LIGHT = {
     "_foreach_add", "_foreach_mul", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training",
     "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell", "_index_put_impl", "_unsafe_index", "add", "addcdiv",

@@ -1,4 +1,7 @@
-"""The memory of a process that recognizes and does nothing else.
+"""Peak memory of recognition, measured in a separate process that does nothing else.
+
+By hand because a profiler of this process would include the models that it holds, and one of Python's
+allocations (tracemalloc) would miss those of torch.
 
 Usage:   python -m asrkd.evaluation.costs.peak_memory MODEL FEATURES      (what measure_memory runs)
 """
@@ -25,22 +28,26 @@ STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
-class ResidentBytes:
-    """Bytes that were resident."""
+class ResidentMemory:
+    """Resident memory of a process, in bytes."""
 
     peak: int
     idle: int  # before the model was loaded: Python, torch and the features
 
 
-def measure_memory(model: Path, utterances: Sequence[Tensor]) -> ResidentBytes:
-    """Recognize ``utterances``, (T, F) features each, with a model folder in a fresh process on one thread.
+def measure_memory(model: Path, utterances: Sequence[Tensor]) -> ResidentMemory:
+    """Measure the memory of a new process that recognizes ``utterances`` on one thread.
+
+    Args:
+        model: model folder.
+        utterances: (T, F) features each.
 
     Raises:
-        AsrkdError: the process failed, for want of memory perhaps.
+        AsrkdError: the process failed, for lack of memory perhaps.
     """
-    own = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[3])
     variables = os.environ | {
-        "PYTHONPATH": os.pathsep.join([own, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
         "OMP_NUM_THREADS": "1",
     }
     with TemporaryDirectory() as folder:
@@ -50,25 +57,27 @@ def measure_memory(model: Path, utterances: Sequence[Tensor]) -> ResidentBytes:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-        raise AsrkdError(f"{model}: its memory cannot be measured: {reason}; see whether asrkd score works")
-    return ResidentBytes(**json.loads(done.stdout))
+        raise AsrkdError(
+            f"{model}: memory cannot be measured: {reason}; check that asrkd score works with this model"
+        )
+    return ResidentMemory(**json.loads(done.stdout))
 
 
-def _recognize_all(model: Path, path: Path) -> ResidentBytes:
+def _recognize_all(model: Path, path: Path) -> ResidentMemory:
     with one_thread():
         utterances = load_file(str(path))
         idle = _resident("VmRSS")
         loaded = load_model(model)
         for name in sorted(utterances):
             recognize(loaded, utterances[name])
-    return ResidentBytes(_resident("VmHWM"), idle)
+    return ResidentMemory(_resident("VmHWM"), idle)
 
 
 def _resident(field: str) -> int:
-    """Bytes, now (VmRSS) or at most so far (VmHWM).
+    """Return the resident memory in bytes: current (VmRSS) or peak (VmHWM).
 
-    Where there is no /proc, both are the peak. It is not taken elsewhere, for
-    Linux hands it on from the process that started this one.
+    Without /proc, both are the peak by getrusage. On Linux getrusage is not used, since a process inherits
+    the value of the process that started it.
     """
     if not STATUS.is_file():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,4 +1,4 @@
-"""How long systems take for the same utterances, in turns, so that what slows the machine slows them all."""
+"""Computing time of systems on the same utterances, in turns, so that other load slows all of them alike."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -14,7 +14,7 @@ from asrkd.models.recognizer import LoadedModel
 
 @torch.no_grad()
 def recognize(model: LoadedModel, features: Tensor) -> str:
-    """The words of an utterance of (T, F) features."""
+    """Recognize an utterance of (T, F) features by greedy search."""
     output = model.recognizer(features[None], torch.tensor([len(features)]))
     (tokens,) = greedy_tokens(model.recognizer, output)
     return model.tokens.decode(tokens)
@@ -26,15 +26,15 @@ REPEATS = 5
 def computing_seconds(
     models: Mapping[str, LoadedModel], utterances: Sequence[Tensor], repeats: int = REPEATS
 ) -> dict[str, float]:
-    """Seconds that each model takes for all utterances, the median of ``repeats`` rounds, on one thread.
+    """Measure the seconds of each model for all utterances: the median of ``repeats`` rounds, on one thread.
 
-    Each utterance is given to all models before the next one, and another
-    begins each time. A round before the first is not counted.
+    Every utterance is recognized by all models before the next one, in rotating order. A warm-up round is not
+    counted.
 
     Args:
-        models: on the CPU, by name.
-        utterances: (T, F) features each, the same for all models.
-        repeats: rounds that count, 1 or more.
+        models: models on the CPU, by name.
+        utterances: (T, F) features each.
+        repeats: number of rounds, 1 or more.
     """
     names = list(models)
     rounds: dict[str, list[float]] = {name: [] for name in names}
@@ -50,4 +50,4 @@ def computing_seconds(
             if number:
                 for name in names:
                     rounds[name].append(seconds[name])
-    return {name: median(found) for name, found in rounds.items()}
+    return {name: median(of_model) for name, of_model in rounds.items()}

@@ -1,1 +1,1 @@
-"""Which errors of a teacher its students make too, word by word."""
+"""Inheritance: the errors of a teacher that its students make too, word by word."""

@@ -1,31 +1,30 @@
-"""What became of errors between a baseline, its teacher and a student trained with the teacher.
+"""Error classes: how the errors of a baseline, its teacher and a student trained by the teacher are related.
 
-All three are aligned to the same reference; an error is a wrong word, or
-none, at a place (see :mod:`asrkd.evaluation.inheritance.error_places`). Each system's errors
-fall into classes that are disjoint and leave nothing out:
+All three systems are aligned to the same reference; an error is a wrong word, or none, at a place
+(:mod:`asrkd.evaluation.inheritance.error_places`). The errors of each system fall into disjoint classes that
+cover all of them. In this table "yes" is the same error, and "any" is yes or no:
 
-========== ======= ======== ======= ===========================================
+========== ======= ======== ======= ==========================================
 class      teacher baseline student
-========== ======= ======== ======= ===========================================
+========== ======= ======== ======= ==========================================
 shared     yes     yes      yes
 inherited  yes     no       yes     word for word the teacher's
-kept       no      yes      yes     the teacher did not mend it
-changed    no      no       yes     where the baseline errs in another way
-new        no      no       yes     where the baseline is right
-mended     any     yes      no      the student is right there
-replaced   any     yes      no      the student errs there in another way
-shed       yes     yes      no      the teacher's, of the baseline's own accord
-avoided    yes     no       no      the teacher's alone
-========== ======= ======== ======= ===========================================
+kept       no      yes      yes     the teacher did not correct it
+changed    no      no       yes     the baseline has another error there
+new        no      no       yes     the baseline is correct there
+corrected  any     yes      no      the student is correct there
+replaced   any     yes      no      the student has another error there
+shed       yes     yes      no      the baseline makes the teacher's error too
+avoided    yes     no       no      only the teacher makes it
+========== ======= ======== ======= ==========================================
 
-So the student's errors are shared + inherited + kept + changed + new, the
-baseline's shared + kept + mended + replaced, the teacher's shared + inherited
-+ shed + avoided. ``shed`` is what ``inherited`` is to be held against: were
-the student but another baseline, the two would be about equally many.
+So the student's errors are shared + inherited + kept + changed + new, the baseline's are shared + kept +
+corrected + replaced, and the teacher's are shared + inherited + shed + avoided. Compare ``inherited`` with
+``shed``: if the student were just another baseline, the two would be about equal.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -40,76 +39,68 @@ class ErrorClass(str, Enum):
     KEPT = "kept"
     CHANGED = "changed"
     NEW = "new"
-    MENDED = "mended"
+    CORRECTED = "corrected"
     REPLACED = "replaced"
     SHED = "shed"
     AVOIDED = "avoided"
 
 
 STUDENT = (ErrorClass.SHARED, ErrorClass.INHERITED, ErrorClass.KEPT, ErrorClass.CHANGED, ErrorClass.NEW)
-BASELINE = (ErrorClass.SHARED, ErrorClass.KEPT, ErrorClass.MENDED, ErrorClass.REPLACED)
+BASELINE = (ErrorClass.SHARED, ErrorClass.KEPT, ErrorClass.CORRECTED, ErrorClass.REPLACED)
 TEACHER = (ErrorClass.SHARED, ErrorClass.INHERITED, ErrorClass.SHED, ErrorClass.AVOIDED)
 
 
 @dataclass(frozen=True)
-class Fates:
-    """The class of every error of one utterance, by system."""
+class ClassifiedErrors:
+    """The class of every error of an utterance, by system."""
 
     teacher: dict[WordError, ErrorClass]
     baseline: dict[WordError, ErrorClass]
     student: dict[WordError, ErrorClass]
 
 
-def fates(
+def classify_errors(
     teacher: Collection[WordError], baseline: Collection[WordError], student: Collection[WordError]
-) -> Fates:
-    """Class the errors of three systems on one utterance; no collection holds an error twice."""
+) -> ClassifiedErrors:
+    """Classify the errors of three systems on one utterance; no collection has an error twice."""
     of_teacher, of_baseline, of_student = set(teacher), set(baseline), set(student)
-    baseline_errs = {error.place for error in of_baseline}
-    student_errs = {error.place for error in of_student}
+    baseline_places = {error.place for error in of_baseline}
+    student_places = {error.place for error in of_student}
 
-    def student_fate(error: WordError) -> ErrorClass:
+    def student_class(error: WordError) -> ErrorClass:
         if error in of_teacher:
             return ErrorClass.SHARED if error in of_baseline else ErrorClass.INHERITED
         if error in of_baseline:
             return ErrorClass.KEPT
-        return ErrorClass.CHANGED if error.place in baseline_errs else ErrorClass.NEW
+        return ErrorClass.CHANGED if error.place in baseline_places else ErrorClass.NEW
 
-    def baseline_fate(error: WordError) -> ErrorClass:
+    def baseline_class(error: WordError) -> ErrorClass:
         if error in of_student:
             return ErrorClass.SHARED if error in of_teacher else ErrorClass.KEPT
-        return ErrorClass.REPLACED if error.place in student_errs else ErrorClass.MENDED
+        return ErrorClass.REPLACED if error.place in student_places else ErrorClass.CORRECTED
 
-    def teacher_fate(error: WordError) -> ErrorClass:
+    def teacher_class(error: WordError) -> ErrorClass:
         if error in of_student:
             return ErrorClass.SHARED if error in of_baseline else ErrorClass.INHERITED
         return ErrorClass.SHED if error in of_baseline else ErrorClass.AVOIDED
 
-    return Fates(
-        {error: teacher_fate(error) for error in teacher},
-        {error: baseline_fate(error) for error in baseline},
-        {error: student_fate(error) for error in student},
+    return ClassifiedErrors(
+        {error: teacher_class(error) for error in teacher},
+        {error: baseline_class(error) for error in baseline},
+        {error: student_class(error) for error in student},
     )
 
 
 @dataclass(frozen=True)
 class ErrorClassCounts:
-    """How many errors of each class, over utterances."""
+    """Number of errors of each class, by system, over utterances."""
 
     teacher: Counter[ErrorClass] = field(default_factory=Counter)
     baseline: Counter[ErrorClass] = field(default_factory=Counter)
     student: Counter[ErrorClass] = field(default_factory=Counter)
 
-    def add(self, found: Fates) -> None:
-        """Count an utterance."""
-        self.teacher.update(found.teacher.values())
-        self.baseline.update(found.baseline.values())
-        self.student.update(found.student.values())
-
-
-def tally(utterances: Iterable[Fates]) -> ErrorClassCounts:
-    """Count classes over utterances."""
-    total = ErrorClassCounts()
-    for found in utterances:
-        total.add(found)
-    return total
+    def add(self, errors: ClassifiedErrors) -> None:
+        """Add the errors of an utterance."""
+        self.teacher.update(errors.teacher.values())
+        self.baseline.update(errors.baseline.values())
+        self.student.update(errors.student.values())

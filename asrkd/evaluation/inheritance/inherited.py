@@ -1,4 +1,4 @@
-"""What students inherit from their teacher, over a test set and in their training labels."""
+"""Inheritance of errors from a teacher by its students, over a test set and in their training labels."""
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -7,9 +7,21 @@ from functools import partial
 
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.compare.systems import BASELINE, STUDENT, TEACHER
-from asrkd.evaluation.inheritance.confusions import Confusion, PassedOn, confusions, passed_on
-from asrkd.evaluation.inheritance.error_classes import ErrorClass, ErrorClassCounts, Fates, fates
-from asrkd.evaluation.inheritance.error_places import Aligned, WordError, lay_along
+from asrkd.evaluation.inheritance.error_classes import (
+    ClassifiedErrors,
+    ErrorClass,
+    ErrorClassCounts,
+    classify_errors,
+)
+from asrkd.evaluation.inheritance.error_places import (
+    AlignedHypothesis,
+    Confusion,
+    InheritedConfusion,
+    WordError,
+    by_place,
+    confusions,
+    inherited_confusions,
+)
 from asrkd.evaluation.inheritance.pseudo_labels import PseudoLabels, read_pseudo_labels
 from asrkd.evaluation.report.scored_cuts import training_transcripts
 from asrkd.evaluation.report.systems import ReportedSystem, of_role
@@ -19,12 +31,12 @@ from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_words
 from asrkd.targets.store.used_stores import UsedStore
 
-MOST_CONFUSIONS = 12  # of a student, in the table
+MOST_CONFUSIONS = 12  # rows of a student's table of confusions
 
 
 @dataclass(frozen=True)
-class Line:
-    """A student with the systems it is held against, by their place among the systems."""
+class SystemTriple:
+    """A student with the teacher and the baseline that it is compared with: indexes into the systems."""
 
     student: int
     teacher: int
@@ -33,94 +45,98 @@ class Line:
 
 @dataclass
 class Inheritance:
-    """What a student shares with its teacher."""
+    """The errors that a student shares with its teacher."""
 
-    line: Line
-    tally: ErrorClassCounts = field(default_factory=ErrorClassCounts)
-    passed_on: list[PassedOn] = field(default_factory=list)  # worst first
-    labels: list[tuple[str, PseudoLabels]] = field(default_factory=list)  # by the store's name
-    notes: list[str] = field(default_factory=list)  # what could not be looked at, and why
+    triple: SystemTriple
+    counts: ErrorClassCounts = field(default_factory=ErrorClassCounts)
+    confusions: list[InheritedConfusion] = field(default_factory=list)  # worst first
+    labels: list[tuple[str, PseudoLabels]] = field(default_factory=list)  # by name of the store
+    notes: list[str] = field(default_factory=list)  # stores that could not be read, and why
 
 
-def lines(systems: Sequence[ReportedSystem]) -> list[Line]:
-    """Every student with teacher and baseline of its seed; none without a teacher and a baseline."""
-    found = []
+def system_triples(systems: Sequence[ReportedSystem]) -> list[SystemTriple]:
+    """List every student with the teacher and the baseline of its seed; empty if either is missing."""
+    triples = []
     for number, system in enumerate(systems):
         teacher, baseline = (of_role(systems, role, system.seed) for role in (TEACHER, BASELINE))
         if system.role == STUDENT and teacher is not None and baseline is not None:
-            found.append(Line(number, systems.index(teacher), systems.index(baseline)))
-    return found
+            triples.append(SystemTriple(number, systems.index(teacher), systems.index(baseline)))
+    return triples
 
 
-def aligned(
-    systems: Sequence[ReportedSystem], chosen: Container[str] | None = None
-) -> Iterator[tuple[str, list[Aligned]]]:
-    """(id, each system's words along the reference), an utterance after the other.
+def aligned_utterances(
+    systems: Sequence[ReportedSystem], ids: Container[str] | None = None
+) -> Iterator[tuple[str, list[AlignedHypothesis]]]:
+    """Yield (id, aligned hypothesis of each system) for every utterance.
 
     Args:
-        systems: scored on the same references.
-        chosen: ids of those that are wanted; None: all.
+        systems: systems scored on the same references.
+        ids: ids of the utterances; None: all.
     """
-    for found in zip(*(system.score.utterances for system in systems), strict=True):
-        if chosen is None or found[0].id in chosen:
+    for utterances in zip(*(system.score.utterances for system in systems), strict=True):
+        if ids is None or utterances[0].id in ids:
             yield (
-                found[0].id,
-                [_lay(one, system.score) for one, system in zip(found, systems, strict=True)],
+                utterances[0].id,
+                [_align(each, system.score) for each, system in zip(utterances, systems, strict=True)],
             )
 
 
-def _lay(one: ScoredUtterance, score: ScoreFolder) -> Aligned:
-    if one.network is not None:
-        return lay_along(one.network.pairs(one.hypothesis.split()))
-    if not one.counts.errors:  # most are, and aligning takes the time
-        return lay_along([(word, word) for word in units(one.reference, score.unit)])
-    return lay_along(align_words(one.reference, one.hypothesis, score.alignment, score.unit))
+def _align(utterance: ScoredUtterance, score: ScoreFolder) -> AlignedHypothesis:
+    if utterance.network is not None:
+        return by_place(utterance.network.pairs(utterance.hypothesis.split()))
+    if not utterance.counts.errors:  # the usual case, which needs no alignment
+        return by_place([(word, word) for word in units(utterance.reference, score.unit)])
+    return by_place(align_words(utterance.reference, utterance.hypothesis, score.alignment, score.unit))
 
 
-def fates_on(line: Line, heard: Sequence[Aligned]) -> Fates:
-    """The fates of an utterance's errors between the systems of a line."""
-    return fates(*(heard[number].errors for number in (line.teacher, line.baseline, line.student)))
+def classify(triple: SystemTriple, hypotheses: Sequence[AlignedHypothesis]) -> ClassifiedErrors:
+    """Classify the errors of a triple of systems on an utterance, given every system's hypothesis of it."""
+    return classify_errors(
+        *(hypotheses[number].errors for number in (triple.teacher, triple.baseline, triple.student))
+    )
 
 
-def student_fates(
-    systems: Sequence[ReportedSystem], heard: Sequence[Aligned]
+def student_error_classes(
+    systems: Sequence[ReportedSystem], hypotheses: Sequence[AlignedHypothesis]
 ) -> list[Mapping[WordError, ErrorClass] | None]:
-    """By system the fate of each of its errors in an utterance; None where it is no student."""
-    found: list[Mapping[WordError, ErrorClass] | None] = [None] * len(systems)
-    for line in lines(systems):
-        found[line.student] = fates_on(line, heard).student
-    return found
+    """Return the class of each error in an utterance, by system; None for systems that are no students."""
+    classes: list[Mapping[WordError, ErrorClass] | None] = [None] * len(systems)
+    for triple in system_triples(systems):
+        classes[triple.student] = classify(triple, hypotheses).student
+    return classes
 
 
 def inheritances(systems: Sequence[ReportedSystem]) -> list[Inheritance]:
-    """What each student inherits, over all utterances.
+    """Compute the inheritance of each student over all utterances.
 
     Raises:
         AsrkdError: a store of pseudo-labels is damaged.
     """
-    found = [Inheritance(line) for line in lines(systems)]
-    said: list[Counter[Confusion]] = [Counter() for _ in systems]
-    for _, heard in aligned(systems) if found else ():
-        for counter, one in zip(said, heard, strict=True):
-            counter.update(confusions([one]))
-        for own in found:
-            own.tally.add(fates_on(own.line, heard))
-    for own in found:
-        line = own.line
-        own.passed_on = passed_on(said[line.teacher], said[line.baseline], said[line.student])
-        _add_labels(own, systems[line.student])
-    return found
+    students = [Inheritance(triple) for triple in system_triples(systems)]
+    counted: list[Counter[Confusion]] = [Counter() for _ in systems]
+    for _, hypotheses in aligned_utterances(systems) if students else ():
+        for counter, hypothesis in zip(counted, hypotheses, strict=True):
+            counter.update(confusions([hypothesis]))
+        for student in students:
+            student.counts.add(classify(student.triple, hypotheses))
+    for student in students:
+        triple = student.triple
+        student.confusions = inherited_confusions(
+            counted[triple.teacher], counted[triple.baseline], counted[triple.student]
+        )
+        _add_labels(student, systems[triple.student])
+    return students
 
 
-def _add_labels(own: Inheritance, student: ReportedSystem) -> None:
-    own.notes += [f"{name} is no longer there" for name in student.stores.missing]
+def _add_labels(inheritance: Inheritance, student: ReportedSystem) -> None:
+    inheritance.notes += [f"{name} is no longer there" for name in student.stores.missing]
     for store in student.stores.found:
         if store.kind != "nbest":
             continue
         try:
-            own.labels.append((store.name, _labels(store, student)))
+            inheritance.labels.append((store.name, _labels(store, student)))
         except AsrkdError as error:
-            own.notes.append(str(error))
+            inheritance.notes.append(str(error))
 
 
 def _labels(store: UsedStore, student: ReportedSystem) -> PseudoLabels:

@@ -1,12 +1,11 @@
-"""The errors in the hypotheses that a student was trained on (Seq-KD), against what was really said."""
+"""Pseudo-labels: errors in the hypotheses that a student was trained on (Seq-KD), against transcripts."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asrkd.evaluation.inheritance.confusions import Confusion, confusions
-from asrkd.evaluation.inheritance.error_places import lay_along
+from asrkd.evaluation.inheritance.error_places import Confusion, by_place, confusions
 from asrkd.scoring.units import WORD, Unit
 from asrkd.scoring.word_alignment import align_words
 from asrkd.targets.store.nbest import NbestStore
@@ -14,22 +13,22 @@ from asrkd.targets.store.nbest import NbestStore
 
 @dataclass(frozen=True)
 class Example:
-    """A hypothesis that holds a confusion."""
+    """A hypothesis with a confusion."""
 
     cut_id: str
     rank: int  # 0 is the best
-    said: str
-    label: str  # what the student was told was said
+    reference: str  # the transcript
+    label: str  # the hypothesis that the student was trained on
 
 
 @dataclass
 class PseudoLabels:
-    """What a store's hypotheses hold, those that training used."""
+    """Statistics of the hypotheses of a store that training used."""
 
-    num_cuts: int = 0  # with a transcript to hold them against
+    num_cuts: int = 0  # with a transcript
     num_hypotheses: int = 0
     num_wrong: int = 0  # hypotheses with an error
-    hypotheses: Counter[Confusion] = field(default_factory=Counter)  # that hold it, once or more often
+    hypotheses: Counter[Confusion] = field(default_factory=Counter)  # hypotheses with a confusion
     examples: dict[Confusion, Example] = field(default_factory=dict)  # the first in the store
 
 
@@ -41,36 +40,36 @@ def read_pseudo_labels(
     alignment: str,
     unit: Unit = WORD,
 ) -> PseudoLabels:
-    """Compare a store's hypotheses with the transcripts of their cuts.
+    """Compare the hypotheses of a store with the transcripts of their cuts.
 
     Args:
-        store: of N-best lists.
-        transcripts: by cut id; cuts of the store that are not in it are left out.
-        num_hypotheses: of each cut, the best so many: those that training used.
-        normalize: what was done to the texts of the score that this is for.
-        alignment: likewise.
-        unit: likewise; not that of the store, whose hypotheses are compared anew.
+        store: folder of an N-best store.
+        transcripts: transcripts by cut id; other cuts of the store are left out.
+        num_hypotheses: number of best hypotheses of each cut that training used.
+        normalize: the normalizer of the score.
+        alignment: the alignment of the score.
+        unit: the unit of the score, which may differ from that of the store.
 
     Raises:
         AsrkdError: the store is unfinished or damaged.
     """
-    found, opened = PseudoLabels(), NbestStore(store)
-    for cut_id in opened.index.ids():
+    labels, nbest_store = PseudoLabels(), NbestStore(store)
+    for cut_id in nbest_store.index.ids():
         if cut_id not in transcripts:
             continue
-        said = normalize(transcripts[cut_id])
-        found.num_cuts += 1
-        for rank, text in enumerate(opened.read(cut_id).texts[:num_hypotheses]):
-            _add(found, Example(cut_id, rank, said, normalize(text)), alignment, unit)
-    return found
+        reference = normalize(transcripts[cut_id])
+        labels.num_cuts += 1
+        for rank, text in enumerate(nbest_store.read(cut_id).texts[:num_hypotheses]):
+            _add(labels, Example(cut_id, rank, reference, normalize(text)), alignment, unit)
+    return labels
 
 
-def _add(found: PseudoLabels, example: Example, alignment: str, unit: Unit) -> None:
-    found.num_hypotheses += 1
-    if example.said == example.label:
+def _add(labels: PseudoLabels, example: Example, alignment: str, unit: Unit) -> None:
+    labels.num_hypotheses += 1
+    if example.reference == example.label:
         return
-    found.num_wrong += 1
-    pairs = align_words(example.said, example.label, alignment, unit)
-    for confusion in confusions([lay_along(pairs)]):
-        found.hypotheses[confusion] += 1  # once, however often the hypothesis holds it
-        found.examples.setdefault(confusion, example)
+    labels.num_wrong += 1
+    pairs = align_words(example.reference, example.label, alignment, unit)
+    for confusion in confusions([by_place(pairs)]):
+        labels.hypotheses[confusion] += 1  # once, however often the hypothesis has it
+        labels.examples.setdefault(confusion, example)

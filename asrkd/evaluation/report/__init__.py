@@ -1,1 +1,1 @@
-"""What `asrkd report` shows, and the page that shows it."""
+"""The page of `asrkd report`: its sections, figures and templates."""

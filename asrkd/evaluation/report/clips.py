@@ -1,7 +1,6 @@
-"""Audio of utterances, small enough to lie in the page.
+"""Audio clips of utterances, embedded in the page as 16-bit FLAC at the sampling rate of the corpus.
 
-FLAC of 16 bits at the corpus's own rate: every browser of today plays it, and
-what is heard is, sample for sample, what was recognized.
+All current browsers play FLAC, and it is lossless: the samples are those that were recognized.
 """
 
 import base64
@@ -15,17 +14,17 @@ from lhotse import MonoCut
 from asrkd.data.corpora.recordings import BadAudio, decode
 
 MIME = "audio/flac"
-MOST_BYTES = 3_000_000  # of all clips together, as they stand in the page
+MOST_BYTES = 3_000_000  # of all clips together, in base64
 
 
-def read_clips(cuts: Mapping[str, MonoCut], chosen: Iterable[str], count: int) -> dict[str, str]:
-    """The audio in base64 of the first ``count`` of the ``chosen`` ids, as far as there is room.
+def read_clips(cuts: Mapping[str, MonoCut], ids: Iterable[str], count: int) -> dict[str, str]:
+    """Read the audio of up to ``count`` ids in base64, in their order.
 
-    One that would make the whole too large, or cannot be read, is left out for the next.
+    A clip is skipped if it cannot be read or would exceed :data:`MOST_BYTES`.
     """
     encoded: dict[str, str] = {}
     size = 0
-    for utt_id in chosen:
+    for utt_id in ids:
         if len(encoded) == count:
             break
         audio = encode(cuts[utt_id]) if utt_id in cuts else None
@@ -36,12 +35,12 @@ def read_clips(cuts: Mapping[str, MonoCut], chosen: Iterable[str], count: int) -
 
 
 def encode(cut: MonoCut) -> str | None:
-    """The cut's audio as FLAC in base64; None where it cannot be read."""
+    """Encode the audio of a cut as FLAC in base64; None if it cannot be read."""
     if not cut.has_recording:
         return None
     try:
         samples = decode(cut)[0]
-    except BadAudio:  # the page says how many clips there are
+    except BadAudio:  # left out; the page has the number of clips
         return None
     pcm = np.round(np.clip(samples, -1.0, 32767 / 32768) * 32768).astype(np.int16)
     stream = io.BytesIO()

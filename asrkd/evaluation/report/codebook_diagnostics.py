@@ -1,4 +1,4 @@
-"""What a codebook store holds: how evenly the entries of each codebook are used, and which never."""
+"""Diagnostics of codebook stores: entropy, perplexity and use of the entries of each codebook."""
 
 import math
 from dataclasses import dataclass
@@ -7,32 +7,32 @@ from pathlib import Path
 import torch
 from markupsafe import Markup
 
-from asrkd.evaluation.report.figures.bars import Bar, Upright, bar_figure
+from asrkd.evaluation.report.figures.bars import Bar, BarAxes, bar_figure
 from asrkd.quantizer.shannon import entropy_bits
 from asrkd.targets.sources.codebook import CodebookSource
 
-MOST_CUTS = 5000  # evenly spaced ones of a larger store are read
+MOST_CUTS = 5000  # evenly spaced, if the store has more
 
 
 @dataclass(frozen=True)
 class CodebookUse:
-    """Use of one codebook's entries."""
+    """Use of the entries of one codebook."""
 
-    entropy_bits: float  # of the indexes; at most log2 of the size
+    entropy_bits: float  # of the indexes; at most log2 of the codebook size
     used: int  # entries that occur
-    largest_share: float  # of the commonest entry
+    largest_share: float  # of the most frequent entry
 
     @property
     def perplexity(self) -> float:
-        """How many equally common entries would have this entropy."""
+        """The number of equally frequent entries with the same entropy."""
         return math.pow(2.0, self.entropy_bits)
 
 
 @dataclass(frozen=True)
-class CodebookFigures:
+class CodebookStatistics:
     """Use of all codebooks of a store."""
 
-    num_cuts: int  # that were read
+    num_cuts: int  # number of cuts that were read
     total_cuts: int
     num_frames: int
     codebook_size: int
@@ -40,12 +40,12 @@ class CodebookFigures:
 
     @property
     def chance(self) -> float:
-        """Cross-entropy, in nats, of guessing all entries alike."""
+        """Cross-entropy of a uniform guess, in nats."""
         return math.log(self.codebook_size)
 
 
-def measure_codebooks(path: Path) -> CodebookFigures:
-    """Count the entries in the store at ``path``.
+def measure_codebooks(path: Path) -> CodebookStatistics:
+    """Count the entries in a codebook store.
 
     Raises:
         AsrkdError: the store is unfinished or damaged.
@@ -57,32 +57,32 @@ def measure_codebooks(path: Path) -> CodebookFigures:
     counts = torch.zeros(source.num_codebooks, size, dtype=torch.long)
     for cut_id in chosen:
         indexes = source.store.read(cut_id).long()  # (T, codebooks)
-        for number, own in enumerate(indexes.unbind(1)):
-            counts[number] += torch.bincount(own, minlength=size)
+        for number, of_codebook in enumerate(indexes.unbind(1)):
+            counts[number] += torch.bincount(of_codebook, minlength=size)
     frames = int(counts[0].sum())
-    return CodebookFigures(len(chosen), len(ids), frames, size, _use(counts, max(frames, 1)))
+    return CodebookStatistics(len(chosen), len(ids), frames, size, _use(counts, max(frames, 1)))
 
 
 def _use(counts: torch.Tensor, frames: int) -> list[CodebookUse]:
     shares = counts.double() / frames  # (codebooks, entries)
     return [
-        CodebookUse(bits, int((own > 0).sum()), float(own.max()))
-        for bits, own in zip(entropy_bits(shares).tolist(), shares, strict=True)
+        CodebookUse(bits, int((entries > 0).sum()), float(entries.max()))
+        for bits, entries in zip(entropy_bits(shares).tolist(), shares, strict=True)
     ]
 
 
-def entropies(figures: CodebookFigures) -> Markup:
-    """Entropy of each codebook's indexes against log2 of its size."""
-    bits = math.log2(figures.codebook_size)
+def entropies(statistics: CodebookStatistics) -> Markup:
+    """Draw the entropy of the indexes of each codebook against log2 of its size."""
+    bits = math.log2(statistics.codebook_size)
     bars = [
         Bar(
             str(number),
-            own.entropy_bits,
-            f"codebook {number}: {own.entropy_bits:.2f} bits, as {own.perplexity:.0f} equally common ones; "
-            f"{own.used} of {figures.codebook_size} used",
+            use.entropy_bits,
+            f"codebook {number}: {use.entropy_bits:.2f} bits, perplexity {use.perplexity:.0f}; "
+            f"{use.used} of {statistics.codebook_size} used",
         )
-        for number, own in enumerate(figures.use, start=1)
+        for number, use in enumerate(statistics.use, start=1)
     ]
     label = "Entropy of the indexes of each codebook, in bits"
-    most = f"all {figures.codebook_size} equally often: {bits:g} bits"
-    return bar_figure(bars, Upright(label, "codebook", bits * 1.1, level=(bits, most)))
+    most = f"uniform over {statistics.codebook_size}: {bits:g} bits"
+    return bar_figure(bars, BarAxes(label, "codebook", bits * 1.1, level=(bits, most)))

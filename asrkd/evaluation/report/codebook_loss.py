@@ -1,11 +1,10 @@
-"""How well a student predicts each codebook on speech that neither it nor its heads were trained on.
+"""Cross-entropy of a student by codebook, on dev cuts.
 
-Training logs the mean over codebooks alone, and stores cover the training
-cuts alone. So the indexes of held-out cuts are made here as the store's were:
-by its teacher and its quantizer. The heads that predict them are in the
-student's last checkpoint, whose snapshots' mean is the student as exported.
+Training logs only the mean over codebooks, and stores cover only the training cuts. So the indexes of the dev
+cuts are computed here by the teacher and the quantizer of the store. The classifiers that predict them are in
+the last checkpoint; the mean over its snapshots is the exported student.
 
-Letters: C indexes a student frame.
+Notation: C indexes per student frame.
 """
 
 import math
@@ -22,7 +21,7 @@ from torch import Tensor
 from asrkd.core import config
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import one_thread
-from asrkd.evaluation.report.figures.bars import Bar, Upright, bar_figure
+from asrkd.evaluation.report.figures.bars import Bar, BarAxes, bar_figure
 from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
 from asrkd.models.inference import encode_cuts
@@ -33,12 +32,12 @@ from asrkd.targets.sources.codebook import CodebookSource, LiveCodebookSource
 from asrkd.targets.store.used_stores import UsedStore
 from asrkd.training.checkpoint import load_latest, mean_weights
 
-MOST_CUTS = 40  # evenly spaced ones of the held-out cuts
+MOST_CUTS = 40  # evenly spaced dev cuts
 
 
 @dataclass(frozen=True)
 class CodebookLoss:
-    """A student's cross-entropy on held-out cuts."""
+    """The cross-entropy of a student on dev cuts."""
 
     nats: list[float]  # of each codebook, mean over frames
     num_cuts: int
@@ -47,30 +46,29 @@ class CodebookLoss:
 
 
 def measure_codebook_loss(
-    model: Path, experiment: Mapping[str, Any], used: UsedStore, held_out: Sequence[MonoCut]
+    model: Path, experiment: Mapping[str, Any], used: UsedStore, dev: Sequence[MonoCut]
 ) -> CodebookLoss:
-    """Cross-entropy of the teacher's indexes, by codebook.
+    """Compute the cross-entropy of the teacher's indexes by codebook.
 
     Args:
-        model: folder of a student trained on the store.
+        model: model folder of a student trained on the store.
         experiment: its resolved config.
         used: the codebook store.
-        held_out: cuts with features, not among those of training.
+        dev: cuts with features, which are not used in training.
 
     Raises:
-        AsrkdError: teacher, quantizer or checkpoint are no longer there, or
-            are others by now; the message is fit to stand in a report.
+        AsrkdError: teacher, quantizer or checkpoint is missing or has changed; the report shows the message.
     """
     source = CodebookSource(str(used.path))
     settings = _settings(experiment, used.name)
     teacher = source.live()
     student = load_model(model)
     head = _head(model, Codebook(settings, source, student.recognizer))
-    every = max(1, -(-len(held_out) // MOST_CUTS))
+    every = max(1, -(-len(dev) // MOST_CUTS))
     sums, frames, count = torch.zeros(source.num_codebooks, dtype=torch.float64), 0, 0
     with one_thread(), torch.no_grad():
-        for cut in (held_out[row] for row in range(0, len(held_out), every)):
-            indexes, embeddings = _meet(cut, student, teacher, settings)
+        for cut in (dev[row] for row in range(0, len(dev), every)):
+            indexes, embeddings = _align_frames(cut, student, teacher, settings)
             losses = torch.nn.functional.cross_entropy(
                 head.logits(embeddings, indexes).flatten(0, 1), indexes.flatten(), reduction="none"
             )
@@ -80,51 +78,53 @@ def measure_codebook_loss(
 
 
 def figure(measured: CodebookLoss, entropy_bits: Sequence[float], label: str) -> Markup:
-    """The cross-entropies, each with the entropy of the codebook's indexes in the store marked."""
+    """Draw the cross-entropy of each codebook, with a mark at the entropy of its indexes in the store."""
     chance = math.log(measured.codebook_size)
     bars = []
     for number, (nats, bits) in enumerate(zip(measured.nats, entropy_bits, strict=True), start=1):
         title = f"codebook {number}: {nats:.2f} nats; knowing the frequencies alone {bits * math.log(2):.2f}"
         bars.append(Bar(str(number), nats, title, marks=((bits * math.log(2), "tick-best"),)))
     level = (chance, f"chance: ln {measured.codebook_size} = {chance:.2f} nats")
-    return bar_figure(bars, Upright(label, "codebook", chance * 1.1, level=level))
+    return bar_figure(bars, BarAxes(label, "codebook", chance * 1.1, level=level))
 
 
 def _settings(experiment: Mapping[str, Any], name: str) -> CodebookConfig:
-    """The settings of the one codebook objective on the store."""
+    """Find the settings of the codebook objective on the store; there may be one only."""
     entries = [entry for phase in experiment["phases"] for entry in phase["objectives"]]
-    found = {str(own): own for entry in entries if (own := entry.get("codebook")) and own["targets"] == name}
-    if not found:
-        raise AsrkdError(f"the config names no codebook objective on {name}")
-    parsed = [config.parse(CodebookConfig, own, "config.json") for own in found.values()]
-    if len({own.model_copy(update={"scale": 1.0}) for own in parsed}) > 1:
-        raise AsrkdError("several codebook objectives, whose heads cannot be told apart")
-    return parsed[0]
+    on_store = {
+        str(tree): tree for entry in entries if (tree := entry.get("codebook")) and tree["targets"] == name
+    }
+    if not on_store:
+        raise AsrkdError(f"the config has no codebook objective on {name}")
+    settings = [config.parse(CodebookConfig, tree, "config.json") for tree in on_store.values()]
+    if len({each.model_copy(update={"scale": 1.0}) for each in settings}) > 1:
+        raise AsrkdError("several codebook objectives, whose classifiers cannot be told apart")
+    return settings[0]
 
 
 def _head(folder: Path, objective: Codebook) -> Codebook:
-    """``objective`` with the classifiers of the checkpoint, averaged as the exported student is."""
+    """Load the classifiers of the checkpoint into ``objective``, averaged as the exported student is."""
     checkpoint = load_latest(folder / "checkpoints") if (folder / "checkpoints").is_dir() else None
     if checkpoint is None:
         raise AsrkdError("the checkpoint with the classifiers is no longer there")
     weights = mean_weights(checkpoint.snapshots or [checkpoint.weights])
-    found = [name for name in weights if name.startswith("objectives.codebook") and ".predict.w" in name]
-    if len(found) != 1:
-        raise AsrkdError(f"expected one set of classifiers in the checkpoint, found {len(found)}")
-    prefix = found[0].removesuffix("predict.weight")
-    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    names = [name for name in weights if name.startswith("objectives.codebook") and ".predict.w" in name]
+    if len(names) != 1:
+        raise AsrkdError(f"expected one set of classifiers in the checkpoint, found {len(names)}")
+    prefix = names[0].removesuffix("predict.weight")
+    state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
     try:
-        objective.load_state_dict(own)
+        objective.load_state_dict(state)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise AsrkdError(f"classifiers of other sizes in the checkpoint ({reason})") from None
     return objective
 
 
-def _meet(
+def _align_frames(
     cut: MonoCut, student: LoadedModel, teacher: LiveCodebookSource, settings: CodebookConfig
 ) -> tuple[Tensor, Tensor]:
-    """(frames, C) indexes and the (frames, D) student's embeddings that are to predict them."""
+    """Return (frames, C) indexes and the (frames, D) embeddings of the student that predict them."""
     tap = Tap(settings.layer, settings.tap)
     (answer,) = encode_cuts(student, [cut], [tap])
     embeddings = answer.tapped[tap]

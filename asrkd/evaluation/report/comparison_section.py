@@ -1,7 +1,7 @@
-"""The comparison at the head of a page: what `asrkd compare` found, with figures of its intervals."""
+"""Comparison section of the report: the table of `asrkd compare`, with figures of its intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
@@ -9,10 +9,10 @@ from markupsafe import Markup
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, SystemResult, read_comparison
-from asrkd.evaluation.compare.conclusions import is_shown
+from asrkd.evaluation.compare.conclusions import is_significant
 from asrkd.evaluation.compare.systems import STUDENT
 from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
-from asrkd.evaluation.report.figures.styles import Look, look
+from asrkd.evaluation.report.figures.svg import Style
 from asrkd.evaluation.report.page import end
 from asrkd.evaluation.report.systems import ReportedSystem, first_seeds
 from asrkd.scoring.counts import Counts, corpus_counts
@@ -22,18 +22,18 @@ from asrkd.scoring.units import Unit
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """A system's line."""
+    """A row of the table: a system."""
 
-    look: Look
+    style: Style
     result: SystemResult
     counts: Counts  # summed over its seeds
     is_best: bool  # of the students
-    is_shown: bool  # to differ from the baseline, beyond noise
+    is_significant: bool  # its difference from the baseline
 
 
 @dataclass(frozen=True)
 class ComparisonSection:
-    """The table, its figures, and who is spoken of first."""
+    """The table, its figures, and the systems of the lead sentence."""
 
     comparison: Comparison
     rows: list[ComparedRow]
@@ -45,39 +45,43 @@ class ComparisonSection:
 
 
 def read_matching(path: Path, systems: Sequence[ReportedSystem]) -> Comparison:
-    """Read what `asrkd compare --out` wrote of these very systems.
+    """Read the output of `asrkd compare --out`, which must be of these systems.
 
     Raises:
-        AsrkdError: it is of others, in other roles, or of other scores of theirs.
+        AsrkdError: it is of other systems, roles or scores.
     """
-    found = read_comparison(path)
-    there = [(one.name, one.role, [(run.seed, run.errors) for run in one.runs]) for one in found.systems]
-    here = [
-        (name, role, [(one.seed, one.score.counts.errors) for one in systems if one.name == name])
+    comparison = read_comparison(path)
+    compared = [
+        (result.name, result.role, [(run.seed, run.errors) for run in result.runs])
+        for result in comparison.systems
+    ]
+    reported = [
+        (name, role, [(system.seed, system.score.counts.errors) for system in systems if system.name == name])
         for name, role in dict.fromkeys((system.name, system.role) for system in systems)
     ]
     score = systems[0].score
-    if there != here or (found.references_sha256, found.unit) != (score.references_sha256, score.unit):
-        names = ", ".join(f"{name} as {role}" if name != role else name for name, role, _ in there)
+    references = (comparison.references_sha256, comparison.unit)
+    if compared != reported or references != (score.references_sha256, score.unit):
+        names = ", ".join(f"{name} as {role}" if name != role else name for name, role, _ in compared)
         maker = command("asrkd", "compare", "MODEL", "...", "--out", path)
         raise AsrkdError(
-            f"{path}: is of other systems, roles or scores ({names}); make it anew of these, in their order, "
-            f"with the same --teacher and --baseline: {maker}"
+            f"{path}: compares other systems, roles or scores ({names}); compare these, in the same order "
+            f"and with the same --teacher and --baseline: {maker}"
         )
-    return found
+    return comparison
 
 
-def comparison_shown(comparison: Comparison, systems: Sequence[ReportedSystem]) -> ComparisonSection:
-    """Draw a comparison of ``systems``."""
+def draw_comparison(comparison: Comparison, systems: Sequence[ReportedSystem]) -> ComparisonSection:
+    """Draw the comparison of ``systems``."""
     students = [result for result in comparison.systems if result.role == STUDENT]
     best = min(students, key=lambda result: result.wer, default=None)
     rows = [
         ComparedRow(
-            look=_look(systems, result.name),
+            style=_style(systems, result.name),
             result=result,
-            counts=corpus_counts(one.score.counts for one in systems if one.name == result.name),
+            counts=corpus_counts(each.score.counts for each in systems if each.name == result.name),
             is_best=result is best,
-            is_shown=result.difference is not None and is_shown(result.difference),
+            is_significant=result.difference is not None and is_significant(result.difference),
         )
         for result in comparison.systems
     ]
@@ -93,38 +97,37 @@ def comparison_shown(comparison: Comparison, systems: Sequence[ReportedSystem]) 
     )
 
 
-def _look(systems: Sequence[ReportedSystem], name: str) -> Look:
-    """That of the first seed, called by the name."""
+def _style(systems: Sequence[ReportedSystem], name: str) -> Style:
+    """Return the style of a system's first seed, labeled with the name of the system."""
     (first,) = (system for system in first_seeds(systems) if system.name == name)
-    own = look(first)
-    return Look(name, own.css, own.shape)
+    return replace(first.style, label=name)
 
 
 def _rates(rows: Sequence[ComparedRow], unit: Unit) -> Markup:
-    most = max(1.0, 1.2 * max(row.result.wer for row in rows))  # of two speakers an end may be astronomical
-    drawn = [_row(row, row.result.wer, row.result.interval, "", most) for row in rows]
-    return dot_figure(drawn, f"{unit.rate_name}s, with their 95 % intervals")
+    most = max(1.0, 1.2 * max(row.result.wer for row in rows))  # intervals from two speakers can be huge
+    dots = [_row(row, row.result.wer, row.result.interval, "", most) for row in rows]
+    return dot_figure(dots, f"{unit.rate_name}s, with their 95 % intervals")
 
 
 def _differences(rows: Sequence[ComparedRow], comparison: Comparison) -> Markup | None:
-    """Of the students; the teacher's is so large that theirs could not be seen beside it."""
-    drawn = [
-        _row(row, found.value, found.interval, "+")
+    """Draw the differences of students only; that of the teacher would dwarf them."""
+    dots = [
+        _row(row, difference.value, difference.interval, "+")
         for row in rows
-        if (found := row.result.difference) and row.result.role == STUDENT
+        if (difference := row.result.difference) and row.result.role == STUDENT
     ]
     rates = f"{comparison.unit.rate_name.lower()}s"
     label = f"Differences of {rates} from {comparison.baseline}, with their 95 % intervals"
-    return dot_figure(drawn, label) if drawn else None
+    return dot_figure(dots, label) if dots else None
 
 
 def _row(
     row: ComparedRow, value: float, interval: Interval | None, sign: str, most: float = FARTHEST
 ) -> DotRow:
-    """An interval is drawn as far as ``most`` to either side."""
-    title = f"{row.look.label}: {100 * value:{sign}.2f} %"
+    """Make a row of a dot figure; its interval is clipped at ``most`` on either side."""
+    title = f"{row.style.label}: {100 * value:{sign}.2f} %"
     if interval is None:
-        return DotRow(row.look.label, "", [Dot(row.look, value, title)])
+        return DotRow(row.style.label, "", [Dot(row.style, value, title)])
     title += f", between {end(interval.low, 1, sign == '+')} and {end(interval.high, 1, sign == '+')} %"
     ends = max(interval.low, -most), min(interval.high, most)
-    return DotRow(row.look.label, "", [Dot(row.look, value, title, ends)])
+    return DotRow(row.style.label, "", [Dot(row.style, value, title, ends)])

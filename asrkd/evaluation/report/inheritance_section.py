@@ -1,4 +1,4 @@
-"""What the page shows of inheritance: a figure and the words for each class of errors."""
+"""Inheritance section of the report: a figure and a table of error classes for each student."""
 
 import json
 from collections import Counter
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from asrkd.evaluation.inheritance.confusions import Confusion, PassedOn
 from asrkd.evaluation.inheritance.error_classes import (
     BASELINE,
     STUDENT,
@@ -15,6 +14,7 @@ from asrkd.evaluation.inheritance.error_classes import (
     ErrorClass,
     ErrorClassCounts,
 )
+from asrkd.evaluation.inheritance.error_places import Confusion, InheritedConfusion
 from asrkd.evaluation.inheritance.inherited import Inheritance
 from asrkd.evaluation.inheritance.pseudo_labels import PseudoLabels
 from asrkd.evaluation.report.figures.bars import BarSegment, stacked_figure
@@ -22,51 +22,51 @@ from asrkd.evaluation.report.systems import ReportedSystem
 
 
 @dataclass(frozen=True)
-class ErrorClassTable:
-    """The classes of one system's errors, in words."""
+class ErrorClassGroup:
+    """The error classes of one system, with descriptions: a group of rows of the table."""
 
-    system: str  # the name of its counter in a tally
+    system: str  # teacher, baseline or student
     title: str
-    fates: Sequence[tuple[ErrorClass, str]]
+    classes: Sequence[tuple[ErrorClass, str]]
 
 
 GROUPS = (
-    ErrorClassTable(
+    ErrorClassGroup(
         "student",
         "The student’s errors",
         (
             (ErrorClass.SHARED, "made by all three"),
-            (ErrorClass.INHERITED, "the teacher’s, word for word; the baseline does not make them"),
-            (ErrorClass.KEPT, "the baseline’s, word for word; the teacher does not make them"),
-            (ErrorClass.CHANGED, "of its own, where the baseline errs in another way"),
-            (ErrorClass.NEW, "of its own, where the baseline is right"),
+            (ErrorClass.INHERITED, "the teacher’s, word for word; not made by the baseline"),
+            (ErrorClass.KEPT, "the baseline’s, word for word; not made by the teacher"),
+            (ErrorClass.CHANGED, "others, where the baseline has another error"),
+            (ErrorClass.NEW, "others, where the baseline is correct"),
         ),
     ),
-    ErrorClassTable(
+    ErrorClassGroup(
         "baseline",
         "The baseline’s errors",
         (
             (ErrorClass.SHARED, "made by all three"),
-            (ErrorClass.KEPT, "made by the student too"),
-            (ErrorClass.MENDED, "the student is right there"),
-            (ErrorClass.REPLACED, "the student errs there in another way"),
+            (ErrorClass.KEPT, "also made by the student"),
+            (ErrorClass.CORRECTED, "the student is correct there"),
+            (ErrorClass.REPLACED, "the student has another error there"),
         ),
     ),
-    ErrorClassTable(
+    ErrorClassGroup(
         "teacher",
         "The teacher’s errors",
         (
             (ErrorClass.SHARED, "made by all three"),
-            (ErrorClass.INHERITED, "passed on: made by the student, not by the baseline"),
+            (ErrorClass.INHERITED, "made by the student, not by the baseline"),
             (ErrorClass.SHED, "made by the baseline, not by the student"),
             (ErrorClass.AVOIDED, "made by neither"),
         ),
     ),
 )
 
-# The order of the pieces in the figure, so that what two bars have in common stands at the same side.
+# Order of segments in the figure, so that classes that two bars share are on the same side.
 _IN_FIGURE = {
-    "baseline": (ErrorClass.SHARED, ErrorClass.KEPT, ErrorClass.REPLACED, ErrorClass.MENDED),
+    "baseline": (ErrorClass.SHARED, ErrorClass.KEPT, ErrorClass.REPLACED, ErrorClass.CORRECTED),
     "student": (ErrorClass.SHARED, ErrorClass.KEPT, ErrorClass.CHANGED, ErrorClass.NEW, ErrorClass.INHERITED),
     "teacher": (ErrorClass.SHARED, ErrorClass.INHERITED, ErrorClass.SHED, ErrorClass.AVOIDED),
 }
@@ -76,65 +76,63 @@ assert set(ORDER) == {*STUDENT, *BASELINE, *TEACHER}
 
 @dataclass(frozen=True)
 class InheritanceSection:
-    """A student's part of the page."""
+    """A student's part of the section."""
 
     label: str
     teacher: str
     baseline: str
-    tally: ErrorClassCounts
-    drawing: Markup
-    passed_on: list[PassedOn]
+    counts: ErrorClassCounts
+    figure: Markup
+    confusions: list[InheritedConfusion]
     labels: list[tuple[str, PseudoLabels]]
     notes: list[str]
 
-    def count(self, system: str, fate: ErrorClass) -> int:
-        """Errors of a class of 'teacher', 'baseline' or 'student'."""
-        return _counter(self.tally, system)[fate]
+    def count(self, system: str, error_class: ErrorClass) -> int:
+        """Return the errors of a class of 'teacher', 'baseline' or 'student'."""
+        return _counter(self.counts, system)[error_class]
 
     def total(self, system: str) -> int:
-        """All errors of 'teacher', 'baseline' or 'student'."""
-        return sum(_counter(self.tally, system).values())
+        """Return all errors of 'teacher', 'baseline' or 'student'."""
+        return sum(_counter(self.counts, system).values())
 
     def pair(self, confusion: Confusion) -> str:
-        """What the page's script needs to find the utterances with a confusion."""
+        """Encode a confusion as JSON, by which the page's script filters utterances."""
         return json.dumps(confusion._asdict() | {"student": self.label}, ensure_ascii=False)
 
 
-def inheritance_shown(
-    systems: Sequence[ReportedSystem], found: Sequence[Inheritance]
+def draw_inheritance(
+    systems: Sequence[ReportedSystem], inheritances: Sequence[Inheritance]
 ) -> list[InheritanceSection]:
-    """Draw what each student inherits."""
-    return [_shown(systems, own) for own in found]
+    """Draw the inheritance of each student."""
+    return [_draw(systems, inheritance) for inheritance in inheritances]
 
 
-def _shown(systems: Sequence[ReportedSystem], own: Inheritance) -> InheritanceSection:
-    line = own.line
-    names = {"baseline": line.baseline, "student": line.student, "teacher": line.teacher}
-    labels = {name: systems[number].label for name, number in names.items()}
+def _draw(systems: Sequence[ReportedSystem], inheritance: Inheritance) -> InheritanceSection:
+    triple, counts = inheritance.triple, inheritance.counts
+    numbers = {"baseline": triple.baseline, "student": triple.student, "teacher": triple.teacher}
+    labels = {name: systems[number].label for name, number in numbers.items()}
     rows = [
         (
             labels[name],
             [
-                BarSegment(fate.value, _counter(own.tally, name)[fate], fate.value)
-                for fate in _IN_FIGURE[name]
+                BarSegment(error_class.value, _counter(counts, name)[error_class], error_class.value)
+                for error_class in _IN_FIGURE[name]
             ],
         )
-        for name in names
+        for name in numbers
     ]
-    counts = own.tally.student
-    described = ", ".join(f"{fate.value} {counts[fate]}" for fate in _IN_FIGURE["student"])
-    drawing = stacked_figure(rows, f"Errors of {labels['student']}: {described}")
+    described = ", ".join(f"{each.value} {counts.student[each]}" for each in _IN_FIGURE["student"])
     return InheritanceSection(
         label=labels["student"],
         teacher=labels["teacher"],
         baseline=labels["baseline"],
-        tally=own.tally,
-        drawing=drawing,
-        passed_on=own.passed_on,
-        labels=own.labels,
-        notes=own.notes,
+        counts=counts,
+        figure=stacked_figure(rows, f"Errors of {labels['student']}: {described}"),
+        confusions=inheritance.confusions,
+        labels=inheritance.labels,
+        notes=inheritance.notes,
     )
 
 
-def _counter(tally: ErrorClassCounts, system: str) -> Counter[ErrorClass]:
-    return {"teacher": tally.teacher, "baseline": tally.baseline, "student": tally.student}[system]
+def _counter(counts: ErrorClassCounts, system: str) -> Counter[ErrorClass]:
+    return {"teacher": counts.teacher, "baseline": counts.baseline, "student": counts.student}[system]

@@ -1,4 +1,4 @@
-"""The page: templates, stylesheet and script of this folder, as one file that needs no other."""
+"""HTML page of the report: templates, stylesheet and script as one self-contained file, and its filters."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from asrkd.evaluation.report.figures import svg
 
 
 def render(**parts: Any) -> str:
-    """The whole HTML document; ``parts`` are the names that ``report.html.j2`` uses."""
+    """Render the HTML document; ``parts`` are the variables of ``report.html.j2``."""
     environment = Environment(
         loader=PackageLoader("asrkd.evaluation.report", "templates"),
         autoescape=True,
@@ -27,40 +27,40 @@ def render(**parts: Any) -> str:
 
 
 def percent(fraction: float, digits: int = 1) -> str:
-    """``12.3 %`` with a space that does not break, and a real minus."""
+    """Format as ``12.3 %``, with a non-breaking space and a minus sign."""
     return f"{100 * fraction:.{digits}f}\u00a0%".replace("-", "\u2212")
 
 
 def points(fraction: float, digits: int = 2, signed: bool = False) -> str:
-    """Hundredths, without their sign: ``12.34``, or ``+12.34`` where they are a difference."""
+    """Format in percentage points without a unit: ``12.34``, or ``+12.34`` for a difference."""
     return f"{100 * fraction:{'+' if signed else ''}.{digits}f}".replace("-", "\u2212")
 
 
 def end(fraction: float, digits: int = 2, signed: bool = False) -> str:
-    """Points of an interval's end, which may be astronomical from two or three speakers: ``> 1000`` then."""
+    """Format the end of an interval in points; ``> 1000`` beyond, which two or three speakers can give."""
     if abs(fraction) < FARTHEST:
         return points(fraction, digits, signed)
     return f"{'< -' if fraction < 0 else '> '}{points(FARTHEST, 0)}".replace("-", "\u2212")
 
 
 def minus(sentence: str) -> str:
-    """The sentence with a real minus before its numbers."""
+    """Replace hyphens before numbers with minus signs."""
     return re.sub(r"-(?=\d)(?<!\w-)", "\u2212", sentence)
 
 
 def p_value(p: float) -> str:
-    """``0.012``, or ``< 0.001``."""
+    """Format a p value: ``0.012``, or ``< 0.001``."""
     return "<\u00a00.001" if p < 0.001 else f"{p:.3f}"
 
 
 def count(number: int) -> str:
-    """``1,234``."""
+    """Format an integer: ``1,234``."""
     return f"{number:,}"
 
 
-def _mark(look: Any) -> Markup:
-    """The mark of a system, for legends and tables; its name stands beside it."""
-    drawn = svg.mark(look.shape, 8, 8, "mark", look.label)
+def _mark(style: svg.Style) -> Markup:
+    """Draw the mark of a system for legends and tables, beside its name."""
+    drawn = svg.mark(style.shape, 8, 8, "mark", style.label)
     return Markup('<svg class="key {}" viewBox="0 0 16 16" aria-hidden="true">{}</svg>').format(
-        look.css, drawn
+        style.css, drawn
     )

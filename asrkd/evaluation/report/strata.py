@@ -1,4 +1,4 @@
-"""Error rates by duration, by speaker and by signal-to-noise ratio."""
+"""Error rates of parts of the test set: by duration, by speaker and by signal-to-noise ratio."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,17 @@ from itertools import groupby
 from markupsafe import Markup
 
 from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
-from asrkd.evaluation.report.figures.styles import look
 from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.counts import Counts, corpus_counts
 from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers
 
-NUM_BINS = 5  # of about equally many utterances
-MOST_SPEAKERS = 24  # rows; of more, those that are hardest
+NUM_BINS = 5  # with about equally many utterances each
+MOST_SPEAKERS = 24  # rows; if there are more speakers, the hardest ones
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """Utterances that have something in common."""
+    """A group of utterances."""
 
     label: str
     ids: frozenset[str]
@@ -26,18 +25,18 @@ class Stratum:
 
 @dataclass(frozen=True)
 class Strata:
-    """The figures; None where the utterances do not say."""
+    """The figures; None if the property is not known, or the same for all utterances."""
 
     duration: Markup | None
     speaker: Markup | None
     snr: Markup | None
-    num_speakers: int  # 0: none is known
+    num_speakers: int  # 0: unknown
     speakers_shown: int
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """A system's counts by utterance id."""
+    """The counts of a system by utterance id."""
 
     system: ReportedSystem
     counts: dict[str, Counts]
@@ -47,14 +46,16 @@ class _Counted:
 
 
 def strata(systems: Sequence[ReportedSystem], snr_db: Mapping[str, float]) -> Strata:
-    """Draw the rates of ``systems`` on one test set.
+    """Draw the error rates of ``systems`` by duration, speaker and signal-to-noise ratio.
 
     Args:
-        systems: scored on the same references.
-        snr_db: signal-to-noise ratio by utterance id, where it is known.
+        systems: systems scored on the same references.
+        snr_db: signal-to-noise ratios by utterance id, of those for which it is known.
     """
     utterances = systems[0].score.utterances
-    counted = [_Counted(own, {one.id: one.counts for one in own.score.utterances}) for own in systems]
+    counted = [
+        _Counted(system, {each.id: each.counts for each in system.score.utterances}) for system in systems
+    ]
     speakers = by_speaker(utterances) if named_as_speakers(utterances) == "speaker" else []
     ratios = {one.id: snr_db[one.id] for one in utterances if one.id in snr_db}
     durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
@@ -68,7 +69,7 @@ def strata(systems: Sequence[ReportedSystem], snr_db: Mapping[str, float]) -> St
 
 
 def bins(values: Mapping[str, float], unit: str) -> list[Stratum]:
-    """Ids in up to :data:`NUM_BINS` groups of about equal size, by rising value, equal ones together."""
+    """Group ids into up to :data:`NUM_BINS` bins of about equal size by value, equal values together."""
     ordered = sorted(values, key=lambda utt_id: (values[utt_id], utt_id))
     ranks = {value: rank for rank, value in reversed(list(enumerate(values[i] for i in ordered)))}
 
@@ -80,7 +81,7 @@ def bins(values: Mapping[str, float], unit: str) -> list[Stratum]:
 
 
 def by_speaker(utterances: Sequence[ScoredUtterance]) -> list[Stratum]:
-    """The utterances of each speaker, by name."""
+    """Group the utterances by speaker, sorted by name."""
     ids: dict[str, set[str]] = {}
     for one in utterances:
         ids.setdefault(one.speaker, set()).add(one.id)
@@ -93,14 +94,14 @@ def _span(low: float, high: float, unit: str) -> str:
 
 
 def _figure(counted: Sequence[_Counted], groups: Sequence[Stratum], by: str) -> Markup | None:
-    """None where there are not two groups with words."""
+    """Draw the rates by group; None if fewer than two groups have words."""
     unit = counted[0].system.score.unit
     rows = [_row(counted, group) for group in groups if all(one.of(group).num_words for one in counted)]
     return dot_figure(rows, f"{unit.rate_name} by {by}", unit.nouns) if len(rows) > 1 else None
 
 
 def _hardest(counted: Sequence[_Counted], speakers: Sequence[Stratum]) -> list[Stratum]:
-    """Speakers from the hardest, by the errors of all systems together, downwards."""
+    """Sort speakers by the error rate of all systems together, the hardest first."""
 
     def ease(speaker: Stratum) -> tuple[float, str]:
         counts = [one.of(speaker) for one in counted]
@@ -115,5 +116,5 @@ def _row(counted: Sequence[_Counted], group: Stratum) -> DotRow:
         counts, label = one.of(group), one.system.label
         total = f"{counts.num_words} {one.system.score.unit.nouns}"
         title = f"{label}, {group.label}: {counts.wer:.1%}, {counts.errors} of {total}"
-        dots.append(Dot(look(one.system), counts.wer, title))
+        dots.append(Dot(one.system.style, counts.wer, title))
     return DotRow(group.label, f"{counted[0].of(group).num_words:,}", dots)

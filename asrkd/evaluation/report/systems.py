@@ -1,4 +1,4 @@
-"""The systems of a report: each seed of each scored system, with what is known of its training."""
+"""Systems of a report: each seed of each scored system, with its stores, its config and its style."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,31 +8,43 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.artifacts import MODEL_CONFIG
 from asrkd.evaluation.compare import systems as comparing
-from asrkd.evaluation.compare.systems import STUDENT, Roles, ScoredRun
+from asrkd.evaluation.compare.systems import BASELINE, STUDENT, TEACHER, Roles, ScoredRun
+from asrkd.evaluation.report.figures.svg import Style
 from asrkd.scoring.score_folder import ScoreFolder
 from asrkd.targets.store.used_stores import UsedStores, used_stores
+
+NUM_COLORS = 6  # colors of students in the stylesheet
 
 
 @dataclass(frozen=True)
 class ReportedSystem:
-    """A system from one seed."""
+    """A system trained from one seed."""
 
     folder: Path | None  # of the model; None: transcripts were scored
     name: str
     seed: int
-    label: str  # the name, with the seed where there are several
+    label: str  # the name, with the seed if there are several
     role: str  # teacher, baseline or student
-    number: int  # of the student among the students, from 0: its color and its mark
+    number: int  # of the student among the students, from 0, which decides color and mark
     score: ScoreFolder
     stores: UsedStores
     experiment: dict[str, Any]  # its resolved config; empty without a model
 
+    @property
+    def style(self) -> Style:
+        """Color and mark: the teacher in ink, the baseline in gray, students in colors."""
+        if self.role == TEACHER:
+            return Style(self.label, "c-teacher", 0)
+        if self.role == BASELINE:
+            return Style(self.label, "c-baseline", 1)
+        return Style(self.label, f"c-{self.number % NUM_COLORS}", 2 + self.number % 3)
+
 
 def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list[ReportedSystem]:
-    """Read scored systems, as `asrkd compare` does: in the order given, the seeds of a system together.
+    """Read scored systems as `asrkd compare` does, in their order, with the seeds of a system together.
 
     Raises:
-        AsrkdError: a model or its score is missing, two are the same, or they were not scored alike.
+        AsrkdError: a model or its score is missing or a duplicate, or scores cannot be compared.
     """
     compared = comparing.read_systems(folders, score_name, roles)
     students = [system.name for system in compared if system.role == STUDENT]
@@ -44,14 +56,16 @@ def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list
 
 
 def first_seeds(systems: Sequence[ReportedSystem]) -> list[ReportedSystem]:
-    """The first system of each name: what is shown where all seeds would be too much."""
+    """Return the first seed of each system, for views in which all seeds would be too many."""
     return list({system.name: system for system in reversed(systems)}.values())[::-1]
 
 
 def of_role(systems: Sequence[ReportedSystem], role: str, seed: int) -> ReportedSystem | None:
-    """The system of a role and a seed; of any seed where that is absent, and None without one of the role."""
-    found = [system for system in systems if system.role == role]
-    return next((system for system in found if system.seed == seed), found[0] if found else None)
+    """Find the system of a role and a seed, or else of its first seed; None if no system has the role."""
+    candidates = [system for system in systems if system.role == role]
+    return next(
+        (system for system in candidates if system.seed == seed), candidates[0] if candidates else None
+    )
 
 
 def _system(system: comparing.System, run: ScoredRun, number: int) -> ReportedSystem:

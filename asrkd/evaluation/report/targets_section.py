@@ -1,4 +1,4 @@
-"""Diagnostics of the stores that a report's students were trained on."""
+"""Targets section of the report: statistics of the stores that the students were trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from markupsafe import Markup
 from asrkd.core.config import parse
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.report import codebook_diagnostics, codebook_loss, nbest_diagnostics
-from asrkd.evaluation.report.codebook_diagnostics import CodebookFigures
+from asrkd.evaluation.report.codebook_diagnostics import CodebookStatistics
 from asrkd.evaluation.report.codebook_loss import CodebookLoss
 from asrkd.evaluation.report.scored_cuts import dev_cuts
 from asrkd.evaluation.report.systems import ReportedSystem
@@ -21,20 +21,20 @@ from asrkd.targets.store.used_stores import UsedStore
 
 @dataclass(frozen=True)
 class WeightsFigure:
-    """How a student's objective weighed the hypotheses."""
+    """The weights of hypotheses in a student's objective."""
 
     label: str
-    spread: WeightHistogram
+    histogram: WeightHistogram
     figure: Markup
 
 
 @dataclass(frozen=True)
 class NbestFigure:
-    """An N-best store."""
+    """An N-best store with its figures."""
 
     name: str
     users: list[str]  # labels of the systems trained on it
-    figures: NbestFigures
+    statistics: NbestFigures
     histogram: Markup
     oracle: Markup
     weights: list[WeightsFigure]
@@ -42,51 +42,51 @@ class NbestFigure:
 
 @dataclass(frozen=True)
 class LossFigure:
-    """A student's cross-entropy by codebook."""
+    """The cross-entropy of a student by codebook."""
 
     label: str
-    measured: CodebookLoss
+    loss: CodebookLoss
     figure: Markup
 
 
 @dataclass(frozen=True)
 class CodebookFigure:
-    """A codebook store."""
+    """A codebook store with its figures."""
 
     name: str
     users: list[str]
-    figures: CodebookFigures
+    statistics: CodebookStatistics
     entropies: Markup
     losses: list[LossFigure]
 
 
 @dataclass
 class TargetsSection:
-    """All stores, and why some are not among them."""
+    """All stores, and notes on those that are left out."""
 
     nbest: list[NbestFigure] = field(default_factory=list)
     codebooks: list[CodebookFigure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def targets_shown(systems: Sequence[ReportedSystem]) -> TargetsSection:
-    """Look at each store that a system was trained on, once; one that cannot be read becomes a note."""
-    shown = TargetsSection()
+def draw_targets(systems: Sequence[ReportedSystem]) -> TargetsSection:
+    """Draw every store that a system was trained on; a store that cannot be read becomes a note."""
+    section = TargetsSection()
     for store, users in _stores(systems):
         try:
             if store.kind == "nbest":
-                _show_nbest(shown, store, users)
+                _add_nbest(section, store, users)
             elif store.kind == "codebook":
-                _show_codebooks(shown, store, users)
+                _add_codebooks(section, store, users)
         except AsrkdError as error:
-            shown.notes.append(str(error))
+            section.notes.append(str(error))
     missing = sorted({name for system in systems for name in system.stores.missing})
-    shown.notes += [f"{name} is no longer there" for name in missing]
-    return shown
+    section.notes += [f"{name} is no longer there" for name in missing]
+    return section
 
 
 def _stores(systems: Sequence[ReportedSystem]) -> list[tuple[UsedStore, list[ReportedSystem]]]:
-    """Every store with the systems trained on it, in the order of the systems."""
+    """List every store with the systems trained on it, in the order of the systems."""
     users: dict[tuple[str, str], tuple[UsedStore, list[ReportedSystem]]] = {}
     for system in systems:
         for store in system.stores.found:
@@ -94,44 +94,45 @@ def _stores(systems: Sequence[ReportedSystem]) -> list[tuple[UsedStore, list[Rep
     return list(users.values())
 
 
-def _show_nbest(shown: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
-    figures = nbest_statistics.measure_nbest(store.path)
-    if figures is None:
-        shown.notes.append(f"{store.name} holds no errors: its cuts had no transcripts")
+def _add_nbest(section: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
+    statistics = nbest_statistics.measure_nbest(store.path)
+    if statistics is None:
+        section.notes.append(f"{store.name} has no word errors, because its cuts had no transcripts")
         return
-    drawn = nbest_diagnostics.histogram(figures), nbest_diagnostics.oracle(figures)
+    figures = nbest_diagnostics.histogram(statistics), nbest_diagnostics.oracle(statistics)
     labels = [system.label for system in users]
-    shown.nbest.append(NbestFigure(store.name, labels, figures, *drawn, _weights(store, users)))
+    section.nbest.append(NbestFigure(store.name, labels, statistics, *figures, _weights(store, users)))
 
 
 def _weights(store: UsedStore, users: Sequence[ReportedSystem]) -> list[WeightsFigure]:
-    """Of each user that did not weigh all alike."""
-    shown = []
+    """Draw the weights of each user whose objective did not weight all hypotheses equally."""
+    figures = []
     for system in users:
-        own = [used for used in system.stores.found if used.path.resolve() == store.path.resolve()]
-        for settings in (parse(WeightSettings, tree, store.name) for used in own for tree in used.weights):
+        uses = [used for used in system.stores.found if used.path.resolve() == store.path.resolve()]
+        for settings in (parse(WeightSettings, tree, store.name) for used in uses for tree in used.weights):
             if settings != WeightSettings():
-                spread = nbest_diagnostics.measure_weights(store.path, own[0].num_hypotheses or 1, settings)
-                figure = nbest_diagnostics.weights(spread, system.label)
-                shown.append(WeightsFigure(system.label, spread, figure))
-    return shown
+                num_hypotheses = uses[0].num_hypotheses or 1
+                histogram = nbest_diagnostics.measure_weights(store.path, num_hypotheses, settings)
+                figure = nbest_diagnostics.weights(histogram, system.label)
+                figures.append(WeightsFigure(system.label, histogram, figure))
+    return figures
 
 
-def _show_codebooks(shown: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
-    figures = codebook_diagnostics.measure_codebooks(store.path)
+def _add_codebooks(section: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
+    statistics = codebook_diagnostics.measure_codebooks(store.path)
     losses = []
     for system in users:
         try:
-            measured = _loss(system, store)
+            loss = _loss(system, store)
         except AsrkdError as error:
-            shown.notes.append(f"cross-entropy of {system.label} by codebook: {error}")
+            section.notes.append(f"cross-entropy of {system.label} by codebook: {error}")
             continue
         label = f"Cross-entropy of {system.label} by codebook, in nats"
-        bits = [own.entropy_bits for own in figures.use]
-        losses.append(LossFigure(system.label, measured, codebook_loss.figure(measured, bits, label)))
+        bits = [use.entropy_bits for use in statistics.use]
+        losses.append(LossFigure(system.label, loss, codebook_loss.figure(loss, bits, label)))
     labels = [system.label for system in users]
-    drawn = codebook_diagnostics.entropies(figures)
-    shown.codebooks.append(CodebookFigure(store.name, labels, figures, drawn, losses))
+    entropies = codebook_diagnostics.entropies(statistics)
+    section.codebooks.append(CodebookFigure(store.name, labels, statistics, entropies, losses))
 
 
 def _loss(system: ReportedSystem, store: UsedStore) -> CodebookLoss:

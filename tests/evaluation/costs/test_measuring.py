@@ -83,7 +83,7 @@ def test_a_model_of_a_hundred_megabytes_takes_as_much_more(teacher, tmp_path):
 
 
 def test_what_the_process_complains_of_is_passed_on(teacher, tmp_path):
-    with pytest.raises(AsrkdError, match="nowhere: its memory cannot be measured: .*no such model folder"):
+    with pytest.raises(AsrkdError, match="nowhere: memory cannot be measured: .*no such model folder"):
         measure_memory(tmp_path / "nowhere", [torch.zeros(40, 8)])
 
 

@@ -5,13 +5,18 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrkd.evaluation.inheritance.confusions import Confusion, PassedOn, confusions, passed_on
-from asrkd.evaluation.inheritance.error_places import lay_along
+from asrkd.evaluation.inheritance.error_places import (
+    Confusion,
+    InheritedConfusion,
+    by_place,
+    confusions,
+    inherited_confusions,
+)
 from asrkd.scoring.word_alignment import align_words
 
 
 def counted(*pairs):
-    return confusions(lay_along(align_words(reference, hypothesis)) for reference, hypothesis in pairs)
+    return confusions(by_place(align_words(reference, hypothesis)) for reference, hypothesis in pairs)
 
 
 def test_confusions_of_three_sentences_by_hand():
@@ -22,7 +27,7 @@ def test_confusions_of_three_sentences_by_hand():
     }
 
 
-def test_only_what_the_student_does_more_often_than_the_baseline_is_passed_on():
+def test_only_what_the_student_does_more_often_than_the_baseline_is_inherited_confusions():
     teacher = {
         Confusion("a", "b"): 3,
         Confusion("c", "d"): 1,
@@ -36,9 +41,9 @@ def test_only_what_the_student_does_more_often_than_the_baseline_is_passed_on():
         Confusion("e", None): 1,
         Confusion("x", "y"): 7,
     }
-    assert passed_on(teacher, baseline, student) == [
-        PassedOn(Confusion("a", "b"), 3, 1, 5),
-        PassedOn(Confusion("e", None), 2, 0, 1),
+    assert inherited_confusions(teacher, baseline, student) == [
+        InheritedConfusion(Confusion("a", "b"), 3, 1, 5),
+        InheritedConfusion(Confusion("e", None), 2, 0, 1),
     ]
 
 
@@ -50,10 +55,10 @@ counts = st.dictionaries(pairs, st.integers(1, 4)).map(Counter)
 def test_the_list_is_complete_worst_first_and_independent_of_the_order_of_its_input(
     teacher, baseline, student
 ):
-    found = passed_on(teacher, baseline, student)
+    found = inherited_confusions(teacher, baseline, student)
     more = [one.student - one.baseline for one in found]
     assert more == sorted(more, reverse=True) and all(gain > 0 for gain in more)
     assert {one.confusion for one in found} == {
         pair for pair in set(teacher) & set(student) if student[pair] > baseline[pair]
     }
-    assert found == passed_on(dict(reversed(teacher.items())), baseline, student)
+    assert found == inherited_confusions(dict(reversed(teacher.items())), baseline, student)

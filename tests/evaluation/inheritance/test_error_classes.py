@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asrkd.evaluation.inheritance import error_classes as module
-from asrkd.evaluation.inheritance.error_classes import ErrorClass, fates, tally
-from asrkd.evaluation.inheritance.error_places import lay_along
+from asrkd.evaluation.inheritance.error_classes import ErrorClass, ErrorClassCounts, classify_errors
+from asrkd.evaluation.inheritance.error_places import by_place
 from asrkd.scoring.word_alignment import align_words
 
 words = st.sampled_from(["A", "B", "C"])
@@ -18,32 +18,34 @@ utterances = st.lists(st.tuples(texts, texts, texts, texts), min_size=1, max_siz
 
 
 def errors(reference, hypothesis):
-    return lay_along(align_words(reference, hypothesis)).errors
+    return by_place(align_words(reference, hypothesis)).errors
 
 
 def of(reference, teacher, baseline, student):
-    return fates(errors(reference, teacher), errors(reference, baseline), errors(reference, student))
+    return classify_errors(
+        errors(reference, teacher), errors(reference, baseline), errors(reference, student)
+    )
 
 
-def test_a_sentence_whose_every_word_has_another_fate():
+def test_a_sentence_whose_every_word_has_another_class():
     found = of(
-        #  shared inherited kept changed new mended replaced shed avoided
+        #  shared inherited kept changed new corrected replaced shed avoided
         "a b c d e f g h i",
         "X X c d e f Y X X",
         "X b X Y e X X X i",
         "X X X X X f Y h i",
     )
-    by_word = {"abcdefghi"[error.place.position]: fate for error, fate in found.student.items()}
+    by_word = {"abcdefghi"[error.place.position]: name for error, name in found.student.items()}
     assert by_word == {
         "a": ErrorClass.SHARED, "b": ErrorClass.INHERITED, "c": ErrorClass.KEPT,
         "d": ErrorClass.CHANGED, "e": ErrorClass.NEW, "g": ErrorClass.INHERITED,
     }  # fmt: skip
-    by_word = {"abcdefghi"[error.place.position]: fate for error, fate in found.baseline.items()}
+    by_word = {"abcdefghi"[error.place.position]: name for error, name in found.baseline.items()}
     assert by_word == {
         "a": ErrorClass.SHARED, "c": ErrorClass.KEPT, "d": ErrorClass.REPLACED,
-        "f": ErrorClass.MENDED, "g": ErrorClass.REPLACED, "h": ErrorClass.MENDED,
+        "f": ErrorClass.CORRECTED, "g": ErrorClass.REPLACED, "h": ErrorClass.CORRECTED,
     }  # fmt: skip
-    by_word = {"abcdefghi"[error.place.position]: fate for error, fate in found.teacher.items()}
+    by_word = {"abcdefghi"[error.place.position]: name for error, name in found.teacher.items()}
     assert by_word == {
         "a": ErrorClass.SHARED, "b": ErrorClass.INHERITED, "g": ErrorClass.INHERITED,
         "h": ErrorClass.SHED, "i": ErrorClass.AVOIDED,
@@ -85,9 +87,9 @@ BY_HAND = {
     (0, 2, 1): (None, "replaced", "changed"),
     (3, 2, 1): ("avoided", "replaced", "changed"),
     (2, 2, 1): ("shed", "replaced", "changed"),
-    (0, 1, 0): (None, "mended", None),
-    (2, 1, 0): ("avoided", "mended", None),
-    (1, 1, 0): ("shed", "mended", None),
+    (0, 1, 0): (None, "corrected", None),
+    (2, 1, 0): ("avoided", "corrected", None),
+    (1, 1, 0): ("shed", "corrected", None),
     (1, 0, 0): ("avoided", None, None),
     (0, 0, 0): (None, None, None),
 }
@@ -107,16 +109,18 @@ def test_every_combination_of_answers_at_one_word_is_in_the_table(answers):
     found = of("said", *(heard[answer] for answer in answers))
     by_hand = {canonical(key): value for key, value in BY_HAND.items()}[canonical(answers)]
     shown = [list(one.values()) for one in (found.teacher, found.baseline, found.student)]
-    assert shown == [[] if fate is None else [fate] for fate in by_hand]
+    assert shown == [[] if name is None else [name] for name in by_hand]
 
 
 @given(utterances)
 def test_classes_add_up_to_each_systems_errors_and_meet_where_they_must(found):
-    total = tally(of(*texts) for texts in found)
+    total = ErrorClassCounts()
+    for texts in found:
+        total.add(of(*texts))
     counted = [sum(len(errors(row[0], row[system])) for row in found) for system in (1, 2, 3)]
-    assert sum(total.teacher[fate] for fate in module.TEACHER) == counted[0]
-    assert sum(total.baseline[fate] for fate in module.BASELINE) == counted[1]
-    assert sum(total.student[fate] for fate in module.STUDENT) == counted[2]
+    assert sum(total.teacher[name] for name in module.TEACHER) == counted[0]
+    assert sum(total.baseline[name] for name in module.BASELINE) == counted[1]
+    assert sum(total.student[name] for name in module.STUDENT) == counted[2]
     assert (
         total.teacher[ErrorClass.SHARED]
         == total.baseline[ErrorClass.SHARED]

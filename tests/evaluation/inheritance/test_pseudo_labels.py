@@ -8,7 +8,7 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.records import transcript
-from asrkd.evaluation.inheritance.confusions import Confusion
+from asrkd.evaluation.inheritance.error_places import Confusion
 from asrkd.evaluation.inheritance.pseudo_labels import Example, read_pseudo_labels
 from asrkd.scoring.units import find_unit
 from asrkd.targets.store.nbest import NbestStore

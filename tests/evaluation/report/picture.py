@@ -21,7 +21,7 @@ const {system, sort, audio} = document.getElementById("filters").elements;
 system.selectedIndex = system.length - 1;
 sort.value = "better";
 audio.click();
-document.getElementById("found").scrollIntoView();
+document.getElementById("matches").scrollIntoView();
 window.scrollBy(0, -70);
 """
 

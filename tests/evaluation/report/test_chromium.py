@@ -140,7 +140,7 @@ def test_a_clip_plays_to_its_end_and_the_next_starts_anew(page):
 def test_words_and_ids_are_searched_for(page):
     page.find_element(By.NAME, "q").send_keys("FIVE")
     assert sorted(shown(page)) == ["inherited", "inherited-too"]
-    assert page.find_element(By.ID, "found").text == "2 of 8 utterances"
+    assert page.find_element(By.ID, "matches").text == "2 of 8 utterances"
     page.find_element(By.NAME, "q").clear()
     page.find_element(By.NAME, "q").send_keys("mend")
     assert shown(page) == ["mended"]

@@ -76,7 +76,7 @@ def test_words_that_are_markup_stay_words(scored):
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     data = json.loads(page.scripts["utterance-data"])
     hostile = next(row for row in data["utterances"] if row["id"] == "hostile")
-    assert hostile["r"] == f"say {HOSTILE} now".split()
+    assert hostile["reference"] == f"say {HOSTILE} now".split()
 
 
 def test_ids_that_are_markup_stay_ids(scored):
@@ -88,9 +88,9 @@ def test_ids_that_are_markup_stay_ids(scored):
     assert html.escape("<b>&student") in source
 
 
-def test_the_script_gets_every_systems_errors_with_the_fate_of_the_students(scored):
+def test_the_script_gets_every_systems_errors_with_the_classes_of_the_students(scored):
     data = json.loads(Page(make(scored)).scripts["utterance-data"])
-    by_id = {row["id"]: row["h"] for row in data["utterances"]}
+    by_id = {row["id"]: row["errors"] for row in data["utterances"]}
     assert [system["role"] for system in data["systems"]] == ["teacher", "baseline", "student"]
     assert by_id["all-right"] == [[], [], []]
     assert by_id["inherited"] == [[[1, 0, "five"]], [], [[1, 0, "five", "inherited"]]]
@@ -111,8 +111,8 @@ def test_systems_and_their_seeds_are_told_apart(scored):
     page = Page((scored.exp / "report.html").read_text(encoding="utf-8"))
     assert "student (seed 2)" in page.text
     assert len(json.loads(page.scripts["utterance-data"])["systems"]) == 3
-    assert "Of systems with several seeds the first is shown" in page.text
-    assert "of systems with several seeds by the t distribution" in page.text
+    assert "The first seed of each system is shown" in page.text
+    assert "for systems with several seeds by the t distribution" in page.text
     assert "by the t distribution" not in Page(make(scored)).text
 
 
@@ -126,19 +126,19 @@ def test_without_teacher_or_baseline_there_is_no_inheritance_but_a_page(scored):
 def test_without_cuts_the_page_says_what_is_left_out(scored):
     scored.cuts.unlink()
     text = re.sub(r"\s+", " ", Page(make(scored)).text)
-    assert "None can be heard: the cuts were not found" in text
-    assert "By signal-to-noise ratio: left out" in text
+    assert "None with audio: the cuts were not found" in text
+    assert "Left out, by signal-to-noise ratio" in text
 
 
 def test_the_number_of_utterances_and_clips_is_that_asked_for(scored):
     page = Page(make(scored, num_clips=2, num_utterances=4))
     assert len(json.loads(page.scripts["clip-data"])) == 2
     assert len(json.loads(page.scripts["utterance-data"])["utterances"]) == 4
-    assert "4 of the 8" in re.sub(r"\s+", " ", page.text)
+    assert "4 of 8" in re.sub(r"\s+", " ", page.text)
 
 
 def test_cuts_of_something_else_are_refused(scored, corpus):
-    with pytest.raises(AsrkdError, match="not the cuts that .* is of; give the --cuts of asrkd score"):
+    with pytest.raises(AsrkdError, match="not the cuts of .*; use the --cuts of asrkd score"):
         make(scored, cuts=corpus / "cuts_dev.jsonl.gz")
 
 
@@ -163,7 +163,7 @@ def test_scores_of_other_references_are_refused(scored):
 
 
 def test_a_system_named_twice_is_refused(scored):
-    with pytest.raises(AsrkdError, match="'student' with seed 1 comes twice"):
+    with pytest.raises(AsrkdError, match="duplicate system 'student' with seed 1"):
         report(ReportRequest([*scored.models, scored.exp / "student"], scored.exp / "report.html"))
 
 
@@ -199,7 +199,7 @@ def test_an_interval_that_says_nothing_leaves_room_for_the_others(scored):
 
 def test_a_comparison_of_other_systems_is_refused(scored):
     compare(CompareRequest(scored.models[:2]), scored.exp / "compare.json")
-    with pytest.raises(AsrkdError, match=r"is of other systems, roles or scores \(teacher, baseline\)"):
+    with pytest.raises(AsrkdError, match=r"compares other systems, roles or scores \(teacher, baseline\)"):
         make(scored, comparison=scored.exp / "compare.json")
 
 
@@ -220,15 +220,15 @@ def test_what_is_no_number_is_left_out(scored):
     with (scored.models[2] / "metrics.jsonl").open("a") as log:
         log.write('{"kind": "train", "step": 30, "loss": Infinity}\n')
     rows = json.loads(Page(make(scored)).scripts["utterance-data"])["utterances"]
-    assert sum("n" in row for row in rows) == len(TEXTS) - 2
+    assert sum("snr" in row for row in rows) == len(TEXTS) - 2
 
 
 @pytest.mark.parametrize(
     ("errors", "verdict"),
     [
-        ({"baseline": 9, "student": 3}, "That is better than the baseline beyond noise."),
-        ({"baseline": 3, "student": 9}, "That is worse than the baseline beyond noise."),
-        ({"baseline": 5, "student": 5}, "That is not shown to differ from the baseline."),
+        ({"baseline": 9, "student": 3}, "It is significantly better than the baseline."),
+        ({"baseline": 3, "student": 9}, "It is significantly worse than the baseline."),
+        ({"baseline": 5, "student": 5}, "It does not differ significantly from the baseline."),
         ({"teacher": 1, "baseline": 9, "student": 5}, "It closes 50 % of the gap between them."),
     ],
 )
@@ -254,7 +254,7 @@ def test_transcripts_that_were_scored_without_a_model_are_shown_too(scored):
     report(ReportRequest([*scored.models[:2], scored.exp / "finished"], scored.exp / "report.html"))
     page = Page((scored.exp / "report.html").read_text(encoding="utf-8"))
     assert "finished" in page.text
-    assert "Without a log of training (metrics.jsonl): finished" in page.text
+    assert "Without a training log (metrics.jsonl): finished" in page.text
 
 
 def test_a_folder_is_no_place_for_a_page(scored):

@@ -42,7 +42,7 @@ def test_utterances_are_no_speakers(scored, tmp_path):
     assert (drawn.speaker, drawn.num_speakers) == (None, 0)
     report(ReportRequest([tmp_path / "x"], tmp_path / "x.html"))
     page = (tmp_path / "x.html").read_text(encoding="utf-8")
-    assert "the score does not know speakers" in page and "<li>8 speakers</li>" not in page
+    assert "the score has no speakers" in page and "<li>8 speakers</li>" not in page
 
 
 def test_a_speakers_rate_is_over_its_own_words(scored):

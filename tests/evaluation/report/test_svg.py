@@ -5,12 +5,11 @@ from xml.etree import ElementTree
 import pytest
 
 from asrkd.evaluation.report.figures import svg
-from asrkd.evaluation.report.figures.bars import Bar, BarSegment, Upright, bar_figure, stacked_figure
+from asrkd.evaluation.report.figures.bars import Bar, BarAxes, BarSegment, bar_figure, stacked_figure
 from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
-from asrkd.evaluation.report.figures.lines import Axes, Series, line_figure
-from asrkd.evaluation.report.figures.styles import Look
+from asrkd.evaluation.report.figures.lines import LineAxes, Series, line_figure
 
-LOOK = Look("a <b> & 'c'", "c-0", 2)
+STYLE = svg.Style("a <b> & 'c'", "c-0", 2)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -56,18 +55,18 @@ def test_text_and_attributes_are_escaped():
 
 
 def test_a_line_figure_has_a_curve_a_system_and_says_where_each_ends():
-    series = [Series(LOOK, [(0, 5.0), (100, 0.5)]), Series(Look("late", "c-1", 3), [(50, 2.0)])]
-    root = read(line_figure(series, Axes("Loss", "step", is_log=True)))
+    series = [Series(STYLE, [(0, 5.0), (100, 0.5)]), Series(svg.Style("late", "c-1", 3), [(50, 2.0)])]
+    root = read(line_figure(series, LineAxes("Loss", "step", is_log=True)))
     assert len(root.findall(f"{SVG}polyline")) == 2
     assert root.get("aria-label") == "Loss. At the end: a <b> & 'c' 0.5, late 2."
 
 
 def test_a_line_figure_without_points_is_nothing():
-    assert not line_figure([Series(LOOK, []), Series(LOOK, [(1, 0.0)])], Axes("x", "y", is_log=True))
+    assert not line_figure([Series(STYLE, []), Series(STYLE, [(1, 0.0)])], LineAxes("x", "y", is_log=True))
 
 
 def test_a_dot_figure_has_a_row_a_group_and_cuts_long_names():
-    dots = [Dot(LOOK, 0.2, "title", (0.1, 0.3))]
+    dots = [Dot(STYLE, 0.2, "title", (0.1, 0.3))]
     root = read(dot_figure([DotRow("short", "7", dots), DotRow("a name " * 9, "8", dots)], "Rates", "words"))
     shown = [node.text for node in root.iter(f"{SVG}text")]
     assert "short" in shown and any(text.endswith("…") and len(text) < 30 for text in shown)
@@ -75,13 +74,17 @@ def test_a_dot_figure_has_a_row_a_group_and_cuts_long_names():
 
 
 def test_bars_are_as_high_as_their_values():
-    root = read(bar_figure([Bar("a", 1.0, "t"), Bar("b", 4.0, "t")], Upright("Label", "x", high=4.0)))
+    root = read(bar_figure([Bar("a", 1.0, "t"), Bar("b", 4.0, "t")], BarAxes("Label", "x", high=4.0)))
     heights = [float(node.get("height")) for node in root.iter(f"{SVG}rect")]
     assert heights[1] == pytest.approx(4 * heights[0], rel=0.01)
 
 
 def test_stacked_pieces_are_as_wide_as_their_counts_and_zero_is_not_drawn():
-    pieces = [BarSegment("kept", 30, "kept"), BarSegment("new", 0, "new"), BarSegment("mended", 70, "mended")]
+    pieces = [
+        BarSegment("kept", 30, "kept"),
+        BarSegment("new", 0, "new"),
+        BarSegment("corrected", 70, "corrected"),
+    ]
     root = read(stacked_figure([("one", pieces)], "Errors"))
     widths = [float(node.get("width")) for node in root.iter(f"{SVG}rect")]
     assert len(widths) == 2

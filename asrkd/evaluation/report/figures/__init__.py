@@ -1,1 +1,1 @@
-"""Figures of the report, as SVG."""
+"""Figures of the report and of `asrkd quantizer plot`, as SVG."""

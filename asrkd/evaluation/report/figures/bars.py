@@ -1,4 +1,4 @@
-"""Bars: upright ones for histograms, lying and stacked ones for shares of a total."""
+"""Bar charts: vertical bars for histograms, horizontal stacked bars for parts of a total."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from asrkd.evaluation.report.figures import svg
 
 WIDTH, HEIGHT = 340.0, 200.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 20.0, 38.0
-GAP = 0.24  # between bars, of a bar's place
-ROW = 44.0  # a stacked bar and its label
+GAP = 0.24  # between bars, as a fraction of the distance of bars
+ROW = 44.0  # height of a stacked bar and its label
 
 
 @dataclass(frozen=True)
 class Bar:
-    """An upright bar, with up to two marks across it."""
+    """A vertical bar, with marks across it."""
 
     label: str
     value: float
@@ -25,36 +25,36 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Upright:
-    """What the axes of upright bars say."""
+class BarAxes:
+    """Labels and range of the axes of vertical bars."""
 
-    label: str  # of the figure, for those who cannot see it
+    label: str  # description of the figure, for screen readers
     x: str
-    high: float | None = None  # of the axis; None: the largest value
+    high: float | None = None  # end of the axis; None: the largest value
     is_percent: bool = False
-    level: tuple[float, str] | None = None  # a line across all, with its name
+    level: tuple[float, str] | None = None  # a horizontal line, with its label
 
 
 @dataclass(frozen=True)
 class BarSegment:
-    """A part of a stacked bar."""
+    """A segment of a stacked bar."""
 
     name: str
     value: int
     css: str
 
 
-def bar_figure(bars: Sequence[Bar], axes: Upright) -> Markup:
-    """Draw upright bars over an axis from 0."""
+def bar_figure(bars: Sequence[Bar], axes: BarAxes) -> Markup:
+    """Draw vertical bars over an axis from 0."""
     values = [max(bar.value, *(value for value, _ in bar.marks), 0.0) for bar in bars]
     up = svg.Scale(0.0, axes.high or max(*values, 1e-9) * 1.04, HEIGHT - BOTTOM, TOP)
     place = (WIDTH - LEFT - RIGHT) / len(bars)
     parts: list[str] = []
     for tick in up.ticks(4):
         parts.append(svg.line(LEFT, up(tick), WIDTH - RIGHT, up(tick), "grid"))
-        shown = f"{svg.number(round(100 * tick, 6))} %" if axes.is_percent else svg.number(tick)
-        parts.append(svg.text(LEFT - 7, up(tick) + 4, shown, "end"))
-    every = -(-len(bars) // 16)  # as many labels as there is room for
+        label = f"{svg.number(round(100 * tick, 6))} %" if axes.is_percent else svg.number(tick)
+        parts.append(svg.text(LEFT - 7, up(tick) + 4, label, "end"))
+    every = -(-len(bars) // 16)  # at most 16 labels fit
     for number, bar in enumerate(bars):
         parts += _bar(bar, LEFT + place * number, place, up, number % every == 0)
     parts.append(svg.line(LEFT, HEIGHT - BOTTOM, WIDTH - RIGHT, HEIGHT - BOTTOM, "axis"))
@@ -81,32 +81,32 @@ def _bar(bar: Bar, x: float, place: float, up: svg.Scale, is_labeled: bool) -> S
 
 
 def stacked_figure(rows: Sequence[tuple[str, Sequence[BarSegment]]], label: str) -> Markup:
-    """Draw a lying bar of pieces for each (name, pieces), all to one scale."""
-    most = max(sum(piece.value for piece in pieces) for _, pieces in rows)
+    """Draw a horizontal stacked bar for each (name, segments), all to one scale."""
+    most = max(sum(segment.value for segment in segments) for _, segments in rows)
     across = svg.Scale(0.0, float(max(most, 1)), 1.0, WIDTH - 1)
     parts: list[str] = []
-    for number, (name, pieces) in enumerate(rows):
+    for number, (name, segments) in enumerate(rows):
         y, before = ROW * number, 0
-        total = sum(piece.value for piece in pieces)
+        total = sum(segment.value for segment in segments)
         parts.append(svg.text(1, y + 13, name, class_="strong"))
         parts.append(svg.text(WIDTH - 1, y + 13, f"{total:,} errors", "end", "faint"))
-        for piece in pieces:
-            parts += _piece(piece, across(before), across(before + piece.value), y + 19)
-            before += piece.value
+        for segment in segments:
+            parts += _segment(segment, across(before), across(before + segment.value), y + 19)
+            before += segment.value
     return svg.figure(WIDTH, ROW * len(rows), label, parts)
 
 
-def _piece(piece: BarSegment, start: float, end: float, y: float) -> Sequence[str]:
-    if not piece.value:
+def _segment(segment: BarSegment, start: float, end: float, y: float) -> Sequence[str]:
+    if not segment.value:
         return []
-    title = svg.element("title", f"{piece.name}: {piece.value}")
+    title = svg.element("title", f"{segment.name}: {segment.value}")
     width = max(end - start - 1, 0.5)
     parts: list[str] = [
-        svg.element("rect", title, x=start, y=y, width=width, height=18.0, rx=2.0, class_=piece.css)
+        svg.element("rect", title, x=start, y=y, width=width, height=18.0, rx=2.0, class_=segment.css)
     ]
-    if width > 9 * len(str(piece.value)):
-        shown = str(piece.value)
+    if width > 9 * len(str(segment.value)):
+        label = str(segment.value)
         parts.append(
-            svg.text(start + width / 2, y + 13, shown, "middle", f"inside on-{piece.css.split()[-1]}")
+            svg.text(start + width / 2, y + 13, label, "middle", f"inside on-{segment.css.split()[-1]}")
         )
     return parts

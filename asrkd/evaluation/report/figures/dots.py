@@ -1,4 +1,4 @@
-"""Rates of several systems in several groups: a row for each group, a mark for each system."""
+"""Dot plots: error rates of systems by group, one row a group and one mark a system."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,34 +6,34 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from asrkd.evaluation.report.figures import svg
-from asrkd.evaluation.report.figures.styles import Look
+from asrkd.evaluation.report.figures.svg import Style
 
 WIDTH = 340.0
 ROW, TOP, BOTTOM, RIGHT = 24.0, 22.0, 24.0, 48.0
-LETTER = 6.6  # of a label, about
+LETTER = 6.6  # approximate width of a letter of a label
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A system's rate in a group, with its interval where there is one."""
+    """The rate of a system in a group, with an optional interval."""
 
-    look: Look
+    style: Style
     rate: float  # a fraction
-    title: str  # in words
+    title: str  # tooltip
     interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
 class DotRow:
-    """A group."""
+    """A row: a group."""
 
     label: str
-    note: str  # at the right: how much there is of it
+    note: str  # at the right: the size of the group
     dots: list[Dot]
 
 
 def dot_figure(rows: Sequence[DotRow], label: str, note_title: str = "") -> Markup:
-    """Draw ``rows`` over a common axis of percentages with 0; ``note_title`` heads the notes."""
+    """Draw ``rows`` over a common axis in percent with 0; ``note_title`` is the title of the notes."""
     left = min(14 + LETTER * max(len(row.label) for row in rows), 120.0)
     height = TOP + ROW * len(rows) + BOTTOM
     ends = [end for row in rows for dot in row.dots for end in (dot.rate, *(dot.interval or ()))]
@@ -54,8 +54,8 @@ def _axis(across: svg.Scale, height: float) -> Sequence[str]:
     for tick in across.ticks(4):
         css = "zero" if tick == 0 and across.low < 0 else "grid"
         parts.append(svg.line(across(tick), TOP, across(tick), height - BOTTOM, css))
-        shown = f"{svg.number(round(100 * tick, 6))} %".replace("-", "\u2212")
-        parts.append(svg.text(across(tick), height - BOTTOM + 16, shown, "middle"))
+        label = f"{svg.number(round(100 * tick, 6))} %".replace("-", "\u2212")
+        parts.append(svg.text(across(tick), height - BOTTOM + 16, label, "middle"))
     return parts
 
 
@@ -68,7 +68,7 @@ def _row(row: DotRow, y: float, across: svg.Scale) -> Sequence[str]:
     for dot in row.dots:
         if dot.interval:
             low, high = dot.interval
-            parts.append(svg.line(across(low), y, across(high), y, f"whisker {dot.look.css}"))
+            parts.append(svg.line(across(low), y, across(high), y, f"whisker {dot.style.css}"))
     for dot in row.dots:
-        parts.append(svg.mark(dot.look.shape, across(dot.rate), y, f"mark {dot.look.css}", dot.title))
+        parts.append(svg.mark(dot.style.shape, across(dot.rate), y, f"mark {dot.style.css}", dot.title))
     return parts

@@ -1,4 +1,4 @@
-"""Numbers over steps: a line for each system."""
+"""Line charts: values of systems over training steps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from asrkd.evaluation.report.figures import svg
-from asrkd.evaluation.report.figures.styles import Look
+from asrkd.evaluation.report.figures.svg import Style
 
 WIDTH, HEIGHT = 340.0, 220.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 8.0, 38.0
@@ -15,41 +15,41 @@ HEADROOM = 1.04
 
 @dataclass(frozen=True)
 class Series:
-    """A system's values, by step."""
+    """The values of a system by step."""
 
-    look: Look
+    style: Style
     points: list[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Axes:
-    """What the axes say."""
+class LineAxes:
+    """Labels and scales of the axes of a line chart."""
 
-    label: str  # of the figure, for those who cannot see it
+    label: str  # description of the figure, for screen readers
     x: str
     is_log: bool = False
     is_percent: bool = False  # values are fractions
-    most: float | None = None  # larger values are drawn here
+    most: float | None = None  # larger values are clipped
 
 
-def line_figure(series: Sequence[Series], axes: Axes) -> Markup:
-    """Draw ``series``; Markup('') without a point that can be drawn."""
-    kept = [Series(s.look, [(x, y) for x, y in s.points if y > 0 or not axes.is_log]) for s in series]
-    kept = [one for one in kept if one.points]
-    if not kept:
+def line_figure(series: Sequence[Series], axes: LineAxes) -> Markup:
+    """Draw ``series``; an empty Markup if no point can be drawn."""
+    drawn = [Series(s.style, [(x, y) for x, y in s.points if y > 0 or not axes.is_log]) for s in series]
+    drawn = [one for one in drawn if one.points]
+    if not drawn:
         return Markup("")
-    across, up = _scales(kept, axes)
+    across, up = _scales(drawn, axes)
     parts: list[str] = [*_grid(across, up, axes)]
-    for one in kept:
+    for one in drawn:
         corners = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in one.points)
-        parts.append(svg.element("polyline", points=corners, class_=f"curve {one.look.css}"))
+        parts.append(svg.element("polyline", points=corners, class_=f"curve {one.style.css}"))
         x, y = one.points[-1]
-        shown = f"{one.look.label}: {_value(y, axes)} at {axes.x} {svg.number(x)}"
-        parts.append(svg.mark(one.look.shape, across(x), up(y), f"mark {one.look.css}", shown))
-    return svg.figure(WIDTH, HEIGHT, _described(kept, axes), parts)
+        title = f"{one.style.label}: {_value(y, axes)} at {axes.x} {svg.number(x)}"
+        parts.append(svg.mark(one.style.shape, across(x), up(y), f"mark {one.style.css}", title))
+    return svg.figure(WIDTH, HEIGHT, _description(drawn, axes), parts)
 
 
-def _scales(series: Sequence[Series], axes: Axes) -> tuple[svg.Scale, svg.Scale]:
+def _scales(series: Sequence[Series], axes: LineAxes) -> tuple[svg.Scale, svg.Scale]:
     xs = [x for one in series for x, _ in one.points]
     ys = [min(y, axes.most or y) for one in series for _, y in one.points]
     low = min(ys) / HEADROOM if axes.is_log else 0.0
@@ -58,12 +58,12 @@ def _scales(series: Sequence[Series], axes: Axes) -> tuple[svg.Scale, svg.Scale]
     return across, svg.Scale(low, high, HEIGHT - BOTTOM, TOP, axes.is_log)
 
 
-def _grid(across: svg.Scale, up: svg.Scale, axes: Axes) -> Sequence[str]:
+def _grid(across: svg.Scale, up: svg.Scale, axes: LineAxes) -> Sequence[str]:
     parts: list[str] = []
     for tick in up.ticks():
         parts.append(svg.line(LEFT, up(tick), WIDTH - RIGHT, up(tick), "grid"))
-        shown = svg.number(round(100 * tick, 6)) + " %" if axes.is_percent else svg.number(tick)
-        parts.append(svg.text(LEFT - 7, up(tick) + 4, shown, "end"))
+        label = svg.number(round(100 * tick, 6)) + " %" if axes.is_percent else svg.number(tick)
+        parts.append(svg.text(LEFT - 7, up(tick) + 4, label, "end"))
     for tick in across.ticks(4):
         parts.append(svg.line(across(tick), HEIGHT - BOTTOM, across(tick), HEIGHT - BOTTOM + 4, "axis"))
         parts.append(svg.text(across(tick), HEIGHT - BOTTOM + 18, svg.number(tick), "middle"))
@@ -72,10 +72,10 @@ def _grid(across: svg.Scale, up: svg.Scale, axes: Axes) -> Sequence[str]:
     return parts
 
 
-def _value(value: float, axes: Axes) -> str:
+def _value(value: float, axes: LineAxes) -> str:
     return f"{value:.1%}" if axes.is_percent else f"{value:.3g}"
 
 
-def _described(series: Sequence[Series], axes: Axes) -> str:
-    ends = ", ".join(f"{one.look.label} {_value(one.points[-1][1], axes)}" for one in series)
+def _description(series: Sequence[Series], axes: LineAxes) -> str:
+    ends = ", ".join(f"{one.style.label} {_value(one.points[-1][1], axes)}" for one in series)
     return f"{axes.label}. At the end: {ends}."

@@ -1,4 +1,7 @@
-"""Error against bytes a frame, on logarithmic axes: a file of its own, with its styles in it."""
+"""Rate-distortion chart of quantizers (`asrkd quantizer plot`): error by bytes per frame on log axes.
+
+It is a standalone SVG file, with its styles in it, by the code of the report's figures.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,29 +20,29 @@ svg { font: 12px sans-serif; background: white } .grid { stroke: #ddd } .axis { 
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Quantizers of the same data."""
+class RateCurve:
+    """Quantizers of the same embeddings."""
 
     name: str
-    errors: list[tuple[float, float]]  # (bytes a frame, relative error)
-    bounds: list[tuple[float, float]]  # the same of the best code for a Gaussian of that covariance
+    errors: list[tuple[float, float]]  # (bytes per frame, relative error)
+    bounds: list[tuple[float, float]]  # likewise, of the best code for a Gaussian with the same covariance
 
 
-def rate_figure(curves: Sequence[Curve]) -> Markup:
-    """Draw at least one curve; a dashed line of its color is its bound, shown where there are quantizers."""
+def rate_figure(curves: Sequence[RateCurve]) -> Markup:
+    """Draw curves, with dashed bounds of the same color, clipped to the range of the quantizers."""
     sizes = [size for curve in curves for size, _ in curve.errors]
     low, high = min(sizes) / 1.2, max(sizes) * 1.2
-    shown = [
-        Curve(c.name, sorted(c.errors), [(x, y) for x, y in c.bounds if low <= x <= high]) for c in curves
+    clipped = [
+        RateCurve(c.name, sorted(c.errors), [(x, y) for x, y in c.bounds if low <= x <= high]) for c in curves
     ]
-    values = [y for curve in shown for _, y in curve.errors + curve.bounds if y > 0]
+    values = [y for curve in clipped for _, y in curve.errors + curve.bounds if y > 0]
     across = svg.Scale(low, high, LEFT, WIDTH - RIGHT, is_log=True)
     up = svg.Scale(min(values, default=0.1) / 1.1, max(values, default=1.0) * 1.1, HEIGHT - BOTTOM, TOP, True)
     parts = [svg.element("style", Markup(STYLE)), *_grid(across, up, sorted(set(sizes)))]
-    for number, curve in enumerate(shown):
-        parts += _drawn(curve, across, up, number)
+    for number, curve in enumerate(clipped):
+        parts += _draw(curve, across, up, number)
     label = (
-        "Relative squared error of held-out frames by bytes a frame; dashed: Shannon's bound of a Gaussian"
+        "Relative squared error of held-out frames by bytes per frame; dashed: Shannon's bound of a Gaussian"
     )
     return svg.figure(WIDTH, HEIGHT, label, parts)
 
@@ -53,12 +56,12 @@ def _grid(across: svg.Scale, up: svg.Scale, sizes: Sequence[float]) -> list[Mark
     for size in sizes:
         parts.append(svg.line(across(size), bottom, across(size), bottom + 4, "axis"))
         parts.append(svg.text(across(size), bottom + 18, svg.number(round(size, 2)), "middle"))
-    parts.append(svg.text(right, HEIGHT - 8, "bytes a frame", "end"))
-    parts.append(svg.text(LEFT + 4, TOP + 10, "relative error; dashed: a Gaussian's bound"))
+    parts.append(svg.text(right, HEIGHT - 8, "bytes per frame", "end"))
+    parts.append(svg.text(LEFT + 4, TOP + 10, "relative error; dashed: bound of a Gaussian"))
     return parts
 
 
-def _drawn(curve: Curve, across: svg.Scale, up: svg.Scale, number: int) -> list[Markup]:
+def _draw(curve: RateCurve, across: svg.Scale, up: svg.Scale, number: int) -> list[Markup]:
     color = COLORS[number % len(COLORS)]
     parts = []
     for points, css in ((curve.errors, "curve"), (curve.bounds, "bound")):

@@ -1,8 +1,7 @@
-"""Scalable figures as markup: elements with escaped text, and scales from numbers to places.
+"""SVG markup: elements with escaped text, marks of systems, and scales from numbers to coordinates.
 
-Colors and line styles are classes of the page's stylesheet, so that a figure
-follows it from light to dark; sizes are units of the figure's view box, which
-the page shows at about a pixel each.
+Colors and line styles are classes of the page's stylesheet, so that figures follow light and dark mode. Sizes
+are units of the view box, which the page shows at about a pixel each.
 """
 
 import math
@@ -14,8 +13,17 @@ from markupsafe import Markup, escape
 Attribute = str | float | int
 
 
+@dataclass(frozen=True)
+class Style:
+    """Color and mark of a system in figures and tables; either distinguishes systems without the other."""
+
+    label: str
+    css: str  # class of the stylesheet that sets --c, the color
+    shape: int  # of :func:`mark`
+
+
 def element(tag: str, *children: str, **attributes: Attribute) -> Markup:
-    """``<tag ...>children</tag>``; ``text_anchor`` stands for text-anchor, ``class_`` for class."""
+    """Write ``<tag ...>children</tag>``; ``text_anchor`` stands for text-anchor, ``class_`` for class."""
     written = "".join(
         f' {name.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
         for name, value in attributes.items()
@@ -25,18 +33,18 @@ def element(tag: str, *children: str, **attributes: Attribute) -> Markup:
 
 
 def text(x: float, y: float, content: str, anchor: str = "start", class_: str = "") -> Markup:
-    """A line of text; ``anchor`` is start, middle or end."""
+    """Write a line of text; ``anchor`` is start, middle or end."""
     more = {"class_": class_} if class_ else {}
     return element("text", content, x=x, y=y, text_anchor=anchor, **more)
 
 
 def line(x1: float, y1: float, x2: float, y2: float, class_: str) -> Markup:
-    """A straight line."""
+    """Write a straight line."""
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=class_)
 
 
 def figure(width: float, height: float, label: str, children: Sequence[str]) -> Markup:
-    """The whole drawing; ``label`` says in words what it shows."""
+    """Write the whole drawing; ``label`` describes it for screen readers."""
     return element(
         "svg",
         *children,
@@ -48,7 +56,7 @@ def figure(width: float, height: float, label: str, children: Sequence[str]) -> 
 
 
 def mark(shape: int, x: float, y: float, class_: str, title: str) -> Markup:
-    """A symbol of about 9 units with a title that appears under the pointer."""
+    """Write a symbol of about 9 units with a tooltip: circle, square, triangle, diamond, or triangle down."""
     r = 4.6
     named = element("title", title)
     points = {
@@ -65,7 +73,7 @@ def mark(shape: int, x: float, y: float, class_: str, title: str) -> Markup:
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers from ``low`` to ``high`` on places from ``start`` to ``end``."""
+    """Scale from numbers in [``low``, ``high``] to coordinates from ``start`` to ``end``."""
 
     low: float
     high: float
@@ -74,7 +82,7 @@ class Scale:
     is_log: bool = False
 
     def __call__(self, value: float) -> float:
-        """The place of a number; one beyond the ends is put there."""
+        """Map a number to a coordinate; numbers outside of the range are clipped."""
         value = min(max(value, self.low), self.high)
         low, high = self._on(self.low), self._on(self.high)
         share = (self._on(value) - low) / (high - low) if high > low else 0.0
@@ -84,12 +92,12 @@ class Scale:
         return math.log(value) if self.is_log else value
 
     def ticks(self, about: int = 5) -> list[float]:
-        """Round numbers within the scale."""
+        """Choose round numbers within the range."""
         return log_ticks(self.low, self.high) if self.is_log else ticks(self.low, self.high, about)
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """About so many multiples of 1, 2, 2.5 or 5 times a power of ten, from ``low`` to ``high``."""
+    """Choose about so many multiples of 1, 2, 2.5 or 5 times a power of ten in [``low``, ``high``]."""
     if not high > low:
         return [low]
     rough = (high - low) / max(about, 1)
@@ -100,14 +108,14 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten from ``low`` to ``high``, both above 0; of many powers no 2 and 5."""
+    """Choose powers of ten in [``low``, ``high``], both above 0; 2 and 5 times them too if there is room."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 2, 5) if len(powers) <= 4 else (1,)
     return [t for p in powers for f in factors if low <= (t := round(f * 10.0**p, 12)) <= high]
 
 
 def number(value: float) -> str:
-    """As few digits as say it: 20000 is 20k, 0.5 is 0.5."""
+    """Format a number briefly: 20000 as 20k, 0.5 as 0.5."""
     if abs(value) >= 1000 and value % 100 == 0:
         return f"{value / 1000:g}k"
     return f"{value:g}"

@@ -23,7 +23,7 @@ LANGUAGES = {"bash", "yaml", "python", "json", "text"}
 # `python -m` of what is no module of this repository.
 MODULES = {"http.server", "mkdocs", "pip", "pytest", "venv"}
 # Options in the prose that are not asrkd's.
-FOREIGN = {"--inputs", "--pairs", "--pty", "--replay", "--requeue", "--seconds"}
+FOREIGN = {"--directory", "--inputs", "--pairs", "--pty", "--replay", "--requeue", "--seconds"}
 FOLDERS = r"asrkd|tests|stages|docs|constraints|\.ci"
 PLACE = re.compile(rf"(?<![\w/.-])((?:{FOLDERS})/[\w./+*-]+)")
 

@@ -1,4 +1,4 @@
-# Everything a person does here, as targets; `make help` lists them, `make -n TARGET` shows what is stale.
+# The commands of this repository as targets; `make help` lists them.
 #
 # STACK=k2|modern and PYTHON=/a/python override what constraints/choose.sh chooses; a choice is kept
 # in the environment, VENV. Each target does all the set-up that it needs.
@@ -85,45 +85,26 @@ docs: $(INSTALLED)  ## docs/ as a site, references made from the code: exp/site/
 
 ##@ Pipelines
 
-# Trainings side by side, a thread each: three share two cores without an idle end. Every stage says by its stamp
-# that it is done.
-PARALLEL := --no-print-directory -j3
+# The work is done by scripts, of commands that are skipped where they are complete; see stages/README.md.
 SEEDS ?= 1
 SIZE ?= demo
-export SIZE
-
-include stages/pipeline.mk stages/mvq.mk stages/sequence.mk
+export SIZE SEEDS
 
 TINY := $(if $(filter tiny,$(SIZE)),-tiny)
 DIGITS := data/digits$(TINY)
 DEMO := exp/demo$(TINY)
-DEMO_STUDENTS := seq-kd mvq-kd mvq-kd+seq-kd
-STUDENTS := seq-kd mvq-kd
-
-# Seed 1's systems lie in exp/demo itself, those of another in exp/demo/seed-N.
-demo-folder = $(DEMO)$(if $(filter-out 1,$(1)),/seed-$(1))
-DEMO_SEEDS := $(sort $(SEEDS))
-DEMO_SYSTEMS := $(foreach seed,$(DEMO_SEEDS),$(addprefix $(call demo-folder,$(seed))/,teacher baseline $(DEMO_STUDENTS)))
-# Results of other seeds have names of their own: compare-seeds-1-2-3.json.
-EMPTY :=
-DEMO_NAMED := $(if $(filter-out 1,$(DEMO_SEEDS)),-seeds-$(subst $(EMPTY) $(EMPTY),-,$(DEMO_SEEDS)))
-DEMO_COMPARED := $(DEMO)/compare$(DEMO_NAMED)
-DEMO_REPORTED := $(DEMO)/report$(DEMO_NAMED)
 
 .PHONY: demo
 demo: $(INSTALLED)  ## corpus, teacher, targets, students, table, report; SEEDS="1 2 3", SIZE=tiny for a minute
-	@$(MAKE) $(PARALLEL) $(DEMO_REPORTED).html
-	@cat $(DEMO_COMPARED).txt $(DEMO_REPORTED).txt
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/demo/run.sh digits
 
 .PHONY: fsdd
 fsdd: $(INSTALLED)  ## real spoken digits: make fsdd CORPUS=folder
-	@$(MAKE) $(PARALLEL) exp/fsdd/report.html
-	@cat exp/fsdd/compare.txt exp/fsdd/report.txt
+	@SIZE=demo DATA=data/fsdd EXP=exp/fsdd bash stages/demo/run.sh fsdd
 
 .PHONY: librispeech
 librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=folder
-	@$(MAKE) $(PARALLEL) exp/librispeech/report.html
-	@cat exp/librispeech/compare.txt exp/librispeech/report.txt
+	@SIZE=demo DATA=data/librispeech EXP=exp/librispeech bash stages/demo/run.sh librispeech
 
 .PHONY: mvq-tables
 mvq-tables: $(INSTALLED)  ## MVQ-KD by codebooks, beside regression: make mvq-tables CORPUS=fsdd-connected; 95 minutes
@@ -131,52 +112,18 @@ mvq-tables: $(INSTALLED)  ## MVQ-KD by codebooks, beside regression: make mvq-ta
 	@$(MAKE) --no-print-directory mvq-fsdd
 
 .PHONY: sequence-tables
-sequence-tables: $(INSTALLED)  ## Seq-KD and ERR-KD on the demo's corpus, 90 minutes; SEQUENCE_STUDENTS="ctc-small ..."
-	@$(MAKE) --no-print-directory sequence-digits
+sequence-tables: sequence-digits  ## Seq-KD and ERR-KD on the demo's corpus, 90 minutes; SEQUENCE_STUDENTS="ctc-small ..."
 
 .PHONY: sequence-tables-fsdd
-sequence-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make sequence-tables-fsdd CORPUS=folder
-	@$(MAKE) --no-print-directory sequence-fsdd SEQUENCE_ROWS='$(filter-out fifth%,$(SEQUENCE_ROWS))'
+sequence-tables-fsdd: sequence-fsdd  ## the same of real spoken digits: make sequence-tables-fsdd CORPUS=folder
 
-$(DIGITS)/stamp.json:
-	@DATA=$(DIGITS) bash stages/digits/00_prepare.sh && touch $@
+.PHONY: mvq-digits sequence-digits
+mvq-digits sequence-digits: %-digits: $(INSTALLED)
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/$*/run.sh digits
 
-# Whenever a corpus is named, prepare checks that it is the one that is there; make goes by the stamp's time.
-data/fsdd/stamp.json data/librispeech/stamp.json: data/%/stamp.json: .FORCE
-	@[[ -z $${CORPUS-} && -f $@ ]] || bash stages/$*/00_prepare.sh "$${CORPUS-}"
-
-.FORCE:  # there is no such file, so what depends on it is always looked at
-
-$(foreach seed,$(DEMO_SEEDS),$(eval $(call pipeline,digits,$(DIGITS),$(call demo-folder,$(seed)),\
-  SEED=$(seed) DATA=$(DIGITS) EXP=$(call demo-folder,$(seed)),test,$(DEMO_STUDENTS))))
-$(foreach corpus,fsdd librispeech,$(eval $(call pipeline,$(corpus),data/$(corpus),exp/$(corpus),\
-  SIZE=demo DATA=data/$(corpus) EXP=exp/$(corpus),dev,$(STUDENTS))))
-$(if $(TINY),$(eval $(call pipeline,fsdd,data/fsdd,exp/fsdd-tiny,DATA=data/fsdd EXP=exp/fsdd-tiny,dev,)))
-
-$(eval $(call mvq,digits,$(DIGITS),$(DEMO),DATA=$(DIGITS) EXP=$(DEMO),test))
-$(eval $(call mvq,fsdd,data/fsdd,exp/fsdd$(TINY),DATA=data/fsdd EXP=exp/fsdd$(TINY),dev))
-
-$(eval $(call sequence,digits,$(DIGITS),$(DEMO),DATA=$(DIGITS) EXP=$(DEMO),test))
-$(eval $(call sequence,fsdd,data/fsdd,exp/fsdd$(TINY),DATA=data/fsdd EXP=exp/fsdd$(TINY),dev))
-
-# Costs are measured when the other jobs are done: the table depends on all of them. The text is for people.
-# A compare.json of several seeds, as it was once called too, is made anew.
-$(DEMO_COMPARED).json: $(addsuffix /score-test/stamp.json,$(DEMO_SYSTEMS)) \
-  $(if $(DEMO_NAMED),,$(if $(shell grep -s '"$(DEMO)/seed-' $(DEMO)/compare.json),.FORCE))
-	@asrkd compare $(DEMO_SYSTEMS) --costs $(DIGITS)/cuts_test.jsonl.gz --out $@ > $(DEMO_COMPARED).txt
-
-exp/fsdd/compare.json exp/librispeech/compare.json: exp/%/compare.json: \
-  $(foreach system,teacher baseline $(STUDENTS),exp/%/$(system)/score-dev/stamp.json)
-	@asrkd compare $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev \
-	  --costs data/$*/cuts_dev.jsonl.gz --out $@ > $(@D)/compare.txt
-
-# The page, and the line that says where it is.
-$(DEMO_REPORTED).html: $(DEMO_COMPARED).json
-	@asrkd report $(DEMO_SYSTEMS) --comparison $< --out $@ > $(DEMO_REPORTED).txt
-
-exp/fsdd/report.html exp/librispeech/report.html: exp/%/report.html: exp/%/compare.json
-	@asrkd report $(addprefix exp/$*/,teacher baseline $(STUDENTS)) --score score-dev --comparison $< --out $@ \
-	  > $(@D)/report.txt
+.PHONY: mvq-fsdd sequence-fsdd
+mvq-fsdd sequence-fsdd: %-fsdd: $(INSTALLED)
+	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/$*/run.sh fsdd
 
 ##@ Measurements
 

@@ -22,6 +22,7 @@ from asrkd.cli.options import (
     Shard,
     SlurmSettings,
     TimeLimit,
+    refuse_options,
 )
 from asrkd.cli.quantizer import quantizer
 from asrkd.cli.score import scoring
@@ -66,10 +67,13 @@ def doctor() -> None:
 def prepare(
     context: typer.Context,
     corpus: Annotated[
-        str, typer.Argument(help="librispeech, tsv, kaldi, cuts, or digits (synthetic, made here).")
+        str,
+        typer.Argument(
+            help="librispeech, tsv, kaldi, cuts, digits (synthetic, made here), or subset (of a manifest)."
+        ),
     ],
     out: Out,
-    source: Annotated[Path | None, typer.Argument(help="Folder or file of the corpus.")] = None,
+    source: Annotated[Path | None, typer.Argument(help="Folder or file of the corpus; the manifest.")] = None,
     jobs: Jobs = 1,
     num_mel_bins: Annotated[int, typer.Option(help="Mel bins: values per frame.")] = 80,
     sampling_rate: Annotated[
@@ -105,6 +109,10 @@ def prepare(
     gain_db: Annotated[
         tuple[float, float] | None, typer.Option(help="digits: lowest and highest peak, dBFS.")
     ] = None,
+    transcripts: Annotated[
+        str | None, typer.Option(help="subset: 1/N, keep the transcripts of one cut in N.")
+    ] = None,
+    without: Annotated[Path | None, typer.Option(help="subset: leave out the cuts of this manifest.")] = None,
     cuts_per_shard: Annotated[int, typer.Option(help="Cuts per feature shard, 1 or more.")] = 250,
     shard: Shard = None,
     time_limit: TimeLimit = None,
@@ -113,7 +121,13 @@ def prepare(
     gpus: Gpus = 0,
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Validate a corpus item by item; write its cuts, features and tokens."""
+    """Validate a corpus item by item; write its cuts, features and tokens. subset: write some of the cuts."""
+    if corpus == "subset":
+        refuse_options(context, "subset", "out", "transcripts", "without")
+        from asrkd.commands.prepare_subset import SubsetRequest, prepare_subset
+
+        typer.echo(prepare_subset(SubsetRequest(source, out, transcripts, without)))
+        return
     if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
         return
     from asrkd.commands import prepare as stage
@@ -138,6 +152,8 @@ def prepare(
         num_speakers=num_speakers,
         snr_db=snr_db,
         gain_db=gain_db,
+        transcripts=transcripts,
+        without=without,
         cuts_per_shard=cuts_per_shard,
     )
     options, workers = flags.options(corpus), Workers(jobs, parse_shard_of(shard))

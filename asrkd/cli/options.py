@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from asrkd.core.errors import AsrkdError
+
 if TYPE_CHECKING:
     from asrkd.decoding.options import SearchOptions
 
@@ -115,3 +117,22 @@ def search_options(
 
     settings = {name: value for name, value in decoder.items() if value is not None}
     return SearchOptions(beam, num_best, decoder=DecoderOptions(**settings), lm=lm)  # type: ignore[arg-type]
+
+
+def refuse_options(context: typer.Context, use: str, *names: str) -> None:
+    """Refuse the options of the command line that have no effect.
+
+    Args:
+        context: of the command.
+        use: what the command does, for the message.
+        names: of the parameters that have an effect, besides arguments.
+
+    Raises:
+        AsrkdError: another one was given.
+    """
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if parameter.param_type_name == "argument" or name in names:
+            continue
+        if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE":
+            raise AsrkdError(f"{parameter.opts[0]}: no effect with {use}; remove it")

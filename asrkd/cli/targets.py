@@ -67,3 +67,13 @@ def targets_weights(
     from asrkd.commands import targets as stage
 
     typer.echo(stage.weigh(stage.WeighRequest(store, tuple(cuts), tuple(set_), tuple(beta))))
+
+
+@targets.command("sizes")
+def targets_sizes(
+    stores: Annotated[list[Path], typer.Argument(help="Stores of `asrkd distill`.")],
+) -> None:
+    """Print the bytes of stores, and how many times smaller they are than the payload of the largest."""
+    from asrkd.commands.target_sizes import target_sizes
+
+    typer.echo(target_sizes(stores))

@@ -141,6 +141,8 @@ class PrepareFlags:
     num_speakers: int | None = None
     snr_db: tuple[float, float] | None = None
     gain_db: tuple[float, float] | None = None
+    transcripts: str | None = None
+    without: Path | None = None
     cuts_per_shard: int = CUTS_PER_SHARD
 
     def options(self, corpus: str) -> PrepareOptions:
@@ -173,6 +175,7 @@ class PrepareFlags:
     def _refuse_unused(self, corpus: str) -> None:
         """Raise AsrkdError at a flag that would have no effect."""
         unused = {name: "digits" for name in DIGITS_FLAGS if corpus != "digits"}
+        unused |= {"transcripts": "subset", "without": "subset"}
         if corpus != "librispeech":
             unused["subset"] = "librispeech"
         if self.tokens != "bpe":

@@ -17,7 +17,7 @@ from tests.bench.row import Row
 from tests.bench.sequence_speed import quickest
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=80, frame_shift=0.01, sampling_rate=16000)
-CONF = Path(__file__).parents[2] / "stages/digits/conf"
+CONF = Path(__file__).parents[2] / "stages/corpora/digits/conf"
 UTTERANCES, FRAMES, LENGTH, NUM_TOKENS = 8, 300, 25, 28
 STUDENTS = [("transformer-teacher", 1.0), ("transformer-a", 1.0), ("las-teacher", 0.4), ("las-small", 0.4)]
 

@@ -10,13 +10,13 @@ from asrkd.models.config import recognizer_architecture
 from asrkd.models.recognizer import Recognizer, num_parameters
 from asrkd.training.config import TrainConfig
 
-STAGES = Path(__file__).parents[2] / "stages"
+CORPORA = Path(__file__).parents[2] / "stages/corpora"
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=80, frame_shift=0.01, sampling_rate=16000)
 MIB = 2**20
 
 
 def built(config: str, num_features: int, num_tokens: int) -> Recognizer:
-    experiment = load(TrainConfig, STAGES / config)
+    experiment = load(TrainConfig, CORPORA / config)
     features = FEATURES.model_copy(update={"num_features": num_features})
     return Recognizer(recognizer_architecture(experiment.model, features, num_tokens))
 

@@ -1,7 +1,5 @@
 """The demo at its tiniest, as make runs it: every stage, every system, and nothing left to do afterwards."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,23 +7,21 @@ import pytest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.evaluation.compare.comparison import read_comparison
 from asrkd.models.directory import load_model
-from tests import forked
+from tests.running_stages import make, record
 
-ROOT = Path(__file__).parents[2]
 SYSTEMS = ["teacher", "baseline", "seq-kd", "mvq-kd", "mvq-kd+seq-kd"]
 
 
-def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in this environment, with outputs in ``folder``."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    options = [f"VENV={forked.environment()}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
-    command = ["make", "--no-print-directory", "-j2", *options, *arguments, f"{folder}/demo/report.html"]
-    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+def written(folder: Path) -> dict[str, int]:
+    """When each file was last written, by its path."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
+    }
 
 
 @pytest.mark.slow
 def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
-    done = make(tmp_path)
+    done = make(tmp_path, "demo")
     assert done.returncode == 0, done.stderr[-2000:]
     comparison = read_comparison(tmp_path / "demo/compare.json")
     by_name = {system.name: system for system in comparison.systems}
@@ -38,8 +34,9 @@ def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
         assert system.costs.multiply_adds_per_second > 1e5
     table = (tmp_path / "demo/compare.txt").read_text()
     assert all(name in table for name in SYSTEMS)
-    said = (tmp_path / "demo/report.txt").read_text()
-    assert said.startswith(f"{tmp_path}/demo/report.html: ") and said.count("\n") == 1
+    reported = (tmp_path / "demo/report.txt").read_text()
+    assert reported.startswith(f"{tmp_path}/demo/report.html: ") and reported.count("\n") == 1
+    assert done.stdout.endswith(table + reported)
     page = (tmp_path / "demo/report.html").read_text()
     assert len(page) < 5_000_000
     for section in ("comparison", "training", "where", "targets", "inheritance", "utterances"):
@@ -49,17 +46,11 @@ def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
         assert read_cuts(tmp_path / f"data/cuts_{split}.jsonl.gz")
     for system in SYSTEMS:
         assert load_model(tmp_path / "demo" / system).tokens.size > 10
-    assert make(tmp_path, "--question").returncode == 0  # make finds nothing to do
-
-
-def planned(folder: Path, *arguments: str) -> list[str]:
-    """What `make demo` would still compare, report and show, a command line each."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    options = [f"VENV={forked.environment()}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
-    command = ["make", "--no-print-directory", "-n", *options, *arguments, "demo"]
-    done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=True)
-    assert "stages/" not in done.stdout  # all is trained and scored
-    return [line for line in done.stdout.splitlines() if line.startswith(("asrkd ", "cat "))]
+    before = written(tmp_path)
+    again = make(tmp_path, "demo")
+    assert again.returncode == 0 and again.stdout.endswith(table + reported)
+    assert again.stdout.count("already complete") == 14  # corpus, trainings, targets, scores
+    assert written(tmp_path) == before  # nothing was left to do
 
 
 def test_the_table_is_of_the_seeds_that_are_asked_for_whatever_was_compared_last(tmp_path):
@@ -74,25 +65,48 @@ def test_the_table_is_of_the_seeds_that_are_asked_for_whatever_was_compared_last
         path.touch()
     of_three, of_one = demo / "compare-seeds-1-2-3", demo / "compare"
 
-    compared, reported, shown = planned(tmp_path, "SEEDS=1 2 3")
+    def tables(seeds: str = "1") -> list[str]:
+        """The commands that compare and report, a line each."""
+        run = record(tmp_path, "demo/run.sh", "digits", SEEDS=seeds)
+        assert run.unfinished() == []  # all is trained and scored
+        assert len(run.of("train")) == 5 * len(seeds.split())
+        name = "compare" if seeds == "1" else f"compare-seeds-{'-'.join(sorted(seeds.split()))}"
+        shown = (demo / f"{name}.txt", demo / f"{name.replace('compare', 'report')}.txt")
+        assert run.stdout == "".join(path.read_text() for path in shown)
+        return run.of("compare", "report")
+
+    compared, reported = tables("1 2 3")
     assert (
         all(f" {demo}/seed-{seed}/mvq-kd " in compared for seed in (2, 3)) and f" {demo}/mvq-kd " in compared
     )
-    assert compared.endswith(f"--out {of_three}.json > {of_three}.txt")
-    assert f"--comparison {of_three}.json" in reported and shown.startswith(f"cat {of_three}.txt ")
-    for name in ("compare-seeds-1-2-3.json", "report-seeds-1-2-3.html"):
-        (demo / name).touch()
-    assert planned(tmp_path, "SEEDS=3 2 1") == [shown]  # the same seeds, and nothing to do
+    assert compared.endswith(f"--out {of_three}.json")
+    assert of_three.with_suffix(".txt").read_text() == f"{compared}\n"
+    assert f"--comparison {of_three}.json" in reported
+    assert tables("3 2 1") == []  # the same seeds, and nothing to do
 
-    compared, reported, shown = planned(tmp_path)  # seed 1 alone, compared afterwards
-    assert "seed-" not in compared + reported + shown
-    assert compared.endswith(f"--out {of_one}.json > {of_one}.txt") and shown.startswith(f"cat {of_one}.txt ")
+    compared, reported = tables()  # seed 1 alone, compared afterwards
+    assert "seed-" not in compared + reported
+    assert compared.endswith(f"--out {of_one}.json")
+    assert of_one.with_suffix(".txt").read_text() == f"{compared}\n"
     (demo / "compare.json").write_text(f'{{"model": "{demo}/teacher"}}')
     (demo / "report.html").touch()
-    assert planned(tmp_path) == [shown]
-    assert planned(tmp_path, "SEEDS=2")[-1].startswith(f"cat {demo}/compare-seeds-2.txt ")
+    assert tables() == []
+    assert tables("2")[0].endswith(f"--out {demo}/compare-seeds-2.json")
 
-    # What was left under this name by several seeds, when they had no name of their own.
+    # The name held a table of several seeds before these had names of their own.
     (demo / "compare.json").write_text(f'{{"model": "{demo}/seed-2/teacher"}}')
     (demo / "report.html").touch()
-    assert planned(tmp_path) == [compared, reported, shown]
+    assert tables() == [compared, reported]
+    (demo / "mvq-kd/score-test/stamp.json").touch()  # scored again
+    assert tables() == [compared, reported]
+
+
+def test_no_further_training_begins_after_one_that_failed(tmp_path):
+    recorder = tmp_path / "fails.sh"
+    recorder.write_text("case $* in *seed-2*teacher*) exit 3 ;; esac\n")
+    with pytest.raises(AssertionError):
+        record(tmp_path, "demo/run.sh", "digits", SEEDS="1 2 3", AT_ONCE="1", BASH_ENV=str(recorder))
+    started = [
+        line.split("--out ")[1].split()[0] for line in (tmp_path / "record.txt").read_text().splitlines()
+    ]
+    assert started == [f"{tmp_path}/data", f"{tmp_path}/demo/teacher", f"{tmp_path}/demo/baseline"]

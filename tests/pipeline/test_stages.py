@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from asrkd.data.cuts.records import cuts_digest
 from asrkd.evaluation.compare.comparison import read_comparison
 from asrkd.training.config import TrainConfig
 from tests import forked
+from tests.running_stages import ROOT, environment, make, record
 
-ROOT = Path(__file__).parents[2]
-CONFIGS = sorted((ROOT / "stages").glob("*/conf/*.yaml"))
+CONFIGS = sorted((ROOT / "stages/corpora").glob("*/conf/*.yaml"))
 SCRIPTS = sorted((ROOT / "stages").rglob("*.sh"))
 ROWS = ["baseline", "mvq-1", "mvq-16", "l2", "live"]
 
@@ -36,18 +35,35 @@ def test_the_scripts_of_all_recipes_are_shell(path):
     subprocess.run(["bash", "-n", str(path)], check=True)
 
 
-def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in this environment, with outputs in ``folder``."""
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    options = [f"VENV={forked.environment()}", "SIZE=tiny", f"DIGITS={folder}/data", f"DEMO={folder}/demo"]
-    command = ["make", "--no-print-directory", *options, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+def test_every_script_says_what_it_reads_and_writes_and_how_long_it_takes():
+    for path in SCRIPTS:
+        numbered = path.name[0].isdigit() or path.name in ("run.sh", "prepare.sh")
+        header = path.read_text().partition("set -euo")[0]
+        for word in ("Usage", "Reads", "Writes", "Takes", "Showed") if numbered else ():
+            assert f"\n# {word}:" in header, f"{path}: {word}"
+
+
+def test_every_file_of_stages_that_a_script_names_exists():
+    names = {path.relative_to(ROOT) for path in (ROOT / "stages").rglob("*")}
+    words = [
+        (path, word.strip("`()}\"',;:."))
+        for path in (*SCRIPTS, *CONFIGS, ROOT / "Makefile", ROOT / "stages/README.md")
+        for word in path.read_text().split()
+    ]
+    named = [
+        (path, word) for path, word in words if word.startswith("stages/") and not set(word) & set("$*{<[")
+    ]
+    assert len(named) > 30
+    for path, word in named:
+        assert "NAME" in word or Path(word.replace("CORPUS", "digits")) in names | {Path("stages")}, (
+            f"{path}: {word}"
+        )
 
 
 @pytest.mark.slow
 def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_stores(tmp_path):
-    wanted = ["mvq-digits", f"MVQ_ROWS={' '.join(ROWS)}", "MVQ_DECIDING=l2", "MVQ_MORE_SEEDS=2"]
-    done = make(tmp_path, *wanted)
+    wanted = {"MVQ_ROWS": " ".join(ROWS), "MVQ_DECIDING": "l2", "MVQ_MORE_SEEDS": "2"}
+    done = make(tmp_path, "mvq-digits", *(f"{name}={value}" for name, value in wanted.items()))
     assert done.returncode == 0, done.stderr[-2000:]
     mvq = tmp_path / "demo/mvq"
     first, several = (read_comparison(mvq / f"{name}.json").systems for name in ("compare", "seeds"))
@@ -55,12 +71,18 @@ def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_sto
     assert {system.params for system in first[1:]} == {first[1].params}  # no head is exported
     assert len(several) == 3 and "l2" in [system.name for system in several]
     one, other = ((mvq / f"seed-1/{row}/model.safetensors").read_bytes() for row in ("l2", "live"))
-    assert one == other  # a teacher that is asked says what was stored
+    assert one == other  # a teacher on the fly computes what was stored
     lines = {line.split()[0]: line.split() for line in (mvq / "storage.txt").read_text().splitlines()}
     assert list(lines) == ["targets", "codebook-1", "codebook-16", "hidden"]
     smaller = {name: float(values[2]) for name, values in lines.items() if name != "targets"}
     assert smaller["codebook-1"] > smaller["codebook-16"] > 10 > 1 >= smaller["hidden"] > 0.9
-    check_done(tmp_path, wanted)
+    for name, values in lines.items():
+        store = mvq / name
+        if name != "targets":
+            assert int(values[1]) == sum(path.stat().st_size for path in store.iterdir())
+            assert values[3] == (mvq / f"{name}.seconds").read_text().strip()
+            assert len(values) == (4 if name == "hidden" else 5)  # with the quantizer's seconds
+    check_done(tmp_path, "mvq/run.sh", **wanted)
 
 
 @pytest.mark.slow
@@ -68,54 +90,105 @@ def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_
     tmp_path,
 ):
     rows = ["baseline", "k5-b5", "err-2", "fifth-k5-b5"]
-    wanted = ["sequence-digits", f"SEQUENCE_ROWS={' '.join(rows)}", "SEQUENCE_STUDENTS=ctc-small"]
-    wanted += ["SEQUENCE_DECIDING=", "SEQUENCE_MORE_SEEDS=2", "SEQUENCE_WITH_LM=baseline"]
-    done = make(tmp_path, *wanted)
+    wanted = {"SEQUENCE_ROWS": " ".join(rows), "SEQUENCE_STUDENTS": "ctc-small", "SEQUENCE_DECIDING": ""}
+    wanted |= {"SEQUENCE_MORE_SEEDS": "2", "SEQUENCE_WITH_LM": "baseline"}
+    done = make(tmp_path, "sequence-digits", *(f"{name}={value}" for name, value in wanted.items()))
     assert done.returncode == 0, done.stderr[-2000:]
     sequence = tmp_path / "demo/sequence"
-    own = sequence / "ctc-small"
-    tables = {path.stem: read_comparison(path).systems for path in own.glob("*.json")}
+    student = sequence / "ctc-small"
+    tables = {path.stem: read_comparison(path).systems for path in student.glob("*.json")}
     assert [system.name for system in tables["compare"]] == ["teacher", *rows]
     assert [system.name for system in tables["err"]] == ["k5-b5", "err-2"]
     assert [system.name for system in tables["lm"]] == ["teacher", "baseline"]
-    assert (own / "seed-2/err-2/score-test/stamp.json").is_file()  # the one beta is the best one
+    assert (student / "seed-2/err-2/score-test/stamp.json").is_file()  # the one beta is the best one
     assert "seeds" not in tables and "seeds-err" not in tables  # what they compare with has one seed
-    models = {row: (own / f"seed-1/{row}/model.safetensors").read_bytes() for row in rows}
+    models = {row: (student / f"seed-1/{row}/model.safetensors").read_bytes() for row in rows}
     assert len(set(models.values())) == len(rows)  # no option of a row is without effect
     small, others, fifth = (
         CutSet.from_file(tmp_path / f"data/cuts_train_{name}.jsonl.gz").to_eager()
         for name in ("small", "others", "fifth")
     )
     assert not set(small.speakers) & set(others.speakers)
-    heard = json.loads((sequence / "ctc/teacher/lineage.json").read_text())["train_cuts"]
-    assert heard == cuts_digest(read_cuts(tmp_path / "data/cuts_train_others.jsonl.gz"))
-    told = {cut.id: cut.supervisions[0].text for cut in fifth}
-    assert list(told) == list(small.ids) and 0 < sum(map(bool, told.values())) < len(told) / 2
-    check_done(tmp_path, wanted)
+    train_cuts = json.loads((sequence / "ctc/teacher/lineage.json").read_text())["train_cuts"]
+    assert train_cuts == cuts_digest(read_cuts(tmp_path / "data/cuts_train_others.jsonl.gz"))
+    texts = {cut.id: cut.supervisions[0].text for cut in fifth}
+    assert list(texts) == list(small.ids) and 0 < sum(map(bool, texts.values())) < len(texts) / 2
+    assert done.stdout.count("==> ") == len(list(student.glob("*.txt")))  # every table is shown
+    check_done(tmp_path, "sequence/run.sh", **wanted)
 
 
 def test_a_row_that_there_is_not_is_refused_and_nothing_is_trained(tmp_path):
     for row in ("k5b5", "baselin", "err", "fifth-k5"):
-        command = ["bash", "stages/46_sequence_student.sh", "digits", "ctc-small", row]
-        own = os.environ | {"EXP": str(tmp_path / "exp"), "DATA": str(tmp_path)}
-        done = subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, check=False)
+        command = ["bash", "stages/sequence/40_student.sh", "digits", "ctc-small", row]
+        places = os.environ | {"EXP": str(tmp_path / "exp"), "DATA": str(tmp_path)}
+        done = subprocess.run(command, cwd=ROOT, env=places, capture_output=True, text=True, check=False)
         assert done.returncode == 2 and "expected baseline, kN-bM, err-B" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def check_done(tmp_path: Path, wanted: list[str]) -> None:
-    """Another make would make tables, and train, ask and score nothing."""
-    planned = make(tmp_path, "-n", *wanted)
-    assert planned.returncode == 0 and "_table" in planned.stdout
-    assert not re.search(r"stages/(0|1|2|3|4|50|52)\d*_\w+\.sh", planned.stdout)
+def check_done(tmp_path: Path, script: str, **variables: str) -> None:
+    """Another run would make tables, and train, distill and score nothing."""
+    again = record(tmp_path, script, "digits", **variables)
+    assert again.of("compare") and again.of("train") and again.of("score")
+    unfinished = set(again.unfinished()) - set(again.of("compare"))
+    assert not unfinished
+
+
+def test_every_row_of_the_tables_is_trained_and_scored_once_in_an_order_that_can_be(tmp_path):
+    """Stores and cuts come before the trainings that read them, trainings before their scores."""
+    (tmp_path / "demo/mvq").mkdir(parents=True)
+    for row, wer in (("mvq-1", 0.3), ("mvq-2", 0.1), ("mvq-4", 0.1), ("mvq-8", 0.2), ("l1", 0.15)):
+        (tmp_path / f"demo/mvq/seed-1/{row}").mkdir(parents=True)
+        (tmp_path / f"demo/mvq/seed-1/{row}/stamp.json").write_text(
+            f'{{"validation": {{\n "wer": {wer}\n}}}}'
+        )
+    mvq = record(tmp_path, "mvq/run.sh", "digits", AT_ONCE="1", MVQ_MORE_SEEDS="2 3")
+    assert (tmp_path / "demo/mvq/best").read_text() == "mvq-2\n"  # the first of equal ones
+    trained = [words[words.index("--out") + 1] for words in mvq.commands if words[0] == "train"]
+    rows = ["baseline", "mvq-1", "mvq-2", "mvq-4", "mvq-8", "mvq-16", "l1", "l2", "live"]
+    more = [f"seed-{seed}/{row}" for seed in (2, 3) for row in ("baseline", "mvq-16", "l2", "mvq-2")]
+    wanted = ["../teacher", *(f"seed-1/{row}" for row in rows), *more]
+    assert [os.path.relpath(out, tmp_path / "demo/mvq") for out in trained] == wanted
+    check_order(mvq.commands)
+
+    for row, wer in (("err-1", 0.3), ("err-2", 0.1), ("err-5", 0.2)):
+        (tmp_path / f"demo/sequence/joint-small/seed-1/{row}/score-dev").mkdir(parents=True)
+        score = tmp_path / f"demo/sequence/joint-small/seed-1/{row}/score-dev/score.json"
+        score.write_text(f'{{\n "wer": {wer}\n}}')
+    (tmp_path / "demo/sequence/joint").mkdir(parents=True)
+    (tmp_path / "demo/sequence/joint-small/none.txt").touch()
+    sequence = record(tmp_path, "sequence/run.sh", "digits", AT_ONCE="1")
+    trained = [words[words.index("--out") + 1] for words in sequence.commands if words[0] == "train"]
+    rows = ["baseline", "k1-b5", "k1-b10", "k5-b5", "k5-b10", "k10-b10", "err-1", "err-2", "err-5"]
+    rows += ["posterior", "fifth", "fifth-k5-b5"]
+    more = [f"seed-{seed}/{row}" for seed in (2, 3) for row in ("baseline", "k5-b5", "fifth-k5-b5", "err-2")]
+    wanted = ["../joint/teacher", "../lm", *(f"seed-1/{row}" for row in rows), *more]
+    assert [os.path.relpath(out, tmp_path / "demo/sequence/joint-small") for out in trained] == wanted
+    scored = [words[words.index("--out") + 1] for words in sequence.commands if words[0] == "score"]
+    scores = {os.path.relpath(out, tmp_path / "demo/sequence") for out in scored}
+    assert len(scored) == len(scores) == 3 + 2 * 12 + 3 + 3 + 2 * 8
+    assert {"joint/teacher/score-test-lm", "joint-small/seed-1/err-5/score-dev"} <= scores
+    check_order(sequence.commands)
+
+    fsdd = record(tmp_path, "sequence/run.sh", "fsdd", AT_ONCE="1", CORPUS="somewhere")
+    assert fsdd.commands[0][:3] == ["prepare", "tsv", "somewhere"]
+    assert not any("/fifth" in word for words in fsdd.commands for word in words)
+
+
+def check_order(commands: list[list[str]]) -> None:
+    """Fail if a command reads a folder that a later one writes."""
+    outs = [words[words.index("--out") + 1] if "--out" in words else "" for words in commands]
+    assert len(set(outs) - {""}) == len([out for out in outs if out])  # none is written twice
+    for position, words in enumerate(commands):
+        inputs = {part for word in words for part in word.replace(",", " ").replace("=", " ").split()}
+        assert not inputs & (set(outs[position + 1 :]) - {""}), words
 
 
 def test_a_corpus_reaches_the_recipe_by_its_own_name(tmp_path):
     corpus = f'{tmp_path}/it\'s my "corpus"; touch {tmp_path}/made'
-    own = {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))}
-    command = ["make", f"VENV={forked.environment()}", "data/fsdd/stamp.json"]
-    given = own | {"CORPUS": corpus}
-    done = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False)
+    command = ["make", f"VENV={forked.environment()}", "fsdd"]
+    variables = environment() | {"CORPUS": corpus}
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"asrkd: {corpus}: no such file or folder\n")
     assert not list(tmp_path.iterdir())

@@ -1,0 +1,20 @@
+# Sourced by the stages: output folders, and the options that stages share.
+#
+# DATA, EXP  folders for cuts and features, and for the models
+# STUDENTS   by the names of their configs
+# SEED       of models, targets and training
+# JOBS       processes of prepare, distill and score
+# SCORED     the set that systems are scored on
+# SIZE       demo (minutes), or tiny (seconds a system, for tests: its error rates mean nothing)
+cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
+CONF=stages/corpora/fsdd/conf SCORED=${SCORED:-dev} SIZE=${SIZE:-demo}
+DATA=${DATA:-data/fsdd} EXP=${EXP:-exp/fsdd}
+QUANTIZER=() TRAIN=() STUDENT_CUTS=$DATA/cuts_train.jsonl.gz STUDENTS=${STUDENTS:-seq-kd mvq-kd}
+# As in the papers, for there is little speech: the teacher labels the cuts that it was trained on. So there is no row of a
+# fifth of the transcripts, as the teacher has read the others.
+SEQUENCE_TEACHER_CUTS=$STUDENT_CUTS
+if [[ $SIZE == tiny ]]; then
+  QUANTIZER=(--utterances 20 --steps 20)
+  TRAIN=(--set phases.0.steps=6 --set optim.warmup_steps=2 --set validation.every_steps=3)
+fi
+source stages/corpora/training.sh

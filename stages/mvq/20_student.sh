@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Stage 20: a row of the MVQ-KD tables, the baseline's model trained on targets of the teacher of seed 1.
+# Usage:   20_student.sh CORPUS baseline | mvq-N | l1 | l2 | live
+#
+# Reads:   $DATA, $EXP/mvq/{codebook-N,hidden}; for live $EXP/teacher, which computes the targets of l2 on the fly
+# Writes:  $EXP/mvq/seed-$SEED/ROW
+# Takes:   three to six minutes on one core, live six times as long
+# Showed:  docs/results/mvq-kd.md
+set -euo pipefail
+source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
+
+row=${2:?which row? baseline, mvq-N, l1, l2 or live}
+case $row in
+  baseline) config=baseline targets=() ;;
+  mvq-*) config=mvq-kd targets=(--set stores.codebook="$EXP/mvq/codebook-${row#mvq-}") ;;
+  l1 | l2) config=$row targets=(--set stores.hidden="$EXP/mvq/hidden") ;;
+  live) config=l2 targets=(--set stores.hidden="{teacher: ${MVQ_TEACHER:-$EXP/teacher}, layer: ${MVQ_LAYER:-3}}") ;;
+  *) echo "$row: expected baseline, mvq-N, l1, l2 or live" >&2 && exit 2 ;;
+esac
+asrkd train "$CONF/$config.yaml" --out "$EXP/mvq/seed-$SEED/$row" "${STUDENT[@]}" "${targets[@]}"

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Stage 30: the MVQ-KD tables: the rows with seed 1; the rows that have more seeds; sizes and times of the targets.
+# Usage:   30_table.sh CORPUS ROW ...        (rows that are trained and scored)
+#
+# Reads:   $EXP/teacher, $EXP/mvq
+# Writes:  $EXP/mvq/{compare,seeds}.{json,txt}, $EXP/mvq/storage.txt
+# Takes:   a minute
+# Showed:  docs/results/mvq-kd.md
+set -euo pipefail
+source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
+
+rows=("${@:2}")
+table() { # NAME FOLDER ...
+  asrkd compare "$EXP/teacher" "${@:2}" --score "score-$SCORED" --out "$EXP/mvq/$1.json" > "$EXP/mvq/$1.txt"
+}
+table compare "${rows[@]/#/$EXP/mvq/seed-1/}"
+
+several=()
+for row in "${rows[@]}"; do
+  scored=("$EXP"/mvq/seed-*/"$row/score-$SCORED/stamp.json")
+  if ((${#scored[@]} > 1)); then several+=("${scored[@]%/score-*}"); fi
+done
+rm -f "$EXP"/mvq/seeds.{json,txt}
+if ((${#several[@]})); then table seeds "${several[@]}"; fi
+
+stores=()
+for store in "$EXP"/mvq/{codebook-?,codebook-??,hidden}; do
+  if [[ -f $store/stamp.json ]]; then stores+=("$store"); fi
+done
+seconds() { # of each store, and of its quantizer
+  local store quantizer
+  printf '%8s %12s\n' 'made s' 'quantizer s'
+  for store in "${stores[@]}"; do
+    quantizer=${store/codebook/quantizer}.seconds
+    if [[ $store == */hidden ]]; then quantizer=/dev/null; fi
+    printf '%8s %12s\n' "$(< "$store.seconds")" "$(< "$quantizer")"
+  done
+}
+asrkd targets sizes "${stores[@]}" | paste -d ' ' - <(seconds) > "$EXP/mvq/storage.txt"

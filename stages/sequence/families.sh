@@ -1,0 +1,19 @@
+# Sourced by the stages of the Seq-KD and ERR-KD tables, after a corpus's settings and with the name of a student in
+# $student: the family of its architecture, and the searches of that family.
+#
+# ctc-small ctc-mid            a Conformer with a CTC head
+# joint-small joint-mid        with a CTC head and an attention decoder
+# las-small las-mid            the models of Mun'im et al. in small
+# transformer-a transformer-b  those of Kim et al. in small
+FAMILY=${student%%-*} SEQUENCE=$EXP/sequence
+case $FAMILY in
+  ctc)
+    DISTILL_SEARCH=(--search prefix-beam) SEARCH=(--search greedy) SEARCH_LM=(--search prefix-beam --beam 8)
+    ;;
+  joint | las | transformer)
+    DISTILL_SEARCH=(--search joint --ctc-weight 0.5) SEARCH=("${DISTILL_SEARCH[@]}" --beam 5) SEARCH_LM=("${SEARCH[@]}")
+    ;;
+  *) echo "$student: expected ctc-, joint- or las-, small or mid; transformer-a or -b" >&2; exit 2 ;;
+esac
+SEARCH_LM+=(--lm "$SEQUENCE/lm" --lm-weight 0.3)
+SEARCH_ATTENTION=(--search attention --beam 5) # the decoder alone, as the papers' models have no CTC head

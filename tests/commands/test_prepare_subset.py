@@ -1,0 +1,112 @@
+"""`asrkd prepare subset`: manifests of some cuts and of some transcripts, line by line as lhotse has them."""
+
+import gzip
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lhotse import CutSet, SupervisionSegment
+from lhotse.supervision import AlignmentItem
+from typer.testing import CliRunner
+
+from asrkd.cli.main import app
+from asrkd.commands.prepare_subset import SubsetRequest, prepare_subset
+from asrkd.core.errors import AsrkdError
+from asrkd.data.cuts.manifests import read_cuts, write_cuts
+from tests.conftest import make_cuts
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Twenty cuts with aligned transcripts, one of them without any, and the manifest of seven of them."""
+    cuts = make_cuts(tmp_path, "train", 20)
+    for cut in cuts:
+        words = {"word": [AlignmentItem(cut.supervisions[0].text, 0.0, 0.1)]}
+        cut.supervisions = [replace(cut.supervisions[0], alignment=words)]
+    cuts[3].supervisions = [SupervisionSegment("none", "none", 0.0, cuts[3].duration)]
+    write_cuts(tmp_path / "cuts_train.jsonl.gz", cuts)
+    write_cuts(tmp_path / "cuts_small.jsonl.gz", cuts[:7])
+    return tmp_path
+
+
+def lines(path: Path) -> bytes:
+    return gzip.decompress(path.read_bytes())
+
+
+def test_the_transcripts_kept_are_those_of_lhotse_with_the_others_taken_away(folder):
+    out = folder / "cuts_fifth.jsonl.gz"
+    text = prepare_subset(SubsetRequest(folder / "cuts_train.jsonl.gz", out, "1/5"))
+
+    def without_text(cut):
+        if zlib.crc32(cut.id.encode()) % 5:
+            for supervision in cut.supervisions:
+                supervision.text = supervision.alignment = None
+        return cut
+
+    expected = CutSet.from_jsonl(folder / "cuts_train.jsonl.gz").map(without_text).to_eager()
+    expected.to_file(folder / "expected.jsonl.gz")
+    assert lines(out) == lines(folder / "expected.jsonl.gz")
+    transcribed = sum(cut.supervisions[0].text is not None for cut in expected)
+    hours = sum(cut.duration for cut in expected) / 3600
+    assert text == f"{out}: 20 cuts, {hours:.3f} h, {transcribed} transcribed"
+    assert 0 < transcribed < 10
+
+
+def test_the_cuts_of_another_manifest_are_left_out_and_the_rest_is_unchanged(folder):
+    out, small = folder / "cuts_others.jsonl.gz", folder / "cuts_small.jsonl.gz"
+    text = prepare_subset(SubsetRequest(folder / "cuts_train.jsonl.gz", out, None, small))
+    assert text.startswith(f"{out}: 13 cuts, ") and text.endswith(" h, 13 transcribed")
+    assert lines(small) + lines(out) == lines(folder / "cuts_train.jsonl.gz")
+    both = folder / "both.jsonl.gz"
+    prepare_subset(SubsetRequest(folder / "cuts_train.jsonl.gz", both, "1/2", small))
+    assert [cut.id for cut in read_cuts(both).records] == [cut.id for cut in read_cuts(out).records]
+    assert lines(both) != lines(out)
+
+
+def test_a_finished_subset_is_left_alone_and_another_is_refused(folder):
+    out = folder / "cuts_fifth.jsonl.gz"
+    request = SubsetRequest(folder / "cuts_train.jsonl.gz", out, "1/5")
+    first = prepare_subset(request)
+    before = out.read_bytes(), out.stat().st_mtime_ns
+    assert prepare_subset(request) == first.replace(f"{out}: ", f"{out}: already complete, ")
+    with pytest.raises(AsrkdError, match="holds other cuts; remove it: rm "):
+        prepare_subset(replace(request, transcripts="1/2"))
+    assert before == (out.read_bytes(), out.stat().st_mtime_ns)
+    assert not list(folder.glob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({}, "expected --transcripts or --without: asrkd prepare subset "),
+        ({"manifest": None, "transcripts": "1/5"}, "name a cuts manifest"),
+        ({"transcripts": "0.2"}, "--transcripts 0.2: expected 1/N"),
+        ({"transcripts": "1/1"}, "--transcripts 1/1: expected 1/N"),
+        ({"transcripts": "1/5", "out": "cuts_train.jsonl.gz"}, "is read too; give another name"),
+        ({"transcripts": "1/5", "out": "other/cuts.jsonl.gz"}, "relative to its folder"),
+        ({"without": "cuts_train.jsonl.gz"}, "holds every cut of "),
+        ({"without": "dev.jsonl.gz"}, "holds no cut of "),
+        ({"without": "missing.jsonl.gz"}, "missing.jsonl.gz: no such file"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_nothing_is_written(folder, options, complaint):
+    write_cuts(folder / "dev.jsonl.gz", make_cuts(folder, "dev", 2))
+    names = {"manifest": "cuts_train.jsonl.gz", "out": "out.jsonl.gz"} | options
+    paths = {key: folder / name if name and key != "transcripts" else name for key, name in names.items()}
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(AsrkdError, match=complaint):
+        prepare_subset(SubsetRequest(**paths))
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_options_of_a_corpus_and_of_a_subset_do_not_mix(folder):
+    train, out = folder / "cuts_train.jsonl.gz", folder / "out.jsonl.gz"
+    subset = ["prepare", "subset", str(train), "--out", str(out), "--transcripts", "1/5"]
+    for option, value in (("--minutes", "3"), ("--jobs", "2"), ("--launcher", "local")):
+        with pytest.raises(AsrkdError, match=f"{option}: no effect with subset; remove it"):
+            CliRunner().invoke(app, [*subset, option, value], catch_exceptions=False)
+    with pytest.raises(AsrkdError, match="--without: is for subset"):
+        digits = ["prepare", "digits", "--out", str(folder / "digits"), "--without", str(train)]
+        CliRunner().invoke(app, digits, catch_exceptions=False)
+    assert CliRunner().invoke(app, subset).stdout.startswith(f"{out}: 20 cuts, ")

@@ -1,0 +1,43 @@
+"""`asrkd targets sizes`: bytes of stores, beside the payload of the largest."""
+
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from asrkd.cli.main import app
+from asrkd.commands.target_sizes import target_sizes
+from asrkd.core.errors import AsrkdError
+
+
+def test_a_store_is_its_files_and_the_largest_payload_is_the_measure(stores):
+    table = target_sizes([stores / "codebook", stores / "nbest"])
+    header, *rows = (line.split() for line in table.splitlines())
+    assert header == ["targets", "bytes", "x", "smaller"]
+    assert [row[0] for row in rows] == ["codebook", "nbest"]
+    payloads = []
+    for name, total, _ in rows:
+        sizes = {path.name: path.stat().st_size for path in (stores / name).iterdir()}
+        assert int(total) == sum(sizes.values())
+        payloads.append(
+            sum(size for name, size in sizes.items() if name.startswith("shard-") and ".index." not in name)
+        )
+    for _, total, ratio in rows:
+        assert ratio == f"{max(payloads) / int(total):.2f}"
+    assert CliRunner().invoke(app, ["targets", "sizes", str(stores / "codebook")]).stdout.splitlines() == [
+        "targets             bytes  x smaller",
+        f"codebook     {rows[0][1]:>12} {payloads[0] / int(rows[0][1]):>10.2f}",
+    ]
+
+
+def test_a_folder_that_is_no_finished_store_is_refused(stores, teacher, tmp_path):
+    with pytest.raises(AsrkdError, match="not a target store; make one with: asrkd distill "):
+        target_sizes([stores / "codebook", stores / "quantizer"])
+    with pytest.raises(AsrkdError, match="not a target store"):
+        target_sizes([teacher])
+    with pytest.raises(AsrkdError, match="no such folder"):
+        target_sizes([tmp_path / "missing"])
+    shutil.copytree(stores / "nbest", tmp_path / "nbest")
+    (tmp_path / "nbest/stamp.json").unlink()
+    with pytest.raises(AsrkdError, match=r"unfinished \(no stamp.json\)"):
+        target_sizes([tmp_path / "nbest"])

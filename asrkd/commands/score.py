@@ -36,7 +36,7 @@ from asrkd.scoring.counts import Counts
 from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words
 from asrkd.scoring.score_files import result_line, score_with_progress, write_score
 from asrkd.scoring.score_folder import read_counts
-from asrkd.targets.store.shard_parts import Answers, make_shard
+from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
 from asrkd.targets.store.shards import Shard, split_cuts
 
 CUTS_PER_SHARD = 200
@@ -144,7 +144,7 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
 
 
 def _write_hypotheses(shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions) -> None:
-    def ask(first: int) -> Answers:
+    def ask(first: int) -> SerializedOutputs:
         model = load_model(shard.model, shard.device)
         for cut, final in recognize_by_cut(model, shard.cuts[first:], search, options):
             yield cut.duration, [_line(model, own, found[0]) for own, found in final]

@@ -1,1 +1,1 @@
-"""Targets: what a student is trained toward, from the transcript or from a store of a teacher's answers."""
+"""Targets that a student is trained toward, from transcripts, stores or live teachers."""

@@ -1,10 +1,10 @@
-"""N-best lists: what a store keeps of a teacher's hypotheses, and its JSON that a person can read."""
+"""N-best lists of a teacher's hypotheses, and their human-readable JSON in a store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-RECORD = 2  # form of a line; 2: tokens, parts of the score, errors by kind. 1 had text, log_prob, errors
+RECORD = 2  # format of a line; 2: tokens, parts of the score, errors by kind. 1 had text, log_prob, errors
 PARTS = ("ctc", "attention", "lm", "length")
 
 
@@ -13,72 +13,72 @@ class WordErrors:
     """Errors of a hypothesis against the reference, in words, or in the unit that the contract names."""
 
     total: int
-    by_kind: tuple[int, int, int] | None = None  # substitutions, deletions, insertions; None: not kept then
+    by_kind: tuple[int, int, int] | None = None  # substitutions, deletions, insertions; None: not stored
 
 
 @dataclass(frozen=True)
 class StoredHypothesis:
-    """One of a teacher's answers to a cut."""
+    """Hypothesis of a teacher for a cut."""
 
     text: str
-    log_prob: float  # log P(hypothesis | audio) in nats, under the model that searched
-    tokens: tuple[int, ...] | None = None  # of the teacher; None: a store of record 1 did not keep them
-    # Of PARTS those that there are: log-probabilities in nats by one model each, and length in tokens.
+    log_prob: float  # log P(hypothesis | audio) in nats, by the model of the search
+    tokens: tuple[int, ...] | None = None  # of the teacher; None in stores of record 1
+    # By name, of PARTS: log-probabilities in nats of one model each, and the length in tokens.
     parts: Mapping[str, float] = field(default_factory=dict)
     errors: WordErrors | None = None  # None: the cut had no transcript
-    score: float | None = None  # what it was ranked by; None: its log_prob
+    score: float | None = None  # that the list is ranked by; None: log_prob
 
 
 @dataclass(frozen=True)
 class Nbest:
-    """A teacher's hypotheses for a cut, those of the highest score first."""
+    """Hypotheses of a teacher for a cut, best score first."""
 
     hypotheses: tuple[StoredHypothesis, ...]
-    num_words: int | None  # or other units of the reference, where there is one
+    num_words: int | None  # of the reference, or other units; None: no reference
 
     @property
     def texts(self) -> list[str]:
-        """Of the hypotheses."""
+        """Text of each hypothesis."""
         return [hypothesis.text for hypothesis in self.hypotheses]
 
     @property
     def log_probs(self) -> list[float]:
-        """log P(hypothesis | audio) of each, in nats."""
+        """Log P(hypothesis | audio) of each hypothesis, in nats."""
         return [hypothesis.log_prob for hypothesis in self.hypotheses]
 
     @property
     def errors(self) -> list[int] | None:
-        """Words, or other units, wrong in each; None without a reference."""
+        """Word errors, or errors in another unit, of each hypothesis; None without a reference."""
         if self.num_words is None:
             return None
-        return [own.errors.total for own in self.hypotheses if own.errors is not None]
+        return [hyp.errors.total for hyp in self.hypotheses if hyp.errors is not None]
 
     @property
     def wers(self) -> list[float] | None:
-        """Error rate of each, which may exceed 1; None without a reference.
+        """Error rate of each hypothesis, which may exceed 1; None without a reference.
 
-        Against a reference without words each word is an error of 1.
+        Against an empty reference it is the number of errors.
         """
         errors = self.errors
         return None if errors is None else [count / max(self.num_words or 0, 1) for count in errors]
 
 
 def as_record(cut_id: str, digest: str, nbest: Nbest) -> dict[str, Any]:
-    """The line of a cut, as JSON; ``digest`` is that of the cut."""
+    """Convert the list of a cut to a line of a store; ``digest`` is that of the cut."""
     listed = [_hypothesis_record(hypothesis) for hypothesis in nbest.hypotheses]
     return {"id": cut_id, "digest": digest, "num_words": nbest.num_words, "hypotheses": listed}
 
 
 def from_record(record: Mapping[str, Any]) -> Nbest:
-    """What :func:`as_record` was given, also by a store of record 1.
+    """Convert a line of a store, of any record, to a list; the inverse of :func:`as_record`.
 
     Raises:
-        ValueError: word errors are told of some hypotheses and not of others, or in part.
+        ValueError: some hypotheses lack word errors, or they are incomplete.
     """
-    hypotheses = tuple(_hypothesis(own) for own in record["hypotheses"])
+    hypotheses = tuple(_hypothesis(row) for row in record["hypotheses"])
     counted = record["num_words"] is not None
-    if any((own.errors is not None) != counted for own in hypotheses):
-        raise ValueError("word errors are there for all hypotheses, and num_words with them, or for none")
+    if any((hypothesis.errors is not None) != counted for hypothesis in hypotheses):
+        raise ValueError("expected num_words and errors of all hypotheses, or none of them")
     return Nbest(hypotheses, record["num_words"])
 
 

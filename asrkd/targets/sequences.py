@@ -1,6 +1,6 @@
-"""Token sequences as targets, and the transcript as their source.
+"""Token sequences as targets: batches of them, and tokenization of texts.
 
-Letters: N utterances, S sequences, U tokens after padding.
+Notation: N utterances, S sequences, U tokens after padding.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ class SequenceTargets:
 
     tokens: Tensor  # (S, U) int64, padded with blank
     num_tokens: Tensor  # (S,) int64
-    utterance: Tensor  # (S,) int64, the row of the batch that each belongs to
-    weight: Tensor  # (S,), its factor in the sum of losses
-    share: Tensor  # (S,), its factor in the number of tokens that the sum is divided by; 1 an utterance
+    utterance: Tensor  # (S,) int64, row of the batch
+    weight: Tensor  # (S,), factor in the sum of losses
+    share: Tensor  # (S,), factor in the number of tokens that divides the sum; 1 in sum for an utterance
 
     def to(self, device: torch.device) -> "SequenceTargets":
-        """The same on another device."""
+        """Return a copy on another device."""
         fields = (self.tokens, self.num_tokens, self.utterance, self.weight, self.share)
         return SequenceTargets(*(field.to(device) for field in fields))
 
@@ -35,11 +35,11 @@ def collate(
     """Pad sequences into tensors.
 
     Args:
-        sequences: for each utterance its token sequences; some may have none.
-        weights: of each, in the same form; None: those of an utterance share a weight of 1 equally.
+        sequences: token sequences of each utterance, maybe none.
+        weights: of the sequences; None: the sequences of an utterance share a weight of 1 equally.
     """
-    shares = [[1 / len(own) for _ in own] for own in sequences]
-    flat = [(row, tokens) for row, own in enumerate(sequences) for tokens in own]
+    shares = [[1 / len(of_utterance) for _ in of_utterance] for of_utterance in sequences]
+    flat = [(row, tokens) for row, of_utterance in enumerate(sequences) for tokens in of_utterance]
     longest = max((len(tokens) for _, tokens in flat), default=0)
     padded = torch.zeros(len(flat), max(longest, 1), dtype=torch.long)
     for index, (_, tokens) in enumerate(flat):
@@ -54,11 +54,11 @@ def collate(
 
 
 def _flat(values: Sequence[Sequence[float]]) -> Tensor:
-    return torch.tensor([value for own in values for value in own], dtype=torch.float32)
+    return torch.tensor([value for of_utterance in values for value in of_utterance], dtype=torch.float32)
 
 
 def encode(tokens: Tokens, text: str, cut_id: str) -> list[int]:
-    """Token ids of ``text``; AsrkdError, which names the cut, if no token spells something in it."""
+    """Return the token ids of ``text``; AsrkdError, which names the cut, if tokens cannot spell it."""
     try:
         return tokens.encode(text)
     except AsrkdError as error:

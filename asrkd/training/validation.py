@@ -21,8 +21,7 @@ from asrkd.scoring.counts import corpus_counts, score_texts
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.settings import TRANSCRIPT
-from asrkd.targets.sources.text import Sentences, TextSource
-from asrkd.targets.sources.transcripts import TranscriptSource
+from asrkd.targets.sources.text import Sentences, TextSource, TranscriptSource
 from asrkd.training.dev_targets import DevTargets, dev_targets
 from asrkd.training.learner import Learner, LossTerm
 from asrkd.training.loader import BatchReader, Item, load_batches

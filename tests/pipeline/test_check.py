@@ -107,7 +107,7 @@ def test_word_errors_against_other_transcripts_are_told_by_cut_whatever_part_of_
     write_cuts(manifest, cuts)
     (problem,) = problems(store)
     assert f"{store}: the word errors of cut train-007 were counted against another transcript" in problem
-    assert "3 in 3 by the transcript that the cut has now; make the store anew: rm -r" in problem
+    assert "3 in 3 by the present transcript; make the store anew: rm -r" in problem
     assert problems(store, manifest) == [problem]
     for cut in cuts:
         cut.supervisions[0].text = "ONE TWO THREE FOUR"  # none had four words

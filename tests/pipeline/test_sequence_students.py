@@ -107,7 +107,7 @@ def test_an_objective_about_no_cut_is_refused_though_another_is_about_all(config
 
 
 def test_more_hypotheses_than_a_store_holds_are_refused_where_they_were_asked_for(config, stores, tmp_path):
-    said = r"nbest: num_hypotheses is 5, and it holds 4 of a cut at most; .*make a store with --nbest 5; "
+    said = r"nbest: num_hypotheses=5, but the store has at most 4 per cut; .*make a store with --nbest 5; "
     with pytest.raises(AsrkdError, match=said):
         run(config, tmp_path / "run", [nbest(stores, num_hypotheses=5)])
     assert not (tmp_path / "run").exists()

@@ -170,7 +170,7 @@ def test_an_export_of_other_transcripts_is_not_taken_for_this_one(stores, corpus
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda values: values[: len(values) // 2], "frames, expected about .*: are they of another speed"),
+        (lambda values: values[: len(values) // 2], "frames, expected about .*; export them from cuts"),
         (lambda values: np.concatenate([values, values[:30]]), "frames, expected about"),
         (lambda values: values.astype(np.int64) + 200, "expected 0 to 255"),
         (lambda values: values.astype(np.float32), "expected integers"),

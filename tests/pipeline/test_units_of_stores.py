@@ -106,8 +106,8 @@ def test_the_errors_of_a_store_are_counted_again_in_its_unit(store, cuts):
     changed[0].supervisions[0].text = "今 天 天气很坏"
     write_cuts(cuts, changed)
     (problem,) = check(store, (cuts,)).problems
-    assert "has 0 in 6 characters by the store, 1 in 6 by the transcript that the cut has now" in problem
-    with pytest.raises(AsrkdError, match="0 in 6 characters by the store, 1 in 6"):
+    assert "has 0 in 6 characters in the store, 1 in 6 by the present transcript" in problem
+    with pytest.raises(AsrkdError, match="0 in 6 characters in the store, 1 in 6"):
         lists(store, weights={"beta": 1}).examine(read_cuts(cuts), lambda record, left: None)
 
 

@@ -60,7 +60,7 @@ def test_a_store_of_a_later_asrkd_is_refused(tmp_path):
     rows = [row for _, row in files.read_jsonl(index)]
     rows[0]["contract"] = files.sha256(folder / "contract.json")
     files.write_jsonl(index, rows)
-    with pytest.raises(AsrkdError, match="have form 3, this asrkd reads up to 2; update asrkd"):
+    with pytest.raises(AsrkdError, match="have format 3, this asrkd reads up to 2; update it"):
         NbestStore(folder)
 
 

@@ -13,7 +13,7 @@ from asrkd.data.tokens import Tokens, train_char
 from asrkd.targets.sequences import SequenceTargets, collate
 from asrkd.targets.sources.nbest import NbestSource, sequence_source
 from asrkd.targets.sources.settings import SequenceSettings
-from asrkd.targets.sources.transcripts import TranscriptSource
+from asrkd.targets.sources.text import TranscriptSource
 from tests.nbest_lists import nbest, write_nbest_store
 
 TEXTS = ["YES", "NO NO", ""]

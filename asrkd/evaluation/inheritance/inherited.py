@@ -130,7 +130,7 @@ def inheritances(systems: Sequence[ReportedSystem]) -> list[Inheritance]:
 
 def _add_labels(inheritance: Inheritance, student: ReportedSystem) -> None:
     inheritance.notes += [f"{name} is no longer there" for name in student.stores.missing]
-    for store in student.stores.found:
+    for store in student.stores.stores:
         if store.kind != "nbest":
             continue
         try:

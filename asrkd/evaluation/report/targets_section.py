@@ -89,7 +89,7 @@ def _stores(systems: Sequence[ReportedSystem]) -> list[tuple[UsedStore, list[Rep
     """List every store with the systems trained on it, in the order of the systems."""
     users: dict[tuple[str, str], tuple[UsedStore, list[ReportedSystem]]] = {}
     for system in systems:
-        for store in system.stores.found:
+        for store in system.stores.stores:
             users.setdefault((store.kind, str(store.path.resolve())), (store, []))[1].append(system)
     return list(users.values())
 
@@ -108,7 +108,7 @@ def _weights(store: UsedStore, users: Sequence[ReportedSystem]) -> list[WeightsF
     """Draw the weights of each user whose objective did not weight all hypotheses equally."""
     figures = []
     for system in users:
-        uses = [used for used in system.stores.found if used.path.resolve() == store.path.resolve()]
+        uses = [used for used in system.stores.stores if used.path.resolve() == store.path.resolve()]
         for settings in (parse(WeightSettings, tree, store.name) for used in uses for tree in used.weights):
             if settings != WeightSettings():
                 num_hypotheses = uses[0].num_hypotheses or 1

@@ -1,15 +1,14 @@
-"""A teacher's stored hypotheses as targets, weighed and filtered as they are read.
+"""Stored hypotheses of a teacher as targets, weighted and filtered when they are read.
 
-Seq-KD prints data expansion: the k hypotheses of an utterance are k examples,
-and an epoch is k times as long. Here a visit takes all k by default, each
-with a k-th of the weight, which is the expectation of k such updates at the
-cost of one encoding. With ``expand`` a visit takes one hypothesis, and an
-epoch goes over the cuts k times, so that each has been taken once in it. Ours
-in that: every pass holds each cut once (the paper shuffles all k N pairs
-together), and lists shorter than k come round again. Where a phase's length
-is given in ``epochs``, these are k times the updates of the first plan; the
-plans of other passes may have a batch or two more or less, so that by its
-last update a few cuts may lack a visit, or have had one too many.
+Seq-KD expands the data: the k hypotheses of an utterance are k examples, and
+an epoch is k times as long. Here a visit of a cut takes all k by default, each
+with weight 1/k, which is the expectation of k such updates at the cost of one
+encoding. With ``expand`` a visit takes one hypothesis, and an epoch has k
+passes over the cuts, so that each hypothesis is taken once. Departures: every
+pass has each cut once (the paper shuffles all k N pairs together), and lists
+shorter than k repeat. A phase's length in ``epochs`` counts k times the
+updates of the first plan; other plans may have a batch or two more or less, so
+a few cuts may have a visit too few or too many.
 """
 
 import copy
@@ -30,85 +29,86 @@ from asrkd.targets.sources.nbest_filters import ListFilter
 from asrkd.targets.sources.nbest_weights import WeightHistogram, list_weights
 from asrkd.targets.sources.nbest_word_errors import stale_errors, was_counted_against
 from asrkd.targets.sources.settings import TRANSCRIPT, SequenceSettings, WeightSettings
-from asrkd.targets.sources.transcripts import TranscriptSource
+from asrkd.targets.sources.text import TranscriptSource
 from asrkd.targets.store.nbest import NbestStore
 
 
 class NbestLists:
-    """What a store holds, read by settings that are applied anew each time."""
+    """N-best lists of a store, selected, filtered and weighted by settings."""
 
     def __init__(self, path: Path, settings: SequenceSettings) -> None:
         """Open the store at ``path``.
 
         Raises:
-            AsrkdError: it cannot be read, or lacks what the settings need.
+            AsrkdError: it cannot be read, or lacks data that the settings need.
         """
         self.store, self.settings = NbestStore(path), settings
         self.unit = self.store.unit
-        held = self.store.contract.get("search", {}).get("num_best")
-        if "num_hypotheses" in settings.model_fields_set and held and settings.num_hypotheses > held:
+        stored = self.store.contract.get("search", {}).get("num_best")
+        if "num_hypotheses" in settings.model_fields_set and stored and settings.num_hypotheses > stored:
             raise AsrkdError(
-                f"{path}: num_hypotheses is {settings.num_hypotheses}, and it holds {held} of a cut at most; "
-                f"ask for no more, or make a store with --nbest {settings.num_hypotheses}; this one is "
-                f"of: {self.store.remake}"
+                f"{path}: num_hypotheses={settings.num_hypotheses}, but the store has at most {stored} per "
+                f"cut; lower it, or make a store with --nbest {settings.num_hypotheses}; this one was made "
+                f"with: {self.store.remake}"
             )
         for name in ("min_confidence", "tokens_per_second"):
             if getattr(settings.filter, name) is not None:
                 self.store.require_tokens(f"filter.{name}")
 
     def rules(self) -> ListFilter:
-        """The filters, which have removed nothing yet."""
+        """Return the filters, with empty statistics."""
         return ListFilter(self.settings.filter, self.unit)
 
     def of_cut(self, cut: MonoCut, rules: ListFilter) -> Nbest:
-        """What is left of a cut's hypotheses, maybe nothing."""
-        if not self._is_about([supervision.text for supervision in cut.supervisions]):
+        """Read the hypotheses of a cut that the settings select, maybe none."""
+        if not self._uses([supervision.text for supervision in cut.supervisions]):
             return Nbest((), None)
         return rules(cut.id, self._best(cut.id), cut.duration)
 
-    def weights(self, found: Nbest) -> list[float]:
-        """The weight of each hypothesis in a list."""
-        return list_weights(found.log_probs, found.wers, self.settings.weights)
+    def weights(self, nbest: Nbest) -> list[float]:
+        """Compute the weight of each hypothesis in a list."""
+        return list_weights(nbest.log_probs, nbest.wers, self.settings.weights)
 
     def examine(self, cuts: Sequence[MonoCut], check: Callable[[CutRecord, Nbest], None]) -> Selection:
-        """Which cuts have hypotheses left, what became of the others, and how weights are spread.
+        """Select the cuts that have hypotheses left, with statistics of filters and weights.
 
         Args:
-            cuts: all that are to be learned from.
-            check: is given what is left of each cut's list.
+            cuts: training cuts.
+            check: called with each cut and its filtered list.
 
         Raises:
-            AsrkdError: a cut has no hypotheses, or ones made of other audio, or
-                they lack the word errors that the settings need, or had them
-                counted against another transcript than the cut has now.
+            AsrkdError: a cut has no hypotheses, or they are of other audio, lack
+                word errors that the settings need, or have errors that were
+                counted against another transcript.
         """
-        kept = [row for row, record in enumerate(records(cuts)) if self._is_about(record.texts)]
-        self.store.verify(cuts if len(kept) == len(cuts) else [cuts[row] for row in kept])
+        rows = [row for row, record in enumerate(records(cuts)) if self._uses(record.texts)]
+        self.store.verify(cuts if len(rows) == len(cuts) else [cuts[row] for row in rows])
         rules, histogram, ids = self.rules(), WeightHistogram(), set()
-        about = [records(cuts)[row] for row in kept]
-        recount = self.settings.needs_errors and not was_counted_against(self.store.contract, about)
-        for record in about:
+        used = [records(cuts)[row] for row in rows]
+        recount = self.settings.needs_errors and not was_counted_against(self.store.contract, used)
+        for record in used:
             best = self._best(record.id)
             if recount:
                 self._check_errors(record, best)
-            found = rules(record.id, best, record.duration)
-            check(record, found)
-            if found.hypotheses:
+            filtered = rules(record.id, best, record.duration)
+            check(record, filtered)
+            if filtered.hypotheses:
                 ids.add(record.id)
-                histogram.add(self.weights(found))
-        told = rules.lines() + ([] if self.settings.weights == WeightSettings() else [histogram.text()])
-        return Selection(ids, [f"{self.store.path}: {line}" for line in told])
+                histogram.add(self.weights(filtered))
+        lines = rules.lines() + ([] if self.settings.weights == WeightSettings() else [histogram.text()])
+        return Selection(ids, [f"{self.store.path}: {line}" for line in lines])
 
-    def _is_about(self, texts: Sequence[str | None]) -> bool:
+    def _uses(self, texts: Sequence[str | None]) -> bool:
+        """Whether the settings use a cut with these texts of supervisions."""
         return self.settings.cuts == "all" or (self.settings.cuts == "transcribed") == is_transcribed(texts)
 
     def _best(self, cut_id: str) -> Nbest:
-        """The best ``num_hypotheses`` of a cut; AsrkdError if they lack the errors that the settings need."""
+        """Read the best ``num_hypotheses`` of a cut; AsrkdError if they lack errors that are needed."""
         stored = self.store.read(cut_id)
         if self.settings.needs_errors and stored.num_words is None:
             raise AsrkdError(
-                f"cut {cut_id}: weights.beta and filter.max_wer need word errors, and it had no transcript "
-                f"when {self.store.path} was made; give the objective cuts: transcribed (and list it again "
+                f"cut {cut_id}: weights.beta and filter.max_wer need word errors, but it had no transcript "
+                f"when {self.store.path} was made; set cuts: transcribed for the objective (and add one "
                 f"without them for cuts: untranscribed), or add transcripts and "
                 f"{make_anew(self.store.path, self.store.remake, 'the store')}"
             )
@@ -125,19 +125,19 @@ class NbestLists:
 
 
 class NbestSource(ReadSource):
-    """A teacher's best hypotheses, tokenized anew for the student."""
+    """Best hypotheses of a teacher as targets, in the student's tokens."""
 
     def __init__(self, path: Path, tokens: Tokens, settings: SequenceSettings) -> None:
         """Open the store at ``path``.
 
         Raises:
-            AsrkdError: it cannot be read, or lacks what the settings need.
+            AsrkdError: it cannot be read, or lacks data that the settings need.
         """
         self.lists, self.tokens, self.settings = NbestLists(path, settings), tokens, settings
         self.epoch: int | None = None
 
     def of_epoch(self, epoch: int) -> "NbestSource":
-        """The source as it is in an epoch, counted from 0; one that does not expand is always the same."""
+        """Return the source of an epoch, counted from 0; without ``expand`` the source itself."""
         if not self.settings.expand:
             return self
         source = copy.copy(self)
@@ -145,47 +145,47 @@ class NbestSource(ReadSource):
         return source
 
     def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
-        """The tokens of each cut's hypotheses with their weights, as many as the settings leave."""
+        """Read and tokenize the hypotheses of each cut that the settings select, with their weights."""
         rules = self.lists.rules()
         sequences, weights = [], []
         for cut in cuts:
-            texts, own = self._of_visit(cut.id, self.lists.of_cut(cut, rules))
+            texts, of_texts = self._of_visit(cut.id, self.lists.of_cut(cut, rules))
             sequences.append([encode(self.tokens, text, cut.id) for text in texts])
-            weights.append(own)
+            weights.append(of_texts)
         return collate(sequences, weights)
 
     def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
-        """Which cuts have hypotheses left, and what became of the others.
+        """Select the cuts that have hypotheses left, with statistics of filters and weights.
 
         Raises:
-            AsrkdError: a cut has no hypotheses, or ones made of other audio, or that cannot be
-                tokenized, or they lack the word errors that the settings need.
+            AsrkdError: a cut has no hypotheses, or they are of other audio, cannot be tokenized,
+                or lack word errors that the settings need.
         """
 
-        def check(record: CutRecord, found: Nbest) -> None:
-            for text in found.texts:
+        def check(record: CutRecord, nbest: Nbest) -> None:
+            for text in nbest.texts:
                 watch(record, encode(self.tokens, text, record.id))
 
         return self.lists.examine(cuts, check)
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless each cut has hypotheses, made of its own audio, that can be tokenized."""
+        """Raise AsrkdError unless each cut has hypotheses of the same audio that can be tokenized."""
         self.examine(cuts)
 
-    def _of_visit(self, cut_id: str, found: Nbest) -> tuple[list[str], list[float]]:
-        """The texts that a visit takes, with their weights."""
-        if not found.hypotheses:
+    def _of_visit(self, cut_id: str, nbest: Nbest) -> tuple[list[str], list[float]]:
+        """Return the texts of a visit of a cut, with their weights."""
+        if not nbest.hypotheses:
             return [], []
-        weights = self.lists.weights(found)
+        weights = self.lists.weights(nbest)
         if self.epoch is None or not self.settings.expand:
-            return found.texts, weights
-        # Cuts begin at different ranks, or all bests would come in one pass and all seconds in the next.
+            return nbest.texts, weights
+        # Cuts start at different ranks, or one pass would have all best hypotheses, the next all second ones.
         rank = (self.epoch + zlib.crc32(cut_id.encode())) % len(weights)
-        return [found.texts[rank]], [weights[rank] * len(weights)]
+        return [nbest.texts[rank]], [weights[rank] * len(weights)]
 
 
 def sequence_source(settings: SequenceSettings, tokens: Tokens) -> TranscriptSource | NbestSource:
-    """The source that an objective's settings describe; ``tokens`` are the student's."""
+    """Open the source that an objective's settings describe; ``tokens`` are the student's."""
     if settings.targets == TRANSCRIPT:
-        return TranscriptSource(tokens, where_there_is_one=settings.cuts == "transcribed")
+        return TranscriptSource(tokens, optional=settings.cuts == "transcribed")
     return NbestSource(Path(settings.targets), tokens, settings)

@@ -1,10 +1,10 @@
-"""Which of a teacher's hypotheses are fit to be learned, and an account of those that are not.
+"""Filters for N-best hypotheses, with statistics of what each removed.
 
-For audio with and without transcripts: how sure the teacher was, whether so
-many words fit into the time, whether it fell into a loop, and, where there is
-a transcript, its errors (a hard threshold, as Distill-Whisper's). All limits
-are of a config, none is a default. Where a store counts in characters or mixed
-units (``asrkd distill nbest --unit``), words are such units here too.
+For audio with and without transcripts: the teacher's confidence, words and
+tokens per second, repetitions (loops), and, with a transcript, the word
+error rate (a hard threshold, as Distill-Whisper's). All limits are set in a
+config; there are no defaults. Where a store counts in characters or mixed units
+(``asrkd distill nbest --unit``), words are such units here too.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,25 +16,25 @@ from asrkd.targets.nbest import Nbest
 from asrkd.targets.sources.nbest_weights import posteriors
 from asrkd.targets.sources.settings import Bounds, FilterSettings
 
-SHOWN = 3  # examples of what a rule removed
+MAX_EXAMPLES = 3  # of removed hypotheses, for each rule
 
-# What is wrong with the hypothesis of this rank in a list for so many seconds of audio; None: nothing.
+# From (list, rank, seconds of audio) to the reason for removing the hypothesis of that rank; None: it passes.
 Check = Callable[[Nbest, int, float], str | None]
 
 
 @dataclass
 class Removed:
-    """What a rule removed."""
+    """Statistics of what a rule removed."""
 
     rule: str
     num_hypotheses: int = 0
-    num_cuts: int = 0  # that lost some of them
-    cuts_left_out: int = 0  # that lost the last ones to it
+    num_cuts: int = 0  # that lost hypotheses to the rule
+    cuts_left_out: int = 0  # that lost their last hypotheses to the rule
     seconds_left_out: float = 0.0
     examples: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """A line for a person."""
+        """Return a human-readable line."""
         return (
             f"{self.rule} removed {self.num_hypotheses} hypotheses of {self.num_cuts} cuts, all of "
             f"{self.cuts_left_out} cuts ({self.seconds_left_out / 3600:.3f} h)"
@@ -43,7 +43,7 @@ class Removed:
 
 
 class ListFilter:
-    """The rules of a config, in a fixed order, and what each removed so far."""
+    """Rules of a config, in a fixed order, with statistics of what each removed."""
 
     def __init__(self, settings: FilterSettings, unit: Unit = WORD) -> None:
         """Take the rules that are set, and the unit of the store."""
@@ -51,32 +51,32 @@ class ListFilter:
         self.removed = {name: Removed(name) for name in self._rules}
 
     def __call__(self, cut_id: str, nbest: Nbest, seconds: float) -> Nbest:
-        """What is left of a cut's list, maybe nothing."""
+        """Filter a cut's list; the result may be empty."""
         ranks = list(range(len(nbest.hypotheses)))
         for name, check in self._rules.items():
-            wrong = {rank: why for rank in ranks if (why := check(nbest, rank, seconds)) is not None}
-            ranks = [rank for rank in ranks if rank not in wrong]
-            if wrong:
-                self._note(name, cut_id, seconds if not ranks else None, _examples(cut_id, nbest, wrong))
+            reasons = {rank: why for rank in ranks if (why := check(nbest, rank, seconds)) is not None}
+            ranks = [rank for rank in ranks if rank not in reasons]
+            if reasons:
+                self._count(name, seconds if not ranks else None, _examples(cut_id, nbest, reasons))
         return Nbest(tuple(nbest.hypotheses[rank] for rank in ranks), nbest.num_words)
 
     def lines(self) -> list[str]:
-        """What each rule removed, a line each."""
+        """Return a line for each rule on what it removed."""
         return [removed.text() for removed in self.removed.values()]
 
-    def _note(self, name: str, cut_id: str, lost: float | None, examples: Sequence[str]) -> None:
-        """Count; ``lost`` is the length of a cut that has nothing left, in seconds."""
+    def _count(self, name: str, lost: float | None, examples: Sequence[str]) -> None:
+        """Count the hypotheses that a rule removed; ``lost``: seconds of a cut that has none left."""
         removed = self.removed[name]
         removed.num_hypotheses += len(examples)
         removed.num_cuts += 1
         removed.cuts_left_out += lost is not None
         removed.seconds_left_out += lost or 0.0
-        if len(removed.examples) < SHOWN:
+        if len(removed.examples) < MAX_EXAMPLES:
             removed.examples.append(examples[0])
 
 
 def most_repeats(words: Sequence[str]) -> int:
-    """How often in a row some words are said: 1 where nothing follows itself, 0 without words."""
+    """Return the longest run of repetitions of some words: 1 without repetition, 0 without words."""
     most = min(len(words), 1)
     for size in range(1, len(words) // 2 + 1):
         run = 0
@@ -86,12 +86,12 @@ def most_repeats(words: Sequence[str]) -> int:
     return most
 
 
-def _examples(cut_id: str, nbest: Nbest, wrong: dict[int, str]) -> list[str]:
-    return [f"{cut_id} {nbest.texts[rank][:60]!r} ({why})" for rank, why in wrong.items()]
+def _examples(cut_id: str, nbest: Nbest, reasons: dict[int, str]) -> list[str]:
+    return [f"{cut_id} {nbest.texts[rank][:60]!r} ({why})" for rank, why in reasons.items()]
 
 
 def _rules(settings: FilterSettings, unit: Unit) -> Iterator[tuple[str, Check]]:
-    """Name and check of each rule that is set."""
+    """Yield name and check of each rule that is set."""
     if (least := settings.min_confidence) is not None:
         yield f"min_confidence {least:g}", lambda nbest, _, __: _unsure(nbest, least)
     if (share := settings.min_posterior) is not None:
@@ -126,8 +126,8 @@ def _pace(what: str, bounds: Bounds, count: Callable[[Nbest, int], int]) -> Chec
 
 
 def _loops(words: Sequence[str], most: int) -> str | None:
-    found = most_repeats(words)
-    return f"{found} times in a row" if found > most else None
+    repeats = most_repeats(words)
+    return f"{repeats} times in a row" if repeats > most else None
 
 
 def _errs(nbest: Nbest, rank: int, most: float, unit: Unit) -> str | None:

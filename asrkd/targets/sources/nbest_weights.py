@@ -1,22 +1,21 @@
-"""The weight of each hypothesis of a cut, from what is stored of it.
+"""Weights of the hypotheses of a cut, from their stored scores and word errors.
 
 Seq-KD (Mun'im, Inoue and Shinoda, arXiv:1811.04531, section 2) states no
-weights: the k best count alike. ERR-KD (Kim et al., ICASSP 2019) has "an
+weights: the k best count equally. ERR-KD (Kim et al., ICASSP 2019) has "an
 exponential weight that reflects the word error rate" of the teacher's
 hypothesis; its equation could not be read, and the reading here is
 
     L = -sum_k w_k log P(y_k | x),   w_k = exp(-beta * WER_k) / K,
 
 with word level errors, not clipped, and weights that are not normalized, as
-the poster draws them. What is ours: 1/K, so that a list counts as much as a
-transcript (without it the learning rate would grow with K); and the other
-factors, each an option:
+in the poster. Departures: 1/K, so that a list counts as much as a transcript
+(without it the learning rate would grow with K); and optional factors:
 
     posterior   p_k = softmax(log_prob / temperature) over the list in place of 1/K
     rank        r_k = exp(-rank_beta * (k - 1)) / sum of these in place of 1/K; with both, p_k * r_k
     normalized  w_k / sum of the list's w
 
-The list is what the filters left of a cut's best ``num_hypotheses``.
+The list holds the hypotheses among a cut's best ``num_hypotheses`` that pass the filters.
 """
 
 import math
@@ -30,24 +29,24 @@ BINS = 10  # of the histogram: (0, .1], (.1, .2], ... (.9, 1)
 def list_weights(
     log_probs: Sequence[float], wers: Sequence[float] | None, settings: WeightSettings
 ) -> list[float]:
-    """The weights of a cut's hypotheses.
+    """Compute the weights of a cut's hypotheses.
 
     Args:
-        log_probs: of each, best first, in nats.
-        wers: word error rate of each, fractions; None where beta is 0.
-        settings: how they are weighed.
+        log_probs: of each hypothesis, best first, in nats.
+        wers: word error rates, as fractions; None where beta is 0.
+        settings: of the weights.
     """
     weights = _priors(log_probs, settings)
     if settings.beta > 0:
         assert wers is not None
-        errors = [math.exp(-settings.beta * wer) for wer in wers]
-        weights = [weight * own for weight, own in zip(weights, errors, strict=True)]
+        factors = [math.exp(-settings.beta * wer) for wer in wers]
+        weights = [weight * factor for weight, factor in zip(weights, factors, strict=True)]
     total = sum(weights)
     return [weight / total for weight in weights] if settings.normalized and total > 0 else weights
 
 
 def posteriors(log_probs: Sequence[float], temperature: float = 1.0) -> list[float]:
-    """The share of each hypothesis in the probability of its list, softened by ``temperature``."""
+    """Compute the share of each hypothesis in the probability of its list, at a ``temperature``."""
     top = max(log_probs)
     if top == -math.inf:
         return [1 / len(log_probs)] * len(log_probs)
@@ -55,7 +54,7 @@ def posteriors(log_probs: Sequence[float], temperature: float = 1.0) -> list[flo
 
 
 def _priors(log_probs: Sequence[float], settings: WeightSettings) -> list[float]:
-    """Weights before errors count."""
+    """Compute the weights without word errors."""
     count = len(log_probs)
     if not settings.posterior and settings.rank_beta is None:
         return [1 / count] * count
@@ -72,15 +71,15 @@ def _shares(values: Sequence[float]) -> list[float]:
 
 
 class WeightHistogram:
-    """How weights are spread, as they are before they are divided by the length of their list."""
+    """Histogram of weights, each multiplied by the length of its list."""
 
     def __init__(self) -> None:
-        """Nothing counted yet."""
-        self.counts = [0] * (BINS + 1)  # the last: 1 and more
+        """Start with empty bins."""
+        self.counts = [0] * (BINS + 1)  # the last bin: 1 or more
         self.total = 0.0
 
     def add(self, weights: Sequence[float]) -> None:
-        """Count a list's weights, each times the length of the list: 1 is that of Seq-KD."""
+        """Count a list's weights, each times the length of the list: Seq-KD's is 1."""
         for weight in weights:
             value = weight * len(weights)
             self.total += value
@@ -88,18 +87,18 @@ class WeightHistogram:
 
     @property
     def num_hypotheses(self) -> int:
-        """That were counted."""
+        """Number of counted hypotheses."""
         return sum(self.counts)
 
     def shares(self) -> list[float]:
-        """Of the bins (0, .1], ..., (.9, 1) and of 1 and more."""
+        """Return the shares of the bins (0, .1], ..., (.9, 1), and of 1 or more."""
         return [count / max(self.num_hypotheses, 1) for count in self.counts]
 
     def text(self) -> str:
-        """A line for a person."""
+        """Return a human-readable line."""
         names = [f"to .{n + 1}" for n in range(BINS - 1)] + ["below 1", "1 or more"]
         bins = [f"{name} {share:.0%}" for name, share in zip(names, self.shares(), strict=True) if share]
         return (
-            f"weights of {self.num_hypotheses} hypotheses, 1 being Seq-KD's: mean "
+            f"weights of {self.num_hypotheses} hypotheses, relative to Seq-KD: mean "
             f"{self.total / max(self.num_hypotheses, 1):.3f}; {', '.join(bins)}"
         )

@@ -1,6 +1,8 @@
-"""Text as training data: sentences without audio, from a text file or from the transcripts of cuts.
+"""Transcripts of cuts, and sentences without audio, as token sequences.
 
-Letters: N sentences, U tokens after padding.
+Sentences are read from a text file or from the transcripts of cuts.
+
+Notation: N sentences, U tokens after padding.
 """
 
 from collections.abc import Iterator, Sequence
@@ -8,29 +10,68 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lhotse import MonoCut
+
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.manifests import stream_lines
-from asrkd.data.cuts.records import reference
+from asrkd.data.cuts.records import is_transcribed, records, reference, transcript
 from asrkd.data.tokens import Tokens
-from asrkd.targets.sequences import SequenceTargets, collate
-from asrkd.targets.sources.base import ReadSource
+from asrkd.targets.sequences import SequenceTargets, collate, encode
+from asrkd.targets.sources.base import ReadSource, Selection, Watch, ignore
+
+
+class TranscriptSource(ReadSource):
+    """Transcripts of cuts as targets, one sequence for each cut."""
+
+    def __init__(self, tokens: Tokens, *, optional: bool = False) -> None:
+        """Take transcripts as ``tokens``.
+
+        Args:
+            tokens: of the student.
+            optional: whether a cut may lack a transcript, and has no sequence then.
+        """
+        self.tokens, self.optional = tokens, optional
+
+    def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
+        """Tokenize each cut's transcript; AsrkdError as :meth:`verify` raises it."""
+        return collate([self._sequences(cut) for cut in cuts])
+
+    def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
+        """Select the cuts with transcripts; AsrkdError if one is missing, or has unknown symbols."""
+        ids = set()
+        for record in records(cuts):
+            if self.optional and not is_transcribed(record.texts):
+                continue
+            watch(record, encode(self.tokens, reference(record), record.id))
+            ids.add(record.id)
+        return Selection(ids)
+
+    def verify(self, cuts: Sequence[MonoCut]) -> None:
+        """Raise AsrkdError at the first cut whose transcript is missing or has unknown symbols."""
+        self.examine(cuts)
+
+    def _sequences(self, cut: MonoCut) -> list[list[int]]:
+        texts = [supervision.text for supervision in cut.supervisions]
+        if self.optional and not is_transcribed(texts):
+            return []
+        return [encode(self.tokens, transcript(cut), cut.id)]
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A line of text."""
+    """Sentence of a text file or of a cut."""
 
-    id: str  # its number in the file, from 1, or the id of its cut
+    id: str  # number of the line, from 1, or id of the cut
     text: str
-    duration: float  # tokens, with the end: by this batches are made, as those of cuts are by seconds
+    duration: float  # number of tokens with the end, by which batches are planned as those of cuts by seconds
 
 
 class Sentences(Sequence[Sentence]):
-    """Sentences, in the place of cuts."""
+    """Sentences, in place of cuts."""
 
     def __init__(self, sentences: Sequence[Sentence]) -> None:
-        """Take ``sentences``, whose ids differ."""
+        """Take ``sentences`` with unique ids."""
         self.records = sentences
 
     def __len__(self) -> int:
@@ -41,21 +82,21 @@ class Sentences(Sequence[Sentence]):
 
     @property
     def num_words(self) -> int:
-        """Of all together."""
+        """Number of words of all sentences."""
         return sum(len(sentence.text.split()) for sentence in self.records)
 
     def digest(self) -> str:
-        """Hex digest of the texts in their order."""
+        """Compute the hex digest of the texts in their order."""
         return files.sha256_of([sentence.text for sentence in self.records])
 
 
 def read_sentences(path: Path, tokens: Tokens, max_tokens: int) -> Sentences:
-    """The sentences of a text file or of the cuts in a manifest; empty lines are none.
+    """Read the sentences of a text file or of the cuts in a manifest; empty lines are skipped.
 
     Args:
         path: text, or cuts if it ends in .jsonl or .jsonl.gz.
-        tokens: that spell them.
-        max_tokens: longer ones are left out, which is said on stderr.
+        tokens: of the model.
+        max_tokens: longer sentences are left out, with a warning.
 
     Raises:
         AsrkdError: no such file, a cut without a transcript, a symbol that no token spells, or no text.
@@ -74,29 +115,29 @@ def read_sentences(path: Path, tokens: Tokens, max_tokens: int) -> Sentences:
         warn(f"{path}: {left_out} sentences left out, of more than {max_tokens} tokens")
     if not kept:
         raise AsrkdError(
-            f"{path}: holds no sentence of 1 to {max_tokens} tokens; expected text, a sentence a line"
+            f"{path}: no sentence of 1 to {max_tokens} tokens; expected text with a sentence on each line"
         )
     return Sentences(kept)
 
 
 class TextSource(ReadSource):
-    """Sentences as targets."""
+    """Sentences as targets, one sequence for each."""
 
     def __init__(self, tokens: Tokens) -> None:
         self.tokens = tokens
 
     def fetch(self, cuts: Sequence[Any]) -> SequenceTargets:
-        """The tokens of each of the sentences that stand in the place of ``cuts``."""
+        """Tokenize each of the sentences, which are in place of ``cuts``."""
         return collate([[self.tokens.encode(sentence.text)] for sentence in cuts])
 
     def verify(self, cuts: Sequence[Any]) -> None:
-        """Raise AsrkdError at the first sentence that no tokens spell."""
+        """Raise AsrkdError at the first sentence that tokens cannot spell."""
         for sentence in cuts:
             self.tokens.encode(sentence.text)
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str, str]]:
-    """(id, place in words, text) of each sentence."""
+    """Yield (id, place for messages, text) of each sentence."""
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         for line in stream_lines(path):
             yield line.cut.id, f"{path}: cut {line.cut.id}", reference(line.cut)

@@ -1,1 +1,1 @@
-"""Stores of a teacher's outputs: shards, contract, provenance."""
+"""Target stores: shards of a teacher's outputs, with contract and provenance."""

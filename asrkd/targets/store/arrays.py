@@ -1,10 +1,10 @@
 """Stores of arrays over frames: codebook indexes, posteriors, hidden states.
 
-A payload is a safetensors file of few tensors, each with the frames of all
-cuts one after another: ``values`` (frames, ...), and for posteriors
-``tokens`` as well. A tensor a cut would cost some 90 bytes each.
+A payload is a safetensors file of one or two tensors, each with the frames of
+all cuts one after another: ``values`` (frames, ...), and for posteriors
+``tokens`` too. A tensor for each cut would cost some 90 bytes more per cut.
 
-Letters: T frames of a cut.
+Notation: T frames of a cut.
 """
 
 import zlib
@@ -28,7 +28,7 @@ from asrkd.data.cuts.records import cut_digest
 from asrkd.targets.store.shards import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store.store import Store, damage
 
-MOST_HEADER_BYTES = 2**20  # of a file of few tensors: more is no header
+MAX_HEADER_BYTES = 2**20  # a longer header is not that of a file of few tensors
 
 _DTYPES = {
     "U8": torch.uint8,
@@ -52,41 +52,41 @@ _ARRAY: Schema[_Array] = Schema(_Array)
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """An array of a file, whose first dimension counts rows."""
+    """Layout of an array in a file; its first dimension counts rows."""
 
     dtype: torch.dtype
     row_shape: Sequence[int]
-    start: int  # byte of the file
+    start: int  # byte offset in the file
     row_bytes: int
     num_rows: int
 
     def read(self, stream: BinaryIO, first: int, count: int) -> Tensor:
-        """The (T, ...) rows from ``first`` on, T = ``count`` of them; ValueError if there are fewer."""
+        """Read T = ``count`` rows (T, ...) from ``first`` on; ValueError if there are fewer."""
         if first + count > self.num_rows:
             raise ValueError(f"rows {first} to {first + count} of {self.num_rows}")
         stream.seek(self.start + first * self.row_bytes)
         data = bytearray(count * self.row_bytes)
         if stream.readinto(data) != len(data):  # type: ignore[attr-defined]
-            raise ValueError("it is shorter than its header says")
+            raise ValueError("shorter than its header says")
         if not data:
             return torch.empty((count, *self.row_shape), dtype=self.dtype)
         return torch.frombuffer(data, dtype=self.dtype).view(count, *self.row_shape)
 
 
 def read_layouts(path: Path) -> dict[str, ArrayLayout]:
-    """The arrays of a safetensors file by name.
+    """Read the layouts of the arrays of a safetensors file, by name.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a safetensors file.
         OSError: it cannot be read.
     """
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        if length > MOST_HEADER_BYTES:
+        if length > MAX_HEADER_BYTES:
             raise ValueError(f"a header of {length} bytes")
         header = files.parse_json(stream.read(length).decode("utf-8"))
     if not isinstance(header, dict):
-        raise ValueError(f"a header that is no dictionary: {shown(header)}")
+        raise ValueError(f"a header that is not a dictionary: {shown(header)}")
     layouts = {}
     for name in sorted(header.keys() - {"__metadata__"}):
         array = _ARRAY.check(header[name])
@@ -94,7 +94,7 @@ def read_layouts(path: Path) -> dict[str, ArrayLayout]:
         row_bytes = prod(row_shape) * torch.empty(0, dtype=dtype).element_size()
         start = 8 + length + array.data_offsets[0]
         if start + num_rows * row_bytes > path.stat().st_size:
-            raise ValueError("it is shorter than its header says")
+            raise ValueError("shorter than its header says")
         layouts[name] = ArrayLayout(dtype, row_shape, start, row_bytes, num_rows)
     return layouts
 
@@ -103,20 +103,20 @@ VALUES = "values"
 
 
 class ArrayStore(Store):
-    """A store of arrays for each cut; opened as the kind that its contract must name."""
+    """Store of arrays over frames for each cut."""
 
     suffix = ".safetensors"
 
     def __init__(self, path: Path, kind: str) -> None:
-        """Open the finished store at ``path``; see :class:`asrkd.targets.store.store.Store`."""
+        """Open the complete store at ``path``, of ``kind``; see :class:`asrkd.targets.store.store.Store`."""
         super().__init__(path, kind)
-        self._layouts: dict[int, dict[str, ArrayLayout]] = {}  # by shard, as they are needed
+        self._layouts: dict[int, dict[str, ArrayLayout]] = {}  # by shard, read on demand
 
     def read_all(self, cut_id: str) -> dict[str, Tensor]:
-        """The (T, ...) arrays stored for a cut, by name.
+        """Read the (T, ...) arrays of a cut, by name.
 
         Raises:
-            AsrkdError: there are none, or their bytes are not those that were written.
+            AsrkdError: there are none, or their checksum does not match.
         """
         shard, entry = self.entry(cut_id)
         try:
@@ -132,11 +132,15 @@ class ArrayStore(Store):
         return arrays
 
     def read(self, cut_id: str) -> Tensor:
-        """The (T, ...) ``values`` stored for a cut; AsrkdError as of :meth:`read_all`."""
+        """Read the (T, ...) ``values`` of a cut; AsrkdError as :meth:`read_all` raises it."""
         return self.read_named(cut_id, VALUES)[0]
 
     def read_named(self, cut_id: str, *names: str) -> list[Tensor]:
-        """The (T, ...) arrays of these names; AsrkdError as of :meth:`read_all`, or if one is not there."""
+        """Read the (T, ...) arrays of these names.
+
+        Raises:
+            AsrkdError: an array is missing, or as in :meth:`read_all`.
+        """
         arrays = self.read_all(cut_id)
         missing = [name for name in names if name not in arrays]
         if missing:
@@ -154,19 +158,19 @@ def write_array_shard(
         path: of the payload.
         contract: digest of the store's contract.
         cuts: of the shard, in order.
-        arrays: for each cut its (T, ...) arrays by name, the same names for all.
+        arrays: (T, ...) by name, for each cut; all cuts have the same names.
     """
     entries, offset = [], 0
-    for cut, own in zip(cuts, arrays, strict=True):
-        (length,) = {len(array) for array in own.values()}
-        entries.append((cut.id, Entry(offset, length, cut_digest(cut)[:DIGEST_LENGTH], checksum(own))))
+    for cut, of_cut in zip(cuts, arrays, strict=True):
+        (length,) = {len(array) for array in of_cut.values()}
+        entries.append((cut.id, Entry(offset, length, cut_digest(cut)[:DIGEST_LENGTH], checksum(of_cut))))
         offset += length
-    joined = {name: torch.cat([own[name] for own in arrays]).contiguous() for name in arrays[0]}
+    joined = {name: torch.cat([of_cut[name] for of_cut in arrays]).contiguous() for name in arrays[0]}
     write_shard(path, contract, partial(_save, joined), entries)
 
 
 def checksum(arrays: Mapping[str, Tensor]) -> int:
-    """CRC-32 of the bytes of arrays (T, ...) on the CPU, in the order of their names."""
+    """Compute the CRC-32 of the bytes of arrays (T, ...) on the CPU, in the order of their names."""
     crc = 0
     for name in sorted(arrays):
         crc = zlib.crc32(arrays[name].contiguous().numpy().tobytes(), crc)

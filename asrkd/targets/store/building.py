@@ -1,7 +1,7 @@
-"""Making a store: claim the folder, share the shards, and finish by set algebra.
+"""Building of a store: claim the folder, write the missing shards, and stamp the store once it is whole.
 
-The stamp is written by whoever finds that every shard is there and that the
-cuts in them are exactly those that were asked about, each once.
+A store is stamped by the process that finds all shards present, and in them
+exactly the cuts of the plan, each once.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from asrkd.targets.store.provenance import Sources, remake_command, write_source
 from asrkd.targets.store.shards import Shard, ShardWriter, index_path, split_cuts
 from asrkd.targets.store.store import read_indexes
 
-MOST_NAMED = 20  # files in a message
-MACHINE = "computed_with"  # the part of a contract that tells builds and devices
+MAX_NAMED = 20  # files in a message
+COMPUTED_WITH = "computed_with"  # the part of a contract that records builds and devices
 
 
 @dataclass(frozen=True)
 class StorePlan:
-    """A store that is to be made."""
+    """Plan of a store: contract, provenance, cuts and shards."""
 
     out: Path
     contract: dict[str, Any]
@@ -42,56 +42,53 @@ class StorePlan:
 
     @property
     def command(self) -> str:
-        """The command that makes this store."""
-        line = self.sources.command
-        return (
-            f"{line} {command('--out', self.out)}"
-            if line
-            else remake_command(self.out, self.contract["kind"])
-        )
+        """Return the command that makes this store."""
+        if self.sources.command:
+            return f"{self.sources.command} {command('--out', self.out)}"
+        return remake_command(self.out, self.contract["kind"])
 
     def shards(self, digest: str) -> list[Shard]:
-        """All shards of the store, present or not; ``digest`` is that of its contract."""
+        """List all shards of the store, present or not; ``digest`` is that of its contract."""
         model = self.sources.teacher or self.out
         split = split_cuts(self.out, self.cuts, self.cuts_per_shard, self.suffix)
         return [Shard(path, cuts, model, self.device, digest, indexed=True) for path, cuts in split]
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came of it."""
+class StoreResult:
+    """Result of building a store, or a part of it."""
 
     plan: StorePlan
     progress: WorkResult
-    was_complete: bool
+    was_complete: bool  # before
 
     @property
     def is_complete(self) -> bool:
-        """Whether the store is finished now."""
+        """Whether the store is complete now."""
         return not self.progress.missing
 
     def text(self) -> str:
-        """A line for a person."""
+        """Return a human-readable line."""
         if not self.is_complete:
             return f"{self.plan.out}: this part is done; {self.progress.text()}"
         already = "already complete, " if self.was_complete and not self.progress.made else ""
         return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
 
 
-def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: StopRequest) -> Made:
-    """Write the shards that are missing, or those of the workers' shard, and stamp a store that is whole.
+def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: StopRequest) -> StoreResult:
+    """Write the missing shards, or those of the workers' share, and stamp a store that is whole.
 
     Args:
-        plan: what is to be made.
-        write: makes a shard.
+        plan: of the store.
+        write: writes a shard.
         workers: number of processes, and which of the shards they write.
-        stop: asked after every cut.
+        stop: checked after every cut.
 
     Raises:
-        AsrkdError: the folder is something else's, or what is there cannot be completed.
-        StoppedInTime: asked to stop; finished shards stay, and parts of others.
+        AsrkdError: the folder holds something else, or its contents cannot be completed.
+        StoppedInTime: a stop was requested; finished shards and parts of others stay.
     """
-    plan = _as_begun(plan)
+    plan = _under_existing_contract(plan)
     state = output_folder.claim(plan.out, CONTRACT, plan.contract)
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
@@ -101,34 +98,36 @@ def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: Stop
     if not progress.missing and (progress.made or state is not State.COMPLETE):
         _check_complete(plan, [shard.path for shard in planned], digest)
         output_folder.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})
-    return Made(plan, progress, state is State.COMPLETE)
+    return StoreResult(plan, progress, state is State.COMPLETE)
 
 
-def _as_begun(plan: StorePlan) -> StorePlan:
-    """The plan under the contract that the folder was begun with, if only the machine is another.
+def _under_existing_contract(plan: StorePlan) -> StorePlan:
+    """Take the contract of the folder if it differs from the plan's in builds or devices alone.
 
-    Shards of several torch builds or device models differ in their last bits; that is said, not refused.
+    Shards of several torch builds or devices differ in their last bits, which gives a warning and no error.
     """
-    found = output_folder.inspect(plan.out, CONTRACT)
-    if not isinstance(found, dict) or found == plan.contract:
+    existing = output_folder.inspect(plan.out, CONTRACT)
+    if not isinstance(existing, dict) or existing == plan.contract:
         return plan
-    if found | {MACHINE: None} != plan.contract | {MACHINE: None}:
+    if existing | {COMPUTED_WITH: None} != plan.contract | {COMPUTED_WITH: None}:
         return plan
     if not (plan.out / STAMP).is_file():
-        difference = output_folder.first_difference(found, plan.contract)
+        difference = output_folder.first_difference(existing, plan.contract)
         warn(f"{plan.out}: {difference}: its shards will differ in their last bits")
-    return replace(plan, contract=found)
+    return replace(plan, contract=existing)
 
 
 def _contract_digest(plan: StorePlan) -> str:
-    """SHA-256 of the file that holds the contract, which must be the plan's own.
+    """Compute the SHA-256 of the contract's file, which must hold the contract of the plan.
 
     Raises:
-        AsrkdError: another command claimed the folder in the same moment.
+        AsrkdError: another command claimed the folder at the same time, or the file was edited.
     """
     difference = output_folder.first_difference(files.read_json(plan.out / CONTRACT), plan.contract)
     if difference:
-        raise AsrkdError(f"{plan.out}: another command writes here now: {difference}; give another --out")
+        raise AsrkdError(
+            f"{plan.out}: another command writes to this folder: {difference}; choose another --out"
+        )
     digest = hashlib.sha256(files.json_text(plan.contract).encode("utf-8")).hexdigest()
     if digest != files.sha256(plan.out / CONTRACT):
         remedy = make_anew(plan.out, plan.command, "the store")
@@ -137,18 +136,18 @@ def _contract_digest(plan: StorePlan) -> str:
 
 
 def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> None:
-    """Expected minus found and found minus expected are empty, and so are the files of other plans."""
-    found = read_indexes(payloads, digest)
-    asked = dict.fromkeys(cut.id for cut in records(plan.cuts))
-    missing = [cut_id for cut_id in asked if cut_id not in found]
-    extra = [cut_id for cut_id in found.ids() if cut_id not in asked]
-    for words, ids in (("lacks", missing), ("was not asked about", extra)):
+    """Raise AsrkdError unless the shards hold exactly the cuts of the plan, and no others are there."""
+    stored = read_indexes(payloads, digest)
+    planned = dict.fromkeys(cut.id for cut in records(plan.cuts))
+    missing = [cut_id for cut_id in planned if cut_id not in stored]
+    extra = [cut_id for cut_id in stored.ids() if cut_id not in planned]
+    for problem, ids in (("lacks", missing), ("holds, beyond its cuts,", extra)):
         if ids:
             remedy = make_anew(plan.out, plan.command)
-            raise AsrkdError(f"{plan.out}: {words} {len(ids)} cuts, the first {ids[0]}; {remedy}")
+            raise AsrkdError(f"{plan.out}: {problem} {len(ids)} cuts, the first {ids[0]}; {remedy}")
     known = {path for payload in payloads for path in (payload, index_path(payload))}
-    strangers = sorted(path for path in plan.out.glob("shard-*") if path not in known)
-    strangers = [path for path in strangers if path.suffix != ".partial"]
-    if strangers:
-        remedy = f"remove what is not: {remove(*strangers[:MOST_NAMED])}"
-        raise AsrkdError(f"{strangers[0]}: is not a shard of this store; {remedy}")
+    foreign = sorted(path for path in plan.out.glob("shard-*") if path not in known)
+    foreign = [path for path in foreign if path.suffix != ".partial"]
+    if foreign:
+        remedy = f"remove what is not: {remove(*foreign[:MAX_NAMED])}"
+        raise AsrkdError(f"{foreign[0]}: is not a shard of this store; {remedy}")

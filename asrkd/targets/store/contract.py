@@ -1,7 +1,7 @@
-"""What a store's answers are and whose: written first, checked before anything reads them.
+"""Contract of a store: kind, teacher, cuts and settings of its targets, written first and checked by readers.
 
 Two runs with equal contracts write equal bytes on equal devices, whatever
-the number of jobs. It holds no times and no paths.
+the number of jobs. A contract holds no times and no paths.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ FORMAT = 2  # 2: an index beside each shard
 
 
 def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict[str, Any]) -> dict[str, Any]:
-    """The contract of a store (or quantizer).
+    """Build the contract of a store or quantizer.
 
     Args:
         kind: 'nbest', 'codebook', 'quantizer', ...
-        teacher: whom they are of.
-        cuts: all that it is asked about, in order.
-        details: what is particular to the kind.
+        teacher: that computes the targets.
+        cuts: of the store, in order.
+        details: fields of this kind.
     """
     device = teacher.device
     return {

@@ -1,4 +1,4 @@
-"""Forms of the records in a store: contract, stamp, index, sources, and the lines of N-best lists."""
+"""Schemas of the records in a store: contract, stamp, index, sources, and lines of N-best lists."""
 
 import math
 from typing import Annotated, Any
@@ -8,8 +8,8 @@ from pydantic import Field
 from asrkd.core.schema import Count, Duration, Finite, Name, Positive, Record, Schema, Sha256, WholeNumber
 
 MOST_SHARDS = 1_000_000
-Digest = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{32}$")]  # of a cut, its first digits
-# -inf: a model may find impossible what another proposed.
+Digest = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{32}$")]  # of a cut, its first 32 digits
+# -inf: a hypothesis may be impossible under one of the models.
 LogProb = Annotated[float, Field(strict=True, lt=math.inf, allow_inf_nan=True)]
 
 
@@ -62,7 +62,7 @@ class _Search(Record):
 
 
 class _Contract(Record):
-    """Only what readers go by; the rest is anything."""
+    """Fields that readers use; others may hold anything."""
 
     kind: str = ""
     record: Positive = 1

@@ -1,10 +1,9 @@
-"""Codebook indexes as icefall has them: lhotse TemporalArrays in ``cut.custom["codebook_indexes"]``.
+"""Codebook indexes in icefall's format: lhotse TemporalArrays in ``cut.custom["codebook_indexes"]``.
 
-icefall's data loader takes cuts whose field ``codebook_indexes`` names a
-uint8 array (T, codebooks), in an HDF5 file (``numpy_hdf5``) or a file each
-(``numpy_files``). Paths in such manifests are relative to the working
-directory, as everywhere in lhotse; nothing in them says which teacher and
-quantizer they are of.
+icefall's data loader reads cuts whose field ``codebook_indexes`` names a
+uint8 array (T, codebooks), in an HDF5 file (``numpy_hdf5``) or a file for
+each cut (``numpy_files``). Paths in such manifests are relative to the working
+directory, as everywhere in lhotse; they do not record teacher and quantizer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,10 +29,9 @@ from asrkd.targets.store.arrays import ArrayStore
 
 FIELD = "codebook_indexes"
 STORAGES = ("numpy_files", "numpy_hdf5")
-# A convolutional front end without padding loses a frame or two at the ends of an utterance.
-MISSING_FRAMES = 2
+MISSING_FRAMES = 2  # that a convolutional front end without padding may lose at the ends of an utterance
 
-NUMPY_SUFFIX = ".npy"  # which lhotse appends to the key of an array in a file of its own
+NUMPY_SUFFIX = ".npy"  # which lhotse appends to the key of an array in a separate file
 
 Writer: TypeAlias = Any  # lhotse has no common name for its writers
 
@@ -57,13 +55,13 @@ _TEMPORAL: Schema[Any] = Schema(_Temporal)
 
 @contextmanager
 def open_writer(out: Path, storage: str) -> Iterator[Writer]:
-    """lhotse's writer of arrays below ``out``, for a storage that :func:`check_storage` has passed."""
+    """Open lhotse's writer of arrays in ``out``, for a storage that :func:`check_storage` accepts."""
     if storage == "numpy_files":
         with NumpyFilesWriter(out / FIELD) as writer:
             yield writer
         return
     path = out / f"{FIELD}.h5"
-    path.unlink(missing_ok=True)  # h5py would add to what an unfinished run left
+    path.unlink(missing_ok=True)  # h5py would append to the file of an unfinished run
     with NumpyHdf5Writer(path) as writer:
         yield writer
 
@@ -82,21 +80,21 @@ def require_h5py() -> None:
         import h5py  # noqa: F401
     except ImportError:
         raise AsrkdError(
-            "numpy_hdf5: h5py is not installed; pip install 'asrkd[icefall]', or take --storage numpy_files"
+            "numpy_hdf5: h5py is not installed; pip install 'asrkd[icefall]', or use --storage numpy_files"
         ) from None
 
 
 def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer, key: str) -> MonoCut:
-    """The cut with its indexes from ``store`` as a TemporalArray, which is written on the way.
+    """Write the indexes of a cut from ``store`` as a TemporalArray, and return the cut with it.
 
     Args:
-        cut: that is in the store.
+        cut: of the store.
         store: of codebook indexes.
-        writer: of :func:`open_writer`.
-        key: the array's own, which ``numpy_files`` makes a file's name; the manifest names it.
+        writer: from :func:`open_writer`.
+        key: of the array, a file name with ``numpy_files``; the manifest names it.
 
     Raises:
-        AsrkdError: the store has none for it, or they are damaged.
+        AsrkdError: the store has no indexes of the cut, or they are damaged.
     """
     manifest = writer.store_array(
         key=key,
@@ -108,22 +106,22 @@ def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer, key: str) -> M
     return replace(cut, custom={**(cut.custom or {}), FIELD: manifest})
 
 
-def read_carrying(path: Path, own: PackedCuts | None) -> PackedCuts:
-    """The cuts of a manifest that carry indexes; what icefall's scripts leave out of them is that of ``own``.
+def read_carrying(path: Path, prepared: PackedCuts | None) -> PackedCuts:
+    """Read the cuts of a manifest that carry indexes, completed by the cuts ``prepared``.
 
-    icefall stores cuts with indexes without recording and features, and puts them together with the cuts
-    that it trains on by their ids.
+    icefall stores cuts with indexes without recording and features, and joins them with the training cuts
+    by id.
 
     Args:
         path: of the manifest.
-        own: cuts as asrkd prepared them; None where there are none.
+        prepared: cuts from ``asrkd prepare``; None where there are none.
 
     Raises:
-        AsrkdError: a line is no cut, an id comes twice, or a cut lacks what ``own`` has not either.
+        AsrkdError: a line is not a cut, an id is a duplicate, or a cut is incomplete.
     """
-    if own is None or not _has_stripped(path):
+    if prepared is None or not _has_stripped(path):
         return read_cuts(path)
-    records = {record.id: record for record in own.records}
+    records = {record.id: record for record in prepared.records}
     cuts, seen = PackedCuts(folder=path.parent), set[str]()
     for number, text in files.read_lines(path):
         cut_id = files.parse_object(path, number, text).get("id")
@@ -131,21 +129,21 @@ def read_carrying(path: Path, own: PackedCuts | None) -> PackedCuts:
             problem = "comes twice" if cut_id in seen else "is no id"
             raise AsrkdError(f"{path}:{number}: cut {cut_id!r} {problem}; give each its own id")
         seen.add(cut_id)
-        if cut_id in records:  # those that --cuts lacks are not imported
+        if cut_id in records:  # cuts that --cuts lacks are not imported
             cuts.append_line(text, records[cut_id])
     return cuts
 
 
 def _has_stripped(path: Path) -> bool:
-    """Whether a line has neither recording nor features."""
+    """Return whether a line has neither recording nor features."""
     return any(not row.get("recording") and not row.get("features") for _, row in files.read_jsonl(path))
 
 
 def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
-    """The uint8 (T, codebooks) indexes that a cut of ``manifest`` carries, and their frame shift in seconds.
+    """Read the indexes that a cut of ``manifest`` carries, uint8 (T, codebooks), and their frame shift in s.
 
     Raises:
-        AsrkdError: it carries none, they cannot be read, are not bytes, or are not as long as the cut.
+        AsrkdError: the cut carries none, or they cannot be read, are not bytes, or are of another length.
     """
     temporal = (cut.custom or {}).get(FIELD)
     if not isinstance(temporal, TemporalArray):
@@ -155,7 +153,7 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
     array = replace(temporal.array, storage_path=str(locate(temporal.array.storage_path, manifest.parent)))
     try:
         values = _load(replace(temporal, array=array), cut)
-    except Exception as error:  # each storage raises its own
+    except Exception as error:  # each storage raises other classes
         where = f"{temporal.array.storage_path} of cut {cut.id}"
         raise AsrkdError(f"{manifest}: {where} cannot be read: {reason(error)}") from None
     _check(values, temporal.frame_shift, cut, manifest)
@@ -163,7 +161,7 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
 
 
 def _load(temporal: TemporalArray, cut: MonoCut) -> np.ndarray:
-    """The cut's part of an array: all of it where they begin together, as lhotse rounds its own way."""
+    """Load the cut's part of an array, all of it if both begin together, as lhotse's rounding differs."""
     if abs(temporal.start - cut.start) < temporal.frame_shift / 2:
         return np.asarray(temporal.load())
     return np.asarray(temporal.load(start=cut.start, duration=cut.duration))
@@ -180,16 +178,16 @@ def _check(values: np.ndarray, frame_shift: float, cut: MonoCut, manifest: Path)
     expected = cut.duration / frame_shift
     if not expected - MISSING_FRAMES - 1 < len(values) < expected + 2:
         raise AsrkdError(
-            f"{where} have {len(values)} frames, expected about {expected:.0f} for {cut.duration:g} s: "
-            "are they of another speed?"
+            f"{where} have {len(values)} frames, expected about {expected:.0f} for {cut.duration:g} s; "
+            "export them from cuts of the same speed"
         )
 
 
 def common_shape(cuts: Sequence[MonoCut], manifest: Path) -> tuple[int, float]:
-    """(codebooks, frame shift in seconds) that the indexes of all cuts have in common.
+    """Return (codebooks, frame shift in seconds), which the indexes of all cuts have in common.
 
     Raises:
-        AsrkdError: a cut has none, or others than the first.
+        AsrkdError: a cut has no indexes, or they differ from those of the first cut.
     """
     first: tuple[int, float] | None = None
     for cut in cuts:
@@ -200,11 +198,11 @@ def common_shape(cuts: Sequence[MonoCut], manifest: Path) -> tuple[int, float]:
             _TEMPORAL.check(temporal.to_dict())
         except ValueError as error:
             raise AsrkdError(f"{manifest}: the {FIELD} of cut {cut.id}: {error}") from None
-        found = (temporal.shape[1], temporal.frame_shift)
-        first = first or found
-        if found != first:
+        shape = (temporal.shape[1], temporal.frame_shift)
+        first = first or shape
+        if shape != first:
             raise AsrkdError(
-                f"{manifest}: cut {cut.id} has {found[0]} codebooks every {found[1]:g} s, the first cut "
+                f"{manifest}: cut {cut.id} has {shape[0]} codebooks every {shape[1]:g} s, the first cut "
                 f"{first[0]} every {first[1]:g} s"
             )
     if first is None:

@@ -1,4 +1,4 @@
-"""Stores of N-best lists: JSON lines that a person can read, a line a cut."""
+"""Stores of N-best lists: human-readable JSON lines, one for each cut."""
 
 import json
 import zlib
@@ -20,40 +20,39 @@ from asrkd.targets.store.store import Store, damage
 
 
 class NbestStore(Store):
-    """A store of N-best lists."""
+    """Store of N-best lists."""
 
     suffix = ".jsonl"
 
     def __init__(self, path: Path) -> None:
-        """Open the finished store at ``path``; AsrkdError if it is not one, or of a later asrkd."""
+        """Open the complete store at ``path``; AsrkdError if it is not one, or of a later asrkd."""
         super().__init__(path, "nbest")
         self.record: int = self.contract.get("record", 1)
         if self.record > RECORD:
             raise AsrkdError(
-                f"{path}: its lists have form {self.record}, this asrkd reads up to {RECORD}; update asrkd, "
+                f"{path}: its lists have format {self.record}, this asrkd reads up to {RECORD}; update it, "
                 f"or {make_anew(path, self.remake, 'the store')}"
             )
 
     @property
     def unit(self) -> Unit:
-        """What errors are counted in; AsrkdError if its rules are none of this asrkd's."""
+        """Unit of errors; AsrkdError if this asrkd does not know its rules."""
         remedy = make_anew(self.path, self.remake, "the store")
         return read_unit(self.contract, f"{self.path}/{CONTRACT}", remedy)
 
     def require_tokens(self, what: str) -> None:
-        """Raise AsrkdError if the store is of a time when tokens were not kept; ``what`` needs them."""
+        """Raise AsrkdError if the store has no tokens, as stores of record 1; ``what`` needs them."""
         if self.record < 2:
             raise AsrkdError(
-                f"{self.path}: {what} needs the hypotheses' tokens, which asrkd did not keep when it was "
-                f"made; {make_anew(self.path, self.remake)}"
+                f"{self.path}: {what} needs the hypotheses' tokens, which stores of this age lack; "
+                f"{make_anew(self.path, self.remake)}"
             )
 
     def read(self, cut_id: str) -> Nbest:
-        """The hypotheses stored for a cut.
+        """Read the hypotheses of a cut.
 
         Raises:
-            AsrkdError: there are none, their bytes are not those that were written, or what was
-                written is no list.
+            AsrkdError: there are none, their checksum does not match, or they are no N-best list.
         """
         shard, entry = self.entry(cut_id)
         try:
@@ -81,19 +80,19 @@ def write_nbest_shard(path: Path, contract: str, cuts: Sequence[MonoCut], lists:
         path: of the payload.
         contract: digest of the store's contract.
         cuts: of the shard, in order.
-        lists: the hypotheses of each.
+        lists: the hypotheses of each cut.
     """
     lines = [nbest_line(cut, nbest) for cut, nbest in zip(cuts, lists, strict=True)]
     write_nbest_lines(path, contract, cuts, lines)
 
 
 def nbest_line(cut: MonoCut, nbest: Nbest) -> bytes:
-    """The line of a shard about a cut."""
+    """Serialize the line of a cut."""
     return (json.dumps(as_record(cut.id, cut_digest(cut), nbest), ensure_ascii=False) + "\n").encode()
 
 
 def write_nbest_lines(path: Path, contract: str, cuts: Sequence[MonoCut], lines: Sequence[bytes]) -> None:
-    """As :func:`write_nbest_shard`, given the line of each cut."""
+    """Write one shard from the line of each cut; other arguments as in :func:`write_nbest_shard`."""
     entries, offset = [], 0
     for record, line in zip(records(cuts), lines, strict=True):
         entry = Entry(offset, len(line), record.digest[:DIGEST_LENGTH], zlib.crc32(line))

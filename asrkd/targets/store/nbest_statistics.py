@@ -10,16 +10,16 @@ from asrkd.targets.store.nbest import NbestStore
 
 @dataclass(frozen=True)
 class NbestFigures:
-    """Error counts of a store's hypotheses and their oracle.
+    """Error counts of a store's hypotheses, and the oracle error rate.
 
     Attributes:
-        num_cuts: with a reference.
-        num_hypotheses: of those cuts.
-        errors: how many hypotheses have so many errors, in the store's unit.
-        errors_of_best: how many of the best ones have.
-        oracle_wer: at N - 1 the error rate of the least wrong of the first N; a
-            list that is shorter than N counts as it is.
-        unit: of the store.
+        num_cuts: cuts with a reference.
+        num_hypotheses: hypotheses of those cuts.
+        errors: number of hypotheses by their errors, in the store's unit.
+        errors_of_best: number of best hypotheses by their errors.
+        oracle_wer: at N - 1 the error rate of the hypotheses with the fewest errors
+            among the first N; a shorter list counts as a whole.
+        unit: of errors.
     """
 
     num_cuts: int
@@ -31,7 +31,7 @@ class NbestFigures:
 
 
 def measure_nbest(path: Path) -> NbestFigures | None:
-    """Read the store at ``path``; None if its cuts had no transcripts.
+    """Count the errors of the store at ``path``; None if its cuts have no transcripts.
 
     Raises:
         AsrkdError: the store is unfinished or damaged.
@@ -39,7 +39,7 @@ def measure_nbest(path: Path) -> NbestFigures | None:
     store = NbestStore(path)
     errors: Counter[int] = Counter()
     best: Counter[int] = Counter()
-    least: list[int] = []  # errors of the least wrong of the first N, over cuts
+    fewest: list[int] = []  # at N - 1 the fewest errors among the first N, summed over cuts
     num_words = num_cuts = 0
     for cut_id in store.index.ids():
         nbest = store.read(cut_id)
@@ -48,21 +48,21 @@ def measure_nbest(path: Path) -> NbestFigures | None:
         num_cuts, num_words = num_cuts + 1, num_words + (nbest.num_words or 0)
         errors.update(nbest.errors)
         best[nbest.errors[0]] += 1
-        _add_least(least, nbest.errors, num_cuts)
+        _add_fewest(fewest, nbest.errors, num_cuts)
     if not num_words:
         return None
     total = sum(errors.values())
-    oracle_wer = [count / num_words for count in least]
+    oracle_wer = [count / num_words for count in fewest]
     return NbestFigures(num_cuts, total, dict(errors), dict(best), oracle_wer, store.unit)
 
 
-def _add_least(least: list[int], errors: list[int], num_cuts: int) -> None:
-    """Add a cut; cuts before it had at most len(least) hypotheses, so their oracle stays what it was."""
+def _add_fewest(fewest: list[int], errors: list[int], num_cuts: int) -> None:
+    """Add a cut; earlier cuts have at most len(fewest) hypotheses, so their oracle stays the same beyond."""
     if num_cuts == 1:
-        least.append(0)
-    while len(least) < len(errors):
-        least.append(least[-1])
+        fewest.append(0)
+    while len(fewest) < len(errors):
+        fewest.append(fewest[-1])
     running = errors[0]
-    for rank in range(len(least)):
+    for rank in range(len(fewest)):
         running = min(running, errors[rank]) if rank < len(errors) else running
-        least[rank] += running
+        fewest[rank] += running

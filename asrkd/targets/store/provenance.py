@@ -1,9 +1,9 @@
-"""Where a store's teachers, models and cuts were, so that it can be told whether they changed since.
+"""Provenance of a store: paths of its teacher, models and cuts, to detect that they have changed.
 
-``sources.json`` lies beside the contract and decides nothing: paths relative
-to the store, and the command that makes it but for its ``--out``, so that
-equal stores side by side have equal bytes in this file too. A store that was
-moved away from its sources is as good as before.
+``sources.json`` beside the contract is informative only: paths relative to
+the store, and the command that makes it without ``--out``, so that equal
+stores side by side have equal bytes in this file too. A store that was moved
+away from its sources remains valid.
 """
 
 import os
@@ -22,15 +22,17 @@ from asrkd.teachers.torchaudio_bundles import is_bundle
 
 @dataclass(frozen=True)
 class Sources:
-    """What a store was made from, as paths."""
+    """Sources of a store, as paths, and the command that made it."""
 
-    command: str | None  # as it was typed, in the working directory of then, without --out; None: not by one
-    teacher: Path | None  # or the name of a bundle of torchaudio; None: imported
+    command: str | None  # as typed, relative to its working directory, without --out; None: unknown
+    teacher: Path | None  # or the name of a torchaudio bundle; None: imported
     cuts: tuple[Path, ...]
     quantizer: Path | None = None
-    folds: tuple[Path, ...] = ()  # teachers by the fold that each did not see; ``teacher`` is the first
-    noise: Path | None = None  # noise cuts that the teacher heard beside the cuts
-    lm: Path | None = None  # language model of the search; None also in stores of before it was kept
+    folds: tuple[
+        Path, ...
+    ] = ()  # teachers by the fold that each was not trained on; ``teacher`` is the first
+    noise: Path | None = None  # noise cuts that were mixed into the cuts
+    lm: Path | None = None  # language model of the search; None also in older stores
 
 
 def write_sources(out: Path, sources: Sources) -> None:
@@ -54,7 +56,7 @@ def write_sources(out: Path, sources: Sources) -> None:
 
 
 def read_sources(out: Path) -> Sources | None:
-    """The sources of a store; None if it does not say, or in another form; AsrkdError if they are torn."""
+    """Read the sources of a store; None if it records none in this form; AsrkdError if the file is torn."""
     if not (out / PROVENANCE).is_file():
         return None
     record = files.read_json(out / PROVENANCE)
@@ -75,25 +77,25 @@ def read_sources(out: Path) -> Sources | None:
 
 
 def remake_command(out: Path, kind: str = "...") -> str:
-    """The command that makes the store ``out``: of its kind, with dots where it does not say more."""
+    """Return the command that makes the store ``out``, with dots for what it does not record."""
     try:
         sources = read_sources(out)
-    except AsrkdError:  # torn, which is not what the message is about
+    except AsrkdError:  # torn, which the message is not about
         sources = None
     general = command("asrkd", "distill", kind, "--teacher", "...", "--cuts", "...", "--out", out)
     return sources.command if sources and sources.command else general
 
 
 def check_sources(out: Path, contract: dict[str, Any]) -> None:
-    """Raise AsrkdError if a teacher, quantizer or language model of a store is there and another by now."""
+    """Raise AsrkdError if a teacher, quantizer or language model has changed since the store was made."""
     sources = read_sources(out)
     if sources is None:
         return
-    for name, place, found, expected in _identities(sources, contract):
-        if found is not None and expected is not None and found != expected:
+    for name, path, actual, expected in _identities(sources, contract):
+        if actual is not None and expected is not None and actual != expected:
             remedy = make_anew(out, remake_command(out, str(contract.get("kind", "..."))), "the store")
             raise AsrkdError(
-                f"{out}: stale: its {name} {place} was made anew since (sha256 {found[:12]} now, "
+                f"{out}: stale: its {name} {path} was made anew since (sha256 {actual[:12]} now, "
                 f"{str(expected)[:12]} then); {remedy} (or keep it: {remove(out / PROVENANCE)})"
             )
 
@@ -101,11 +103,11 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
 def _identities(
     sources: Sources, contract: dict[str, Any]
 ) -> Iterator[tuple[str, Path | None, str | None, str | None]]:
-    """(name, place, hash now, hash in the contract) of what a store was made by; None where there is none."""
+    """Yield (name, path, hash now, hash in the contract) of each source; None where it is unknown."""
     if sources.folds:
         expected = _get(contract, "teacher", "folds", "weights_sha256") or [None] * len(sources.folds)
-        for place, sha256 in zip(sources.folds, expected, strict=False):
-            yield "teacher", place, _sha256(place, WEIGHTS), sha256
+        for path, sha256 in zip(sources.folds, expected, strict=False):
+            yield "teacher", path, _sha256(path, WEIGHTS), sha256
     else:
         expected = _get(contract, "teacher", "weights_sha256")
         yield "teacher", sources.teacher, _sha256(sources.teacher, WEIGHTS), expected
@@ -115,22 +117,23 @@ def _identities(
     yield "language model", sources.lm, lm, _get(contract, "search", "lm", "sha256")
 
 
-def _sha256(place: Path | None, name: str) -> str | None:
-    """Of the weights at ``place``, a file or a folder that has them under ``name``; None if they are gone."""
-    if place is None:
+def _sha256(path: Path | None, name: str) -> str | None:
+    """Hash the weights at ``path``, a file or a folder with the file ``name``; None if they are gone."""
+    if path is None:
         return None
     try:
-        path = place if place.is_file() else place / name
-        return files.sha256(path) if path.is_file() else None
-    except OSError:  # a name that is too long to be one
+        weights = path if path.is_file() else path / name
+        return files.sha256(weights) if weights.is_file() else None
+    except OSError:  # the name is too long for a path
         return None
 
 
 def _get(contract: dict[str, Any], *keys: str) -> Any:
-    found: Any = contract
+    """Return the value under nested ``keys``; None if there is none."""
+    value: Any = contract
     for key in keys:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _resolve(out: Path, path: str | None) -> Path | None:

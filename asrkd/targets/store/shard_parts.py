@@ -1,23 +1,23 @@
-"""Shards that are kept as they grow: a kill or a stop costs seconds, not a shard.
+"""Parts of unfinished shards: a kill or a stop costs seconds, not a shard.
 
-A shard is the smallest piece of work that has a file in a finished store. A
-teacher may take minutes for it, so while a shard is unfinished the answers
-about its first cuts are kept in parts, in the folder ``parts`` beside it::
+A teacher may take minutes for a shard, the smallest work item of a store.
+While a shard is unfinished, the outputs of its first cuts are saved in parts,
+in the folder ``parts`` beside it::
 
     parts/shard-00003-of-00012.safetensors.000000-000016.part
 
-Each is whole or absent; its first line says which work it belongs to (the
-shard's key), which cut is its first, how many bytes each answer has, and
-the SHA-256 of all that and of the answers. Whoever takes up the shard, on any machine that sees the
-folder, goes on behind the parts that join. One that is torn or of other work
-is removed. When the shard has its name its parts go.
+Each part is whole or absent. Its first line holds the shard's key, the number
+of its first cut, the length in bytes of the output of each cut, and the
+SHA-256 of that line and of the outputs. A process on any machine that sees the
+folder resumes the shard after the parts that join. A part that is torn or has
+another key is removed. The parts of a finished shard are removed.
 
-Parts end where the computation has a seam, so that what is computed together
-is the same wherever a run begins: after any cut where each is run by itself,
-else after a whole batch. The bytes of a shard do not depend on kills.
+Parts end at batch boundaries, so that batches are the same wherever a run
+resumes: after any cut where each is computed by itself, else after a whole
+batch. The bytes of a shard do not depend on kills.
 
-What is computed again after a kill took at most 2 * PART_EVERY_S in each
-process, or as long as a single cut or batch if that takes longer.
+After a kill each process repeats at most 2 * PART_EVERY_S of computation, or
+a single cut or batch if that takes longer.
 """
 
 import hashlib
@@ -34,82 +34,82 @@ from asrkd.core.shared_work import PARTS, part_every_s
 from asrkd.core.task_monitor import TaskMonitor
 from asrkd.targets.store.shards import Shard
 
-WRITE_TRIES = 10  # of a part: others remove the folder when it is empty
+WRITE_TRIES = 10  # of a part: other processes remove the folder when it is empty
 
-# For each cut that was asked about: its duration in seconds, and the answers that are final with it, none
-# while a batch is computed, all of the batch after its last cut.
-Answers = Iterable[tuple[float, Sequence[bytes]]]
+# For each cut: its duration in seconds, and the serialized outputs that are complete with it; within a batch
+# none, after its last cut those of the whole batch.
+SerializedOutputs = Iterable[tuple[float, Sequence[bytes]]]
 
 
 def make_shard(
     shard: Shard,
-    ask: Callable[[int], Answers],
+    compute: Callable[[int], SerializedOutputs],
     write: Callable[[Sequence[bytes]], None],
     monitor: TaskMonitor,
     batch: int = 1,
 ) -> None:
-    """Ask about the cuts of a shard that no part holds, and write it; keep parts in time and at a stop.
+    """Compute the cuts of a shard that no part holds, and write it; save parts in time and at a stop.
 
     Args:
-        shard: which; its cuts may be asked about in any order that is always the same.
-        ask: gives the answers from the cut of this number on.
-        write: writes the shard, given the answers about all cuts in that order.
-        monitor: hears of each cut, and is asked for stops after each.
-        batch: cuts that are run together; parts end after a multiple of it.
+        shard: to be written; the order in which its cuts are computed is fixed.
+        compute: yields the outputs from the cut of this number on.
+        write: writes the shard, given the outputs of all cuts in that order.
+        monitor: advanced by each cut, and checked for a stop after it.
+        batch: cuts that are computed together; parts end after a multiple of it.
     """
-    answers = read_parts(shard)
-    asked = kept = len(answers)
-    if kept:
-        monitor.advance(kept, resumed=True)
-    every_s, kept_at = part_every_s(), time.monotonic()
-    for audio_s, final in ask(kept) if kept < shard.size else ():
-        answers += final
-        asked += 1
+    outputs = read_parts(shard)
+    computed = saved = len(outputs)
+    if saved:
+        monitor.advance(saved, resumed=True)
+    every_s, saved_at = part_every_s(), time.monotonic()
+    for audio_s, complete in compute(saved) if saved < shard.size else ():
+        outputs += complete
+        computed += 1
         monitor.advance(1, audio_s)
-        if asked == shard.size:
-            continue  # no more come; what asks may have a last word
-        stops, whole = monitor.must_stop(), len(answers) - len(answers) % batch
-        if whole > kept and (stops or time.monotonic() - kept_at >= every_s):
-            write_part(shard, kept, answers[kept:whole])
-            kept, kept_at = whole, time.monotonic()
+        if computed == shard.size:
+            continue  # the last cut; lets the generator end
+        stops, whole = monitor.must_stop(), len(outputs) - len(outputs) % batch
+        if whole > saved and (stops or time.monotonic() - saved_at >= every_s):
+            write_part(shard, saved, outputs[saved:whole])
+            saved, saved_at = whole, time.monotonic()
         if stops:
-            monitor.advance(kept - asked)  # what is not kept is not done
+            monitor.advance(saved - computed)  # cuts that are not saved are not done
             return
-    write(answers)
+    write(outputs)
     remove_parts(shard)
 
 
 def read_parts(shard: Shard) -> list[bytes]:
-    """The answers that parts hold about the first cuts of a shard; parts that do not join are removed."""
+    """Read the outputs of the first cuts of a shard from its parts; remove parts that do not join."""
     by_first: dict[int, tuple[Path, list[bytes]]] = {}
     for path in sorted(_folder(shard).glob(f"{shard.path.name}.*.part")):
         part = _read(path, shard.key)
         if part is None:
             _remove(path)
         else:
-            by_first[part[0]] = path, part[1]  # of two that begin alike the longer one, by its name
-    answers: list[bytes] = []
-    while len(answers) in by_first:
-        answers += by_first.pop(len(answers))[1]
+            by_first[part[0]] = path, part[1]  # of two with the same first cut the longer one, by its name
+    outputs: list[bytes] = []
+    while len(outputs) in by_first:
+        outputs += by_first.pop(len(outputs))[1]
     for path, _ in by_first.values():
         _remove(path)
-    return answers
+    return outputs
 
 
-def write_part(shard: Shard, first: int, answers: Sequence[bytes]) -> None:
-    """Keep the answers about the cuts of a shard from number ``first`` on."""
-    body = b"".join(answers)
-    header = {"key": shard.key, "first": first, "lengths": [len(answer) for answer in answers]}
+def write_part(shard: Shard, first: int, outputs: Sequence[bytes]) -> None:
+    """Save the outputs of cuts of a shard, from number ``first`` on."""
+    body = b"".join(outputs)
+    header = {"key": shard.key, "first": first, "lengths": [len(output) for output in outputs]}
     header["sha256"] = _digest(header, body)
-    name = f"{shard.path.name}.{first:06d}-{first + len(answers):06d}.part"
+    name = f"{shard.path.name}.{first:06d}-{first + len(outputs):06d}.part"
     for left in reversed(range(WRITE_TRIES)):
         try:
             with files.create_bytes(_folder(shard) / name) as stream:
                 stream.write(json.dumps(header).encode() + b"\n" + body)
             return
         except FileNotFoundError:
-            # Whoever finished another shard has just removed the folder, as it was empty; where locks do not
-            # work somebody may have finished this one, and removed what was being written for it.
+            # A process that finished another shard has just removed the empty folder. Where locks do not
+            # work, another process may have finished this shard and removed its parts.
             if shard.is_done():
                 return
             if not left:
@@ -117,12 +117,12 @@ def write_part(shard: Shard, first: int, answers: Sequence[bytes]) -> None:
 
 
 def num_begun(out: Path) -> int:
-    """How many unfinished shards of the folder ``out`` have parts."""
+    """Count the unfinished shards of the folder ``out`` that have parts."""
     return len({path.name.rsplit(".", 2)[0] for path in (out / PARTS).glob("*.part")})
 
 
 def remove_parts(shard: Shard) -> None:
-    """Remove the parts of a shard, and the folder if nothing else is in it."""
+    """Remove the parts of a shard, and their folder if it is empty then."""
     for path in _folder(shard).glob(f"{shard.path.name}.*"):
         _remove(path)
     with suppress(OSError):
@@ -139,7 +139,7 @@ def _remove(path: Path) -> None:
 
 
 def _read(path: Path, key: str) -> tuple[int, list[bytes]] | None:
-    """(number of its first cut, answers) of a part; None if it is torn, empty, or of other work."""
+    """Read (number of its first cut, outputs) of a part; None if it is torn, empty, or of another key."""
     try:
         line, body = path.read_bytes().split(b"\n", 1)
         header = json.loads(line)
@@ -151,12 +151,12 @@ def _read(path: Path, key: str) -> tuple[int, list[bytes]] | None:
 
 
 def _digest(header: dict[str, Any], body: bytes) -> str:
-    """SHA-256 of a part: of its answers and of where they belong."""
+    """Compute the SHA-256 of the header and the outputs of a part."""
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode() + b"\n" + body).hexdigest()
 
 
 def _split(body: bytes, lengths: Sequence[int]) -> list[bytes]:
-    """The answers in the body of a part; ValueError if they do not fill it."""
+    """Split the body of a part into outputs; ValueError if their lengths do not add up."""
     ends = list(accumulate(lengths))
     if ends[-1] != len(body):
         raise ValueError("lengths do not add up")

@@ -1,14 +1,15 @@
 """Shards of a store: their boundaries in the list of cuts, their files, and the index of each.
 
-Shard boundaries follow from the list of cuts alone, and within a shard cuts are
-run in one order and in the same batches wherever a run begins (see
+Shard boundaries follow from the list of cuts alone, and the cuts of a shard are
+computed in one order and in the same batches wherever a run resumes (see
 :mod:`asrkd.targets.store.shard_parts`), so its bytes do not depend on jobs, order or kills.
 
-Beside the payload ``shard-00000-of-00012.safetensors`` (or ``.jsonl``) lies
+Beside the payload ``shard-00000-of-00012.safetensors`` (or ``.jsonl``) is the index
 ``shard-00000-of-00012.index.jsonl.gz``: a line about the payload, then a line
-a cut. The index is written last, so a shard is there if its index is and the
-payload has the length that it says; the digest of the contract in it tells a
-shard that was carried here from another store."""
+for each cut. The index is written last: a shard is complete if it has an index and the
+payload has the length that the index records. The digest of the contract in
+the index detects a shard that was copied from another store.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -29,36 +30,36 @@ from asrkd.targets.store.provenance import remake_command
 
 @dataclass(frozen=True)
 class Shard:
-    """A piece of work for a process: ask a model about some cuts, write a file."""
+    """Work item of a process: run a model on some cuts and write a file."""
 
     path: Path
     cuts: Sequence[MonoCut]
     model: Path
     device: str
-    request: str = ""  # digest of all that decides the answers: of a store its contract's
-    indexed: bool = False  # an index lies beside the file, and names the request
+    request: str = ""  # digest of everything that determines the outputs; for a store, of its contract
+    indexed: bool = False  # whether the file has an index, which names the request
 
     @property
     def size(self) -> int:
-        """Number of its cuts."""
+        """Number of cuts."""
         return len(self.cuts)
 
     @property
     def key(self) -> str:
-        """Digest of what decides its file: the request, its cuts, its place among the shards."""
+        """Digest of everything that determines the file: request, cuts, position among the shards."""
         return files.sha256_of([self.request, self.path.name, cuts_digest(self.cuts)])
 
     def is_done(self) -> bool:
-        """Whether it is there and whole; AsrkdError if it is of another store."""
+        """Whether the file is complete; AsrkdError if it is of another store."""
         return is_whole(self.path, self.request) if self.indexed else self.path.is_file()
 
 
-# Writes a shard, or keeps parts of it if the monitor wants a stop; importable by worker processes.
+# Writes a shard, or saves parts of it if the monitor requests a stop; importable by worker processes.
 ShardWriter = Callable[[Shard, TaskMonitor], None]
 
 
 def shard_name(number: int, total: int, suffix: str) -> str:
-    """File name of shard ``number`` of ``total``, counted from 0."""
+    """Return the file name of shard ``number`` of ``total``, counted from 0."""
     return f"shard-{number:05d}-of-{total:05d}{suffix}"
 
 
@@ -79,29 +80,29 @@ def split_cuts(
 
 
 SUFFIX = ".index.jsonl.gz"
-DIGEST_LENGTH = 32  # hex digits of a cut's digest that are kept: 128 bits
+DIGEST_LENGTH = 32  # hex digits that are stored of a cut's digest: 128 bits
 
 
 class Entry(NamedTuple):
-    """Where the answer for a cut is, and how to know it."""
+    """Index entry of a cut: position of its targets, and checksums."""
 
     offset: int  # rows of the payload's tensor, or bytes of its lines
     length: int
     digest: str  # of the cut, see asrkd.data.cuts.records.cut_digest, its first 32 digits
-    crc32: int  # of the answer's bytes
+    crc32: int  # of the bytes of the targets
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What the index says of the file beside it."""
+    """Index line about the payload file."""
 
     num_bytes: int
     sha256: str  # of the file
-    contract: str  # SHA-256 of the contract that it was made under
+    contract: str  # SHA-256 of the store's contract
 
 
 def index_path(payload: Path) -> Path:
-    """Where the index of a payload file lies."""
+    """Return the path of the index of a payload file."""
     return payload.with_name(payload.name.split(".")[0] + SUFFIX)
 
 
@@ -113,8 +114,8 @@ def write_shard(
     Args:
         path: of the payload.
         contract: digest of the store's contract.
-        write: writes the payload to the path that it is given.
-        entries: cut id and entry of each answer, in the payload's order.
+        write: writes the payload to a path.
+        entries: cut id and entry of each cut, in the payload's order.
     """
     with files.create_aside(path) as partial:
         write(partial)
@@ -124,7 +125,7 @@ def write_shard(
 
 
 def is_whole(path: Path, contract: str) -> bool:
-    """Whether the shard with this payload file is there, of the right length, and of this contract.
+    """Return whether the shard with this payload file has its index and the right length.
 
     Raises:
         AsrkdError: it was made under another contract.
@@ -133,18 +134,18 @@ def is_whole(path: Path, contract: str) -> bool:
         return False
     try:
         payload = read_payload(path)
-    except AsrkdError:  # a torn index: the shard is made anew
+    except AsrkdError:  # a torn index: the shard is written again
         return False
     if payload.contract != contract:
         raise AsrkdError(
-            f"{path}: was made under another contract ({payload.contract[:12]}, this store's is "
-            f"{contract[:12]}), so it was carried here; {remove_shard(path)}"
+            f"{path}: was made under another contract ({payload.contract[:12]}, expected "
+            f"{contract[:12]}): it was copied from another store; {remove_shard(path)}"
         )
     return path.stat().st_size == payload.num_bytes
 
 
 def read_payload(path: Path) -> Payload:
-    """What the index says of the payload file ``path``; AsrkdError if it is missing or broken."""
+    """Read the index line about the payload file ``path``; AsrkdError if it is missing or broken."""
     for number, row in files.read_jsonl(index_path(path)):
         _check(index_path(path), number, row, fields.PAYLOAD)
         return Payload(row["num_bytes"], row["sha256"], row["contract"])
@@ -152,10 +153,10 @@ def read_payload(path: Path) -> Payload:
 
 
 def read_index(path: Path) -> Iterator[tuple[str, Entry]]:
-    """Cut id and entry of each answer in the payload file ``path``.
+    """Read the cut id and the entry of each cut in the payload file ``path``.
 
     Raises:
-        AsrkdError: the index is missing or broken; file and line are named.
+        AsrkdError: the index is missing or broken; the message names file and line.
     """
     index = index_path(path)
     for number, row in files.read_jsonl(index):
@@ -176,7 +177,7 @@ def _broken(index: Path, number: int, why: str) -> AsrkdError:
 
 
 def remove_shard(payload: Path) -> str:
-    """The end of a message about a shard to be removed; the store's command makes the same one anew."""
+    """Return the end of a message: how to remove a shard and write it again by the store's command."""
     return _remove(payload, index_path(payload))
 
 

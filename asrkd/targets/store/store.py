@@ -1,9 +1,9 @@
-"""Stores of a teacher's answers: opened as a whole, read by cut id, verified against the cuts.
+"""Stores of a teacher's targets: opened as a whole, read by cut id, verified against the cuts.
 
-A store is a folder: ``contract.json`` says what the answers are and whose,
-``shard-00000-of-00012.*`` hold them, ``sources.json`` says where teacher and
-cuts were, ``stamp.json`` that all is there. Opening reads the indexes alone;
-every answer that is read is checked against its checksum.
+A store is a folder: ``contract.json`` records kind, teacher and settings,
+``shard-00000-of-00012.*`` hold the targets, ``sources.json`` the paths of
+teacher and cuts, and ``stamp.json`` marks a complete store. Opening reads the
+indexes alone; all targets are checked against their checksums when they are read.
 """
 
 from array import array
@@ -34,7 +34,7 @@ from asrkd.targets.store.shards import (
 
 
 class CutIndex:
-    """Entries by cut id, some 150 bytes each, so that a million fit in memory."""
+    """Index entries by cut id, some 150 bytes each, so that a million fit in memory."""
 
     def __init__(self) -> None:
         self._row: dict[str, int] = {}
@@ -42,7 +42,7 @@ class CutIndex:
         self._digests = bytearray()
 
     def add(self, cut_id: str, shard: int, entry: Entry) -> bool:
-        """Add an entry; False if the id is there already."""
+        """Add an entry; return False if the id is a duplicate."""
         if self._row.setdefault(cut_id, len(self._row)) != len(self._digests) // (DIGEST_LENGTH // 2):
             return False
         for name, value in (("shard", shard), *entry._asdict().items()):
@@ -58,30 +58,30 @@ class CutIndex:
         return len(self._row)
 
     def ids(self) -> Iterable[str]:
-        """Cut ids, in the order of the shards."""
+        """Return the cut ids, in the order of the shards."""
         return self._row.keys()
 
     def __getitem__(self, cut_id: str) -> tuple[int, Entry]:
-        """(number of the shard, entry) of a cut; KeyError if there is none."""
+        """Return (number of the shard, entry) of a cut; KeyError if there is none."""
         row, width = self._row[cut_id], DIGEST_LENGTH // 2
         shard, offset, length, crc32 = (numbers[row] for numbers in self._numbers.values())
         return shard, Entry(offset, length, self._digests[row * width : (row + 1) * width].hex(), crc32)
 
 
 class Store:
-    """What stores of all kinds share: contract, index, verification."""
+    """Base of all stores: contract, index, verification."""
 
     suffix: str
 
     def __init__(self, path: Path, kind: str) -> None:
-        """Open the finished store at ``path``; it must be of ``kind``.
+        """Open the complete store at ``path``; it must be of ``kind``.
 
         Raises:
-            AsrkdError: it is unfinished, of another kind, or a shard is
+            AsrkdError: it is unfinished or of another kind, or a shard is
                 missing, torn, from another store, or repeats a cut.
         """
         self.path, self.kind = path, kind
-        output_folder.read_stamp(path, remake_command(path, kind))  # is it there, and finished
+        output_folder.read_stamp(path, remake_command(path, kind))  # whether it is there and complete
         self.contract = read_contract(path, kind)
         stamp = output_folder.read_stamp(path, remake_command(path, kind), form=fields.STAMP)
         total = stamp["num_shards"]
@@ -89,17 +89,17 @@ class Store:
         self.index = read_indexes(self.shards, files.sha256(path / CONTRACT))
         if len(self.index) != stamp.get("num_cuts", len(self.index)):
             raise AsrkdError(
-                f"{path}: holds {len(self.index)} cuts, its stamp says {stamp['num_cuts']}; "
+                f"{path}: holds {len(self.index)} cuts, expected {stamp['num_cuts']} by its stamp; "
                 f"{make_anew(path, self.remake)}"
             )
 
     @property
     def remake(self) -> str:
-        """The command that makes such a store."""
+        """Return the command that makes this store."""
         return remake_command(self.path, self.kind)
 
     def entry(self, cut_id: str) -> tuple[int, Entry]:
-        """(shard, entry) of a cut; AsrkdError if there is none."""
+        """Return (number of the shard, entry) of a cut; AsrkdError if there is none."""
         if cut_id not in self.index:
             raise AsrkdError(
                 f"{self.path}: no targets for cut {cut_id}; make a store of all training cuts "
@@ -108,11 +108,11 @@ class Store:
         return self.index[cut_id]
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless every cut has an answer, made of its own audio and of the right length.
+        """Raise AsrkdError unless every cut has targets, computed of the same audio and of the right length.
 
-        The message names the cut, what was expected and what was found. The
-        teacher and the quantizer that the store names are looked at as well,
-        where they still are.
+        The message names the cut, and the expected and the actual value. The
+        teacher and the quantizer that the store records are checked too, if
+        they still exist.
         """
         check_sources(self.path, self.contract)
         self._check_first_frame(cuts)
@@ -125,27 +125,27 @@ class Store:
                 )
 
     def _check_first_frame(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError if the targets lie between the frames of a student that reads these cuts."""
-        if self.kind == "nbest":  # texts are at no instant
+        """Raise AsrkdError if target frames do not coincide with those of a student that reads these cuts."""
+        if self.kind == "nbest":  # texts have no frames
             return
         for features in {record.features for record in records(cuts) if record.features is not None}:
             problem = offset_problem(self.contract, features)
             if problem:
                 raise AsrkdError(
-                    f"{self.path}: its frames {problem}; ask a teacher that begins where the student does, "
-                    "or prepare the cuts with features of its frame shift"
+                    f"{self.path}: its frames {problem}; use a teacher whose first frame is where the "
+                    "student's is, or prepare the cuts with features of its frame shift"
                 )
 
     def damaged(self, cut_id: str, shard: int) -> AsrkdError:
-        """The error of an answer whose bytes are not those that were written."""
+        """Return the error of targets whose checksum does not match."""
         return AsrkdError(damage(self.shards[shard], f"the targets of cut {cut_id} are damaged"))
 
 
 def mismatch(contract: dict[str, Any], entry: Entry, cut: CutRecord) -> str | None:
-    """What is wrong with the targets of a cut, as the end of a sentence about them; None if nothing is."""
+    """Describe the mismatch of stored targets and a cut, as the end of a sentence; None if they match."""
     if entry.digest != cut.digest[:DIGEST_LENGTH]:
         return f"were made of other audio (digest {entry.digest[:12]}, the cut has {cut.digest[:12]})"
-    if contract.get("kind") == "nbest":  # a list of texts has no frames
+    if contract.get("kind") == "nbest":  # texts have no frames
         return None
     expected = expected_frames(contract, cut.duration, cut.sampling_rate)
     if expected not in (None, entry.length):
@@ -154,7 +154,7 @@ def mismatch(contract: dict[str, Any], entry: Entry, cut: CutRecord) -> str | No
 
 
 def read_contract(path: Path, kind: str) -> dict[str, Any]:
-    """The contract of the store at ``path``; AsrkdError if it is none, or of another kind."""
+    """Read the contract of the store at ``path``; AsrkdError if it is none, or of another kind."""
     contract = files.read_json(path / CONTRACT)
     if not isinstance(contract, dict):
         maker = remake_command(path, kind)
@@ -174,11 +174,11 @@ def read_contract(path: Path, kind: str) -> dict[str, Any]:
 
 
 def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
-    """The entries of all cuts in ``shards``.
+    """Read the index entries of all cuts in ``shards``.
 
     Args:
         shards: payload files, all of the store.
-        contract: digest of the contract that they must be made under.
+        contract: digest of their contract.
 
     Raises:
         AsrkdError: a shard is missing, torn or from another store, or a cut comes twice.
@@ -195,15 +195,15 @@ def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
 
 
 def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload], int]) -> Payload:
-    """What the index says of a payload that is there, whole, and of this contract.
+    """Check that a payload is there, whole, and of this contract; return its index line.
 
     Args:
         shard: the payload file.
         contract: digest of the store's contract.
-        measure: gives the bytes that are there; may look at their contents on the way.
+        measure: counts the bytes of the file, and may check them.
 
     Raises:
-        AsrkdError: it is not so.
+        AsrkdError: file or index is missing, torn, or of another contract.
     """
     for path in (shard, index_path(shard)):
         if not path.is_file():
@@ -218,19 +218,19 @@ def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload],
                 f"another teacher, quantizer or search (its first cut: {cut_id})",
             )
         )
-    found = measure(shard, payload)
-    if found != payload.num_bytes:
-        raise AsrkdError(damage(shard, f"torn: {found} bytes, its index says {payload.num_bytes}"))
+    num_bytes = measure(shard, payload)
+    if num_bytes != payload.num_bytes:
+        raise AsrkdError(damage(shard, f"torn: {num_bytes} bytes, expected {payload.num_bytes} by its index"))
     return payload
 
 
 def damage(shard: Path, what: str) -> str:
-    """A message about a shard that must be removed and made anew."""
+    """Return a message about a shard that must be removed and written again."""
     return f"{shard}: {what}; {remove_shard(shard)}"
 
 
 def describe_audio(cut: MonoCut) -> str:
-    """What a person can compare: recording, samples, rate, transforms."""
+    """Describe a cut for comparison: recording, samples, rate, transforms."""
     transforms = (cut.recording.transforms or []) if cut.recording is not None else []
     names = [step["name"] if isinstance(step, dict) else type(step).__name__ for step in transforms]
     shape = f"recording {cut.recording_id}, {cut.num_samples} samples at {cut.sampling_rate} Hz"

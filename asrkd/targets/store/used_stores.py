@@ -1,4 +1,4 @@
-"""The target stores that a model was trained on, found through its lineage."""
+"""Target stores that a model was trained on, by its lineage."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +11,20 @@ from asrkd.core.errors import AsrkdError
 
 @dataclass(frozen=True)
 class UsedStore:
-    """A store as a model's training used it."""
+    """Store that a model was trained on."""
 
-    name: str  # the path in its config
-    path: Path  # where it is
+    name: str  # its path in the config
+    path: Path  # its path now
     kind: str  # 'nbest', 'codebook', ...
-    num_hypotheses: int | None  # of an N-best list, the best so many; None: of another kind
-    weights: tuple[dict[str, Any], ...] = ()  # settings of those objectives that weighed its hypotheses
+    num_hypotheses: int | None  # that were used of each list; None: not an N-best store
+    weights: tuple[dict[str, Any], ...] = ()  # settings of the objectives that weighted its hypotheses
 
 
 @dataclass(frozen=True)
 class UsedStores:
-    """The stores of a model, and the names of those that are no longer there."""
+    """Stores of a model, and the names of those that no longer exist."""
 
-    found: list[UsedStore]
+    stores: list[UsedStore]
     missing: list[str]
 
 
@@ -32,7 +32,7 @@ def used_stores(model: Path) -> UsedStores:
     """Find the stores of the model in a folder, by the hash of their contracts.
 
     The paths in a lineage are relative to the working directory of the
-    training; a store is also found if it was moved together with the model.
+    training; a store that was moved together with the model is found too.
 
     Raises:
         AsrkdError: the lineage is torn.
@@ -40,7 +40,7 @@ def used_stores(model: Path) -> UsedStores:
     if not (model / LINEAGE).is_file():
         return UsedStores([], [])
     lineage = files.read_json(model / LINEAGE)
-    found, missing = [], []
+    stores, missing = [], []
     try:
         for name, contract in sorted(lineage["target_stores"].items()):
             path = find(name, model, contract)
@@ -50,16 +50,16 @@ def used_stores(model: Path) -> UsedStores:
             kind = files.read_json(path / CONTRACT)["kind"]
             depth = _num_hypotheses(lineage["experiment"], name) if kind == "nbest" else None
             weights = _weights(lineage["experiment"], name) if kind == "nbest" else ()
-            found.append(UsedStore(name, path, kind, depth, weights))
+            stores.append(UsedStore(name, path, kind, depth, weights))
     except (KeyError, TypeError, AttributeError) as error:
         raise AsrkdError(
-            f"{model / LINEAGE}: not as asrkd train writes it ({error!r}); put it back from a copy"
+            f"{model / LINEAGE}: not as asrkd train writes it ({error!r}); restore it from a copy"
         ) from None
-    return UsedStores(found, missing)
+    return UsedStores(stores, missing)
 
 
 def find(name: str, model: Path, contract: str) -> Path | None:
-    """The store ``name`` whose contract has this hash, from here or from a folder above the model."""
+    """Find the store ``name`` whose contract has this hash, here or from a folder above the model."""
     above = model.resolve().parents
     nearby = [Path(name), *(folder / name for folder in above), model.parent / Path(name).name]
     for path in nearby:
@@ -69,20 +69,20 @@ def find(name: str, model: Path, contract: str) -> Path | None:
 
 
 def _num_hypotheses(experiment: dict[str, Any], name: str) -> int:
-    """The most hypotheses that an objective took from the store."""
-    return max(int(own.get("num_hypotheses", 0)) for own in _settings(experiment, name))
+    """Return the largest ``num_hypotheses`` of the objectives on the store."""
+    return max(int(settings.get("num_hypotheses", 0)) for settings in _settings(experiment, name))
 
 
 def _weights(experiment: dict[str, Any], name: str) -> tuple[dict[str, Any], ...]:
-    """The different settings by which objectives weighed what they took from the store."""
-    found: list[dict[str, Any]] = []
-    for own in _settings(experiment, name):
-        if own.get("weights") and own["weights"] not in found:
-            found.append(own["weights"])
-    return tuple(found)
+    """Return the different settings of weights of the objectives on the store."""
+    weights: list[dict[str, Any]] = []
+    for settings in _settings(experiment, name):
+        if settings.get("weights") and settings["weights"] not in weights:
+            weights.append(settings["weights"])
+    return tuple(weights)
 
 
 def _settings(experiment: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    """Of all objectives that read the store."""
+    """Return the settings of all objectives on the store."""
     entries = [entry for phase in experiment["phases"] for entry in phase["objectives"]]
-    return [own for entry in entries for own in entry.values() if own and own["targets"] == name]
+    return [s for entry in entries for s in entry.values() if s and s["targets"] == name]

@@ -1,1 +1,1 @@
-"""Writers of shards: what the worker processes of asrkd distill run."""
+"""Writers of shards, run by the worker processes of ``asrkd distill``."""

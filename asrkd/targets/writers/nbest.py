@@ -1,4 +1,4 @@
-"""Asking recognizers for N-best lists of a shard of cuts: what worker processes run."""
+"""Writer of shards of N-best lists, run by worker processes, with the conditions of decoding."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from asrkd.scoring.units import WORD, Unit, units
 from asrkd.targets.nbest import Nbest, StoredHypothesis
 from asrkd.targets.sources.nbest_word_errors import counted_reference, word_errors
 from asrkd.targets.store.nbest import nbest_line, write_nbest_lines
-from asrkd.targets.store.shard_parts import Answers, make_shard
+from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
 from asrkd.targets.store.shards import Shard, ShardWriter
 from asrkd.teachers.folds import FoldTeachers
 from asrkd.teachers.noisy_copies import Noise, noisy_copies
@@ -28,14 +28,14 @@ from asrkd.teachers.noisy_copies import Noise, noisy_copies
 
 @dataclass(frozen=True)
 class DecodingConditions:
-    """Who hears what, where it is not one teacher and clean audio."""
+    """Decoding conditions: added noise, and teachers by fold."""
 
-    noise: Noise | None = None  # mixed into what is heard
+    noise: Noise | None = None  # mixed into each cut
     folds: FoldTeachers | None = None  # in place of a single teacher
 
     @property
     def read(self) -> Callable[[MonoCut], Tensor]:
-        """What gives the (T, F) features that are heard of a cut."""
+        """Function that reads the (T, F) features of a cut, T frames of F features."""
         return load_features if self.noise is None else noisy_copies(self.noise)
 
     def verify(self, model: LoadedModel) -> None:
@@ -44,30 +44,30 @@ class DecodingConditions:
             self.noise.verify(model.architecture.features)
 
     def contract(self) -> dict[str, Any]:
-        """What a store says of it."""
+        """Return the fields of a store's contract."""
         noise = {} if self.noise is None else {"noise": self.noise.contract()}
         return noise if self.folds is None else noise | {"teacher": self.folds.contract()}
 
     def by_teacher(self, teacher: Path, cuts: Sequence[MonoCut]) -> Iterator[tuple[Path, list[MonoCut]]]:
-        """The cuts that each teacher is asked about, in their order; ``teacher`` all, without folds."""
+        """Yield the cuts that each teacher decodes, in their order; ``teacher`` all, without folds."""
         if self.folds is None:
             yield teacher, list(cuts)
             return
         teachers = [self.folds.of(record) for record in records(cuts)]
         for path in self.folds.paths:
-            own = [cut for cut, asked in zip(cuts, teachers, strict=True) if asked == path]
-            if own:
-                yield path, own
+            decoded = [cut for cut, of_fold in zip(cuts, teachers, strict=True) if of_fold == path]
+            if decoded:
+                yield path, decoded
 
 
 PLAIN = DecodingConditions()
 
 
 def nbest_writer(
-    search: str, options: SearchOptions, hearing: DecodingConditions = PLAIN, unit: Unit = WORD
+    search: str, options: SearchOptions, conditions: DecodingConditions = PLAIN, unit: Unit = WORD
 ) -> ShardWriter:
-    """What writes a shard of N-best lists; importable by worker processes."""
-    return partial(_write, search=search, options=options, hearing=hearing, unit=unit)
+    """Return a writer of N-best lists, with errors in ``unit``."""
+    return partial(_write, search=search, options=options, conditions=conditions, unit=unit)
 
 
 def _write(
@@ -75,18 +75,18 @@ def _write(
     monitor: TaskMonitor,
     search: str,
     options: SearchOptions,
-    hearing: DecodingConditions,
+    conditions: DecodingConditions,
     unit: Unit,
 ) -> None:
-    by_teacher = list(hearing.by_teacher(shard.model, shard.cuts))
+    by_teacher = list(conditions.by_teacher(shard.model, shard.cuts))
     order = [cut.id for _, cuts in by_teacher for cut in cuts]
 
-    def ask(first: int) -> Answers:
+    def compute(first: int) -> SerializedOutputs:
         for teacher, cuts in by_teacher:
             if left := cuts[first:]:
                 model = load_model(teacher, shard.device)
-                for cut, final in recognize_by_cut(model, left, search, options, hearing.read):
-                    lines = [nbest_line(own, _listed(model, own, found, unit)) for own, found in final]
+                for cut, complete in recognize_by_cut(model, left, search, options, conditions.read):
+                    lines = [nbest_line(done, _nbest(model, done, hyps, unit)) for done, hyps in complete]
                     yield cut.duration, lines
             first = max(0, first - len(cuts))
 
@@ -95,24 +95,24 @@ def _write(
         ordered = [by_id[record.id] for record in records(shard.cuts)]
         write_nbest_lines(shard.path, shard.request, shard.cuts, ordered)
 
-    make_shard(shard, ask, write, monitor)
+    make_shard(shard, compute, write, monitor)
 
 
-def _listed(model: LoadedModel, cut: MonoCut, found: Sequence[Hypothesis], unit: Unit) -> Nbest:
-    """What is stored of a cut's hypotheses, with their errors in the unit if it has a transcript."""
-    by_text: dict[str, Hypothesis] = {}  # two token sequences of one text: the likelier stands for both
-    for hypothesis in found:
+def _nbest(model: LoadedModel, cut: MonoCut, hypotheses: Sequence[Hypothesis], unit: Unit) -> Nbest:
+    """Build the stored list of a cut, with errors in the unit if the cut has a transcript."""
+    by_text: dict[str, Hypothesis] = {}  # of several token sequences of one text, the best
+    for hypothesis in hypotheses:
         by_text.setdefault(model.tokens.decode(list(hypothesis.tokens)), hypothesis)
     reference = counted_reference([supervision.text for supervision in cut.supervisions])
     listed = [
         StoredHypothesis(
             text=text,
-            log_prob=own.log_prob,
-            tokens=own.tokens,
-            parts=own.parts,
+            log_prob=best.log_prob,
+            tokens=best.tokens,
+            parts=best.parts,
             errors=word_errors(reference, text, unit),
-            score=None if own.score == own.log_prob else own.score,
+            score=None if best.score == best.log_prob else best.score,
         )
-        for text, own in by_text.items()
+        for text, best in by_text.items()
     ]
     return Nbest(tuple(listed), None if reference is None else len(units(reference, unit)))

@@ -73,18 +73,18 @@ def test_the_stores_of_a_model_are_found_where_they_were_moved_to_with_it(tmp_pa
     digest = files.sha256(store / "contract.json")
     objectives = [{"ctc": {"targets": "exp/old/nbest", "num_hypotheses": 2}, "codebook": None}]
     model = lineage(tmp_path / "student", {"exp/old/nbest": digest}, objectives)
-    (found,) = used_stores(model).found
-    assert (found.path, found.kind, found.num_hypotheses) == (store, "nbest", 2)
+    (used,) = used_stores(model).stores
+    assert (used.path, used.kind, used.num_hypotheses) == (store, "nbest", 2)
 
 
 def test_another_store_under_the_same_name_is_not_taken_for_it(tmp_path, store):
     objectives = [{"ctc": {"targets": "nbest", "num_hypotheses": 2}}]
     model = lineage(tmp_path / "student", {"nbest": "0" * 64}, objectives)
-    assert used_stores(model).found == [] and used_stores(model).missing == ["nbest"]
+    assert used_stores(model).stores == [] and used_stores(model).missing == ["nbest"]
 
 
 def test_a_model_without_a_lineage_has_no_stores(tmp_path):
-    assert used_stores(tmp_path).found == []
+    assert used_stores(tmp_path).stores == []
 
 
 def test_a_strange_lineage_is_named(tmp_path):

@@ -107,7 +107,7 @@ def student(request, config, stores, corpus, tmp_path):
 
 def measured(student, cuts):
     experiment = json.loads((student / "config.json").read_text())["experiment"]
-    (used,) = used_stores(student).found
+    (used,) = used_stores(student).stores
     return measure_codebook_loss(student, experiment, used, cuts)
 
 
@@ -133,6 +133,6 @@ def test_a_store_that_does_not_know_its_teacher_gives_no_cross_entropy(student, 
     shutil.copytree(stores / "codebook", copied)
     (copied / "sources.json").unlink()
     experiment = json.loads((student / "config.json").read_text())["experiment"]
-    (used,) = used_stores(student).found
+    (used,) = used_stores(student).stores
     with pytest.raises(AsrkdError, match="does not record its teacher"):
         measure_codebook_loss(student, experiment, type(used)(used.name, copied, "codebook", None), [])

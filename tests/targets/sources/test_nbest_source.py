@@ -91,9 +91,9 @@ def retold(cut: MonoCut, text: str | None) -> MonoCut:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("ONE TWO THREE", "'YES NO' has 0 in 2 words by the store, 3 in 3 by the transcript"),
-        ("NO NO", "'YES NO' has 0 in 2 words by the store, 1 in 2 by the transcript"),
-        ("YES NO YES NO", "'YES NO' has 0 in 2 words by the store, 2 in 4 by the transcript"),
+        ("ONE TWO THREE", "'YES NO' has 0 in 2 words in the store, 3 in 3 by the present transcript"),
+        ("NO NO", "'YES NO' has 0 in 2 words in the store, 1 in 2 by the present transcript"),
+        ("YES NO YES NO", "'YES NO' has 0 in 2 words in the store, 2 in 4 by the present transcript"),
     ],
 )
 def test_errors_against_another_transcript_are_refused_by_cut_with_both_counts(
@@ -112,7 +112,7 @@ def test_only_hypotheses_that_are_learned_are_counted_again(tmp_path, cuts, toke
     """By hand: NO is one error of NO NO, YES two; of the latter the store says one."""
     store = write_nbest_store(tmp_path / "two", cuts[1:2], [nbest(["NO", "YES"], [-1.0, -2.0], [1, 1], 2)])
     source(store, tokens, weights={"beta": 1}, num_hypotheses=1).verify(cuts[1:2])
-    with pytest.raises(AsrkdError, match="'YES' has 1 in 2 words by the store, 2 in 2"):
+    with pytest.raises(AsrkdError, match="'YES' has 1 in 2 words in the store, 2 in 2"):
         source(store, tokens, weights={"beta": 1}, num_hypotheses=2).verify(cuts[1:2])
 
 
@@ -120,7 +120,7 @@ def test_a_rate_that_changed_is_found_where_the_errors_did_not(tmp_path, cuts, t
     """ON is one error of YES, and one of YES ON."""
     store = write_nbest_store(tmp_path / "rate", cuts[:1], [nbest(["ON"], [-1.0], [1], 1)])
     source(store, tokens, weights={"beta": 1}).verify([retold(cuts[0], "YES")])
-    with pytest.raises(AsrkdError, match="'ON' has 1 in 1 words by the store, 1 in 2"):
+    with pytest.raises(AsrkdError, match="'ON' has 1 in 1 words in the store, 1 in 2"):
         source(store, tokens, weights={"beta": 1}).verify([retold(cuts[0], "YES ON")])
 
 

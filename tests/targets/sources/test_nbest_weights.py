@@ -94,7 +94,7 @@ def test_the_histogram_counts_weights_as_multiples_of_seq_kds():
     histogram.add([0.0, 0.02, 0.1 / 3])  # 0, 0.06, 0.1
     assert histogram.counts == [3, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1]
     assert histogram.text() == (
-        "weights of 5 hypotheses, 1 being Seq-KD's: mean 0.332; to .1 60%, to .5 20%, 1 or more 20%"
+        "weights of 5 hypotheses, relative to Seq-KD: mean 0.332; to .1 60%, to .5 20%, 1 or more 20%"
     )
 
 

@@ -202,7 +202,7 @@ def test_a_torn_shard_is_named_with_the_command(tmp_path, suffix, keep):
     with pytest.raises(AsrkdError) as error:
         open_store(tmp_path, suffix)
     index = tmp_path / "shard-00002-of-00003.index.jsonl.gz"
-    assert str(error.value).startswith(f"{shard}: torn: {found} bytes, its index says {len(data)}; ")
+    assert str(error.value).startswith(f"{shard}: torn: {found} bytes, expected {len(data)} by its index; ")
     assert f"remove it: rm {shard} {index} && asrkd distill" in str(error.value)
 
 
@@ -429,9 +429,9 @@ def test_a_contract_of_wrong_types_is_told_by_its_field(tmp_path, suffix, field,
         (lambda record: record["hypotheses"][0].update(log_prob="x"), "hypotheses.0.log_prob is 'x'"),
         (lambda record: record["hypotheses"][0].update(log_prob=float("nan")), "log_prob is nan, expected"),
         (lambda record: record["hypotheses"][0].update(tokens=[1, -2]), "hypotheses.0.tokens.1 is -2"),
-        (lambda record: record["hypotheses"][1].pop("errors"), "there for all hypotheses"),
+        (lambda record: record["hypotheses"][1].pop("errors"), "errors of all hypotheses, or none"),
         (lambda record: record["hypotheses"][1].pop("del"), "are not the sum of sub, del and ins"),
-        (lambda record: record.update(num_words=None), "there for all hypotheses"),
+        (lambda record: record.update(num_words=None), "errors of all hypotheses, or none"),
         (lambda record: record.update(hypotheses={}), "hypotheses is {}, expected a list"),
     ],
 )

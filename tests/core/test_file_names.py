@@ -60,5 +60,5 @@ def test_transcripts_whose_name_is_long_are_scored(tmp_path):
 
 def test_a_split_that_no_manifest_can_be_named_after_is_refused_by_line(tmp_path):
     line = CorpusUtterance("u", tmp_path / "a.wav", "今" * 51, "table.tsv:2")
-    with pytest.raises(AsrkdError, match=r"^table.tsv:2: split .*more than 150 bytes; rename it$"):
+    with pytest.raises(AsrkdError, match=r"^table.tsv:2: split .*more than 150 bytes; shorten it$"):
         check_utterances([line], tmp_path)

@@ -291,14 +291,14 @@ def test_where_no_split_is_called_train_it_is_told_why_there_are_no_tokens(tmp_p
 def test_an_id_that_comes_twice_is_refused_before_anything_is_written(tmp_path, corpus):
     with (corpus / "transcripts.tsv").open("a") as stream:
         stream.write("u0\taudio/u0.flac\tONE\tann\tdev\n")
-    with pytest.raises(AsrkdError, match="tsv:8: utterance 'u0' comes twice, first at .*tsv:2"):
+    with pytest.raises(AsrkdError, match="tsv:8: duplicate utterance id 'u0', first at .*tsv:2"):
         run(corpus, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_speakers_in_two_splits_are_a_warning(tmp_path):
     report = run(write_corpus(tmp_path / "corpus", {"u5": {"speaker": "ann"}}), tmp_path / "out")
-    assert "warning: 1 speakers of dev are in train: ann" in str(report).splitlines()
+    assert "warning: 1 speakers of dev are also in train: ann" in str(report).splitlines()
 
 
 def test_another_sampling_rate_is_made_of_every_file(tmp_path, corpus):

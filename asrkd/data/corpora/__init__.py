@@ -1,1 +1,1 @@
-"""Corpora: each module turns one kind of corpus into lhotse cuts."""
+"""Corpora of several kinds, read into lhotse cuts."""

@@ -1,23 +1,22 @@
-"""Audio files decoded by libsndfile: samples are counted, whatever a header says.
+"""Audio files decoded by libsndfile, with true lengths.
 
-The one decoder of asrkd: every path to samples (headers, features, resampling, speed perturbation,
-teachers that read audio, report clips) goes through :func:`opened`, so that a file is good or bad alike
-for all of them and on every installation; lhotse tries one library after another and pads up to half a
-second.
+This is the only decoder of asrkd: all uses of samples (headers, features, resampling, speed perturbation,
+teachers that read audio, report clips) go through :func:`opened`, so that a file is good or bad for all of
+them and on every installation. lhotse tries several libraries and pads up to half a second.
 
-How much a header is worth depends on the format:
+The source of the length depends on the format:
 
 =====================  ==================================================================================
 format                 length
 =====================  ==================================================================================
-WAV, AIFF, AU, W64 ..  the header's, unless it is the "unknown" of a writer to a pipe (of WAV also 0); a file
-                       that holds less than it promises is torn
-SPHERE (NIST)          ``sample_count`` of its header; libsndfile goes by the file's size
-FLAC                   the header's; where a pipe left it at 0, that of the last frame's header
-Ogg (Vorbis, Opus)     the last page's, which must be marked as the end of its stream; of streams one after
-                       the other (a chain) the sum
-MP3                    that of a Xing, Info or VBRI tag that is right; or else all frames are decoded and
-                       counted (:mod:`asrkd.data.corpora.mp3_frames`)
+WAV, AIFF, AU, W64 ..  the header, unless it is the "unknown" of a writer to a pipe (in WAV also 0); a file
+                       with less than its header promises is torn
+SPHERE (NIST)          ``sample_count`` of the header; libsndfile uses the size of the file
+FLAC                   the header; if a pipe left it at 0, the header of the last frame
+Ogg (Vorbis, Opus)     the last page, which must be marked as the end of its stream; for consecutive streams
+                       (a chain) the sum
+MP3                    a Xing, Info or VBRI tag if it is right; or else all frames are decoded and counted
+                       (:mod:`asrkd.data.corpora.mp3_frames`)
 =====================  ==================================================================================
 
 Notation: C channels, S samples of a channel.
@@ -45,12 +44,12 @@ __all__ = ["AudioInfo", "BadAudio", "OpenAudio", "Samples", "examine", "opened",
 Samples = npt.NDArray[np.float32]  # (C, S)
 
 BLOCK = 1 << 18  # samples decoded at a time
-MOST_SAMPLES = 1 << 62  # of a stream that does not know its length
+MAX_SAMPLES = 1 << 62  # of a stream without a length
 _RIFF = ("WAV", "WAVEX")
 
 
 class AudioInfo(NamedTuple):
-    """What an audio file holds."""
+    """Sampling rate, channels and length of an audio file."""
 
     sampling_rate: int  # Hz
     num_channels: int
@@ -59,19 +58,19 @@ class AudioInfo(NamedTuple):
 
 @dataclass(frozen=True)
 class OpenAudio:
-    """An open audio file: what it holds, and its samples."""
+    """Open audio file: its length, and access to its samples."""
 
     info: AudioInfo
-    is_estimated: bool  # whether other programs may mistake its length: an MP3, or Ogg of several streams
+    is_estimated: bool  # whether other programs may misjudge its length: MP3, or Ogg of several streams
     _span: Callable[[int, int], Samples]  # start, count -> (C, S), fewer where the file ends
 
     def read(self, start: int = 0, count: int | None = None) -> Samples:
-        """Samples (C, S) in float32, -1 to 1, from sample ``start`` on: ``count``, or all that follow.
+        """Read samples (C, S) in float32, -1 to 1, from sample ``start`` on: ``count`` of them, or all.
 
-        A file of a format that cannot be sought in (GSM 6.10) can be read once.
+        A file of a format without seeking (GSM 6.10) can be read once.
 
         Raises:
-            BadAudio: there are fewer than ``count``.
+            BadAudio: the file has fewer than ``count``.
         """
         count = max(self.info.num_samples - start, 0) if count is None else count
         samples = self._span(start, count)
@@ -82,19 +81,19 @@ class OpenAudio:
 
 @contextmanager
 def opened(path: Path) -> Iterator[OpenAudio]:
-    """A file that is as long as it says, for reading.
+    """Open a file for reading, and check its length.
 
     Raises:
-        BadAudio: no such file, not audio that libsndfile reads, a file that ends before it should, or,
-            within the block, one whose decoding fails on the way.
+        BadAudio: no such file, not audio that libsndfile reads, or a file that ends too early; within
+            the block, decoding fails.
     """
     with _errors(path):
         if (whole := _decoded_first(path)) is not None:
-            yield _held(whole)
+            yield _in_memory(whole)
             return
         with _opened(path) as stream:
             if stream.format == "MP3" and (whole := _decode_mp3(*_version(path))) is not None:
-                yield _held(whole)  # of an unusual beginning
+                yield _in_memory(whole)  # that does not begin with a frame or a tag
                 return
             check_whole(path, stream.format, stream.extra_info)
             info = AudioInfo(stream.samplerate, stream.channels, stream.frames)
@@ -102,20 +101,20 @@ def opened(path: Path) -> Iterator[OpenAudio]:
 
 
 def examine(path: Path) -> AudioInfo:
-    """Sampling rate, channels and the true number of samples of a file; BadAudio as of :func:`opened`."""
+    """Return sampling rate, channels and true number of samples of a file; BadAudio as in :func:`opened`."""
     with opened(path) as audio:
         return audio.info
 
 
 def read(path: Path, start: int = 0, count: int | None = None) -> Samples:
-    """Samples (C, S) as of :meth:`OpenAudio.read`; BadAudio as of it and :func:`opened`."""
+    """Read samples (C, S) as :meth:`OpenAudio.read` does; BadAudio as in it and in :func:`opened`."""
     with opened(path) as audio:
         return audio.read(start, count)
 
 
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
-    """What libsndfile and the file system raise, as BadAudio."""
+    """Convert errors of libsndfile and the file system to BadAudio."""
     try:
         if not path.is_file():
             raise BadAudio("no such file")
@@ -132,7 +131,7 @@ def _errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The file for reading, with a header that has its length."""
+    """Open the file with a header that has its length, patched in memory if necessary."""
     with soundfile.SoundFile(str(path)) as stream:
         kind, frames = stream.format, stream.frames
         if not (kind == "FLAC" and frames >= 1 << 36) and not (kind in _RIFF and frames == 0):
@@ -145,19 +144,19 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
 
 
 def _span(stream: soundfile.SoundFile, start: int, count: int) -> Samples:
-    """(C, S) from ``start`` on, fewer than ``count`` where the stream ends.
+    """Read (C, S) from ``start`` on, fewer than ``count`` at the end of the stream.
 
-    A stream that cannot be sought in must be at its beginning.
+    A stream without seeking must be at its beginning.
     """
     if not stream.seekable():
         return _blocks(stream, start + count)[:, start:]
-    if start != stream.tell():  # to where it is FLAC seeks slowly too
+    if start != stream.tell():  # FLAC seeks slowly, also to the present position
         stream.seek(min(start, stream.frames))
     return _blocks(stream, count)
 
 
 def _blocks(stream: soundfile.SoundFile, count: int) -> Samples:
-    """The next (C, S), at most ``count``; by blocks, as some streams do not know how much they have."""
+    """Read the next (C, S), at most ``count``, in blocks, as some streams have no length."""
     blocks, left = [], count
     while left > 0:
         block = stream.read(min(BLOCK, left), dtype="float32", always_2d=True)
@@ -170,7 +169,7 @@ def _blocks(stream: soundfile.SoundFile, count: int) -> Samples:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A file as samples (C, S), whose length nothing but decoding tells."""
+    """Decoded samples (C, S) of a file whose length is known only by decoding."""
 
     sampling_rate: int  # Hz
     samples: Samples
@@ -178,9 +177,9 @@ class _Decoded:
 
 @lru_cache(maxsize=1)
 def _decode_chain(path: str, _size: int, _modified: int) -> _Decoded | None:
-    """An Ogg file of several streams one after the other (RFC 3533, 4); None if it has one.
+    """Decode an Ogg file of several consecutive streams (RFC 3533, 4); return None if it has one.
 
-    libsndfile reads no further than the first.
+    libsndfile reads only the first.
     """
     content = Path(path).read_bytes()
     links = ogg_chain(content)
@@ -193,19 +192,19 @@ def _decode_chain(path: str, _size: int, _modified: int) -> _Decoded | None:
             decoded.append(_Decoded(stream.samplerate, _blocks(stream, stream.frames)))
     if len({(link.sampling_rate, len(link.samples)) for link in decoded}) > 1:
         raise BadAudio(
-            f"{len(decoded)} Ogg streams one after the other, of different sampling rates or channels; "
+            f"{len(decoded)} consecutive Ogg streams with different sampling rates or channels; "
             "convert it, as with ffmpeg"
         )
     return _Decoded(decoded[0].sampling_rate, np.concatenate([link.samples for link in decoded], axis=1))
 
 
-def _held(whole: _Decoded) -> OpenAudio:
+def _in_memory(whole: _Decoded) -> OpenAudio:
     info = AudioInfo(whole.sampling_rate, *whole.samples.shape)
     return OpenAudio(info, True, lambda start, count: whole.samples[:, start : start + count])
 
 
 def _decoded_first(path: Path) -> _Decoded | None:
-    """The decoded file if it begins as an MP3 and is one, or is Ogg of several streams, else None."""
+    """Decode a file that begins as an MP3 and is one, or is Ogg of several streams; else return None."""
     with path.open("rb") as stream:
         head = stream.read(mp3_frames.HEAD_BYTES)
     if head.startswith(b"OggS"):
@@ -214,29 +213,29 @@ def _decoded_first(path: Path) -> _Decoded | None:
 
 
 def _version(path: Path) -> tuple[str, int, int]:
-    """What tells a file from another, or from itself before a change."""
+    """Return path, size and modification time of a file, which identify its version."""
     status = path.stat()
     return str(path), status.st_size, status.st_mtime_ns
 
 
-@lru_cache(maxsize=1)  # segments of a recording come one after the other
+@lru_cache(maxsize=1)  # segments of a recording are read consecutively
 def _decode_mp3(path: str, _size: int, _modified: int) -> _Decoded | None:
-    """An MP3 file, None if it is something else; BadAudio if it ends before its frames or its tag say."""
+    """Decode an MP3 file; None for another format; BadAudio if it ends before its frames or tag say."""
     frames = mp3_frames.walk(Path(path).read_bytes())
     if frames is not None and frames.other_kind_at is not None:
         raise BadAudio(
             f"its sampling rate or version of MPEG changes at byte {frames.other_kind_at}; "
             "convert it, as with ffmpeg"
         )
-    if frames is None or frames.is_as_promised:  # libsndfile knows the length, or nobody does
+    if frames is None or frames.is_as_promised:  # libsndfile has the right length, or there is no better one
         with soundfile.SoundFile(path) as stream:
             if stream.format != "MP3":
                 return None
             return _Decoded(stream.samplerate, _blocks(stream, stream.frames))
-    there = f"{len(frames.spans)} whole frames are there"
+    present = f"{len(frames.spans)} whole frames are there"
     if frames.promised is not None and frames.promised > len(frames.spans):
-        raise BadAudio(f"torn: its tag promises {frames.promised} frames, {there}")
+        raise BadAudio(f"torn: its tag promises {frames.promised} frames, {present}")
     if frames.missing_bytes:
-        raise BadAudio(f"torn: {there}, and the next one lacks {frames.missing_bytes} bytes")
+        raise BadAudio(f"torn: {present}, and the next one lacks {frames.missing_bytes} bytes")
     with mp3_frames.piped(frames.audio()) as descriptor, soundfile.SoundFile(descriptor) as stream:
-        return _Decoded(stream.samplerate, _blocks(stream, MOST_SAMPLES))
+        return _Decoded(stream.samplerate, _blocks(stream, MAX_SAMPLES))

@@ -1,7 +1,7 @@
-"""One way into corpora of every kind: list it cheaply, then open its audio.
+"""Corpora of every kind: a listing without audio, and the cuts with the headers of the audio.
 
-The list alone decides whether a folder made earlier is still that of this
-corpus; reading every header comes after.
+The digest of the listing decides whether an existing folder is of the same
+corpus; audio headers are read after it.
 """
 
 from collections.abc import Sequence
@@ -25,23 +25,23 @@ FILE_KINDS = ("librispeech", "tsv", "kaldi", "cuts")
 
 @dataclass(frozen=True)
 class Corpus:
-    """A corpus as its lists have it, no audio opened yet: utterances, or lhotse manifests."""
+    """Listing of a corpus, without opened audio: utterances, or lhotse manifests."""
 
-    digest: str  # of the lists, and of the sizes of the audio files they name
+    digest: str  # of the listing, and of the sizes of its audio files
     utterances: Sequence[CorpusUtterance] = ()
     manifests: Sequence[tuple[str, tuple[Path, ...]]] = field(default=())  # (split, files)
 
 
 def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
-    """List what the corpus at ``source`` holds.
+    """List the corpus at ``source``.
 
     Args:
         kind: one of ``FILE_KINDS``.
-        source: its folder or file.
-        subsets: of LibriSpeech, which to take; empty takes every one.
+        source: folder or file of the corpus.
+        subsets: of LibriSpeech; empty takes all.
 
     Raises:
-        AsrkdError: no such place, or its lists are not right.
+        AsrkdError: no such folder or file, or an invalid listing.
     """
     if not source.exists():
         raise AsrkdError(f"{source}: no such file or folder")
@@ -58,11 +58,11 @@ def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
 
 
 def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarantined]]:
-    """Cuts by split, in the corpus's order, and the items whose header is bad.
+    """Read the cuts by split, in the order of the corpus, and the items with a bad header.
 
     Raises:
-        AsrkdError: a manifest is not right.
-        StoppedInTime: asked to stop; nothing had been made yet.
+        AsrkdError: an invalid manifest.
+        StoppedInTime: a stop was requested; nothing was written yet.
     """
     if corpus.manifests:
         return lhotse_cuts.read_splits(corpus.manifests), []
@@ -72,7 +72,7 @@ def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarant
     opened: dict[Path, Recording | BadAudio] = {}  # of recordings with several segments
     with meter("headers", len(corpus.utterances), "utterances") as progress:
         for utterance in corpus.utterances:
-            stop.check("reading audio headers; shards that were finished are kept")
+            stop.check("reading audio headers; finished shards are kept")
             try:
                 splits[utterance.split].append(make_cut(utterance, _recording(utterance, opened)))
             except BadAudio as error:
@@ -89,7 +89,7 @@ def _recording(utterance: CorpusUtterance, opened: dict[Path, Recording | BadAud
             opened[utterance.audio] = read_recording(utterance.audio, utterance.recording_id)
         except BadAudio as error:
             opened[utterance.audio] = error
-    found = opened[utterance.audio]
-    if isinstance(found, BadAudio):
-        raise found
-    return found
+    recording = opened[utterance.audio]
+    if isinstance(recording, BadAudio):
+        raise recording
+    return recording

@@ -1,4 +1,4 @@
-"""The length of a FLAC file whose header does not say it, as encoders that write to a pipe leave it.
+"""Length of a FLAC file without one in its header, as encoders that write to a pipe leave it.
 
 Source: RFC 9639, sections 8.2 (streaminfo) and 9.1 (frame headers).
 """
@@ -9,41 +9,44 @@ _SYNC = re.compile(rb"\xff[\xf8\xf9]")
 _STREAMINFO = 8  # byte where the block begins: after "fLaC" and the block's header
 _FIXED_SIZES = {1: 192} | {code: 576 << (code - 2) for code in range(2, 6)}
 _FIXED_SIZES |= {code: 256 << (code - 8) for code in range(8, 16)}
-MOST_HEADER_BYTES = 16
+MAX_HEADER_BYTES = 16
 
 
 def with_length(content: bytes) -> bytes:
-    """The same file with the number of its samples in the header, by its last frame.
+    """Return the file with the number of samples in its header, counted by the last frame.
 
     Raises:
         ValueError: no frame can be found.
     """
     total = last_sample(content)
     patched = bytearray(content)
-    low = _STREAMINFO + 13  # the length has 36 bits, the first four of them in this byte
+    low = _STREAMINFO + 13  # the length has 36 bits, the first four in this byte
     patched[low] = patched[low] & 0xF0 | total >> 32
     patched[low + 1 : low + 5] = (total & 0xFFFFFFFF).to_bytes(4, "big")
     return bytes(patched)
 
 
 def last_sample(content: bytes) -> int:
-    """How many samples of a channel there are up to the end of the last frame whose header is whole.
+    """Return the number of samples per channel up to the end of the last frame with a whole header.
 
     Raises:
-        ValueError: it is no FLAC file, or no frame can be found.
+        ValueError: not a FLAC file, or no frame can be found.
     """
     if content[:4] != b"fLaC":
-        raise ValueError("no FLAC stream")
-    usual_size = int.from_bytes(content[_STREAMINFO + 2 : _STREAMINFO + 4], "big")
+        raise ValueError("not a FLAC stream")
+    block_size = int.from_bytes(content[_STREAMINFO + 2 : _STREAMINFO + 4], "big")
     for match in reversed(list(_SYNC.finditer(content, _STREAMINFO))):
-        header = content[match.start() : match.start() + MOST_HEADER_BYTES]
-        if (found := _frame_end(header, usual_size)) is not None:
-            return found
+        header = content[match.start() : match.start() + MAX_HEADER_BYTES]
+        if (end := _frame_end(header, block_size)) is not None:
+            return end
     raise ValueError("a FLAC stream without a frame")
 
 
-def _frame_end(header: bytes, usual_size: int) -> int | None:
-    """Number of the sample after a frame; None if these bytes are no frame's header."""
+def _frame_end(header: bytes, block_size: int) -> int | None:
+    """Return the number of the sample after a frame; None if the bytes are not a frame header.
+
+    ``block_size`` is the number of samples per frame in a stream of fixed size.
+    """
     number, place = _coded_number(header)
     if number is None or place >= len(header):
         return None
@@ -57,11 +60,11 @@ def _frame_end(header: bytes, usual_size: int) -> int | None:
     place += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
     if not size or rate_code == 15 or place >= len(header) or _crc8(header[:place]) != header[place]:
         return None
-    return number + size if header[1] & 1 else number * usual_size + size
+    return number + size if header[1] & 1 else number * block_size + size
 
 
 def _coded_number(header: bytes) -> tuple[int | None, int]:
-    """The number of a frame or of its first sample, coded as UTF-8 codes characters; the byte after it."""
+    """Decode a frame's number or first sample, coded like UTF-8; return it and the place after it."""
     if len(header) < 5:
         return None, 0
     first = header[4]
@@ -78,7 +81,7 @@ def _coded_number(header: bytes) -> tuple[int | None, int]:
 
 
 def _crc8(content: bytes) -> int:
-    """Of the polynomial x^8 + x^2 + x + 1, begun with 0."""
+    """Return the CRC of the polynomial x^8 + x^2 + x + 1 with initial value 0."""
     crc = 0
     for byte in content:
         crc ^= byte

@@ -1,9 +1,9 @@
 """Kaldi data directories: wav.scp, text, utt2spk, and optionally segments and utt2dur.
 
-A folder of several such directories is one corpus. A split is named after
-its directory: everything that begins with ``train`` is ``train``; the only
-one that begins with ``dev`` or ``valid`` (``test`` or ``eval``) is ``dev``
-(``test``); where there are several they keep their own names.
+A folder of several such directories is one corpus. A split has the name of its
+directory, with these exceptions: directories ``train*`` together are ``train``;
+a single ``dev*`` or ``valid*`` is ``dev``, a single ``test*`` or ``eval*`` is
+``test``.
 """
 
 import re
@@ -11,16 +11,16 @@ from collections import Counter
 from pathlib import Path
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, usual_split
+from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, standard_split
 from asrkd.data.kaldi_files import Row, read_rows
 
 
 def list_utterances(source: Path) -> list[CorpusUtterance]:
-    """Every utterance of a data directory, or of those inside a folder.
+    """List the utterances of a data directory, or of all data directories in a folder.
 
     Raises:
-        AsrkdError: no wav.scp, a command or archive in it, a line that is
-            not two columns, or lists that do not name the same utterances.
+        AsrkdError: no wav.scp, a command or archive in it, a line without two
+            columns, or files that do not list the same utterances.
     """
     folders = [source] if (source / "wav.scp").is_file() else _folders_in(source)
     if not folders:
@@ -35,11 +35,11 @@ def _folders_in(source: Path) -> list[Path]:
 
 
 def _split_names(names: list[str]) -> list[str]:
-    usual = [usual_split(name) for name in names]
-    count = Counter(usual)
+    standard = [standard_split(name) for name in names]
+    count = Counter(standard)
     return [
         split if split is not None and (split == "train" or count[split] == 1) else name
-        for name, split in zip(names, usual, strict=True)
+        for name, split in zip(names, standard, strict=True)
     ]
 
 
@@ -74,20 +74,20 @@ def _list_folder(folder: Path, split: str) -> list[CorpusUtterance]:
 
 
 def _mapping(path: Path, known: dict[str, Row] | None = None) -> dict[str, Row]:
-    """Rows by key; empty where an optional file, one with ``known`` keys, is absent."""
+    """Read rows by key; empty if an optional file, one with ``known`` keys, is absent."""
     rows: dict[str, Row] = {}
     if known is not None and not path.is_file():
         return rows
     for row in read_rows(path):
         if not row.key:
-            raise AsrkdError(f"{row.where}: empty line; mend the folder with Kaldi's utils/fix_data_dir.sh")
+            raise AsrkdError(f"{row.where}: empty line; fix the folder with Kaldi's utils/fix_data_dir.sh")
         if row.key in rows:
             first = rows[row.key].where
-            raise AsrkdError(f"{row.where}: {row.key!r} comes twice, first at {first}; give each its own id")
+            raise AsrkdError(f"{row.where}: duplicate id {row.key!r}, first at {first}; make the ids unique")
         if known is not None and row.key not in known:
             raise AsrkdError(
                 f"{row.where}: utterance {row.key!r} has no audio in this folder; "
-                "mend it with utils/fix_data_dir.sh"
+                "fix it with utils/fix_data_dir.sh"
             )
         rows[row.key] = row
     return rows
@@ -98,17 +98,17 @@ def _audio(row: Row, folder: Path) -> Path:
     if value.endswith("|") or value.startswith("|"):
         raise AsrkdError(
             f"{where}: a command, which asrkd does not run; write its output to a file "
-            "(its part before the |, with > file.wav) and name the file in wav.scp"
+            "(the part before the |, with > file.wav) and put the file into wav.scp"
         )
     if re.search(r":\d+$", value):
-        raise AsrkdError(f"{where}: a place in an archive; unpack it with wav-copy and name the files")
+        raise AsrkdError(f"{where}: an offset in an archive; unpack it with wav-copy, and list the files")
     if not value:
         raise AsrkdError(f"{where}: no path")
     return locate(value, folder)
 
 
 def _segment(row: Row) -> tuple[str, float, float | None]:
-    """(recording id, start, duration) in seconds; an end of -1 is that of the recording."""
+    """Parse (recording id, start, duration) in seconds; an end of -1 is the end of the recording."""
     fields, where = row.fields(), row.where
     if len(fields) != 3:
         raise AsrkdError(f"{where}: expected 'utterance recording start end', found {row.value!r}")

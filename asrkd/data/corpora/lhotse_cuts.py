@@ -1,10 +1,9 @@
-"""Corpora that are lhotse manifests already: cuts, or recordings and supervisions.
+"""Corpora in lhotse manifests: cuts, or recordings and supervisions.
 
-A folder holds ``*cuts_<split>.jsonl[.gz]``, or pairs named alike but for the
-words ``recordings`` and ``supervisions``; one manifest of cuts alone is
-taken too. Paths are relative to the manifest, or else to the working
-directory. Features and stored arrays of the cuts are left behind: they are
-computed anew.
+A folder holds ``*cuts_<split>.jsonl[.gz]``, or pairs whose names differ by the
+words ``recordings`` and ``supervisions``; a single manifest of cuts is a corpus
+too. Paths are relative to the manifest, or else to the working directory.
+Features and stored arrays of the cuts are dropped, and computed again.
 """
 
 import re
@@ -18,7 +17,7 @@ from lhotse.array import Array, TemporalArray
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.corpora.recordings import with_source, with_true_length
-from asrkd.data.corpora.utterances import check_split_length, locate, usual_split
+from asrkd.data.corpora.utterances import check_split_length, locate, standard_split
 from asrkd.data.cuts import manifests
 from asrkd.data.cuts.packed import PackedCuts
 
@@ -31,34 +30,34 @@ _RECORDINGS = re.compile(r"(?:.*_)?recordings[_-](.+)\.jsonl(?:\.gz)?")
 
 
 def list_manifests(source: Path) -> list[tuple[str, tuple[Path, ...]]]:
-    """(split, its manifests) of a corpus: one of cuts, or recordings and supervisions.
+    """List (split, manifests) of a corpus: one manifest of cuts, or recordings and supervisions.
 
     Raises:
-        AsrkdError: there are none, or recordings without supervisions.
+        AsrkdError: no manifests, or recordings without supervisions.
     """
     if source.is_file():
         match = _CUTS.fullmatch(source.name)
         stem = match[1] if match else source.name.split(".")[0]
-        return [(usual_split(stem) or stem, (source,))]
+        return [(standard_split(stem) or stem, (source,))]
     names = sorted(path.name for path in source.iterdir())
-    found: list[tuple[str, tuple[Path, ...]]] = []
-    found += [(m[1], (source / m[0],)) for m in map(_CUTS.fullmatch, names) if m]
-    if not found:
-        found += [(m[1], _pair(source / m[0])) for m in map(_RECORDINGS.fullmatch, names) if m]
-    if not found:
+    listed: list[tuple[str, tuple[Path, ...]]] = []
+    listed += [(m[1], (source / m[0],)) for m in map(_CUTS.fullmatch, names) if m]
+    if not listed:
+        listed += [(m[1], _pair(source / m[0])) for m in map(_RECORDINGS.fullmatch, names) if m]
+    if not listed:
         raise AsrkdError(f"{source}: no cuts_<split>.jsonl.gz there, nor recordings and supervisions")
-    splits = [split for split, _ in found]
+    splits = [split for split, _ in listed]
     if len(set(splits)) < len(splits):
         raise AsrkdError(f"{source}: two manifests for one split among {', '.join(splits)}; give one of them")
-    return found
+    return listed
 
 
 def read_splits(listed: Sequence[tuple[str, tuple[Path, ...]]]) -> dict[str, PackedCuts]:
-    """Cuts by split, each with one supervision, their audio located.
+    """Read cuts by split, each with one supervision and absolute audio paths.
 
     Raises:
-        AsrkdError: a torn line, an id in two splits, audio that is not in a
-            file, or a cut with several supervisions.
+        AsrkdError: a torn line, an id in two splits, audio outside of files, or
+            a cut with several supervisions.
     """
     splits: dict[str, PackedCuts] = {}
     home: dict[str, Path] = {}
@@ -67,7 +66,7 @@ def read_splits(listed: Sequence[tuple[str, tuple[Path, ...]]]) -> dict[str, Pac
         cuts = _read_cuts(paths[0]) if len(paths) == 1 else _join(*paths)
         for cut in cuts.records:
             if home.setdefault(cut.id, paths[0]) != paths[0]:
-                raise AsrkdError(f"{paths[0]}: cut {cut.id!r} is in {home[cut.id]} too; give each its own id")
+                raise AsrkdError(f"{paths[0]}: cut {cut.id!r} is in {home[cut.id]} too; make the ids unique")
         splits[split] = cuts
     return splits
 
@@ -80,9 +79,9 @@ def _pair(recordings: Path) -> tuple[Path, Path]:
 
 
 def _read_cuts(path: Path) -> PackedCuts:
-    """Cuts as ``manifests.read_cuts`` checks them, their own paths tried in the working directory too."""
+    """Read cuts as ``manifests.read_cuts`` does, with paths tried in the working directory too."""
     cuts = PackedCuts()
-    lengths: dict[tuple[str, int], int] = {}  # of recordings, by their files and what the manifest says
+    lengths: dict[tuple[str, int], int] = {}  # of recordings, by file and declared length
     for cut in manifests.read_cuts(path):
         if cut.recording is None:
             raise AsrkdError(f"{path}: cut {cut.id!r} has no recording; give a manifest made from audio")
@@ -105,7 +104,7 @@ def _read_cuts(path: Path) -> PackedCuts:
 
 
 def _with_length(cut: MonoCut, recording: Recording, num_samples: int) -> MonoCut:
-    """The cut of a recording that has so many samples; one of the whole recording stays one."""
+    """Return the cut with a recording of ``num_samples``; a cut of the whole recording stays one."""
     if num_samples == recording.num_samples:
         return cut
     duration, recording_duration = num_samples / recording.sampling_rate, recording.duration
@@ -113,14 +112,14 @@ def _with_length(cut: MonoCut, recording: Recording, num_samples: int) -> MonoCu
     if cut.start or abs(cut.duration - recording_duration) > ONE_MS:
         return replace(cut, recording=recording)
     supervisions = [
-        replace(one, duration=duration) if abs(one.duration - cut.duration) <= ONE_MS else one
-        for one in cut.supervisions
+        replace(each, duration=duration) if abs(each.duration - cut.duration) <= ONE_MS else each
+        for each in cut.supervisions
     ]
     return replace(cut, recording=recording, duration=duration, supervisions=supervisions)
 
 
 def _join(recordings_path: Path, supervisions_path: Path) -> PackedCuts:
-    """A cut for each supervision, with its id."""
+    """Make a cut of each supervision, with its id."""
     recordings = {item.id: _locate(item, recordings_path) for item in _items(recordings_path, Recording)}
     lengths = {key: with_true_length(item).num_samples for key, item in recordings.items()}
     cuts: dict[str, MonoCut] = {}
@@ -129,7 +128,7 @@ def _join(recordings_path: Path, supervisions_path: Path) -> PackedCuts:
         if item.recording_id not in recordings:
             raise AsrkdError(f"{where}: its recording {item.recording_id!r} is not in {recordings_path}")
         if item.id in cuts:
-            raise AsrkdError(f"{where} comes twice; give each its own id")
+            raise AsrkdError(f"{where} is a duplicate; make the ids unique")
         if not isinstance(item.channel, int):
             raise AsrkdError(f"{where}: channels {item.channel}, expected one")
         cut = MonoCut(
@@ -151,7 +150,7 @@ def _items(path: Path, kind: type[Item]) -> list[Item]:
 
 
 def _locate(recording: Recording, manifest: Path) -> Recording:
-    """The recording with an absolute path to its one audio file."""
+    """Return the recording with an absolute path to its one audio file."""
     where = f"{manifest}: recording {recording.id!r}"
     if len(recording.sources) != 1:
         raise AsrkdError(f"{where} has {len(recording.sources)} sources, expected one")

@@ -1,9 +1,9 @@
-"""LibriSpeech as it is unpacked: ``<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<n>.flac``.
+"""LibriSpeech, unpacked: ``<subset>/<speaker>/<chapter>/<speaker>-<chapter>-<n>.flac``.
 
-Source: https://www.openslr.org/12 (and 31 for the mini subsets). Any subset
-that is there is taken: the train subsets together are ``train``, the clean
-ones of the others ``dev`` and ``test``, the rest ``dev_other`` and
-``test_other``. Texts stay in capitals, as they are given.
+Source: https://www.openslr.org/12 (and 31 for the mini subsets). The train
+subsets together are the split ``train``; the clean dev and test subsets are
+``dev`` and ``test``, the others ``dev_other`` and ``test_other``. Texts stay in
+upper case, as in the corpus.
 """
 
 import os
@@ -28,14 +28,14 @@ SPLIT_OF = {
 
 
 def list_utterances(source: Path, subsets: Sequence[str] = ()) -> list[CorpusUtterance]:
-    """Every utterance of the subsets under ``source`` (or its ``LibriSpeech`` folder).
+    """List the utterances of the subsets in ``source`` (or in its folder ``LibriSpeech``).
 
     Args:
         source: the unpacked corpus.
-        subsets: which to take; empty takes every one that is there.
+        subsets: names of subsets; empty takes all that are present.
 
     Raises:
-        AsrkdError: there is none, or one that was asked for is not there.
+        AsrkdError: no subset is present, or one of ``subsets`` is missing.
     """
     root = source / "LibriSpeech" if (source / "LibriSpeech").is_dir() else source
     present = [name for name in SPLIT_OF if (root / name).is_dir()]
@@ -43,7 +43,7 @@ def list_utterances(source: Path, subsets: Sequence[str] = ()) -> list[CorpusUtt
         raise AsrkdError(f"{root}: holds none of {', '.join(SPLIT_OF)}; expected an unpacked LibriSpeech")
     absent = [name for name in subsets if name not in present]
     if absent:
-        raise AsrkdError(f"{root}: no subset {absent[0]!r}, there is {', '.join(present)}")
+        raise AsrkdError(f"{root}: no subset {absent[0]!r}, found {', '.join(present)}")
     chosen = [name for name in present if name in subsets or not subsets]
     return [utterance for name in chosen for utterance in _list_subset(root / name)]
 
@@ -59,20 +59,20 @@ def _list_subset(folder: Path) -> list[CorpusUtterance]:
 
 
 def _list_chapter(chapter: Path, split: str) -> list[CorpusUtterance]:
-    """The lines of a chapter's transcript, then the audio that it does not mention."""
+    """List the lines of a chapter's transcript, then the audio files without a line."""
     speaker = chapter.parent.name
     transcript = chapter / f"{speaker}-{chapter.name}.trans.txt"
-    found: dict[str, CorpusUtterance] = {}
+    utterances: dict[str, CorpusUtterance] = {}
     for number, line in files.read_lines(transcript) if transcript.is_file() else []:
         utt_id, _, text = line.partition(" ")
-        if utt_id in found or not utt_id:
-            raise AsrkdError(f"{transcript}:{number}: utterance {utt_id!r} comes twice, or has no id")
+        if utt_id in utterances or not utt_id:
+            raise AsrkdError(f"{transcript}:{number}: duplicate or empty utterance id {utt_id!r}")
         audio = Path(os.path.abspath(chapter / f"{utt_id}.flac"))
         where = f"{transcript}:{number}"
-        found[utt_id] = CorpusUtterance(utt_id, audio, split, where, text.strip(), speaker)
+        utterances[utt_id] = CorpusUtterance(utt_id, audio, split, where, text.strip(), speaker)
     for audio in sorted(chapter.glob("*.flac")):
-        if audio.stem not in found:
-            found[audio.stem] = CorpusUtterance(
+        if audio.stem not in utterances:
+            utterances[audio.stem] = CorpusUtterance(
                 audio.stem, Path(os.path.abspath(audio)), split, str(audio), "", speaker
             )
-    return list(found.values())
+    return list(utterances.values())

@@ -1,8 +1,8 @@
-"""MP3 files by their frames: how many there are, whether the last one is whole, what a tag promises.
+"""Frames of MP3 files: their number, whether the last one is whole, and the number that a tag promises.
 
 libsndfile takes the length of a file without a Xing, Info or VBRI tag from the bit rate of its first frame
-and the size of the file, ID3 tags included, and reads no further than that. Here frames are walked one by
-one, each header saying where the next one is, and are decoded as a stream, which has no length to be wrong.
+and the size of the file, ID3 tags included, and reads no further. Here the frames are parsed one by one,
+each header giving the place of the next, and are decoded as a stream, which has no wrong length.
 
 Source of the tables: ISO/IEC 11172-3, 2.4.2.3, and 13818-3, 2.4.2.3 (bit rates, sampling rates, samples).
 """
@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 HEADER_BYTES = 4
-CHAIN = 4  # frames of one kind in a row are audio
-HEAD_BYTES = 10  # of a file, by which it is told apart
+CHAIN = 4  # consecutive frames of one kind that count as audio
+HEAD_BYTES = 10  # of a file, for the detection of MP3
 # kbit/s by index 1 to 14 of (MPEG 1, layer); MPEG 2 and 2.5 share theirs.
 _RATES = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -33,33 +33,33 @@ _HAS_COUNT = 1  # flag of Xing and Info
 
 @dataclass(frozen=True)
 class Mp3Frames:
-    """The frames of a file."""
+    """Frames of an MP3 file."""
 
     content: bytes
-    spans: list[tuple[int, int]]  # first byte and the one after the last, of every whole frame, tags left out
-    promised: int | None  # how many the tag in the first frame says there are; None: it says nothing
+    spans: list[tuple[int, int]]  # (begin, end) in bytes of every whole frame, without tags
+    promised: int | None  # number of frames in the tag of the first frame; None: no tag, or no number
     missing_bytes: int  # of the last frame, where the file ends within it
     other_kind_at: int | None  # byte where frames of another sampling rate or version begin
 
     @property
     def is_as_promised(self) -> bool:
-        """Whether a tag has the right number; some encoders count its own frame too."""
+        """Whether a tag has the right number; some encoders count the tag's frame too."""
         return self.promised is not None and 0 <= self.promised - len(self.spans) <= 1
 
     def audio(self) -> bytes:
-        """All whole frames, one after the other."""
+        """Return the bytes of all whole frames."""
         return b"".join(self.content[start:end] for start, end in self.spans)
 
 
 def may_begin(head: bytes) -> bool:
-    """Whether a file with these first ``HEAD_BYTES`` may be an MP3: an ID3 tag or a frame begins it."""
+    """Return whether the first ``HEAD_BYTES`` of a file may be MP3: an ID3 tag or a frame."""
     return head[:3] == b"ID3" or frame_bytes(head[:HEADER_BYTES]) > 0
 
 
 def walk(content: bytes) -> Mp3Frames | None:
-    """The frames of an MP3 file; None where they cannot be told apart (bit rates of no table)."""
+    """Parse the frames of an MP3 file; None if there are none, as with free bit rates."""
     place, spans, kind, missing = _after_id3(content), [], None, 0
-    if content[place : place + 4] in (b"fLaC", b"RIFF", b"OggS"):  # whose bytes may look like frames
+    if content[place : place + 4] in (b"fLaC", b"RIFF", b"OggS"):  # their bytes may look like frames
         return None
     promised = other = expected = None
     while (place := content.find(b"\xff", place)) >= 0:
@@ -71,15 +71,15 @@ def walk(content: bytes) -> Mp3Frames | None:
             place += 1
             continue
         end = place + length
-        # What looks like a header within junk (a picture in a tag behind the audio) is one only if
-        # another follows, or the file ends there.
+        # Bytes in other data (a picture in a tag after the audio) may look like a header. It is one only
+        # if another follows, or the file ends there.
         if place != expected and end != len(content) and not _is_followed(content, place):
             place += 1
             continue
         if end > len(content):
             missing = end - len(content)
             break
-        tag = _promise(content[place:end]) if kind is None else None
+        tag = _tag_count(content[place:end]) if kind is None else None
         kind = _kind(header)
         if tag is None:
             spans.append((place, end))
@@ -90,12 +90,12 @@ def walk(content: bytes) -> Mp3Frames | None:
 
 
 def without_id3(content: bytes) -> bytes:
-    """``content`` from where its ID3v2 tags end."""
+    """Return ``content`` after its ID3v2 tags."""
     return content[_after_id3(content) :]
 
 
 def frame_bytes(header: bytes) -> int:
-    """Bytes of the frame that begins with these four; 0 if they are no header, or of a free bit rate."""
+    """Return the size in bytes of the frame with this header; 0 for no header, or a free bit rate."""
     if len(header) < HEADER_BYTES or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return 0
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -112,14 +112,14 @@ def frame_bytes(header: bytes) -> int:
 
 @contextmanager
 def piped(content: bytes) -> Iterator[int]:
-    """A descriptor from which ``content`` can be read once, as from a pipe; whoever takes it closes it."""
+    """Yield the descriptor of a pipe with ``content``, which the reader must close."""
     reading, writing = os.pipe()
 
     def write() -> None:
         with os.fdopen(writing, "wb") as stream:
             try:
                 stream.write(content)
-            except BrokenPipeError:  # the reader has had enough
+            except BrokenPipeError:  # the reader closed the pipe early
                 return
 
     thread = threading.Thread(target=write, daemon=True)
@@ -129,12 +129,12 @@ def piped(content: bytes) -> Iterator[int]:
 
 
 def _kind(header: bytes) -> tuple[int, int]:
-    """Version and layer, and sampling rate: alike in all frames of a file."""
+    """Return version and layer, and sampling rate: equal in all frames of a file."""
     return header[1] & 0xFE, header[2] & 0x0C
 
 
 def _is_followed(content: bytes, place: int) -> bool:
-    """Whether behind the frame at ``place`` there is another of its kind."""
+    """Return whether another frame of the same kind follows the one at ``place``."""
     header = content[place : place + HEADER_BYTES]
     end = place + frame_bytes(header)
     following = content[end : end + HEADER_BYTES]
@@ -142,7 +142,7 @@ def _is_followed(content: bytes, place: int) -> bool:
 
 
 def _begins_chain(content: bytes, place: int) -> bool:
-    """Whether at ``place`` there are frames of one kind, which in junk do not come in chains."""
+    """Return whether ``CHAIN`` frames of one kind follow at ``place``, as never in other data."""
     for _ in range(CHAIN):
         if not _is_followed(content, place):
             return False
@@ -151,7 +151,7 @@ def _begins_chain(content: bytes, place: int) -> bool:
 
 
 def _after_id3(content: bytes) -> int:
-    """Where the audio may begin: after ID3v2 tags (id3.org, ID3v2.4 structure, 3.1), whose size is told."""
+    """Return the place after the ID3v2 tags (id3.org, ID3v2.4 structure, 3.1)."""
     place = 0
     while content[place : place + 3] == b"ID3" and len(content) >= place + 10:
         size = 0
@@ -161,11 +161,11 @@ def _after_id3(content: bytes) -> int:
     return place
 
 
-def _promise(frame: bytes) -> int | None:
-    """Frames that the tag in a first frame counts, 0 where it counts none; None: it has no tag."""
-    found = _TAG.search(frame[: HEADER_BYTES + 36 + 20])
-    if not found:
+def _tag_count(frame: bytes) -> int | None:
+    """Return the number of frames in the tag of a first frame, 0 if the tag has none; None without a tag."""
+    tag = _TAG.search(frame[: HEADER_BYTES + 36 + 20])
+    if not tag:
         return None
-    if found[3]:
-        return int.from_bytes(found[3], "big")
-    return int.from_bytes(found[2], "big") if found[1][3] & _HAS_COUNT else 0
+    if tag[3]:
+        return int.from_bytes(tag[3], "big")
+    return int.from_bytes(tag[2], "big") if tag[1][3] & _HAS_COUNT else 0

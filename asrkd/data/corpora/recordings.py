@@ -1,4 +1,4 @@
-"""Recordings and cuts of audio files, and samples that keep what they promise."""
+"""Recordings and cuts of audio files, and their samples, checked against the declared lengths."""
 
 import hashlib
 import io
@@ -12,6 +12,7 @@ from lhotse.audio import AudioSource
 from lhotse.utils import compute_num_samples
 
 from asrkd.core import faults
+from asrkd.core.errors import error_text
 from asrkd.data.corpora import audio_files
 from asrkd.data.corpora.audio_files import BadAudio, Samples
 from asrkd.data.corpora.utterances import CorpusUtterance
@@ -27,17 +28,17 @@ __all__ = [
     "with_true_length",
 ]
 
-# Kaldi's utt2dur may be counted in feature frames, which miss up to a window of 25 ms.
+# Kaldi's utt2dur may be counted in feature frames, which lack up to a window of 25 ms.
 DECLARED_TOLERANCE_S = 0.025
-WINDOW_S = 0.025  # of the features: shorter audio has none
+WINDOW_S = 0.025  # of the features; shorter audio has no features
 # Decoders overshoot 1 a little; hundreds mean integers stored as floats.
 MAX_AMPLITUDE = 8.0
-NO_LENGTH = 1 << 36  # samples: no FLAC file can have more, and libsndfile gives more where one has no length
+NO_LENGTH = 1 << 36  # samples: the limit of FLAC; libsndfile returns more for a file without a length
 _ESTIMATED = {".mp3", ".ogg", ".oga", ".opus", ".flac"}
 
 
 def read_recording(path: Path, recording_id: str) -> Recording:
-    """A recording of one channel, with the true length of its file.
+    """Read a recording of one channel, with the true length of its file.
 
     Raises:
         BadAudio: no such file, not audio, not one channel, no samples, or a
@@ -58,11 +59,11 @@ def read_recording(path: Path, recording_id: str) -> Recording:
 
 
 def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
-    """The cut of an utterance, with one supervision that spans it.
+    """Make the cut of an utterance, with one supervision that spans it.
 
     Raises:
-        BadAudio: the duration that the corpus declares is not the recording's,
-            or the segment is not inside it.
+        BadAudio: the declared duration is not that of the recording, or the
+            segment is not inside it.
     """
     available = recording.duration - utterance.start
     if utterance.start < 0 or available <= 0:
@@ -95,12 +96,12 @@ def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
 
 
 def decode(cut: MonoCut) -> Samples:
-    """Samples of a cut, (1, num_samples) float32 in -1..1, after every check.
+    """Decode and check the samples of a cut, (1, num_samples) float32 in -1..1.
 
-    lhotse transforms of a recording (speed, resampling) are applied by lhotse to samples decoded here.
+    lhotse applies the transforms of a recording (speed, resampling) to samples decoded here.
 
     Raises:
-        BadAudio: decoding fails, or gives fewer samples than promised, another
+        BadAudio: decoding fails, or gives fewer samples than declared, another
             sampling rate, NaN, or an integer scale; or the recording lacks the cut's channel.
     """
     recording = cut.recording
@@ -117,20 +118,20 @@ def decode(cut: MonoCut) -> Samples:
 
 
 def audio_sha256(samples: Samples) -> str:
-    """Hex digest of samples (1, num_samples), taken as little-endian float32."""
+    """Return the hex digest of samples (1, num_samples) as little-endian float32."""
     return hashlib.sha256(np.ascontiguousarray(samples, dtype="<f4").data).hexdigest()
 
 
 def with_source(recording: Recording, path: str) -> Recording:
-    """The same recording under another path; it must have one source."""
+    """Return a recording of one source with another path."""
     (source,) = recording.sources
     return replace(recording, sources=[replace(source, source=path)])
 
 
 def with_true_length(recording: Recording) -> Recording:
-    """The same with as many samples as its file decodes to, where lhotse estimates: MP3, Ogg, FLAC of a pipe.
+    """Return a recording with the decoded length where lhotse estimates it: MP3, Ogg, FLAC from a pipe.
 
-    One that cannot be read, or has transforms, is left as it is; decoding its cuts says what is wrong.
+    A recording that cannot be read, or has transforms, is returned unchanged; decoding its cuts raises.
     """
     (source,) = recording.sources
     path = Path(source.source)
@@ -149,18 +150,18 @@ def with_true_length(recording: Recording) -> Recording:
 
 
 def _source(cut: MonoCut, recording: Recording) -> AudioSource:
-    """The file that has the cut's channel."""
+    """Return the file with the cut's channel."""
     for source in recording.sources:
         if cut.channel in source.channels:
             if source.type != "file":
                 raise BadAudio(f"its audio is of type {source.type!r}, expected a file")
             return source
     channels = sorted(channel for source in recording.sources for channel in source.channels)
-    raise BadAudio(f"channel {cut.channel} of a recording that has {', '.join(map(str, channels))}")
+    raise BadAudio(f"channel {cut.channel} of a recording with channels {', '.join(map(str, channels))}")
 
 
 def _span(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
-    """(1, num_samples) of the cut's channel."""
+    """Read (1, num_samples) of the cut's channel."""
     rate = recording.sampling_rate
     start, count = (compute_num_samples(value, rate) if value else 0 for value in (cut.start, cut.duration))
     with audio_files.opened(Path(source.source)) as audio:
@@ -175,20 +176,20 @@ def _span(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
 
 
 def _transformed(cut: MonoCut, recording: Recording, source: AudioSource) -> Samples:
-    """(1, num_samples) after the recording's transforms, which lhotse applies to a WAV file in memory."""
+    """Read (1, num_samples) with the recording's transforms, which lhotse applies to a WAV file in memory."""
     content = io.BytesIO()
     with audio_files.opened(Path(source.source)) as audio:
         soundfile.write(content, audio.read().T, audio.info.sampling_rate, format="WAV", subtype="FLOAT")
-    held = replace(source, type="memory", source=content.getvalue())
+    in_memory = replace(source, type="memory", source=content.getvalue())
     try:
-        samples: Samples = replace(cut, recording=replace(recording, sources=[held])).load_audio()
+        samples: Samples = replace(cut, recording=replace(recording, sources=[in_memory])).load_audio()
     except Exception as error:  # lhotse and torchaudio raise whatever the samples cause
-        raise BadAudio(f"cannot be transformed: {' '.join(str(error).split())[:200]}") from None
+        raise BadAudio(f"cannot be transformed: {error_text(error, 200)}") from None
     return samples
 
 
 def _channel(samples: Samples, cut: MonoCut, source: AudioSource) -> Samples:
-    """(1, S) of the samples (C, S) of a file."""
+    """Select (1, S) of the samples (C, S) of a file."""
     place = source.channels.index(cut.channel)
     if place >= len(samples):
         raise BadAudio(f"channel {cut.channel} is declared, the file has {len(samples)}")
@@ -199,7 +200,7 @@ def _check_samples(samples: Samples, sampling_rate: int) -> None:
     if samples.shape[1] < WINDOW_S * sampling_rate:
         raise BadAudio(f"{samples.shape[1]} samples, shorter than one window of {1000 * WINDOW_S:g} ms")
     loudest = max(float(samples.max()), -float(samples.min()))
-    if not np.isfinite(loudest):  # NaN and infinity both come through max
+    if not np.isfinite(loudest):  # max passes on NaN and infinity
         raise BadAudio("holds samples that are not numbers (NaN or infinity)")
     if loudest > MAX_AMPLITUDE:
         raise BadAudio(f"samples reach {loudest:g}, expected -1 to 1 (integers stored as floats?)")

@@ -1,28 +1,28 @@
 """Corpora in a tab-separated table: a header line, then a line per utterance.
 
-Columns ``utt_id`` and ``audio`` must be there; ``text``, ``speaker``,
-``split`` and ``duration`` (seconds) may be, and others are ignored. Audio
-paths are relative to the table. Without a ``split`` column everything is of
-the split that the file is named after (``train.tsv``), or else ``test``:
-the use that makes nothing of the transcripts but comparing.
+Columns ``utt_id`` and ``audio`` are required; ``text``, ``speaker``, ``split``
+and ``duration`` (seconds) are optional, and others are ignored. Audio paths are
+relative to the table. Without a column ``split``, the split is that of the file
+name (``train.tsv``), or else ``test``: its transcripts are compared with and
+never trained on.
 """
 
 from pathlib import Path
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, usual_split
+from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, standard_split
 
 DEFAULT_NAME = "transcripts.tsv"
 _REQUIRED = ("utt_id", "audio")
 
 
 def list_utterances(source: Path) -> list[CorpusUtterance]:
-    """Every line of a table, or of ``transcripts.tsv`` in a folder.
+    """List the utterances of a table, or of ``transcripts.tsv`` in a folder.
 
     Raises:
         AsrkdError: no such file, a missing column, or a line with more or
-            fewer fields than the header; the line is given.
+            fewer fields than the header.
     """
     path = source / DEFAULT_NAME if source.is_dir() else source
     lines = [(number, line) for number, line in files.read_lines(path) if line.strip()]
@@ -47,7 +47,7 @@ def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Corpus
     return CorpusUtterance(
         id=row["utt_id"],
         audio=locate(row["audio"], path.parent),
-        split=row.get("split") or usual_split(path.stem) or "test",
+        split=row.get("split") or standard_split(path.stem) or "test",
         where=where,
         text=row.get("text", ""),
         speaker=row.get("speaker") or None,

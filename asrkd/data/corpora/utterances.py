@@ -1,7 +1,7 @@
-"""What a corpus says it holds, before any audio is opened.
+"""Utterances of a corpus as its files list them, before any audio is opened.
 
-Readers of text formats make a list of :class:`CorpusUtterance`; it is cheap, so a
-finished folder can be recognized by its digest without reading audio.
+Readers of text formats return a list of :class:`CorpusUtterance`. Its digest
+identifies the corpus of a finished folder without reading audio.
 """
 
 import math
@@ -20,24 +20,24 @@ _SPLIT_NAME = re.compile(r"\w[\w.-]*")
 
 @dataclass(frozen=True)
 class CorpusUtterance:
-    """A line of a corpus: who said what, where, by the corpus's own account."""
+    """Utterance of a corpus: audio, text, speaker and times, as its files list them."""
 
     id: str
     audio: Path
     split: str
-    where: str  # file:line that says so, for messages
+    where: str  # file:line of the listing, for messages
     text: str = ""
     speaker: str | None = None
-    recording_id: str | None = None  # None: the utterance is a recording of its own
+    recording_id: str | None = None  # None: the utterance is a whole recording
     start: float = 0.0  # seconds into the recording
     duration: float | None = None  # seconds; None: to the end of the recording
 
 
 def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> None:
-    """Refuse what no quarantine can mend.
+    """Check a listing for errors that concern more than one item.
 
     Raises:
-        AsrkdError: there are none, an id comes twice, or a split cannot be a file's name.
+        AsrkdError: no utterances, a duplicate id, or a split that is not a valid file name.
     """
     if not utterances:
         raise AsrkdError(f"{source}: holds no utterances")
@@ -51,15 +51,15 @@ def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> Non
         other = first.setdefault(utterance.id, utterance)
         if other is not utterance:
             raise AsrkdError(
-                f"{utterance.where}: utterance {utterance.id!r} comes twice, first at {other.where}; "
-                "give each its own id"
+                f"{utterance.where}: duplicate utterance id {utterance.id!r}, first at {other.where}; "
+                "make the ids unique"
             )
 
 
 def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
-    """Hex digest of the list and of the sizes of the audio files, the same wherever ``source`` lies.
+    """Return the hex digest of a listing and of the sizes of its audio files, wherever ``source`` is.
 
-    It is cheap, and moved by any edit of the list, and of audio by those that change its size.
+    It changes with every edit of the listing, and with edits of audio that change its size.
     """
     sizes: dict[Path, int] = {}
     rows = []
@@ -82,16 +82,15 @@ def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
 
 
 def seconds(text: str, where: str, column: str) -> float:
-    """The number of seconds in a field.
+    """Parse a field with a number of seconds.
 
     Args:
         text: of the field.
-        where: file and line, for the error.
-        column: what the field is called, for the error.
+        where: file and line, for messages.
+        column: name of the field, for messages.
 
     Raises:
-        AsrkdError: it is no finite number: nan, inf, 1_0 and digits of other scripts are numbers to Python
-            and no times.
+        AsrkdError: not a finite number. Python's nan, inf, 1_0 and digits of other scripts are refused.
     """
     try:
         value = float(text) if text.isascii() and "_" not in text else math.nan
@@ -103,7 +102,7 @@ def seconds(text: str, where: str, column: str) -> float:
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file; -1 if there is none of that name, or can be none."""
+    """Return the size of a file in bytes; -1 if it does not exist or the name is invalid."""
     try:
         return path.stat().st_size if path.is_file() else -1
     except OSError:
@@ -111,27 +110,27 @@ def _size(path: Path) -> int:
 
 
 def locate(name: str, folder: Path) -> Path:
-    """The file that a corpus calls ``name``: absolute, beside the list, or from the working directory.
+    """Return the path of a file that a listing calls ``name``.
 
-    Kaldi and lhotse take relative names from the working directory, everybody
-    else from the list's folder, which therefore comes first.
+    A relative name is taken from the folder of the listing, or else from the
+    working directory, as Kaldi and lhotse do.
     """
     path = Path(name)
     beside = folder / path
     if not path.is_absolute() and not beside.exists() and path.exists():
-        return Path(os.path.abspath(path))  # without the ".." that source may have
+        return Path(os.path.abspath(path))  # without the ".." of the source
     return Path(os.path.abspath(beside))
 
 
-def usual_split(name: str) -> str | None:
-    """'train', 'dev' or 'test' where ``name`` begins like one of them, else None."""
+def standard_split(name: str) -> str | None:
+    """Return 'train', 'dev' or 'test' if ``name`` begins like one of them, else None."""
     names = {"train": "train", "dev": "dev", "valid": "dev", "test": "test", "eval": "test"}
     return next((split for start, split in names.items() if name.lower().startswith(start)), None)
 
 
 def check_split_length(split: str, where: str | Path) -> None:
-    """Raise AsrkdError if manifests and folders cannot be named after a split; ``where`` it was named so."""
+    """Raise AsrkdError if a split is too long for a file name; ``where`` is its place in the listing."""
     if len(split.encode("utf-8", "surrogateescape")) > MAX_BYTES:
         raise AsrkdError(
-            f"{where}: split {split[:20]!r}...: a name of more than {MAX_BYTES} bytes; rename it"
+            f"{where}: split {split[:20]!r}...: a name of more than {MAX_BYTES} bytes; shorten it"
         )

@@ -1,6 +1,6 @@
-"""What is wrong with an item, and what becomes of those that are: set aside, never dropped.
+"""Validation of a corpus item by item, and the quarantine of bad items.
 
-Every item is examined. A bad one goes to the quarantine list with its cause;
+Every item is checked. A bad one goes to the quarantine list with its cause;
 more of them than the user allows is exit status 3.
 """
 
@@ -26,7 +26,7 @@ TRAINED_ON = ("train", "train_small")  # the second is part of the first
 
 @dataclass(frozen=True)
 class Quarantined:
-    """An item set aside: which, why, and its audio file."""
+    """Item of the quarantine: its id, cause, and audio file."""
 
     id: str
     split: str
@@ -35,11 +35,11 @@ class Quarantined:
 
 
 def transcript_fault(text: str | None, *, untranscribed: bool = False) -> str | None:
-    """What makes a transcript unfit to learn from or to score against; None if nothing does.
+    """Return the fault of a transcript for training and scoring; None if it has none.
 
     Args:
-        text: what was said, as the corpus has it.
-        untranscribed: whether a missing or empty transcript is fine.
+        text: transcript of the corpus.
+        untranscribed: whether a missing or empty transcript is allowed.
     """
     if not text or text.isspace():
         return None if untranscribed else "empty transcript (--untranscribed allows it)"
@@ -52,11 +52,11 @@ def transcript_fault(text: str | None, *, untranscribed: bool = False) -> str | 
 
 
 def screen_transcripts(splits: Splits, *, untranscribed: bool) -> tuple[Splits, list[Quarantined]]:
-    """Part cuts by their transcripts: (good ones by split, bad ones).
+    """Split cuts by whether their transcripts are good: (good by split, bad).
 
     Args:
         splits: cuts with one supervision each.
-        untranscribed: whether a missing or empty transcript is fine.
+        untranscribed: whether a missing or empty transcript is allowed.
     """
 
     def fault(_split: str, cut: CutRecord) -> str | None:
@@ -67,9 +67,9 @@ def screen_transcripts(splits: Splits, *, untranscribed: bool) -> tuple[Splits, 
 
 
 def screen_spelling(splits: Splits, tokens: Tokens | None) -> tuple[Splits, list[Quarantined]]:
-    """Part cuts by whether ``tokens`` spell their transcripts, those of ``train``: (good, bad).
+    """Split cuts of ``train`` by whether ``tokens`` spell their transcripts: (good, bad).
 
-    A BPE model that was made from these transcripts spells most, but not what it reserves for itself.
+    A BPE model of these transcripts spells all but the symbols that it reserves.
     """
 
     def fault(split: str, cut: CutRecord) -> str | None:
@@ -80,7 +80,7 @@ def screen_spelling(splits: Splits, tokens: Tokens | None) -> tuple[Splits, list
 
 
 def spelling_fault(tokens: Tokens, text: str) -> str | None:
-    """What keeps ``tokens`` from spelling ``text``; None if nothing does."""
+    """Return the cause why ``tokens`` cannot spell ``text``; None if they can."""
     try:
         tokens.encode(text)
     except AsrkdError as error:
@@ -89,9 +89,9 @@ def spelling_fault(tokens: Tokens, text: str) -> str | None:
 
 
 def screen_sampling_rates(splits: Splits) -> tuple[Splits, list[Quarantined], int]:
-    """Part cuts by whether they have the sampling rate of most: (good, bad, that rate in Hz).
+    """Split cuts by whether they have the most common sampling rate: (good, bad, that rate in Hz).
 
-    Of equally frequent rates the higher one counts as that of most.
+    Of equally common rates, the higher one is taken.
     """
     count = Counter(cut.sampling_rate for cuts in splits.values() for cut in cuts.records)
     common = max(count, key=lambda rate: (count[rate], rate), default=0)
@@ -108,7 +108,7 @@ def screen_sampling_rates(splits: Splits) -> tuple[Splits, list[Quarantined], in
 def _screen(
     splits: Splits, fault: Callable[[str, CutRecord], str | None]
 ) -> tuple[Splits, list[Quarantined]]:
-    """Part cuts by whether they have a fault."""
+    """Split cuts by whether they have a fault: (good, bad)."""
     good: Splits = {}
     bad: list[Quarantined] = []
     for split, cuts in splits.items():
@@ -120,27 +120,27 @@ def _screen(
 
 
 def quarantine(cut: MonoCut, split: str, cause: str) -> Quarantined:
-    """Set a cut aside."""
+    """Make the quarantine item of a cut."""
     path = cut.recording.sources[0].source if cut.recording is not None else ""
     return Quarantined(cut.id, split, cause, str(path))
 
 
 def write_quarantine(path: Path, bad: Iterable[Quarantined]) -> None:
-    """Write the list, a JSON object a line; an empty file where nothing is bad."""
+    """Write the quarantine list, one JSON object per line; an empty file if no item is bad."""
     files.write_jsonl(path, map(asdict, bad))
 
 
 def check_share(bad: Sequence[Quarantined], num_items: int, max_bad: float, listed_in: Path) -> None:
-    """Refuse to go on with too many bad items.
+    """Check the share of bad items.
 
     Args:
-        bad: what was set aside.
-        num_items: how many items there were in all.
-        max_bad: share of items that may be bad, 0..1.
-        listed_in: where the user can read them all.
+        bad: items of the quarantine.
+        num_items: number of all items.
+        max_bad: allowed share of bad items, 0..1.
+        listed_in: file of the quarantine list, for the message.
 
     Raises:
-        QuarantineError: more than that share is bad, or none is good; the first is named.
+        QuarantineError: a larger share is bad, or no item is good; the message has the first bad item.
     """
     if len(bad) <= max_bad * num_items and len(bad) < num_items:
         return
@@ -151,35 +151,37 @@ def check_share(bad: Sequence[Quarantined], num_items: int, max_bad: float, list
 
 
 def shared_speakers(splits: Mapping[str, PackedCuts]) -> list[str]:
-    """A warning for each pair of splits that have speakers in common."""
+    """Return a warning for each pair of splits with common speakers."""
     speakers = {
         split: {cut.speakers[0] for cut in cuts.records} - {None, ""} for split, cuts in splits.items()
     }
     warnings = []
-    for one, other in combinations(speakers, 2):
-        both = sorted(str(speaker) for speaker in speakers[one] & speakers[other])
+    for first, second in combinations(speakers, 2):
+        both = sorted(str(speaker) for speaker in speakers[first] & speakers[second])
         if both:
             names = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
-            warnings.append(f"{len(both)} speakers of {other} are in {one}: {names}")
+            warnings.append(f"{len(both)} speakers of {second} are also in {first}: {names}")
     return warnings
 
 
 def reserved_warnings(splits: Mapping[str, PackedCuts]) -> list[str]:
-    """A warning for each split with transcripts that hold the name of a special token."""
+    """Return a warning for each split with transcripts that hold the name of a special token."""
     warnings = []
     for split, cuts in splits.items():
-        found = [cut for cut in cuts.records if any(name in (cut.texts[0] or "") for name in SPECIAL_PIECES)]
-        if found:
+        affected = [
+            cut for cut in cuts.records if any(name in (cut.texts[0] or "") for name in SPECIAL_PIECES)
+        ]
+        if affected:
             warnings.append(
-                f"{len(found)} transcripts of {split} hold {' or '.join(SPECIAL_PIECES)}, which are spelled "
-                f"letter by letter, e.g. {found[0].id}: {(found[0].texts[0] or '')[:60]!r}; "
-                "take them out where nobody said them"
+                f"{len(affected)} transcripts of {split} hold {' or '.join(SPECIAL_PIECES)}, which are "
+                f"spelled letter by letter, e.g. {affected[0].id}: {(affected[0].texts[0] or '')[:60]!r}; "
+                "remove them unless they are spoken"
             )
     return warnings
 
 
 def spelling_warnings(splits: Mapping[str, PackedCuts], tokens: Tokens) -> list[str]:
-    """A warning for each split with transcripts that ``tokens`` cannot spell; ``train`` was screened."""
+    """Return a warning for each split but ``train`` with transcripts that ``tokens`` cannot spell."""
     warnings = []
     for split, cuts in splits.items():
         if split in TRAINED_ON:

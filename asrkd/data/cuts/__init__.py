@@ -1,1 +1,1 @@
-"""Cuts: records, manifests, and folds."""
+"""Cuts: records, manifests, packed lists, and folds."""

@@ -1,8 +1,8 @@
-"""Cut manifests: lhotse's, with paths that travel and lines that say where they are wrong.
+"""Reader and writer of lhotse's cut manifests, with relative paths and errors by file and line.
 
-Paths inside a manifest are relative to its folder, so ``data/`` can be moved;
-absolute ones stay. lhotse itself takes them relative to the working
-directory, so read with :func:`read_cuts` rather than with ``CutSet.from_file``.
+Paths in a manifest are relative to its folder, so ``data/`` can be moved;
+absolute paths stay. lhotse itself takes relative paths from the working
+directory, so use :func:`read_cuts` rather than ``CutSet.from_file``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,20 +21,20 @@ Item = TypeVar("Item")
 
 
 class ManifestLine(NamedTuple):
-    """A line of a manifest, and what it says of its cut."""
+    """Line of a manifest, with its cut's record."""
 
     number: int  # from 1
     text: str  # without its end
-    fields: dict[str, Any]  # the JSON in it
+    fields: dict[str, Any]  # JSON of the line
     cut: CutRecord
 
 
 def read_cuts(path: Path) -> PackedCuts:
-    """All cuts of a manifest, in one pass; the paths in them are resolved when they are taken out.
+    """Read the cuts of a manifest in one pass; their paths are resolved when a cut is accessed.
 
     Raises:
-        AsrkdError: no such file, a torn line (its number is given), something
-            that is not a cut of one channel, or an id that comes twice.
+        AsrkdError: no such file, a torn line, a line that is not a cut of one
+            channel, or a duplicate id.
     """
     cuts = PackedCuts(folder=path.parent)
     seen: set[str] = set()
@@ -49,10 +49,10 @@ def read_cuts(path: Path) -> PackedCuts:
 
 
 def stream_lines(path: Path) -> Iterator[ManifestLine]:
-    """A manifest, a line at a time.
+    """Yield the lines of a manifest.
 
     Raises:
-        AsrkdError: no such file, a torn line, or one that is not a cut of one channel.
+        AsrkdError: no such file, a torn line, or a line that is not a cut of one channel.
     """
     for number, text in files.read_lines(path):
         fields = files.parse_object(path, number, text)
@@ -60,10 +60,10 @@ def stream_lines(path: Path) -> Iterator[ManifestLine]:
 
 
 def read_items(path: Path, kind: type[Item], name: str) -> Iterator[tuple[int, Item]]:
-    """(line number, item) of a lhotse manifest of one ``kind``, called ``name`` in errors.
+    """Yield (line number, item) of a lhotse manifest of one ``kind``, called ``name`` in messages.
 
     Raises:
-        AsrkdError: no such file, or a line that is torn, something else, or has a field of a wrong
+        AsrkdError: no such file, or a line that is torn, of another kind, or with a field of a wrong
             type or range.
     """
     form = FORMS[kind]
@@ -79,7 +79,7 @@ def read_items(path: Path, kind: type[Item], name: str) -> Iterator[tuple[int, I
 
 
 def write_cuts(path: Path, cuts: Iterable[MonoCut]) -> int:
-    """Write a manifest; return how many cuts there were. Paths are those of the cuts, resolved or not."""
+    """Write a manifest with the paths of the cuts as they are; return the number of cuts."""
     if isinstance(cuts, PackedCuts) and cuts.folder is None:
         return files.write_lines(path, cuts.lines())
     return files.write_jsonl(path, (cut.to_dict() for cut in cuts))

@@ -1,8 +1,8 @@
-"""Cuts by the hundred thousand in memory: their lines compressed, lhotse's objects made when they are wanted.
+"""Packed lists of cuts: compressed lines in memory, with lhotse's objects made on access.
 
-A lhotse cut takes some five kilobytes; here it is its record (see
-:mod:`asrkd.data.cuts.records`) and its share of a compressed block of lines,
-together about 700 bytes. Passes that decide something go by the records.
+A packed cut is its record (:mod:`asrkd.data.cuts.records`) and its share of a
+compressed block of lines, about a seventh of a lhotse cut. Passes over all
+cuts use the records.
 """
 
 import json
@@ -21,7 +21,7 @@ from asrkd.data.cuts.records import CutRecord, cut_record, records
 
 
 def resolve(cut: MonoCut, folder: Path) -> MonoCut:
-    """The same cut, its relative paths taken from ``folder``."""
+    """Return the cut with its relative paths resolved from ``folder``."""
     changes: dict[str, Any] = {}
     if cut.features is not None:
         changes["features"] = cut.features.with_path_prefix(folder)
@@ -31,36 +31,33 @@ def resolve(cut: MonoCut, folder: Path) -> MonoCut:
 
 
 LINES_PER_BLOCK = 40
-LEVEL = 3  # of zlib: a tenth of the size; higher ones save little and take longer
-KEPT = 8000  # cuts that stay as objects once they were asked for by index
+LEVEL = 3  # of zlib: a tenth of the size; higher levels save little and take longer
+CACHE_SIZE = 8000  # cuts that stay as objects after access by index
 
 
 class PackedCuts(Sequence[MonoCut]):
-    """A list of cuts that grows at its end.
+    """Packed list of cuts that can grow.
 
-    What is taken out is made anew, but for the last KEPT cuts that were asked for by index, which are
-    handed out again: change a copy of them. A line that is no cut is an AsrkdError when it is taken out.
+    Every access makes a new object, except for the last CACHE_SIZE cuts accessed by index, which are shared:
+    change only a copy of them. A line that is not a cut raises AsrkdError on access.
     """
 
     def __init__(self, cuts: Iterable[MonoCut] = (), folder: Path | None = None) -> None:
-        """Pack ``cuts``; relative paths in those that are taken out again are resolved from ``folder``.
-
-        None leaves them as they are.
-        """
+        """Pack ``cuts``; resolve relative paths from ``folder`` on access, or leave them if it is None."""
         self.records: list[CutRecord] = []
         self.folder = folder
         self._blocks: list[bytes] = []
-        self._tail: list[str] = []  # lines that do not fill a block yet
-        self._made: OrderedDict[int, MonoCut] = OrderedDict()
+        self._tail: list[str] = []  # lines of the unfinished last block
+        self._cache: OrderedDict[int, MonoCut] = OrderedDict()
         for cut in cuts:
             self.append(cut)
 
     def append(self, cut: MonoCut) -> None:
-        """Add a cut, as it is."""
+        """Add a cut."""
         self.append_line(json.dumps(cut.to_dict(), ensure_ascii=False), cut_record(cut))
 
     def append_line(self, line: str, record: CutRecord) -> None:
-        """Add a cut as the line of a manifest has it, with the record of that line."""
+        """Add the cut of a line of a manifest, with its record."""
         self.records.append(record)
         self._tail.append(line)
         if len(self._tail) == LINES_PER_BLOCK:
@@ -68,26 +65,26 @@ class PackedCuts(Sequence[MonoCut]):
             self._tail = []
 
     def extend(self, cuts: "PackedCuts") -> None:
-        """Add all cuts of another list; ValueError unless its paths are taken from the same folder."""
+        """Add all cuts of another list; ValueError unless both lists resolve paths from the same folder."""
         if cuts.folder != self.folder:
             raise ValueError(f"paths from {cuts.folder}, expected {self.folder}")
         for line, record in zip(cuts.lines(), cuts.records, strict=True):
             self.append_line(line, record)
 
     def lines(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
-        """The cuts ``start`` to ``stop`` as lines of JSON, their paths not resolved."""
+        """Yield the cuts ``start`` to ``stop`` as lines of JSON, with unresolved paths."""
         stop = len(self) if stop is None else stop
         for number in range(start // LINES_PER_BLOCK, -(-stop // LINES_PER_BLOCK)):
             first = number * LINES_PER_BLOCK
             yield from self._block(number)[max(start - first, 0) : stop - first]
 
-    def where(self, wanted: Callable[[CutRecord], bool]) -> "PackedCuts":
-        """Those cuts whose record is ``wanted``; the list itself if that is all of them."""
-        keep = [wanted(record) for record in self.records]
-        if all(keep):
+    def where(self, predicate: Callable[[CutRecord], bool]) -> "PackedCuts":
+        """Return the cuts whose records satisfy ``predicate``; the list itself if all do."""
+        selected = [predicate(record) for record in self.records]
+        if all(selected):
             return self
-        rows = zip(self.lines(), self.records, keep, strict=True)
-        return self._of((line, record) for line, record, kept in rows if kept)
+        rows = zip(self.lines(), self.records, selected, strict=True)
+        return self._of((line, record) for line, record, is_selected in rows if is_selected)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -108,22 +105,22 @@ class PackedCuts(Sequence[MonoCut]):
                 raise ValueError(f"a slice of packed cuts has no step, got {step}")
             return self._of(zip(self.lines(start, stop), self.records[start:stop], strict=True))
         row = range(len(self))[row]
-        if row not in self._made:
+        if row not in self._cache:
             (line,) = self.lines(row, row + 1)
-            self._made[row] = self._make(row, line)
-            if len(self._made) > KEPT:
-                self._made.popitem(last=False)
-        return self._made[row]
+            self._cache[row] = self._make(row, line)
+            if len(self._cache) > CACHE_SIZE:
+                self._cache.popitem(last=False)
+        return self._cache[row]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: all but the objects that were made."""
-        return self.__dict__ | {"_made": OrderedDict()}
+        """Return the state without the cached objects, for other processes."""
+        return self.__dict__ | {"_cache": OrderedDict()}
 
     def _of(self, rows: Iterable[tuple[str, CutRecord]]) -> "PackedCuts":
-        some = PackedCuts(folder=self.folder)
+        cuts = PackedCuts(folder=self.folder)
         for row in rows:
-            some.append_line(*row)
-        return some
+            cuts.append_line(*row)
+        return cuts
 
     def _block(self, number: int) -> list[str]:
         if number == len(self._blocks):
@@ -139,10 +136,10 @@ class PackedCuts(Sequence[MonoCut]):
 
 
 class CutsById(Mapping[str, MonoCut]):
-    """The cuts of a list by their ids, in its order."""
+    """Mapping of the cuts of a list by id, in the order of the list."""
 
     def __init__(self, cuts: Sequence[MonoCut]) -> None:
-        """Index ``cuts``, whose ids differ."""
+        """Index ``cuts`` with unique ids."""
         self._cuts = cuts
         self._row = {record.id: row for row, record in enumerate(records(cuts))}
 

@@ -1,1 +1,1 @@
-"""Features: log-mel energies, computed into shards and read back."""
+"""Features: log-mel energies, computed into shards and read as tensors."""

@@ -1,9 +1,9 @@
-"""Log-mel features that Kaldi, lhotse and sherpa-onnx compute alike.
+"""Log-mel features as Kaldi, lhotse and sherpa-onnx compute them.
 
 25 ms povey windows every 10 ms, pre-emphasis 0.97, no dither, mel bands from
 20 Hz to 400 Hz below half the sampling rate, natural logarithm. Samples are
-in -1..1 (sherpa-onnx: ``normalize_samples=True``) and no statistics of the
-utterance go in, so a streaming front end can compute the same. The signal is
+in -1..1 (sherpa-onnx: ``normalize_samples=True``), and no statistics of the
+utterance are used, so a streaming front end computes the same. The signal is
 reflected at its ends, so T = round(num_samples / 10 ms) and frame t is
 centered on (t + 1/2) * 10 ms.
 """
@@ -15,24 +15,24 @@ from lhotse import Fbank, FbankConfig
 from asrkd.core.errors import AsrkdError
 
 FRAME_SHIFT_S = 0.01
-# lhotse's mel filters end 400 Hz below half the rate and begin at 20 Hz: below this there are none.
+# lhotse's mel filters go from 20 Hz to 400 Hz below half the rate: at lower rates there are none.
 MIN_SAMPLING_RATE = 2000
-MAX_SAMPLING_RATE = 768_000  # Hz: that of the fastest sound cards
-MAX_MEL_BINS = 1000  # more than a spectrum of this window has lines
-USUAL_RATE = 16000
+MAX_SAMPLING_RATE = 768_000  # Hz: of the fastest sound cards
+MAX_MEL_BINS = 1000  # above the number of lines in the spectrum of a window
+COMMON_RATE = 16000
 FRAMES_PER_S = 100
 
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """Which features to compute.
+    """Options of the features.
 
     Raises:
-        AsrkdError: a number is too small, or too large to be one of these.
+        AsrkdError: a value is out of its range.
     """
 
     num_mel_bins: int = 80
-    sampling_rate: int | None = None  # Hz; None: that of the corpus, otherwise audio is resampled
+    sampling_rate: int | None = None  # Hz; None: that of the corpus, without resampling
 
     def __post_init__(self) -> None:
         if self.sampling_rate is not None:
@@ -42,27 +42,27 @@ class FeatureOptions:
 
 
 def check_sampling_rate(rate: int, where: str) -> None:
-    """Raise AsrkdError unless there are features of audio of ``rate`` Hz, which ``where`` names in the error.
+    """Raise AsrkdError unless features exist at ``rate`` Hz; ``where`` begins the message.
 
-    A frame shift must be whole samples: of 22,050 Hz (LJSpeech) and 11,025 Hz it is not.
+    The frame shift must be a whole number of samples, which it is not at 22,050 Hz (LJSpeech) and 11,025 Hz.
     """
     if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
         raise AsrkdError(
             f"{where}: expected {MIN_SAMPLING_RATE} to {MAX_SAMPLING_RATE} Hz; "
-            f"resample all audio with --sampling-rate {USUAL_RATE}"
+            f"resample all audio with --sampling-rate {COMMON_RATE}"
         )
     if rate % FRAMES_PER_S:
         raise AsrkdError(
-            f"{where}: {1000 / FRAMES_PER_S:g} ms, the shift of feature frames, are {rate / FRAMES_PER_S:g} "
-            f"samples, expected a whole number; resample all audio with --sampling-rate {USUAL_RATE}"
+            f"{where}: the frame shift of {1000 / FRAMES_PER_S:g} ms is {rate / FRAMES_PER_S:g} "
+            f"samples, expected a whole number; resample all audio with --sampling-rate {COMMON_RATE}"
         )
 
 
 def make_extractor(num_mel_bins: int, sampling_rate: int) -> Fbank:
-    """lhotse's extractor of (T, num_mel_bins) log-mel energies from samples in -1..1.
+    """Make lhotse's extractor of (T, num_mel_bins) log-mel energies from samples in -1..1.
 
     Args:
-        num_mel_bins: how many mel bands.
+        num_mel_bins: number of mel bands.
         sampling_rate: of the samples, in Hz.
     """
     return Fbank(

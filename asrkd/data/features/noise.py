@@ -1,6 +1,6 @@
 """Recorded noise mixed into log-mel features at a signal-to-noise ratio.
 
-Letters: T feature frames, F features.
+Notation: T feature frames, F features.
 """
 
 import math
@@ -19,9 +19,9 @@ from asrkd.data.features.reading import FeatureConfig, feature_config, load_feat
 
 
 class NoiseConfig(Section):
-    """Recorded noise mixed into the features at a random level."""
+    """Config of recorded noise, mixed into features at a random level."""
 
-    cuts: Path  # noise cuts with features like those of the training cuts
+    cuts: Path  # manifest of noise cuts with features of the same type as the training cuts
     probability: float = Field(0.5, ge=0, le=1)
     snr_db: tuple[float, float] = (10.0, 20.0)  # lowest and highest signal-to-noise ratio
 
@@ -33,17 +33,17 @@ class NoiseConfig(Section):
 
 
 def verify_noise(config: NoiseConfig, features: FeatureConfig) -> None:
-    """Raise AsrkdError unless the noise cuts have ``features`` like the training cuts."""
-    of_noise = feature_config(read_cuts(config.cuts), str(config.cuts))
-    if of_noise != features:
+    """Raise AsrkdError unless the noise cuts have ``features``, those of the training cuts."""
+    noise = feature_config(read_cuts(config.cuts), str(config.cuts))
+    if noise != features:
         raise AsrkdError(
-            f"{config.cuts}: noise has {of_noise.num_features} features at {of_noise.sampling_rate} Hz, the "
+            f"{config.cuts}: noise has {noise.num_features} features at {noise.sampling_rate} Hz, the "
             f"training cuts {features.num_features} at {features.sampling_rate} Hz; prepare both alike"
         )
 
 
 class NoiseMixer:
-    """Adds recorded noise to log-mel features at a random signal-to-noise ratio."""
+    """Mixer of recorded noise into log-mel features at a random signal-to-noise ratio."""
 
     def __init__(self, config: NoiseConfig) -> None:
         """Read the noise cuts; AsrkdError if they have no features."""
@@ -52,17 +52,17 @@ class NoiseMixer:
         feature_config(self.cuts, str(config.cuts))
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Noisy copy of (T, F) features, or by chance these alone; draws from torch's global generator.
+        """Return a noisy copy of (T, F) features, or by chance the features, by torch's global generator.
 
         Raises:
-            AsrkdError: noise cannot be read, or has other features.
+            AsrkdError: the noise cannot be read, or has features of another type.
         """
         if float(torch.rand(())) >= self.config.probability:
             return features
         noise = load_features(self.cuts[int(torch.randint(len(self.cuts), ()))])
         if noise.shape[1] != features.shape[1]:
             raise AsrkdError(
-                f"{self.config.cuts}: noise has {noise.shape[1]} features a frame, "
+                f"{self.config.cuts}: noise has {noise.shape[1]} features per frame, "
                 f"the training cuts {features.shape[1]}; prepare both alike"
             )
         repeats = math.ceil(2 * len(features) / len(noise))
@@ -74,11 +74,11 @@ class NoiseMixer:
 
 
 def mix(speech: Tensor, noise: Tensor, snr_db: float) -> Tensor:
-    """Log-mel energies (T, F) of speech and noise together, their energies summed.
+    """Mix log-mel energies (T, F) of speech and noise by adding their energies.
 
     Args:
         speech: (T, F) natural-log energies.
-        noise: (T, F) likewise; scaled so that the mean energy of speech is
+        noise: (T, F) natural-log energies, scaled so that the mean energy of speech is
             ``snr_db`` decibels above that of noise.
         snr_db: signal-to-noise ratio in decibels.
     """

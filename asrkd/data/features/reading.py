@@ -1,6 +1,6 @@
-"""Features of cuts as tensors.
+"""Reading of the stored features of cuts as tensors.
 
-Letters: N cuts, T feature frames, F features.
+Notation: N cuts, T feature frames, F features.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from asrkd.data.cuts.records import FeatureKind, records
 
 
 class FeatureConfig(Section):
-    """What features a model reads; taken from the cuts it is trained on, checked on every other."""
+    """Features that a model reads: those of its training cuts, which all other cuts must have."""
 
     type: str  # lhotse's name of the extractor
     num_features: int = Field(ge=1)
@@ -25,10 +25,10 @@ class FeatureConfig(Section):
 
 
 def load_features(cut: MonoCut) -> Tensor:
-    """The stored (T, F) features of a cut.
+    """Read the stored (T, F) features of a cut.
 
     Raises:
-        AsrkdError: it has none, or they cannot be read; the cut is named.
+        AsrkdError: the cut has no features, or they cannot be read.
     """
     if not cut.has_features:
         raise AsrkdError(f"cut {cut.id}: has no features; make them with: asrkd prepare cuts")
@@ -42,10 +42,10 @@ def load_features(cut: MonoCut) -> Tensor:
 
 
 def feature_config(cuts: Sequence[MonoCut], where: str) -> FeatureConfig:
-    """What all ``cuts`` have in common in their features; ``where`` is the manifest, for messages.
+    """Return the common feature type of all ``cuts``; ``where`` is the manifest, for messages.
 
     Raises:
-        AsrkdError: a cut has none, or others than the first.
+        AsrkdError: a cut has no features, or other features than the first.
     """
     first: FeatureKind | None = None
     for cut in records(cuts):

@@ -1,11 +1,11 @@
-"""Features on disk, in shards that follow from the manifest alone.
+"""Feature shards on disk, planned from the manifest alone.
 
-A shard is a fixed number of consecutive cuts of a split with their
-speed-perturbed copies, computed whole by one worker: an archive of lilcom
-chunks, ``shard-00000-of-00012.lca``, and beside it a ledger, ``.jsonl.gz``,
-with the finished cuts and the items whose audio is bad. The ledger is
-written last: a shard is there if both are. Paths in it are relative to the
-output folder, as in the manifests that are joined from it.
+A shard has a fixed number of consecutive cuts of a split with their
+speed-perturbed copies, and one worker computes it: an archive of lilcom
+chunks, ``shard-00000-of-00012.lca``, and a ledger, ``.jsonl.gz``, with the
+finished cuts and the items whose audio is bad. The ledger is written last: a
+shard is done if both files exist. Paths in the ledger are relative to the
+output folder, as in the manifests that are joined from the ledgers.
 """
 
 import json
@@ -29,7 +29,7 @@ FOLDER = "features"
 
 @dataclass(frozen=True)
 class Plan:
-    """What all shards have in common."""
+    """Settings of all feature shards of a corpus."""
 
     out: Path
     num_mel_bins: int
@@ -40,57 +40,57 @@ class Plan:
 
 @dataclass(frozen=True)
 class FeatureShard:
-    """One piece of work: ``index`` of ``count`` in a split."""
+    """Work item of one feature shard: number ``index`` of ``count`` in a split."""
 
     plan: Plan
     split: str
     index: int
     count: int
-    cuts: PackedCuts  # audio paths as the manifests will have them
+    cuts: PackedCuts  # with the audio paths of the manifests
 
     @property
     def archive(self) -> Path:
-        """Where its features are, relative to the output folder."""
+        """Path of the features, relative to the output folder."""
         return Path(FOLDER) / self.split / f"shard-{self.index:05d}-of-{self.count:05d}.lca"
 
     @property
     def ledger(self) -> Path:
-        """Where its cuts are listed, relative to the output folder."""
+        """Path of the ledger, relative to the output folder."""
         return self.archive.with_suffix(".jsonl.gz")
 
     @property
     def speeds(self) -> tuple[float, ...]:
-        """Of the copies that are made of each cut."""
+        """Speeds of the copies of each cut."""
         return self.plan.speeds if self.split == "train" else ()
 
     @property
     def path(self) -> Path:
-        """The archive: what the shard is known by where processes share the work."""
+        """Path of the archive, which identifies the shard as a work item."""
         return self.plan.out / self.archive
 
     @property
     def size(self) -> int:
-        """Number of its cuts, copies not counted."""
+        """Number of cuts, without copies."""
         return len(self.cuts)
 
     def is_done(self) -> bool:
-        """Whether both its files have their names."""
+        """Return whether both files exist."""
         return all((self.plan.out / path).is_file() for path in (self.archive, self.ledger))
 
 
 def plan_shards(plan: Plan, splits: Splits) -> list[FeatureShard]:
-    """All shards of a corpus, in the order of its splits and cuts."""
+    """Plan the shards of a corpus, in the order of its splits and cuts."""
     shards = []
     for split, cuts in splits.items():
         starts = range(0, len(cuts), plan.cuts_per_shard)
         for index, start in enumerate(starts):
-            own = cuts[start : start + plan.cuts_per_shard]
-            shards.append(FeatureShard(plan, split, index, len(starts), own))
+            members = cuts[start : start + plan.cuts_per_shard]
+            shards.append(FeatureShard(plan, split, index, len(starts), members))
     return shards
 
 
 def compute_shard(shard: FeatureShard, monitor: TaskMonitor) -> None:
-    """Compute and publish a shard; ``monitor`` hears of each cut, with the seconds of its copies."""
+    """Compute and publish a shard; report each cut to ``monitor``, with the seconds of all its copies."""
     extractor = make_extractor(shard.plan.num_mel_bins, shard.plan.sampling_rate)
     done: list[MonoCut] = []
     bad: list[Quarantined] = []
@@ -102,14 +102,14 @@ def compute_shard(shard: FeatureShard, monitor: TaskMonitor) -> None:
             except BadAudio as error:
                 bad.append(quarantine(cut, shard.split, str(error)))
             done.extend(computed)
-            monitor.advance(1, sum(own.duration for own in computed))
+            monitor.advance(1, sum(copy.duration for copy in computed))
     rows: list[dict[str, object]] = [{"cut": cut.to_dict()} for cut in done]
     rows += [{"quarantined": asdict(item)} for item in bad]
     files.write_jsonl(shard.plan.out / shard.ledger, rows)
 
 
 def read_ledger(shard: FeatureShard) -> tuple[PackedCuts, list[Quarantined]]:
-    """The finished cuts of a shard, and the items it set aside; AsrkdError if its ledger is broken."""
+    """Read the finished cuts of a shard and its bad items; AsrkdError if the ledger is broken."""
     cuts, path = PackedCuts(), shard.plan.out / shard.ledger
     bad: list[Quarantined] = []
     for number, row in files.read_jsonl(path):
@@ -122,42 +122,43 @@ def read_ledger(shard: FeatureShard) -> tuple[PackedCuts, list[Quarantined]]:
 
 
 def copies(cut: MonoCut, speeds: Sequence[float]) -> list[MonoCut]:
-    """Speed-perturbed copies of a cut, named by lhotse: ``<id>_sp<speed>``."""
+    """Return speed-perturbed copies of a cut, with lhotse's ids: ``<id>_sp<speed>``."""
     return [cut.perturb_speed(speed) for speed in speeds]
 
 
 def _compute_cut(
     cut: MonoCut, shard: FeatureShard, extractor: Fbank, writer: LilcomChunkyWriter
 ) -> list[MonoCut]:
-    """The cut and its copies with their features, which are written on the way."""
-    found = resolve(cut, shard.plan.out)
-    samples = decode(found)
+    """Compute and write the features of a cut and its copies; return the cuts with features."""
+    resolved = resolve(cut, shard.plan.out)
+    samples = decode(resolved)
     sha256 = audio_sha256(samples)
     if cut.sampling_rate != shard.plan.sampling_rate:
-        cut, found = cut.resample(shard.plan.sampling_rate), found.resample(shard.plan.sampling_rate)
-        samples = decode(found)
+        rate = shard.plan.sampling_rate
+        cut, resolved = cut.resample(rate), resolved.resample(rate)
+        samples = decode(resolved)
     audio = [(cut, samples)] + [
-        (kept, decode(loaded))
-        for kept, loaded in zip(copies(cut, shard.speeds), copies(found, shard.speeds), strict=True)
+        (copy, decode(loaded))
+        for copy, loaded in zip(copies(cut, shard.speeds), copies(resolved, shard.speeds), strict=True)
     ]
     finished = []
-    for kept, samples in audio:
+    for copy, samples in audio:
         features = extractor.extract_from_samples_and_store(
             samples=samples,
             storage=writer,
-            sampling_rate=kept.sampling_rate,
-            offset=kept.start,
-            channel=kept.channel,
+            sampling_rate=copy.sampling_rate,
+            offset=copy.start,
+            channel=copy.channel,
         )
         features = replace(features, storage_path=str(shard.archive))
-        custom = {**(kept.custom or {}), "audio_sha256": sha256}
-        finished.append(replace(kept, features=features, custom=custom))
+        custom = {**(copy.custom or {}), "audio_sha256": sha256}
+        finished.append(replace(copy, features=features, custom=custom))
     return finished
 
 
 @contextmanager
 def _archive_writer(path: Path) -> Iterator[LilcomChunkyWriter]:
-    """lhotse's writer, for an archive that gets its name only if the block succeeds."""
+    """Open lhotse's writer of an archive that gets its name only if the block succeeds."""
     with files.create_aside(path) as partial:
         aside = partial.with_name(f"{partial.name}.lca")  # the writer appends it to any other name
         try:

@@ -116,7 +116,7 @@ def test_joined_ogg_files_of_two_sampling_rates_are_bad(tmp_path):
     soundfile.write(stream, noise(), 44100, format="OGG")
     path = tmp_path / "a.ogg"
     path.write_bytes(encoded(format="OGG", subtype="VORBIS") + stream.getvalue())
-    with pytest.raises(BadAudio, match="2 Ogg streams one after the other, of different sampling rates"):
+    with pytest.raises(BadAudio, match="2 consecutive Ogg streams with different sampling rates"):
         examine(path)
 
 

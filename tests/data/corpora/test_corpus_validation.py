@@ -118,7 +118,7 @@ def test_speakers_in_two_splits_are_named():
         "dev": PackedCuts([cut("d", speaker="bob"), cut("e", speaker=None)]),
         "test": PackedCuts([cut("f", speaker="eve")]),
     }
-    assert validation.shared_speakers(splits) == ["1 speakers of dev are in train: bob"]
+    assert validation.shared_speakers(splits) == ["1 speakers of dev are also in train: bob"]
 
 
 def test_a_corpus_is_the_same_however_its_place_is_written(tmp_path, monkeypatch):

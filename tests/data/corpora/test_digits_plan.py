@@ -9,7 +9,7 @@ import pytest
 from asrkd.core.errors import AsrkdError
 from asrkd.data.corpora.digits.espeak import SAMPLING_RATE
 from asrkd.data.corpora.digits.options import SPLITS, DigitsOptions
-from asrkd.data.corpora.digits.plan import NOISES, foretold_s, plan_blocks, plan_utterance
+from asrkd.data.corpora.digits.plan import NOISES, estimated_s, plan_blocks, plan_utterance
 from asrkd.data.corpora.digits.speaking import speak
 
 HOUR = DigitsOptions()
@@ -19,9 +19,9 @@ def utterances_of(options: DigitsOptions, split: str):
     return [utterance for block in plan_blocks(options, split) for utterance in block.utterances]
 
 
-def test_the_foretold_durations_add_up_to_the_minutes_asked_for():
+def test_the_estimated_durations_add_up_to_the_minutes_asked_for():
     for split, minutes in (("train", 60), ("dev", 7.2), ("test", 7.2)):
-        planned = [foretold_s(utterance) for utterance in utterances_of(HOUR, split)]
+        planned = [estimated_s(utterance) for utterance in utterances_of(HOUR, split)]
         assert sum(planned) == pytest.approx(60 * minutes, abs=max(planned) / 2 + 1e-6)
 
 

@@ -64,7 +64,7 @@ def test_an_absent_table_is_named(tmp_path):
 
 def test_an_id_that_comes_twice_is_refused_with_both_lines(tmp_path):
     path = write(tmp_path, HEADER + "a\ta.wav\ts\tONE\ttrain\t\n" + "a\tb.wav\ts\tTWO\tdev\t\n")
-    with pytest.raises(AsrkdError, match=f"{path}:3: utterance 'a' comes twice, first at {path}:2"):
+    with pytest.raises(AsrkdError, match=f"{path}:3: duplicate utterance id 'a', first at {path}:2"):
         check_utterances(tsv.list_utterances(tmp_path), tmp_path)
 
 

@@ -81,10 +81,10 @@ def test_a_list_has_the_digest_of_its_cuts():
 
 
 def test_few_cuts_stay_as_objects(monkeypatch):
-    monkeypatch.setattr(packed, "KEPT", 4)
+    monkeypatch.setattr(packed, "CACHE_SIZE", 4)
     cuts = PackedCuts(CUTS)
     assert [cuts[row] for row in range(len(CUTS))] == CUTS
-    assert len(cuts._made) == 4
+    assert len(cuts._cache) == 4
     assert cuts[3] == CUTS[3]
 
 

@@ -1,11 +1,11 @@
-"""The corpus ``digits``: synthetic speech with known words, word times, speakers and noise.
+"""Corpus ``digits``: synthetic speech with known words, word times, speakers and noise.
 
 Numbers, dates, names and commands over 155 words, spoken by espeak-ng in 240
-voices. It needs no network and no recorded speech, and the same options give
-the same bytes (with the same versions of numpy, torch and libsndfile) for any
+voices. The corpus needs no network and no recorded speech. Equal options give
+equal bytes (with the same versions of numpy, torch and libsndfile) for any
 number of jobs, in any order, after any interruption.
 
-Imports little, as the helper process that speaks passes through here.
+This module imports little, as the helper process of the synthesizer loads it.
 """
 
 from pathlib import Path
@@ -21,29 +21,29 @@ __all__ = ["DigitsOptions", "SPLITS", "make", "train_lines"]
 
 
 def train_lines(options: DigitsOptions) -> list[tuple[str, str]]:
-    """Transcript and speaker of each utterance of ``train``, in order, before any of them is made."""
+    """Return transcript and speaker of each planned utterance of ``train``, in order."""
     from asrkd.data.corpora.digits.plan import plan_blocks
 
     blocks = plan_blocks(options, "train")
-    return [(one.text.upper(), one.speaker.id) for block in blocks for one in block.utterances]
+    return [(each.text.upper(), each.speaker.id) for block in blocks for each in block.utterances]
 
 
 def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> "dict[str, PackedCuts]":
-    """Make the corpus below ``out``, or go on with it; return the cuts of each split, in order.
+    """Make the corpus in ``out``, or resume it; return the cuts of each split, in order.
 
-    A cut covers its own recording ``audio/<split>/<block>/<cut id>.flac`` (a
+    A cut spans a whole recording ``audio/<split>/<block>/<cut id>.flac`` (a
     path relative to ``out``) and has one supervision with the words' times.
 
     Args:
-        out: folder that is, or will be, the corpus.
-        options: what is asked for.
-        jobs: how many processes.
-        stop: asked after every block of fifty utterances.
+        out: folder of the corpus.
+        options: options of the corpus.
+        jobs: number of processes.
+        stop: checked after every block of fifty utterances.
 
     Raises:
-        AsrkdError: espeak-ng is missing or lacks a voice, or ``out`` holds
-            blocks made with other options.
-        StoppedInTime: ``stop`` was requested; whole blocks are kept.
+        AsrkdError: espeak-ng is missing or lacks a voice, or ``out`` has
+            blocks of other options.
+        StoppedInTime: a stop was requested; finished blocks are kept.
     """
     from asrkd.core.shared_work import Workers, work
     from asrkd.data.corpora.digits.blocks import BlockTask, make_block, read_block

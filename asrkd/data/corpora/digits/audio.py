@@ -1,6 +1,6 @@
-"""From what espeak-ng spoke to the samples of an utterance: rate, silence, noise, level.
+"""Samples of an utterance from the output of espeak-ng: sampling rate, silence, noise, level.
 
-Letters: S samples of one channel.
+Notation: S samples of one channel.
 """
 
 from functools import lru_cache
@@ -17,11 +17,11 @@ _FULL_SCALE = 32767  # of 16 bits
 
 
 def render(utterance: PlannedUtterance, pcm: bytes, sampling_rate: int) -> NDArray[np.int16]:
-    """The utterance as it goes to disk, shape (S,), at ``sampling_rate`` Hz.
+    """Render the samples of an utterance, shape (S,), at ``sampling_rate`` Hz.
 
     Args:
-        utterance: what was planned.
-        pcm: what espeak-ng spoke: 16 bits, one channel, at its own rate.
+        utterance: plan of the utterance.
+        pcm: output of espeak-ng: 16 bits, one channel, at espeak-ng's rate.
         sampling_rate: in Hz.
     """
     speech = with_silence(resample(pcm, sampling_rate), utterance, sampling_rate)
@@ -31,7 +31,7 @@ def render(utterance: PlannedUtterance, pcm: bytes, sampling_rate: int) -> NDArr
 
 
 def resample(pcm: bytes, sampling_rate: int) -> Signal:
-    """What espeak-ng spoke, shape (S,), at ``sampling_rate`` Hz, in units of full scale."""
+    """Resample the output of espeak-ng to (S,) at ``sampling_rate`` Hz, in units of full scale."""
     samples = np.frombuffer(pcm, dtype=np.int16) / np.float32(_FULL_SCALE + 1)
     if sampling_rate == espeak.SAMPLING_RATE:
         native: Signal = samples.astype(np.float64)
@@ -43,15 +43,15 @@ def resample(pcm: bytes, sampling_rate: int) -> Signal:
 
 
 def with_silence(speech: Signal, utterance: PlannedUtterance, sampling_rate: int) -> Signal:
-    """``speech`` (S,), at ``sampling_rate`` Hz, between the silences that were planned: (S',) in all."""
+    """Put ``speech`` (S,), at ``sampling_rate`` Hz, between the planned silences: (S',) in all."""
     lead, tail = (round(seconds * sampling_rate) for seconds in (utterance.lead_s, utterance.tail_s))
     return np.pad(speech, (lead, tail))
 
 
 def to_pcm16(signal: Signal, peak_db: float) -> NDArray[np.int16]:
-    """``signal`` (S,) in 16 bits, (S,), its peak at ``peak_db`` dB relative to full scale.
+    """Convert ``signal`` (S,) to 16 bits, (S,), with its peak at ``peak_db`` dB relative to full scale.
 
-    It does not clip where that is 0 or less; silence stays silence.
+    A peak at 0 dB or less does not clip; silence stays silence.
     """
     peak = float(np.abs(signal).max(initial=0.0))
     scale = _FULL_SCALE * 10 ** (peak_db / 20) / peak if peak else 0.0
@@ -61,7 +61,7 @@ def to_pcm16(signal: Signal, peak_db: float) -> NDArray[np.int16]:
 
 @lru_cache(maxsize=4)
 def _resampler(sampling_rate: int) -> Any:
-    """torchaudio's windowed sinc; kept, as its filters take longer than an utterance."""
+    """Return torchaudio's resampler; cached, as its filters take longer than an utterance."""
     from torchaudio.transforms import Resample
 
     return Resample(espeak.SAMPLING_RATE, sampling_rate)

@@ -1,10 +1,9 @@
-"""The speech synthesizer espeak-ng, called in this process through ctypes.
+"""Speech synthesizer espeak-ng, called in this process through ctypes.
 
-The library and its voices come with the ``espeakng-loader`` wheel, so nothing
-has to be installed in the system. It is full of state: the same sentence
-sounds different the second time (pulses and noise go on from where they
-were). So a process speaks *once*; :mod:`~asrkd.data.corpora.digits.speaking` sees
-to that.
+The library and its voices come with the ``espeakng-loader`` wheel, so that no
+system package is needed. The library has state: the same sentence gives other
+samples the second time, as pulses and noise continue from their last phase. So
+a process speaks *once*, which :mod:`~asrkd.data.corpora.digits.speaking` ensures.
 
 Names and numbers are those of espeak-ng 1.52's ``speak_lib.h``.
 """
@@ -17,33 +16,33 @@ from typing import Any
 from asrkd.core.errors import AsrkdError
 
 SAMPLING_RATE = 22050
-"""Samples a second of what espeak-ng speaks."""
+"""Sampling rate of espeak-ng's output, in Hz."""
 
 VOLUME = 50
-"""Loudness asked of espeak-ng; at its default of 100 some voices clip."""
+"""Volume setting of espeak-ng; at its default of 100 some voices clip."""
 
-_OUTPUT_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: hand samples over from within espeak_Synth
+_OUTPUT_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT: return samples from within espeak_Synth
 _PHONEME_EVENTS, _DONT_EXIT = 1, 1 << 15  # espeak_Initialize options
 _RATE, _VOLUME, _PITCH, _RANGE = 1, 2, 3, 4  # espeak_PARAMETER
 _CHARS_UTF8, _POS_CHARACTER = 1, 1
 _EVENT_LIST_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
-_SEED = 1  # any constant: what matters is that the noise in some voices starts alike
+_SEED = 1  # any constant, so that the noise in some voices always starts equally
 
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to say, and how.
+    """Request to synthesize one sentence.
 
     Raises:
-        ValueError: a number is out of its range; espeak-ng itself would take another.
+        ValueError: a number is out of its range, which espeak-ng would silently replace.
     """
 
-    text: str  # lower case words
+    text: str  # lower-case words
     voice: str  # a language voice, such as "en-us"
-    variant: str  # a voice variant, such as "f3"; empty for the voice itself
+    variant: str  # a voice variant, such as "f3"; empty for none
     rate: int  # words a minute, 80..450
-    pitch: int  # base pitch, 0..99, 50 is the voice's own
-    pitch_range: int  # 0 is monotone, 99 the liveliest
+    pitch: int  # base pitch, 0..99; 50 is the default of the voice
+    pitch_range: int  # 0 (monotone) to 99
 
     def __post_init__(self) -> None:
         if not (80 <= self.rate <= 450 and 0 <= self.pitch <= 99 and 0 <= self.pitch_range <= 99):
@@ -52,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class EspeakOutput:
-    """What espeak-ng said and when.
+    """Output of espeak-ng: samples, and times of words and phonemes.
 
     Attributes:
         pcm: 16-bit native-endian samples of one channel at :data:`SAMPLING_RATE`.
@@ -95,40 +94,40 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 class Espeak:
-    """espeak-ng, initialized; there can be one in a process.
+    """Initialized espeak-ng; at most one in a process.
 
     Raises:
-        AsrkdError: the library is not installed, or does not work here.
+        AsrkdError: the library is not installed, or does not work on this system.
     """
 
     def __init__(self) -> None:
         self._library, data = _load()
         seed = ctypes.c_long(_SEED)
-        # Seeded twice: initializing draws from the generator, and may seed it from the clock.
+        # Seeded twice, as the initialization draws from the generator and may seed it from the clock.
         self._library.espeak_ng_SetRandSeed(seed)
         options = _PHONEME_EVENTS | _DONT_EXIT
-        found = self._library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, str(data).encode(), options)
+        rate = self._library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, str(data).encode(), options)
         self._library.espeak_ng_SetRandSeed(seed)
-        if found != SAMPLING_RATE:
+        if rate != SAMPLING_RATE:
             raise AsrkdError(
-                f"espeak-ng speaks at {found} Hz, expected {SAMPLING_RATE}; "
-                "mend it with: pip install --force-reinstall espeakng-loader"
+                f"espeak-ng speaks at {rate} Hz, expected {SAMPLING_RATE}; "
+                "fix it with: pip install --force-reinstall espeakng-loader"
             )
         self._pcm: list[bytes] = []
         self._words: list[tuple[int, int]] = []
         self._phonemes: list[tuple[str, int]] = []
-        self._callback = _CALLBACK(self._receive)  # kept: ctypes would free it
+        self._callback = _CALLBACK(self._receive)  # referenced, or ctypes would free it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def set_voice(self, voice: str, variant: str) -> None:
-        """Speak with this voice from now on.
+        """Select a voice for all further requests.
 
-        espeak-ng itself keeps the last voice when it has none of this name
-        (returning 2), and ignores an unknown variant (returning 0), so what
-        it says it speaks with is compared with what was asked.
+        espeak-ng keeps the last voice if it has none of this name (returning 2),
+        and ignores an unknown variant (returning 0), so the current voice is
+        compared with the requested one.
 
         Raises:
-            AsrkdError: it has no such voice or no such variant.
+            AsrkdError: no such voice or variant.
         """
         status = self._library.espeak_SetVoiceByName(f"{voice}+{variant}".encode())
         current = self._library.espeak_GetCurrentVoice().contents.identifier
@@ -137,34 +136,34 @@ class Espeak:
         if status != 0 or language.lower() != voice or suffix != variant:
             raise AsrkdError(
                 f"espeak-ng has no voice {voice}+{variant} (it chose {identifier!r}); "
-                "mend it with: pip install --force-reinstall espeakng-loader"
+                "fix it with: pip install --force-reinstall espeakng-loader"
             )
 
     def speak(self, request: Request) -> EspeakOutput:
-        """Say it: the first call in a process is a function of ``request`` alone, later ones are not.
+        """Synthesize a request; only the first call in a process is a function of ``request`` alone.
 
         Raises:
-            AsrkdError: there is no such voice.
+            AsrkdError: no such voice.
             ValueError: espeak-ng refuses the request.
         """
         self.set_voice(request.voice, request.variant)
-        wanted = {_RATE: request.rate, _VOLUME: VOLUME, _PITCH: request.pitch, _RANGE: request.pitch_range}
-        for parameter, value in wanted.items():
-            self._demand(self._library.espeak_SetParameter(parameter, value, 0), request)
-        for received in (self._pcm, self._words, self._phonemes):
-            received.clear()
+        settings = {_RATE: request.rate, _VOLUME: VOLUME, _PITCH: request.pitch, _RANGE: request.pitch_range}
+        for parameter, value in settings.items():
+            self._check(self._library.espeak_SetParameter(parameter, value, 0), request)
+        for output in (self._pcm, self._words, self._phonemes):
+            output.clear()
         text = request.text.encode()
         size = ctypes.c_size_t(len(text) + 1)
         status = self._library.espeak_Synth(text, size, 0, _POS_CHARACTER, 0, _CHARS_UTF8, None, None)
-        self._demand(status, request)
+        self._check(status, request)
         return EspeakOutput(b"".join(self._pcm), tuple(self._words), tuple(self._phonemes))
 
-    def _demand(self, status: int, request: Request) -> None:
+    def _check(self, status: int, request: Request) -> None:
         if status != 0:
             raise ValueError(f"espeak-ng refused {request} with status {status}")
 
     def _receive(self, samples: int | None, num_samples: int, events: Any) -> int:
-        """Take samples and events from espeak-ng; 0 tells it to go on."""
+        """Collect samples and events from espeak-ng; return 0 to continue."""
         if samples and num_samples > 0:
             self._pcm.append(ctypes.string_at(samples, 2 * num_samples))
         index = 0
@@ -179,7 +178,7 @@ class Espeak:
 
 
 def _load() -> tuple[ctypes.CDLL, Path]:
-    """The library with its signatures declared, and the folder of its data."""
+    """Load the library, declare its signatures, and return it with the folder of its data."""
     try:
         import espeakng_loader
 

@@ -1,9 +1,9 @@
-"""Sentences of numbers, dates, names and commands over a small, closed vocabulary.
+"""Grammar of sentences with numbers, dates, names and commands over a small, closed vocabulary.
 
-A sentence is drawn from a template, its slots filled one after the other:
+A sentence is drawn from a template, whose slots are filled in order:
 ``"remind {name} on {date}"`` may become "remind david on the third of march".
-There are some 10^8 sentences, so those of two splits rarely coincide; only
-the shortest, such as "call anna", do.
+There are some 10^8 sentences, so two splits share only the shortest, such as
+"call anna".
 """
 
 import re
@@ -69,11 +69,11 @@ TEMPLATES: tuple[tuple[int, str], ...] = (
     (6, "{date} {year}"),
     (4, "a {event} for {name} and {name}"),
 )
-"""(how often, template): the more ways to fill it, the more often."""
+"""(weight, template): the more ways to fill a template, the higher its weight."""
 
 
 def sentence(rng: Random) -> str:
-    """One sentence of two to nine lower case words, drawn from ``rng``."""
+    """Draw a sentence of two to nine lower-case words from ``rng``."""
     weights = [weight for weight, _ in TEMPLATES]
     while True:
         template = rng.choices(TEMPLATES, weights)[0][1]
@@ -83,10 +83,10 @@ def sentence(rng: Random) -> str:
 
 
 def number_words(number: int) -> str:
-    """A number in words, as it is counted: 205 is "two hundred and five".
+    """Return a cardinal number in words: 205 is "two hundred and five".
 
     Raises:
-        ValueError: it is not in 0..9999.
+        ValueError: the number is not in 0..9999.
     """
     if not 0 <= number <= 9999:
         raise ValueError(f"number_words({number}): expected 0..9999")
@@ -103,10 +103,10 @@ def number_words(number: int) -> str:
 
 
 def ordinal_words(number: int) -> str:
-    """A day of the month in words: 21 is "twenty first".
+    """Return a day of the month in words: 21 is "twenty first".
 
     Raises:
-        ValueError: it is not in 1..39.
+        ValueError: the number is not in 1..39.
     """
     if not 1 <= number <= 39:
         raise ValueError(f"ordinal_words({number}): expected 1..39")
@@ -117,10 +117,10 @@ def ordinal_words(number: int) -> str:
 
 
 def year_words(year: int) -> str:
-    """A year in words, as it is said: 1905 is "nineteen oh five", 2024 "twenty twenty four".
+    """Return a year in words: 1905 is "nineteen oh five", 2024 "twenty twenty four".
 
     Raises:
-        ValueError: it is not in 1000..2099, or in 2000..2009, which is said as a number.
+        ValueError: the year is not in 1000..2099, or in 2000..2009, which are spoken as numbers.
     """
     if not 1000 <= year <= 2099 or 2000 <= year <= 2009:
         raise ValueError(f"year_words({year}): expected 1000..1999 or 2010..2099")
@@ -133,9 +133,9 @@ def year_words(year: int) -> str:
 def _time(rng: Random) -> str:
     hour = ONES[rng.randint(1, 12)]
     minute = rng.randint(1, 59)
-    told = f"{'oh ' if minute < 10 else ''}{number_words(minute)}"
-    way = rng.choices([f"{hour} {told}", hour, f"half past {hour}", f"quarter to {hour}"], [6, 1, 1, 1])
-    return way[0]
+    minutes = f"{'oh ' if minute < 10 else ''}{number_words(minute)}"
+    phrases = [f"{hour} {minutes}", hour, f"half past {hour}", f"quarter to {hour}"]
+    return rng.choices(phrases, [6, 1, 1, 1])[0]
 
 
 def _date(rng: Random) -> str:

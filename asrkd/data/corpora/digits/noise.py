@@ -1,6 +1,6 @@
-"""Four kinds of background noise, each a function of a random generator.
+"""Background noise of four kinds, each a function of a random generator.
 
-Letters: S samples of one channel.
+Notation: S samples of one channel.
 """
 
 from collections.abc import Callable
@@ -11,27 +11,27 @@ from numpy.typing import NDArray
 Signal = NDArray[np.float64]
 Gain = Callable[[Signal], Signal]
 
-_PINK_FROM_HZ = 20.0  # below it is flat: no rumble that nobody hears but that the ratio counts
+_PINK_FROM_HZ = 20.0  # flat below, as inaudible rumble would count in the signal-to-noise ratio
 _BABBLE_VOICES = 6
 _BABBLE_BAND_HZ = (150.0, 3500.0)
-_SYLLABLES_HZ = (2.0, 6.0)  # how fast speech waxes and wanes
+_SYLLABLES_HZ = (2.0, 6.0)  # modulation rates of speech
 _MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = 8
 _HUM_FLOOR = 0.1  # amplitude of the white noise under the hum, which has 1
 
 
 def make_noise(kind: str, num_samples: int, sampling_rate: int, rng: np.random.Generator) -> Signal:
-    """Noise of shape (S,), mean square 1.
+    """Generate noise of shape (S,) with mean square 1.
 
     Args:
         kind: "white", "pink" (power falls with frequency, 3 dB an octave),
-            "babble" (bands that wax and wane like syllables) or "hum" (mains harmonics).
+            "babble" (bands modulated like syllables) or "hum" (mains harmonics).
         num_samples: S, at least 1.
         sampling_rate: in Hz.
-        rng: decides every sample.
+        rng: source of every sample.
 
     Raises:
-        ValueError: there is no such kind, or S is not positive.
+        ValueError: no such kind, or S is not positive.
     """
     if kind not in _KINDS or num_samples < 1:
         raise ValueError(
@@ -43,9 +43,9 @@ def make_noise(kind: str, num_samples: int, sampling_rate: int, rng: np.random.G
 
 
 def mix(speech: Signal, noise: Signal, snr_db: float) -> Signal:
-    """Speech with noise so loud that the ratio of their mean squares is ``snr_db``; shapes (S,).
+    """Add noise to speech, scaled to a ratio of their mean squares of ``snr_db``; shapes (S,).
 
-    Both powers are taken over the whole signal, pauses included.
+    Both powers are means over the whole signal, pauses included.
 
     Raises:
         ValueError: the shapes differ, or the noise is silent.
@@ -53,8 +53,8 @@ def mix(speech: Signal, noise: Signal, snr_db: float) -> Signal:
     noise_power = float(np.mean(noise**2))
     if speech.shape != noise.shape or noise_power == 0:
         raise ValueError(f"noise {noise.shape} of power {noise_power} for speech {speech.shape}")
-    wanted = float(np.mean(speech**2)) / 10 ** (snr_db / 10)
-    mixture: Signal = speech + noise * np.sqrt(wanted / noise_power)
+    target = float(np.mean(speech**2)) / 10 ** (snr_db / 10)
+    mixture: Signal = speech + noise * np.sqrt(target / noise_power)
     return mixture
 
 
@@ -70,14 +70,14 @@ def _babble(num_samples: int, sampling_rate: int, rng: np.random.Generator) -> S
     time_s = np.arange(num_samples) / sampling_rate
     total = np.zeros(num_samples)
     for _ in range(_BABBLE_VOICES):
-        center = np.exp(rng.uniform(*np.log(_BABBLE_BAND_HZ)))  # even in pitch, not in Hz
+        center = np.exp(rng.uniform(*np.log(_BABBLE_BAND_HZ)))  # uniform in pitch, not in Hz
         envelope = 1 + np.sin(2 * np.pi * (rng.uniform(*_SYLLABLES_HZ) * time_s + rng.uniform()))
         total += envelope * _shaped(num_samples, sampling_rate, _band(center), rng)
     return total
 
 
 def _band(center: float) -> Gain:
-    """A bell around ``center`` Hz, about two octaves wide."""
+    """Return a Gaussian gain around ``center`` Hz, about two octaves wide."""
     return lambda f: np.exp(-0.5 * np.log2(np.maximum(f, 1) / center) ** 2)
 
 
@@ -92,10 +92,10 @@ def _hum(num_samples: int, sampling_rate: int, rng: np.random.Generator) -> Sign
 
 
 def _shaped(num_samples: int, sampling_rate: int, gain: Gain, rng: np.random.Generator) -> Signal:
-    """Gaussian noise whose amplitude is ``gain`` of the frequency in Hz.
+    """Generate Gaussian noise with the amplitude ``gain`` of the frequency in Hz.
 
-    Drawn as a spectrum, at a power of two: for a length with large prime
-    factors the transform would take ten times as long.
+    The spectrum is drawn at a power of two, as the transform is slow for a
+    length with large prime factors.
     """
     size = 1 << (num_samples - 1).bit_length()
     frequencies: Signal = np.asarray(np.fft.rfftfreq(size, 1 / sampling_rate), dtype=np.float64)

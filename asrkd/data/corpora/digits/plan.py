@@ -1,8 +1,8 @@
-"""What every utterance of the corpus will be, before any of it is spoken.
+"""Plan of every utterance of the digits corpus, before synthesis.
 
-Everything is drawn from (seed, split, number of the utterance), so any
-process can make any part. How many utterances a split has follows from
-the options too: their durations are foretold, not measured.
+Everything is drawn from (seed, split, number of the utterance), so any process
+can make any block. The number of utterances follows from the options too, as
+their durations are estimated and not measured.
 """
 
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ UTTERANCES_PER_BLOCK = 50
 NOISES = ("white", "pink", "babble", "hum")
 
 _SILENCE_S = (0.1, 0.4)  # before and after the words, each
-_RATE_CHANGE = (0.94, 1.06)  # of one utterance against its speaker's own
+_RATE_CHANGE = (0.94, 1.06)  # of an utterance, relative to its speaker
 
-_FITTED_RATE = 175  # words a minute at which the next two hold
+_FITTED_RATE = 175  # words per minute, of the next two constants
 _LETTER_S, _WORD_S, _FIXED_S = 0.0518, 0.0509, 0.109
 
 
 @dataclass(frozen=True)
 class PlannedUtterance:
-    """One utterance to be made: who says what, and in which noise."""
+    """Planned utterance: text, speaker, rate, silences, noise and level."""
 
     id: str
-    text: str  # lower case
+    text: str  # lower-case words
     speaker: Speaker
-    rate: int  # words a minute
+    rate: int  # words per minute
     lead_s: float  # silence before the first word
     tail_s: float  # silence after the last word
     noise: str  # one of NOISES
@@ -40,14 +40,16 @@ class PlannedUtterance:
     gain_db: float  # of the peak, relative to full scale
 
     def request(self) -> Request:
-        """The utterance as espeak-ng is asked for it."""
-        who = self.speaker
-        return Request(self.text, who.voice, who.variant, self.rate, who.pitch, who.pitch_range)
+        """Return the request to espeak-ng."""
+        speaker = self.speaker
+        return Request(
+            self.text, speaker.voice, speaker.variant, self.rate, speaker.pitch, speaker.pitch_range
+        )
 
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive utterances of a split that are made in one go."""
+    """Block of consecutive utterances of a split, synthesized together."""
 
     split: str
     number: int
@@ -55,24 +57,24 @@ class Block:
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
+        """Name of the block's folder."""
         return f"block-{self.number:05d}"
 
 
 def plan_blocks(options: DigitsOptions, split: str) -> list[Block]:
-    """The blocks of ``split``; all but the last have fifty utterances.
+    """Plan the blocks of ``split``; all but the last have fifty utterances.
 
-    Their foretold durations add up to what was asked for, to within half an
-    utterance. What is made of them differs from that by less than 2 % from
-    about ten minutes on.
+    The estimated durations add up to the requested minutes, to within half an
+    utterance. The true durations differ from the estimates by less than 2 % in
+    total, from about ten minutes on.
     """
-    wanted_s = 60 * options.split_minutes(split)
+    target_s = 60 * options.split_minutes(split)
     utterances: list[PlannedUtterance] = []
     total_s = 0.0
     while True:
         utterance = plan_utterance(options, split, len(utterances))
-        next_s = foretold_s(utterance)
-        if utterances and total_s + next_s / 2 > wanted_s:
+        next_s = estimated_s(utterance)
+        if utterances and total_s + next_s / 2 > target_s:
             break
         utterances.append(utterance)
         total_s += next_s
@@ -84,16 +86,16 @@ def plan_blocks(options: DigitsOptions, split: str) -> list[Block]:
 
 
 def plan_utterance(options: DigitsOptions, split: str, number: int) -> PlannedUtterance:
-    """Utterance ``number`` (from 0) of ``split``; the speakers take turns."""
+    """Plan utterance ``number`` (from 0) of ``split``; the speakers take turns."""
     rng = Random(f"utterance {options.seed} {split} {number}")
     speakers = options.speaker_numbers(split)
-    who = speaker(options.seed, speakers[number % len(speakers)])
+    voice = speaker(options.seed, speakers[number % len(speakers)])
     block, index = divmod(number, UTTERANCES_PER_BLOCK)
     return PlannedUtterance(
         id=f"digits-{split}-{block:05d}-{index:04d}",
         text=sentence(rng),
-        speaker=who,
-        rate=round(who.rate * rng.uniform(*_RATE_CHANGE)),
+        speaker=voice,
+        rate=round(voice.rate * rng.uniform(*_RATE_CHANGE)),
         lead_s=round(rng.uniform(*_SILENCE_S), 3),
         tail_s=round(rng.uniform(*_SILENCE_S), 3),
         noise=rng.choice(NOISES),
@@ -103,12 +105,11 @@ def plan_utterance(options: DigitsOptions, split: str, number: int) -> PlannedUt
     )
 
 
-def foretold_s(utterance: PlannedUtterance) -> float:
-    """About how long the utterance will be, in seconds, silence included.
+def estimated_s(utterance: PlannedUtterance) -> float:
+    """Estimate the duration of an utterance in seconds, silence included.
 
-    A least-squares fit to 2,400 utterances of 320 speakers; what is spoken
-    deviates from it by 8.5 % (standard deviation over utterances), and by
-    1.5 % between language voices.
+    A linear least-squares fit in letters and words; spoken durations have a
+    standard deviation of 8.5 % from it.
     """
     num_words = len(utterance.text.split())
     num_letters = len(utterance.text) - num_words + 1

@@ -1,8 +1,8 @@
-"""The speakers of the corpus: a language voice of espeak-ng, a variant, a pitch and a pace.
+"""Speakers of the digits corpus: a language voice of espeak-ng, a variant, a pitch and a rate.
 
-No two speakers have both voice and variant in common. Of the 104 variants
-those were taken that whisper, croak, clip and echo least, and whose long-term
-spectra of one sentence differ from each other by more than 1.2 dB on average.
+No two speakers have the same voice and variant. The variants are those of
+espeak-ng's 104 without whispering, croaking, clipping and echo, whose long-term
+spectra of one sentence differ by more than 1.2 dB on average.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from asrkd.core.errors import AsrkdError
 VOICES = (
     "en", "en-029", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-gb-x-rp", "en-us", "en-us-nyc",
 )  # fmt: skip
-"""espeak-ng's English language voices, without the one for Shaw's alphabet."""
+"""English language voices of espeak-ng, without the one for the Shavian alphabet."""
 
 VARIANTS = (
     "Alex", "Denis", "Diogo", "Lee", "Mario", "Michael", "boris", "john", "m1", "m3",
@@ -24,32 +24,32 @@ VARIANTS = (
 """Eighteen deeper and twelve higher voices."""
 
 NUM_SPEAKERS = len(VOICES) * len(VARIANTS)
-"""How many speakers there are at most, over all splits."""
+"""Maximum number of speakers, over all splits."""
 
 PITCHES, PITCH_RANGES, RATES = (25, 75), (30, 70), (140, 195)
-"""Bounds, both included: espeak-ng's pitch and range (0..99), and words a minute."""
+"""Inclusive bounds: pitch and pitch range of espeak-ng (0..99), and words per minute."""
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """Somebody who speaks; every utterance of theirs has this voice and pitch."""
+    """Speaker: the voice and pitch of all of its utterances."""
 
     id: str
     voice: str
     variant: str
-    pitch: int  # 0..99 in espeak-ng's own units
+    pitch: int  # 0..99 in units of espeak-ng
     pitch_range: int  # 0..99
-    rate: int  # words a minute
+    rate: int  # words per minute
 
 
 def speaker(seed: int, number: int) -> Speaker:
-    """Speaker ``number`` of the corpus with this ``seed``.
+    """Return speaker ``number`` of the corpus with this ``seed``.
 
     Raises:
-        AsrkdError: there are fewer speakers than that.
+        AsrkdError: there are fewer speakers.
     """
     if not 0 <= number < NUM_SPEAKERS:
-        raise AsrkdError(f"--num-speakers: speaker {number + 1} asked for, there are {NUM_SPEAKERS}")
+        raise AsrkdError(f"--num-speakers: speaker {number + 1} requested, there are {NUM_SPEAKERS}")
     voice, variant = _pairs(seed)[number]
     rng = Random(f"speaker {seed} {number}")
     return Speaker(
@@ -64,7 +64,7 @@ def speaker(seed: int, number: int) -> Speaker:
 
 @lru_cache(maxsize=8)
 def _pairs(seed: int) -> list[tuple[str, str]]:
-    """Every (voice, variant) once, in an order that ``seed`` decides."""
+    """Return every (voice, variant) once, in an order that ``seed`` decides."""
     pairs = [(voice, variant) for voice in VOICES for variant in VARIANTS]
     Random(f"voices {seed}").shuffle(pairs)
     return pairs

@@ -1,4 +1,4 @@
-"""When each word was spoken, from the events of espeak-ng."""
+"""Word times of an utterance, from the events of espeak-ng."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from asrkd.data.corpora.digits.espeak import SAMPLING_RATE, EspeakOutput
 
 @dataclass(frozen=True)
 class WordTime:
-    """A word and the instants where it begins and ends, in seconds from the first sample spoken."""
+    """Word with its start and end, in seconds from the first spoken sample."""
 
     word: str
     start_s: float
@@ -15,12 +15,11 @@ class WordTime:
 
 
 def word_times(text: str, speech: EspeakOutput) -> list[WordTime]:
-    """One interval for each word of ``text``, in order, none overlapping.
+    """Return one interval for each word of ``text``, in order, without overlap.
 
-    A word lasts until the next begins or a pause does. espeak-ng sends a
-    single event for "in the", "on the" or "of the": the words share its
-    interval in proportion to their letters, so the border between them is
-    a guess.
+    A word lasts until the next word or a pause. espeak-ng sends a single event
+    for "in the", "on the" or "of the": these words share its interval in
+    proportion to their letters, so the boundary between them is an estimate.
 
     Raises:
         ValueError: ``speech`` is not of ``text``: its first event is not at the first word.
@@ -35,7 +34,7 @@ def word_times(text: str, speech: EspeakOutput) -> list[WordTime]:
 
 
 def _groups(text: str, speech: EspeakOutput) -> list[tuple[list[str], int]]:
-    """(words, first sample) of each word event; words without an event join those before them."""
+    """Return (words, first sample) of each word event; a word without an event joins the previous one."""
     samples = dict(speech.words)
     groups: list[tuple[list[str], int]] = []
     position = 0
@@ -51,7 +50,7 @@ def _groups(text: str, speech: EspeakOutput) -> list[tuple[list[str], int]]:
 
 
 def _end_of_sound(speech: EspeakOutput, limit: int) -> int:
-    """Where the last phoneme before sample ``limit`` that is not a pause ends."""
+    """Return the end of the last phoneme before sample ``limit`` that is not a pause."""
     end = len(speech.pcm) // 2
     for name, sample in reversed(speech.phonemes):
         if sample < limit and not name.startswith("_"):

@@ -37,11 +37,22 @@ codebook
   asrkd.targets.store.building:make_store
   asrkd.core.shared_work:work
   asrkd.core.parallel:run_tasks
-  asrkd.core.shared_work:_take by asrkd.core.shared_work:work
   asrkd.targets.writers.arrays:_write_codebook by asrkd.targets.writers.arrays:codebook_writer
   asrkd.quantizer.direct_sum:DirectSumQuantizer.encode by asrkd.quantizer.storage:LoadedQuantizer
   asrkd.quantizer.search.search:refine_rounds
   asrkd.quantizer.search.refinement_numba:refine_frames by asrkd.quantizer.search.search:_load_compiled
+
+nbest
+  asrkd.cli.distill:distill_nbest
+  asrkd.commands.distill:nbest
+  asrkd.targets.store.building:make_store
+  asrkd.core.shared_work:work
+  asrkd.core.parallel:run_tasks
+  asrkd.targets.writers.nbest:_write by asrkd.targets.writers.nbest:nbest_writer
+  asrkd.decoding.recognition:recognize_by_cut
+  asrkd.decoding.prefix_beam:search by asrkd.decoding.searches:SEARCHES
+  asrkd.decoding.prefix_beam:candidates
+  asrkd.decoding.prefix_beam_numba:search_frames by asrkd.decoding.prefix_beam:_compiled
 
 score
   asrkd.cli.score:score
@@ -61,7 +72,7 @@ compare
   asrkd.scoring.significance.matched_pairs:_test
 """
 # --8<-- [end:chains]
-LIMITS = {"train": 8, "codebook": 9, "score": 6, "compare": 5}
+LIMITS = {"train": 8, "codebook": 9, "nbest": 9, "score": 6, "compare": 5}
 
 
 def chains() -> dict[str, list[tuple[str, str]]]:
@@ -187,7 +198,7 @@ def test_commands_are_few_hops_from_their_equations():
         ("asrkd.training.learner:Learner.forward", "asrkd.objectives.ctc:Ctc.forward", ""),
         (
             "asrkd.core.parallel:run_tasks",
-            "asrkd.core.shared_work:_take",
+            "asrkd.targets.writers.arrays:_write_codebook",
             "asrkd.targets.store.building:make_store",
         ),
     ],

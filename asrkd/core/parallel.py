@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
@@ -49,8 +49,17 @@ def check_jobs(jobs: int) -> None:
         raise AsrkdError(f"--jobs {jobs}: expected 1 or more")
 
 
+def _always(_task: object) -> AbstractContextManager[bool]:
+    return nullcontext(True)
+
+
 def run_tasks(
-    function: Callable[[Task, TaskMonitor], Result], tasks: Sequence[Task], *, jobs: int, watch: TaskWatch
+    function: Callable[[Task, TaskMonitor], Result],
+    tasks: Sequence[Task],
+    *,
+    jobs: int,
+    watch: TaskWatch,
+    hold: Callable[[Task], AbstractContextManager[bool]] = _always,
 ) -> Generator[tuple[Task, Result], None, None]:
     """Yield (task, result) of ``function`` for every task, as they are finished.
 
@@ -63,6 +72,7 @@ def run_tasks(
         tasks: picklable descriptions of independent tasks.
         jobs: number of processes; 1 runs all tasks in this one.
         watch: receives the reports of the tasks; polled for a stop twice a second, or after each task.
+        hold: entered around each task; False skips the task. Importable by name.
 
     Raises:
         AsrkdError: ``jobs`` is not positive, or a worker died. An exception of a
@@ -70,17 +80,20 @@ def run_tasks(
     """
     check_jobs(jobs)
     if jobs > 1 and len(tasks) > 1:
-        yield from _in_workers(function, tasks, jobs, watch)
+        yield from _in_workers(partial(_call, function, hold), tasks, jobs, watch)
         return
     with one_thread():
         for left, task in zip(reversed(range(len(tasks))), tasks, strict=True):
-            yield task, function(task, TaskMonitor(partial(watch.advance, task), watch.must_stop))
+            monitor = TaskMonitor(partial(watch.advance, task), watch.must_stop)
+            with hold(task) as is_held:
+                results = [function(task, monitor)] if is_held else []
+            yield from ((task, result) for result in results)
             if left and watch.must_stop():
                 return
 
 
 def _in_workers(
-    function: Callable[[Any, TaskMonitor], Any], tasks: Sequence[Any], jobs: int, watch: TaskWatch
+    call: "Callable[[int, Any], _Begun | None]", tasks: Sequence[Any], jobs: int, watch: TaskWatch
 ) -> Iterator[tuple[Any, Any]]:
     """Run the tasks in worker processes."""
     context = multiprocessing.get_context("forkserver")
@@ -96,7 +109,7 @@ def _in_workers(
         ) as pool,
     ):
         try:
-            yield from _drain(pool, function, tasks, jobs, link, watch)
+            yield from _drain(pool, call, tasks, jobs, link, watch)
         except BrokenProcessPool:
             link.leave()
             raise AsrkdError(
@@ -130,7 +143,7 @@ class _Link:
 
 def _drain(
     pool: ProcessPoolExecutor,
-    function: Callable[[Any, TaskMonitor], Any],
+    call: "Callable[[int, Any], _Begun | None]",
     tasks: Sequence[Any],
     jobs: int,
     link: _Link,
@@ -142,7 +155,7 @@ def _drain(
     while waiting or running:
         while waiting and len(running) < 2 * jobs:
             number = waiting.pop()
-            running[pool.submit(_call, function, number, tasks[number])] = number
+            running[pool.submit(call, number, tasks[number])] = number
         done = wait(running, timeout=POLL_EVERY_S, return_when=FIRST_COMPLETED).done
         for number, report in received(link.receiver):
             watch.advance(tasks[number], report)
@@ -165,8 +178,13 @@ _worker_link: tuple[Connection, Any] | None = None  # in a worker process: pipe 
 _in_task = False  # in a worker process
 
 
-def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -> _Begun | None:
-    """Run a task in a worker; return None if a stop is requested."""
+def _call(
+    function: Callable[[Any, TaskMonitor], Any],
+    hold: Callable[[Any], AbstractContextManager[bool]],
+    number: int,
+    task: Any,
+) -> _Begun | None:
+    """Run a task in a worker; return None if a stop is requested, or the task is not held."""
     global _in_task
     assert _worker_link is not None
     sender, stopping = _worker_link
@@ -175,7 +193,9 @@ def _call(function: Callable[[Any, TaskMonitor], Any], number: int, task: Any) -
     try:
         if stopping.value:
             return None
-        with user_errors():  # converted here, as tracebacks do not reach the parent
+        with user_errors(), hold(task) as is_held:  # converted here, as tracebacks do not reach the parent
+            if not is_held:
+                return None
             return _Begun(function(task, TaskMonitor(reports.add, lambda: bool(stopping.value))))
     finally:
         reports.flush()

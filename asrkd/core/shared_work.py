@@ -12,10 +12,9 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -136,10 +135,8 @@ def work(
 
         while missing:
             written = set()
-            for item, is_written in run_tasks(
-                partial(_take, make=make), free, jobs=workers.jobs, watch=watch
-            ):
-                if is_written:
+            for item, _ in run_tasks(make, free, jobs=workers.jobs, watch=watch, hold=_hold):
+                if item.is_done():
                     written.add(item.path)
                     watch.finish(item)
             made += len(written)
@@ -188,13 +185,11 @@ def _still_missing(items: Sequence[Item], finish: Callable[[Item], None]) -> lis
     return missing
 
 
-def _take(item: Item, monitor: TaskMonitor, make: Callable[[Item, TaskMonitor], None]) -> bool:
-    """Write an item unless it is done or held by another process; return whether this call finished it."""
+@contextmanager
+def _hold(item: WorkItem) -> Iterator[bool]:
+    """Hold an item in the block; yield whether this process may write it: not done, nor held by another."""
     with try_lock(_lock_path(item)) as is_held:
-        if not is_held or item.is_done():
-            return False
-        make(item, monitor)
-        return item.is_done()
+        yield is_held and not item.is_done()
 
 
 def _sweep(folder: Path) -> None:

@@ -76,10 +76,22 @@ def candidates(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) ->
         AsrkdError: a real frame holds NaN.
     """
     lengths = checked_lengths(log_probs, num_frames)
-    limit = options.max_tokens_per_frame or log_probs.shape[2]
-    in_beam = _prefixes(_probabilities(log_probs, lengths), options.beam, limit)
-    best_paths = ctc_best_paths(log_probs, num_frames)
-    return [[*prefixes, tuple(path)] for prefixes, path in zip(in_beam, best_paths, strict=True)]
+    frames, beam = _probabilities(log_probs, lengths), options.beam
+    # Of a prefix's extensions at most B enter the beam, at most B - 1 are prefixes of the beam already, and
+    # one, which repeats the last token, is less likely than its token: only the 2 B likeliest tokens matter.
+    num_others = frames.shape[2] - 1
+    limit = min(options.max_tokens_per_frame or num_others, num_others)
+    likeliest = frames[:, :, 1:].topk(limit, dim=2).indices + 1
+    tokens, allowed = likeliest[:, :, : 2 * beam], None
+    if limit < num_others:
+        allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, likeliest, True)
+    compiled = _compiled() if frames.device.type == "cpu" else None
+    history, possible = (compiled or search_frames)(frames, tokens, allowed, beam)
+    paths = _trace_back(*history)  # (T, N, B)
+    return [
+        [*(tuple(path[path != BLANK_ID].tolist()) for path in paths[:, n, possible[n]].T), tuple(best_path)]
+        for n, best_path in enumerate(ctc_best_paths(log_probs, num_frames))
+    ]
 
 
 def _probabilities(log_probs: Tensor, lengths: list[int]) -> Tensor:
@@ -89,29 +101,6 @@ def _probabilities(log_probs: Tensor, lengths: list[int]) -> Tensor:
     silence[BLANK_ID] = 1.0
     real = frame_mask(torch.tensor(lengths, device=log_probs.device), longest)
     return torch.where(real[..., None], log_probs[:, :longest].double().exp(), silence)
-
-
-def _prefixes(frames: Tensor, beam: int, limit: int) -> list[list[tuple[int, ...]]]:
-    """Return each utterance's possible prefixes in the beam after the last frame.
-
-    Args:
-        frames: (N, T, V) probabilities.
-        beam: B.
-        limit: number of a frame's likeliest tokens that may be appended.
-    """
-    # Of a prefix's extensions at most B enter the beam, at most B - 1 are prefixes of the beam already, and
-    # one, which repeats the last token, is less likely than its token: only the 2 B likeliest tokens matter.
-    likeliest = frames[:, :, 1:].topk(min(limit, frames.shape[2] - 1), dim=2).indices + 1
-    tokens, allowed = likeliest[:, :, : 2 * beam], None
-    if limit < frames.shape[2] - 1:
-        allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, likeliest, True)
-    compiled = _compiled() if frames.device.type == "cpu" else None
-    history, possible = (compiled or search_frames)(frames, tokens, allowed, beam)
-    paths = _trace_back(*history)  # (T, N, B)
-    return [
-        [tuple(path[path != BLANK_ID].tolist()) for path in paths[:, n, possible[n]].T]
-        for n in range(len(frames))
-    ]
 
 
 def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int) -> Searched:

@@ -126,6 +126,23 @@ def test_every_command_within_a_line_exists(page, targets):
             check_module(words[2])
 
 
+def leaves(command: Any, words: str) -> list[str]:
+    """The commands below a group, in words."""
+    if not hasattr(command, "commands"):
+        return [words]
+    return [leaf for name, each in command.commands.items() for leaf in leaves(each, f"{words} {name}")]
+
+
+def test_the_reference_names_every_command():
+    text = (ROOT / "docs/reference/index.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| `asrkd ")]
+    named = set()
+    for row in rows:
+        first, *others = re.findall("`([^`]+)`", row)
+        named |= {first, *(f"{first.rpartition(' ')[0]} {other}" for other in others)}
+    assert set(leaves(get_command(app), "asrkd")) - named == set()
+
+
 def experiment(tree: Any) -> dict[str, Any]:
     """A whole config around what a page shows of one."""
     if "base" in tree:

@@ -66,9 +66,11 @@ def report(request: ReportRequest) -> ReportResult:
     systems = read_systems(request.models, request.score_name, request.roles)
     cuts = scored_cuts(systems, request.cuts)
     ratios = snr_db(cuts)
-    shown = first_seeds(systems)
-    rows = _browsed(shown, ratios, request.num_utterances)
-    chosen = browser.half_and_half({u: e for u, e in browser.errors_by_utterance(shown).items() if u in rows})
+    browsed = first_seeds(systems)
+    rows = _browsed(browsed, ratios, request.num_utterances)
+    chosen = browser.half_and_half(
+        {u: e for u, e in browser.errors_by_utterance(browsed).items() if u in rows}
+    )
     audio = clips.read_clips(cuts, chosen, request.num_clips)
     html = page.render(
         version=__version__,
@@ -85,12 +87,12 @@ def report(request: ReportRequest) -> ReportResult:
         error_class_order=ORDER,
         student_error_classes=STUDENT,
         most_confusions=inherited.MOST_CONFUSIONS,
-        shown=shown,
+        browsed=browsed,
         num_shown=len(rows),
         num_clips=len(audio),
         has_cuts=bool(cuts),
         mime=clips.MIME,
-        browser_json=browser.json_in_script(browser.browser_data(shown, list(rows.values()))),
+        browser_json=browser.json_in_script(browser.browser_data(browsed, list(rows.values()))),
         clips_json=browser.json_in_script(audio),
     )
     with files.create(request.out) as stream:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION, levenshtein_edits
-from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, AlignmentCosts, Step, align_networks
+from asrkd.scoring.network_alignment import ADDED, LEFT_OUT, AlignmentCosts, AlignmentStep, align_networks
 from asrkd.scoring.word_alignment import WordPair
 from asrkd.scoring.word_network import Items, Network, build_network, parse_transcript, slots, written
 
@@ -121,7 +121,7 @@ def plain_path(reference: Items, hypothesis: Items, edits: str) -> AlignedPath:
     )
 
 
-def _realign(steps: list[Step], reference: Network, hypothesis: Network) -> list[Step]:
+def _realign(steps: list[AlignmentStep], reference: Network, hypothesis: Network) -> list[AlignmentStep]:
     first, second = [step[0] for step in steps if step[0]], [step[1] for step in steps if step[1]]
     edits = levenshtein_edits(
         [reference.words[arc] for arc in first], [hypothesis.words[arc] for arc in second]
@@ -138,7 +138,7 @@ def _realign(steps: list[Step], reference: Network, hypothesis: Network) -> list
 
 
 def _path(
-    reference: Items, hypothesis: Items, steps: list[Step], networks: tuple[Network, Network]
+    reference: Items, hypothesis: Items, steps: list[AlignmentStep], networks: tuple[Network, Network]
 ) -> AlignedPath:
     first_words, second_words = networks[0].words, networks[1].words
     kept = [step for step in steps if step[2] not in (LEFT_OUT, ADDED)]
@@ -159,7 +159,7 @@ def _path(
     )
 
 
-def _slot_edits(steps: list[Step], reference: Network, num_slots: int) -> Iterator[str]:
+def _slot_edits(steps: list[AlignmentStep], reference: Network, num_slots: int) -> Iterator[str]:
     """Yield the letters of :attr:`AlignedNetwork.edits`."""
     slot = 0
     for first, _, edit in steps:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from asrkd.core.errors import AsrkdError
-from asrkd.scoring.stm import Recording, parse_time, read_nist_lines, small_letters
-from asrkd.scoring.word_network import NO_WORD, Alternation, Item, spelled
+from asrkd.scoring.stm import ChannelKey, parse_time, read_nist_lines, small_letters
+from asrkd.scoring.word_network import NO_WORD, Alternation, TranscriptItem, spelled
 
 CTM_COMMENTS = (";",)
 _BEGIN, _NEXT, _END = "<alt_begin>", "<alt>", "<alt_end>"
@@ -27,7 +27,7 @@ _TAGS = (_BEGIN, _NEXT, _END)
 class TimedItem:
     """A word or alternatives, with times."""
 
-    item: Item
+    item: TranscriptItem
     begin_s: float
     middle_s: float  # of alternatives: that of the last one
     number: int  # of the line, from 1
@@ -92,13 +92,13 @@ class _Channel:
             self.opened.middles.append(middle)
 
 
-def read_ctm(path: Path) -> dict[Recording, list[TimedItem]]:
+def read_ctm(path: Path) -> dict[ChannelKey, list[TimedItem]]:
     """Read the words of each channel of each file, sorted by time.
 
     Raises:
         AsrkdError: no such file, or a malformed line.
     """
-    channels: dict[Recording, _Channel] = {}
+    channels: dict[ChannelKey, _Channel] = {}
     for number, line in read_nist_lines(path, CTM_COMMENTS):
         where = f"{path}:{number}"
         fields = re.split("[ \\t]+", line)

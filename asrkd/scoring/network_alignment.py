@@ -33,7 +33,7 @@ _NULL_COST = float(np.float32(0.001))
 _IMPOSSIBLE = 1e6
 
 # An arc of the reference and one of the hypothesis, 0 for none, and their edit.
-Step = tuple[int, int, str]
+AlignmentStep = tuple[int, int, str]
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ SCLITE = AlignmentCosts()
 FEWEST_ERRORS = AlignmentCosts(substitution=1.0, gap=1.0, null_for_word=_IMPOSSIBLE)
 
 
-def align_networks(reference: Network, hypothesis: Network, costs: AlignmentCosts = SCLITE) -> list[Step]:
+def align_networks(
+    reference: Network, hypothesis: Network, costs: AlignmentCosts = SCLITE
+) -> list[AlignmentStep]:
     """Find the cheapest path through both networks, left to right, without the steps over no word.
 
     Raises:
@@ -118,7 +120,7 @@ def _step(
     reference: Network,
     hypothesis: Network,
     costs: AlignmentCosts,
-) -> Step | None:
+) -> AlignmentStep | None:
     """Return the step to a pair of arcs; None if it has no words."""
     first, second = (
         arc if arc != earlier and network.words[arc] != NO_WORD else 0

@@ -57,49 +57,49 @@ class ScoreFolder:
     unit: Unit = WORD  # unit of the counts
 
 
-class _Counts(Record):
+class _CountsRecord(Record):
     hits: Count
     substitutions: Count
     deletions: Count
     insertions: Count
 
 
-class _Normalizer(Record):
+class _NormalizerRecord(Record):
     name: Name
     version: Positive
     sha256: str
 
 
-class _Score(Record):
+class _ScoreRecord(Record):
     set: str
     # The last three alignments are for stm and ctm.
     alignment: Literal["levenshtein", "sclite", "sclite-D", "sclite-F", "sclite-DF"]
-    normalizer: _Normalizer
+    normalizer: _NormalizerRecord
     references_sha256: str
-    counts: _Counts
+    counts: _CountsRecord
     params: Count | None = None
 
 
-class _Network(Record):
+class _NetworkRecord(Record):
     reference: str
     hypothesis: str
     edits: str
 
 
-class _Utterance(_Counts):
+class _UtteranceRecord(_CountsRecord):
     id: Name
     speaker: str
     recording: str
     duration_s: Seconds | None
     reference: str
     hypothesis: str
-    character_counts: _Counts
-    network: _Network = _Network(reference="", hypothesis="", edits="")
+    character_counts: _CountsRecord
+    network: _NetworkRecord = _NetworkRecord(reference="", hypothesis="", edits="")
 
 
-_COUNTS: Schema[Any] = Schema(_Counts)
-_SCORE: Schema[Any] = Schema(_Score)
-_UTTERANCE: Schema[Any] = Schema(_Utterance)
+_COUNTS: Schema[Any] = Schema(_CountsRecord)
+_SCORE: Schema[Any] = Schema(_ScoreRecord)
+_UTTERANCE: Schema[Any] = Schema(_UtteranceRecord)
 
 
 def named_as_speakers(utterances: Sequence[ScoredUtterance]) -> str:
@@ -142,7 +142,9 @@ def read_score(folder: Path) -> ScoreFolder:
         path=folder,
         set_name=scored["set"],
         alignment=scored["alignment"],
-        normalizer=Normalizer(**{name: scored["normalizer"][name] for name in _Normalizer.model_fields}),
+        normalizer=Normalizer(
+            **{name: scored["normalizer"][name] for name in _NormalizerRecord.model_fields}
+        ),
         references_sha256=scored["references_sha256"],
         utterances=_read_utterances(folder / UTTERANCES, unit, remedy),
         counts=Counts(**{kind: scored["counts"][kind] for kind in KINDS}),

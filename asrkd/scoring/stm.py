@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASC
 STM_COMMENTS = (";;", "**")
 MAX_TIME_S = 1e9  # some thirty years
 
-Recording = tuple[str, str]  # file and channel in lowercase, since sclite ignores case
+ChannelKey = tuple[str, str]  # file and channel in lowercase, since sclite ignores case
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class Segment:
         return f"{self.recording}-{round(1000 * self.begin_s):08d}-{round(1000 * self.end_s):08d}"
 
 
-def read_stm(path: Path) -> dict[Recording, list[Segment]]:
+def read_stm(path: Path) -> dict[ChannelKey, list[Segment]]:
     """Read the segments of each channel of each file, sorted by time.
 
     Raises:
         AsrkdError: no such file, no segment to score, or a malformed or duplicate line.
     """
-    by_channel: dict[Recording, list[Segment]] = {}
+    by_channel: dict[ChannelKey, list[Segment]] = {}
     for number, line in read_nist_lines(path, STM_COMMENTS):
         recording, segment = _segment(line, f"{path}:{number}", number)
         by_channel.setdefault(recording, []).append(segment)
@@ -99,7 +99,7 @@ def parse_time(text: str, where: str, name: str) -> float:
     return value
 
 
-def _segment(line: str, where: str, number: int) -> tuple[Recording, Segment]:
+def _segment(line: str, where: str, number: int) -> tuple[ChannelKey, Segment]:
     match = _FIELDS.fullmatch(line)
     if match is None:
         raise AsrkdError(
@@ -120,7 +120,7 @@ def small_letters(text: str) -> str:
     return text.translate(SMALL_LETTERS)
 
 
-def _require_different(path: Path, by_channel: Mapping[Recording, Sequence[Segment]]) -> None:
+def _require_different(path: Path, by_channel: Mapping[ChannelKey, Sequence[Segment]]) -> None:
     """Check that segments have different times, and that names of a recording do not differ in case."""
     first: dict[str, Segment] = {}
     for segments in by_channel.values():

@@ -10,8 +10,8 @@ from typing import TypeVar
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 
-Step = tuple[str, ...]  # name of the step, and its arguments
-Definitions = dict[str, tuple[int, tuple[Step, ...]]]  # by name: version and steps
+RuleStep = tuple[str, ...]  # name of the step, and its arguments
+Definitions = dict[str, tuple[int, tuple[RuleStep, ...]]]  # by name: version and steps
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from asrkd.scoring.counts import some_ids
 from asrkd.scoring.ctm import CTM_COMMENTS, TimedItem, looks_like_ctm, read_ctm
 from asrkd.scoring.nist_rules import COSTS, counted_items
 from asrkd.scoring.score_corpus import Rules
-from asrkd.scoring.stm import STM_COMMENTS, Recording, Segment, looks_like_stm, read_nist_lines, read_stm
+from asrkd.scoring.stm import STM_COMMENTS, ChannelKey, Segment, looks_like_stm, read_nist_lines, read_stm
 from asrkd.scoring.word_network import Items, slots, written
 
 _TEXT_SUFFIXES = (".trn", ".json", ".jsonl")
@@ -90,8 +90,8 @@ def read_timed_corpus(references: Path, hypotheses: Path, rules: Rules) -> Timed
 
 
 def _require_known_channels(
-    words: Mapping[Recording, Sequence[TimedItem]],
-    segments: Mapping[Recording, Sequence[Segment]],
+    words: Mapping[ChannelKey, Sequence[TimedItem]],
+    segments: Mapping[ChannelKey, Sequence[Segment]],
     references: Path,
     hypotheses: Path,
 ) -> None:

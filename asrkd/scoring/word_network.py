@@ -32,8 +32,8 @@ class Alternation:
     alternatives: tuple["Items", ...]
 
 
-Item = str | Alternation  # a word, or NO_WORD; or alternatives
-Items = tuple[Item, ...]
+TranscriptItem = str | Alternation  # a word, or NO_WORD; or alternatives
+Items = tuple[TranscriptItem, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class _Parser:
 
     def _items(self, depth: int) -> Items:
         """Parse items up to the end of the text, of an alternative or of an alternation."""
-        items: list[Item] = []
+        items: list[TranscriptItem] = []
         while self._skip_blanks() not in (("", "}", "/") if depth else ("", "}")):
             if self.text[self.at] == "{":
                 items.append(self._alternation(depth + 1))
@@ -147,7 +147,7 @@ def _formatted(items: Items) -> Iterator[str]:
 
 def replace_words(items: Items, replace: Callable[[str], Sequence[str]]) -> Items:
     """Replace each word by some words; an alternative left without words becomes :data:`NO_WORD`."""
-    replaced: list[Item] = []
+    replaced: list[TranscriptItem] = []
     for item in items:
         if isinstance(item, Alternation):
             alternatives = (replace_words(way, replace) or (NO_WORD,) for way in item.alternatives)

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-Count = Callable[..., int]
+CountFunction = Callable[..., int]
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _recurrent(frames: Tensor, weights: list[Tensor], *_: object) -> int:
     return frames.shape[:-1].numel() * sum(weight.numel() for weight in weights if weight.dim() == 2)
 
 
-COUNTED: dict[str, Count] = {
+COUNTED: dict[str, CountFunction] = {
     "mm": _product,
     "bmm": _product,
     "mv": _product,

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from asrkd.scoring.word_alignment import WordPair
 
 
-class Place(NamedTuple):
+class ErrorPlace(NamedTuple):
     """A word of the reference, or the gap before it."""
 
     position: int  # of the word, from 0; of the last gap the number of words
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 class WordError(NamedTuple):
     """An error that another system may make as well."""
 
-    place: Place
+    place: ErrorPlace
     hypothesis: str | None  # the wrong word; None: the word of the reference was deleted
     repeat: int  # number of equal words inserted before in the same gap; 0 at a word
 
@@ -47,13 +47,13 @@ class AlignedHypothesis:
         for index, inserted in enumerate(self.inserted):
             before: Counter[str] = Counter()
             for word in inserted:
-                errors.append(WordError(Place(index, True), word, before[word]))
+                errors.append(WordError(ErrorPlace(index, True), word, before[word]))
                 before[word] += 1
             if index < len(self.words) and self.hypothesis[index] != self.words[index]:
-                errors.append(WordError(Place(index, False), self.hypothesis[index], 0))
+                errors.append(WordError(ErrorPlace(index, False), self.hypothesis[index], 0))
         return errors
 
-    def reference_word(self, place: Place) -> str | None:
+    def reference_word(self, place: ErrorPlace) -> str | None:
         """Return the word of the reference at a place; None in a gap."""
         return None if place.is_gap else self.words[place.position]
 

@@ -57,8 +57,10 @@ def strata(systems: Sequence[ReportedSystem], snr_db: Mapping[str, float]) -> St
         _Counted(system, {each.id: each.counts for each in system.score.utterances}) for system in systems
     ]
     speakers = by_speaker(utterances) if named_as_speakers(utterances) == "speaker" else []
-    ratios = {one.id: snr_db[one.id] for one in utterances if one.id in snr_db}
-    durations = {one.id: one.duration_s for one in utterances if one.duration_s is not None}
+    ratios = {utterance.id: snr_db[utterance.id] for utterance in utterances if utterance.id in snr_db}
+    durations = {
+        utterance.id: utterance.duration_s for utterance in utterances if utterance.duration_s is not None
+    }
     return Strata(
         _figure(counted, bins(durations, "s"), "duration"),
         _figure(counted, _hardest(counted, speakers), "speaker"),
@@ -83,8 +85,8 @@ def bins(values: Mapping[str, float], unit: str) -> list[Stratum]:
 def by_speaker(utterances: Sequence[ScoredUtterance]) -> list[Stratum]:
     """Group the utterances by speaker, sorted by name."""
     ids: dict[str, set[str]] = {}
-    for one in utterances:
-        ids.setdefault(one.speaker, set()).add(one.id)
+    for utterance in utterances:
+        ids.setdefault(utterance.speaker, set()).add(utterance.id)
     return [Stratum(speaker, frozenset(ids[speaker])) for speaker in sorted(ids)]
 
 
@@ -96,7 +98,7 @@ def _span(low: float, high: float, unit: str) -> str:
 def _figure(counted: Sequence[_Counted], groups: Sequence[Stratum], by: str) -> Markup | None:
     """Draw the rates by group; None if fewer than two groups have words."""
     unit = counted[0].system.score.unit
-    rows = [_row(counted, group) for group in groups if all(one.of(group).num_words for one in counted)]
+    rows = [_row(counted, group) for group in groups if all(system.of(group).num_words for system in counted)]
     return dot_figure(rows, f"{unit.rate_name} by {by}", unit.nouns) if len(rows) > 1 else None
 
 
@@ -104,17 +106,17 @@ def _hardest(counted: Sequence[_Counted], speakers: Sequence[Stratum]) -> list[S
     """Sort speakers by the error rate of all systems together, the hardest first."""
 
     def ease(speaker: Stratum) -> tuple[float, str]:
-        counts = [one.of(speaker) for one in counted]
-        return -sum(one.errors for one in counts) / max(counts[0].num_words, 1), speaker.label
+        counts = [system.of(speaker) for system in counted]
+        return -sum(system.errors for system in counts) / max(counts[0].num_words, 1), speaker.label
 
     return sorted(speakers, key=ease)[:MOST_SPEAKERS]
 
 
 def _row(counted: Sequence[_Counted], group: Stratum) -> DotRow:
     dots = []
-    for one in counted:
-        counts, label = one.of(group), one.system.label
-        total = f"{counts.num_words} {one.system.score.unit.nouns}"
+    for system in counted:
+        counts, label = system.of(group), system.system.label
+        total = f"{counts.num_words} {system.system.score.unit.nouns}"
         title = f"{label}, {group.label}: {counts.wer:.1%}, {counts.errors} of {total}"
-        dots.append(Dot(one.system.style, counts.wer, title))
+        dots.append(Dot(system.system.style, counts.wer, title))
     return DotRow(group.label, f"{counted[0].of(group).num_words:,}", dots)

@@ -4,7 +4,7 @@ import jiwer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asrkd.evaluation.inheritance.error_places import Place, WordError, by_place
+from asrkd.evaluation.inheritance.error_places import ErrorPlace, WordError, by_place
 from asrkd.scoring.word_alignment import align_words
 
 texts = st.lists(st.sampled_from(["A", "B", "C"]), max_size=7).map(" ".join)
@@ -15,27 +15,29 @@ def test_a_sentence_laid_along_its_reference_by_hand():
     assert laid.words == ("call", "nine", "one", "now")
     assert laid.hypothesis == ("call", "five", "one", "now")
     assert sum(map(len, laid.inserted)) == 2 and laid.inserted[4] == ("please",)
-    assert WordError(Place(1, False), "five", 0) in laid.errors
-    assert WordError(Place(4, True), "please", 0) in laid.errors
+    assert WordError(ErrorPlace(1, False), "five", 0) in laid.errors
+    assert WordError(ErrorPlace(4, True), "please", 0) in laid.errors
     assert len(laid.errors) == 3
 
 
 def test_a_deleted_word_is_heard_as_none_at_its_place():
-    assert by_place(align_words("one two three", "one three")).errors == [WordError(Place(1, False), None, 0)]
+    assert by_place(align_words("one two three", "one three")).errors == [
+        WordError(ErrorPlace(1, False), None, 0)
+    ]
 
 
 def test_the_same_word_inserted_twice_in_one_gap_is_two_errors():
     errors = by_place([("one", "one"), (None, "uh"), (None, "uh")]).errors
-    assert errors == [WordError(Place(1, True), "uh", 0), WordError(Place(1, True), "uh", 1)]
+    assert errors == [WordError(ErrorPlace(1, True), "uh", 0), WordError(ErrorPlace(1, True), "uh", 1)]
 
 
 def test_what_is_inserted_into_an_empty_reference_is_in_its_only_gap():
     laid = by_place(align_words("", "hello there"))
     assert [(error.place, error.hypothesis) for error in laid.errors] == [
-        (Place(0, True), "hello"),
-        (Place(0, True), "there"),
+        (ErrorPlace(0, True), "hello"),
+        (ErrorPlace(0, True), "there"),
     ]
-    assert laid.reference_word(Place(0, True)) is None
+    assert laid.reference_word(ErrorPlace(0, True)) is None
 
 
 @given(texts, texts)

@@ -35,23 +35,23 @@ class LineAxes:
 def line_figure(series: Sequence[Series], axes: LineAxes) -> Markup:
     """Draw ``series``; an empty Markup if no point can be drawn."""
     drawn = [Series(s.style, [(x, y) for x, y in s.points if y > 0 or not axes.is_log]) for s in series]
-    drawn = [one for one in drawn if one.points]
+    drawn = [line for line in drawn if line.points]
     if not drawn:
         return Markup("")
     across, up = _scales(drawn, axes)
     parts: list[str] = [*_grid(across, up, axes)]
-    for one in drawn:
-        corners = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in one.points)
-        parts.append(svg.element("polyline", points=corners, class_=f"curve {one.style.css}"))
-        x, y = one.points[-1]
-        title = f"{one.style.label}: {_value(y, axes)} at {axes.x} {svg.number(x)}"
-        parts.append(svg.mark(one.style.shape, across(x), up(y), f"mark {one.style.css}", title))
+    for line in drawn:
+        corners = " ".join(f"{across(x):.1f},{up(y):.1f}" for x, y in line.points)
+        parts.append(svg.element("polyline", points=corners, class_=f"curve {line.style.css}"))
+        x, y = line.points[-1]
+        title = f"{line.style.label}: {_value(y, axes)} at {axes.x} {svg.number(x)}"
+        parts.append(svg.mark(line.style.shape, across(x), up(y), f"mark {line.style.css}", title))
     return svg.figure(WIDTH, HEIGHT, _description(drawn, axes), parts)
 
 
 def _scales(series: Sequence[Series], axes: LineAxes) -> tuple[svg.Scale, svg.Scale]:
-    xs = [x for one in series for x, _ in one.points]
-    ys = [min(y, axes.most or y) for one in series for _, y in one.points]
+    xs = [x for line in series for x, _ in line.points]
+    ys = [min(y, axes.most or y) for line in series for _, y in line.points]
     low = min(ys) / HEADROOM if axes.is_log else 0.0
     high = max(max(ys) * HEADROOM, low * 1.5 if axes.is_log else 0.01)
     across = svg.Scale(0.0, max(max(xs), 1.0), LEFT, WIDTH - RIGHT)
@@ -77,5 +77,5 @@ def _value(value: float, axes: LineAxes) -> str:
 
 
 def _description(series: Sequence[Series], axes: LineAxes) -> str:
-    ends = ", ".join(f"{one.style.label} {_value(one.points[-1][1], axes)}" for one in series)
+    ends = ", ".join(f"{line.style.label} {_value(line.points[-1][1], axes)}" for line in series)
     return f"{axes.label}. At the end: {ends}."

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding.ctc_score import checked_lengths, rank
 from asrkd.decoding.greedy import ctc_best_paths
@@ -83,10 +83,9 @@ def import_k2() -> Any:
     try:
         return importlib.import_module("k2")
     except (ImportError, OSError, RuntimeError) as error:
-        cause = " ".join(str(error).split())
         raise AsrkdError(
-            f"--search k2: cannot import k2 ({cause}); install the k2 stack (Python 3.10, torch 1.13.1), "
-            "or use --search prefix-beam, which needs no further package"
+            f"--search k2: cannot import k2 ({error_text(error)}); install the k2 stack "
+            "(Python 3.10, torch 1.13.1), or use --search prefix-beam, which needs no further package"
         ) from None
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError, warn
+from asrkd.core.errors import AsrkdError, error_text, warn
 from asrkd.data.tokens import WORD_START, Tokens
 from asrkd.decoding.arpa import check_spelling
 from asrkd.models.directory import load_language_model
@@ -66,8 +66,9 @@ class WordNgram:
         try:
             self.model = self.kenlm.Model(str(path), config)
         except (OSError, RuntimeError) as error:
-            cause = " ".join(str(error).split())[-300:]  # the reason comes last, after C++ names
-            raise AsrkdError(f"--lm {path}: not an n-gram model that kenlm can read ({cause})") from None
+            raise AsrkdError(
+                f"--lm {path}: not an n-gram model that kenlm can read ({error_text(error)})"
+            ) from None
         for symbol, spelled in zip(tokens.symbols, self.spelled, strict=True):
             if " " in spelled[1:]:
                 raise AsrkdError(
@@ -146,9 +147,8 @@ def _import_kenlm(path: Path) -> Any:
     try:
         return importlib.import_module("kenlm")
     except (ImportError, OSError) as error:
-        cause = " ".join(str(error).split())
         raise AsrkdError(
-            f"--lm {path}: n-gram models need kenlm ({cause}); install it with: pip install kenlm"
+            f"--lm {path}: n-gram models need kenlm ({error_text(error)}); install it with: pip install kenlm"
         ) from None
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from asrkd.core import config, files
 from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.command_record import read_command
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import command
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
@@ -118,8 +118,9 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
     try:
         model.load_state_dict(load_file(str(path / WEIGHTS)))
     except (SafetensorError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise AsrkdError(f"{path / WEIGHTS}: corrupt, or of another architecture ({reason})") from None
+        raise AsrkdError(
+            f"{path / WEIGHTS}: corrupt, or of another architecture ({error_text(error)})"
+        ) from None
     model.to(torch.device(device)).eval().requires_grad_(False)
     weights_sha256 = files.sha256(path / WEIGHTS)
     if isinstance(model, Recognizer):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import command
 
 PREFIX = "torchaudio:"
@@ -80,6 +80,6 @@ def _fetch(url: str, state: Path, name: str) -> None:
     except OSError as error:  # errors of urllib and of sockets are subclasses
         convert = command("asrkd", "distill", "convert", Path(state.name), "--bundle", name, "--out", "DIR")
         raise AsrkdError(
-            f"{PREFIX}{name}: cannot be downloaded ({' '.join(str(error).split())[:100]}); copy {url} here "
+            f"{PREFIX}{name}: cannot be downloaded ({error_text(error, 100)}); copy {url} here "
             f"from another machine, run: {convert}, and give --teacher DIR"
         ) from None

@@ -27,7 +27,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from asrkd.core import config, files
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.models.frame_timing import convolution_rule, hop, span
 from asrkd.teachers.audio import AudioInput, WaveformEncoder, pad
 
@@ -101,8 +101,7 @@ def _fill(model: nn.Module, weights: Path) -> None:
     try:
         model.load_state_dict(_renamed(state, model))
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise AsrkdError(f"{weights}: does not fit its configuration: {reason}") from None
+        raise AsrkdError(f"{weights}: does not fit its configuration: {error_text(error)}") from None
     model.eval().requires_grad_(False)
 
 

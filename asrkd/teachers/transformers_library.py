@@ -14,7 +14,7 @@ from torch import nn
 
 from asrkd.core import files
 from asrkd.core.artifacts import WEIGHTS
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.installed import pip_install
 
 PREPROCESSOR = "preprocessor_config.json"
@@ -34,9 +34,8 @@ def transformers(name: str, reader: Path) -> Any:
     try:
         return getattr(import_module("transformers"), name)
     except (ImportError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:150]
         raise AsrkdError(
-            f"{reader}: needs the package transformers ({reason}); install it with: "
+            f"{reader}: needs the package transformers ({error_text(error, 150)}); install it with: "
             f"{pip_install('transformers')}"
         ) from None
 
@@ -76,8 +75,7 @@ def load_pretrained(class_name: str, folder: Path, needed_prefix: str = "") -> n
             torch_dtype=torch.float32,
         )
     except Exception as error:  # transformers raises many kinds
-        reason = " ".join(str(error).split())[:200]
-        raise AsrkdError(f"{folder}: transformers cannot load it: {reason}") from None
+        raise AsrkdError(f"{folder}: transformers cannot load it: {error_text(error, 200)}") from None
     missing = [
         name
         for name in report["missing_keys"]

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from asrkd.core.device import pick_device
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 
 PATIENCE = timedelta(minutes=30)  # with a silent process; longer than a validation or a checkpoint takes
 _LOST = ("gloo", "nccl", "connection", "timed out", "broken pipe", "socket")  # in torch's messages
@@ -199,7 +199,7 @@ class Processes:
                 raise
             lost = LostContact(
                 f"process {self.rank} of {self.count} lost contact with another, which died or hangs "
-                f"({str(error).splitlines()[0]}); see its output, then run the command again with --resume"
+                f"({error_text(error)}); see its output, then run the command again with --resume"
             )
             lost.reported = self.rank > 1  # whichever one died, process 0 or process 1 is there to say so
             raise lost from None

@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 
 from asrkd.core.device import Precision
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import command
 from asrkd.training.distributed import PATIENCE, Processes
 
@@ -64,8 +64,9 @@ def joined() -> Iterator[Processes]:
             world_size=processes.count,
         )
     except (RuntimeError, ValueError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise AsrkdError(f"MASTER_ADDR, MASTER_PORT: no meeting at {address}:{port} ({reason})") from None
+        raise AsrkdError(
+            f"MASTER_ADDR, MASTER_PORT: no meeting at {address}:{port} ({error_text(error)})"
+        ) from None
     try:
         with _silence() if processes.rank else nullcontext():
             yield processes

@@ -161,7 +161,7 @@ def test_noise_that_is_shorter_than_the_cut_is_repeated_and_its_level_is_in_the_
 
 def test_noise_of_another_width_or_without_features_is_refused(features, tmp_path):
     narrow = NoiseConfig(cuts=write_noise(tmp_path / "noise", width=8), probability=1)
-    with pytest.raises(AsrkdError, match="noise has 8 features a frame, the training cuts 10"):
+    with pytest.raises(AsrkdError, match="noise has 8 features per frame, the training cuts 10"):
         Augmentation(AugmentConfig(noise=narrow), 1)(features, "a", 0)
     bare = MonoCut("bare", 0, 1, 0, recording=Recording("r", [], 8000, 8000, 1.0))
     write_cuts(tmp_path / "bare.jsonl", [replace(bare)])

@@ -15,7 +15,7 @@ from lhotse import MonoCut
 
 from asrkd.commands.checks.findings import Findings
 from asrkd.commands.checks.teacher_scores import ScoreCombination, lm_scores, teacher_scores
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import make_anew
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
@@ -124,10 +124,9 @@ def _language_model(store: NbestStore, sources: Sources, findings: Findings) -> 
         try:
             importlib.import_module("kenlm")
         except (ImportError, OSError) as error:
-            cause = " ".join(str(error).split())
             findings.note(
-                f"{store.path}: its language model {path} is not checked: n-grams need kenlm ({cause}); "
-                "install it with: pip install kenlm"
+                f"{store.path}: its language model {path} is not checked: n-grams need "
+                f"kenlm ({error_text(error)}); install it with: pip install kenlm"
             )
             return None
     return path

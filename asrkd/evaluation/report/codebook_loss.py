@@ -19,7 +19,7 @@ from markupsafe import Markup
 from torch import Tensor
 
 from asrkd.core import config
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.parallel import one_thread
 from asrkd.evaluation.report.figures.bars import Bar, BarAxes, bar_figure
 from asrkd.models.directory import load_model
@@ -116,8 +116,7 @@ def _head(folder: Path, objective: Codebook) -> Codebook:
     try:
         objective.load_state_dict(state)
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise AsrkdError(f"classifiers of other sizes in the checkpoint ({reason})") from None
+        raise AsrkdError(f"classifiers of other sizes in the checkpoint ({error_text(error)})") from None
     return objective
 
 

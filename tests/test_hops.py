@@ -1,6 +1,6 @@
 """Hops from a command to the equation that it computes: calls of one function of asrkd by another.
 
-Each link of a chain is followed in the source. A function's source includes the functions and lambdas
+The chains stand in docs/contributing/architecture.md. Each link of one is followed in the source. A function's source includes the functions and lambdas
 nested in it, as a call that comes back into one of these leads nowhere new. A link leads from a function
 to another one
 
@@ -14,71 +14,21 @@ import importlib
 import inspect
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-# --8<-- [start:chains]
-CHAINS = """
-train
-  asrkd.cli.main:train
-  asrkd.commands.train:train
-  asrkd.training.trainer:Trainer.run by asrkd.commands.train:_Inputs.trainer
-  asrkd.training.trainer:Trainer._updates
-  asrkd.training.update:Update.__call__
-  asrkd.training.learner:Learner.forward by asrkd.training.update:Update.__init__
-  asrkd.objectives.ctc:Ctc.forward by asrkd.objectives.ctc:_build
-  asrkd.objectives.ctc:ctc_sum
-  asrkd.objectives.ctc:separate_sum
-
-codebook
-  asrkd.cli.distill:distill_codebook
-  asrkd.commands.distill:codebook
-  asrkd.targets.store.building:make_store
-  asrkd.core.shared_work:work
-  asrkd.core.parallel:run_tasks
-  asrkd.targets.writers.arrays:_write_codebook by asrkd.targets.writers.arrays:codebook_writer
-  asrkd.quantizer.direct_sum:DirectSumQuantizer.encode by asrkd.quantizer.storage:LoadedQuantizer
-  asrkd.quantizer.search.search:refine_rounds
-  asrkd.quantizer.search.refinement_numba:refine_frames by asrkd.quantizer.search.search:_load_compiled
-
-nbest
-  asrkd.cli.distill:distill_nbest
-  asrkd.commands.distill:nbest
-  asrkd.targets.store.building:make_store
-  asrkd.core.shared_work:work
-  asrkd.core.parallel:run_tasks
-  asrkd.targets.writers.nbest:_write by asrkd.targets.writers.nbest:nbest_writer
-  asrkd.decoding.recognition:recognize_by_cut
-  asrkd.decoding.prefix_beam:search by asrkd.decoding.searches:SEARCHES
-  asrkd.decoding.prefix_beam:candidates
-  asrkd.decoding.prefix_beam_numba:search_frames by asrkd.decoding.prefix_beam:_compiled
-
-score
-  asrkd.cli.score:score
-  asrkd.commands.score_transcripts:score_transcripts
-  asrkd.scoring.score_files:score_with_progress
-  asrkd.scoring.score_corpus:score_utterances
-  asrkd.scoring.word_alignment:align_many
-  asrkd.scoring.word_alignment:_levenshtein by asrkd.scoring.word_alignment:ALIGNMENTS
-  asrkd.scoring.edits:levenshtein_edits
-
-compare
-  asrkd.cli.score:compare
-  asrkd.commands.compare:compare
-  asrkd.evaluation.compare.analysis:analyze
-  asrkd.evaluation.compare.analysis:_difference
-  asrkd.scoring.significance.matched_pairs:matched_pairs
-  asrkd.scoring.significance.matched_pairs:_test
-"""
-# --8<-- [end:chains]
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/contributing/architecture.md"
 LIMITS = {"train": 8, "codebook": 9, "nbest": 9, "score": 6, "compare": 5}
 
 
 def chains() -> dict[str, list[tuple[str, str]]]:
     """(function, function that hands it over or '') of each link, by chain."""
     parsed: dict[str, list[tuple[str, str]]] = {}
-    for line in CHAINS.splitlines():
+    _, _, hops = PAGE.read_text(encoding="utf-8").partition("## Hops")
+    for line in hops.partition("```text\n")[2].partition("```")[0].splitlines():
         if line.startswith(" "):
             name, _, handed_by = line.strip().partition(" by ")
             parsed[list(parsed)[-1]].append((name, handed_by))

@@ -1,8 +1,8 @@
 """Hops from a command to the equation that it computes: calls of one function of asrkd by another.
 
-The chains stand in docs/contributing/architecture.md. Each link of one is followed in the source. A function's source includes the functions and lambdas
-nested in it, as a call that comes back into one of these leads nowhere new. A link leads from a function
-to another one
+The chains stand in docs/contributing/architecture.md; each link of one is followed in the source. A
+function's source includes the functions and lambdas nested in it, as a call that comes back into one of
+these leads nowhere new. A link leads from a function to another one
 
 - that its source names, through its own imports or those of its module; or
 - that it calls without naming it: a parameter, an attribute, an entry of a table. The line then says ``by``

@@ -1,8 +1,8 @@
-"""Objectives: what a recognizer is trained toward, one module per quantity.
+"""Objectives: training losses, one module for each quantity.
 
-A module of this package that defines ``KIND`` is an objective; it is found
-here by looking, so a new one needs its module, its test and a config that
-names it, and no list to be kept.
+A module of this package that defines ``KIND`` is an objective; it is
+discovered here. A new one needs its module, its test and a config that names
+it, and no registration.
 """
 
 import importlib
@@ -18,14 +18,14 @@ from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 
 @cache
 def kinds() -> dict[str, Kind]:
-    """Every objective by the name it has in configs."""
+    """Return every objective by its name in configs."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
     return {module.KIND.name: module.KIND for module in modules if hasattr(module, "KIND")}
 
 
 class _Entry(Section):
-    """One line of a phase's objectives: exactly one name with its settings."""
+    """Entry of a phase's objectives: exactly one name with its settings."""
 
     @model_validator(mode="before")
     @classmethod
@@ -44,12 +44,12 @@ class _Entry(Section):
 
     @property
     def name(self) -> str:
-        """Which objective it is."""
+        """Name of the objective."""
         return next(iter(self.model_fields_set))
 
     @property
     def settings(self) -> ObjectiveConfig:
-        """Its settings."""
+        """Settings of the objective."""
         settings: ObjectiveConfig = getattr(self, self.name)
         return settings
 

@@ -1,9 +1,9 @@
-"""The seam between the trainer and what it trains toward.
+"""Objective interface: training losses, as the trainer uses them.
 
-An objective declares what it taps and which target source it needs, takes
-tensors, and gives a *sum* with the *count* it is a sum over. The trainer
-divides by counts that are global over accumulated batches, so a loss does
-not depend on how utterances were batched.
+An objective declares the encoder layers that it taps and its target source,
+and computes a *sum* and the *count* of its terms. The trainer divides by
+counts over all accumulated batches, so a loss does not depend on the
+division of utterances into batches.
 """
 
 from collections.abc import Callable, Collection
@@ -30,7 +30,7 @@ def need_ctc(name: str, student: Student) -> None:
 
 
 def need_decoder(name: str, student: Student) -> Decoder:
-    """The student's decoder; AsrkdError, which names the objective, if it has none."""
+    """Return the student's decoder; AsrkdError, which names the objective, if it has none."""
     if student.decoder is None:
         raise AsrkdError(
             f"objectives, {name}: the model has no attention decoder; give it one with model.decoder, "
@@ -40,54 +40,54 @@ def need_decoder(name: str, student: Student) -> Decoder:
 
 
 class ObjectiveConfig(Section):
-    """Settings that every objective has."""
+    """Settings of every objective."""
 
     scale: float = Field(1.0, ge=0)  # factor in the total loss
 
     @property
     def passes_per_epoch(self) -> int:
-        """How often an epoch must go over the cuts for all targets to have been taken."""
+        """Passes over the cuts in an epoch, so that all targets are used."""
         return 1
 
 
 class Objective(nn.Module):
-    """A training loss with the taps it needs and, maybe, parameters used in training only.
+    """Training loss, with the layers that it taps and maybe parameters of its own.
 
-    Its parameters are optimized and checkpointed with the student and never exported.
+    Its parameters are optimized and checkpointed with the student, and never exported.
     """
 
     def taps(self) -> Collection[Tap]:
-        """Encoder layers whose values :meth:`forward` reads."""
+        """Return the encoder layers whose values :meth:`forward` reads."""
         return ()
 
     def dropped(self) -> TooShort | None:
-        """A counter of sequences that the loss drops on its own; None for one that drops none."""
+        """Return a counter of sequences that the loss drops; None if it drops none."""
         return None
 
     def count(self, targets: Any, num_frames: Tensor) -> float:
-        """What the sum is over (reference tokens, target values), before the forward pass.
+        """Count the terms of the sum (reference tokens, target values), before the forward pass.
 
         Args:
-            targets: what the source gave for the batch.
+            targets: of the batch, from the source.
             num_frames: (N,) int64, encoder frames of the student.
         """
         raise NotImplementedError
 
     def forward(self, output: RecognizerOutput, targets: Any) -> Tensor:
-        """The loss summed over the batch, a scalar () in float32.
+        """Sum the loss over the batch, a scalar () in float32.
 
-        It is in nats where the loss is a cross-entropy; a distance has no unit.
+        A cross-entropy is in nats; a distance has no unit.
 
         Args:
-            output: of the student, N utterances, with what :meth:`taps` wants.
-            targets: what the source gave for the batch.
+            output: of the student for N utterances, with the layers of :meth:`taps`.
+            targets: of the batch, from the source.
         """
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Kind:
-    """An objective as the registry knows it."""
+    """Registry entry of an objective."""
 
     name: str  # in configs
     config: type[ObjectiveConfig]

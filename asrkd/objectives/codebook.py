@@ -1,17 +1,17 @@
-"""Cross-entropy of the teacher's codebook indexes, predicted from a layer of the student.
+"""Cross-entropy of a teacher's codebook indexes, predicted from a layer of the student.
 
 Source: Guo et al., "Predicting Multi-Codebook Vector Quantization Indexes
 for Knowledge Distillation" (MVQ-KD), arXiv:2211.00508, section 3: one linear
 layer and a softmax per codebook, independent of one another. With ``head:
 joint`` a codebook's scores also depend on the true indexes of the codebooks
-before it, as in the ``multi_quantization`` package's JointCodebookLoss; its
-authors find neither better and recommend the independent one.
+before it, as in JointCodebookLoss of the package ``multi_quantization``, whose
+authors find no difference and recommend the independent one.
 
 Departure: the paper sums over frames and codebooks; this is divided by the
 number of indexes (by the trainer), so that a scale means the same for 4
 codebooks and for 32. At chance it is ln 256 = 5.55 nats.
 
-Letters: C indexes a student frame, K entries of a codebook, D size of the
+Notation: C indexes of a student frame, K entries of a codebook, D size of the
 student's layer, H hidden values of the joint head.
 """
 
@@ -33,14 +33,14 @@ from asrkd.targets.sources.codebook import codebook_source
 
 
 class CodebookConfig(FrameConfig):
-    """Settings of the objective ``codebook``; its targets are those of `asrkd distill codebook`."""
+    """Settings of the objective ``codebook``; targets are from ``asrkd distill codebook``, or live."""
 
     head: Literal["independent", "joint"] = "independent"
     hidden_dim: int = Field(512, ge=1)  # H, of the joint head
 
 
 class Codebook(FrameObjective):
-    """Classifiers, one per codebook, on a layer of the student."""
+    """Cross-entropy of classifiers, one for each codebook, on a layer of the student."""
 
     def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recognizer) -> None:
         """Build the classifiers for the source's codebooks on the student's layer."""
@@ -56,19 +56,19 @@ class Codebook(FrameObjective):
             )
 
     def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
-        """Sum over frames and codebooks of -log P(index), a scalar () in nats."""
-        frames, indexes = self._meeting.frames(output, targets)
-        indexes = indexes.long()  # a byte each until here
+        """Sum -log P(index) over frames and codebooks, a scalar () in nats."""
+        frames, indexes = self._alignment.frames(output, targets)
+        indexes = indexes.long()  # from uint8
         if self.joint is None:
             return linear_cross_entropy(frames, self.predict.weight, self.predict.bias, indexes)
         return codebook_cross_entropy(self.logits(frames, indexes), indexes)
 
     def logits(self, frames: Tensor, indexes: Tensor) -> Tensor:
-        """Scores of the entries of each codebook.
+        """Compute the scores of the entries of each codebook.
 
         Args:
             frames: (frames, D) of the student.
-            indexes: (frames, C) int64, the true ones; the independent head does not look at them.
+            indexes: (frames, C) int64, the true ones; the independent head ignores them.
 
         Returns:
             (frames, C, K).
@@ -80,26 +80,33 @@ class Codebook(FrameObjective):
 
 
 class Autoregression(nn.Module):
-    """What the codebooks before say about the next: the joint head's addition to the scores.
+    """Scores of the joint head, conditioned on the indexes of earlier codebooks.
 
-    A hidden vector, linear in the student's frame, has the embedding of each
-    codebook's index added to it before the next codebook is looked at.
+    The hidden vector of a codebook is a linear map of the student's frame plus
+    the embeddings of the indexes of all earlier codebooks.
     """
 
     def __init__(self, dim: int, num_indexes: int, codebook_size: int, hidden_dim: int) -> None:
-        """Args as they are read: D, C, K, H."""
+        """Initialize the parameters.
+
+        Args:
+            dim: D.
+            num_indexes: C.
+            codebook_size: K.
+            hidden_dim: H.
+        """
         super().__init__()
         self.codebook_size = codebook_size
         self.hidden = nn.Linear(dim, hidden_dim)
         self.weight = nn.Parameter(torch.empty(num_indexes, codebook_size, hidden_dim))
-        nn.init.uniform_(self.weight, -(hidden_dim**-0.5), hidden_dim**-0.5)  # as a linear layer's
+        nn.init.uniform_(self.weight, -(hidden_dim**-0.5), hidden_dim**-0.5)  # as in a linear layer
         self.previous: nn.Embedding | None = None
-        if num_indexes > 1:  # else nothing is before it, and no gradient would reach them
+        if num_indexes > 1:  # a single codebook has no earlier one
             self.previous = nn.Embedding((num_indexes - 1) * codebook_size, hidden_dim)
-        self._gain = 0.5 * math.sqrt(hidden_dim / num_indexes)  # of the embeddings, as the package has it
+        self._gain = 0.5 * math.sqrt(hidden_dim / num_indexes)  # of the embeddings, as in the package
 
     def forward(self, frames: Tensor, indexes: Tensor) -> Tensor:
-        """(frames, D) and the true indexes (frames, C), int64, to scores (frames, C, K)."""
+        """Compute scores (frames, C, K) from (frames, D) and the true indexes (frames, C), int64."""
         steps = self.hidden(frames)[:, None]  # (frames, 1, H)
         if self.previous is not None:
             offsets = torch.arange(indexes.shape[1] - 1, device=indexes.device) * self.codebook_size
@@ -110,7 +117,7 @@ class Autoregression(nn.Module):
 
 
 def codebook_cross_entropy(logits: Tensor, indexes: Tensor) -> Tensor:
-    """Sum of -log softmax(logits)[index] in nats, a scalar in float32.
+    """Sum -log softmax(logits)[index] in nats, a scalar in float32.
 
     Args:
         logits: (frames, C, K) scores of the entries of each codebook.

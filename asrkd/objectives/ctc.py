@@ -4,13 +4,13 @@ Source: Graves et al., "Connectionist Temporal Classification", ICML 2006, eq. 8
 
 With ``targets: transcript`` this is ordinary training. With the path of an
 N-best store it is Seq-KD (Mun'im, Inoue and Shinoda, arXiv:1811.04531,
-section 2): the teacher's hypotheses stand in place of the transcript; with
-``weights.beta`` it is ERR-KD (Kim et al., ICASSP 2019). What of them is the
-papers' and what is ours: :mod:`asrkd.targets.sources.nbest`,
+section 2): the teacher's hypotheses replace the transcript; with
+``weights.beta`` it is ERR-KD (Kim et al., ICASSP 2019). Departures from the
+papers: :mod:`asrkd.targets.sources.nbest`,
 :mod:`asrkd.targets.sources.nbest_weights`.
 
-Letters: N utterances, S sequences (one or several an utterance), T encoder
-frames, U tokens after padding, V tokens with blank at 0.
+Notation: N utterances, S sequences (one or several for each utterance), T
+encoder frames, U tokens after padding, V tokens with blank at 0.
 """
 
 from typing import Any
@@ -38,34 +38,34 @@ class Ctc(Objective):
     """Weighted CTC loss over the sequences of each utterance."""
 
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
-        """Number of tokens that ``num_frames`` (N,) can align, the mean over an utterance's sequences.
+        """Count the tokens that ``num_frames`` (N,) can align, averaged over an utterance's sequences.
 
-        Weights do not count in it: a loss of small weights is to be small.
+        The count is independent of weights: small weights give a small loss.
         """
         possible = alignable(targets, num_frames)
         return float((targets.share * targets.num_tokens * possible).sum())
 
     def dropped(self) -> TooShort:
-        """A counter of sequences that need more frames than there are."""
+        """Return a counter of sequences that need more frames than the encoder has."""
         return TooShort()
 
     def forward(self, output: RecognizerOutput, targets: SequenceTargets) -> Tensor:
-        """Weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""
+        """Compute the weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""
         return ctc_sum(output.log_probs(), output.num_frames, targets)
 
 
 def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> Tensor:
-    """Weighted sum of -log P(sequence | audio) over all sequences, a scalar in nats.
+    """Compute the weighted sum of -log P(sequence | audio) over all sequences, a scalar in nats.
 
-    A sequence that needs more frames than there are has probability zero and
-    no gradient; it is left out here and in the count. Several sequences of an
-    utterance are taken in one pass where that is quicker
+    A sequence that needs more frames than the encoder has is of probability
+    zero, without gradient; it is left out here and in the count. Several
+    sequences of an utterance are computed in one pass where that is faster
     (:mod:`asrkd.objectives.ctc_tree.one_pass`).
 
     Args:
-        log_probs: (N, T, V) log-softmax outputs; padding may hold anything.
+        log_probs: (N, T, V) log-softmax outputs; arbitrary in padding.
         num_frames: (N,) encoder frames.
-        targets: S sequences, each with the utterance it belongs to and its weight.
+        targets: S sequences.
     """
     keep = alignable(targets, num_frames).nonzero().flatten()
     if not is_worthwhile(log_probs, targets.utterance[keep]):
@@ -75,13 +75,13 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
 
 
 def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets, keep: Tensor) -> Tensor:
-    """As :func:`ctc_sum`, of the sequences at some places, each with PyTorch's loss: a scalar in nats.
+    """Compute the sum of :func:`ctc_sum` over selected sequences by PyTorch's loss, a scalar in nats.
 
     Args:
-        log_probs: (N, T, V) log-softmax outputs; padding may hold anything.
+        log_probs: (N, T, V) log-softmax outputs; arbitrary in padding.
         num_frames: (N,) encoder frames.
         targets: S sequences.
-        keep: (S',) int64, places of those that are wanted; each fits its audio.
+        keep: (S',) int64, indexes of the selected sequences; each fits its audio.
     """
     if len(keep) == 0:
         return log_probs.new_zeros(())
@@ -100,7 +100,7 @@ def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets
 
 
 def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
-    """Which sequences fit their audio: a frame per token and one between equal neighbors.
+    """Return which sequences fit their audio: a frame for each token and one between equal neighbors.
 
     Args:
         targets: S sequences.

@@ -1,4 +1,4 @@
-"""Distance between a layer of the student, projected, and a teacher's embeddings: plain regression.
+"""Regression of a teacher's embeddings: distance to a projected layer of the student.
 
 Source: Guo et al., arXiv:2211.00508, section 4.4 and table 4, which compares
 MVQ-KD with two losses on the embeddings themselves: the paper's l1 is the
@@ -9,7 +9,7 @@ The paper had to clamp the teacher's values for both.
 Departure: the paper sums over frames and dimensions; this is divided by
 their number (by the trainer), so that a scale means the same at any width.
 
-Letters: D dimensions of the teacher's embedding (times the teacher's frames
+Notation: D dimensions of the teacher's embedding (times the teacher's frames
 in a student frame).
 """
 
@@ -30,10 +30,10 @@ Distance = Literal["absolute", "squared"]
 
 
 class EmbeddingConfig(FrameConfig):
-    """Settings of the objective ``embedding``; its targets are those of `asrkd distill hidden`."""
+    """Settings of the objective ``embedding``; targets are from ``asrkd distill hidden``, or live."""
 
     distance: Distance = "squared"
-    clamp: tuple[float, float] | None = None  # lowest and highest value that a teacher's may have
+    clamp: tuple[float, float] | None = None  # bounds of the teacher's values
 
     @model_validator(mode="after")
     def _in_order(self) -> "EmbeddingConfig":
@@ -43,28 +43,28 @@ class EmbeddingConfig(FrameConfig):
 
 
 class Embedding(Projection):
-    """A linear map from a layer of the student to the teacher's, and the distance between the two."""
+    """Distance between a linear map of a layer of the student and the teacher's embeddings."""
 
     def __init__(self, settings: EmbeddingConfig, source: HiddenTargets, student: Recognizer) -> None:
-        """Build the map from the student's layer to the source's."""
+        """Build the map from the student's layer to the teacher's."""
         super().__init__(FrameAlignment("embedding", settings, student), source, student)
         self._settings = settings
 
     def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
-        """Sum over frames and dimensions of the distances, a scalar ()."""
-        frames, teacher = self._meeting.frames(output, targets)
+        """Sum the distances over frames and dimensions, a scalar ()."""
+        frames, teacher = self._alignment.frames(output, targets)
         if self._settings.clamp is not None:
             teacher = teacher.clamp(*self._settings.clamp)
         return embedding_distance(self.project(frames).float(), teacher.float(), self._settings.distance)
 
 
 def embedding_distance(student: Tensor, teacher: Tensor, distance: Distance) -> Tensor:
-    """Sum of absolute or of squared differences, a scalar.
+    """Sum absolute or squared differences, a scalar.
 
     Args:
         student: (frames, D), projected.
         teacher: (frames, D), without gradient.
-        distance: which.
+        distance: of values.
     """
     difference = teacher - student
     return difference.abs().sum() if distance == "absolute" else difference.square().sum()

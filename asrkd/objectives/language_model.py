@@ -1,6 +1,6 @@
-"""Cross-entropy of sentences under a language model: -log P(tokens, end), in nats a token with the end.
+"""Cross-entropy of sentences under a language model: -log P(tokens, end), in nats per token and end.
 
-It is the objective ``attention`` of a decoder that attends to no speech.
+It is the objective ``attention`` with a decoder that does not attend to speech.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ from asrkd.targets.sources.text import TextSource
 
 
 class LanguageModelObjectiveConfig(ObjectiveConfig):
-    """Settings of the objective ``language_model``; in validation nothing is smoothed."""
+    """Settings of the objective ``language_model``; validation has no smoothing."""
 
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)  # share of the target spread over all tokens
+    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0)  # share of the target that is spread over all tokens
 
 
 def _source(settings: LanguageModelObjectiveConfig, tokens: Tokens) -> TargetSource:

@@ -1,11 +1,11 @@
-"""Cross-entropy of linear classifiers, with its gradients worked out on the way, some frames at a time.
+"""Cross-entropy of linear classifiers, with gradients computed in the forward pass, some frames at a time.
 
-The scores of all codebooks are by far the largest thing that the head makes:
-1,000 frames of 32 codebooks are 33 MB, which automatic differentiation keeps
-or makes anew four times. Here a few frames' scores are made, turned into the
-loss and its gradients, and forgotten; the backward pass is a multiplication.
+The scores of all codebooks are by far the largest tensor of the head: 33 MB
+for 1,000 frames of 32 codebooks, of which automatic differentiation has four
+copies. Here the scores of some frames are computed, converted to the loss and
+its gradients, and freed; the backward pass is a multiplication.
 
-Letters: C classifiers, K classes of each, D size of a frame.
+Notation: C classifiers, K classes of each, D size of a frame.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SCORES_AT_ONCE = 2**22  # 16 MB in float32
+MAX_SCORES = 2**22  # computed together; 16 MB in float32
 
 
 def linear_cross_entropy(frames: Tensor, weight: Tensor, bias: Tensor, indexes: Tensor) -> Tensor:
-    """Sum over frames and classifiers of -log softmax(weight frame + bias)[index], a scalar in nats.
+    """Sum -log softmax(weight frame + bias)[index] over frames and classifiers, a scalar in nats.
 
-    Under autocast the products are in its type, and the rest in float32.
+    Under autocast products are in its type, everything else in float32.
 
     Args:
         frames: (frames, D).
@@ -29,24 +29,24 @@ def linear_cross_entropy(frames: Tensor, weight: Tensor, bias: Tensor, indexes: 
         indexes: (frames, C) int64 in [0, K).
     """
     with torch.no_grad():
-        dtype = (frames[:0] @ weight[:0].t()).dtype  # that autocast, if it is on, multiplies in
+        dtype = (frames[:0] @ weight[:0].t()).dtype  # of products under autocast
     with torch.autocast(frames.device.type, enabled=False):
         if torch.is_grad_enabled():
-            given = (frames, weight, bias, indexes, dtype)
-            summed: Tensor = _SummedWithGradients.apply(*given)  # type: ignore[no-untyped-call]
+            arguments = (frames, weight, bias, indexes, dtype)
+            summed: Tensor = _SummedWithGradients.apply(*arguments)  # type: ignore[no-untyped-call]
             return summed
         steps = _steps(indexes, len(weight))
         return _sum(-_log_probs(frames[s], weight, bias, indexes[s], dtype)[1].sum() for s in steps)
 
 
 class _SummedWithGradients(torch.autograd.Function):
-    """The sum, whose gradients are kept and scaled when they are asked for."""
+    """Sum with gradients that are computed with it, and scaled in the backward pass."""
 
     @staticmethod
     def forward(
         ctx: Any, frames: Tensor, weight: Tensor, bias: Tensor, indexes: Tensor, dtype: torch.dtype
     ) -> Tensor:
-        """Args as of :func:`linear_cross_entropy`, and the type of the products."""
+        """Compute the sum; arguments as in :func:`linear_cross_entropy`, and the ``dtype`` of products."""
         low_frames, low_weight = frames.to(dtype), weight.to(dtype)
         to_frames = torch.empty_like(frames, dtype=_sum_type(dtype))
         to_weight = torch.zeros_like(weight, dtype=_sum_type(dtype))
@@ -69,22 +69,22 @@ class _SummedWithGradients(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, scale: Tensor) -> Any:
-        """The gradients of frames, weight and bias."""
-        return (*(scale.to(own.dtype) * own for own in ctx.saved_tensors), None, None)
+        """Scale the gradients of frames, weight and bias."""
+        return (*(scale.to(gradient.dtype) * gradient for gradient in ctx.saved_tensors), None, None)
 
 
 def _log_probs(
     frames: Tensor, weight: Tensor, bias: Tensor, indexes: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """(frames * C, K) log-probabilities, and (frames * C, 1) those of the indexes."""
+    """Compute (frames * C, K) log-probabilities, and (frames * C, 1) those of the indexes."""
     scores = torch.addmm(bias.to(dtype), frames.to(dtype), weight.to(dtype).t()).to(_sum_type(dtype))
     log_probs = scores.view(indexes.numel(), len(weight) // indexes.shape[1]).log_softmax(dim=-1)
     return log_probs, log_probs.gather(1, indexes.reshape(-1, 1))
 
 
 def _steps(indexes: Tensor, width: int) -> list[slice]:
-    """Frames that are worked on together."""
-    size = max(1, SCORES_AT_ONCE // width)
+    """Divide the frames into slices that are computed together."""
+    size = max(1, MAX_SCORES // width)
     return [slice(start, start + size) for start in range(0, len(indexes), size)] or [slice(0, 0)]
 
 

@@ -1,16 +1,16 @@
-"""Squared distance between a layer of the student, projected, and a teacher's hidden states.
+"""Squared distance between a projected layer of the student and a teacher's hidden states (TutorNet).
 
 Source: Yoon et al., "TutorNet: Toward Flexible Knowledge Distillation for
 End-to-End Speech Recognition", arXiv:2008.00671, representation-level
 distillation: || M * (teacher - c(student)) ||^2, where c is a convolution of
 kernel size 1, a linear map of each frame, and M, the frame weighting, is the
-sigmoid of the mean of the teacher's frame over its dimensions. M stands
-inside the norm, so a frame weighs M squared.
+sigmoid of the mean of the teacher's frame over its dimensions. M is inside
+the norm, so the weight of a frame is M squared.
 
 Departure: the paper sums over frames and dimensions; this is divided by
 their number (by the trainer), so that a scale means the same at any width.
 
-Letters: N utterances, D size of the teacher's layer (times the teacher's
+Notation: N utterances, D size of the teacher's layer (times the teacher's
 frames in a student frame).
 """
 
@@ -28,33 +28,33 @@ from asrkd.targets.sources.dense import hidden_source
 
 
 class RepresentationConfig(FrameConfig):
-    """Settings of the objective ``representation``; its targets are those of `asrkd distill hidden`."""
+    """Settings of the objective ``representation``; targets are from ``asrkd distill hidden``, or live."""
 
     frame_weighting: bool = True
 
 
 class Representation(Projection):
-    """A linear map from a layer of the student to the teacher's, and the distance between the two."""
+    """Weighted distance between a linear map of a layer of the student and the teacher's layer."""
 
     def __init__(self, settings: RepresentationConfig, source: HiddenTargets, student: Recognizer) -> None:
-        """Build the map from the student's layer to the source's."""
+        """Build the map from the student's layer to the teacher's."""
         super().__init__(FrameAlignment("representation", settings, student), source, student)
         self._settings = settings
 
     def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
-        """Sum over frames and dimensions of the weighted squared differences, a scalar ()."""
-        frames, teacher = self._meeting.frames(output, targets)
+        """Sum the weighted squared differences over frames and dimensions, a scalar ()."""
+        frames, teacher = self._alignment.frames(output, targets)
         weighted = self._settings.frame_weighting
         return weighted_distance(self.project(frames).float(), teacher.float(), frame_weighting=weighted)
 
 
 def weighted_distance(student: Tensor, teacher: Tensor, *, frame_weighting: bool) -> Tensor:
-    """|| M * (teacher - student) ||^2, a scalar.
+    """Compute || M * (teacher - student) ||^2, a scalar.
 
     Args:
         student: (frames, D), projected.
         teacher: (frames, D), without gradient.
-        frame_weighting: M is the sigmoid of the teacher's mean over D; without it, 1.
+        frame_weighting: whether M is the sigmoid of the teacher's mean over D, or 1.
     """
     difference = teacher - student
     if frame_weighting:

@@ -1,14 +1,14 @@
-"""Squared distance between the student's token posteriors and the teacher's, frame by frame.
+"""Squared distance between the token posteriors of student and teacher, frame by frame (TutorNet).
 
 Source: Yoon et al., "TutorNet", arXiv:2008.00671, softmax-level distillation:
-|| softmax(teacher) - softmax(student) ||^2 over all tokens, blank among them.
-The temperature, of which the paper gives no value, is 1.
+|| softmax(teacher) - softmax(student) ||^2 over all tokens, with blank. The
+paper states no value of the temperature; it is 1 here.
 
-Departure: of a store that keeps k of the V tokens, all others together count
-as one more; with k = V it is the paper's quantity. Summed over frames and
+Departure: where a store holds k of the V tokens, all others together count as
+one more; with k = V it is the paper's quantity. It is summed over frames and
 divided by their number (by the trainer).
 
-Letters: N utterances, T frames, V tokens, k of them stored.
+Notation: N utterances, T frames, V tokens, k of them stored.
 """
 
 from typing import Any
@@ -28,27 +28,27 @@ from asrkd.targets.sources.dense import PosteriorSource, PosteriorTargets
 class SoftmaxConfig(ObjectiveConfig):
     """Settings of the objective ``softmax``."""
 
-    targets: str  # a store made by `asrkd distill posterior`
+    targets: str  # path of a store made by `asrkd distill posterior`
 
 
 class Softmax(Objective):
-    """Distance of posteriors at frames of one rate; it owns no parameters."""
+    """Distance of posteriors at equal frame rates; it has no parameters."""
 
     def __init__(self, source: PosteriorSource, student: Recognizer) -> None:
-        """Raise AsrkdError unless the frames of teacher and student are the same."""
+        """Raise AsrkdError unless the frame rates of teacher and student are equal."""
         super().__init__()
         if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
             raise AsrkdError(
                 f"objectives, softmax: a student frame every {student.frame_shift:g} s and a posterior every "
-                f"{source.frame_shift:g} s; posteriors of another rate cannot be told apart by token"
+                f"{source.frame_shift:g} s, expected equal rates; use a teacher or student of the same rate"
             )
 
     def count(self, targets: PosteriorTargets, num_frames: Tensor) -> float:
-        """Number of frames that teacher and student, with ``num_frames`` (N,), both have."""
+        """Count the frames that both the teacher and the student, with ``num_frames`` (N,), have."""
         return float(torch.minimum(targets.num_frames, num_frames).sum())
 
     def forward(self, output: RecognizerOutput, targets: PosteriorTargets) -> Tensor:
-        """Sum over frames of the squared distances, a scalar ()."""
+        """Sum the squared distances over frames, a scalar ()."""
         logits = output.frame_logits()
         shared = min(logits.shape[1], targets.tokens.shape[1])
         real = frame_mask(torch.minimum(targets.num_frames, output.num_frames), shared)  # (N, T)
@@ -59,16 +59,16 @@ class Softmax(Objective):
 
 
 def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tensor:
-    """Sum of squared differences of probabilities, a scalar in [0, 2 frames].
+    """Sum squared differences of probabilities, a scalar in [0, 2 frames].
 
     Args:
         student: (frames, V) probabilities.
         teacher: (frames, k + 1) probabilities, the last of all other tokens together.
-        tokens: (frames, k) whose probabilities the teacher's others are.
+        tokens: (frames, k), to which the teacher's first k belong.
     """
-    kept = student.gather(-1, tokens)  # (frames, k)
-    rest = 1 - kept.sum(dim=-1)
-    return (kept - teacher[:, :-1]).square().sum() + (rest - teacher[:, -1]).square().sum()
+    stored = student.gather(-1, tokens)  # (frames, k)
+    rest = 1 - stored.sum(dim=-1)
+    return (stored - teacher[:, :-1]).square().sum() + (rest - teacher[:, -1]).square().sum()
 
 
 def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:

@@ -1,7 +1,8 @@
-"""Token sequences that CTC cannot align with their audio, counted before the first step.
+"""Counter of token sequences that are too long for CTC to align with their audio.
 
-CTC needs a frame for each token and a blank between two equal ones; a sequence that needs more frames than
-the encoder has of its audio has probability zero and no gradient, and :mod:`asrkd.objectives.ctc` drops it.
+CTC needs a frame for each token and a blank between two equal ones. A
+sequence that needs more frames than the encoder has is of probability zero,
+without gradient, and :mod:`asrkd.objectives.ctc` drops it.
 """
 
 from collections.abc import Sequence
@@ -12,43 +13,43 @@ from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.records import CutRecord
 from asrkd.models.front_end import SUBSAMPLING
 
-SHOWN = 3  # examples
+MAX_EXAMPLES = 3
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """The fewest frames that align ``tokens``: one each, and one between equal neighbors."""
+    """Return the number of frames needed to align ``tokens``: one each, and one between equal neighbors."""
     return len(tokens) + sum(one == other for one, other in zip(tokens, tokens[1:], strict=False))
 
 
 def encoder_frames(cut: CutRecord) -> int:
-    """Encoder frames that a student has of a cut with features."""
+    """Return the number of encoder frames of a cut with features."""
     assert cut.features is not None
     frames = compute_num_frames(cut.duration, cut.features.frame_shift, cut.sampling_rate)
     return -(-int(frames) // SUBSAMPLING)
 
 
 class TooShort:
-    """Which sequences an objective drops, and of which cuts it drops all."""
+    """Counts of the sequences that an objective drops, and of the cuts that lose all sequences."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with zero counts."""
         self.num_sequences = self.num_dropped = 0
-        self._kept: set[str] = set()  # ids of cuts of which a sequence fits
-        self._lost: dict[str, tuple[float, str]] = {}  # seconds and example of those of which one does not
+        self._fitting: set[str] = set()  # ids of cuts with a sequence that fits
+        self._dropped: dict[str, tuple[float, str]] = {}  # seconds and example of cuts with a dropped one
 
     def add(self, cut: CutRecord, tokens: Sequence[int]) -> None:
         """Count a sequence of a cut."""
         self.num_sequences += 1
         frames, needed = encoder_frames(cut), frames_needed(tokens)
         if needed <= frames:
-            self._kept.add(cut.id)
+            self._fitting.add(cut.id)
             return
         self.num_dropped += 1
         example = f"{cut.id} ({cut.duration:g} s, {frames} encoder frames, {needed} needed)"
-        self._lost.setdefault(cut.id, (cut.duration, example))
+        self._dropped.setdefault(cut.id, (cut.duration, example))
 
     def lines(self, loss: str) -> list[str]:
-        """A line about what ``loss`` drops; none where it drops nothing."""
+        """Return a line on the sequences that ``loss`` drops; none if it drops none."""
         if not self.num_dropped:
             return []
         return [
@@ -57,17 +58,17 @@ class TooShort:
         ]
 
     def refuse_all(self, loss: str) -> None:
-        """Raise AsrkdError if ``loss`` drops all there is."""
-        if self.num_dropped and not self._kept:
+        """Raise AsrkdError if ``loss`` drops all sequences."""
+        if self.num_dropped and not self._fitting:
             raise AsrkdError(
-                f"{loss}: nothing is left to learn: all token sequences need more frames than their audio "
-                f"has, those of {self._lost_cuts()}; train on longer cuts, or on fewer tokens, as of "
+                f"{loss}: nothing is left to train on: all token sequences need more frames than their audio "
+                f"has, those of {self._lost_cuts()}; train on longer cuts, or with fewer tokens: "
                 "asrkd prepare ... --tokens bpe"
             )
 
     def _lost_cuts(self) -> str:
-        """How many cuts lost all, their hours, and examples of what was dropped."""
-        lost = {cut_id: found for cut_id, found in self._lost.items() if cut_id not in self._kept}
+        """Describe the cuts that lose all sequences: number, hours, and examples."""
+        lost = {cut_id: cut for cut_id, cut in self._dropped.items() if cut_id not in self._fitting}
         hours = sum(seconds for seconds, _ in lost.values()) / 3600
-        examples = "; ".join(example for _, example in list((lost or self._lost).values())[:SHOWN])
+        examples = "; ".join(example for _, example in list((lost or self._dropped).values())[:MAX_EXAMPLES])
         return f"{len(lost)} cuts ({hours:.3f} h), e.g. {examples}"

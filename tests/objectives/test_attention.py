@@ -142,7 +142,7 @@ def test_without_teacher_forcing_the_decoder_is_told_what_it_finds_likeliest_its
 
 
 def test_drawn_tokens_are_refused_where_all_are_told():
-    with pytest.raises(ValidationError, match="instead: sample has no effect at teacher_forcing 1"):
+    with pytest.raises(ValidationError, match="instead: sample has no effect with teacher_forcing: 1"):
         AttentionConfig(instead="sample")
     assert AttentionConfig(instead="sample", teacher_forcing=0.9).instead == "sample"
 
@@ -154,7 +154,7 @@ def test_about_the_given_share_of_tokens_is_told_as_they_are_and_draws_follow_th
 
     def told() -> torch.Tensor:
         torch.manual_seed(8)
-        return asked._partly_own(student.decoder, encoded, NUM_FRAMES, targets)
+        return asked._sampled_inputs(student.decoder, encoded, NUM_FRAMES, targets)
 
     with torch.no_grad():
         student.decoder.out.bias[6] = -1e4  # never its own choice
@@ -169,7 +169,7 @@ def test_own_tokens_may_be_drawn(encoded):
         student.decoder.out.bias.copy_(torch.tensor([0.0, 1.0, 0, 0, 0, 0, 0]))
     asked = objective(student, teacher_forcing=0.0, instead="sample").train()
     torch.manual_seed(2)
-    told = asked._partly_own(student.decoder, encoded, NUM_FRAMES, collate([[[6] * 300], [[6] * 300]]))
+    told = asked._sampled_inputs(student.decoder, encoded, NUM_FRAMES, collate([[[6] * 300], [[6] * 300]]))
     share = math.e / (math.e + 6)
     assert float((told == 1).float().mean()) == pytest.approx(share, abs=0.06)
 

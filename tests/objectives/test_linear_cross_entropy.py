@@ -24,7 +24,7 @@ def plain(frames: Tensor, weight: Tensor, bias: Tensor, indexes: Tensor) -> Tens
 @pytest.mark.parametrize("at_once", [1, 24, 36, 2**22])
 def test_value_and_gradients_are_right_however_many_frames_are_worked_on_together(monkeypatch, at_once):
     """Gradients against differences of values, in float64."""
-    monkeypatch.setattr(module, "SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(module, "MAX_SCORES", at_once)
     given, indexes = example()
     expected = torch.nn.functional.cross_entropy(
         torch.nn.functional.linear(*given).view(-1, 4), indexes.flatten(), reduction="sum"

@@ -1,1 +1,1 @@
-"""CTC of all hypotheses of an utterance in one pass over a graph that shares their beginnings."""
+"""CTC of all hypotheses of an utterance in one pass over their prefix tree."""

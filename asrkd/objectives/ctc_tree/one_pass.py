@@ -1,18 +1,18 @@
 """CTC of all hypotheses of an utterance in one pass over their prefix tree.
 
-Hypotheses of an N-best list begin alike. The sums over alignments (Graves et
-al., ICML 2006, equations 6 to 8) of a node of the tree depend on the nodes
-above it alone, so they are computed once for all hypotheses that pass it.
-Each hypothesis has its own score, as the objective is a weighted sum of
--log P(y_k), not -log of a sum; its gradient needs one backward pass, which is
-linear in what it starts from: weight over score at each hypothesis's end.
+Hypotheses of an N-best list share prefixes. The sums over alignments (Graves
+et al., ICML 2006, equations 6 to 8) of a node of the tree depend on its
+ancestors alone, so they are computed once for all hypotheses through the node.
+Each hypothesis has a separate score, as the objective is a weighted sum of
+-log P(y_k), not -log of a sum. The gradient needs a single backward pass,
+which is linear in its initial values: weight over score at each hypothesis's end.
 
-That is why it is not k2's even where k2 is: over a union of hypotheses k2
-gives -log of the sum of their probabilities, and its gradient drops those
-that are unlikely, whatever their weights. A test holds each score against
-k2's of its own graph. On a GPU, or without numba, losses are separate, in one call.
+k2 is not used, as its loss of a union of hypotheses is -log of the sum of
+their probabilities, and its gradient neglects unlikely hypotheses whatever
+their weights. A test compares each score with k2's of a single hypothesis. On
+a GPU, or without numba, losses are computed separately, in one call.
 
-Letters: N utterances, T frames, V tokens with blank at 0, S sequences, U
+Notation: N utterances, T frames, V tokens with blank at 0, S sequences, U
 tokens after padding.
 """
 
@@ -37,10 +37,10 @@ def is_available() -> bool:
 
 
 def is_worthwhile(log_probs: Tensor, utterance: Tensor) -> bool:
-    """Whether one pass is to be taken: on CPU, with numba, where some utterance has several sequences.
+    """Return whether to use one pass: on CPU, with numba, if some utterance has several sequences.
 
     Args:
-        log_probs: (N, T, V); only their device is looked at.
+        log_probs: (N, T, V), of which the device counts.
         utterance: (S,) row of each sequence.
     """
     return (
@@ -54,48 +54,48 @@ def is_worthwhile(log_probs: Tensor, utterance: Tensor) -> bool:
 def one_pass_sum(
     log_probs: Tensor, num_frames: Tensor, targets: "SequenceTargets", keep: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weighted sum of -log P(sequence | audio).
+    """Compute the weighted sum of -log P(sequence | audio).
 
     Args:
-        log_probs: (N, T, V) log-softmax outputs on the CPU; padding may hold anything.
+        log_probs: (N, T, V) log-softmax outputs on the CPU; arbitrary in padding.
         num_frames: (N,), at least 1 where there is a sequence.
-        targets: the sequences.
-        keep: (S',) places of those that are wanted; each fits its audio.
+        targets: S sequences.
+        keep: (S',) indexes of the selected sequences; each fits its audio.
 
     Returns:
-        The sum over those whose utterance could be done exactly, a scalar in
-        nats; and the places of the others, (S'',).
+        The sum over the sequences of utterances whose sums are exact, a scalar
+        in nats; and the indexes of the other sequences, (S'',).
     """
     total, exact = _OnePass.apply(log_probs, num_frames, targets, keep)  # type: ignore[no-untyped-call]
     return total, keep[~exact]
 
 
 class _OnePass(torch.autograd.Function):
-    """The sum, with a gradient that is computed beside it."""
+    """Sum with a gradient that is computed with it."""
 
     @staticmethod
     def forward(
         ctx: Any, log_probs: Tensor, num_frames: Tensor, targets: "SequenceTargets", keep: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The sum, a scalar in nats, and (S',) bool: of each of ``keep`` whether it was exact.
+        """Compute the sum, a scalar in nats, and whether each sequence of ``keep`` is exact, (S',) bool.
 
         Args:
-            ctx: takes the gradient, (N, T, V).
-            log_probs: (N, T, V), as :func:`one_pass_sum` has it.
+            ctx: receives the gradient, (N, T, V).
+            log_probs: (N, T, V), as in :func:`one_pass_sum`.
             num_frames: (N,), likewise.
             targets: S sequences.
-            keep: (S',) places of those that are wanted.
+            keep: (S',) indexes of the selected sequences.
         """
         wants_gradient = ctx.needs_input_grad[0]
         gradient = torch.zeros_like(log_probs) if wants_gradient else None
         owner, total = targets.utterance[keep], 0.0
         exact = torch.zeros(len(keep), dtype=torch.bool)
         for row in owner.unique().tolist():
-            own = (owner == row).nonzero().flatten()
+            of_row = (owner == row).nonzero().flatten()
             frames = log_probs[row, : int(num_frames[row])].detach().numpy()
             filled = None if gradient is None else gradient[row, : len(frames)].numpy()
-            is_exact, value = _one_utterance(frames, targets, keep[own], filled)
-            exact[own] = is_exact
+            is_exact, value = _one_utterance(frames, targets, keep[of_row], filled)
+            exact[of_row] = is_exact
             total += value
         ctx.gradient = gradient
         ctx.mark_non_differentiable(exact)
@@ -103,20 +103,20 @@ class _OnePass(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """The gradient (N, T, V) of ``log_probs``, None for the rest; the first of ``grads`` is a scalar."""
+        """Return the gradient (N, T, V) of ``log_probs``, None for the rest; ``grads[0]`` is a scalar."""
         return ctx.gradient * grads[0], None, None, None
 
 
 def _one_utterance(
     frames: "np.ndarray[Any, Any]",
     targets: "SequenceTargets",
-    own: Tensor,
+    keep: Tensor,
     gradient: "np.ndarray[Any, Any] | None",
 ) -> tuple[bool, float]:
-    """Whether it was exact, and the sum; ``gradient`` (T, V), if given, is filled where it was."""
+    """Return whether the sum of an utterance is exact, and the sum; fill ``gradient`` (T, V) if it is."""
     from asrkd.objectives.ctc_tree import prefix_tree_numba
 
-    tokens, num_tokens = targets.tokens[own].numpy(), targets.num_tokens[own].numpy()
+    tokens, num_tokens = targets.tokens[keep].numpy(), targets.num_tokens[keep].numpy()
     used = np.unique(
         np.append(np.concatenate([t[:n] for t, n in zip(tokens, num_tokens, strict=True)]), BLANK_ID)
     )
@@ -126,7 +126,7 @@ def _one_utterance(
     emitted = frames[:, used].astype(np.float64)
     occupied = np.zeros(emitted.shape if gradient is not None else (0, 0))
     exact, value = prefix_tree_numba.one_utterance(
-        emitted, tree, targets.weight[own].numpy().astype(np.float64), occupied
+        emitted, tree, targets.weight[keep].numpy().astype(np.float64), occupied
     )
     if exact and gradient is not None:
         gradient[:, used] = -occupied

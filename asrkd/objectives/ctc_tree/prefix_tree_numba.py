@@ -1,12 +1,12 @@
-"""Forward and backward passes over a prefix tree as machine code for CPUs, by numba; see one_pass.py.
+"""Forward and backward passes over a prefix tree, compiled for CPUs by numba; see one_pass.py.
 
-Sums are kept as numbers relative to the largest of their frame, not as
-logarithms: a state costs five operations and no exp or log. What is so small
-beside the largest that it is lost cannot matter, or the tree says that it is
-not exact (:func:`_is_exact`).
+Sums are relative to the largest of their frame, not logarithms: a state costs
+five operations without exp or log. Sums that underflow are negligible, or the
+result is reported as not exact (:func:`_is_exact`).
 
-Letters: S sequences of an utterance, P nodes of their tree, T frames, C
-different tokens in the tree, blank in column 0, U tokens after padding, V of the inventory.
+Notation: S sequences of an utterance, P nodes of their tree, T frames, C
+different tokens in the tree with blank in column 0, U tokens after padding, V
+tokens of the inventory.
 """
 
 from typing import Any, NamedTuple
@@ -16,61 +16,59 @@ from numba import njit
 
 Array = np.ndarray[Any, Any]
 
-LOST = (
-    600.0  # nats below the largest of a frame from which on a sum may be lost; exp(-708) is the least number
-)
-MARGIN = 30.0  # nats by which all that is lost must be below a score
+LOST = 600.0  # nats below the largest of a frame at which a sum may underflow; exp(-708) is the limit
+MARGIN = 30.0  # nats by which all underflowed sums must be below a score
 LARGEST = 1e300
 
 
 class Tree(NamedTuple):
-    """Token sequences that share their beginnings; node 0 is the empty one, parents stand before children."""
+    """Prefix tree of token sequences; node 0 is the empty prefix, parents are before children."""
 
     parent: Array  # (P,)
-    column: Array  # (P,) of the last token; 0 for the root
+    column: Array  # (P,) column of the last token; 0 for the root
     ends: Array  # (S,) node of each sequence
 
 
 @njit(nogil=True, cache=True)
 def grow(tokens: Array, num_tokens: Array, columns: Array) -> Tree:
-    """The tree of sequences.
+    """Build the tree of sequences.
 
     Args:
-        tokens: (S, U), padded with anything.
+        tokens: (S, U), with arbitrary padding.
         num_tokens: (S,), at most U.
         columns: (V,) column of each token, 0 of blank.
     """
-    most = 1 + num_tokens.sum()
-    parent, column = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    child, sibling = np.zeros(most, np.int64), np.zeros(most, np.int64)  # 0: none
+    size = 1 + num_tokens.sum()
+    parent, column = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    child, sibling = np.zeros(size, np.int64), np.zeros(size, np.int64)  # 0: none
     ends, count = np.zeros(len(tokens), np.int64), 1
     for s in range(len(tokens)):
         node = 0
         for u in range(num_tokens[s]):
-            wanted, found = columns[tokens[s, u]], child[node]
-            while found and column[found] != wanted:
-                found = sibling[found]
-            if not found:
-                found, count = count, count + 1
-                parent[found], column[found] = node, wanted
-                sibling[found], child[node] = child[node], found
-            node = found
+            wanted, branch = columns[tokens[s, u]], child[node]
+            while branch and column[branch] != wanted:
+                branch = sibling[branch]
+            if not branch:
+                branch, count = count, count + 1
+                parent[branch], column[branch] = node, wanted
+                sibling[branch], child[node] = child[node], branch
+            node = branch
         ends[s] = node
     return Tree(parent[:count].copy(), column[:count].copy(), ends)
 
 
 @njit(nogil=True, cache=True)
 def forward(emitted: Array, tree: Tree) -> tuple[Array, Array]:
-    """Sums over all alignments of each node's tokens.
+    """Sum over all alignments of each node's tokens.
 
     Args:
-        emitted: (T, C) probabilities, each frame's divided by its largest.
+        emitted: (T, C) probabilities, of each frame relative to its largest.
         tree: of P nodes.
 
     Returns:
-        (T, P, 2) sums that end in blank and in the last token, each frame's
-        divided by its largest; and (T,) by what each frame's were divided, 1
-        where all are 0.
+        (T, P, 2) sums of alignments that end in blank and in the last token, of
+        each frame relative to its largest; and (T,) the largest of each frame,
+        1 where all are 0.
     """
     num_frames, size = len(emitted), len(tree.parent)
     sums, scales = np.zeros((num_frames, size, 2)), np.ones(num_frames)
@@ -96,16 +94,16 @@ def forward(emitted: Array, tree: Tree) -> tuple[Array, Array]:
 
 @njit(nogil=True, cache=True)
 def backward(emitted: Array, tree: Tree, passed: tuple[Array, Array], last: Array) -> Array:
-    """How probable it is that a frame emits a column, summed over sequences with their weights.
+    """Compute the weighted sum, over sequences, of the probability that a frame emits a column.
 
     Args:
-        emitted: (T, C), as :func:`forward` has it.
+        emitted: (T, C), as in :func:`forward`.
         tree: of P nodes, likewise.
-        passed: what it gave, (T, P, 2) and (T,).
-        last: (P,) weight of the sequences that end in each node over their sum in the last frame.
+        passed: its result, (T, P, 2) and (T,).
+        last: (P,) weight of the sequences that end in each node, over their sum in the last frame.
 
     Returns:
-        (T, C).
+        (T, C) weighted probabilities.
     """
     sums, scales = passed
     num_frames, size = len(emitted), len(tree.parent)
@@ -134,14 +132,14 @@ def backward(emitted: Array, tree: Tree, passed: tuple[Array, Array], last: Arra
 
 @njit(nogil=True, cache=True)
 def one_utterance(log_emitted: Array, tree: Tree, weights: Array, occupied: Array) -> tuple[bool, float]:
-    """The weighted sum of -log P over an utterance's sequences.
+    """Compute the weighted sum of -log P over an utterance's sequences.
 
     Args:
         log_emitted: (T, C) log-probabilities in nats.
         tree: of the S sequences.
-        weights: (S,), those of the sum.
-        occupied: (T, C), filled with what :func:`backward` gives; left alone
-            if it has no frames, or the result is not exact.
+        weights: (S,) of the sum.
+        occupied: (T, C), filled with the result of :func:`backward`, unless it
+            has no frames or the result is not exact.
 
     Returns:
         Whether the result is exact, and the sum in nats, 0 if it is not.
@@ -166,16 +164,16 @@ def one_utterance(log_emitted: Array, tree: Tree, weights: Array, occupied: Arra
 
 @njit(nogil=True, cache=True)
 def _is_exact(totals: Array, levels: Array, tops: Array, size: int) -> bool:
-    """Whether all that may have been lost is far below every score.
+    """Return whether all sums that may have underflowed are far below every score.
 
-    A lost sum at frame t is at most exp(levels[t] - LOST), and what follows
-    multiplies it by at most the largest probability of each later frame.
+    An underflowed sum at frame t is at most exp(levels[t] - LOST), and later
+    frames multiply it by at most the largest probability of each.
     """
-    least, rest, most = totals.min(), 0.0, -np.inf
-    if not least > 0:
+    lowest, rest, highest = totals.min(), 0.0, -np.inf
+    if not lowest > 0:
         return False
     for t in range(len(tops) - 1, -1, -1):
-        most = max(most, levels[t] + rest)
+        highest = max(highest, levels[t] + rest)
         rest += tops[t]
-    lost = most - LOST + np.log(2.0 * size * len(tops))
-    return lost + MARGIN < np.log(least) + levels[-1] and np.log(least) > -LOST / 2
+    lost = highest - LOST + np.log(2.0 * size * len(tops))
+    return lost + MARGIN < np.log(lowest) + levels[-1] and np.log(lowest) > -LOST / 2

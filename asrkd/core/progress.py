@@ -19,7 +19,7 @@ from asrkd.core.errors import one_line
 LINE_EVERY_S = 5.0
 FIRST_LINE_S = 1.0  # until the first "at work" line of work that has finished nothing
 POLL_EVERY_S = 0.2  # for whether that line is due
-LIFE_EVERY_S = 60.0  # between two such lines
+HEARTBEAT_EVERY_S = 60.0  # between two such lines
 # Columns of a row beside the label and the counts: the bar, the rate with its unit or note, the time left.
 BAR_ROOM, MIN_LABEL = 52, 8
 
@@ -91,10 +91,10 @@ class _Lines(Meter):
         if time.monotonic() - self._shown_at >= LINE_EVERY_S:
             self._print()
 
-    def _print(self, life: str = "") -> None:
+    def _print(self, heartbeat: str = "") -> None:
         self._shown_at = time.monotonic()
         eta = self.remaining_s()
-        parts = [f"{self.label}: {self.done}/{self.total} {self.unit}", self.rate(), self.note, life]
+        parts = [f"{self.label}: {self.done}/{self.total} {self.unit}", self.rate(), self.note, heartbeat]
         parts.append(f"ETA {eta:.0f} s" if 0 < eta < float("inf") else "")
         line = ", ".join(part for part in parts if part)
         if line != self._shown:
@@ -107,27 +107,27 @@ class _Lines(Meter):
             self._print()
 
 
-class _LivingLines(_Lines):
+class _HeartbeatLines(_Lines):
     """Lines from a thread that also come while no unit is finished, as a unit may be slow."""
 
     def __init__(self, label: str, total: int, unit: str, done: int = 0) -> None:
         super().__init__(label, total, unit, done)
-        self._one_at_a_time, self._over = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._print_lock, self._over = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def begin(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def _live(self) -> None:
+    def _beat(self) -> None:
         while not self._over.wait(POLL_EVERY_S):
-            now, silent_s = time.monotonic(), LIFE_EVERY_S if self._shown else FIRST_LINE_S
+            now, silent_s = time.monotonic(), HEARTBEAT_EVERY_S if self._shown else FIRST_LINE_S
             if now - max(self._shown_at, self.started_at) >= silent_s:
                 self._print(f"at work for {now - self.started_at:.0f} s")
 
-    def _print(self, life: str = "") -> None:
-        with self._one_at_a_time:
-            super()._print(life)
+    def _print(self, heartbeat: str = "") -> None:
+        with self._print_lock:
+            super()._print(heartbeat)
 
     def close(self) -> None:
         """End the thread, and print the last state unless it was printed already."""
@@ -183,7 +183,7 @@ def _takes_bar(total: int) -> bool:
 
 @contextmanager
 def meter(
-    label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0, says_it_works: bool = False
+    label: str, total: int, unit: str, done: int = 0, *, after_s: float = 0.0, heartbeat: bool = False
 ) -> Iterator[Meter]:
     """Show the progress of the work within the block.
 
@@ -193,10 +193,10 @@ def meter(
         unit: noun of the units, in the plural.
         done: number of units that an earlier run finished.
         after_s: seconds before which nothing is shown, for work that is usually short.
-        says_it_works: in a log, also show a line after a second without a finished unit, and one a
+        heartbeat: in a log, also show a line after a second without a finished unit, and one a
             minute later on; by a thread, so not for work that forks.
     """
-    lines = _LivingLines if says_it_works else _Lines
+    lines = _HeartbeatLines if heartbeat else _Lines
     kind = _Bar if _takes_bar(total) else lines
     shown = kind(label, total, unit, done)
     shown.after_s = after_s

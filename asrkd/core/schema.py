@@ -68,19 +68,19 @@ def explain(error: ValidationError) -> str:
     place = ".".join(part for part in parts if not _OF_UNIONS.fullmatch(part)) or "the record"
     if first["type"] == "missing":
         return f"{place} is missing"
-    return f"{place} is {shown(first['input'])}, {_expected(first['msg'])}"
+    return f"{place} is {truncated_repr(first['input'])}, {_expected(first['msg'])}"
 
 
 def _expected(words: str) -> str:
     """Rephrase pydantic's message to follow 'is 7,'."""
     if not words.startswith("Input should be "):
         return words[:1].lower() + words[1:]
-    wanted = words.removeprefix("Input should be ").partition(" or instance of ")[0]
-    wanted = wanted.replace("a valid ", "a ").replace("a integer", "an integer")
-    return f"expected {'a number ' if wanted.startswith(('greater', 'less')) else ''}{wanted}"
+    expected = words.removeprefix("Input should be ").partition(" or instance of ")[0]
+    expected = expected.replace("a valid ", "a ").replace("a integer", "an integer")
+    return f"expected {'a number ' if expected.startswith(('greater', 'less')) else ''}{expected}"
 
 
-def shown(value: Any) -> str:
+def truncated_repr(value: Any) -> str:
     """Return a value of a record for a message, truncated if it is long."""
     try:
         text = repr(value)

@@ -75,7 +75,7 @@ class Workers:
 class WorkResult:
     """Counts of the items of the work, after this command's share of it."""
 
-    made: int  # items written by this process and its workers
+    written: int  # items written by this process and its workers
     missing: int  # items that other shards still have to write
     total: int
 
@@ -124,9 +124,9 @@ def work(
     shard = workers.shard_of
     selected = [item for index, item in enumerate(items) if shard is None or shard.takes(index)]
     missing = free = [item for item in selected if not item.is_done()]
-    total, made = sum(item.size for item in selected), 0
+    total, num_written = sum(item.size for item in selected), 0
     done = total - sum(item.size for item in missing)
-    with meter(label, total, "cuts", done, says_it_works=bool(missing)) as progress:
+    with meter(label, total, "cuts", done, heartbeat=bool(missing)) as progress:
         watch = _Watch(progress, stop)
 
         def check() -> None:
@@ -139,7 +139,7 @@ def work(
                 if item.is_done():
                     written.add(item.path)
                     watch.finish(item)
-            made += len(written)
+            num_written += len(written)
             missing = _still_missing([item for item in missing if item.path not in written], watch.finish)
             check()
             free = [item for item in missing if _is_free(item)]
@@ -149,7 +149,7 @@ def work(
     if not left:
         for folder in {item.path.parent for item in items}:
             _sweep(folder)
-    return WorkResult(made, left, len(items))
+    return WorkResult(num_written, left, len(items))
 
 
 class _Watch:

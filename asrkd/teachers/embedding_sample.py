@@ -61,7 +61,7 @@ def sample_embeddings(
     # On a GPU a part ends with a whole batch, so that batches are the same after a restart.
     batch_size = 1 if teacher.device.type == "cpu" else GPU_BATCH
     written_at = time.monotonic()
-    with meter("embeddings", len(sample.cuts), "cuts", begun, says_it_works=True) as progress:
+    with meter("embeddings", len(sample.cuts), "cuts", begun, heartbeat=True) as progress:
         for embedded in teacher.embeddings(sample.cuts[begun:], [sample.tap]):
             pending.append(_some_frames(embedded.tapped[sample.tap], sample, embedded.cut.id))
             progress.advance(audio_s=embedded.cut.duration)

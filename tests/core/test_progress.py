@@ -78,10 +78,10 @@ def test_work_that_is_short_is_not_shown_if_it_may_be_long(clock, capsys):
 
 def test_work_that_finishes_nothing_says_that_it_is_at_work_and_then_now_and_then(monkeypatch, capsys):
     monkeypatch.setattr(progress, "FIRST_LINE_S", 0.05)
-    monkeypatch.setattr(progress, "LIFE_EVERY_S", 0.3)
+    monkeypatch.setattr(progress, "HEARTBEAT_EVERY_S", 0.3)
     monkeypatch.setattr(progress, "POLL_EVERY_S", 0.01)
     before = threading.active_count()
-    with meter("distill x", 9, "cuts", says_it_works=True):
+    with meter("distill x", 9, "cuts", heartbeat=True):
         time.sleep(0.2)
         assert capsys.readouterr().err == "distill x: 0/9 cuts, at work for 0 s\n"
         time.sleep(0.5)
@@ -92,7 +92,7 @@ def test_work_that_finishes_nothing_says_that_it_is_at_work_and_then_now_and_the
 
 
 def test_units_of_an_earlier_run_are_done_and_say_nothing_of_the_pace(clock):
-    with meter("distill x", 100, "cuts", says_it_works=True) as shown:
+    with meter("distill x", 100, "cuts", heartbeat=True) as shown:
         shown.advance(40, resumed=True)
         clock.now += 10
         shown.advance(10)

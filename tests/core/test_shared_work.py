@@ -69,7 +69,7 @@ def test_shards_in_any_order_end_with_nothing_missing_and_only_the_last_sees_tha
     for number in order:
         progress = work("work", items, make, Workers(1, ShardOf(number, 3)), StopRequest())
         left -= shares[number]
-        assert (progress.made, progress.missing, progress.total) == (shares[number], left, 4)
+        assert (progress.written, progress.missing, progress.total) == (shares[number], left, 4)
     assert not (items[0].path.parent / "locks").exists()
 
 
@@ -80,7 +80,7 @@ sys.path.insert(0, sys.argv[1])
 from test_shared_work import make, notes
 from asrkd.core.shared_work import Workers, work
 from asrkd.core.stopping import StopRequest
-print(work("work", notes(Path(sys.argv[2]), 40), make, Workers(), StopRequest()).made)
+print(work("work", notes(Path(sys.argv[2]), 40), make, Workers(), StopRequest()).written)
 """
 
 
@@ -132,7 +132,7 @@ def test_an_item_held_by_another_process_is_waited_for_and_taken_over(tmp_path):
                 holder.wait()
 
     progress = work("work", items, make, Workers(), KillThenGoOn())
-    assert progress.made == 2
+    assert progress.written == 2
     assert items[1].is_done()
 
 
@@ -187,7 +187,7 @@ def test_without_locks_every_process_works_and_nothing_breaks(tmp_path, monkeypa
     ):
         assert first
         assert second
-        assert work("work", items, make, Workers(), StopRequest()).made == 3
+        assert work("work", items, make, Workers(), StopRequest()).written == 3
     with lock(tmp_path / "a.lock"), lock(tmp_path / "a.lock"):
         pass
 

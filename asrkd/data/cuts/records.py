@@ -28,7 +28,7 @@ from asrkd.core.schema import (
     Schema,
     Seconds,
     WholeNumber,
-    shown,
+    truncated_repr,
 )
 
 Channels = Count | list[Count]
@@ -131,7 +131,7 @@ def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
     """
     kind = line.get("type", "something without a type")
     if kind != "MonoCut":
-        name = kind if isinstance(kind, str) else shown(kind)
+        name = kind if isinstance(kind, str) else truncated_repr(kind)
         raise AsrkdError(f"{path}:{number}: not a lhotse cut: expected a MonoCut, found {name}")
     is_bare = not line.get("recording") and not line.get("features")
     if is_bare and isinstance(line.get("custom"), dict) and "codebook_indexes" in line["custom"]:

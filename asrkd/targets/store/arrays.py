@@ -23,7 +23,7 @@ from torch import Tensor
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.core.schema import Count, Record, Schema, shown
+from asrkd.core.schema import Count, Record, Schema, truncated_repr
 from asrkd.data.cuts.records import cut_digest
 from asrkd.targets.store.shards import DIGEST_LENGTH, Entry, write_shard
 from asrkd.targets.store.store import Store, damage
@@ -86,7 +86,7 @@ def read_layouts(path: Path) -> dict[str, ArrayLayout]:
             raise ValueError(f"a header of {length} bytes")
         header = files.parse_json(stream.read(length).decode("utf-8"))
     if not isinstance(header, dict):
-        raise ValueError(f"a header that is not a dictionary: {shown(header)}")
+        raise ValueError(f"a header that is not a dictionary: {truncated_repr(header)}")
     layouts = {}
     for name in sorted(header.keys() - {"__metadata__"}):
         array = _ARRAY.check(header[name])

@@ -71,7 +71,7 @@ class StoreResult:
         """Return a human-readable line."""
         if not self.is_complete:
             return f"{self.plan.out}: this part is done; {self.progress.text()}"
-        already = "already complete, " if self.was_complete and not self.progress.made else ""
+        already = "already complete, " if self.was_complete and not self.progress.written else ""
         return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
 
 
@@ -95,7 +95,7 @@ def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: Stop
     digest = _contract_digest(plan)
     planned = plan.shards(digest)
     progress = work(f"distill {plan.out.name}", planned, write, workers, stop)
-    if not progress.missing and (progress.made or state is not State.COMPLETE):
+    if not progress.missing and (progress.written or state is not State.COMPLETE):
         _check_complete(plan, [shard.path for shard in planned], digest)
         output_folder.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})
     return StoreResult(plan, progress, state is State.COMPLETE)

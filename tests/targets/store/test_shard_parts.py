@@ -341,7 +341,7 @@ def test_two_workers_show_each_cut_once_and_those_of_parts_are_done(tmp_path, mo
     monkeypatch.setattr("asrkd.core.progress.LINE_EVERY_S", 0.0)
     shards = [replace(shard_of(tmp_path, 30), path=tmp_path / f"shard-{n}-of-2.txt") for n in range(2)]
     write_part(shards[1], 0, [b"x"] * 12)
-    assert work("grow", shards, grow, Workers(2), StopRequest()).made == 2
+    assert work("grow", shards, grow, Workers(2), StopRequest()).written == 2
     done = [int(line.split("/60")[0].split()[-1]) for line in capsys.readouterr().err.splitlines()]
     assert done == sorted(done)
     assert done[-1] == 60

@@ -50,9 +50,9 @@ def test_shards_are_runs_of_the_list_and_say_how_many_they_are(count, cuts_per_s
 def test_only_what_is_missing_is_written(tmp_path, capsys):
     shards = make_shards(tmp_path, 5, 2)
     shards[1].path.write_text("kept")
-    assert work("work", shards, write_ids, Workers(), StopRequest()).made == 2
+    assert work("work", shards, write_ids, Workers(), StopRequest()).written == 2
     assert [shard.path.read_text() for shard in shards] == ["cut-0 cut-1", "kept", "cut-4"]
-    assert work("work", shards, write_ids, Workers(), StopRequest()).made == 0
+    assert work("work", shards, write_ids, Workers(), StopRequest()).written == 0
     assert "work: 5/5 cuts" in capsys.readouterr().err
 
 
@@ -61,7 +61,7 @@ def test_a_stop_is_asked_for_between_shards_but_not_after_the_last(tmp_path):
     with pytest.raises(StoppedInTime, match="1 of 2 cuts are done"):
         work("work", shards, write_ids, Workers(), StopAtOnce())
     assert [shard.path.exists() for shard in shards] == [True, False]
-    assert work("work", shards, write_ids, Workers(), StopAtOnce()).made == 1
+    assert work("work", shards, write_ids, Workers(), StopAtOnce()).written == 1
 
 
 @pytest.mark.slow

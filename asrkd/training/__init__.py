@@ -1,1 +1,1 @@
-"""One trainer for teachers, baselines and students: plan, batches, steps, checkpoints, log."""
+"""Training of teachers, baselines and students: plan, batches, updates, validation, checkpoints, log."""

@@ -1,17 +1,17 @@
-"""Several processes that train one model, as torchrun or a scheduler starts them.
+"""Processes that train one model together, started by torchrun or a scheduler.
 
-Each works on its share of the batches of an update; DistributedDataParallel
-sums the gradients. How many there are decides the pace, not what is learned.
+Each computes its share of the batches of an update; DistributedDataParallel
+sums the gradients. Their number determines the speed, not the result.
 
-Equal for any number of processes: the plan, the batches of each update, what
-augmentation and dropout draw for a batch (functions of (seed, epoch, cut id)
-and of (seed, step, number of the batch in the update)), the denominators, the
-clipping, the schedule. Not equal: the order in which gradients are summed, and
-with it the last bits; the same number of processes repeats them, on CPU.
+Equal for any number of processes: the plan, the batches of each update, random
+draws of augmentation and dropout for a batch (functions of (seed, epoch, cut
+id) and of (seed, step, number of the batch in the update)), the denominators,
+the clipping, the schedule. Not equal: the order in which gradients are summed,
+and with it the last bits; on CPU, the same number of processes repeats them.
 
-The first process alone writes and speaks. Messages go over gloo, gradients
-over gloo or, between GPUs, nccl. Every message can be an error instead, so
-that one process's mistake ends all of them, with one line.
+The first process alone writes and prints. Messages are sent by gloo, gradients
+by gloo or, between GPUs, nccl. Every message can be an error instead, so that
+an error of one process ends all of them, with one line.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError, error_text
 
-PATIENCE = timedelta(minutes=30)  # with a silent process; longer than a validation or a checkpoint takes
+TIMEOUT = timedelta(minutes=30)  # of a silent process; longer than a validation or a checkpoint takes
 _LOST = ("gloo", "nccl", "connection", "timed out", "broken pipe", "socket")  # in torch's messages
 
 Value = TypeVar("Value")
@@ -36,7 +36,7 @@ Item = TypeVar("Item")
 
 
 class _WithSpare(nn.Module):
-    """A module beside a parameter that no loss reaches: without one, torch warns that none was found."""
+    """Module with a parameter that no loss reaches; torch warns if there is none."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
@@ -44,12 +44,12 @@ class _WithSpare(nn.Module):
         self.spare = nn.Parameter(next(module.parameters()).new_zeros(1))
 
     def forward(self, *arguments: Any) -> Any:
-        """What the module returns."""
+        """Call the module."""
         return self.module(*arguments)
 
 
 class ElsewhereError(AsrkdError):
-    """Another process of the run failed and has said so; this one ends with its exit status."""
+    """Error of another process of the run, which reports it; this one ends with its exit status."""
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
@@ -57,12 +57,12 @@ class ElsewhereError(AsrkdError):
 
 
 class LostContact(AsrkdError):
-    """Another process of the run has died, or says nothing any more."""
+    """Loss of contact with another process of the run, which died or hangs."""
 
 
 @dataclass(frozen=True)
 class _Message:
-    """What a process tells all others: a value, or why it cannot go on."""
+    """Message of a process to all others: a value, or an error."""
 
     value: Any = None
     error: str | None = None
@@ -71,7 +71,7 @@ class _Message:
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes of a run, as one of them sees them; alone, every method is the plain thing."""
+    """Processes of a run, as seen by one of them; a single process needs no communication."""
 
     rank: int = 0  # of this one
     count: int = 1
@@ -79,14 +79,14 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes and prints."""
         return self.rank == 0
 
     def exchange(self, value: Value) -> list[Value]:
-        """The ``value`` of every process, by rank; all call it, and wait for each other.
+        """Gather the ``value`` of every process, by rank; all processes call it, and wait for each other.
 
         Raises:
-            ElsewhereError: another process failed instead.
+            ElsewhereError: another process failed.
             LostContact: another process died.
         """
         if self.count == 1:
@@ -98,7 +98,7 @@ class Processes:
         return [message.value for message in messages]
 
     def first(self, function: Callable[[], Value]) -> Value:
-        """What ``function`` returns in the first process, which alone calls it; the others wait for it."""
+        """Call ``function`` in the first process alone; all processes return its value."""
         return self.exchange(function() if self.is_first else None)[0]  # type: ignore[return-value]
 
     def agree(self, value: object, what: str) -> None:
@@ -112,7 +112,7 @@ class Processes:
                 )
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Every count-th of ``items``, from this process's rank on: its part of the work."""
+        """Return this process's share of ``items``: every ``count``-th, from its rank on."""
         return items[self.rank :: self.count]
 
     def check_shares(self, accumulate: int, key: str, size: float) -> None:
@@ -120,42 +120,42 @@ class Processes:
         if accumulate % self.count:
             even = -(-accumulate // self.count) * self.count
             raise AsrkdError(
-                f"optim.accumulate: an update of {accumulate} batches is not shared evenly by {self.count} "
-                f"processes; as large an update: --set optim.accumulate={even} "
+                f"optim.accumulate: {accumulate} batches of an update do not divide evenly by "
+                f"{self.count} processes; for updates of the same size: --set optim.accumulate={even} "
                 f"--set data.{key}={size * accumulate / even:g}"
             )
 
     def device(self, name: str) -> torch.device:
-        """The device called ``name``; of several GPUs, the one of this process.
+        """Choose the device ``name``; of several GPUs, the one of this process.
 
         Raises:
-            AsrkdError: it is not there, or is one for all.
+            AsrkdError: there is no such device, or it is one GPU for all processes.
         """
         device = pick_device(name)
         if self.count == 1 or device.type == "cpu":
             return device
         if device.index is not None:
-            raise AsrkdError(f"--device {name}: {self.count} processes take a GPU each; give --device cuda")
+            raise AsrkdError(f"--device {name}: {self.count} processes need a GPU each; use --device cuda")
         gpus = torch.cuda.device_count()
-        index = 0 if gpus == 1 else self.local_rank  # a scheduler may show each process its own alone
+        index = 0 if gpus == 1 else self.local_rank  # a scheduler may show each process a single GPU
         if index >= gpus:
             raise AsrkdError(
-                f"LOCAL_RANK={index}: expected one of {gpus} GPUs; start so many processes a machine"
+                f"LOCAL_RANK={index}: expected below {gpus}, the number of GPUs; start as many processes"
             )
         torch.cuda.set_device(index)
         return torch.device("cuda", index)
 
     def distribute(self, module: nn.Module) -> nn.Module:
-        """``module`` as it is called for a backward pass; its gradients are then averaged over processes.
+        """Wrap ``module`` so that a backward pass averages its gradients over processes.
 
         Parameters and buffers become those of the first process. Parameters
-        that no process's loss reaches keep no gradient.
+        that no process's loss reaches have no gradient.
         """
         if self.count == 1:
             return module
         is_cuda = next(module.parameters()).is_cuda
         with self._contact():
-            group = dist.new_group(backend="nccl" if is_cuda else "gloo", timeout=PATIENCE)
+            group = dist.new_group(backend="nccl" if is_cuda else "gloo", timeout=TIMEOUT)
             for buffer in module.buffers():
                 dist.broadcast(buffer, 0, group=group)
             return DistributedDataParallel(
@@ -164,7 +164,7 @@ class Processes:
 
     @contextmanager
     def backward_pass(self, module: nn.Module, *, is_last: bool) -> Iterator[None]:
-        """The block of a forward and a backward pass; ``is_last``: of the update, so gradients are shared."""
+        """Context of a forward and a backward pass; gradients are averaged in the last of an update."""
         keep: AbstractContextManager[None] = nullcontext()
         if isinstance(module, DistributedDataParallel) and not is_last:
             keep = module.no_sync()  # type: ignore[assignment, operator]
@@ -172,13 +172,13 @@ class Processes:
             yield
 
     def announce(self, error: AsrkdError | OSError) -> None:
-        """Tell the others why this process ends; of several, the first that has an error prints it."""
+        """Send the error of this process to the others; the first process with an error prints it."""
         if isinstance(error, (ElsewhereError, LostContact)):
             return
         status = error.exit_status if isinstance(error, AsrkdError) else AsrkdError.exit_status
         try:
             messages = self._gather(_Message(error=str(error), exit_status=status))
-        except LostContact:  # the others are gone already
+        except LostContact:  # the others have ended already
             return
         if isinstance(error, AsrkdError):
             error.reported = any(message.error is not None for message in messages[: self.rank])
@@ -191,7 +191,7 @@ class Processes:
 
     @contextmanager
     def _contact(self) -> Iterator[None]:
-        """Turn what torch raises when a process is gone into a line."""
+        """Convert torch's errors on a lost process to a :class:`LostContact`."""
         try:
             yield
         except RuntimeError as error:
@@ -201,5 +201,5 @@ class Processes:
                 f"process {self.rank} of {self.count} lost contact with another, which died or hangs "
                 f"({error_text(error)}); see its output, then run the command again with --resume"
             )
-            lost.reported = self.rank > 1  # whichever one died, process 0 or process 1 is there to say so
+            lost.reported = self.rank > 1  # whichever process died, process 0 or process 1 reports it
             raise lost from None

@@ -1,9 +1,10 @@
-"""How the processes of a run find each other: by the environment that torchrun or a scheduler gives them.
+"""Environment of a process in training: device, precision, and its place among the processes of the run.
 
-torchrun's names are RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT;
-Slurm's srun has names of its own, which are translated. srun may be typed in
-a batch job, in an allocation of salloc or on a login node, where it makes an
-allocation of its own; the first task is on the first node of the step in any case.
+Processes join by the variables that torchrun sets: RANK, LOCAL_RANK,
+WORLD_SIZE, MASTER_ADDR and MASTER_PORT. Slurm's srun sets others, which are
+translated. srun may be called in a batch job, in an allocation of salloc or on
+a login node, where it makes an allocation; in each case the first task is on
+the first node of the step.
 """
 
 import os
@@ -19,21 +20,21 @@ import torch.distributed as dist
 from asrkd.core.device import Precision
 from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import command
-from asrkd.training.distributed import PATIENCE, Processes
+from asrkd.training.distributed import TIMEOUT, Processes
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The machine and the manner of a run, in one of its processes."""
+    """Device, precision and processes of a run, as seen by one process."""
 
     device: torch.device
     precision: Precision
-    workers: int = 0  # loader processes beside each trainer
-    checkpoint_every_s: float = 600.0  # at most so much is lost to a kill; validations save too
+    workers: int = 0  # loader processes for each trainer
+    checkpoint_every_s: float = 600.0  # interval of checkpoints beside those of validations
     processes: Processes = Processes()
 
 
-# Below the ports that Linux gives to whoever asks for any (32768 and up).
+# Below the ephemeral ports of Linux (32768 and up).
 _SLURM_PORTS = range(20_000, 32_000)
 
 _PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SIZE
@@ -41,10 +42,10 @@ _PLACE = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # beside WORLD_SI
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """Join the other processes of the run, if the environment says that there are any.
+    """Join the other processes of the run, if the environment names any.
 
-    Within the block all but the first are silent. An error that a user can
-    mend is told to the others before it leaves the block, and ends them too.
+    Within the context all but the first are silent. A user error is sent to
+    the others before it leaves the context, and ends them too.
 
     Raises:
         AsrkdError: the environment is incomplete, or the others cannot be reached.
@@ -59,13 +60,13 @@ def joined() -> Iterator[Processes]:
         dist.init_process_group(
             "gloo",
             init_method=f"tcp://{address}:{port}",
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             rank=processes.rank,
             world_size=processes.count,
         )
     except (RuntimeError, ValueError, OSError) as error:
         raise AsrkdError(
-            f"MASTER_ADDR, MASTER_PORT: no meeting at {address}:{port} ({error_text(error)})"
+            f"MASTER_ADDR, MASTER_PORT: cannot join the others at {address}:{port} ({error_text(error)})"
         ) from None
     try:
         with _silence() if processes.rank else nullcontext():
@@ -78,9 +79,9 @@ def joined() -> Iterator[Processes]:
 
 
 def _of_slurm(environment: Mapping[str, str]) -> dict[str, str]:
-    """torchrun's names for the place of a task of srun; empty elsewhere, as in the script of a batch job.
+    """Translate the variables of a task of srun to torchrun's; empty elsewhere, as in a batch script.
 
-    All tasks of a step take the same port, which is another for another job or step.
+    All tasks of a step use the same port, which differs between jobs and steps.
     """
     if not environment.get("SLURM_STEP_NUM_TASKS") or _is_typed_in_a_task(environment):
         return {}
@@ -96,10 +97,10 @@ def _of_slurm(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_typed_in_a_task(environment: Mapping[str, str]) -> bool:
-    """Whether this is a command that somebody typed into a shell of ``srun --pty``, not a task itself.
+    """Whether this command was typed into a shell of ``srun --pty``, and is not a task itself.
 
-    Of several tasks the first alone has a terminal, so the others never run the command. A shell gives
-    what is typed a process group of its own; a task and what its script runs are in the task's.
+    Of several tasks the first alone has a terminal, so the others never run the command. A shell puts a
+    typed command into a new process group; a task and the commands of its script are in the task's.
     """
     try:
         return os.isatty(0) and os.getpgrp() != os.getpgid(int(environment["SLURM_TASK_PID"]))
@@ -108,21 +109,21 @@ def _is_typed_in_a_task(environment: Mapping[str, str]) -> bool:
 
 
 def _first_node(environment: Mapping[str, str]) -> str:
-    """An address of the node that runs the first task of the step, for all its tasks; '' if none is known."""
+    """Return an address of the node of the step's first task, for all its tasks; '' if it is unknown."""
     if environment.get("SLURM_STEP_NUM_NODES") == "1":
         return "127.0.0.1"
-    # Of the node that runs srun: in a batch job the first one; it may be a login node too, which has no task.
+    # Address of the node that runs srun: in a batch job the first; a login node, without a task, elsewhere.
     address = environment.get("SLURM_LAUNCH_NODE_IPADDR", "")
     name = first_of_hostlist(environment.get("SLURM_STEP_NODELIST", ""))
     try:
         socket.getaddrinfo(name or None, 0)
-    except OSError:  # a cluster whose nodes do not know each other by their names in Slurm
+    except OSError:  # nodes do not resolve each other's names in Slurm
         return address
     return name or address
 
 
 def first_of_hostlist(nodes: str) -> str:
-    """The first name in a list of Slurm's, such as gpu003 of 'gpu[003-007,9],login1'."""
+    """Return the first name of a Slurm host list, such as gpu003 of 'gpu[003-007,9],login1'."""
     first = re.match(r"(?:[^,[]|\[[^]]*\])*", nodes)
     return re.sub(r"\[(\w*)[^]]*\]", r"\1", first[0]) if first else ""
 

@@ -283,8 +283,8 @@ def test_a_cut_that_one_process_cannot_read_ends_both_with_one_line(start, confi
     [
         (
             (("optim.accumulate=3",), ("optim.accumulate=3",)),
-            "an update of 3 batches is not shared evenly by 2 processes; "
-            "as large an update: --set optim.accumulate=4 --set data.max_duration=4.5",
+            "3 batches of an update do not divide evenly by 2 processes; "
+            "for updates of the same size: --set optim.accumulate=4 --set data.max_duration=4.5",
         ),
         ((SHARED, (*SHARED, "seed=2")), "process 1: its config, cuts, tokens or stores differ"),
         ((SHARED, (*SHARED, "model.dim=15")), "model"),

@@ -128,7 +128,7 @@ def test_each_process_has_the_gpu_of_its_local_rank_or_the_only_one_that_it_is_s
 
 def test_one_gpu_for_all_and_more_processes_than_gpus_are_refused(gpus):
     gpus(2)
-    with pytest.raises(AsrkdError, match="2 processes take a GPU each; give --device cuda$"):
+    with pytest.raises(AsrkdError, match="2 processes need a GPU each; use --device cuda$"):
         Processes(0, 2).device("cuda:1")
-    with pytest.raises(AsrkdError, match="LOCAL_RANK=2: expected one of 2 GPUs"):
+    with pytest.raises(AsrkdError, match="LOCAL_RANK=2: expected below 2, the number of GPUs"):
         Processes(2, 3, local_rank=2).device("auto")

@@ -128,7 +128,7 @@ def test_no_job_is_launched_for_finished_transcripts(request_, monkeypatch):
     monkeypatch.setattr(
         "sys.argv", ["asrkd", "score", *files, "--out", str(request_.out), "--launcher", "local"]
     )
-    with pytest.raises(AsrkdError, match="--launcher local: scoring --ref and --hyp does not run as jobs; remove --launcher"):
+    with pytest.raises(AsrkdError, match="--launcher local: .* does not run as jobs; remove"):
         main.app(standalone_mode=False)
     assert [path.name for path in request_.out.parent.iterdir() if path.is_dir()] == []
 

@@ -1,5 +1,6 @@
 """Stores made by many: any parts, jobs, order and kills give the bytes of one process left alone."""
 
+import json
 import random
 import signal
 import subprocess
@@ -171,7 +172,10 @@ def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alon
         first.wait()
         assert second.wait(timeout=120) == 0
     left = {name: data for name, data in contents(out).items() if not name.endswith(".partial")}
-    assert left == contents(whole / "nbest")
+    expected = contents(whole / "nbest")
+    made, called = (json.loads(stored.pop("sources.json")) for stored in (left, expected))
+    assert made.pop("command").startswith("asrkd distill nbest ") and called.pop("command") is None
+    assert (left, made) == (expected, called)
 
 
 def test_posteriors_are_the_best_tokens_and_the_rest(whole, teacher, corpus):

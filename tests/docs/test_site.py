@@ -32,6 +32,7 @@ def test_every_package_has_a_page_of_the_api():
     assert stems == packages | {"index"}
 
 
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_fetches_nothing(tmp_path):
     pytest.importorskip("mkdocs", reason="no mkdocs here; make setup installs it")
     pytest.importorskip("mkdocstrings", reason="no mkdocstrings here; make setup installs it")

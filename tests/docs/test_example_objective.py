@@ -19,7 +19,7 @@ def cosine() -> ModuleType:
     return module
 
 
-def test_the_objective_that_is_shown_computes_its_sum_and_leaves_padding_out(cosine):
+def test_the_objective_shown_is_its_sum_without_padding(cosine):
     kind, counts = cosine.KIND, torch.tensor([4, 2])
     settings = kind.config.model_validate({"targets": "exp/x/hidden", "layer": 1, "scale": 0.5})
     encoder = SimpleNamespace(check_taps=lambda taps: None)

@@ -3,12 +3,15 @@
 import re
 
 import pytest
+import yaml
 
 from asrkd.decoding.searches import SEARCHES
 from asrkd.evaluation.inheritance.error_classes import ErrorClass
 from asrkd.objectives import kinds
 from asrkd.scoring import normalizer, units
 from tests.docs.pages import ROOT
+
+LONGEST = {"README.md": 140, "CONTRIBUTING.md": 50}
 
 
 def first_cells(page: str, heading: str) -> set[str]:
@@ -32,3 +35,24 @@ def first_cells(page: str, heading: str) -> set[str]:
 )
 def test_a_table_lists_what_there_is(page, heading, names):
     assert first_cells(page, heading) == names
+
+
+def test_the_front_pages_stay_short():
+    lines = {name: len((ROOT / name).read_text(encoding="utf-8").splitlines()) for name in LONGEST}
+    assert {name: count for name, count in lines.items() if count > LONGEST[name]} == {}
+
+
+def test_the_citation_has_the_four_papers_of_the_readme():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    readme = re.sub(r"\s+", " ", (ROOT / "README.md").read_text(encoding="utf-8").lower())
+    methods = [
+        reference for reference in citation["references"] if "docs/methods" in reference.get("notes", "")
+    ]
+    assert len(methods) == 4
+    for reference in methods:
+        assert reference["title"].lower() in readme
+        assert (ROOT / reference["notes"].split(": ")[-1]).is_file()
+        assert all({"family-names", "given-names"} <= author.keys() for author in reference["authors"])
+    assert all(
+        {"type", "title", "authors", "year"} <= reference.keys() for reference in citation["references"]
+    )

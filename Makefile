@@ -107,23 +107,23 @@ librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=fold
 	@SIZE=demo DATA=data/librispeech EXP=exp/librispeech bash stages/demo/run.sh librispeech
 
 .PHONY: mvq-tables
-mvq-tables: $(INSTALLED)  ## MVQ-KD by codebooks, beside regression: make mvq-tables CORPUS=fsdd-connected; 95 minutes
-	@$(MAKE) --no-print-directory mvq-digits
-	@$(MAKE) --no-print-directory mvq-fsdd
+mvq-tables: mvq-digits mvq-fsdd  ## MVQ-KD by codebooks, beside regression: make mvq-tables CORPUS=fsdd-connected; 95 minutes
+
+.PHONY: mvq-digits
+mvq-digits: $(INSTALLED)  ## the same on the demo's corpus alone, 71 minutes
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/mvq/run.sh digits
+
+.PHONY: mvq-fsdd
+mvq-fsdd: $(INSTALLED)  ## the same on real spoken digits alone: make mvq-fsdd CORPUS=folder
+	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/mvq/run.sh fsdd
 
 .PHONY: sequence-tables
-sequence-tables: sequence-digits  ## Seq-KD and ERR-KD on the demo's corpus, 90 minutes; SEQUENCE_STUDENTS="ctc-small ..."
+sequence-tables: $(INSTALLED)  ## Seq-KD and ERR-KD on the demo's corpus, 90 minutes; SEQUENCE_STUDENTS="ctc-small ..."
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/sequence/run.sh digits
 
 .PHONY: sequence-tables-fsdd
-sequence-tables-fsdd: sequence-fsdd  ## the same of real spoken digits: make sequence-tables-fsdd CORPUS=folder
-
-.PHONY: mvq-digits sequence-digits
-mvq-digits sequence-digits: %-digits: $(INSTALLED)
-	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/$*/run.sh digits
-
-.PHONY: mvq-fsdd sequence-fsdd
-mvq-fsdd sequence-fsdd: %-fsdd: $(INSTALLED)
-	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/$*/run.sh fsdd
+sequence-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make sequence-tables-fsdd CORPUS=folder
+	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/sequence/run.sh fsdd
 
 ##@ Measurements
 

@@ -92,7 +92,7 @@ def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_
     rows = ["baseline", "k5-b5", "err-2", "fifth-k5-b5"]
     wanted = {"SEQUENCE_ROWS": " ".join(rows), "SEQUENCE_STUDENTS": "ctc-small", "SEQUENCE_DECIDING": ""}
     wanted |= {"SEQUENCE_MORE_SEEDS": "2", "SEQUENCE_WITH_LM": "baseline"}
-    done = make(tmp_path, "sequence-digits", *(f"{name}={value}" for name, value in wanted.items()))
+    done = make(tmp_path, "sequence-tables", *(f"{name}={value}" for name, value in wanted.items()))
     assert done.returncode == 0, done.stderr[-2000:]
     sequence = tmp_path / "demo/sequence"
     student = sequence / "ctc-small"

@@ -1,4 +1,4 @@
-"""The commands `asrkd targets ...`."""
+"""Commands `asrkd targets ...`: codebook indexes to and from icefall; a preview of weights."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,21 +9,21 @@ from asrkd.cli.launcher import running
 from asrkd.cli.options import CutsPerShard, Out, TimeLimit
 
 targets = typer.Typer(
-    no_args_is_help=True, help="Look into stores; take codebook indexes to and from icefall."
+    no_args_is_help=True, help="Exchange codebook indexes with icefall; preview the weights of hypotheses."
 )
 
 
 @targets.command("export")
 def targets_export(
     context: typer.Context,
-    store: Annotated[Path, typer.Argument(help="Store of `asrkd distill codebook`.")],
-    cuts: Annotated[Path, typer.Option(help="Cuts manifest that the store is of.")],
+    store: Annotated[Path, typer.Argument(help="Store, made by `asrkd distill codebook`.")],
+    cuts: Annotated[Path, typer.Option(help="Cuts manifest of the store.")],
     out: Out,
-    format_: Annotated[str, typer.Option("--format", help="icefall.")] = "icefall",
-    storage: Annotated[str, typer.Option(help="numpy_files, or numpy_hdf5 where h5py is.")] = "numpy_files",
+    format_: Annotated[str, typer.Option("--format", help="Format: icefall.")] = "icefall",
+    storage: Annotated[str, typer.Option(help="numpy_files, or numpy_hdf5 (needs h5py).")] = "numpy_files",
     time_limit: TimeLimit = None,
 ) -> None:
-    """Write cuts that carry their codebook indexes, as lhotse and icefall read them."""
+    """Write cuts with their codebook indexes, as lhotse and icefall read them."""
     from asrkd.commands import targets as stage
 
     with running(context) as stop:
@@ -34,16 +34,14 @@ def targets_export(
 @targets.command("import")
 def targets_import(
     context: typer.Context,
-    manifest: Annotated[Path, typer.Argument(help="Cuts manifest whose cuts carry codebook_indexes.")],
+    manifest: Annotated[Path, typer.Argument(help="Cuts manifest with codebook_indexes.")],
     out: Out,
-    cuts: Annotated[
-        Path | None, typer.Option(help="The same cuts as asrkd prepared them, to be trained on.")
-    ] = None,
-    format_: Annotated[str, typer.Option("--format", help="icefall.")] = "icefall",
+    cuts: Annotated[Path | None, typer.Option(help="The same cuts, prepared by asrkd, to train on.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="Format: icefall.")] = "icefall",
     cuts_per_shard: CutsPerShard = 200,
     time_limit: TimeLimit = None,
 ) -> None:
-    """Make a store of the codebook indexes that a manifest's cuts carry."""
+    """Make a store from the codebook indexes in a cuts manifest."""
     from asrkd.commands import targets as stage
 
     with running(context) as stop:
@@ -53,17 +51,17 @@ def targets_import(
 
 @targets.command("weights")
 def targets_weights(
-    store: Annotated[Path, typer.Argument(help="Store of `asrkd distill nbest`.")],
-    beta: Annotated[list[float], typer.Option(help="Of ERR-KD; repeat it.")] = [1, 2, 5],  # noqa: B006
+    store: Annotated[Path, typer.Argument(help="Store, made by `asrkd distill nbest`.")],
+    beta: Annotated[list[float], typer.Option(help="beta of ERR-KD; repeatable.")] = [1, 2, 5],  # noqa: B006
     set_: Annotated[
         list[str],
-        typer.Option("--set", help="A key of its objective: num_hypotheses=5, filter.max_repeats=3."),
+        typer.Option(
+            "--set", help="Set a key of the objective: num_hypotheses=5, filter.max_repeats=3; repeatable."
+        ),
     ] = [],  # noqa: B006
-    cuts: Annotated[
-        list[Path], typer.Option(help="Manifest of its cuts, if it is not where it was; repeat it.")
-    ] = [],  # noqa: B006
+    cuts: Annotated[list[Path], typer.Option(help="Manifest of its cuts, if it has moved; repeatable.")] = [],  # noqa: B006
 ) -> None:
-    """Print how the weights of hypotheses are spread and what filters would remove; train nothing."""
+    """Print the spread of the hypotheses' weights and what filters remove; train nothing."""
     from asrkd.commands import targets as stage
 
     typer.echo(stage.weigh(stage.WeighRequest(store, tuple(cuts), tuple(set_), tuple(beta))))

@@ -1,7 +1,7 @@
-"""Stage ``compare``: which system is better, by how much, and whether that is noise.
+"""Command ``compare``: differences between systems, with confidence intervals and significance.
 
 Reads:   score folders, and the model folders that they are in.
-Writes:  one JSON file, read by asrkd.evaluation.compare.comparison.
+Writes:  one JSON file (see :mod:`asrkd.evaluation.compare.comparison`).
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,27 @@ from asrkd.evaluation.costs.measuring import Costs, Protocol, measure_costs
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What to compare, and how."""
+    """Request of a comparison: folders, roles, resampling and costs."""
 
     folders: Sequence[Path]  # of models, or of scores
     score_name: str = "score-test"  # of the score folder inside each model folder
     roles: Roles = Roles()
     resampling: Resampling = Resampling()
-    costs_cuts: Path | None = None  # measure costs on these cuts; None: do not
+    costs_cuts: Path | None = None  # cuts on which to measure costs; None: no costs
 
 
 def compare(request: CompareRequest, out: Path | None) -> Comparison:
-    """Compare scored systems, and write the result to ``out`` if it is given.
+    """Compare scored systems.
+
+    Args:
+        request: folders, roles, resampling and costs.
+        out: JSON file to write the comparison to, if any.
 
     Raises:
-        AsrkdError: a score is missing or unfinished, comes twice, is of other
-            references, another normalizer, unit or alignment; no system has a name
-            that was given; costs are asked for and there is no model, or the
-            cuts for them do not fit one; ``out`` is a folder.
+        AsrkdError: a score is missing, unfinished or a duplicate; scores differ in
+            references, normalizer, unit or alignment; a role names no system; costs
+            are requested without a model, or with cuts that do not fit it; ``out``
+            is a folder.
     """
     if out is not None and out.is_dir():
         raise AsrkdError(f"{out}: is a folder, expected the name of a JSON file to write")
@@ -68,14 +72,14 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
 
 
 def _costs(systems: Sequence[System], cuts: Path | None) -> tuple[dict[str, Costs], Protocol | None]:
-    """The costs of those systems that have a model, if they are asked for."""
+    """Measure the costs of the systems that have a model, if requested."""
     if cuts is None:
         return {}, None
     models = {system.name: system.runs[0].model for system in systems}
-    found = {name: model for name, model in models.items() if model is not None}
-    if not found:
-        raise AsrkdError("--costs: no model among what is compared; name model folders")
-    return measure_costs(found, cuts)
+    present = {name: model for name, model in models.items() if model is not None}
+    if not present:
+        raise AsrkdError("--costs: none of the systems has a model; compare model folders, or remove --costs")
+    return measure_costs(present, cuts)
 
 
 def _name_of(role: str, systems: Sequence[System]) -> str | None:

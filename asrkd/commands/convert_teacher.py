@@ -1,6 +1,6 @@
-"""Stage ``distill convert``: a pickled state becomes a folder that can be given as a teacher.
+"""Command ``distill convert``: convert a pickled state into a teacher model folder.
 
-Reads:   a state file of ``torch.save``; its tensors only, nothing in it is run.
+Reads:   a state file of ``torch.save``: its tensors only, without unpickling.
 Writes:  ``model.safetensors``, and for a bundle of torchaudio ``config.json``.
 """
 
@@ -18,37 +18,42 @@ from asrkd.teachers.torchaudio_bundles import describe_bundle
 
 
 def convert(state: Path, out: Path, bundle: str | None = None) -> str:
-    """Convert ``state`` into the folder ``out``; a line about it.
+    """Convert ``state`` into a model folder.
 
     Args:
-        state: of ``torch.save``.
-        out: the folder; other things in it stay.
-        bundle: torchaudio's name of the model, whose configuration is written too.
+        state: file of ``torch.save``.
+        out: the folder; its other files stay.
+        bundle: torchaudio's name of the model, to write its configuration too.
+
+    Returns:
+        One line: the file of weights.
 
     Raises:
-        AsrkdError: the state holds something else than tensors, there is no
-            such bundle, or ``out`` holds another model.
+        AsrkdError: the state does not hold tensors only, there is no such bundle,
+            or ``out`` holds another model.
     """
-    described = None if bundle is None else describe_bundle(bundle)[1]
+    config = None if bundle is None else describe_bundle(bundle)[1]
     weights = out / WEIGHTS
     if weights.is_file():
         _check_same(state, weights)
     else:
         convert_state(state, weights)
-    if described is not None:
-        _write_config(out / MODEL_CONFIG, described)
-    left = "" if (out / MODEL_CONFIG).is_file() else f"; {MODEL_CONFIG} is to be put beside it"
+    if config is not None:
+        _write_config(out / MODEL_CONFIG, config)
+    left = "" if (out / MODEL_CONFIG).is_file() else f"; put its {MODEL_CONFIG} beside it"
     return f"{weights}: {len(load_file(str(weights)))} tensors{left}"
 
 
 def _check_same(state: Path, weights: Path) -> None:
-    theirs, ours = read_state(state), load_file(str(weights))
-    same = theirs.keys() == ours.keys() and all(torch.equal(theirs[name], ours[name]) for name in ours)
+    tensors, stored = read_state(state), load_file(str(weights))
+    same = tensors.keys() == stored.keys() and all(
+        torch.equal(tensors[name], stored[name]) for name in stored
+    )
     if not same:
         raise AsrkdError(f"{weights}: holds another model than {state}; give another --out")
 
 
-def _write_config(path: Path, described: dict[str, Any]) -> None:
-    if path.is_file() and files.read_json(path) != described:
-        raise AsrkdError(f"{path}: describes another model; give another --out, or leave out --bundle")
-    files.write_json(path, described)
+def _write_config(path: Path, config: dict[str, Any]) -> None:
+    if path.is_file() and files.read_json(path) != config:
+        raise AsrkdError(f"{path}: describes another model; give another --out, or remove --bundle")
+    files.write_json(path, config)

@@ -1,7 +1,7 @@
-"""Stage ``distill``: ask a teacher about cuts and keep its answers; no student is trained here.
+"""Commands ``distill nbest``, ``codebook``, ``posterior`` and ``hidden``: store a teacher's targets for cuts.
 
-Reads:   a teacher (asrkd/teachers/loading.py says which) and cuts; for codebook indexes a quantizer as well.
-Writes:  a target store (contract, shards, stamp), or a quantizer.
+Reads:   a teacher (see :mod:`asrkd.teachers.loading`) and cuts; for codebook indexes a quantizer too.
+Writes:  a target store: contract, shards, stamp.
 """
 
 from dataclasses import asdict
@@ -37,31 +37,34 @@ def nbest(
     conditions: DecodingConditions = PLAIN,
     unit: Unit = WORD,
 ) -> str:
-    """Store each cut's best hypotheses with log P(hypothesis | audio); a line about how good they are.
+    """Store the N-best hypotheses of each cut with log P(hypothesis | audio).
 
     Args:
-        request: whom to ask and about what; with folds its teacher is one of theirs.
-        search: its name.
+        request: teacher, cuts and store; with folds the teacher is the first fold's.
+        search: name of the search.
         options: of the search.
-        stop: asks to stop.
-        conditions: noise, and teachers of folds.
-        unit: what errors are counted in.
+        stop: request to stop.
+        conditions: added noise, and teachers by fold.
+        unit: unit of the errors.
+
+    Returns:
+        One line: the store, and the error rates of the best hypotheses and of the oracle.
 
     Raises:
-        AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; what was answered stays, run again to go on.
+        AsrkdError: teacher, cuts, search or folder do not fit together.
+        StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     find_search(search, options)
     teacher, cuts = request.open()
     model = teacher.recognizer("nbest")
-    found = search_for(model, search, options)
+    chosen = search_for(model, search, options)
     conditions.verify(model)
     if conditions.folds is None and (line := fold_warning(model.path, cuts)):
         warn(line)
     details = {
         "search": search_record(search, options),
-        "score": found.meaning,
-        "references": texts_digest(cuts),  # that errors are counted against
+        "score": chosen.meaning,
+        "references": texts_digest(cuts),  # of the transcripts that errors are counted against
         "record": RECORD,
     } | unit.record()
     models = {
@@ -78,14 +81,17 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     """Store the codebook indexes of each cut's frames.
 
     Args:
-        request: whom to ask and about what.
-        source: a quantizer's folder, or what quantizer to make first, beside
-            the store; of several processes one makes it and the others wait.
-        stop: asks to stop.
+        request: teacher, cuts and store.
+        source: folder of a quantizer; or settings of one to train first, beside
+            the store, in one process while the others wait.
+        stop: request to stop.
+
+    Returns:
+        One line: the store and its codebooks.
 
     Raises:
-        AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; what was answered stays, run again to go on.
+        AsrkdError: teacher, cuts, quantizer or folder do not fit together.
+        StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     teacher, cuts = request.open()
     if isinstance(source, QuantizerRequest):
@@ -104,17 +110,20 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
 
 
 def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
-    """Store the likeliest tokens of each frame with their log-probabilities, and that of the rest.
+    """Store the most probable tokens of each frame with their log-probabilities, and that of all others.
 
     Args:
-        request: whom to ask and about what.
-        top_k: tokens kept in each frame, 1 or more; all of them where there are fewer.
+        request: teacher, cuts and store.
+        top_k: tokens per frame, 1 or more; all tokens if there are fewer.
         dtype: 'float16' or 'float32'.
-        stop: asks to stop.
+        stop: request to stop.
+
+    Returns:
+        One line: the store and its tokens per frame.
 
     Raises:
-        AsrkdError: something the user can mend, as a teacher without a CTC head.
-        StoppedInTime: asked to stop; what was answered stays, run again to go on.
+        AsrkdError: teacher, cuts or folder do not fit together, or the teacher has no CTC head.
+        StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     check_dtype(dtype)
     if top_k < 1:
@@ -139,15 +148,18 @@ def hidden(
     """Store the output of a layer of the teacher at each frame.
 
     Args:
-        request: whom to ask and about what.
+        request: teacher, cuts and store.
         layer: of the teacher, from 1.
         dtype: 'float16' or 'float32'.
-        stop: asks to stop.
-        place: 'before_norm' or 'after_norm'; None for the usual one of the teacher.
+        stop: request to stop.
+        place: 'before_norm' or 'after_norm'; None for the teacher's default.
+
+    Returns:
+        One line: the store and its layer.
 
     Raises:
-        AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; what was answered stays, run again to go on.
+        AsrkdError: teacher, layer, cuts or folder do not fit together.
+        StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     check_dtype(dtype)
     teacher, cuts = request.open()

@@ -1,7 +1,7 @@
 """Command ``distill quantizer``: train a direct-sum quantizer on embeddings of a teacher's layer.
 
 Reads:   a teacher and cuts.
-Writes:  a quantizer; what it takes to resume lies in its folder ``unfinished`` until it is done.
+Writes:  a quantizer; in its folder ``unfinished`` sample and checkpoint, until it is complete.
 """
 
 import shutil
@@ -30,62 +30,70 @@ from asrkd.targets.store.contract import contract
 from asrkd.teachers.embedding_sample import Sample, sample_embeddings
 from asrkd.teachers.teacher import Teacher
 
-UNFINISHED = "unfinished"  # folder in a quantizer's, for what it takes to go on
+UNFINISHED = "unfinished"  # subfolder with sample and checkpoint, to resume from
 
 
-def quantizer(question: DistillRequest, request: QuantizerRequest, stop: StopRequest) -> str:
-    """Train a quantizer on embeddings of the teacher's layer; a line about how well it describes them.
+def quantizer(request: DistillRequest, settings: QuantizerRequest, stop: StopRequest) -> str:
+    """Train a quantizer on embeddings of a layer of the teacher.
+
+    Args:
+        request: teacher, cuts and folder.
+        settings: layer, sizes and training of the quantizer.
+        stop: request to stop.
+
+    Returns:
+        One line: the quantizer and its errors on held-out frames.
 
     Raises:
-        AsrkdError: something the user can mend.
-        StoppedInTime: asked to stop; what was made so far stays, run again to go on.
+        AsrkdError: teacher, layer, cuts or folder do not fit together, or there are too few frames.
+        StoppedInTime: a stop was requested; run again to resume from the checkpoint.
     """
-    teacher, cuts = question.open()
-    tap = teacher.tap(request.layer, request.tap)
-    agreed = contract("quantizer", teacher, cuts, asdict(request) | {"tap": tap.place})
-    already = output_folder.survey(question.out, CONTRACT, agreed) is State.COMPLETE
-    if not is_whole(question.out):
-        sample = _sample(teacher, cuts, tap, request)
+    teacher, cuts = request.open()
+    tap = teacher.tap(settings.layer, settings.tap)
+    record = contract("quantizer", teacher, cuts, asdict(settings) | {"tap": tap.place})
+    already = output_folder.survey(request.out, CONTRACT, record) is State.COMPLETE
+    if not is_whole(request.out):
+        sample = _sample(teacher, cuts, tap, settings)
         already = False
-        output_folder.claim(question.out, CONTRACT, agreed)
+        output_folder.claim(request.out, CONTRACT, record)
         with one_thread():
-            trained, report = _trained(question, teacher, sample, request, stop)
-        save_quantizer(question.out, trained, report, agreed)
-    shutil.rmtree(question.out / UNFINISHED, ignore_errors=True)
-    report = QuantizerReport.of(load_quantizer(question.out).report, question.out)
+            trained, report = _trained(request, teacher, sample, settings, stop)
+        save_quantizer(request.out, trained, report, record)
+    shutil.rmtree(request.out / UNFINISHED, ignore_errors=True)
+    report = QuantizerReport.of(load_quantizer(request.out).report, request.out)
     if not already:
-        output_folder.stamp(question.out, asdict(report))
-    return f"{question.out}: {'already complete, ' if already else ''}{len(cuts)} cuts; {report.text()}"
+        output_folder.stamp(request.out, asdict(report))
+    return f"{request.out}: {'already complete, ' if already else ''}{len(cuts)} cuts; {report.text()}"
 
 
-def _sample(teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, request: QuantizerRequest) -> Sample:
-    """Some random utterances; AsrkdError if they are too short to learn from."""
-    with seeded(request.options.seed, "quantizer utterances") as rng:
-        rows = rng.sample(range(len(cuts)), min(request.utterances, len(cuts)))
+def _sample(teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, settings: QuantizerRequest) -> Sample:
+    """Choose random utterances; AsrkdError if they have too few frames to train on."""
+    with seeded(settings.options.seed, "quantizer utterances") as rng:
+        rows = rng.sample(range(len(cuts)), min(settings.utterances, len(cuts)))
     chosen = [cuts[row] for row in rows]
-    check_enough(sum(int(cut.duration / teacher.frame_shift) + 1 for cut in chosen), request.options)
-    # A few long ones shall not fill the memory; short ones may leave room to the others.
-    frames_per_cut = max(1, 2 * request.max_frames // len(chosen))
-    return Sample(chosen, tap, frames_per_cut, request.options.seed)
+    check_enough(sum(int(cut.duration / teacher.frame_shift) + 1 for cut in chosen), settings.options)
+    # Bound the frames of long utterances; short ones leave room for the others.
+    frames_per_cut = max(1, 2 * settings.max_frames // len(chosen))
+    return Sample(chosen, tap, frames_per_cut, settings.options.seed)
 
 
 def _trained(
-    question: DistillRequest, teacher: Teacher, sample: Sample, request: QuantizerRequest, stop: StopRequest
+    request: DistillRequest, teacher: Teacher, sample: Sample, settings: QuantizerRequest, stop: StopRequest
 ) -> tuple[DirectSumQuantizer, QuantizerReport]:
-    """A quantizer of the sample's frames, which are kept beside its checkpoint until it is done."""
-    folder = question.out / UNFINISHED
+    """Train on the frames of a sample, which is stored beside the checkpoint until training ends."""
+    folder = request.out / UNFINISHED
     frames = sample_embeddings(folder, teacher, sample, stop)
-    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(request.options.seed))
-    frames = frames[order[: request.max_frames]].to(teacher.device)
+    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(settings.options.seed))
+    frames = frames[order[: settings.max_frames]].to(teacher.device)
     checkpoint = QuantizerCheckpoint(folder / "checkpoint.safetensors")
-    with meter("quantizer", request.options.steps, "steps") as shown:
-        return train_quantizer(frames, request.options, stop=stop, meter=shown, checkpoint=checkpoint)
+    with meter("quantizer", settings.options.steps, "steps") as progress:
+        return train_quantizer(frames, settings.options, stop=stop, meter=progress, checkpoint=checkpoint)
 
 
-def quantizer_beside(question: DistillRequest, request: QuantizerRequest, stop: StopRequest) -> Path:
-    """Make the quantizer `<store>-quantizer`, unless another process is or has been making it."""
-    out = question.out.with_name(question.out.name + "-quantizer")
-    waiting = f"{out}: another process is making it"
+def quantizer_beside(request: DistillRequest, settings: QuantizerRequest, stop: StopRequest) -> Path:
+    """Train the quantizer `<store>-quantizer`, unless it exists; wait while another process trains it."""
+    out = request.out.with_name(request.out.name + "-quantizer")
+    waiting = f"{out}: another process is training it"
     with lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
-        quantizer(replace(question, out=out), request, stop)
+        quantizer(replace(request, out=out), settings, stop)
     return out

@@ -1,4 +1,4 @@
-"""What `asrkd distill` is asked: the question that all its commands share, and the quantizer's sizes."""
+"""Requests of `asrkd distill`: teacher, cuts and store of all its commands, and settings of a quantizer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +23,12 @@ from asrkd.targets.store.provenance import Sources
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import Teacher
 
+DTYPES: Sequence[str] = ("float16", "float32")  # of stored frames
+
 
 @dataclass(frozen=True)
 class DistillRequest:
-    """Whom to ask, about what, where to keep the answers, and with what machine."""
+    """Request of a store: teacher, cuts, output folder, device and processes."""
 
     teacher: Path
     cuts: tuple[Path, ...]
@@ -35,7 +37,7 @@ class DistillRequest:
     jobs: int = 1
     cuts_per_shard: int = 200
     shard_of: ShardOf | None = None  # of the list of shards; None: all that are missing
-    resample: bool = False  # for a teacher that reads audio: take that of other sampling rates too
+    resample: bool = False  # resample audio to the sampling rate of a waveform teacher
 
     @property
     def workers(self) -> Workers:
@@ -43,11 +45,11 @@ class DistillRequest:
         return Workers(self.jobs, self.shard_of)
 
     def open(self) -> tuple[Teacher, PackedCuts]:
-        """The teacher, and all cuts, which must fit it.
+        """Open the teacher and the cuts.
 
         Raises:
-            AsrkdError: a number makes no sense, the teacher or a manifest cannot be
-                read, a cut does not fit, or an id is in two manifests.
+            AsrkdError: a number is out of range, the teacher or a manifest cannot be
+                read, the teacher cannot encode a cut, or an id is in two manifests.
         """
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
@@ -57,16 +59,18 @@ class DistillRequest:
             return teacher, self._read_cuts(teacher)
 
     def _read_cuts(self, teacher: Teacher) -> PackedCuts:
-        """All cuts, which must fit the teacher, each once."""
+        """Read all cuts; AsrkdError if the teacher cannot encode one, or an id is in two manifests."""
         manifests, seen = [], set[str]()
         for path in self.cuts:
-            own = read_cuts(path)
-            teacher.check_cuts(own, str(path))
-            for record in own.records:
+            cuts = read_cuts(path)
+            teacher.check_cuts(cuts, str(path))
+            for record in cuts.records:
                 if record.id in seen:
-                    raise AsrkdError(f"{path}: cut {record.id} is in an earlier --cuts too")
+                    raise AsrkdError(
+                        f"{path}: duplicate cut id {record.id!r}: it is in an earlier --cuts too"
+                    )
                 seen.add(record.id)
-            manifests.append(own)
+            manifests.append(cuts)
         return manifests[0] if len(manifests) == 1 else PackedCuts(chain(*manifests))
 
     def plan(
@@ -95,13 +99,13 @@ class DistillRequest:
 
 @dataclass(frozen=True)
 class QuantizerRequest:
-    """A quantizer to be trained on a layer of the teacher."""
+    """Settings of a quantizer to train on a layer of the teacher."""
 
     layer: int  # 1-based
     options: QuantizerOptions = QuantizerOptions()
-    utterances: int = 1000  # drawn at random from the cuts, as the MVQ-KD paper has it
-    max_frames: int = 100_000  # kept in memory, drawn at random from those utterances
-    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
+    utterances: int = 1000  # drawn at random from the cuts, as in the MVQ-KD paper
+    max_frames: int = 100_000  # in memory, drawn at random from those utterances
+    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the teacher's default
 
 
 def quantizer_request(
@@ -114,19 +118,19 @@ def quantizer_request(
     steps: int | None = None,
     tap: str | None = None,
 ) -> QuantizerRequest:
-    """A request as the command line gives it.
+    """Build the settings of a quantizer from options of the command line.
 
     Args:
         layer: of the teacher, from 1.
-        codebooks: bytes of a frame.
-        entries: of a codebook.
-        utterances: to learn from.
+        codebooks: number of codebooks, which is bytes per frame.
+        entries: entries per codebook.
+        utterances: number of utterances to train on.
         seed: of the utterances and the training.
-        steps: of each of the two phases; None for the defaults.
+        steps: steps of each of the two phases; None for the default.
         tap: 'before_norm' or 'after_norm'; None for the teacher's default.
 
     Raises:
-        AsrkdError: a value is out of its range.
+        AsrkdError: a value is out of range.
     """
     sizes = {} if steps is None else {"phase_one_steps": steps, "phase_two_steps": steps}
     try:
@@ -139,9 +143,6 @@ def quantizer_request(
 
 
 def check_dtype(name: str) -> None:
-    """Raise AsrkdError unless ``name`` is a type that frames are stored in."""
+    """Raise AsrkdError unless ``name`` is one of :data:`DTYPES`."""
     if name not in DTYPES:
         raise AsrkdError(f"--dtype {name}: expected one of {', '.join(DTYPES)}")
-
-
-DTYPES: Sequence[str] = ("float16", "float32")

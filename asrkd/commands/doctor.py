@@ -1,6 +1,6 @@
-"""Stage ``doctor``: what is installed, what is missing, what stands in for it, and what mends it.
+"""Command ``doctor``: report what is installed, what is missing, its substitutes, and what fixes it.
 
-Reads:   the installation and the machine; nothing of the user's.
+Reads:   the installation and the machine; no user data.
 Writes:  nothing.
 """
 
@@ -15,22 +15,22 @@ from asrkd.commands.installation.checks import Check, Status
 
 @dataclass(frozen=True)
 class DoctorReport:
-    """All checks, in the order in which they are read."""
+    """Report of all checks, in order."""
 
     checks: tuple[Check, ...]
 
     @property
     def exit_status(self) -> int:
-        """0 if everything that is needed works, else 1."""
+        """0 if everything required works, else 1."""
         return int(self._num_wrong() > 0)
 
     def text(self) -> str:
-        """A line for each check, what to do where it is not simply well, and a conclusion."""
+        """Format a line for each check, with its remedy if it fails, and a conclusion."""
         wrong = self._num_wrong()
         conclusion = (
-            f"{wrong} of {len(self.checks)} checks went wrong: mend the first one first"
+            f"{wrong} of {len(self.checks)} checks failed: fix the first one first"
             if wrong
-            else "everything that is needed works"
+            else "everything required works"
         )
         return "\n".join([*(check.text() for check in self.checks), conclusion])
 
@@ -39,7 +39,7 @@ class DoctorReport:
 
 
 def doctor() -> DoctorReport:
-    """Look at everything that asrkd uses; takes a few seconds, and no broken package stops it."""
+    """Check everything that asrkd uses; it takes a few seconds, and no broken package stops it."""
     python = f"{platform.python_version()}, {platform.system()} {platform.machine()}"
     return DoctorReport(
         (

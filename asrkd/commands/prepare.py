@@ -1,11 +1,11 @@
-"""Stage ``prepare``: from a corpus to cuts with features, and tokens.
+"""Command ``prepare``: from a corpus to cuts with features, and tokens.
 
-Reads:   a corpus: LibriSpeech, a TSV table, a Kaldi data directory, lhotse
-         manifests, or the synthetic demo corpus, which it makes itself.
-Writes:  in ``out``: ``prepare.json`` (what was asked), ``features/``,
+Reads:   a corpus: LibriSpeech, a TSV table, a Kaldi data directory or lhotse
+         manifests; or none, for the synthetic corpus ``digits``.
+Writes:  in ``out``: ``prepare.json`` (the settings), ``features/``,
          ``cuts_<split>.jsonl.gz``, ``tokens.txt`` (and ``bpe.model``) from the
          transcripts of ``train``, ``quarantine.jsonl``, and ``stamp.json`` last;
-         if asked for, ``cuts_train_small.jsonl.gz``, some speakers of ``train``.
+         optionally ``cuts_train_small.jsonl.gz``, some speakers of ``train``.
 """
 
 from collections.abc import Collection, Sequence
@@ -46,21 +46,21 @@ def prepare(
     workers: Workers,
     stop: StopRequest,
 ) -> PrepareReport:
-    """Check a corpus item by item, compute its features and write its manifests.
+    """Validate a corpus item by item, compute its features and write its manifests.
 
     Args:
         corpus: one of ``KINDS``.
-        source: the corpus; None for ``digits``.
-        out: folder to write; if it is partly done for the same request, it is completed.
-        options: what to make of the corpus.
+        source: folder or file of the corpus; None for ``digits``.
+        out: output folder; completed if it is unfinished and has the same settings.
+        options: features, tokens, speeds and limits.
         workers: number of processes, and shard of the feature shards; the result does not depend on them.
-        stop: asked between shards.
+        stop: request to stop, checked between shards.
 
     Raises:
-        AsrkdError: the corpus's lists are wrong, or ``out`` is somebody else's.
+        AsrkdError: the corpus's lists are wrong, or ``out`` has other contents.
         QuarantineError: more items are bad than ``options.max_bad`` allows;
             no manifest and no stamp are written.
-        StoppedInTime: asked to stop; finished shards are kept.
+        StoppedInTime: a stop was requested; finished shards are kept.
     """
     check_jobs(workers.jobs)
     listed = _open(corpus, source, out, options)
@@ -83,14 +83,14 @@ def prepare(
     inventory = inventory or _train_tokens(_transcripts(good), options)
     good, unspelled = validation.screen_spelling(good, inventory)
     bad += unspelled
-    # Whatever can be refused was refused before the folder is claimed, so that the next try may have it.
+    # All refusals come before the folder is claimed, so that it is free for the next attempt.
     output_folder.claim(out, PREPARED, record)
     write_command(out)
     computed = _compute(good, _plan(out, options, rate), workers, stop)
     if isinstance(computed, WorkResult):
         return PrepareReport(out, unfinished=computed.text())
-    splits, found = computed
-    bad += found
+    splits, unreadable = computed
+    bad += unreadable
     validation.write_quarantine(out / QUARANTINE, bad)
     validation.check_share(bad, num_items, options.max_bad, out / QUARANTINE)
     if small:
@@ -99,23 +99,23 @@ def prepare(
 
 
 def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) -> Corpus | None:
-    """The corpus's lists; None for the one that is made here."""
+    """Open the lists of a corpus; None for the synthetic one."""
     if corpus not in KINDS:
-        raise AsrkdError(f"{corpus!r}: unknown kind of corpus, expected one of {', '.join(KINDS)}")
+        raise AsrkdError(f"{corpus!r}: unknown corpus, expected one of {', '.join(KINDS)}")
     if corpus == "digits":
         if source is not None:
-            raise AsrkdError(f"{source}: digits is made, not read; leave the source out")
+            raise AsrkdError(f"{source}: digits is synthetic and has no source; remove it")
         return None
     if source is None:
         remedy = command("asrkd", "prepare", corpus, "DIR", "--out", out)
-        raise AsrkdError(f"{corpus}: which one? give its folder: {remedy}")
+        raise AsrkdError(f"{corpus}: the source is missing; give its folder: {remedy}")
     return open_corpus(corpus, source, options.subsets)
 
 
 def _record(
     corpus: str, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None
 ) -> dict[str, object]:
-    """What decides the contents of the output folder."""
+    """Return the settings that decide the contents of the output folder."""
     return {
         "corpus": corpus,
         "listing": listed.digest if listed else None,
@@ -125,7 +125,7 @@ def _record(
 
 
 def _check_digits(options: PrepareOptions, inventory: Tokens | None) -> None:
-    """Raise AsrkdError where options do not go with the transcripts and speakers that digits will have."""
+    """Raise AsrkdError if options do not fit the transcripts and speakers of digits, before they are made."""
     from asrkd.data.corpora import digits
 
     lines = digits.train_lines(options.digits or DigitsOptions())
@@ -145,7 +145,7 @@ def _make_digits(out: Path, options: PrepareOptions, jobs: int, stop: StopReques
 
 
 def _screen(splits: Splits, options: PrepareOptions) -> tuple[Splits, int, list[Quarantined]]:
-    """(good cuts, sampling rate of the features in Hz, bad items) by what needs no decoding."""
+    """Split cuts by checks without audio: (good cuts, sampling rate of the features in Hz, bad items)."""
     good, bad = validation.screen_transcripts(splits, untranscribed=options.untranscribed)
     rate = options.features.sampling_rate
     if rate is None:
@@ -158,29 +158,29 @@ def _screen(splits: Splits, options: PrepareOptions) -> tuple[Splits, int, list[
 
 
 def _check_copies(splits: Splits, speeds: Sequence[float]) -> None:
-    """Refuse speeds whose copies would bear the name of a cut of ``train`` that is there."""
+    """Raise AsrkdError if a speed-perturbed copy would have the id of an existing cut of ``train``."""
     names = {cut.id for cut in splits.get("train", PackedCuts()).records}
     for speed in speeds:
         for name in names:
             if f"{name}_sp{speed}" in names:
                 raise AsrkdError(
                     f"--speeds {speed}: cut '{name}_sp{speed}' exists already; "
-                    "the corpus is perturbed: leave --speeds out"
+                    "the corpus has perturbed copies: remove --speeds"
                 )
 
 
 def _speakers(splits: Splits) -> set[str]:
-    """Of ``train``."""
+    """Return the speakers of ``train``."""
     return {str(cut.speakers[0]) for cut in splits.get("train", PackedCuts()).records}
 
 
 def _transcripts(splits: Splits) -> list[str]:
-    """Of ``train``, in its order, without those that are missing."""
+    """Return the transcripts of ``train`` in order, without missing ones."""
     return [text for cut in splits.get("train", PackedCuts()).records if (text := cut.texts[0])]
 
 
 def _small_set(speakers: Collection[str], options: PrepareOptions) -> set[str]:
-    """The speakers of ``train_small``, the first so many of ``train`` by name; empty if none is wanted."""
+    """Return the speakers of ``train_small``: the first of ``train`` by name; maybe none."""
     wanted = options.small_speakers or 0
     if wanted > len(speakers):
         raise AsrkdError(f"--small-speakers {wanted}: train has {len(speakers)} speakers")
@@ -188,7 +188,7 @@ def _small_set(speakers: Collection[str], options: PrepareOptions) -> set[str]:
 
 
 def _train_tokens(texts: Sequence[str], options: PrepareOptions) -> Tokens | None:
-    """Tokens of the transcripts of ``train``; None if there are none."""
+    """Make tokens from the transcripts of ``train``; None without transcripts."""
     if not texts:
         return None
     if options.tokens == "bpe":
@@ -209,9 +209,9 @@ def _plan(out: Path, options: PrepareOptions, rate: int) -> shards.Plan:
 def _compute(
     splits: Splits, plan: shards.Plan, workers: Workers, stop: StopRequest
 ) -> tuple[Splits, list[Quarantined]] | WorkResult:
-    """Compute the shards that are missing; all cuts with features, and the bad items.
+    """Compute missing shards; return all cuts with features and the bad items.
 
-    While other parts have not made theirs: how far it is.
+    While shards of other parts are missing, return the progress.
     """
     planned = shards.plan_shards(plan, splits)
     progress = work("features", planned, shards.compute_shard, workers, stop)
@@ -229,7 +229,7 @@ def _compute(
 def _publish(
     out: Path, splits: Splits, bad: Sequence[Quarantined], inventory: Tokens | None
 ) -> PrepareReport:
-    """Write manifests, tokens and stamp; report what was made."""
+    """Write manifests, tokens and stamp; return the report."""
     if inventory is not None:
         inventory.save(out)
     reports = {}

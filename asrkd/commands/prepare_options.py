@@ -13,30 +13,30 @@ CUTS_PER_SHARD = 250  # about an hour of LibriSpeech, and half a minute of work 
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """What to make of a corpus.
+    """Options of a prepared corpus: features, tokens, speeds, limits.
 
     Raises:
-        AsrkdError: a value is out of its range; the flag is named.
+        AsrkdError: a value is out of range.
     """
 
     features: FeatureOptions = field(default_factory=FeatureOptions)
-    speeds: tuple[float, ...] = ()  # of copies of ``train``, such as 0.9 and 1.1
+    speeds: tuple[float, ...] = ()  # of perturbed copies of ``train``, such as 0.9 and 1.1
     tokens: str = "char"  # or "bpe"
     vocab_size: int = 500  # of a BPE model
-    token_source: Path | None = None  # folder or file of an inventory to use instead of making one
-    max_bad: float = 0.001  # share of items, 0..1
-    untranscribed: bool = False  # whether transcripts may be missing
+    token_source: Path | None = None  # folder or file of existing tokens
+    max_bad: float = 0.001  # largest share of bad items, 0 to 1
+    untranscribed: bool = False  # allow cuts without transcript
     cuts_per_shard: int = CUTS_PER_SHARD
-    subsets: tuple[str, ...] = ()  # of LibriSpeech; empty: all that are there
-    small_speakers: int | None = None  # of whom ``train_small`` consists; None: no such manifest
-    digits: DigitsOptions | None = None  # of the corpus "digits"; None: its defaults
+    subsets: tuple[str, ...] = ()  # of LibriSpeech; empty: all present
+    small_speakers: int | None = None  # of ``train_small``; None: no such manifest
+    digits: DigitsOptions | None = None  # of the corpus ``digits``; None: its defaults
 
     def __post_init__(self) -> None:
         for speed in self.speeds:
             if not 0.5 <= speed <= 2 or speed == 1:
                 raise AsrkdError(f"--speeds {speed:g}: expected factors between 0.5 and 2, and not 1")
         if len(set(self.speeds)) < len(self.speeds):
-            raise AsrkdError(f"--speeds {', '.join(map(str, self.speeds))}: one comes twice")
+            raise AsrkdError(f"--speeds {', '.join(map(str, self.speeds))}: duplicate speed")
         if self.tokens not in ("char", "bpe"):
             raise AsrkdError(f"--tokens {self.tokens!r}: expected char or bpe")
         if not 0 <= self.max_bad <= 1:
@@ -47,9 +47,12 @@ class PrepareOptions:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
 
     def record(self, *, digits: bool) -> dict[str, Any]:
-        """What of this decides the contents of the output; ``digits``: of that corpus.
+        """Return the options that decide the contents of the output, as JSON.
 
-        ``max_bad`` does not: it may be raised to go on where a run was refused.
+        ``max_bad`` is not one: it may be raised to continue a refused run.
+
+        Args:
+            digits: whether the corpus is ``digits``.
         """
         inventory = "given" if self.token_source else self.tokens
         return {
@@ -67,7 +70,7 @@ class PrepareOptions:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """What became of a split."""
+    """Report of a split."""
 
     num_cuts: int  # with speed-perturbed copies
     hours: float  # of audio in these cuts
@@ -76,14 +79,14 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What ``asrkd prepare`` made; its ``str`` is what the command prints."""
+    """Report of ``asrkd prepare``; its ``str`` is the output of the command."""
 
     out: Path
     splits: dict[str, SplitReport] = field(default_factory=dict)
-    num_tokens: int | None = None  # with the blank; None: no transcripts to make tokens of
+    num_tokens: int | None = None  # with the blank; None: no transcripts
     warnings: tuple[str, ...] = ()
     already_complete: bool = False
-    unfinished: str = ""  # how far it is, while other parts have not made theirs
+    unfinished: str = ""  # progress, while shards of other parts are missing
 
     def __str__(self) -> str:
         if self.unfinished:
@@ -100,10 +103,10 @@ class PrepareReport:
         if "train" in self.splits:
             return "none, as train has no transcripts"
         splits = ", ".join(self.splits)
-        return f"none, as they are made of the transcripts of train, and there is only {splits}"
+        return f"none, as they come from the transcripts of train, and there is only {splits}"
 
     def to_stamp(self) -> dict[str, Any]:
-        """As JSON, without what depends on the place or the day."""
+        """Return the report as JSON, without paths and times."""
         return {
             "splits": [{"split": split, **asdict(report)} for split, report in self.splits.items()],
             "num_tokens": self.num_tokens,
@@ -112,7 +115,7 @@ class PrepareReport:
 
     @classmethod
     def from_stamp(cls, out: Path, stamp: dict[str, Any]) -> "PrepareReport":
-        """The report whose :meth:`to_stamp` was written to ``out``."""
+        """Read the report whose :meth:`to_stamp` was written to ``out``."""
         splits = {row.pop("split"): SplitReport(**row) for row in map(dict, stamp["splits"])}
         return cls(out, splits, stamp["num_tokens"], tuple(stamp["warnings"]))
 
@@ -188,5 +191,5 @@ class PrepareFlags:
 
 
 def _listed(record: dict[str, Any]) -> dict[str, Any]:
-    """Tuples as lists, as JSON gives them back."""
+    """Return tuples as lists, as in JSON."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in record.items()}

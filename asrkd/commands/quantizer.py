@@ -1,7 +1,7 @@
-"""Stage ``quantizer``: quantizers to and from ``multi_quantization``, and a drawing of what they lose.
+"""Commands ``quantizer export``, ``import`` and ``plot``: exchange with multi_quantization, and errors.
 
 Reads:   folders of `asrkd distill quantizer`; import: a state dict.
-Writes:  export: a state dict; import: such a folder; plot: an SVG file.
+Writes:  export: a state dict; import: a quantizer folder; plot: an SVG file.
 """
 
 import math
@@ -30,53 +30,60 @@ from asrkd.teachers.loading import open_teacher
 
 
 def export_quantizer(folder: Path, out: Path) -> str:
-    """Write the quantizer in ``folder`` as a state dict of ``multi_quantization``; a line about it.
+    """Write the quantizer in ``folder`` as a state dict of ``multi_quantization``.
+
+    Returns:
+        One line: the file and the constructor's arguments.
 
     Raises:
-        AsrkdError: it is not whole, has sizes that the package does not know, or
-            ``out`` is there or named otherwise than ``*.pt`` or ``*.safetensors``.
+        AsrkdError: the quantizer is damaged, the package does not support its
+            sizes, or ``out`` exists or is not named ``*.pt`` or ``*.safetensors``.
     """
     loaded = load_quantizer(folder)
     if out.exists():
-        raise AsrkdError(f"{out}: is there already; give another --out")
+        raise AsrkdError(f"{out}: exists already; give another --out")
     state = reference_state(loaded.quantizer, loaded.identity)
     write_reference(out, state)
-    made = loaded.quantizer
+    exported = loaded.quantizer
     return (
-        f"{out}: Quantizer(dim={made.dim}, codebook_size={made.codebook_size}, "
-        f"num_codebooks={made.num_codebooks}), id {reference_id(state)}, the mean folded in"
+        f"{out}: Quantizer(dim={exported.dim}, codebook_size={exported.codebook_size}, "
+        f"num_codebooks={exported.num_codebooks}), id {reference_id(state)}, the mean folded in"
     )
 
 
 @dataclass(frozen=True)
 class Source:
-    """A state dict of ``multi_quantization``, and what it was trained on."""
+    """State dict of ``multi_quantization``, and the teacher and layer that it was trained on."""
 
     state: Path
     teacher: Path
     layer: int  # from 1
-    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the usual one of the teacher
+    tap: str | None = None  # 'before_norm' or 'after_norm'; None: the teacher's default
     device: str = "cpu"
 
 
 def import_quantizer(source: Source, out: Path) -> str:
-    """Make the folder ``out`` of a quantizer of ``multi_quantization``; a line about it.
+    """Make a quantizer folder from a state dict of ``multi_quantization``.
+
+    Returns:
+        One line: the folder and its codebooks.
 
     Raises:
-        AsrkdError: the state is not one's, does not fit the teacher's layer, or ``out`` is something else's.
+        AsrkdError: the state is no quantizer, does not fit the teacher's layer, or
+            ``out`` has other contents.
     """
     state = read_reference(source.state)
     try:
-        made = read_reference_state(state)
+        quantizer = read_reference_state(state)
     except AsrkdError as error:
         raise AsrkdError(f"{source.state}: {error}") from None
     teacher = open_teacher(source.teacher, str(pick_device(source.device)))
     tap = teacher.tap(source.layer, source.tap)
-    if made.dim != teacher.dim:
+    if quantizer.dim != teacher.dim:
         raise AsrkdError(
-            f"{source.state}: is for embeddings of {made.dim} values, {source.teacher} has {teacher.dim}"
+            f"{source.state}: takes embeddings of {quantizer.dim} values, {source.teacher} has {teacher.dim}"
         )
-    agreed: dict[str, Any] = {
+    record: dict[str, Any] = {
         "kind": "quantizer",
         "imported": {"id": reference_id(state), "sha256": files.sha256(source.state)},
         "computed_with": {"asrkd": __version__},
@@ -84,20 +91,23 @@ def import_quantizer(source: Source, out: Path) -> str:
         "tap": tap.place,
         **teacher.contract(),
     }
-    already = output_folder.claim(out, CONTRACT, agreed) is State.COMPLETE
-    save_quantizer(out, made, None, agreed)
+    already = output_folder.claim(out, CONTRACT, record) is State.COMPLETE
+    save_quantizer(out, quantizer, None, record)
     output_folder.stamp(out, {"id": reference_id(state)})
-    sizes = f"{made.num_codebooks} codebooks of {made.codebook_size} entries for layer {tap.layer}"
+    sizes = f"{quantizer.num_codebooks} codebooks of {quantizer.codebook_size} entries for layer {tap.layer}"
     return f"{out}: {'already complete, ' if already else ''}{sizes}"
 
 
 def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
-    """Draw the held-out errors of quantizers against their bytes a frame; a line about it.
+    """Plot the held-out errors of quantizers against their bytes per frame.
 
-    Those of one teacher's layer make a curve, beside which the bound stands.
+    The quantizers of one teacher's layer form a curve, beside Shannon's bound.
+
+    Returns:
+        One line: the file and the number of curves.
 
     Raises:
-        AsrkdError: one was not trained here, or ``out`` does not end in .svg.
+        AsrkdError: a quantizer has no report, as imported ones, or ``out`` does not end in .svg.
     """
     if out.suffix != ".svg":
         raise AsrkdError(f"{out}: expected a name that ends in .svg")
@@ -105,13 +115,13 @@ def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
     for folder in folders:
         loaded = load_quantizer(folder)
         report = QuantizerReport.of(loaded.report, folder)
-        made, contract = loaded.quantizer, loaded.contract
+        quantizer, contract = loaded.quantizer, loaded.contract
         teacher = str(contract.get("teacher", {}).get("weights_sha256", "?"))
         name = f"{teacher[:6]} layer {contract.get('layer', '?')}"
         curve = curves.setdefault(
             name, RateCurve(name, [], list(zip(BYTES, report.shannon_bounds, strict=True)))
         )
-        size = made.num_codebooks * math.log2(made.codebook_size) / 8
+        size = quantizer.num_codebooks * math.log2(quantizer.codebook_size) / 8
         curve.errors.append((size, report.held_out_errors[-1]))
     with files.create(out) as stream:
         stream.write(rate_figure(list(curves.values())) + "\n")

@@ -1,7 +1,7 @@
-"""Stage ``report``: scored systems on one page that opens from disk, with nothing to be fetched.
+"""Command ``report``: an HTML page of scored systems that opens from disk, without a network.
 
-Reads:   model folders, the scores and logs in them, the stores that they were trained on, the scored cuts.
-Writes:  one HTML file; the same inputs give the same bytes.
+Reads:   model folders, their scores and logs, the stores that they were trained on, the scored cuts.
+Writes:  one HTML file; equal inputs give equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,21 +28,21 @@ from asrkd.evaluation.report.targets_section import draw_targets
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What to report on, and where to."""
+    """Request of a report: model folders, roles, output file and sizes."""
 
     models: Sequence[Path]
     out: Path
     score_name: str = "score-test"
     roles: Roles = Roles()
-    comparison: Path | None = None  # what `asrkd compare` wrote of them; None: made here, without costs
-    cuts: Path | None = None  # that were scored; None: looked for
+    comparison: Path | None = None  # file of `asrkd compare`; None: computed, without costs
+    cuts: Path | None = None  # manifest of the scored cuts; None: found by their scores
     num_clips: int = 32
     num_utterances: int = 1000
 
 
 @dataclass(frozen=True)
 class ReportResult:
-    """What was written."""
+    """Report of the page."""
 
     out: Path
     num_bytes: int
@@ -50,7 +50,7 @@ class ReportResult:
     num_clips: int
 
     def text(self) -> str:
-        """A line for a person."""
+        """Format the page's contents as one line."""
         size = f"{self.num_bytes / 1e6:.1f} MB"
         return f"{self.out}: {self.num_utterances} utterances, {self.num_clips} with audio, {size}"
 
@@ -59,8 +59,8 @@ def report(request: ReportRequest) -> ReportResult:
     """Write the page.
 
     Raises:
-        AsrkdError: a model is missing or not scored, the scores are not of one
-            test set, what else was given is not of them, or ``out`` is a folder.
+        AsrkdError: a model is missing or not scored, scores are of different test
+            sets, the comparison or the cuts are of other scores, or ``out`` is a folder.
     """
     _check(request)
     systems = read_systems(request.models, request.score_name, request.roles)
@@ -115,14 +115,14 @@ def _comparison(request: ReportRequest, systems: Sequence[ReportedSystem]) -> Co
 
 
 def _title(systems: Sequence[ReportedSystem]) -> str:
-    """The folder that the models share."""
+    """Return the name of the folder that holds the models."""
     return (systems[0].folder or systems[0].score.path).resolve().parent.name
 
 
 def _browsed(
     systems: Sequence[ReportedSystem], ratios: Mapping[str, float], count: int
 ) -> dict[str, browser.BrowserUtterance]:
-    """The utterances to show, by id."""
+    """Return the utterances to show, by id."""
     chosen = set(browser.half_and_half(browser.errors_by_utterance(systems))[:count])
     about = {one.id: one for one in systems[0].score.utterances}
     return {

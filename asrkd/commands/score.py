@@ -1,7 +1,7 @@
-"""Stage ``score``: recognize cuts with a model and count its errors.
+"""Command ``score`` with a model: recognize cuts and count the errors.
 
 Reads:   a model folder and cuts with transcripts.
-Writes:  hypotheses by shard, and the score of it (asrkd/scoring/score_files.py).
+Writes:  hypotheses by shard, and the score (see :mod:`asrkd.scoring.score_files`).
 """
 
 import json
@@ -44,7 +44,7 @@ CUTS_PER_SHARD = 200
 
 @dataclass(frozen=True)
 class ScoreRequest:
-    """What to recognize, and how."""
+    """Request of a score: model, cuts, search, rules, device and processes."""
 
     model: Path
     cuts: Path
@@ -59,15 +59,15 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """What was counted."""
+    """Report of a score."""
 
     out: Path
-    counts: Counts | None  # None: shards are missing, for other parts
-    progress: WorkResult | None  # None: it was complete
+    counts: Counts | None  # None: shards of other parts are missing
+    progress: WorkResult | None  # None: the score was complete
     rules: Rules = Rules()
 
     def text(self) -> str:
-        """The line of the error rate and where the rest is."""
+        """Format the error rate and the folder as one line."""
         if self.counts is None:
             return f"{self.out}: this part is done; {self.progress.text() if self.progress else ''}"
         was_complete = self.progress is None
@@ -75,11 +75,15 @@ class ScoreReport:
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
-    """Recognize and count; errors are summed over the corpus, not averaged over utterances.
+    """Recognize cuts and count errors, summed over the corpus, not averaged over utterances.
+
+    Args:
+        request: model, cuts, search and rules.
+        stop: request to stop.
 
     Raises:
-        AsrkdError: something the user can mend; shards that were finished before stay.
-        StoppedInTime: asked to stop; what was recognized stays, run again to go on.
+        AsrkdError: model, cuts, search or folder do not fit together; finished shards stay.
+        StoppedInTime: a stop was requested; finished shards stay, run again to continue.
     """
     find_search(request.search, request.options)
     check_jobs(request.jobs)
@@ -100,12 +104,12 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
         return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
     scored = score_with_progress(_utterances(cuts, references), hypotheses, request.rules, stop)
-    write_score(request.out, _described(request, model), scored)
+    write_score(request.out, _description(request, model), scored)
     return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
 
 
 def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
-    """What decides the result."""
+    """Return the settings that decide the result, as JSON."""
     return {
         "model": model.weights_sha256,
         "cuts": cuts_digest(cuts),
@@ -117,7 +121,7 @@ def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) 
 def _recognize(
     request: ScoreRequest, record: dict[str, Any], device: str, cuts: Sequence[MonoCut], stop: StopRequest
 ) -> tuple[list[Shard], WorkResult]:
-    """Write the text of every cut, in shards that are kept, so that a stop loses little."""
+    """Write the hypothesis of every cut, in shards, so that a stop loses little."""
     digest = files.sha256_of(record)
     split = split_cuts(request.out / "hypotheses", cuts, CUTS_PER_SHARD, ".jsonl")
     planned = [Shard(path, part, request.model, device, digest) for path, part in split]
@@ -127,7 +131,7 @@ def _recognize(
 
 
 def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[str, str]:
-    """The text of every cut by id; AsrkdError unless they are exactly those of ``cuts``, each once."""
+    """Read the hypothesis of every cut by id; AsrkdError unless the shards hold exactly ``cuts``."""
     texts: dict[str, str] = {}
     for shard in planned:
         remedy = f"remove it, and score again: {remove(shard.path)}"
@@ -138,22 +142,22 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
         expected = [record.id for record in records(shard.cuts)]
         are_texts = all(isinstance(row.get("text"), str) for row in rows)
         if not are_texts or [row.get("id") for row in rows] != expected:
-            raise AsrkdError(f"{shard.path}: not the hypotheses of its cuts; {remedy}")
+            raise AsrkdError(f"{shard.path}: its hypotheses are of other cuts; {remedy}")
         texts |= {row["id"]: row["text"] for row in rows}
     return texts
 
 
 def _write_hypotheses(shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions) -> None:
-    def ask(first: int) -> SerializedOutputs:
+    def recognize(first: int) -> SerializedOutputs:
         model = load_model(shard.model, shard.device)
         for cut, final in recognize_by_cut(model, shard.cuts[first:], search, options):
-            yield cut.duration, [_line(model, own, found[0]) for own, found in final]
+            yield cut.duration, [_line(model, scored, hypotheses[0]) for scored, hypotheses in final]
 
     def write(lines: Sequence[bytes]) -> None:
         with files.create_bytes(shard.path) as stream:
             stream.writelines(lines)
 
-    make_shard(shard, ask, write, monitor)
+    make_shard(shard, recognize, write, monitor)
 
 
 def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
@@ -170,7 +174,8 @@ def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[ReferenceU
     ]
 
 
-def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
+def _description(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
+    """Return what ``score.json`` records besides the counts."""
     return {
         "set": _set_name(request.cuts),
         "params": num_parameters(model.recognizer),
@@ -179,5 +184,5 @@ def _described(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
 
 
 def _set_name(manifest: Path) -> str:
-    """'test' of cuts_test.jsonl.gz."""
+    """Return the name of the test set: 'test' of cuts_test.jsonl.gz."""
     return manifest.name.split(".")[0].removeprefix("cuts_")

@@ -1,8 +1,8 @@
-"""Stage ``score`` without a model: count the errors of transcripts that are finished.
+"""Command ``score`` with ``--ref`` and ``--hyp``: count the errors of existing transcripts.
 
-Reads:   two files of transcripts, references and hypotheses (asrkd/scoring/transcripts.py), or NIST's stm and
-         ctm, which are scored by time (asrkd/scoring/timed_corpus.py).
-Writes:  the score of them (asrkd/scoring/score_files.py).
+Reads:   transcripts, references and hypotheses (see :mod:`asrkd.scoring.transcripts`), or NIST's stm and
+         ctm, which are aligned by time (see :mod:`asrkd.scoring.timed_corpus`).
+Writes:  the score (see :mod:`asrkd.scoring.score_files`).
 """
 
 from collections.abc import Callable
@@ -26,18 +26,18 @@ from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcrip
 
 @dataclass(frozen=True)
 class TranscriptsRequest:
-    """What to compare, and how."""
+    """Request of a score: references, hypotheses, speakers and rules."""
 
     references: Path
     hypotheses: Path
     out: Path
-    utt2spk: Path | None = None  # None: speakers are those that the ids of a trn name
+    utt2spk: Path | None = None  # None: speakers from the ids of a trn
     rules: Rules = Rules()
 
 
 @dataclass(frozen=True)
 class TranscriptsReport:
-    """What was counted."""
+    """Report of a score."""
 
     out: Path
     counts: Counts
@@ -45,16 +45,20 @@ class TranscriptsReport:
     was_complete: bool
 
     def text(self) -> str:
-        """The line of the error rate and where the rest is."""
+        """Format the error rate and the folder as one line."""
         return result_line(self.counts, self.rules, self.out, was_complete=self.was_complete)
 
 
 def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
-    """Compare every hypothesis with its reference; errors are summed over the corpus.
+    """Align every hypothesis with its reference, and count errors, summed over the corpus.
+
+    Args:
+        request: references, hypotheses, speakers and rules.
+        stop: request to stop.
 
     Raises:
-        AsrkdError: something the user can mend; nothing was changed.
-        StoppedInTime: asked to stop; nothing is kept.
+        AsrkdError: the files cannot be read or do not fit together; nothing is written.
+        StoppedInTime: a stop was requested; nothing is kept.
     """
     if are_nist_files(request.references, request.hypotheses):
         return _score_timed_files(request, stop)
@@ -79,7 +83,7 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
 def _score_timed_files(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
     """Score a ctm against an stm."""
     if request.utt2spk is not None:
-        raise AsrkdError(f"--utt2spk {request.utt2spk}: an stm names its speakers; leave it out")
+        raise AsrkdError(f"--utt2spk {request.utt2spk}: an stm names its speakers; remove --utt2spk")
     corpus = read_timed_corpus(request.references, request.hypotheses, request.rules)
     return _finish(
         request,
@@ -95,7 +99,7 @@ def _score_timed_files(request: TranscriptsRequest, stop: StopRequest) -> Transc
 def _finish(
     request: TranscriptsRequest, record: dict[str, Any], score: Callable[[], CorpusScore]
 ) -> TranscriptsReport:
-    """Score into the folder, unless that was done."""
+    """Write the score, unless the folder is complete."""
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record | request.rules.record())
     if claimed is not output_folder.State.COMPLETE:
         write_command(request.out)
@@ -107,7 +111,7 @@ def _finish(
 def _speakers(
     request: TranscriptsRequest, references: Transcripts, hypotheses: Transcripts
 ) -> dict[str, str]:
-    """Of every utterance, or of those whose ids tell."""
+    """Return the speaker of every utterance, or of those whose ids name one."""
     if request.utt2spk is None:
         return hypotheses.speakers | references.speakers
     speakers = read_speakers(request.utt2spk)
@@ -121,7 +125,7 @@ def _speakers(
 
 
 def _record(references: Transcripts, hypotheses: Transcripts, speakers: dict[str, str]) -> dict[str, Any]:
-    """What decides the result."""
+    """Return the settings that decide the result, as JSON."""
     return {
         "set": _set_name(references.path),
         "references": files.sha256_of(references.texts),
@@ -131,6 +135,6 @@ def _record(references: Transcripts, hypotheses: Transcripts, speakers: dict[str
 
 
 def _set_name(path: Path) -> str:
-    """'test' of test.trn, test.jsonl.gz, and of test/text and test/ref.trn, whose names say nothing."""
+    """Return the name of the test set: 'test' of test.trn, test.jsonl.gz, test/text and test/ref.trn."""
     stem = path.name.split(".")[0]
     return path.absolute().parent.name if stem in ("text", "ref") else stem

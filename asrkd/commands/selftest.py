@@ -1,9 +1,9 @@
-"""Stage ``selftest``: prove on the file system at hand that kills and failing disks cost nothing.
+"""Command ``selftest``: prove on a file system that kills and disk failures lose nothing.
 
 Reads:   nothing.
-Writes:  below a folder of its own a small corpus and two runs of the whole
-         pipeline over it, one left alone and one struck again and again; the
-         outputs must be the same bytes. ``log.txt`` there tells every strike.
+Writes:  in its folder a small corpus and two runs of the whole pipeline on it,
+         one without faults and one with; the outputs must be equal bytes.
+         ``log.txt`` lists every fault.
 """
 
 import random
@@ -22,23 +22,23 @@ from asrkd.core.shared_work import PART_VARIABLE
 from asrkd.core.stopping import StopRequest
 
 RECORD = "selftest.json"
-# A disk that fails costs the command, which says so in a line; bad audio costs the item.
+# A failing disk ends the command, with a line and exit 1.
 DISK_FAULTS = ("nospace@publish:2", "readonly@open:2", "io@publish:3", "nospace@open:1")
-WEIGHTS = {"distill quantizer": 0.5, "score": 0.5}  # they write little
+WEIGHTS = {"distill quantizer": 0.5, "score": 0.5}  # commands that write little
 
 
 @dataclass
 class SelftestResult:
-    """What was tried and what held."""
+    """Counts of faults and of comparisons, and the failures of the proof."""
 
     kills: int = 0
     midway: int = 0  # kills between the first write and the stamp
-    failures: int = 0  # of the disk
-    compared: int = 0  # files
+    failures: int = 0  # disk failures
+    compared: int = 0  # compared files
     broken: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """The last line."""
+        """Format the result as one line."""
         verdict = "all held" if not self.broken else f"{len(self.broken)} did not hold: {self.broken[0]}"
         return (
             f"selftest: {self.kills} kills ({self.midway} between the first write and the stamp) and "
@@ -50,18 +50,18 @@ class SelftestResult:
 def selftest(
     folder: Path, entry: Callable[[], None], kills: int, seed: int, stop: StopRequest
 ) -> SelftestResult:
-    """Run the pipeline twice below ``folder``, once in peace and once struck, and compare.
+    """Run the pipeline twice below ``folder``, once without and once with faults, and compare.
 
     Args:
-        folder: made, and written anew if it is a selftest's.
-        entry: of the command line, which reads sys.argv.
+        folder: created; replaced if it is of an earlier selftest.
+        entry: console entry, which reads sys.argv.
         kills: SIGKILLs, spread over the commands.
-        seed: of where they strike.
-        stop: asked between commands.
+        seed: of the times of the faults.
+        stop: request to stop, checked between commands.
 
     Raises:
-        AsrkdError: ``kills`` is below 0, ``folder`` holds something else, or the run in peace fails.
-        StoppedInTime: asked to stop.
+        AsrkdError: ``kills`` is below 0, ``folder`` has other contents, or the run without faults fails.
+        StoppedInTime: a stop was requested.
     """
     if kills < 0:
         raise AsrkdError(f"--kills {kills}: expected 0 or more")
@@ -72,25 +72,25 @@ def selftest(
     with (folder / "log.txt").open("w", encoding="utf-8", buffering=1) as log:
         proof = _Proof(folder, entry, rng, tally, log.write)
         chain = steps()
-        with meter("selftest", 2 * len(chain), "commands") as shown:
+        with meter("selftest", 2 * len(chain), "commands") as progress:
             write_corpus(folder)  # one for both: manifests name its files
             for name in ("peace", "struck"):
                 (folder / name).mkdir()
             for step in chain:
                 stop.check("a selftest begins anew")
                 proof.in_peace(step)
-                shown.advance()
+                progress.advance()
             shares = _shares(chain, kills)
             for step in chain:
                 stop.check("a selftest begins anew")
                 proof.struck(step, shares[step.name])
-                shown.advance()
+                progress.advance()
     output_folder.stamp(folder, {"held": not tally.broken})
     return tally
 
 
 def _shares(chain: Sequence[Step], kills: int) -> dict[str, int]:
-    """How many kills each command gets; they add up to ``kills``."""
+    """Return the number of kills of each command; they add up to ``kills``."""
     weights = [WEIGHTS.get(step.name, 1.0) for step in chain]
     shares = [int(kills * weight / sum(weights)) for weight in weights]
     for index in range(kills - sum(shares)):
@@ -99,7 +99,7 @@ def _shares(chain: Sequence[Step], kills: int) -> dict[str, int]:
 
 
 class _Proof:
-    """The two runs of the chain."""
+    """Runs of the pipeline, without and with faults."""
 
     def __init__(
         self,
@@ -112,13 +112,13 @@ class _Proof:
         self.folder, self.entry, self.rng, self.tally, self._log = folder, entry, rng, tally, log
 
     def in_peace(self, step: Step) -> None:
-        """Run a command of the chain that is left alone; it has to succeed."""
+        """Run a command without faults; it must succeed."""
         ended = self._command("peace", step).run()
         if ended.status:
             raise AsrkdError(f"{step.name}: exit {ended.status} without any fault: {_last_line(ended)}")
 
     def struck(self, step: Step, kills: int) -> None:
-        """Strike a command until its kills are used up, let it finish, and compare what it made."""
+        """Run a command under faults, then to its end, and compare its outputs."""
         command, out = self._command("struck", step), self.folder / "struck" / step.out
         self._fail_disk(step, command, out)
         for number in range(kills):
@@ -130,23 +130,23 @@ class _Proof:
         self._compare(step, out)
 
     def _fail_disk(self, step: Step, command: Command, out: Path) -> None:
-        """A disk that fails is told in a line with exit 1, and nothing under its name is broken."""
+        """Run a command on a failing disk; expect a line and exit 1, and no broken file."""
         fault = self.rng.choice(DISK_FAULTS)
         ended = command.run(fault)
         self._note(step, fault, out, ended)
-        if not ended.was_struck:  # it wrote fewer files than that
+        if not ended.was_struck:  # it wrote fewer files
             self._compare(step, out)
             shutil.rmtree(out)
             return
         self.tally.failures += 1
-        told = ended.status == 1 and "Traceback" not in ended.stderr and "asrkd: " in _last_line(ended)
-        self._expect(told, f"{step.name}: {fault} was not told in a line with exit 1: {_last_line(ended)}")
+        is_line = ended.status == 1 and "Traceback" not in ended.stderr and "asrkd: " in _last_line(ended)
+        self._expect(is_line, f"{step.name}: {fault} did not end in a line with exit 1: {_last_line(ended)}")
 
     def _kill(self, step: Step, command: Command, out: Path, number: int) -> None:
-        """Kill a command once; one that ends before it is struck begins anew."""
+        """Kill a command once; if it ends before the kill, remove its outputs and repeat."""
         for attempt in range(20):
             if number % 3 == 2:
-                # Sooner each time: a quick command is over soon after its first file.
+                # Sooner each time: a short command ends soon after its first file.
                 fault = f"kill after {self.rng.uniform(0, 0.4 * 0.7**attempt):.3f} s"
                 ended = command.run_and_kill(out, float(fault.split()[2]))
             else:
@@ -162,7 +162,7 @@ class _Proof:
             )
             self._compare(step, out)
             shutil.rmtree(out)
-        self._expect(False, f"{step.name}: was over before it could be killed, twenty times")
+        self._expect(False, f"{step.name}: ended before it could be killed, twenty times")
 
     def _fault(self, step: Step, attempt: int, number: int) -> str:
         if number % 3 == 0 and step.name.startswith(("distill", "score")):
@@ -175,10 +175,10 @@ class _Proof:
 
     def _compare(self, step: Step, out: Path) -> None:
         """What a struck command made is what it makes in peace."""
-        expected, found = digests(self.folder / "peace" / step.out), digests(out)
-        self.tally.compared += len(found)
-        for name in sorted(expected.keys() | found.keys()):
-            same = expected.get(name) == found.get(name)
+        expected, actual = digests(self.folder / "peace" / step.out), digests(out)
+        self.tally.compared += len(actual)
+        for name in sorted(expected.keys() | actual.keys()):
+            same = expected.get(name) == actual.get(name)
             self._expect(same, f"{step.name}: {name} is not what it is in peace")
 
     def _command(self, run: str, step: Step) -> Command:
@@ -201,4 +201,4 @@ class _Proof:
 
 def _last_line(ended: CommandExit) -> str:
     lines = ended.stderr.strip().splitlines()
-    return lines[-1] if lines else "(nothing said)"
+    return lines[-1] if lines else "(no output)"

@@ -1,9 +1,8 @@
-"""Stage ``targets``: stores of codebook indexes to and from the form that icefall uses.
+"""Commands ``targets export``, ``import`` and ``weights``: exchange with icefall, and a preview of weights.
 
-Reads:   export: a store and the cuts it was made of; import: a cuts manifest
-         whose cuts carry ``codebook_indexes``.
+Reads:   a store and its cuts; import: a cuts manifest with ``codebook_indexes``.
 Writes:  export: ``cuts.jsonl.gz``, the arrays that it names, and a stamp;
-         import: a store.
+         import: a store; weights: nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,20 +40,23 @@ from asrkd.targets.store.shards import Shard
 
 @dataclass(frozen=True)
 class WeighRequest:
-    """Which store, and by which settings of an objective."""
+    """Request of a preview of weights: an N-best store, and settings of an objective."""
 
     store: Path
-    cuts: tuple[Path, ...] = ()  # manifests; those that the store was made from if there are none
+    cuts: tuple[Path, ...] = ()  # manifests; if empty, those that the store was made from
     overrides: tuple[str, ...] = ()  # key=value, as in an objective's config
     betas: tuple[float, ...] = (1.0, 2.0, 5.0)
 
 
 def weigh(request: WeighRequest) -> str:
-    """What is left of the lists, and how weights are spread at each beta: lines for a person.
+    """Preview what filters remove, and how weights are spread, for each beta.
+
+    Returns:
+        Human-readable lines.
 
     Raises:
-        AsrkdError: a setting that there is not, the store lacks what it needs, or
-            its cuts are not where they were.
+        AsrkdError: a setting is unknown, the store lacks data for it, or its cuts
+            manifests have moved.
     """
     cuts = _cuts(request)
     lines, unit = list[str](), WORD
@@ -64,30 +66,31 @@ def weigh(request: WeighRequest) -> str:
             config.set_key(tree, override)
         settings = config.parse(SequenceSettings, tree, "--set")
         lists = NbestLists(request.store, settings)
-        selection, unit = lists.examine(cuts, _nothing_to_check), lists.unit
+        selection, unit = lists.examine(cuts, _accept), lists.unit
         for line in selection.lines:
-            told = line.removeprefix(f"{request.store}: ")
-            told = f"beta {beta:g}: {told}" if told.startswith("weights of") else told
-            if told not in lines:  # filters remove the same at every beta
-                lines.append(told)
+            statistic = line.removeprefix(f"{request.store}: ")
+            if statistic.startswith("weights of"):
+                statistic = f"beta {beta:g}: {statistic}"
+            if statistic not in lines:  # filters remove the same at every beta
+                lines.append(statistic)
     left = len(selection.ids)
-    counted = "" if unit == WORD else f"; errors, words and {unit.rate} are those of --unit {unit.name}"
-    return "\n".join([*lines, f"{request.store}: {left} of {len(cuts)} cuts have hypotheses left{counted}"])
+    note = "" if unit == WORD else f"; errors, words and {unit.rate} are in --unit {unit.name}"
+    return "\n".join([*lines, f"{request.store}: {left} of {len(cuts)} cuts have hypotheses left{note}"])
 
 
 def _cuts(request: WeighRequest) -> PackedCuts:
     sources = read_sources(request.store)
     manifests: Sequence[Path] = request.cuts or (sources.cuts if sources else ())
     if not manifests or not all(path.is_file() for path in manifests):
-        raise AsrkdError(f"{request.store}: its cuts are not where they were: give them with --cuts")
+        raise AsrkdError(f"{request.store}: its cuts manifests have moved; give them with --cuts")
     if not request.betas:
         raise AsrkdError("--beta: expected one or more")
     first, *rest = (read_cuts(path) for path in manifests)
     return PackedCuts(chain(first, *rest)) if rest else first
 
 
-def _nothing_to_check(_record: CutRecord, _found: Nbest) -> None:
-    """Texts are fit for any student here: there are no tokens to spell them with."""
+def _accept(_record: CutRecord, _nbest: Nbest) -> None:
+    """Accept all texts: without a student there are no tokens to spell them with."""
 
 
 RECORD = "export.json"
@@ -96,7 +99,7 @@ FORMATS = ("icefall",)
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export, and how."""
+    """Request of an export: store, cuts, output folder and formats."""
 
     store: Path
     cuts: Path
@@ -106,11 +109,14 @@ class ExportRequest:
 
 
 def export_targets(request: ExportRequest, stop: StopRequest) -> str:
-    """Write cuts that carry their codebook indexes, for lhotse and icefall; a line about it.
+    """Write cuts with their codebook indexes, as lhotse and icefall read them.
+
+    Returns:
+        One line: the manifest and its cuts.
 
     Raises:
-        AsrkdError: the store does not match the cuts, or a format is not known.
-        StoppedInTime: asked to stop; run again to begin anew.
+        AsrkdError: the store does not match the cuts, or a format is unknown.
+        StoppedInTime: a stop was requested; run again to start over.
     """
     _check_format(request.format)
     icefall.check_storage(request.storage)
@@ -124,54 +130,57 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
         "texts": texts_digest(cuts),
     }
     if output_folder.survey(request.out, RECORD, record) is State.NEW:
-        for cut in cuts:  # damage is told before the folder is claimed
+        for cut in cuts:  # damage is an error before the folder is claimed
             stop.check("reading the store; nothing is written yet")
             store.read(cut.id)
-    claimed = output_folder.claim(request.out, RECORD, record)
+    state = output_folder.claim(request.out, RECORD, record)
     manifest = request.out / "cuts.jsonl.gz"
-    if claimed is not State.COMPLETE:
+    if state is not State.COMPLETE:
         exported, keys = PackedCuts(), hashed_names((cut.id for cut in cuts.records), icefall.NUMPY_SUFFIX)
         with (
             icefall.open_writer(request.out, request.storage) as writer,
-            meter("export", len(cuts), "cuts") as shown,
+            meter("export", len(cuts), "cuts") as progress,
         ):
             for cut in cuts:
                 stop.check(f"{request.out}: unfinished")
                 exported.append(icefall.with_indexes(cut, store, writer, keys.get(cut.id, cut.id)))
-                shown.advance(audio_s=cut.duration)
+                progress.advance(audio_s=cut.duration)
         write_cuts(manifest, exported)
         output_folder.stamp(request.out, {"num_cuts": len(cuts)})
-    already = "already complete, " if claimed is State.COMPLETE else ""
+    already = "already complete, " if state is State.COMPLETE else ""
     return f"{manifest}: {already}{len(cuts)} cuts with {icefall.FIELD} ({request.storage})"
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What to import, and for which cuts."""
+    """Request of an import: manifest, cuts, output folder and format."""
 
-    manifest: Path  # its cuts carry the indexes
+    manifest: Path  # of cuts with codebook_indexes
     out: Path
-    cuts: Path | None = None  # as asrkd prepared them, to be trained on; None: those of the manifest
+    cuts: Path | None = None  # prepared by asrkd, to train on; None: those of the manifest
     format: str = "icefall"
     cuts_per_shard: int = 200
 
 
 def import_targets(request: ImportRequest, stop: StopRequest) -> str:
-    """Make a store of the codebook indexes that a manifest's cuts carry; a line about it.
+    """Make a store of the codebook indexes in a manifest's cuts.
+
+    Returns:
+        One line: the store and its codebooks.
 
     Raises:
         AsrkdError: a cut has no indexes, they do not fit its length, or the
-            cuts to be trained on are not those of the manifest.
-        StoppedInTime: asked to stop; finished shards stay.
+            manifest lacks a cut to train on.
+        StoppedInTime: a stop was requested; finished shards stay.
     """
     _check_format(request.format)
     if request.cuts_per_shard < 1:
         raise AsrkdError(f"--cuts-per-shard {request.cuts_per_shard}: expected 1 or more")
-    own = None if request.cuts is None else read_cuts(request.cuts)
-    theirs = icefall.read_carrying(request.manifest, own)
-    carrying = CutsById(theirs)
-    codebooks, frame_shift = icefall.common_shape(theirs, request.manifest)
-    cuts = theirs if own is None else own
+    prepared = None if request.cuts is None else read_cuts(request.cuts)
+    imported = icefall.read_carrying(request.manifest, prepared)
+    carrying = CutsById(imported)
+    codebooks, frame_shift = icefall.common_shape(imported, request.manifest)
+    cuts = imported if prepared is None else prepared
     for cut in cuts:
         _check_same(cut, carrying, request)
     contract = {
@@ -195,7 +204,7 @@ def import_targets(request: ImportRequest, stop: StopRequest) -> str:
         cuts_per_shard=request.cuts_per_shard,
     )
     if output_folder.inspect(request.out, CONTRACT) is None:
-        for cut in cuts:  # a manifest that is mended is another one: what is wrong is told before the claim
+        for cut in cuts:  # a fixed manifest has another hash: check before the claim
             stop.check("reading the indexes; nothing is written yet")
             icefall.stored_indexes(carrying[cut.id], request.manifest)
     write = partial(_write_imported, carrying=carrying, manifest=request.manifest)
@@ -213,14 +222,14 @@ def _write_imported(
 
 
 def _check_same(cut: MonoCut, carrying: Mapping[str, MonoCut], request: ImportRequest) -> None:
-    """Refuse a cut that has no namesake in the manifest, or one of another length."""
+    """Raise AsrkdError if the manifest lacks a cut, or has it with another duration."""
     namesake = carrying.get(cut.id)
     if namesake is None:
-        raise AsrkdError(f"{request.cuts}: cut {cut.id} is not in {request.manifest}")
+        raise AsrkdError(f"{request.cuts}: cut {cut.id} is missing in {request.manifest}")
     if abs(namesake.duration - cut.duration) > 1 / cut.sampling_rate:
         raise AsrkdError(
             f"{request.cuts}: cut {cut.id} has {cut.duration:g} s, the one in {request.manifest} "
-            f"{namesake.duration:g} s: other audio of the same name"
+            f"{namesake.duration:g} s: other audio of the same id"
         )
 
 

@@ -152,19 +152,19 @@ def test_a_lineage_records_it_and_a_run_may_go_on_at_another_processor(config, t
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "version", "value", "status", "found"),
+    ("cpuinfo", "version", "value", "status", "detail"),
     [
         (AMD, "1.13.1", None, Status.NOTE, "MKL_DEBUG_CPU_TYPE is not set"),
         (AMD, "1.13.1", "5", Status.OK, "MKL_DEBUG_CPU_TYPE=5, which"),
-        (INTEL, "1.13.1", None, Status.OK, "chooses by itself"),
-        (AMD, "2.11.0", "5", Status.OK, "of torch 2.11.0, which chooses by itself"),
-        (None, "1.13.1", None, Status.OK, "chooses by itself"),
+        (INTEL, "1.13.1", None, Status.OK, "selects its code path"),
+        (AMD, "2.11.0", "5", Status.OK, "of torch 2.11.0, which selects its code path"),
+        (None, "1.13.1", None, Status.OK, "selects its code path"),
     ],
 )
-def test_the_doctor_says_which_code_mkl_takes(tmp_path, monkeypatch, cpuinfo, version, value, status, found):
+def test_the_doctor_says_which_code_mkl_takes(tmp_path, monkeypatch, cpuinfo, version, value, status, detail):
     if cpuinfo is not None:
         (tmp_path / "cpuinfo").write_text(cpuinfo)
     pretend(monkeypatch, version, value)
     check = machine.check_mkl(tmp_path / "cpuinfo")
-    assert check.status is status and check.found.startswith(found)
+    assert check.status is status and check.detail.startswith(detail)
     assert (check.remedy == "export MKL_DEBUG_CPU_TYPE=5") == (status is Status.NOTE)

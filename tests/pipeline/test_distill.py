@@ -226,7 +226,7 @@ def test_a_mistake_is_a_line_and_leaves_nothing(question, tmp_path, changes, sea
 
 def test_a_cut_that_is_asked_about_twice_is_named(question, corpus, tmp_path):
     cuts = (corpus / "cuts_dev.jsonl.gz",) * 2
-    with pytest.raises(AsrkdError, match="cut dev-000 is in an earlier --cuts too"):
+    with pytest.raises(AsrkdError, match="duplicate cut id 'dev-000': it is in an earlier --cuts too"):
         ask(question, tmp_path / "store", cuts=cuts)
 
 

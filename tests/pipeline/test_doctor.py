@@ -15,9 +15,9 @@ def test_this_installation_is_well_and_the_report_says_its_versions():
     assert report.exit_status == 0, report.text()
     rows = {check.name: check for check in report.checks}
     for package in PACKAGES:
-        assert metadata.version(package.distribution) in rows[package.distribution].found
-    assert rows["stack"].found.startswith("k2" if "1.13" in rows["torch"].found else "modern")
-    assert report.text().endswith("everything that is needed works")
+        assert metadata.version(package.distribution) in rows[package.distribution].detail
+    assert rows["stack"].detail.startswith("k2" if "1.13" in rows["torch"].detail else "modern")
+    assert report.text().endswith("everything required works")
 
 
 def test_a_missing_package_is_exit_status_1_with_its_remedy_in_the_text(monkeypatch):
@@ -25,7 +25,7 @@ def test_a_missing_package_is_exit_status_1_with_its_remedy_in_the_text(monkeypa
     report = doctor()
     assert report.exit_status == 1
     assert [check.name for check in report.checks if check.status is Status.WRONG] == ["sentencepiece"]
-    assert "mend it with: " in report.text()
+    assert "fix it with: " in report.text()
     assert "--force-reinstall --no-deps sentencepiece" in report.text()
 
 
@@ -40,9 +40,9 @@ def test_with_every_package_missing_there_is_still_a_whole_report(monkeypatch):
 @pytest.mark.parametrize(
     ("status", "exit_status", "conclusion"),
     [
-        (Status.OK, 0, "everything that is needed works"),
-        (Status.NOTE, 0, "everything that is needed works"),
-        (Status.WRONG, 1, "1 of 2 checks went wrong: mend the first one first"),
+        (Status.OK, 0, "everything required works"),
+        (Status.NOTE, 0, "everything required works"),
+        (Status.WRONG, 1, "1 of 2 checks failed: fix the first one first"),
     ],
 )
 def test_only_what_is_needed_and_does_not_work_counts(status, exit_status, conclusion):

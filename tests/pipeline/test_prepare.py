@@ -285,7 +285,7 @@ def test_untranscribed_audio_needs_no_text_and_makes_no_tokens(tmp_path):
 def test_where_no_split_is_called_train_it_is_told_why_there_are_no_tokens(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", {f"u{index}": {"split": "dev"} for index in range(6)})
     report = run(corpus, tmp_path / "out")
-    assert "tokens: none, as they are made of the transcripts of train, and there is only dev" in str(report)
+    assert "tokens: none, as they come from the transcripts of train, and there is only dev" in str(report)
 
 
 def test_an_id_that_comes_twice_is_refused_before_anything_is_written(tmp_path, corpus):
@@ -371,10 +371,10 @@ def test_the_demo_corpus_lies_inside_and_moves_along(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "source", "complaint"),
     [
-        ("voxforge", "x", "'voxforge': unknown kind of corpus, expected one of librispeech, tsv"),
-        ("tsv", None, "tsv: which one\\? give its folder"),
+        ("voxforge", "x", "'voxforge': unknown corpus, expected one of librispeech, tsv"),
+        ("tsv", None, "tsv: the source is missing; give its folder"),
         ("tsv", "absent", "absent: no such file or folder"),
-        ("digits", "x", "x: digits is made, not read"),
+        ("digits", "x", "x: digits is synthetic and has no source"),
     ],
 )
 def test_a_corpus_that_cannot_be_meant_is_refused(tmp_path, kind, source, complaint):
@@ -386,7 +386,7 @@ def test_a_corpus_that_cannot_be_meant_is_refused(tmp_path, kind, source, compla
     ("options", "complaint"),
     [
         ({"speeds": (1.0,)}, "--speeds 1: expected factors"),
-        ({"speeds": (0.9, 0.9)}, "one comes twice"),
+        ({"speeds": (0.9, 0.9)}, "duplicate speed"),
         ({"tokens": "phones"}, "--tokens 'phones': expected char or bpe"),
         ({"max_bad": 5.0}, "--max-bad 5: expected a share"),
         ({"cuts_per_shard": 0}, "--cuts-per-shard 0: expected 1 or more"),

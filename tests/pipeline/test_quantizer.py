@@ -45,7 +45,7 @@ def test_out_and_in_again_it_gives_the_same_codes(exported, stores, teacher, cor
 
 
 def test_what_cannot_be_taken_in_is_refused(exported, stores, teacher, tmp_path):
-    with pytest.raises(AsrkdError, match="quantizer.pt: is there already; give another --out"):
+    with pytest.raises(AsrkdError, match="quantizer.pt: exists already; give another --out"):
         quantizer.export_quantizer(stores / "quantizer", exported)
     with pytest.raises(AsrkdError, match="--layer 3: .*layers 1 to 2"):
         quantizer.import_quantizer(quantizer.Source(exported, teacher, 3), tmp_path / "q")

@@ -194,7 +194,7 @@ def test_hypotheses_of_other_cuts_are_not_counted(request_, monkeypatch):
     (request_.out / "stamp.json").unlink()
     first, second = sorted((request_.out / "hypotheses").iterdir())
     shutil.copy(first, second)
-    with pytest.raises(AsrkdError, match="00001-of-00002.jsonl: not the hypotheses of its cuts; remove it"):
+    with pytest.raises(AsrkdError, match="00001-of-00002.jsonl: its hypotheses are of other cuts; remove it"):
         run(request_)
     assert not (request_.out / "stamp.json").exists()
 

@@ -191,7 +191,7 @@ def test_cuts_of_another_length_or_name_are_refused(corpus, tmp_path):
     for changed, complaint in (
         (
             replace(cuts[2].perturb_speed(1.1), id="dev-002"),
-            "cut dev-002 has .* other audio of the same name",
+            "cut dev-002 has .* other audio of the same id",
         ),
         (replace(cuts[2], id="dev-2"), f"cut dev-2 is not in {manifest}"),
     ):

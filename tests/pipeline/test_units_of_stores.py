@@ -94,14 +94,14 @@ def test_weights_are_of_character_error_rates(store, cuts):
     assert found.weights(first) == pytest.approx(expected)
     assert found.weights(second) == pytest.approx([math.exp(-errors) / 3 for errors in (0, 1, 2)])
     told = weigh(WeighRequest(store, (cuts,), ("filter.max_wer=0.2",), (2.0,)))
-    assert told.endswith("2 of 2 cuts have hypotheses left; errors, words and CER are those of --unit char")
+    assert told.endswith("2 of 2 cuts have hypotheses left; errors, words and CER are in --unit char")
 
 
 def test_the_errors_of_a_store_are_counted_again_in_its_unit(store, cuts):
     found = check(store, (cuts,))
     assert found.problems == ()
     assert "character errors of 2 cuts counted again" in found.text()
-    assert "CER of the least wrong of the first N: 1: 0.00%" in check(store, (cuts,), deep=True).text()
+    assert "oracle CER of the first N: 1: 0.00%" in check(store, (cuts,), deep=True).text()
     changed = list(read_cuts(cuts))
     changed[0].supervisions[0].text = "今 天 天气很坏"
     write_cuts(cuts, changed)

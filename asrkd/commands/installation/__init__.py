@@ -1,1 +1,1 @@
-"""What asrkd is installed with, and on: the two stacks, their packages, the machine."""
+"""Installation of asrkd: its two stacks, their packages, and the machine."""

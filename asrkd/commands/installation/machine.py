@@ -1,4 +1,4 @@
-"""The machine: its GPUs, its room, and programs that are of use and not needed."""
+"""Checks of the machine: GPUs, MKL, disk space, and optional programs."""
 
 import os
 import re
@@ -20,12 +20,12 @@ FEATURES_OF_100_HOURS_GB = 100 * 3600 * 100 * 80 * 4 / 1e9
 
 @dataclass(frozen=True)
 class Program:
-    """A program of the system that is of use and not needed."""
+    """Optional program of the system."""
 
     name: str
     package: str  # Debian's
     use: str
-    stand_in: str  # what happens without it
+    stand_in: str  # substitute
     folder: str = ""  # where Debian puts it, if that is not on the PATH
 
 
@@ -33,7 +33,7 @@ PROGRAMS = (
     Program(
         "sclite",
         "sctk",
-        "tests that compare our scores and significance with NIST's",
+        "tests that compare scores and significance with NIST's",
         "they are skipped; asrkd score needs no other program",
         "/usr/lib/sctk/bin",
     ),
@@ -53,33 +53,33 @@ PROGRAMS = (
 
 
 def check_gpu() -> Check:
-    """Whether torch can compute on the GPUs here: it sees them, and has kernels for them."""
+    """Check that torch sees the GPUs and has kernels for them."""
     try:
         torch = import_module("torch")
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             available = torch.cuda.is_available()
         if not available:
-            reason = f" ({in_a_line(said[-1].message)})" if said else ""
-            return Check("GPU", Status.OK, f"none that torch can use{reason}; computes with --device cpu")
+            reason = f" ({in_a_line(caught[-1].message)})" if caught else ""
+            return Check("GPU", Status.OK, f"none that torch can use{reason}; use --device cpu")
         return _check_kernels(torch)
     except BROKEN as error:
-        return Check("GPU", Status.NOTE, in_a_line(error), "the CPU stands in: --device cpu")
+        return Check("GPU", Status.NOTE, in_a_line(error), "use the CPU: --device cpu")
 
 
 def _check_kernels(torch: Any) -> Check:
     capabilities = [torch.cuda.get_device_capability(n) for n in range(torch.cuda.device_count())]
     names = [torch.cuda.get_device_name(n) for n in range(len(capabilities))]
-    found = "; ".join(f"{name}, sm_{a}{b}" for name, (a, b) in zip(names, capabilities, strict=True))
+    gpus = "; ".join(f"{name}, sm_{a}{b}" for name, (a, b) in zip(names, capabilities, strict=True))
     architectures = torch.cuda.get_arch_list()
     if all(has_kernels(10 * a + b, architectures) for a, b in capabilities):
-        return Check("GPU", Status.OK, found)
-    note = f"this torch has kernels for {' '.join(architectures)} only; the CPU stands in: --device cpu"
-    return Check("GPU", Status.NOTE, found, note, "make setup STACK=modern")
+        return Check("GPU", Status.OK, gpus)
+    note = f"this torch has kernels for {' '.join(architectures)} only; use the CPU: --device cpu"
+    return Check("GPU", Status.NOTE, gpus, note, "make setup STACK=modern")
 
 
 def has_kernels(capability: int, architectures: Sequence[str]) -> bool:
-    """Whether a torch built for ``architectures`` computes on a GPU of that capability.
+    """Return whether a torch built for ``architectures`` computes on a GPU of a capability.
 
     Args:
         capability: ten times the major number and the minor one, such as 86.
@@ -98,10 +98,10 @@ def has_kernels(capability: int, architectures: Sequence[str]) -> bool:
 
 
 def check_mkl(cpuinfo: Path) -> Check:
-    """Whether the MKL of torch 1.13 takes the code that is fast here, and what it was told to take."""
+    """Check that the MKL of torch 1.13 takes the fast code path of this processor."""
     value = installed.mkl_setting().get(installed.MKL_KEY)
     if installed.current() != "k2":
-        return Check("MKL", Status.OK, f"of torch {installed.version('torch')}, which chooses by itself")
+        return Check("MKL", Status.OK, f"of torch {installed.version('torch')}, which selects its code path")
     if value is not None:
         return Check(
             "MKL", Status.OK, f"{installed.MKL_VARIABLE}={value}, which contracts and lineages record"
@@ -116,11 +116,11 @@ def check_mkl(cpuinfo: Path) -> Check:
             note,
             f"export {installed.MKL_VARIABLE}=5",
         )
-    return Check("MKL", Status.OK, "chooses by itself")
+    return Check("MKL", Status.OK, "selects its code path")
 
 
 def check_program(program: Program) -> Check:
-    """Whether an optional program of the system is there."""
+    """Check whether an optional program is installed."""
     place = shutil.which(program.name) or shutil.which(program.name, path=program.folder or os.defpath)
     if place:
         return Check(program.name, Status.OK, place)
@@ -130,10 +130,10 @@ def check_program(program: Program) -> Check:
 
 
 def check_disk(folder: Path) -> Check:
-    """Whether ``data/`` and ``exp/`` below ``folder`` could hold a corpus of a usual size."""
+    """Check that ``folder`` has space for a corpus of 100 hours."""
     free_gb = shutil.disk_usage(folder).free / 1e9
-    found = f"{free_gb:.0f} GB free in {folder}"
+    free = f"{free_gb:.0f} GB free in {folder}"
     if free_gb >= FEATURES_OF_100_HOURS_GB:
-        return Check("disk", Status.OK, found)
+        return Check("disk", Status.OK, free)
     note = f"features of 100 hours take up to {FEATURES_OF_100_HOURS_GB:.0f} GB, stored targets as much again"
-    return Check("disk", Status.NOTE, found, note, "work in a folder on a larger disk, or free some")
+    return Check("disk", Status.NOTE, free, note, "work in a folder on a larger disk, or free some")

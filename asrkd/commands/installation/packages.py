@@ -1,4 +1,4 @@
-"""The Python packages: each is imported and made to do a little, because installed is not yet working."""
+"""Checks of Python packages: each is imported and runs a small probe, as a package may be broken."""
 
 import ctypes
 import math
@@ -15,20 +15,20 @@ from asrkd.core.shell import then
 
 @dataclass(frozen=True)
 class Package:
-    """A Python package that asrkd needs."""
+    """Required Python package."""
 
-    module: str  # as it is imported
-    distribution: str  # as it is installed
-    use: str  # what asrkd does with it
-    probe: Callable[[Any], str] | None = None  # makes it do a little; returns what is worth showing
+    module: str  # name in imports
+    distribution: str  # name for pip
+    use: str  # in asrkd
+    probe: Callable[[Any], str] | None = None  # runs it; returns a note
 
 
 def check_package(package: Package) -> Check:
-    """Whether a needed package can be imported and does what it is for."""
+    """Check that a required package can be imported and works."""
     version = installed.version(package.distribution)
     try:
         module = import_module(package.module)
-        shown = package.probe(module) if package.probe else ""
+        note = package.probe(module) if package.probe else ""
     except BROKEN as error:
         return Check(
             package.distribution,
@@ -37,12 +37,12 @@ def check_package(package: Package) -> Check:
             f"for {package.use}",
             _installation(package.distribution),
         )
-    found = [version or "no version", shown] if shown else [version or "no version"]
-    return Check(package.distribution, Status.OK, ", ".join(found))
+    details = [version or "no version", *([note] if note else [])]
+    return Check(package.distribution, Status.OK, ", ".join(details))
 
 
 def check_k2() -> Check:
-    """Whether k2 works. Absent it is done without; broken it is in the way."""
+    """Check k2: optional, but broken it is an error."""
     stand_in = "torch and torchaudio do its work; only --search k2 needs it"
     version = installed.version("k2")
     try:
@@ -56,37 +56,37 @@ def check_k2() -> Check:
 
 
 def check_submitit() -> Check:
-    """Whether commands can be launched as jobs. Absent or broken, it is in nobody's way."""
+    """Check submitit, which launches commands as jobs: optional."""
     note = "only --launcher needs it; without it, --jobs on this machine, or the scripts of stages/slurm"
     return _check_extra("submitit", note)
 
 
 def check_transformers() -> Check:
-    """Whether models of Hugging Face can be teachers. Absent or broken, it is in nobody's way."""
+    """Check transformers, for teachers of Hugging Face: optional."""
     note = "only teachers in Hugging Face's folders need it; those of asrkd and torchaudio do not"
-    return _check_extra("transformers", note, "Wav2Vec2Model")  # loaded when it is named
+    return _check_extra("transformers", note, "Wav2Vec2Model")  # loaded on access
 
 
 def check_kenlm() -> Check:
-    """Whether n-gram models can be read. Absent or broken, it is in nobody's way."""
+    """Check kenlm, which reads n-gram models: optional."""
     return _check_extra("kenlm", "only n-gram models given as --lm need it; models of asrkd do not", "Model")
 
 
 def _check_extra(distribution: str, note: str, attribute: str | None = None) -> Check:
-    """Whether a package that some options need is there, with what is used of it."""
+    """Check an optional package, and the attribute of it that asrkd uses."""
     version = installed.version(distribution)
     try:
         module = import_module(distribution)
         if attribute is not None:
             getattr(module, attribute)
     except BROKEN as error:
-        found = "not installed" if version is None else in_a_line(error)
-        return Check(distribution, Status.NOTE, found, note, _installation(distribution))
+        fault = "not installed" if version is None else in_a_line(error)
+        return Check(distribution, Status.NOTE, fault, note, _installation(distribution))
     return Check(distribution, Status.OK, version or "no version")
 
 
 def check_fit() -> Check:
-    """Which stack this is, and whether the packages that are compiled together go together."""
+    """Check that packages compiled for each other have versions that match; name the stack."""
     misfits = installed.misfits()
     if not misfits:
         return Check("stack", Status.OK, f"{installed.current()}, its packages fit together")
@@ -94,12 +94,12 @@ def check_fit() -> Check:
     remedies = [installed.pip_uninstall("k2")] if "k2" in packages else []
     if packages - {"k2"}:
         remedies.append(installed.pip_install("torch", *sorted(packages - {"k2"})))
-    found = "; ".join(words for _, words in misfits)
-    return Check("stack", Status.WRONG, f"{installed.current()}, {found}", remedy=then(*remedies))
+    faults = "; ".join(words for _, words in misfits)
+    return Check("stack", Status.WRONG, f"{installed.current()}, {faults}", remedy=then(*remedies))
 
 
 def _installation(distribution: str) -> str:
-    """The command that installs a package, over itself if it is there."""
+    """Return the command that installs a package, or reinstalls it."""
     again = [] if installed.version(distribution) is None else ["--force-reinstall", "--no-deps"]
     return installed.pip_install(*again, distribution)
 
@@ -120,7 +120,7 @@ def _probe_torch(torch: Any) -> str:
 
 
 def _probe_torchaudio(torchaudio: Any) -> str:
-    """Ask its compiled part what two steps through three equally likely symbols cost: 2 ln 3 nats."""
+    """Run the compiled transducer loss: two steps through three equally likely symbols cost 2 ln 3 nats."""
     import torch
 
     one = torch.ones(1, dtype=torch.int32)
@@ -135,7 +135,7 @@ def _probe_soundfile(soundfile: Any) -> str:
 
 
 def _probe_espeak(loader: Any) -> str:
-    """Load the library and ask its version; speaking is left to children, because it has a state."""
+    """Load the library and read its version; it has a state, so that only child processes speak."""
     library = ctypes.CDLL(loader.get_library_path())
     library.espeak_Info.restype = ctypes.c_char_p
     version: bytes = library.espeak_Info(None)

@@ -1,1 +1,1 @@
-"""Proof, on the file system at hand, that nothing is lost: what `asrkd selftest` and `make prove` run."""
+"""Proofs by faults, on a file system, that nothing is lost; used by `asrkd selftest` and `make prove`."""

@@ -1,7 +1,7 @@
-"""A command of asrkd in a process of its own, which may be struck on purpose.
+"""Command of asrkd in a forked process, with optional faults.
 
-The process is forked from this one, where the command line has imported the commands
-already: it starts in a moment, and is killed as any other is.
+The process is forked from this one, which has imported the commands already:
+it starts at once, and is killed as any other.
 """
 
 import os
@@ -19,34 +19,34 @@ LOOK_EVERY_S = 0.002
 
 @dataclass(frozen=True)
 class CommandExit:
-    """How a command ended."""
+    """Exit of a command."""
 
-    status: int  # exit status; minus the signal where it was killed
+    status: int  # exit status; minus the signal that killed it
     stderr: str
-    was_struck: bool  # whether the fault that was asked for came to pass
+    was_struck: bool  # whether the requested fault occurred
 
     @property
     def was_killed(self) -> bool:
-        """Whether SIGKILL ended it."""
+        """Whether SIGKILL ended the command."""
         return self.status == -signal.SIGKILL
 
 
 @dataclass(frozen=True)
 class Command:
-    """What is run, where."""
+    """Command of asrkd, with its folder, log and environment."""
 
     entry: Callable[[], None]  # console entry, which reads sys.argv
     words: tuple[str, ...]  # after 'asrkd'
     cwd: Path
     log: Path  # of stderr, replaced each time
-    environment: Mapping[str, str] = field(default_factory=dict)  # beside this process's own
+    environment: Mapping[str, str] = field(default_factory=dict)  # in addition to this process's
 
     def run(self, fault: str | None = None) -> CommandExit:
-        """Run it to its end, struck by ``fault`` if one is given."""
+        """Run the command to its end, with a fault if one is given."""
         return self._ended(self._fork(fault))
 
     def run_and_kill(self, out: Path, delay_s: float) -> CommandExit:
-        """Run it and kill it so long after it began to write into ``out``."""
+        """Run the command, and kill it this long after its first file in ``out``."""
         pid = self._fork(None)
         while not _has_files(out):
             done, status = os.waitpid(pid, os.WNOHANG)
@@ -54,12 +54,12 @@ class Command:
                 return self._read(status)
             time.sleep(LOOK_EVERY_S)
         time.sleep(delay_s)
-        os.kill(pid, signal.SIGKILL)  # until it is waited for the number is nobody else's
+        os.kill(pid, signal.SIGKILL)  # not reaped yet, so the pid is still the command's
         return self._ended(pid)
 
     @property
     def _strikes(self) -> Path:
-        """Where the command notes that it was struck."""
+        """File in which the command records that the fault occurred."""
         return self.log.with_suffix(".strikes")
 
     def _fork(self, fault: str | None) -> int:
@@ -72,8 +72,8 @@ class Command:
         return pid
 
     def _become(self, fault: str | None) -> None:
-        """In the new process: be the command, and never come back."""
-        status = 70  # EX_SOFTWARE, should even the console entry fail
+        """Run the command in the forked process, and exit."""
+        status = 70  # EX_SOFTWARE, if the console entry itself fails
         try:
             os.chdir(self.cwd)
             _write_to(self.log)
@@ -97,16 +97,16 @@ class Command:
         return self._read(os.waitpid(pid, 0)[1])
 
     def _read(self, status: int) -> CommandExit:
-        said = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
-        return CommandExit(os.waitstatus_to_exitcode(status), said, self._strikes.is_file())
+        stderr = self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
+        return CommandExit(os.waitstatus_to_exitcode(status), stderr, self._strikes.is_file())
 
 
 def _write_to(log: Path) -> None:
-    """Send this process's stdout and stderr to a file."""
+    """Redirect stdout and stderr of this process to a file."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
         os.dup2(descriptor, number)
-    # Whatever stood in their places, a test's capture for one.
+    # Replace other streams, such as a test's capture.
     sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 (open until the process ends)
     sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 

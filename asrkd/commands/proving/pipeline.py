@@ -1,4 +1,4 @@
-"""The smallest pipeline there is: tones for speech, and every command that writes."""
+"""Smallest pipeline: tones as speech, and every command that writes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ SAMPLING_RATE = 8000
 
 @dataclass(frozen=True)
 class Step:
-    """A command and the folder that it writes."""
+    """Command and its output folder."""
 
     name: str
     words: tuple[str, ...]
@@ -35,7 +35,7 @@ class Step:
 
 
 def steps() -> list[Step]:
-    """The commands in their order, as a person would type them in a folder beside the corpus."""
+    """Return the commands in order, as typed in a folder beside the corpus."""
     train = ("train", "../config.yaml", "--threads", "1", "--resume")
     by = ("--quantizer", "exp/quantizer")
     quantizer = ("--layer", "2", "--codebooks", "2", "--steps", "4")
@@ -74,15 +74,15 @@ def write_corpus(folder: Path) -> None:
 
 
 def _tone(pitch: float, rng: np.random.Generator) -> np.ndarray:
-    """Six tenths of a second of a tone in noise."""
+    """Return 0.6 s of a tone in noise."""
     time = np.arange(int(0.6 * SAMPLING_RATE)) / SAMPLING_RATE
     return 0.3 * np.sin(2 * np.pi * pitch * time) + rng.normal(0.0, 0.02, len(time))
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of the files below an output folder that must not depend on how they came to be.
+    """Return the SHA-256 of the files below an output folder that must not depend on faults.
 
-    Logs, checkpoints and TensorBoard are left out, and so are leftovers of killed writers.
+    Logs, checkpoints, TensorBoard and leftovers of killed writers are left out.
     """
     return {
         str(path.relative_to(folder)): files.sha256(path)
@@ -94,7 +94,7 @@ def digests(folder: Path) -> dict[str, str]:
 def _may_differ(path: Path) -> bool:
     return (
         path.suffix in (".partial", ".lock")
-        or path.name.startswith(".tmp")  # safetensors' own, of a kill while it wrote
+        or path.name.startswith(".tmp")  # of safetensors, after a kill while it wrote
         or path.name.endswith(".partial.lca")
         or path.name == METRICS
         or path.parts[0] in ("checkpoints", "tensorboard")

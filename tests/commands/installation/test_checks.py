@@ -8,7 +8,7 @@ def test_a_row_shows_the_note_and_the_command_on_lines_of_their_own():
     first, note, remedy = check.text().split("\n")
     assert first.split() == ["WRONG", "k2", "broken"]
     assert note.strip() == "for speed"
-    assert remedy.strip() == "mend it with: pip uninstall k2"
+    assert remedy.strip() == "fix it with: pip uninstall k2"
 
 
 def test_a_row_that_is_well_is_one_line():

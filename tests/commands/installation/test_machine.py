@@ -47,7 +47,7 @@ def test_a_gpu_newer_than_its_torch_sends_to_the_modern_stack(monkeypatch):
     pretend_gpu(monkeypatch, (9, 0), TORCH_1_13)
     check = check_gpu()
     assert check.status is Status.NOTE
-    assert check.found == "NVIDIA Pretence, sm_90"
+    assert check.detail == "NVIDIA Pretence, sm_90"
     assert check.remedy == "make setup STACK=modern"
 
 
@@ -65,8 +65,8 @@ def test_why_torch_cannot_use_a_gpu_is_passed_on(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.SimpleNamespace(cuda=cuda))
     check = check_gpu()
     assert check.status is Status.OK
-    assert "the driver is too old" in check.found
-    assert "--device cpu" in check.found
+    assert "the driver is too old" in check.detail
+    assert "--device cpu" in check.detail
 
 
 def test_a_torch_that_cannot_be_imported_does_not_stop_the_check(monkeypatch):
@@ -102,7 +102,7 @@ def test_a_program_is_found_on_the_path_and_where_debian_hides_it(monkeypatch, t
         monkeypatch.setenv("PATH", str(tmp_path / "path"))
         check = check_program(program)
         assert check.status is Status.OK
-        assert check.found == str(tmp_path / folder / "sclite")
+        assert check.detail == str(tmp_path / folder / "sclite")
 
 
 @pytest.mark.parametrize(("free", "status"), [(1_000_000_000, Status.NOTE), (10**12, Status.OK)])
@@ -110,6 +110,6 @@ def test_a_disk_without_room_for_features_of_100_hours_is_a_note(monkeypatch, tm
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=free))
     check = check_disk(tmp_path)
     assert check.status is status
-    assert check.found.startswith(f"{free // 10**9} GB free")
+    assert check.detail.startswith(f"{free // 10**9} GB free")
     if status is Status.NOTE:
         assert "up to 12 GB" in check.note  # 36 million frames of 320 bytes are 11.52 GB

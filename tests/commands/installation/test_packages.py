@@ -31,7 +31,7 @@ def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch):
     monkeypatch.setattr(installed, "version", lambda distribution: None)
     check = check_package(JIWER)
     assert check.status is Status.WRONG
-    assert check.found.startswith("ModuleNotFoundError")
+    assert check.detail.startswith("ModuleNotFoundError")
     assert check.note == "for word errors"
     assert check.remedy.endswith("jiwer")
     assert "-m pip install" in check.remedy
@@ -70,7 +70,7 @@ def test_a_package_that_imports_and_does_not_work_is_wrong(monkeypatch):
     monkeypatch.setattr(torchaudio.functional, "rnnt_loss", lambda *args, **kwargs: 2.0)
     check = check_package(audio)
     assert check.status is Status.WRONG
-    assert "expected 2.197" in check.found
+    assert "expected 2.197" in check.detail
 
 
 def test_espeak_without_its_voices_is_wrong(monkeypatch, tmp_path):
@@ -80,7 +80,7 @@ def test_espeak_without_its_voices_is_wrong(monkeypatch, tmp_path):
     monkeypatch.setattr(espeakng_loader, "get_data_path", lambda: str(tmp_path / "none"))
     check = check_package(espeak)
     assert check.status is Status.WRONG
-    assert "none: no such folder" in check.found
+    assert "none: no such folder" in check.detail
 
 
 def test_k2_that_is_absent_is_a_note_that_says_what_stands_in(monkeypatch):
@@ -107,7 +107,7 @@ def test_k2_that_is_compiled_for_another_torch_is_in_the_way(broken, monkeypatch
     monkeypatch.setattr(installed, "version", {"torch": "2.11.0", "k2": "1.23.4"}.get)
     check = check_k2()
     assert check.status is Status.WRONG
-    assert check.found == "ImportError: k2 was built using PyTorch 1.13.1"
+    assert check.detail == "ImportError: k2 was built using PyTorch 1.13.1"
     assert check.remedy.endswith("-m pip uninstall -y k2")
 
 
@@ -122,7 +122,7 @@ def test_k2_that_works_says_its_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "k2", k2)
     check = check_k2()
     assert check.status is Status.OK
-    assert check.found.endswith("built for torch 2.11.0")
+    assert check.detail.endswith("built for torch 2.11.0")
 
 
 def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch):
@@ -130,7 +130,7 @@ def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch)
     monkeypatch.setattr(packages.installed, "misfits", lambda: misfits)
     check = check_fit()
     assert check.status is Status.WRONG
-    assert "torchaudio 2.8.0 needs torch==2.8.0; k2 1.23.4 needs torch==1.13.1" in check.found
+    assert "torchaudio 2.8.0 needs torch==2.8.0; k2 1.23.4 needs torch==1.13.1" in check.detail
     uninstall, install = check.remedy.split(" && ")
     assert uninstall.endswith("pip uninstall -y k2")
     assert install.endswith("torch torchaudio")
@@ -147,7 +147,7 @@ def test_transformers_is_done_without_whether_it_is_absent_or_broken(monkeypatch
     assert broken.status is absent.status is Status.NOTE
     assert broken.remedy.endswith("--force-reinstall --no-deps transformers")
     assert absent.remedy.endswith("transformers")
-    assert absent.found == "not installed"
+    assert absent.detail == "not installed"
     assert "only teachers in Hugging Face's folders need it" in absent.note
 
 
@@ -160,7 +160,7 @@ def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     assert broken.status is absent.status is Status.NOTE
     assert broken.remedy.endswith("--force-reinstall --no-deps submitit")
     assert absent.remedy.endswith("submitit")
-    assert absent.found == "not installed"
+    assert absent.detail == "not installed"
     assert "only --launcher needs it" in absent.note
 
 
@@ -173,6 +173,6 @@ def test_kenlm_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
     monkeypatch.setattr(packages.installed, "version", lambda distribution: None)
     absent = packages.check_kenlm()
     assert broken.status is absent.status is Status.NOTE
-    assert "AttributeError" in broken.found
+    assert "AttributeError" in broken.detail
     assert absent.remedy.endswith("kenlm")
     assert "only n-gram models given as --lm need it" in absent.note

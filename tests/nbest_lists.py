@@ -7,7 +7,7 @@ from lhotse import MonoCut
 
 from asrkd.core import files, output_folder
 from asrkd.targets.nbest import RECORD, Nbest, StoredHypothesis, WordErrors
-from asrkd.targets.store.nbest import write_nbest_shard
+from asrkd.targets.store.nbest import nbest_line, write_nbest_lines
 from asrkd.targets.store.shards import shard_name
 
 
@@ -29,6 +29,12 @@ def nbest(
             for own, wrong in zip(listed, counted, strict=True)
         ]
     return Nbest(tuple(listed), num_words)
+
+
+def write_nbest_shard(path: Path, contract: str, cuts: Sequence[MonoCut], lists: Sequence[Nbest]) -> None:
+    """Write one shard of lists; ``contract`` is the digest of the store's."""
+    lines = [nbest_line(cut, nbest) for cut, nbest in zip(cuts, lists, strict=True)]
+    write_nbest_lines(path, contract, cuts, lines)
 
 
 def write_nbest_store(

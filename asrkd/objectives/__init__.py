@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import create_model, model_validator
 
 from asrkd.core.config import Section
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+from asrkd.objectives.base import Kind, ObjectiveConfig
 
 
 @cache
@@ -56,5 +56,3 @@ class _Entry(Section):
 
 _fields: dict[str, Any] = {name: (kind.config | None, None) for name, kind in kinds().items()}
 ObjectiveEntry = create_model("ObjectiveEntry", __base__=_Entry, **_fields)
-
-__all__ = ["Objective", "ObjectiveConfig", "ObjectiveEntry", "kinds"]

@@ -13,8 +13,8 @@ from asrkd.data.cuts.records import is_transcribed
 from asrkd.data.tokens import Tokens
 from asrkd.models.encoder import Tap
 from asrkd.models.recognizer import Student
-from asrkd.objectives import Objective, kinds
-from asrkd.objectives.base import ObjectiveConfig
+from asrkd.objectives import kinds
+from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.sources.base import Selective, TargetSource, ignore
 from asrkd.targets.sources.settings import LiveTargets, SequenceSettings
 from asrkd.training.config import PhaseConfig

@@ -22,7 +22,8 @@ from asrkd.core.shared_work import Workers
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.targets.nbest import WordErrors
-from asrkd.targets.store.nbest import NbestStore, write_nbest_shard
+from asrkd.targets.store.nbest import NbestStore
+from tests.nbest_lists import write_nbest_shard
 
 
 def problems(path: Path, *cuts: Path, deep: bool = False) -> list[str]:

@@ -27,10 +27,11 @@ from asrkd.decoding import SearchOptions
 from asrkd.decoding.forced_score import forced_log_prob
 from asrkd.decoding.options import DecoderOptions
 from asrkd.targets.nbest import Nbest, StoredHypothesis
-from asrkd.targets.store.nbest import NbestStore, write_nbest_shard
+from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.provenance import read_sources
 from tests.decoding.test_decoder_searches import save_lm, save_recognizer
 from tests.models.small import recognizer
+from tests.nbest_lists import write_nbest_shard
 
 
 def rewritten(store: Path, corpus: Path, change, split: str = "train") -> None:

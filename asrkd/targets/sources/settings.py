@@ -35,7 +35,7 @@ class WeightSettings(Section):
     normalized: bool = False  # those of a cut sum to 1
 
     @model_validator(mode="after")
-    def _nothing_without_effect(self) -> "WeightSettings":
+    def _no_setting_without_effect(self) -> "WeightSettings":
         if self.temperature != 1 and not self.posterior:
             raise ValueError("temperature has no effect without posterior; set posterior: true as well")
         return self
@@ -57,7 +57,7 @@ class FilterSettings(Section):
     max_wer: float | None = Field(None, ge=0)  # a fraction, against the cut's transcript
 
     @model_validator(mode="after")
-    def _least_first(self) -> "FilterSettings":
+    def _lowest_first(self) -> "FilterSettings":
         for name in ("words_per_second", "tokens_per_second"):
             bounds = getattr(self, name)
             if bounds is not None and bounds[0] > bounds[1]:

@@ -73,26 +73,20 @@ class NbestStore(Store):
             ) from None
 
 
-def write_nbest_shard(path: Path, contract: str, cuts: Sequence[MonoCut], lists: Sequence[Nbest]) -> None:
-    """Write one shard.
-
-    Args:
-        path: of the payload.
-        contract: digest of the store's contract.
-        cuts: of the shard, in order.
-        lists: the hypotheses of each cut.
-    """
-    lines = [nbest_line(cut, nbest) for cut, nbest in zip(cuts, lists, strict=True)]
-    write_nbest_lines(path, contract, cuts, lines)
-
-
 def nbest_line(cut: MonoCut, nbest: Nbest) -> bytes:
     """Serialize the line of a cut."""
     return (json.dumps(as_record(cut.id, cut_digest(cut), nbest), ensure_ascii=False) + "\n").encode()
 
 
 def write_nbest_lines(path: Path, contract: str, cuts: Sequence[MonoCut], lines: Sequence[bytes]) -> None:
-    """Write one shard from the line of each cut; other arguments as in :func:`write_nbest_shard`."""
+    """Write one shard.
+
+    Args:
+        path: of the payload.
+        contract: digest of the store's contract.
+        cuts: of the shard, in order.
+        lines: serialized list of each cut.
+    """
     entries, offset = [], 0
     for record, line in zip(records(cuts), lines, strict=True):
         entry = Entry(offset, len(line), record.digest[:DIGEST_LENGTH], zlib.crc32(line))

@@ -26,10 +26,10 @@ from asrkd.data.cuts.records import cut_digest
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.store import shards
 from asrkd.targets.store.arrays import ArrayStore, write_array_shard
-from asrkd.targets.store.nbest import NbestStore, write_nbest_shard
+from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.shards import shard_name
 from tests import forked
-from tests.nbest_lists import nbest
+from tests.nbest_lists import nbest, write_nbest_shard
 
 
 def make_cuts(count: int) -> list[MonoCut]:

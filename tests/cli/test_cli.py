@@ -1,5 +1,6 @@
 """The command line: quick help, one line for a mistake, exit statuses, and stopping on a signal."""
 
+import resource
 import shutil
 import signal
 import subprocess
@@ -53,9 +54,22 @@ for command in sys.argv[1:]:
         main.run()
     except SystemExit as stop:
         assert stop.code == 0, command
-    heavy = {"torch", "torchaudio", "lhotse", "numpy", "sentencepiece", "safetensors"} & set(sys.modules)
+    heavy = set(
+        "torch torchaudio transformers lhotse k2 numba numpy scipy rapidfuzz jiwer jinja2 yaml sentencepiece "
+        "safetensors soundfile kenlm submitit tensorboard".split()
+    ) & set(sys.modules)
     assert not heavy, (command, heavy)
 """
+# typer itself loads rich and pydantic, to print a help text or to run a command.
+IMPORT = """
+import sys
+from asrkd.cli import main
+others = {name.split(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+assert not {"rich", "pydantic", "numpy", "scipy", "lhotse", "torch"} & others, others
+rooms = {name.split(".")[1] for name in sys.modules if name.startswith("asrkd.")}
+assert rooms == {"cli", "core"}, rooms
+"""
+HELP_CPU_S = 0.5  # of one --help, the interpreter's start included
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -82,6 +96,23 @@ def test_no_help_waits_for_torch():
     assert done.returncode == 0
     for word in ("prepare", "train", "distill", "score", "compare", "doctor"):
         assert word in done.stdout
+
+
+def test_the_command_line_loads_light_modules_only():
+    done = subprocess.run([sys.executable, "-c", IMPORT], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("command", ["", "distill nbest", "score"])
+def test_help_takes_less_than_half_a_second_of_a_processor(command):
+    def cpu_s() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        words = [sys.executable, "-m", "asrkd", *command.split(), "--help"]
+        subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    assert min(cpu_s() for _ in range(3)) < HELP_CPU_S  # the least: others may slow a processor down
 
 
 def test_every_command_is_in_the_list_above():
@@ -342,7 +373,7 @@ def test_transcripts_are_scored_without_a_model_and_without_torch(tmp_path):
     for name, text in (("ref", "a NO YES\nb ON\n"), ("hyp", "a YES OFF\nb ON\n")):
         (tmp_path / name).write_text(text)
     command = f"score --ref {tmp_path}/ref --hyp {tmp_path}/hyp --out {tmp_path}/out --alignment sclite"
-    code = HELP.replace(', "--help"]', "]").replace('"numpy", ', "")
+    code = HELP.replace(', "--help"]', "]").replace("numpy scipy rapidfuzz ", "")
     done = subprocess.run([sys.executable, "-c", code, command], capture_output=True, text=True, check=False)
     assert (done.stderr, done.returncode) == ("", 0)
     assert done.stdout == f"%WER 66.67 [ 2 / 3, 1 ins, 1 del, 0 sub ] sclite {tmp_path}/out\n"

@@ -58,7 +58,7 @@ def test_what_cannot_be_taken_in_is_refused(exported, stores, teacher, tmp_path)
     }  # fmt: skip
     torch.save(state, tmp_path / "seven.pt")
     dim = open_teacher(teacher).dim
-    with pytest.raises(AsrkdError, match=f"seven.pt: is for embeddings of 7 values, .* has {dim}"):
+    with pytest.raises(AsrkdError, match=f"seven.pt: takes embeddings of 7 values, .* has {dim}"):
         quantizer.import_quantizer(quantizer.Source(tmp_path / "seven.pt", teacher, 2), tmp_path / "q")
     assert not (tmp_path / "q").exists()
 

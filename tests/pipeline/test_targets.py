@@ -193,7 +193,7 @@ def test_cuts_of_another_length_or_name_are_refused(corpus, tmp_path):
             replace(cuts[2].perturb_speed(1.1), id="dev-002"),
             "cut dev-002 has .* other audio of the same id",
         ),
-        (replace(cuts[2], id="dev-2"), f"cut dev-2 is not in {manifest}"),
+        (replace(cuts[2], id="dev-2"), f"cut dev-2 is missing in {manifest}"),
     ):
         write_cuts(tmp_path / "mine.jsonl.gz", [*cuts[:2], changed])
         with pytest.raises(AsrkdError, match=complaint):

@@ -1,4 +1,4 @@
-"""The order of the packages: imports go to the right only, those inside functions too."""
+"""The order of the packages: imports go to the right only, those inside functions too; chains are short."""
 
 import ast
 from collections.abc import Iterator
@@ -64,3 +64,23 @@ def test_imports_go_to_the_right_only(path):
 def test_an_import_to_the_left_is_found(path, name):
     assert against_the_order(ROOT / "asrkd" / path, [name]) == [name]
     assert against_the_order(ROOT / "asrkd/commands/doctor.py", ["asrkd.commands.installation.checks"]) == []
+
+
+def test_no_chain_of_imports_is_longer_than_20_modules_and_none_closes():
+    """So that to read a config is not to load everything; the chain is in the message."""
+    names = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in FILES
+    }
+    chains: dict[str, tuple[str, ...]] = {}
+
+    def chain(module: str, above: tuple[str, ...]) -> tuple[str, ...]:
+        assert module not in above, f"modules that import each other: {(*above, module)}"
+        if module not in chains:
+            targets = {name if name in names else name.rpartition(".")[0] for name in imported(names[module])}
+            below = [chain(target, (*above, module)) for target in targets & names.keys() - {module}]
+            chains[module] = (module, *max(below, key=len, default=()))
+        return chains[module]
+
+    longest = max((chain(module, ()) for module in names), key=len)
+    assert len(longest) <= 20, longest

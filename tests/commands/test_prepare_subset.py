@@ -34,7 +34,7 @@ def lines(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes())
 
 
-def test_the_transcripts_kept_are_those_of_lhotse_with_the_others_taken_away(folder):
+def test_one_transcript_in_five_stays_as_lhotse_writes_it(folder):
     out = folder / "cuts_fifth.jsonl.gz"
     text = prepare_subset(SubsetRequest(folder / "cuts_train.jsonl.gz", out, "1/5"))
 
@@ -53,7 +53,7 @@ def test_the_transcripts_kept_are_those_of_lhotse_with_the_others_taken_away(fol
     assert 0 < transcribed < 10
 
 
-def test_the_cuts_of_another_manifest_are_left_out_and_the_rest_is_unchanged(folder):
+def test_cuts_of_another_manifest_are_left_out(folder):
     out, small = folder / "cuts_others.jsonl.gz", folder / "cuts_small.jsonl.gz"
     text = prepare_subset(SubsetRequest(folder / "cuts_train.jsonl.gz", out, None, small))
     assert text.startswith(f"{out}: 13 cuts, ") and text.endswith(" h, 13 transcribed")
@@ -90,7 +90,7 @@ def test_a_finished_subset_is_left_alone_and_another_is_refused(folder):
         ({"without": "missing.jsonl.gz"}, "missing.jsonl.gz: no such file"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_and_nothing_is_written(folder, options, complaint):
+def test_a_wrong_request_is_refused_and_writes_nothing(folder, options, complaint):
     write_cuts(folder / "dev.jsonl.gz", make_cuts(folder, "dev", 2))
     names = {"manifest": "cuts_train.jsonl.gz", "out": "out.jsonl.gz"} | options
     paths = {key: folder / name if name and key != "transcripts" else name for key, name in names.items()}

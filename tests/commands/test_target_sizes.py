@@ -10,7 +10,7 @@ from asrkd.commands.target_sizes import target_sizes
 from asrkd.core.errors import AsrkdError
 
 
-def test_a_store_is_its_files_and_the_largest_payload_is_the_measure(stores):
+def test_bytes_of_stores_beside_the_largest_payload(stores):
     table = target_sizes([stores / "codebook", stores / "nbest"])
     header, *rows = (line.split() for line in table.splitlines())
     assert header == ["targets", "bytes", "x", "smaller"]

@@ -53,7 +53,7 @@ def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
     assert written(tmp_path) == before  # nothing was left to do
 
 
-def test_the_table_is_of_the_seeds_that_are_asked_for_whatever_was_compared_last(tmp_path):
+def test_the_table_has_the_requested_seeds_after_any_other(tmp_path):
     demo = tmp_path / "demo"
     files = [tmp_path / "data/stamp.json"]
     for folder in (demo, demo / "seed-2", demo / "seed-3"):
@@ -101,7 +101,7 @@ def test_the_table_is_of_the_seeds_that_are_asked_for_whatever_was_compared_last
     assert tables() == [compared, reported]
 
 
-def test_no_further_training_begins_after_one_that_failed(tmp_path):
+def test_no_training_begins_after_one_that_failed(tmp_path):
     recorder = tmp_path / "fails.sh"
     recorder.write_text("case $* in *seed-2*teacher*) exit 3 ;; esac\n")
     with pytest.raises(AssertionError):

@@ -35,7 +35,7 @@ def test_the_scripts_of_all_recipes_are_shell(path):
     subprocess.run(["bash", "-n", str(path)], check=True)
 
 
-def test_every_script_says_what_it_reads_and_writes_and_how_long_it_takes():
+def test_the_head_of_every_script_is_whole():
     for path in SCRIPTS:
         numbered = path.name[0].isdigit() or path.name in ("run.sh", "prepare.sh")
         header = path.read_text().partition("set -euo")[0]
@@ -61,7 +61,7 @@ def test_every_file_of_stages_that_a_script_names_exists():
 
 
 @pytest.mark.slow
-def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_stores(tmp_path):
+def test_the_tiny_tables_of_mvq_kd_have_every_row_and_store(tmp_path):
     wanted = {"MVQ_ROWS": " ".join(ROWS), "MVQ_DECIDING": "l2", "MVQ_MORE_SEEDS": "2"}
     done = make(tmp_path, "mvq-digits", *(f"{name}={value}" for name, value in wanted.items()))
     assert done.returncode == 0, done.stderr[-2000:]
@@ -86,7 +86,7 @@ def test_the_tiny_tables_of_mvq_kd_have_every_row_with_its_seeds_and_what_it_sto
 
 
 @pytest.mark.slow
-def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_has_not_heard_their_cuts(
+def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row(
     tmp_path,
 ):
     rows = ["baseline", "k5-b5", "err-2", "fifth-k5-b5"]
@@ -117,7 +117,7 @@ def test_the_tiny_tables_of_seq_kd_and_err_kd_have_every_row_and_a_teacher_that_
     check_done(tmp_path, "sequence/run.sh", **wanted)
 
 
-def test_a_row_that_there_is_not_is_refused_and_nothing_is_trained(tmp_path):
+def test_an_unknown_row_is_refused_and_nothing_is_trained(tmp_path):
     for row in ("k5b5", "baselin", "err", "fifth-k5"):
         command = ["bash", "stages/sequence/40_student.sh", "digits", "ctc-small", row]
         places = os.environ | {"EXP": str(tmp_path / "exp"), "DATA": str(tmp_path)}
@@ -134,7 +134,7 @@ def check_done(tmp_path: Path, script: str, **variables: str) -> None:
     assert not unfinished
 
 
-def test_every_row_of_the_tables_is_trained_and_scored_once_in_an_order_that_can_be(tmp_path):
+def test_every_row_is_trained_and_scored_once_and_in_order(tmp_path):
     """Stores and cuts come before the trainings that read them, trainings before their scores."""
     (tmp_path / "demo/mvq").mkdir(parents=True)
     for row, wer in (("mvq-1", 0.3), ("mvq-2", 0.1), ("mvq-4", 0.1), ("mvq-8", 0.2), ("l1", 0.15)):

@@ -126,8 +126,8 @@ def read_carrying(path: Path, prepared: PackedCuts | None) -> PackedCuts:
     for number, text in files.read_lines(path):
         cut_id = files.parse_object(path, number, text).get("id")
         if not isinstance(cut_id, str) or cut_id in seen:
-            problem = "comes twice" if cut_id in seen else "is no id"
-            raise AsrkdError(f"{path}:{number}: cut {cut_id!r} {problem}; give each its own id")
+            problem = "duplicate cut id" if cut_id in seen else "not a cut id:"
+            raise AsrkdError(f"{path}:{number}: {problem} {cut_id!r}; give each cut its own id")
         seen.add(cut_id)
         if cut_id in records:  # cuts that --cuts lacks are not imported
             cuts.append_line(text, records[cut_id])

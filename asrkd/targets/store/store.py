@@ -181,7 +181,7 @@ def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
         contract: digest of their contract.
 
     Raises:
-        AsrkdError: a shard is missing, torn or from another store, or a cut comes twice.
+        AsrkdError: a shard is missing, torn or from another store, or a cut id is a duplicate.
     """
     index = CutIndex()
     for number, shard in enumerate(shards):
@@ -189,7 +189,7 @@ def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
         for cut_id, entry in read_index(shard):
             if not index.add(cut_id, number, entry):
                 raise AsrkdError(
-                    damage(shard, f"cut {cut_id} comes twice (first in shard {index[cut_id][0]})")
+                    damage(shard, f"duplicate cut id {cut_id!r} (first in shard {index[cut_id][0]})")
                 )
     return index
 

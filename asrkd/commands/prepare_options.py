@@ -172,7 +172,7 @@ class PrepareFlags:
         )
 
     def _present(self, *names: str) -> dict[str, Any]:
-        """Those of the flags that are there."""
+        """Return the flags that are not None."""
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     def _refuse_unused(self, corpus: str) -> None:

@@ -77,12 +77,12 @@ def selftest(
             for name in ("peace", "struck"):
                 (folder / name).mkdir()
             for step in chain:
-                stop.check("a selftest begins anew")
+                stop.check("a selftest starts over")
                 proof.in_peace(step)
                 progress.advance()
             shares = _shares(chain, kills)
             for step in chain:
-                stop.check("a selftest begins anew")
+                stop.check("a selftest starts over")
                 proof.struck(step, shares[step.name])
                 progress.advance()
     output_folder.stamp(folder, {"held": not tally.broken})
@@ -182,7 +182,7 @@ class _Proof:
             self._expect(same, f"{step.name}: {name} is not what it is in peace")
 
     def _command(self, run: str, step: Step) -> Command:
-        # What is struck keeps parts wherever there is a seam, what is left alone none: all is quick here.
+        # Under faults, save parts at every seam; commands are too short to save any by themselves.
         parts = {PART_VARIABLE: "0" if run == "struck" else "3600"}
         return Command(
             self.entry, step.words, self.folder / run, (self.folder / f"{run}.log").absolute(), parts

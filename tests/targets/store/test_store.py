@@ -261,7 +261,9 @@ def test_a_cut_that_is_in_two_shards_is_named(tmp_path, suffix):
     write_store(tmp_path, suffix)
     for what in (suffix, ".index.jsonl.gz"):
         shutil.copy(tmp_path / f"shard-00000-of-00003{what}", tmp_path / f"shard-00001-of-00003{what}")
-    with pytest.raises(AsrkdError, match=r"shard-00001-of-00003.*: duplicate cut id 'cut-0' \(first in shard 0"):
+    with pytest.raises(
+        AsrkdError, match=r"shard-00001-of-00003.*: duplicate cut id 'cut-0' \(first in shard 0"
+    ):
         open_store(tmp_path, suffix)
 
 

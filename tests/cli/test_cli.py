@@ -270,7 +270,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_1_and_nothing_is_changed(
+def test_a_mistake_is_one_line_with_exit_1_and_no_change(
     monkeypatch, capsys, mistakes, teacher, tmp_path, name
 ):
     before = contents(tmp_path), contents(teacher)
@@ -369,7 +369,7 @@ def test_train_distill_score_and_compare_say_what_they_wrote(monkeypatch, capsys
     assert "already complete" in capsys.readouterr().out
 
 
-def test_transcripts_are_scored_without_a_model_and_without_torch(tmp_path):
+def test_transcripts_are_scored_without_model_or_torch(tmp_path):
     for name, text in (("ref", "a NO YES\nb ON\n"), ("hyp", "a YES OFF\nb ON\n")):
         (tmp_path / name).write_text(text)
     command = f"score --ref {tmp_path}/ref --hyp {tmp_path}/hyp --out {tmp_path}/out --alignment sclite"
@@ -480,9 +480,7 @@ def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
     shutil.rmtree(out)
 
 
-def test_options_of_searches_reach_score_and_a_mistake_in_them_is_a_line(
-    teacher, corpus, tmp_path, monkeypatch, capsys
-):
+def test_search_options_reach_score_and_mistakes_are_lines(teacher, corpus, tmp_path, monkeypatch, capsys):
     asked = ("score", teacher, "--cuts", corpus / "cuts_dev.jsonl.gz", "--out", tmp_path / "score")
     assert run(monkeypatch, *asked, "--search", "attention", "--beam", 2) == 1
     assert "no attention decoder, which --search attention needs" in capsys.readouterr().err

@@ -63,7 +63,7 @@ def call(monkeypatch, notes, *arguments: str) -> None:
     command(notes)(standalone_mode=False)
 
 
-def test_a_divided_command_is_launched_in_parts_and_then_run_here(monkeypatch, noted):
+def test_a_divided_command_runs_in_parts_and_then_here(monkeypatch, noted):
     options = [
         "--jobs",
         "4",
@@ -94,7 +94,7 @@ def test_with_gpus_the_last_step_is_a_job_too(monkeypatch, noted, capsys):
     assert capsys.readouterr().out == "it is done\n"
 
 
-def test_a_command_that_cannot_be_divided_is_one_job_that_resumes(monkeypatch, noted, capsys):
+def test_an_indivisible_command_is_one_job_that_resumes(monkeypatch, noted, capsys):
     call(monkeypatch, noted, "whole", "--out", "o", "--launcher", "slurm")
     call(monkeypatch, noted, "whole", "--out", "o", "--launcher", "slurm", "--resume")
     assert [note[1:] for note in noted] == [("--resume",), ()]

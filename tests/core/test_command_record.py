@@ -46,7 +46,7 @@ def corpus_of_tones(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_command_of_a_prepared_folder_makes_it_again_byte_by_byte(tmp_path, corpus_of_tones):
+def test_the_recorded_command_reproduces_a_prepared_folder(tmp_path, corpus_of_tones):
     typed = [
         "prepare",
         "tsv",
@@ -68,7 +68,7 @@ def test_the_command_of_a_prepared_folder_makes_it_again_byte_by_byte(tmp_path, 
     assert contents(tmp_path / "again") == contents(tmp_path / "it's data")
 
 
-def test_a_prepared_folder_whose_audio_changed_says_the_very_command(tmp_path, corpus_of_tones, monkeypatch):
+def test_a_folder_with_changed_audio_names_its_command(tmp_path, corpus_of_tones, monkeypatch):
     assert asrkd(tmp_path, "prepare", "tsv", "my corpus", "--out", "my data").returncode == 0
     (corpus_of_tones / "a.wav").unlink()
     monkeypatch.chdir(tmp_path)
@@ -77,7 +77,7 @@ def test_a_prepared_folder_whose_audio_changed_says_the_very_command(tmp_path, c
     assert problem.endswith(f"a.wav does not exist; put it back, or make the folder anew: {remedy}")
 
 
-def test_a_folder_that_was_made_by_a_call_or_does_not_say_has_no_command(tmp_path, corpus_of_tones):
+def test_a_folder_made_by_a_call_has_no_command(tmp_path, corpus_of_tones):
     out = tmp_path / "data"
     prepare("tsv", corpus_of_tones, out, PrepareOptions(), workers=Workers(), stop=StopRequest())
     assert not (out / COMMAND).exists() and read_command(out) is None

@@ -54,7 +54,7 @@ def test_a_base_is_merged_key_by_key_and_lists_are_replaced(tmp_path):
     assert load(path) == expected
 
 
-def test_bases_that_go_in_a_circle_and_bases_that_are_absent_are_named(tmp_path):
+def test_circular_and_absent_bases_are_named(tmp_path):
     write(tmp_path / "a.yaml", "base: b.yaml")
     write(tmp_path / "b.yaml", "base: a.yaml")
     with pytest.raises(AsrkdError, match=r"yaml: base files form a circle"):
@@ -126,7 +126,7 @@ def test_a_config_cannot_be_changed_afterwards():
         Experiment().seed = 3
 
 
-def test_a_key_that_comes_twice_is_an_error_and_not_its_last_value(tmp_path):
+def test_a_duplicate_key_is_an_error(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("seed: 1\nseed: 2\n")
     with pytest.raises(AsrkdError, match="duplicate key 'seed'"):

@@ -34,7 +34,7 @@ def run(folder, fault):
         ("kill@publish:9", 4, 0),
     ],
 )
-def test_a_kill_leaves_whole_files_and_at_most_one_that_nobody_reads(tmp_path, fault, whole, leftovers):
+def test_a_kill_leaves_whole_files_and_at_most_one_partial(tmp_path, fault, whole, leftovers):
     folder = tmp_path / "out"
     folder.mkdir()
     ended = run(folder, fault)

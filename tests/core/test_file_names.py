@@ -35,14 +35,14 @@ def test_a_plain_id_stays_as_it_is(own):
 
 
 @given(st.text(st.characters(blacklist_categories=["Cs"])))
-def test_a_name_is_shortened_only_if_it_is_long_and_begins_as_it_did(name):
+def test_only_long_names_are_shortened_and_keep_their_prefix(name):
     short = shortened(name, 40)
     assert len(short.encode()) <= 40
     assert short == name if len(name.encode()) <= 40 else name.startswith(short[:-9])
     assert shortened(name + "a" * 41, 40) != shortened(name + "b" * 41, 40)
 
 
-def test_a_file_whose_name_is_as_long_as_a_name_can_be_is_written(tmp_path):
+def test_a_file_with_the_longest_possible_name_is_written(tmp_path):
     for name in ("x" * 255, "今" * 85):
         files.write_json(tmp_path / name, {"a": 1})
         assert files.read_json(tmp_path / name) == {"a": 1}
@@ -58,7 +58,7 @@ def test_transcripts_whose_name_is_long_are_scored(tmp_path):
     assert len(list((tmp_path / "out").glob("recogs-今*.txt"))) == 1
 
 
-def test_a_split_that_no_manifest_can_be_named_after_is_refused_by_line(tmp_path):
+def test_a_split_that_cannot_be_a_file_name_is_refused(tmp_path):
     line = CorpusUtterance("u", tmp_path / "a.wav", "今" * 51, "table.tsv:2")
     with pytest.raises(AsrkdError, match=r"^table.tsv:2: split .*more than 150 bytes; shorten it$"):
         check_utterances([line], tmp_path)

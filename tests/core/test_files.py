@@ -40,7 +40,7 @@ def test_a_file_gets_its_name_only_when_the_block_succeeds(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
-def test_a_block_that_raises_leaves_nothing_and_keeps_what_was_there(tmp_path, name):
+def test_a_failed_write_keeps_the_old_file_and_no_partial(tmp_path, name):
     path = tmp_path / name
     with pytest.raises(KeyError), files.create(path) as stream:
         stream.write("half")
@@ -103,7 +103,7 @@ def test_json_comes_back_as_it_was_written(tmp_path_factory, record):
     assert files.read_json(path) == {"record": record}
 
 
-def test_equal_records_are_equal_bytes_whatever_the_order_of_their_keys(tmp_path):
+def test_json_bytes_do_not_depend_on_key_order(tmp_path):
     files.write_json(tmp_path / "a", {"x": 1, "y": {"p": "ä", "q": 2}})
     files.write_json(tmp_path / "b", {"y": {"q": 2, "p": "ä"}, "x": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
@@ -151,7 +151,7 @@ def _line(number: int) -> str:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_a_torn_gzip_is_named_with_the_last_line_that_could_be_read(tmp_path, share):
+def test_a_torn_gzip_is_named_with_its_last_readable_line(tmp_path, share):
     path = tmp_path / "x.jsonl.gz"
     whole = gzip.compress("\n".join(_line(n) for n in range(100)).encode())
     path.write_bytes(whole[: int(share * len(whole))])
@@ -164,7 +164,7 @@ def test_a_torn_gzip_is_named_with_the_last_line_that_could_be_read(tmp_path, sh
     )
 
 
-def test_every_damaged_byte_of_a_gzip_is_a_line_and_never_a_traceback(tmp_path):
+def test_any_damaged_byte_of_a_gzip_is_an_error_line(tmp_path):
     path = tmp_path / "x.jsonl.gz"
     whole = gzip.compress("\n".join(_line(n) for n in range(4)).encode(), mtime=0)
     for place in range(10, len(whole)):
@@ -234,7 +234,7 @@ def test_a_folder_is_called_one(tmp_path, read):
         ("9" * 5000, "torn or not JSON"),
     ],
 )
-def test_json_that_parses_and_cannot_be_used_is_torn_like_any_other(tmp_path, text, complaint):
+def test_unusable_json_is_reported_as_torn(tmp_path, text, complaint):
     path = tmp_path / "a.json"
     path.write_text(text + "\n", encoding="utf-8")
     if text.startswith("9") and not hasattr(sys, "get_int_max_str_digits"):
@@ -245,7 +245,7 @@ def test_json_that_parses_and_cannot_be_used_is_torn_like_any_other(tmp_path, te
         list(files.read_jsonl(path))
 
 
-def test_an_escaped_pair_of_surrogates_is_the_character_that_it_spells(tmp_path):
+def test_an_escaped_surrogate_pair_is_one_character(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"a": "\U0001f600"}))  # as an ASCII writer has it
     assert files.read_json(tmp_path / "a.json") == {"a": "\U0001f600"}
 
@@ -255,7 +255,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path):
     assert [row["a"] for _, row in files.read_jsonl(tmp_path / "a.jsonl")] == [1, "\ufeff"]
 
 
-def test_several_byte_order_marks_are_taken_off_the_first_line_alone(tmp_path):
+def test_byte_order_marks_are_removed_from_the_first_line(tmp_path):
     (tmp_path / "a").write_bytes(b"\xef\xbb\xbf" * 2 + b"one\n\xef\xbb\xbftwo\n")
     assert list(files.read_lines(tmp_path / "a")) == [(1, "one"), (2, "\ufefftwo")]
 

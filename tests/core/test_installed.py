@@ -45,13 +45,13 @@ def test_python_decides_where_there_is_no_torch(monkeypatch, python, name):
     assert installed.current() == name
 
 
-def test_the_k2_stack_fits_and_a_local_build_of_torch_does_not_matter(k2_stack):
+def test_the_k2_stack_fits_with_a_local_build_of_torch(k2_stack):
     k2_stack("numpy", "1.26.4")
     k2_stack("lhotse", "1.31.1")
     assert installed.misfits() == []
 
 
-def test_a_package_compiled_for_another_torch_is_named_with_both_versions(install):
+def test_a_package_for_another_torch_names_both_versions(install):
     install("torch", "2.11.0")
     install("torchaudio", "2.8.0", "torch==2.8.0")
     install("k2", "1.23.4", "torch (==1.13.1)")
@@ -61,7 +61,7 @@ def test_a_package_compiled_for_another_torch_is_named_with_both_versions(instal
 
 
 @pytest.mark.parametrize(("package", "version"), [("numpy", "2.0.0"), ("lhotse", "1.32.0")])
-def test_what_torch_1_13_does_not_say_it_cannot_work_with_is_known(k2_stack, package, version):
+def test_undeclared_conflicts_of_torch_1_13_are_known(k2_stack, package, version):
     k2_stack({"numpy": "lhotse", "lhotse": "numpy"}[package], "1.26.4")
     k2_stack(package, version)
     assert [name for name, _ in installed.misfits()] == [package]
@@ -83,7 +83,7 @@ def test_a_requirement_that_cannot_be_read_is_no_misfit(install):
     assert installed.misfits() == []
 
 
-def test_the_command_installs_what_is_pinned_into_this_very_environment(install, monkeypatch, tmp_path):
+def test_the_command_installs_pinned_versions_here(install, monkeypatch, tmp_path):
     install("torch", "1.13.1")
     monkeypatch.chdir(installed.CONSTRAINTS.parent)
     monkeypatch.setattr(installed.sys, "executable", "/somewhere/bin/python")

@@ -53,7 +53,7 @@ def document(path: Path) -> None:
         (document, "yaml"),
     ],
 )
-def test_what_a_library_raises_is_a_line_with_the_library_and_its_words(tmp_path, read, library):
+def test_a_library_error_is_a_line_that_names_the_library(tmp_path, read, library):
     path = tmp_path / "broken.jsonl"
     path.write_text("[1, 2: {")
     with pytest.raises(AsrkdError) as raised, user_errors():
@@ -95,7 +95,7 @@ def test_every_error_of_the_system_is_a_line(number):
     assert message == f"some/file: {os.strerror(number)}; fix that and run the command again"
 
 
-def test_a_full_disk_is_the_systems_error_also_where_safetensors_meets_it(tmp_path):
+def test_a_full_disk_in_safetensors_is_a_system_error(tmp_path):
     """A limit on the size of files stands for the end of the disk."""
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most[1]))

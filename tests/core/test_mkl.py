@@ -74,9 +74,7 @@ def in_started_python(tmp_path: Path, cpuinfo: str, code: str, **environment: st
         (AMD, {NAME: ""}, ""),
     ],
 )
-def test_the_variable_is_set_when_python_starts_on_amd_with_avx2_and_never_over_another_value(
-    tmp_path, cpuinfo, given, expected
-):
+def test_the_variable_is_set_on_amd_with_avx2_if_it_is_unset(tmp_path, cpuinfo, given, expected):
     code = f"print(os.environ.get({NAME!r}))"
     assert in_started_python(tmp_path, cpuinfo, code, **given) == expected
 
@@ -102,7 +100,7 @@ print(hashlib.sha256((a @ b).numpy().tobytes()).hexdigest(), float(error))
 
 
 @pytest.mark.skipif(" avx2 " not in files.read_text(CPUINFO), reason="this processor has no AVX2")
-def test_mkl_reads_what_python_set_at_its_start_and_multiplies_right(tmp_path):
+def test_mkl_reads_the_variable_and_multiplies_right(tmp_path):
     """The variable is set by os.environ in Python, and read by C in MKL at its first product."""
     started = in_started_python(tmp_path, AMD, HASH)
     assert started == in_started_python(tmp_path, INTEL, HASH, **{NAME: "5"})
@@ -121,7 +119,7 @@ def pretend(monkeypatch, torch_version: str, value: str | None) -> None:
     ("version", "value", "recorded"),
     [("1.13.1+cu117", "5", "5"), ("1.13.1", None, None), ("1.13.1", "", None), ("2.11.0", "5", None)],
 )
-def test_a_contract_records_the_variable_only_where_mkl_reads_it(
+def test_contracts_record_the_variable_where_mkl_reads_it(
     teacher, corpus, monkeypatch, version, value, recorded
 ):
     cuts, model = read_cuts(corpus / "cuts_dev.jsonl.gz"), open_teacher(teacher)
@@ -131,7 +129,7 @@ def test_a_contract_records_the_variable_only_where_mkl_reads_it(
     assert ("mkl_debug_cpu_type" in found) == (recorded is not None)
 
 
-def test_a_lineage_records_it_and_a_run_may_go_on_at_another_processor(config, tmp_path, monkeypatch, capsys):
+def test_lineage_records_it_and_other_processors_may_resume(config, tmp_path, monkeypatch, capsys):
     def run(stop: StopRequest, *, resume: bool) -> str:
         options = TrainOptions("cpu", threads=1, resume=resume)
         return train(config, tmp_path / "run", [], options, stop).text()

@@ -77,7 +77,7 @@ def test_what_is_not_ours_is_refused_and_left_alone(tmp_path):
         claim(tmp_path / "thesis.tex", "r.json", RECORD)
 
 
-def test_an_empty_folder_or_one_with_a_killed_writers_leftovers_is_new(tmp_path):
+def test_empty_folders_and_those_with_leftovers_are_new(tmp_path):
     (tmp_path / "r.json.0123abcd.partial").write_text("{")
     assert claim(tmp_path, "r.json", RECORD) is State.NEW
 
@@ -96,7 +96,7 @@ def test_a_torn_record_is_named(tmp_path):
         ("[1]", "stamp.json: not a stamp of this command"),
     ],
 )
-def test_an_unfinished_folder_names_the_command_that_finishes_it(tmp_path, stamp, complaint):
+def test_an_unfinished_folder_names_its_command(tmp_path, stamp, complaint):
     with pytest.raises(AsrkdError, match="nowhere: no such folder; make it with: asrkd make"):
         output_folder.read_stamp(Path("nowhere"), "asrkd make")
     if stamp is not None:

@@ -60,7 +60,7 @@ def test_no_task_needs_no_process():
     assert list(run_tasks(square, [], jobs=4, watch=Watch())) == []
 
 
-def test_every_task_runs_on_one_thread_and_the_old_number_comes_back():
+def test_tasks_run_on_one_thread_and_restore_the_number():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -76,7 +76,7 @@ def test_work_that_is_short_is_not_shown_if_it_may_be_long(clock, capsys):
     assert capsys.readouterr().err.startswith("align: 7/9 utterances, ETA 1 s")
 
 
-def test_work_that_finishes_nothing_says_that_it_is_at_work_and_then_now_and_then(monkeypatch, capsys):
+def test_work_without_finished_units_is_reported_at_intervals(monkeypatch, capsys):
     monkeypatch.setattr(progress, "FIRST_LINE_S", 0.05)
     monkeypatch.setattr(progress, "HEARTBEAT_EVERY_S", 0.3)
     monkeypatch.setattr(progress, "POLL_EVERY_S", 0.01)
@@ -91,7 +91,7 @@ def test_work_that_finishes_nothing_says_that_it_is_at_work_and_then_now_and_the
     assert threading.active_count() == before
 
 
-def test_units_of_an_earlier_run_are_done_and_say_nothing_of_the_pace(clock):
+def test_resumed_units_are_done_and_do_not_count_for_the_pace(clock):
     with meter("distill x", 100, "cuts", heartbeat=True) as shown:
         shown.advance(40, resumed=True)
         clock.now += 10
@@ -100,7 +100,7 @@ def test_units_of_an_earlier_run_are_done_and_say_nothing_of_the_pace(clock):
         assert shown.remaining_s() == pytest.approx(50)
 
 
-def test_what_takes_long_to_open_is_announced_and_what_does_not_is_not(capsys):
+def test_only_slow_loading_is_announced(capsys):
     with progress.announced("opening x", after_s=0.05):
         time.sleep(0.15)
     with progress.announced("opening y", after_s=0.5):
@@ -124,7 +124,7 @@ def test_a_terminal_gets_a_bar(monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "columns"), [("dumb", "80"), ("xterm", "20"), ("xterm", "60")])
-def test_a_terminal_without_room_for_a_bar_gets_lines_with_the_counts(monkeypatch, kind, columns):
+def test_a_narrow_terminal_gets_lines_with_counts(monkeypatch, kind, columns):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("TERM", kind)
     monkeypatch.setenv("COLUMNS", columns)

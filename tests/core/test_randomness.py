@@ -23,7 +23,7 @@ def test_places_that_read_alike_have_different_seeds():
     assert derive(1, "2") == derive("1", 2)  # numbers and their names are one
 
 
-def test_the_global_generators_start_from_the_place_and_are_put_back():
+def test_global_generators_are_seeded_by_place_and_restored():
     before = states()
     drawn = []
     for _ in range(2):
@@ -35,7 +35,7 @@ def test_the_global_generators_start_from_the_place_and_are_put_back():
         assert random.random() != drawn[0][0]
 
 
-def test_they_are_put_back_after_an_error_and_from_inside_another_block():
+def test_generators_are_restored_after_errors_and_nested_blocks():
     before = states()
     try:
         with seeded(1):

@@ -62,7 +62,7 @@ def test_a_shard_that_is_none_is_refused(text):
 
 @settings(max_examples=10, deadline=None)
 @given(st.permutations([1, 2, 3]))
-def test_shards_in_any_order_end_with_nothing_missing_and_only_the_last_sees_that(tmp_path_factory, order):
+def test_only_the_last_of_shards_in_any_order_sees_all_done(tmp_path_factory, order):
     items = notes(tmp_path_factory.mktemp("notes"), 4)
     shares = {1: 2, 2: 1, 3: 1}
     left = 4
@@ -90,7 +90,7 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_processes_that_come_go_and_are_killed_make_every_item_and_no_item_twice(tmp_path):
+def test_killed_processes_lose_and_repeat_no_finished_item(tmp_path):
     """Except the item that the killed process held, which is begun again."""
     items = notes(tmp_path, 40)
     first, second = start(tmp_path), start(tmp_path)
@@ -110,7 +110,7 @@ def test_processes_that_come_go_and_are_killed_make_every_item_and_no_item_twice
     assert sum(made) >= 40 - by_first
 
 
-def test_an_item_held_by_another_process_is_waited_for_and_taken_over(tmp_path):
+def test_an_item_of_another_process_is_waited_for_or_taken_over(tmp_path):
     items = notes(tmp_path, 2)
     holder = forked.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "locks/note-1.lock")], stdout=subprocess.PIPE
@@ -159,7 +159,7 @@ def test_waiting_for_others_ends_when_a_stop_is_requested(tmp_path):
     holder.wait()
 
 
-def test_leftovers_of_an_hour_ago_are_swept_when_all_is_there_and_younger_ones_stay(tmp_path):
+def test_old_leftovers_are_removed_and_young_ones_stay(tmp_path):
     items = [Note(tmp_path / f"shard-{number}") for number in range(2)]
     old, young, other = (
         tmp_path / name for name in ("shard-0.aaaa.partial", "shard-1.bbbb.partial", "else.partial")
@@ -192,7 +192,7 @@ def test_without_locks_every_process_works_and_nothing_breaks(tmp_path, monkeypa
         pass
 
 
-def test_a_lock_is_free_again_after_its_block_and_leaves_no_file(tmp_path):
+def test_a_lock_is_released_and_leaves_no_file(tmp_path):
     path = tmp_path / "locks" / "x.lock"
     for _ in range(2):
         with try_lock(path) as is_held:
@@ -201,7 +201,7 @@ def test_a_lock_is_free_again_after_its_block_and_leaves_no_file(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_is_got_though_the_folder_is_removed_while_it_is_made(tmp_path, monkeypatch):
+def test_a_lock_survives_removal_of_its_folder(tmp_path, monkeypatch):
     locks, is_dir, removed = tmp_path / "locks", Path.is_dir, list[Path]()
     locks.mkdir()
 

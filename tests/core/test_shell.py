@@ -34,7 +34,7 @@ def read_by_bash(text: str) -> list[bytes]:
 @settings(max_examples=150, deadline=None)
 @example(["-r", "my exp/data", "it's", "a\nb", "\x1b[2J", "$(reboot)", "!x\n", "\u202egpj.exe"])
 @given(st.lists(WORDS, min_size=1, max_size=4))
-def test_a_shell_reads_the_very_words_whatever_is_in_them_and_they_stand_in_one_line(words):
+def test_any_words_are_quoted_on_one_line_for_a_shell(words):
     written = command(*words)
     assert read_by_bash(written) == [word.encode("utf-8", "surrogateescape") for word in words]
     assert one_line(written) == written  # what prints a message changes nothing in it
@@ -50,7 +50,7 @@ def test_a_path_is_never_taken_for_an_option(name):
 
 
 @pytest.mark.parametrize("name", ["my exp", "-x", "it's", "a\nb", "$HOME", "*", "~", "a;b", "\udcff"])
-def test_the_commands_that_remove_take_what_they_name_and_nothing_else(tmp_path, name):
+def test_remove_commands_remove_only_what_they_name(tmp_path, name):
     others = ["my", "exp", "x", "its", "a", "b", "home", "keep"]
     for folder in (name, *others):
         (tmp_path / folder).mkdir()
@@ -61,13 +61,13 @@ def test_the_commands_that_remove_take_what_they_name_and_nothing_else(tmp_path,
     assert (tmp_path / "keep/made").is_file()
 
 
-def test_nothing_is_made_anew_where_the_old_one_could_not_be_removed(tmp_path):
+def test_nothing_is_remade_if_the_removal_failed(tmp_path):
     line = make_anew(tmp_path / "absent", "touch made").removeprefix("make it anew: ")
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 1 and not (tmp_path / "made").exists()
 
 
-def test_the_remedy_of_a_folder_of_other_options_removes_that_folder(tmp_path, monkeypatch):
+def test_the_fix_for_other_options_removes_that_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     out = Path("my exp/data")
     for folder in (Path("my"), Path("exp/data"), Path("data")):
@@ -81,7 +81,7 @@ def test_the_remedy_of_a_folder_of_other_options_removes_that_folder(tmp_path, m
 
 
 @given(st.text())
-def test_a_message_stays_in_its_line_and_moves_no_cursor_whatever_an_id_holds(text):
+def test_messages_stay_one_line_whatever_an_id_holds(text):
     findings = Findings()
     findings.problem(f"cut {text}")
     findings.note(f"cut {text}")
@@ -146,7 +146,7 @@ def test_a_command_that_is_put_together_by_hand_is_found(source):
     assert spliced_commands(source)
 
 
-def test_no_message_of_the_package_has_a_command_that_is_put_together_by_hand():
+def test_no_message_builds_its_command_by_hand():
     found = [
         f"{path}:{line}" for path in SOURCES if path.name != "shell.py"
         for line in spliced_commands(path.read_text())

@@ -44,7 +44,7 @@ def test_the_limit_is_counted_from_the_start():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_is_noted_within_the_block_and_its_old_handler_comes_back(number):
+def test_a_signal_is_noted_and_the_old_handler_restored(number):
     seen = []
     before = signal.signal(number, lambda *_: seen.append("old"))
     try:

@@ -42,7 +42,7 @@ def test_tensors_are_those_that_torch_reads(tmp_path):
     assert all(read[name].dtype == value.dtype for name, value in state.items())
 
 
-def test_a_models_state_becomes_safetensors_once_and_another_is_not_written_over_it(tmp_path):
+def test_a_state_is_converted_once_and_never_overwritten(tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
     torch.save(model.state_dict(), tmp_path / "state.pth")
     said = convert(tmp_path / "state.pth", tmp_path / "out")

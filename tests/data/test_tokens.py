@@ -26,7 +26,7 @@ def test_any_text_comes_back_from_its_characters(text):
 
 
 @given(st.text(alphabet=ALPHABET))
-def test_any_text_of_known_characters_comes_back_from_its_pieces(text):
+def test_text_of_known_characters_survives_encode_and_decode(text):
     ids = BPE.encode(text)
     assert BPE.decode(ids) == " ".join(text.split())
     assert all(0 < index < BPE.size for index in ids)
@@ -92,7 +92,7 @@ def test_the_names_of_special_tokens_are_not_encoded_to_them(tokens, text):
 
 @pytest.mark.parametrize("tokens", [train_char(TEXTS), BPE], ids=["char", "bpe"])
 @pytest.mark.parametrize("index", [0, -1, 1000])
-def test_decoding_the_blank_or_a_stranger_is_the_callers_mistake(tokens, index):
+def test_decoding_the_blank_or_an_unknown_token_raises(tokens, index):
     with pytest.raises(ValueError, match=f"token id {index}: expected 1.."):
         tokens.decode([3, index])
 

@@ -80,7 +80,7 @@ def search(model, encoded, num_frames, options, lm=None):
 
 @settings(max_examples=40, deadline=None)
 @given(seed=SEEDS, num_tokens=st.integers(2, 4), rules=st.sampled_from(RULES), with_lm=st.booleans())
-def test_a_beam_that_holds_all_finds_what_enumeration_of_all_strings_finds(seed, num_tokens, rules, with_lm):
+def test_a_full_beam_equals_enumeration_of_all_strings(seed, num_tokens, rules, with_lm):
     model, lm = tiny(seed, num_tokens), tiny(seed + 7, num_tokens, hears=False) if with_lm else None
     encoded = audio(seed, (1, 4, num_tokens))
     rows, lm_rows = probabilities(model, encoded[0]), probabilities(lm, encoded[0]) if lm else None
@@ -122,7 +122,7 @@ def textbook_beam(rows, beam: int, most: int, rules: DecoderOptions) -> list[tup
 
 @settings(max_examples=60, deadline=None)
 @given(seed=SEEDS, beam=st.integers(1, 6), rules=st.sampled_from(RULES), share=st.floats(0.2, 1.0))
-def test_a_narrow_beam_that_stops_early_finds_what_one_that_never_stops_finds(seed, beam, rules, share):
+def test_an_early_stop_does_not_change_a_narrow_beam(seed, beam, rules, share):
     model, encoded = tiny(seed, 6), audio(seed, (1, 12, 6))
     num_best = max(1, int(beam * share))
     options = SearchOptions(beam=beam, num_best=num_best, decoder=rules)
@@ -149,7 +149,7 @@ def test_neither_padding_nor_neighbors_matter(rules):
         assert [own.score for own in mine] == pytest.approx([own.score for own in ours], abs=1e-4)
 
 
-def test_utterances_that_are_done_and_places_that_are_empty_are_not_computed():
+def test_finished_utterances_and_empty_slots_are_not_computed():
     # Whatever was said, the first ends at once; the second never wants to, and has 5 frames.
     table = torch.zeros(4, 4)
     model = Bigram(table)
@@ -159,7 +159,7 @@ def test_utterances_that_are_done_and_places_that_are_empty_are_not_computed():
     assert model.asked == [2, 3, 3, 3, 3, 3]
 
 
-def test_an_early_stop_waits_for_hypotheses_that_a_bonus_can_still_lift():
+def test_an_early_stop_allows_for_the_length_bonus():
     # "a" again and again costs ln 2 a token; with a bonus of 1 the longest is the best.
     table = torch.full((2, 2), 0.0)
     rules = DecoderOptions(token_bonus=1.0)
@@ -198,7 +198,7 @@ def test_a_sentence_may_end_only_where_the_end_is_likely_enough():
     assert {len(own.tokens) for own in lenient} >= {0, 1, 2, 3}
 
 
-def test_equal_scores_are_in_the_order_of_their_tokens_and_so_is_who_stays_in_the_beam():
+def test_ties_are_broken_by_tokens_in_lists_and_beams():
     [found] = search(Bigram(torch.zeros(5, 5)), torch.zeros(1, 2, 5), [2], SearchOptions(beam=3, num_best=3))
     assert [own.tokens for own in found] == [(), (1,), (2,)]
     rules = DecoderOptions(token_bonus=5.0)
@@ -214,7 +214,7 @@ def test_the_best_places_are_those_of_a_stable_sort(values, data):
     assert best_places(torch.tensor([values, values]), count).tolist() == [expected] * 2
 
 
-def test_most_tokens_are_a_share_of_the_frames_rounded_up_and_at_least_one():
+def test_max_tokens_is_a_share_of_the_frames_at_least_one():
     table = torch.full((3, 3), 0.0)
     table[:, 0] = -20.0
     for frames, ratio, most in [(10, 0.25, 3), (1, 0.1, 1), (2, 2.0, 4)]:
@@ -225,7 +225,7 @@ def test_most_tokens_are_a_share_of_the_frames_rounded_up_and_at_least_one():
         assert len(best.tokens) == most
 
 
-def test_no_audio_says_nothing_and_what_cannot_end_is_impossible():
+def test_empty_audio_is_empty_text_and_no_end_is_impossible():
     model = Bigram(torch.zeros(3, 3))
     [[silent], [spoken, *_]] = search(model, torch.zeros(2, 4, 3), [0, 4], SearchOptions(2, 1))
     assert (silent.tokens, silent.log_prob) == ((), 0.0)
@@ -265,7 +265,7 @@ def test_frames_that_do_not_fit_are_the_callers_mistake():
         ({"ctc_weight": 1.1}, "--ctc-weight"),
     ],
 )
-def test_options_out_of_range_or_without_effect_are_refused_by_name(wrong, said):
+def test_options_out_of_range_or_without_effect_are_refused(wrong, said):
     with pytest.raises(AsrkdError, match=said):
         replace(DecoderOptions(), **wrong)
 

@@ -37,7 +37,7 @@ def test_two_frames_by_hand():
 
 
 @pytest.mark.parametrize("impossible", [(1, 1, 1), (1, 2, 1, 2, 1, 2)])
-def test_a_hypothesis_without_an_alignment_scores_minus_infinity(random_posteriors, impossible):
+def test_an_unalignable_hypothesis_scores_minus_infinity(random_posteriors, impossible):
     scores = hypothesis_log_prob(random_posteriors(0, (4, 3)), [(), impossible, (1,)])
     assert scores[1] == -math.inf
     assert torch.isfinite(scores[[0, 2]]).all()

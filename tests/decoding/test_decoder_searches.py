@@ -115,9 +115,7 @@ def test_stored_scores_are_those_of_teacher_forcing_and_of_ctc(models, corpus, t
                 assert own.score == pytest.approx(attention + 0.5 * said, abs=1e-3)
 
 
-def test_a_contract_names_the_search_its_options_its_language_model_and_the_meaning_of_scores(
-    models, corpus, tmp_path
-):
+def test_a_contract_names_search_options_lm_and_scores(models, corpus, tmp_path):
     options = SearchOptions(3, 2, decoder=DecoderOptions(max_length_ratio=0.2, eos_factor=2.0))
     ask(models, corpus, tmp_path / "plain", "attention", options)
     plain = json.loads((tmp_path / "plain/contract.json").read_text())
@@ -208,9 +206,7 @@ def test_a_model_is_scored_by_its_decoder(models, corpus, tmp_path):
         ("attention", "beam", "--search beam: expected one of greedy, prefix-beam, k2, attention, joint"),
     ],
 )
-def test_a_search_that_a_model_has_no_part_for_is_refused_with_those_it_has(
-    models, corpus, tmp_path, model, name, said
-):
+def test_a_search_without_its_model_part_is_refused(models, corpus, tmp_path, model, name, said):
     with pytest.raises(AsrkdError, match=said):
         ask(models, corpus, tmp_path / "nbest", name, SearchOptions(2, 2), model)
     assert not (tmp_path / "nbest").exists()
@@ -256,17 +252,13 @@ def test_a_ctc_model_has_no_decoder_to_search(teacher, corpus, tmp_path):
         ("attention", {}, "joint", "a recognizer, expected a language model"),
     ],
 )
-def test_options_that_would_do_nothing_and_language_models_that_do_not_fit_are_refused(
-    models, name, rules, lm, said
-):
+def test_unused_options_and_unfit_language_models_are_refused(models, name, rules, lm, said):
     options = SearchOptions(2, 2, decoder=DecoderOptions(**rules), lm=models / lm if lm else None)
     with pytest.raises(AsrkdError, match=said):
         search_for(load_model(models / "joint"), name, options)
 
 
-def test_an_n_gram_model_that_knows_none_of_the_words_that_a_search_found_is_told_of(
-    models, corpus, tmp_path, monkeypatch, capsys
-):
+def test_an_n_gram_model_of_other_words_is_reported(models, corpus, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "kenlm", FakeKenlm)
     (tmp_path / "small letters.bin").write_bytes(b"mmap lm")
     rules = DecoderOptions(max_length_ratio=0.2)

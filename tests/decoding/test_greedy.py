@@ -50,7 +50,7 @@ def test_padding_does_not_matter_whatever_it_holds(random_posteriors):
     assert alone[2] == []
 
 
-def test_as_a_search_it_gives_one_hypothesis_with_its_exact_score(by_hand, random_posteriors):
+def test_greedy_search_gives_one_hypothesis_with_exact_score(by_hand, random_posteriors):
     log_probs = random_posteriors(7, (2, 5, 3))
     num_frames = torch.tensor([5, 3])
     found = search(EncoderOutputs(num_frames, log_probs), SearchOptions(beam=4, num_best=4))

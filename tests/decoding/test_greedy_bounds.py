@@ -20,7 +20,7 @@ def alone(decoder, encoded: torch.Tensor) -> list[int]:
     return found
 
 
-def test_utterances_end_on_their_own_or_at_their_frames_and_neighbors_do_not_matter():
+def test_greedy_ends_at_eos_or_bound_whatever_the_neighbors():
     encoded = 3 * torch.randn(4, 9, 16, generator=torch.Generator().manual_seed(6))
     seen = set()
     for kind in ("transformer", "las"):
@@ -35,7 +35,7 @@ def test_utterances_end_on_their_own_or_at_their_frames_and_neighbors_do_not_mat
     assert 0 in seen and min(seen) < 0  # some were cut short, some ended
 
 
-def test_a_recognizer_with_a_decoder_is_asked_by_it_and_one_without_by_its_head():
+def test_greedy_takes_the_decoder_or_else_the_ctc_head():
     features, counts = torch.randn(2, 30, 20), torch.tensor([30, 12])
     both, head = recognizer("conformer", "las", ctc=True), recognizer("conformer", None, ctc=True)
     output = both(features, counts)

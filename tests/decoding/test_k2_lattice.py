@@ -81,7 +81,7 @@ def test_one_token_per_frame_allows_only_the_likeliest(k2, random_posteriors):
     assert not {token for hypothesis in free for token in hypothesis.tokens} <= likeliest
 
 
-def test_a_limit_on_tokens_means_what_it_means_to_the_prefix_beam(k2, random_posteriors):
+def test_the_limit_on_tokens_is_that_of_the_prefix_beam(k2, random_posteriors):
     log_probs = random_posteriors(5, (1, 4, 5), spread=0.5)
     options = SearchOptions(beam=64, num_best=64, max_tokens_per_frame=1)
     [found] = search(log_probs, torch.tensor([4]), options)
@@ -97,7 +97,7 @@ def test_of_an_empty_lattice_greedy_is_the_answer(k2, monkeypatch, random_poster
     assert k2_lattice.search(inputs, options) == SEARCHES["greedy"].run(inputs, options)
 
 
-def test_posteriors_that_allow_nothing_give_the_empty_hypothesis(k2):
+def test_impossible_posteriors_give_the_empty_hypothesis(k2):
     impossible = torch.full((1, 3, 4), -torch.inf)
     [[only]] = search(impossible, torch.tensor([3]), SearchOptions(4, 4))
     assert only.tokens == ()

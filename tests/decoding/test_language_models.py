@@ -74,7 +74,7 @@ def test_bpe_pieces_end_the_word_before_them(tmp_path, lm):
     assert scores == pytest.approx(expected, abs=1e-5)
 
 
-def test_fusion_at_word_ends_gives_the_exact_part_of_every_hypothesis(lm):
+def test_fusion_at_word_ends_is_exact_for_each_hypothesis(lm):
     table = torch.zeros(4, 4)
     options = SearchOptions(beam=200, num_best=200, decoder=DecoderOptions(lm_weight=0.5))
     frames = torch.zeros(1, 4, 4)
@@ -133,9 +133,7 @@ def fake(monkeypatch):
 
 
 @pytest.mark.parametrize("compress", [bytes, gzip.compress])
-def test_an_arpa_file_none_of_whose_words_the_tokens_spell_is_refused_with_one_of_them(
-    tmp_path, fake, compress
-):
+def test_an_arpa_file_of_unspellable_words_is_refused(tmp_path, fake, compress):
     path = tmp_path / "words.arpa"
     path.write_bytes(compress(ARPA.encode()))
     WordNgram(path, TOKENS)
@@ -157,7 +155,7 @@ def test_an_arpa_file_none_of_whose_words_the_tokens_spell_is_refused_with_one_o
         ("<blk>", ["<blk>", "\u2581a"], False),
     ],
 )
-def test_a_word_is_spelled_by_a_piece_that_may_begin_one_and_others(tmp_path, fake, word, pieces, is_spelled):
+def test_words_are_spelled_by_an_initial_piece_and_others(tmp_path, fake, word, pieces, is_spelled):
     path = tmp_path / "one.arpa"
     path.write_text(f"\\data\\\nngram 1=1\n\n\\1-grams:\n-1.0 <UNK>\n-1.0\t{word}\n\n\\end\\\n")
     if is_spelled:
@@ -180,9 +178,7 @@ def test_files_that_list_no_words_are_left_to_kenlm(tmp_path):
     assert list(arpa_words(tmp_path / "words.arpa")) == ["a", "ab"]
 
 
-def test_where_kenlm_can_not_read_a_file_its_reason_is_told_though_it_stands_last(
-    tmp_path, fake, monkeypatch
-):
+def test_the_reason_of_kenlm_for_a_bad_file_is_reported(tmp_path, fake, monkeypatch):
     path = tmp_path / "words.arpa"
     path.write_text(ARPA)
     monkeypatch.setattr(

@@ -210,7 +210,7 @@ def test_options_reach_the_search(random_posteriors):
     spread=st.sampled_from([0.0, 0.3, 4.0]),
     share=st.sampled_from([0.0, 0.4]),
 )
-def test_machine_code_keeps_the_same_prefixes_in_the_same_places(
+def test_numba_keeps_the_same_prefixes_in_the_same_slots(
     random_posteriors, seed, beam, max_tokens, spread, share
 ):
     """Also where many are equally likely (no spread) or impossible."""

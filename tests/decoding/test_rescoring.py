@@ -20,7 +20,7 @@ def gru() -> Gru:
     return Gru(num_tokens=6, dim=4).requires_grad_(False)
 
 
-def test_forced_scores_are_those_of_the_search_and_batches_change_nothing(gru):
+def test_forced_scores_equal_the_searchs_in_any_batch(gru):
     encoded, lengths = torch.randn(3, 8, 4, generator=torch.Generator().manual_seed(1)), [8, 2, 5]
     for row, length in enumerate(lengths):
         encoded[row, length:] = torch.nan
@@ -85,7 +85,7 @@ def test_rescoring_mixes_the_exact_scores_of_both(gru, random_posteriors, weight
             assert ("lm" in own.parts) == with_lm
 
 
-def test_what_ctc_finds_impossible_is_left_out_unless_it_has_no_say(gru, random_posteriors):
+def test_ctc_impossible_hypotheses_are_dropped_if_ctc_counts(gru, random_posteriors):
     inputs = EncoderOutputs(torch.tensor([2]), random_posteriors(0, (1, 2, 6)), torch.zeros(1, 2, 4), gru)
     candidates = [[(1, 1), (2,)]]  # two frames cannot say "1 1"
     options = SearchOptions(4, 4)

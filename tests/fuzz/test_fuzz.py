@@ -68,7 +68,7 @@ def failing(name: str, keep: Path) -> Path:
     raise AssertionError("no input of forty failed")
 
 
-def test_a_reader_that_raises_is_found_its_input_kept_and_run_again(monkeypatch, tmp_path):
+def test_a_reader_that_raises_is_found_and_its_input_kept(monkeypatch, tmp_path):
     with monkeypatch.context() as planted:
 
         def lose_a_key(path, number, line, columns, _read=tsv._utterance):
@@ -88,7 +88,7 @@ def test_a_reader_that_raises_is_found_its_input_kept_and_run_again(monkeypatch,
     assert replay(folder).ending in ("accepted", "refused")  # mended
 
 
-def test_a_duration_that_is_no_number_is_found_in_what_prepare_made(monkeypatch, tmp_path):
+def test_a_duration_that_is_not_a_number_is_found(monkeypatch, tmp_path):
     def lose_the_duration(path, cuts, _write=manifests.write_cuts):
         count = _write(path, cuts)
         rows = [row for _, row in files.read_jsonl(path)]

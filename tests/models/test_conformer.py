@@ -51,7 +51,7 @@ def test_an_utterance_alone_and_in_a_batch_give_the_same(features, switches):
         torch.testing.assert_close(together.frames[row, :frames], alone.frames[0], rtol=0, atol=1e-5)
 
 
-def test_streaming_outputs_do_not_depend_on_what_comes_after_their_chunk(features):
+def test_streaming_outputs_do_not_depend_on_later_chunks(features):
     model = encoder(**STREAMING)
     before = model(features[:1], COUNTS[:1]).frames
     changed = features[:1].clone()

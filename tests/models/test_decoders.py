@@ -49,7 +49,7 @@ def test_a_token_at_a_time_gives_what_the_whole_sequence_gives(encoded, kind):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "lm"])
-def test_a_reordered_state_goes_on_as_the_sequences_that_it_was_taken_from(encoded, kind):
+def test_a_reordered_state_continues_its_source_sequences(encoded, kind):
     """Beams of two: after two tokens the second of utterance 0 wins both places, utterance 2 is dropped."""
     model = decoder(kind)
     state = model.start(encoded, NUM_FRAMES).take(torch.tensor([0, 0, 1, 1, 2, 2]))
@@ -65,7 +65,7 @@ def test_a_reordered_state_goes_on_as_the_sequences_that_it_was_taken_from(encod
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_lies_beyond_the_frames_changes_neither_value_nor_gradient(encoded, kind):
+def test_padding_frames_change_neither_value_nor_gradient(encoded, kind):
     model, values, gradients = decoder(kind), [], []
     for garbage in (0.0, float("nan")):
         inside = frame_mask(NUM_FRAMES, 9)[..., None]
@@ -113,7 +113,7 @@ def test_a_token_changes_what_follows_and_nothing_before(encoded, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_speech_is_listened_to_and_by_a_language_model_it_is_not(encoded, kind):
+def test_decoders_use_the_speech_and_language_models_do_not(encoded, kind):
     model, lm = decoder(kind), decoder("lm")
     other = encoded + 1.0
     assert not torch.allclose(taught(model, encoded), taught(model, other), atol=1e-4)
@@ -141,7 +141,7 @@ def test_location_aware_attention_is_its_formula_written_out():
     torch.testing.assert_close(found[0], expected_weights)
 
 
-def test_told_and_expected_are_the_sequence_with_its_beginning_and_with_its_end():
+def test_inputs_begin_with_bos_and_labels_end_with_eos():
     tokens, counts = torch.tensor([[3, 4, 9], [5, 9, 9]]), torch.tensor([2, 1])
     assert decoder_inputs(tokens, counts).tolist() == [[0, 3, 4, 0], [0, 5, 0, 0]]
     assert labels(tokens, counts).tolist() == [[3, 4, 0, 0], [5, 0, 0, 0]]

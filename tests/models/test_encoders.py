@@ -44,7 +44,7 @@ def test_an_utterance_alone_and_in_a_batch_give_the_same(features, kind):
         torch.testing.assert_close(together.frames[row, :frames], alone.frames[0], rtol=0, atol=1e-5)
 
 
-def test_the_recurrent_layers_are_torchs_bidirectional_grus_on_each_utterance(features):
+def test_recurrent_layers_equal_torchs_bidirectional_gru(features):
     model = LasEncoder(LasEncoderConfig(num_layers=2, dim=4, channels=2, kernel_size=(3, 4)), 20).eval()
     together = model(features, COUNTS)
     for row, count in enumerate(COUNTS.tolist()):
@@ -55,7 +55,7 @@ def test_the_recurrent_layers_are_torchs_bidirectional_grus_on_each_utterance(fe
         torch.testing.assert_close(found, frames[0], rtol=0, atol=1e-5)
 
 
-def test_frame_k_of_the_las_front_end_is_centered_on_feature_frame_4k():
+def test_las_frame_k_is_centered_on_feature_frame_4k():
     front = LasFrontEnd(20, 2, (5, 4))
     for parameter in (front.first.weight, front.second.weight):
         nn.init.constant_(parameter, 0.1)  # all positive: an impulse cannot cancel out
@@ -68,7 +68,7 @@ def test_frame_k_of_the_las_front_end_is_centered_on_feature_frame_4k():
     torch.testing.assert_close(answer[5], answer[7])  # symmetric around it
 
 
-def test_taps_of_a_transformer_have_a_norm_behind_the_last_layer_alone(features):
+def test_transformer_taps_have_a_norm_after_the_last_layer(features):
     model = recognizer("transformer", None, ctc=True).encoder
     output = model(features, COUNTS, [Tap(1, "before_norm"), Tap(2, "before_norm"), Tap(2)])
     torch.testing.assert_close(model.norm(output.tapped[Tap(2, "before_norm")]), output.frames)
@@ -87,7 +87,7 @@ def test_too_few_features_for_the_convolutions_are_a_line():
         LasEncoder(LasEncoderConfig(), 8)
 
 
-def test_attention_to_other_frames_is_torchs_multi_head_attention():
+def test_attention_equals_torchs_multi_head_attention():
     torch.manual_seed(1)
     own, theirs = CrossAttention(8, 6, 2, 0.0), nn.MultiheadAttention(8, 2, kdim=6, vdim=6, batch_first=True)
     key, value = own.key_value.weight.chunk(2)

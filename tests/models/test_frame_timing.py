@@ -26,7 +26,7 @@ def test_frames_are_counted_as_torch_makes_them(stack):
 
 
 @pytest.mark.parametrize("stack", [HUBERT, [(1, 1)], [(3, 2), (5, 3)], [(4, 2), (3, 1)]])
-def test_a_frame_sees_its_span_and_the_next_one_begins_a_hop_later(stack):
+def test_a_frame_sees_its_span_and_the_next_is_a_hop_later(stack):
     samples = torch.zeros(span(stack) + 2 * hop(stack), requires_grad=True)
     frames = run(stack, samples)
     for number in (0, 1):

@@ -25,7 +25,7 @@ def cuts(corpus):
     return read_cuts(corpus / "cuts_dev.jsonl.gz")
 
 
-def test_an_answer_is_bit_for_bit_the_same_alone_and_among_others(model, cuts):
+def test_outputs_are_bit_equal_alone_and_in_a_batch(model, cuts):
     together = list(encode_cuts(model, cuts, [TAP]))
     assert [answer.cut.id for answer in together] == [cut.id for cut in cuts]
     for answer in reversed(together):
@@ -34,7 +34,7 @@ def test_an_answer_is_bit_for_bit_the_same_alone_and_among_others(model, cuts):
         assert torch.equal(alone.tapped[TAP], answer.tapped[TAP])
 
 
-def test_an_answer_is_that_of_the_recognizer_in_a_batch_whose_padding_is_nan(model, cuts):
+def test_outputs_do_not_depend_on_nan_padding(model, cuts):
     features = [load_features(cut) for cut in cuts]
     num_frames = torch.tensor([len(f) for f in features])
     padded = torch.nn.utils.rnn.pad_sequence(features, batch_first=True, padding_value=float("nan"))

@@ -9,7 +9,7 @@ from asrkd.models.memory import Memory
 
 @settings(max_examples=60, deadline=None)
 @given(belongs=st.lists(st.integers(0, 3), min_size=1, max_size=9))
-def test_what_is_asked_by_utterance_comes_back_to_the_sequence_that_asked(belongs):
+def test_lookups_by_utterance_return_to_their_sequences(belongs):
     values = torch.arange(4.0)[:, None] * 100
     memory = Memory.of(values).take(torch.tensor(belongs))
     asking = torch.arange(len(belongs) * 2.0).view(-1, 2, 1) + 1
@@ -21,12 +21,12 @@ def test_what_is_asked_by_utterance_comes_back_to_the_sequence_that_asked(belong
     assert memory.rows[0].flatten().tolist() == [100.0 * number for number in belongs]
 
 
-def test_utterances_without_sequences_are_dropped_and_the_others_keep_theirs():
+def test_utterances_without_sequences_are_dropped():
     memory = Memory.of(torch.arange(5.0)).take(torch.tensor([4, 1, 1])).take(torch.tensor([2, 1]))
     assert memory.utterances[0].tolist() == [1.0]
     assert memory.rows[0].tolist() == [1.0, 1.0]
 
 
-def test_an_order_that_changed_within_the_utterances_copies_nothing():
+def test_reordering_within_utterances_copies_nothing():
     memory = Memory.of(torch.arange(2.0)).take(torch.tensor([0, 0, 1, 1]))
     assert memory.take(torch.tensor([1, 1, 3, 2])) is memory

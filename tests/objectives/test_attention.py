@@ -46,7 +46,7 @@ def step_by_step(student, encoded, owner: int, tokens: list[int]) -> float:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_is_the_weighted_sum_of_the_steps_log_probabilities_with_the_end(encoded, kind):
+def test_loss_is_the_weighted_sum_of_log_probs_with_eos(encoded, kind):
     student = recognizer("transformer", kind)
     expected = -0.5 * step_by_step(student, encoded, 0, [1, 2, 3])
     expected -= 0.5 * step_by_step(student, encoded, 0, [4]) + step_by_step(student, encoded, 1, [5, 5])
@@ -90,7 +90,7 @@ def test_padding_of_frames_changes_neither_value_nor_gradient(encoded, kind, gar
     assert gradients[0].isfinite().all()
 
 
-def test_logits_beyond_the_end_change_neither_value_nor_gradient():
+def test_padded_logits_change_neither_value_nor_gradient():
     logits = torch.randn(3, 4, 7, generator=torch.Generator().manual_seed(4))
     beyond = ~frame_mask(TARGETS.num_tokens + 1, 4)
     values, gradients = [], []
@@ -104,7 +104,7 @@ def test_logits_beyond_the_end_change_neither_value_nor_gradient():
     assert not gradients[0][beyond].any()
 
 
-def test_smoothing_spreads_its_share_of_each_target_over_all_tokens():
+def test_label_smoothing_is_uniform_over_all_tokens():
     logits = torch.randn(1, 2, 4, generator=torch.Generator().manual_seed(3))
     log_probs = logits[0].log_softmax(-1)
     soft = torch.full((2, 4), 0.2 / 4)
@@ -125,7 +125,7 @@ def test_smoothing_and_sampling_are_of_training_alone(encoded, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_teacher_forcing_the_decoder_is_told_what_it_finds_likeliest_itself(encoded, kind):
+def test_without_teacher_forcing_inputs_are_the_likeliest(encoded, kind):
     student = recognizer("transformer", kind)
     owner, told = 0, []
     state = student.decoder.start(encoded[:1], NUM_FRAMES[:1])
@@ -147,7 +147,7 @@ def test_drawn_tokens_are_refused_where_all_are_told():
     assert AttentionConfig(instead="sample", teacher_forcing=0.9).instead == "sample"
 
 
-def test_about_the_given_share_of_tokens_is_told_as_they_are_and_draws_follow_the_seed(encoded):
+def test_the_teacher_forcing_share_holds_and_follows_the_seed(encoded):
     student = recognizer("transformer", "transformer")
     targets = collate([[[6] * 400], [[6] * 400]])
     asked = objective(student, teacher_forcing=0.4).train()

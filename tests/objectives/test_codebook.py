@@ -57,14 +57,14 @@ def test_equals_the_sum_written_out():
     assert head.count(targets, output.num_frames) == 8 * 2
 
 
-def test_a_delay_lets_student_frame_t_plus_d_predict_teacher_frame_t():
+def test_with_delay_d_frame_t_plus_d_predicts_frame_t():
     head, (output, layer), targets = objective(delay=2), batch([5, 3]), stored([5, 3])
     pairs = [(0, t + 2, targets.values[0, t]) for t in range(3)] + [(1, 2, targets.values[1, 0])]
     assert float(head(output, targets)) == pytest.approx(by_hand(head, layer, pairs), rel=1e-5)
     assert head.count(targets, output.num_frames) == 4 * 2
 
 
-def test_the_layer_is_tapped_before_its_last_norm_where_the_config_says_so():
+def test_the_tap_before_the_norm_follows_the_config():
     head, targets = objective(tap="before_norm"), stored([5])
     assert head.taps() == [Tap(1, "before_norm")]
     (output, layer), trap = batch([5]), torch.full((1, 5, 6), float("nan"))
@@ -74,14 +74,14 @@ def test_the_layer_is_tapped_before_its_last_norm_where_the_config_says_so():
     assert float(found) == pytest.approx(by_hand(head, layer, pairs), rel=1e-5)
 
 
-def test_a_student_of_half_the_rate_predicts_two_teacher_frames_at_once():
+def test_a_half_rate_student_predicts_two_teacher_frames():
     head, (output, layer), targets = objective(frame_shift=0.08), batch([2]), stored([5])
     pairs = [(0, k, targets.values[0, 2 * k : 2 * k + 2].flatten()) for k in range(2)]
     assert float(head(output, targets)) == pytest.approx(by_hand(head, layer, pairs), rel=1e-5)
     assert head.count(targets, output.num_frames) == 2 * 4
 
 
-def test_at_chance_an_index_costs_the_logarithm_of_the_codebook_size():
+def test_at_chance_an_index_costs_the_log_of_the_size():
     indexes = torch.randint(0, 256, (7, 4))
     assert float(codebook_cross_entropy(torch.zeros(7, 4, 256), indexes)) == pytest.approx(28 * math.log(256))
 
@@ -136,7 +136,7 @@ def test_the_joint_head_is_its_recursion_written_out():
 
 
 @pytest.mark.parametrize("case", REFERENCE["joint_codebook_loss"], ids=lambda c: str(c["num_codebooks"]))
-def test_both_heads_say_what_multi_quantization_s_joint_codebook_loss_says(case):
+def test_both_heads_equal_multi_quantizations_loss(case):
     """Parameters are the hash of the fixture's file, seeds 10 to 15; the predictor has seed 20, doubled."""
     count, dim, hidden = (case[name] for name in ("num_codebooks", "predictor_channels", "hidden_channels"))
     shapes = {
@@ -182,7 +182,7 @@ def test_every_parameter_of_a_head_gets_a_gradient(head, num_codebooks):
 
 
 @pytest.mark.parametrize("head", ["independent", "joint"])
-def test_under_autocast_value_and_gradients_are_those_of_float32_to_rounding_and_the_gradients_are_float32(
+def test_autocast_has_float32_gradients_close_to_float32s(
     head,
 ):
     """The reference package's head fails here in its backward pass."""

@@ -71,7 +71,7 @@ def test_padding_changes_neither_value_nor_gradient(garbage):
     assert torch.equal(*gradients)
 
 
-def test_a_sequence_that_does_not_fit_its_audio_is_left_out_of_sum_and_count(log_probs):
+def test_too_long_sequences_are_left_out_of_sum_and_count(log_probs):
     targets = collate([[[1, 1, 1]], [[2]]])  # 1 1 1 needs five frames
     num_frames = torch.tensor([4, 4])
     assert alignable(targets, num_frames).tolist() == [False, True]

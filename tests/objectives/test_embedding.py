@@ -33,7 +33,7 @@ def output_of(layer: torch.Tensor, counts: list[int], place: str = "after_norm")
 
 @pytest.mark.parametrize("distance", ["absolute", "squared"])
 @pytest.mark.parametrize("clamp", [None, (-0.5, 0.25)])
-def test_the_distance_is_the_sum_over_frames_and_dimensions_written_out(distance, clamp):
+def test_the_distance_is_the_explicit_sum(distance, clamp):
     head, layer, teacher = objective(distance=distance, clamp=clamp), randn(2, 4, 6), randn(2, 4, 5, seed=2)
     total = 0.0
     for row, count in enumerate(COUNTS):
@@ -50,7 +50,7 @@ def test_the_distance_is_the_sum_over_frames_and_dimensions_written_out(distance
 
 
 @pytest.mark.parametrize("distance", ["absolute", "squared"])
-def test_a_student_whose_projection_is_the_teacher_costs_nothing(distance):
+def test_a_projection_equal_to_the_teacher_costs_nothing(distance):
     teacher = randn(7, 5)
     assert float(embedding_distance(teacher, teacher, distance)) == 0.0
     head, layer = objective(distance=distance), randn(1, 4, 6)
@@ -65,7 +65,7 @@ def test_squared_is_without_a_root_and_absolute_grows_linearly():
     assert float(embedding_distance(near, far, "absolute")) == 7.0
 
 
-def test_a_student_of_half_the_rate_is_held_against_two_teacher_frames():
+def test_a_half_rate_student_matches_two_teacher_frames():
     head, layer = objective(frame_shift=0.08, tap="before_norm"), randn(1, 2, 6)
     teacher = randn(1, 5, 5, seed=2)
     expected = embedding_distance(head.project(layer[0]), teacher[0, :4].reshape(2, 10), "squared")
@@ -88,7 +88,7 @@ def test_padding_changes_neither_value_nor_gradient(distance):
         assert torch.equal(one, other)
 
 
-def test_under_autocast_the_distance_is_that_of_float32_to_rounding():
+def test_under_autocast_the_distance_is_close_to_float32s():
     losses = []
     for enabled in (False, True):
         head, layer, teacher = objective(), randn(2, 4, 6), randn(2, 4, 5, seed=2)

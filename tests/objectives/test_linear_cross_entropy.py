@@ -22,7 +22,7 @@ def plain(frames: Tensor, weight: Tensor, bias: Tensor, indexes: Tensor) -> Tens
 
 
 @pytest.mark.parametrize("at_once", [1, 24, 36, 2**22])
-def test_value_and_gradients_are_right_however_many_frames_are_worked_on_together(monkeypatch, at_once):
+def test_value_and_gradients_hold_for_any_chunk_size(monkeypatch, at_once):
     """Gradients against differences of values, in float64."""
     monkeypatch.setattr(module, "MAX_SCORES", at_once)
     given, indexes = example()
@@ -35,7 +35,7 @@ def test_value_and_gradients_are_right_however_many_frames_are_worked_on_togethe
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_under_autocast_it_is_what_linear_and_cross_entropy_give_there(dtype):
+def test_under_autocast_it_equals_linear_and_cross_entropy(dtype):
     results = []
     for function in (plain, linear_cross_entropy):
         given, indexes = example(dtype=torch.float32)
@@ -60,7 +60,7 @@ def test_scores_that_are_far_apart_neither_overflow_nor_vanish():
     assert given[1].grad.tolist() == [[1.0], [-1.0]]
 
 
-def test_without_gradients_and_without_frames_the_value_is_the_same():
+def test_the_value_is_the_same_without_gradients_or_frames():
     given, indexes = example()
     with torch.no_grad():
         assert float(linear_cross_entropy(*given, indexes)) == float(linear_cross_entropy(*given, indexes))

@@ -27,7 +27,7 @@ def test_the_loss_is_infinite_where_frames_are_missing(tokens, frames):
     assert (frames_needed(tokens) <= frames) == bool(loss.isfinite())
 
 
-def test_ten_milliseconds_make_a_feature_frame_and_four_of_them_an_encoder_frame():
+def test_frames_are_10_ms_and_encoder_frames_40_ms():
     assert [encoder_frames(record("a", seconds)) for seconds in (0.04, 0.05, 0.08, 0.22, 1.0)] == [
         1,
         2,

@@ -55,7 +55,7 @@ def test_a_student_whose_layer_is_the_teachers_costs_nothing():
     assert float(weighted_distance(teacher, teacher, frame_weighting=True)) == 0.0
 
 
-def test_a_student_of_half_the_rate_is_held_against_two_teacher_frames():
+def test_a_half_rate_student_matches_two_teacher_frames():
     head = representation(frame_shift=0.08)
     output = RecognizerOutput(torch.zeros(()), torch.tensor([2]), {Tap(1): randn(1, 2, 6)})
     targets = FrameTargets(randn(1, 5, 5), torch.tensor([5]), 0.04)
@@ -75,7 +75,7 @@ def posteriors(log_probs: torch.Tensor, counts: list[int], top_k: int) -> Poster
 
 
 @pytest.mark.parametrize("top_k", [2, 7])
-def test_the_softmax_distance_is_the_sum_written_out_and_the_papers_if_all_tokens_are_kept(top_k):
+def test_the_softmax_distance_is_the_explicit_sum_of_the_paper(top_k):
     logits, teacher, counts = randn(2, 4, 7), randn(2, 4, 7, seed=2).log_softmax(-1), [4, 3]
     total = 0.0
     for row, count in enumerate(counts):
@@ -92,7 +92,7 @@ def test_the_softmax_distance_is_the_sum_written_out_and_the_papers_if_all_token
 
 
 @pytest.mark.parametrize("top_k", [1, 3, 7])
-def test_a_student_that_says_what_its_teacher_says_costs_nothing(top_k):
+def test_a_student_equal_to_its_teacher_costs_nothing(top_k):
     log_probs = randn(1, 5, 7).log_softmax(-1)
     objective = Softmax(SimpleNamespace(frame_shift=0.04), student())
     output = RecognizerOutput(log_probs, torch.tensor([5]), {})
@@ -132,9 +132,7 @@ def test_posteriors_of_another_rate_are_refused(frame_shift):
         Softmax(SimpleNamespace(frame_shift=0.04), student(frame_shift))
 
 
-def test_both_stores_teach_a_student_and_other_tokens_are_refused_before_the_first_step(
-    config, stores, teacher, corpus, tmp_path
-):
+def test_both_stores_teach_and_other_tokens_are_refused(config, stores, teacher, corpus, tmp_path):
     from asrkd.commands import distill
     from asrkd.commands.distill_request import DistillRequest
     from asrkd.commands.train import TrainOptions, train

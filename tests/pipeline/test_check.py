@@ -46,7 +46,7 @@ def parts(tree: Path) -> tuple[Path, Path, Path]:
     return stores, trained / "teacher", corpus
 
 
-def test_what_is_whole_and_fresh_has_nothing_wrong_in_place_and_after_a_move(stores, teacher, corpus, tree):
+def test_whole_and_fresh_artifacts_pass_also_after_a_move(stores, teacher, corpus, tree):
     moved_stores, moved_teacher, moved_corpus = parts(tree)
     for path in (
         stores / "nbest", stores / "codebook", stores / "quantizer", teacher,
@@ -59,7 +59,7 @@ def test_what_is_whole_and_fresh_has_nothing_wrong_in_place_and_after_a_move(sto
     assert said.endswith("nothing wrong")
 
 
-def test_a_teacher_that_was_trained_anew_makes_its_stores_stale_and_is_named(tree, retouched):
+def test_a_retrained_teacher_makes_its_stores_stale(tree, retouched):
     stores, teacher, _ = parts(tree)
     shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
     for name in ("nbest", "codebook"):
@@ -81,7 +81,7 @@ def test_a_quantizer_that_was_made_anew_makes_the_store_stale(tree):
     assert "torn or replaced" in problem
 
 
-def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
+def test_changed_cuts_are_named_by_line(tree):
     stores, _, corpus = parts(tree)
     manifest = corpus / "cuts_train.jsonl.gz"
     cuts = list(read_cuts(manifest))
@@ -95,7 +95,7 @@ def test_cuts_that_changed_are_named_by_line_with_what_was_expected(tree):
         assert "stale: 1 of its cuts are no longer in its manifests" in stale
 
 
-def test_word_errors_against_other_transcripts_are_told_by_cut_whatever_part_of_the_cuts_is_there(tree):
+def test_word_errors_of_other_transcripts_are_named_by_cut(tree):
     stores, _, corpus = parts(tree)
     store, manifest = stores / "nbest", corpus / "cuts_train.jsonl.gz"
     assert f"{store}: transcripts unchanged since word errors were counted" in check(store).notes
@@ -116,7 +116,7 @@ def test_word_errors_against_other_transcripts_are_told_by_cut_whatever_part_of_
     assert problems(store)[-1] == "... and 25 more cuts: whose word errors are of another transcript"
 
 
-def test_word_errors_that_are_not_those_of_their_texts_are_counted_again_when_asked_to(tree):
+def test_deep_check_recounts_word_errors(tree):
     """The transcripts are those of then; a list says that it has an error more than it has."""
     stores, _, corpus = parts(tree)
     store = NbestStore(stores / "nbest")
@@ -132,7 +132,7 @@ def test_word_errors_that_are_not_those_of_their_texts_are_counted_again_when_as
     assert any("word errors of cut train-003" in own for own in check(store.path, rescore=5).problems)
 
 
-def test_only_the_first_of_many_problems_are_told_and_the_rest_counted(tree):
+def test_the_first_problems_are_listed_and_the_rest_counted(tree):
     stores, _, corpus = parts(tree)
     manifest = corpus / "cuts_train.jsonl.gz"
     cuts = [replace(cut, custom={"audio_sha256": "0"}) for cut in read_cuts(manifest)]
@@ -154,7 +154,7 @@ def test_every_byte_is_looked_at_only_when_asked_to(tree, name):
     assert f"{payload}: its bytes differ from those that were written; remove it: rm {payload}" in problem
 
 
-def test_an_unfinished_store_says_how_far_it_is_and_what_finishes_it(tree):
+def test_an_unfinished_store_names_progress_and_command(tree):
     stores, _, _ = parts(tree)
     (stores / "nbest/stamp.json").unlink()
     (problem,) = problems(stores / "nbest")
@@ -163,7 +163,7 @@ def test_an_unfinished_store_says_how_far_it_is_and_what_finishes_it(tree):
     assert problem.endswith(str(stores / "nbest"))  # the command can be copied to the end of the line
 
 
-def test_an_unfinished_store_counts_shards_that_are_there_in_parts(tree):
+def test_an_unfinished_store_counts_shards_in_parts(tree):
     stores, _, _ = parts(tree)
     (stores / "nbest/stamp.json").unlink()
     (stores / "nbest/parts").mkdir()
@@ -173,7 +173,7 @@ def test_an_unfinished_store_counts_shards_that_are_there_in_parts(tree):
     assert "3 shards are written, and parts of 1 more, unfinished" in problem
 
 
-def test_a_model_is_stale_when_its_transcripts_or_its_store_changed(config, tree, tmp_path):
+def test_changed_transcripts_or_stores_make_a_model_stale(config, tree, tmp_path):
     from asrkd.commands.train import TrainOptions, train
 
     stores, _, corpus = parts(tree)
@@ -205,7 +205,7 @@ def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
     assert f"stale: {teacher / 'model.safetensors'} was made anew since" in problem
 
 
-def test_a_score_of_finished_transcripts_is_looked_over_without_a_model(tmp_path):
+def test_a_score_of_transcripts_is_checked_without_a_model(tmp_path):
     (tmp_path / "ref").write_text("a NO YES\nb ON\n")
     (tmp_path / "hyp").write_text("a NO YES\nb OFF ON\n")
     request = TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", tmp_path / "score")
@@ -224,7 +224,7 @@ def test_a_score_of_finished_transcripts_is_looked_over_without_a_model(tmp_path
     assert "score.json: not as this asrkd writes it" in problem
 
 
-def test_counts_that_are_not_those_of_the_texts_are_found_by_jiwer(tmp_path):
+def test_wrong_counts_are_found_by_jiwer(tmp_path):
     (tmp_path / "ref").write_text("a NO YES\nb ON\nc GO\n")
     (tmp_path / "hyp").write_text("a NO YES\nb OFF ON\nc\n")
     request = TranscriptsRequest(tmp_path / "ref", tmp_path / "hyp", tmp_path / "score")
@@ -271,7 +271,7 @@ def test_a_prepared_corpus_is_looked_over_down_to_its_samples(prepared):
     assert any(".lca does not exist" in problem for problem in problems(prepared))
 
 
-def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, tmp_path):
+def test_torn_and_duplicate_lines_are_named_by_number(corpus, tmp_path):
     with gzip.open(corpus / "cuts_dev.jsonl.gz", "rt") as stream:
         lines = stream.read().splitlines()
     for record in lines[:1]:
@@ -286,7 +286,7 @@ def test_a_manifest_with_a_torn_or_a_doubled_line_is_told_by_its_number(corpus, 
     assert any(f"{path}:2: not a lhotse cut" in problem for problem in problems(path))
 
 
-def test_a_store_of_two_manifests_of_which_one_has_moved_is_not_called_stale(teacher, corpus, tmp_path):
+def test_a_moved_manifest_of_two_does_not_make_a_store_stale(teacher, corpus, tmp_path):
     from asrkd.commands.distill import nbest
     from asrkd.commands.distill_request import DistillRequest
     from asrkd.decoding import SearchOptions
@@ -321,7 +321,7 @@ def test_a_stamp_that_counts_other_cuts_is_told(tree):
     ],
 )
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_line_that_train_would_refuse_never_ends_in_a_traceback(corpus, tmp_path, broken, deep):
+def test_a_line_that_train_refuses_is_no_traceback(corpus, tmp_path, broken, deep):
     with gzip.open(corpus / "cuts_dev.jsonl.gz", "rt") as stream:
         record = json.loads(stream.readline()) | json.loads(broken)
     (tmp_path / "cuts.jsonl").write_text(json.dumps(record))
@@ -345,7 +345,7 @@ def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teache
         assert f"{folder}: a record in it does not have the form that asrkd writes" in problem
 
 
-def test_a_torn_quantizer_is_made_anew_by_the_command_that_is_named(tree, corpus):
+def test_a_torn_quantizer_is_remade_by_the_named_command(tree, corpus):
     from asrkd.commands.distill_quantizer import quantizer
     from asrkd.commands.distill_request import DistillRequest, quantizer_request
 
@@ -370,7 +370,7 @@ def test_what_is_no_artifact_is_refused_in_a_line(tmp_path):
         check(tmp_path, [tmp_path / "cuts.jsonl"])
 
 
-def test_the_command_prints_what_it_saw_and_ends_with_1_where_something_is_wrong(tree, monkeypatch, capsys):
+def test_check_prints_a_summary_and_exits_with_1_on_problems(tree, monkeypatch, capsys):
     stores, _, corpus = parts(tree)
 
     def asrkd(*words: str) -> tuple[int | str | None, str, str]:

@@ -56,7 +56,7 @@ def store(stores, teacher, corpus, tmp_path) -> Path:
     return tmp_path / "nbest"
 
 
-def test_scores_that_are_the_teachers_agree_one_by_one_and_in_batches(store):
+def test_the_teachers_scores_agree_singly_and_in_batches(store):
     report = check(store, rescore=40)
     assert report.problems == ()
     said = report.text()
@@ -68,7 +68,7 @@ def test_scores_that_are_the_teachers_agree_one_by_one_and_in_batches(store):
     assert differences[0] < 1e-4 and differences[1] < 1e-3 < differences[2]
 
 
-def test_a_score_that_the_teacher_did_not_give_is_found_and_its_cut_named(store, corpus):
+def test_a_wrong_score_is_found_and_its_cut_named(store, corpus):
     def change(own: Nbest) -> Nbest:
         first, *rest = own.hypotheses
         return Nbest((replace(first, log_prob=first.log_prob + 0.01), *rest), own.num_words)
@@ -80,7 +80,7 @@ def test_a_score_that_the_teacher_did_not_give_is_found_and_its_cut_named(store,
     assert "make the store anew: rm -r" in problems[0]
 
 
-def test_lists_that_repeat_or_are_not_sorted_are_told_by_their_cuts(store, corpus):
+def test_repetitive_and_unsorted_lists_are_named_by_cut(store, corpus):
     def change(own: Nbest) -> Nbest:
         return Nbest((*own.hypotheses[1:], own.hypotheses[0], own.hypotheses[0]), own.num_words)
 
@@ -105,7 +105,7 @@ def test_what_cannot_be_scored_again_is_one_line(store, stores, tmp_path, monkey
     assert "the path of its teacher was not recorded; make it anew" in check(store, rescore=5).problems[0]
 
 
-def test_a_number_of_hypotheses_without_rescoring_is_wrong_usage(store, monkeypatch):
+def test_hypotheses_without_rescore_is_wrong_usage(store, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["asrkd", "check", str(store), "--hypotheses", "5"])
     with pytest.raises(SystemExit) as stop:
         run()
@@ -155,7 +155,7 @@ def fused(joint, lm, corpus, tmp_path) -> Path:
     return tmp_path / "fused"
 
 
-def test_a_language_model_stands_by_its_part_and_the_search_by_its_score(fused):
+def test_the_lm_confirms_its_part_and_the_search_its_score(fused):
     report = check(fused, rescore=100)
     assert report.problems == ()
     for part in ("ctc", "attention", "joint", "lm", "score"):
@@ -163,7 +163,7 @@ def test_a_language_model_stands_by_its_part_and_the_search_by_its_score(fused):
 
 
 @pytest.mark.parametrize("part", ["lm", "score"])
-def test_a_part_or_a_score_that_was_not_given_is_found_where_the_rest_is_right(fused, corpus, part):
+def test_a_single_wrong_part_or_score_is_found(fused, corpus, part):
     def change(own: Nbest) -> Nbest:
         *others, last = own.hypotheses
         if part == "score":
@@ -178,7 +178,7 @@ def test_a_part_or_a_score_that_was_not_given_is_found_where_the_rest_is_right(f
     assert "by up to 0.01 nats (cut dev-" in problems[0]
 
 
-def test_a_language_model_that_was_made_anew_makes_the_store_stale_and_is_named(fused, corpus):
+def test_a_retrained_language_model_makes_the_store_stale(fused, corpus):
     place = fused.parent / "lm"
     sources = json.loads((fused / "sources.json").read_text())
     assert sources["lm"] == "../lm"
@@ -195,7 +195,7 @@ def test_a_language_model_that_was_made_anew_makes_the_store_stale_and_is_named(
     assert "its language model" in check(fused, rescore=5).problems[0]
 
 
-def test_a_store_that_does_not_say_where_its_language_model_was_is_read_on(fused, corpus):
+def test_a_store_without_the_path_of_its_lm_is_still_read(fused, corpus):
     """As asrkd wrote them before: the score is still held against the stored part."""
     sources = json.loads((fused / "sources.json").read_text())
     del sources["lm"]
@@ -277,7 +277,7 @@ def test_a_score_that_is_no_number_is_found_wherever_it_is(store, corpus, place)
 
 
 @pytest.mark.parametrize("decoder", ["transformer", "las"])
-def test_a_decoder_sequence_log_probs_says_what_it_says_token_by_token(decoder):
+def test_a_decoder_scores_sequences_as_it_does_by_token(decoder):
     model = recognizer("transformer", decoder)
     encoded = torch.randn(2, 9, model.dim, generator=torch.Generator().manual_seed(1))
     encoded[1, 5:] = float("nan")

@@ -123,7 +123,7 @@ def test_rates_differences_and_shares_are_those_counted_by_hand(folders):
     assert found["good"].difference.interval.high < 0 < found["same"].difference.interval.high
 
 
-def test_p_values_of_the_students_are_corrected_and_the_teachers_is_not(folders):
+def test_only_p_values_of_students_are_corrected(folders):
     found = by_name(compare(folders))
     good, same, teacher = (found[name].difference for name in ("good", "same", "teacher"))
     for plain, corrected in (
@@ -173,7 +173,7 @@ def test_without_a_clear_gap_there_is_no_share(folders):
     assert all(system.gap_share is None for system in found.values())
 
 
-def test_a_gap_that_some_replicates_do_not_have_gives_a_share_with_ends(tmp_path, recwarn):
+def test_a_gap_that_vanishes_in_replicates_gives_an_interval(tmp_path, recwarn):
     """Few errors: in some of 10,000 drawn test sets the teacher has as many of them as the baseline."""
     errors = {"teacher": 2, "baseline": 9, "student": 6}
     made = [write(tmp_path / name, hypotheses(n, place)) for place, (name, n) in enumerate(errors.items())]
@@ -225,7 +225,7 @@ EVERYWHERE = range(len(UTTERANCES))
         ({number: [4, 5] for number in EVERYWHERE if number}, None),
     ],
 )
-def test_where_all_segments_differ_alike_a_sentence_says_why_z_is_0(tmp_path, places, expected):
+def test_equal_differences_explain_why_z_is_0(tmp_path, places, expected):
     base = with_errors(tmp_path / "baseline", {number: [4, 5] for number in EVERYWHERE})
     comparison = compare([base, with_errors(tmp_path / "student", places)], out=tmp_path / "compare.json")
     tested = comparison.systems[1].difference.mapsswe
@@ -241,7 +241,7 @@ def test_where_all_segments_differ_alike_a_sentence_says_why_z_is_0(tmp_path, pl
         assert "z of" not in " ".join(comparison.conclusions)
 
 
-def test_one_segment_and_none_are_told_apart_from_segments_that_differ_alike(tmp_path):
+def test_one_segment_and_none_have_their_own_notes(tmp_path):
     none, one = (with_errors(tmp_path / name, places) for name, places in (("none", {}), ("one", {3: [2]})))
     assert (
         "MAPSSWE: z of one is 0 by NIST's convention, which does not say which is better: there is one "
@@ -262,7 +262,7 @@ def test_one_segment_and_none_are_told_apart_from_segments_that_differ_alike(tmp
     )
 
 
-def test_several_seeds_have_a_mean_a_spread_and_a_test_that_counts_them(seeds):
+def test_several_seeds_have_mean_spread_and_a_test_over_them(seeds):
     comparison = compare(seeds)
     found, words = by_name(comparison), len(UTTERANCES) * NUM_WORDS
     rates = [errors / words for errors in (120, 131, 115)]
@@ -367,7 +367,7 @@ def test_finished_scores_without_models_are_compared_too(folders, tmp_path):
     ("recordings", "asked", "called"),
     [(4, "speaker", "recording"), (48, "speaker", "utterance"), (48, "recording", "utterance")],
 )
-def test_blocks_are_called_what_they_are_where_no_speaker_is_known(tmp_path, recordings, asked, called):
+def test_blocks_without_speakers_are_named_after_their_kind(tmp_path, recordings, asked, called):
     utterances = [
         ReferenceUtterance(each.id, each.reference, f"tape{n % recordings}")
         for n, each in enumerate(UTTERANCES)
@@ -388,7 +388,7 @@ def test_no_errors_are_no_certainty(tmp_path):
     assert (found.wer, found.interval) == (0.0, None)
 
 
-def test_the_legend_says_how_intervals_of_several_seeds_are_made(folders, seeds):
+def test_the_legend_explains_intervals_over_seeds(folders, seeds):
     crossed = "with several seeds by t, seeds crossed with speakers"
     assert crossed in " ".join(render(compare(seeds), styled=False).split())
     assert crossed not in " ".join(render(compare(folders), styled=False).split())
@@ -483,7 +483,7 @@ def test_costs_want_a_model(tmp_path):
         compare([folder], costs_cuts=tmp_path / "cuts.jsonl")
 
 
-def test_a_missing_score_is_named_with_the_command_that_makes_it(folders, tmp_path):
+def test_a_missing_score_is_named_with_its_command(folders, tmp_path):
     with pytest.raises(AsrkdError) as error:
         compare(folders, "score-dev")
     first = folders[0]
@@ -497,7 +497,7 @@ def test_a_missing_score_is_named_with_the_command_that_makes_it(folders, tmp_pa
         compare([*folders, folder])
 
 
-def test_one_system_and_seed_twice_is_refused_and_writes_nothing(folders, tmp_path):
+def test_a_duplicate_system_and_seed_is_refused(folders, tmp_path):
     again = make_model(tmp_path / "4/good", 1, 9)
     with pytest.raises(AsrkdError, match=r"4/good: duplicate system 'good' with seed 1"):
         compare([*folders, again], out=tmp_path / "compare.json")

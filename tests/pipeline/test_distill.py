@@ -71,7 +71,7 @@ def forward_log_prob(log_probs: Tensor, tokens: list[int]) -> float:
     return log_add(*alpha[-2:])
 
 
-def test_hypotheses_are_unique_and_sorted_and_their_scores_are_exact(whole, teacher, corpus):
+def test_hypotheses_are_unique_and_sorted_with_exact_scores(whole, teacher, corpus):
     store, model = NbestStore(whole), load_model(teacher)
     scored = 0
     for answer in encode_cuts(model, read_cuts(corpus / "cuts_dev.jsonl.gz")):
@@ -125,7 +125,7 @@ def test_tokens_are_the_teachers_and_errors_are_jiwers_by_kind(whole, teacher, c
             assert hypothesis.errors.total == sum(kinds)
 
 
-def test_cuts_without_transcripts_have_hypotheses_without_errors(question, corpus, tmp_path):
+def test_untranscribed_cuts_have_hypotheses_without_errors(question, corpus, tmp_path):
     cuts = [replace(cut, supervisions=[]) for cut in read_cuts(corpus / "cuts_dev.jsonl.gz")]
     write_cuts(tmp_path / "cuts.jsonl", cuts)
     assert (
@@ -135,7 +135,7 @@ def test_cuts_without_transcripts_have_hypotheses_without_errors(question, corpu
     assert (nbest.errors, nbest.num_words) == (None, None)
 
 
-def test_shards_follow_from_the_cuts_and_the_contract_says_what_was_asked(whole):
+def test_shards_follow_the_cuts_and_the_contract_the_request(whole):
     assert sorted(contents(whole)) == [
         "contract.json",
         *(f"shard-0000{n}-of-00003.{what}" for n in range(3) for what in ("index.jsonl.gz", "jsonl")),
@@ -159,9 +159,7 @@ def test_a_shard_that_is_lost_is_made_anew_with_the_same_bytes(question, whole, 
 
 
 @pytest.mark.parametrize(("questions", "done"), [(0, 0), (1, 2), (2, 2), (3, 4)])
-def test_stopping_keeps_finished_shards_and_a_rerun_ends_with_the_same_bytes(
-    question, whole, tmp_path, questions, done
-):
+def test_a_stop_keeps_shards_and_a_rerun_has_the_same_bytes(question, whole, tmp_path, questions, done):
     out = tmp_path / "nbest"
     with pytest.raises(StoppedInTime, match=f"{done} of 6 cuts are done; run the same command"):
         ask(question, out, StopAfter(questions))
@@ -190,7 +188,7 @@ def test_two_jobs_write_the_bytes_of_one(question, whole, tmp_path):
         ({"cuts": "train"}, OPTIONS, "cuts.count was 6, is now 30"),
     ],
 )
-def test_another_question_in_the_same_folder_is_refused_by_the_first_difference(
+def test_another_request_in_the_same_folder_is_refused(
     question, whole, retouched, corpus, changes, options, complaint
 ):
     if "teacher" in changes:

@@ -53,7 +53,7 @@ def test_indexes_are_the_quantizers_of_the_teachers_embeddings(stores, teacher, 
     assert error < 0.5 * spread  # the mean alone would give all of the spread
 
 
-def test_the_contract_of_a_codebook_store_names_layer_and_quantizer(stores):
+def test_a_codebook_contract_names_layer_and_quantizer(stores):
     contract = json.loads((stores / "codebook/contract.json").read_text())
     assert contract["layer"] == 2
     assert contract["quantizer"] == {
@@ -61,7 +61,7 @@ def test_the_contract_of_a_codebook_store_names_layer_and_quantizer(stores):
     }  # fmt: skip
 
 
-def test_a_store_takes_a_byte_a_codebook_and_frame_and_little_besides(stores):
+def test_a_store_takes_one_byte_per_codebook_and_frame(stores):
     store = ArrayStore(stores / "codebook", "codebook")
     frames = sum(store.entry(cut_id)[1].length for cut_id in store.index.ids())
     payload = sum(path.stat().st_size for path in stores.glob("codebook/shard-*.safetensors"))
@@ -70,7 +70,7 @@ def test_a_store_takes_a_byte_a_codebook_and_frame_and_little_besides(stores):
     assert index < 40 * len(store.index) + 250 * len(store.shards)
 
 
-def test_a_quantizer_is_made_once_and_is_the_same_bytes_elsewhere(question, stores, tmp_path):
+def test_a_quantizer_is_made_once_with_reproducible_bytes(question, stores, tmp_path):
     about = replace(question, out=stores / "quantizer")
     assert "already complete" in distill_quantizer.quantizer(about, QUICK, StopRequest())
     distill_quantizer.quantizer(replace(about, out=tmp_path / "q"), QUICK, StopRequest())
@@ -79,7 +79,7 @@ def test_a_quantizer_is_made_once_and_is_the_same_bytes_elsewhere(question, stor
         distill_quantizer.quantizer(about, replace(QUICK, layer=1), StopRequest())
 
 
-def test_layer_and_codebooks_make_the_quantizer_beside_the_store(question, stores, tmp_path):
+def test_layer_and_codebooks_fit_a_quantizer_by_the_store(question, stores, tmp_path):
     about = replace(question, out=tmp_path / "codes")
     report = distill.codebook(about, QUICK, StopRequest())
     assert report == f"{tmp_path / 'codes'}: 30 cuts, 2 codebooks of layer 2"
@@ -91,9 +91,7 @@ def test_layer_and_codebooks_make_the_quantizer_beside_the_store(question, store
     assert "already complete" in again
 
 
-def test_too_little_speech_for_a_quantizer_and_a_layer_that_is_not_there_leave_nothing(
-    question, corpus, tmp_path
-):
+def test_too_little_speech_and_absent_layers_leave_nothing(question, corpus, tmp_path):
     about = replace(question, cuts=(corpus / "cuts_dev.jsonl.gz",), out=tmp_path / "new" / "codes")
     with pytest.raises(AsrkdError, match="--layer 3: .*layers 1 to 2"):
         distill.codebook(about, replace(QUICK, layer=3), StopRequest())
@@ -133,7 +131,7 @@ def test_the_teacher_is_not_asked_again_about_what_is_kept(question, tmp_path, m
     ]  # fmt: skip
 
 
-def test_a_killed_quantizer_that_was_whole_needs_nothing_but_its_stamp(question, stores, tmp_path):
+def test_a_whole_quantizer_killed_late_needs_only_its_stamp(question, stores, tmp_path):
     shutil.copytree(stores / "quantizer", tmp_path / "q")
     (tmp_path / "q/stamp.json").unlink()
     (tmp_path / "q/unfinished").mkdir()
@@ -152,7 +150,7 @@ def test_what_is_said_of_a_quantizer_is_what_its_stamp_holds(question, stores):
 
 
 @pytest.mark.parametrize("part_every_s", [0.0, 60.0])
-def test_parts_of_a_sample_join_and_long_cuts_give_so_many_frames(teacher, corpus, tmp_path, part_every_s):
+def test_parts_of_a_sample_join_and_long_cuts_are_capped(teacher, corpus, tmp_path, part_every_s):
     model, cuts = open_teacher(teacher), read_cuts(corpus / "cuts_train.jsonl.gz")
     whole = torch.cat([answer.tapped[Tap(2)] for answer in model.embeddings(cuts, [Tap(2)])])
     sample = Sample(cuts, Tap(2), 10_000, seed=1)

@@ -63,9 +63,7 @@ def whole(question, stores, tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_parts_in_any_order_make_the_same_store_and_only_the_last_finishes_it(
-    question, whole, stores, tmp_path, kind
-):
+def test_parts_in_any_order_make_the_same_store(question, whole, stores, tmp_path, kind):
     out = tmp_path / kind
     order = [2, 3, 1]
     for number in order:
@@ -87,9 +85,7 @@ def test_a_command_without_a_part_takes_all_that_is_missing(question, whole, sto
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", ["payload", "index", "both", "truncated", "torn index"])
-def test_a_shard_that_was_lost_or_torn_is_made_anew_with_the_same_bytes(
-    question, whole, stores, tmp_path, kind, what
-):
+def test_lost_and_torn_shards_are_remade_with_the_same_bytes(question, whole, stores, tmp_path, kind, what):
     import shutil
 
     out = Path(shutil.copytree(whole / kind, tmp_path / kind))
@@ -109,7 +105,7 @@ def test_a_shard_that_was_lost_or_torn_is_made_anew_with_the_same_bytes(
     assert contents(out) == contents(whole / kind)
 
 
-def test_a_shard_of_another_plan_keeps_the_store_from_being_finished(question, stores, tmp_path):
+def test_a_shard_of_another_plan_blocks_completion(question, stores, tmp_path):
     out = tmp_path / "nbest"
     ask("nbest", replace(question, out=out, shard_of=ShardOf(1, 2)), stores)
     (out / "shard-00000-of-00009.jsonl").write_text("")
@@ -148,9 +144,7 @@ main.run()
 
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2, 5])
-def test_any_number_of_jobs_with_kills_writes_the_bytes_of_one_process_left_alone(
-    question, whole, tmp_path, jobs, monkeypatch
-):
+def test_jobs_with_kills_write_the_bytes_of_one_process(question, whole, tmp_path, jobs, monkeypatch):
     """Two processes at a time on one folder, one of which is killed, with parts at every seam."""
     monkeypatch.setenv("ASRKD_PART_EVERY_S", "0")
     rng, out = random.Random(jobs), tmp_path / "nbest"
@@ -201,7 +195,7 @@ def test_hidden_states_are_the_layers_own_to_half_precision(whole, teacher, corp
 
 
 @pytest.mark.parametrize("batch", [3, 16])
-def test_an_answer_does_not_depend_on_its_neighbors_in_the_batch(teacher, corpus, monkeypatch, batch):
+def test_outputs_do_not_depend_on_neighbors_in_the_batch(teacher, corpus, monkeypatch, batch):
     """NaN stands where a batch is padded."""
     from asrkd.data.features.reading import load_features
     from asrkd.decoding import EncoderOutputs, find_search

@@ -10,7 +10,7 @@ from asrkd.commands.installation.checks import Check, Status
 from asrkd.commands.installation.packages import PACKAGES
 
 
-def test_this_installation_is_well_and_the_report_says_its_versions():
+def test_this_installation_passes_and_versions_are_reported():
     report = doctor()
     assert report.exit_status == 0, report.text()
     rows = {check.name: check for check in report.checks}
@@ -20,7 +20,7 @@ def test_this_installation_is_well_and_the_report_says_its_versions():
     assert report.text().endswith("everything required works")
 
 
-def test_a_missing_package_is_exit_status_1_with_its_remedy_in_the_text(monkeypatch):
+def test_a_missing_package_exits_with_1_and_its_fix(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentencepiece", None)
     report = doctor()
     assert report.exit_status == 1
@@ -29,7 +29,7 @@ def test_a_missing_package_is_exit_status_1_with_its_remedy_in_the_text(monkeypa
     assert "--force-reinstall --no-deps sentencepiece" in report.text()
 
 
-def test_with_every_package_missing_there_is_still_a_whole_report(monkeypatch):
+def test_the_report_is_whole_with_every_package_missing(monkeypatch):
     for package in PACKAGES:
         monkeypatch.setitem(sys.modules, package.module, None)
     report = doctor()

@@ -89,9 +89,7 @@ def test_folds_are_disjoint_whole_and_keep_speakers_together(manifest):
         fold_of(nobody, 3, "speaker")
 
 
-def test_a_training_without_a_fold_says_what_remains_and_sees_none_of_it(
-    lasting_config, manifest, tmp_path, capfd
-):
+def test_training_without_a_fold_reports_and_excludes_it(lasting_config, manifest, tmp_path, capfd):
     own = [f"data.train={manifest}", "data.folds.count=2", "data.folds.left_out=1", "phases.0.steps=1"]
     train(lasting_config, tmp_path / "run", own, TrainOptions("cpu", threads=1), StopRequest())
     kept = [cut for cut in read_cuts(manifest) if fold_of(cut_record(cut), 2, "speaker") == 0]
@@ -118,7 +116,7 @@ def test_each_cut_is_decoded_by_the_teacher_that_did_not_see_it(teachers, manife
     assert report.problems == ()
 
 
-def test_a_fold_teacher_that_was_trained_anew_makes_the_store_stale(teachers, manifest, tmp_path, retouched):
+def test_a_retrained_fold_teacher_makes_the_store_stale(teachers, manifest, tmp_path, retouched):
     ask(teachers[0], manifest, tmp_path / "store", DecodingConditions(folds=fold_teachers(teachers)))
     sources = json.loads((tmp_path / "store" / "sources.json").read_text())
     sources["folds"][1] = str(retouched)
@@ -136,7 +134,7 @@ def test_teachers_that_are_not_one_for_each_fold_are_refused(teachers, teacher):
         fold_teachers([teachers[1], teachers[1]])
 
 
-def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learned(
+def test_a_single_fold_teacher_warns_about_its_training_cuts(
     teachers, manifest, tmp_path, monkeypatch, capsys
 ):
     cuts = list(read_cuts(manifest))
@@ -164,9 +162,7 @@ def test_a_teacher_of_a_fold_that_is_asked_alone_says_how_many_cuts_it_has_learn
     assert said(tmp_path / "some.jsonl", *teachers[1:]) == ""
 
 
-def test_what_a_teacher_learned_is_known_by_its_lineage_where_the_manifest_moved(
-    teachers, manifest, tmp_path
-):
+def test_lineage_names_training_cuts_of_a_moved_manifest(teachers, manifest, tmp_path):
     shutil.copytree(teachers[1], tmp_path / "teacher")
     described = json.loads((tmp_path / "teacher/config.json").read_text())
     described["experiment"]["data"]["train"] = str(tmp_path / "moved.jsonl.gz")
@@ -184,7 +180,7 @@ def test_a_teacher_of_no_fold_says_nothing_of_what_it_learned(teacher, manifest)
     assert fold_warning(teacher, read_cuts(manifest)) is None
 
 
-def test_a_teacher_of_a_fold_is_not_stale_as_long_as_the_other_cuts_are_what_they_were(teachers, manifest):
+def test_a_fold_teacher_is_stale_only_if_other_folds_change(teachers, manifest):
     report = check(teachers[2])
     assert report.problems == ()
     assert f"train cuts as in {manifest}" in report.text()
@@ -208,7 +204,7 @@ def test_a_noisy_copy_depends_on_seed_and_cut_alone(noise, manifest):
     assert (once >= load_features(first)).all()  # energies are added
 
 
-def test_lists_of_noisy_copies_are_the_same_bytes_in_any_number_of_jobs(noise, teacher, manifest, tmp_path):
+def test_lists_of_noisy_copies_do_not_depend_on_jobs(noise, teacher, manifest, tmp_path):
     for name, jobs in (("one", 1), ("two", 2)):
         ask(teacher, manifest, tmp_path / name, DecodingConditions(noise), jobs=jobs)
     files = sorted(path.name for path in (tmp_path / "one").glob("*"))
@@ -216,9 +212,7 @@ def test_lists_of_noisy_copies_are_the_same_bytes_in_any_number_of_jobs(noise, t
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes(), name
 
 
-def test_the_contract_tells_the_noise_and_the_teacher_stands_by_its_scores(
-    noise, teacher, manifest, tmp_path
-):
+def test_the_contract_records_noise_and_scores_are_confirmed(noise, teacher, manifest, tmp_path):
     store = ask(teacher, manifest, tmp_path / "store", DecodingConditions(noise))
     assert store.contract["noise"]["snr_db"] == [-5.0, 0.0]
     assert store.contract["noise"]["seed"] == 3
@@ -289,7 +283,7 @@ def test_noise_is_as_loud_as_before_where_it_is_not_said():
     assert noise_of(None, None, None) is None
 
 
-def test_noise_of_other_features_is_refused_before_the_first_shard(teacher, manifest, corpus, tmp_path):
+def test_noise_of_other_features_is_refused_at_once(teacher, manifest, corpus, tmp_path):
     cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     for cut in cuts:
         cut.features = replace(cut.features, num_features=80)

@@ -134,9 +134,7 @@ def test_a_number_of_frames_outside_the_rule_is_named_by_cut(config, copied, tmp
 
 @both
 @pytest.mark.parametrize("change", ["teacher", "quantizer"])
-def test_a_shard_of_another_teacher_or_quantizer_is_named_with_its_first_cut(
-    config, copied, tmp_path, kind, change
-):
+def test_a_shard_of_another_teacher_or_quantizer_is_named(config, copied, tmp_path, kind, change):
     other = Path(shutil.copytree(copied / kind, tmp_path / "other"))
     contract = json.loads((other / "contract.json").read_text())
     contract[change] = {"sha256": "another", "weights_sha256": "another"}
@@ -154,9 +152,7 @@ def test_a_shard_of_another_teacher_or_quantizer_is_named_with_its_first_cut(
 
 
 @both
-def test_a_store_whose_teacher_was_trained_anew_is_stale_and_can_be_kept_by_saying_so(
-    config, copied, retouched, teacher, tmp_path, kind
-):
+def test_a_stale_store_can_be_kept_by_an_option(config, copied, retouched, teacher, tmp_path, kind):
     weights = tmp_path / teacher.parent.name / "teacher/model.safetensors"
     shutil.copy(retouched / "model.safetensors", weights)
     message = refused(config, copied, kind, tmp_path)
@@ -166,7 +162,7 @@ def test_a_store_whose_teacher_was_trained_anew_is_stale_and_can_be_kept_by_sayi
     start(config, copied, kind, tmp_path / "run")
 
 
-def test_a_hypothesis_that_the_students_tokens_cannot_spell_is_named_by_cut(config, stores, corpus, tmp_path):
+def test_an_unspellable_hypothesis_is_named_by_cut(config, stores, corpus, tmp_path):
     from asrkd.data.tokens import train_char
 
     texts = [cut.supervisions[0].text for cut in read_cuts(corpus / "cuts_train.jsonl.gz")]
@@ -193,7 +189,7 @@ def test_a_hypothesis_that_the_students_tokens_cannot_spell_is_named_by_cut(conf
 
 
 @both
-def test_a_store_that_lost_a_part_or_was_never_finished_is_refused(config, copied, tmp_path, kind):
+def test_incomplete_and_unfinished_stores_are_refused(config, copied, tmp_path, kind):
     (copied / kind / "stamp.json").unlink()
     assert f"unfinished (no stamp.json); finish it with: asrkd distill {kind}" in refused(
         config, copied, kind, tmp_path

@@ -123,7 +123,7 @@ def test_what_is_complete_is_not_touched(tmp_path, corpus, monkeypatch):
     assert str(again) == f"{tmp_path / 'out'}: already complete\n{first}"
 
 
-def test_a_stop_keeps_finished_shards_and_the_same_command_goes_on(tmp_path, corpus):
+def test_a_stop_keeps_shards_and_the_same_command_resumes(tmp_path, corpus):
     first_shard = tmp_path / "out/features/train/shard-00000-of-00002.jsonl.gz"
 
     class StopAfterOneShard(StopRequest):
@@ -141,7 +141,7 @@ def test_a_stop_keeps_finished_shards_and_the_same_command_goes_on(tmp_path, cor
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
-def test_parts_in_any_order_make_the_same_folder_and_the_last_finishes_it(tmp_path, corpus, order):
+def test_parts_in_any_order_make_the_same_folder(tmp_path, corpus, order):
     run(corpus, tmp_path / "straight")
     for number in order:
         workers = Workers(1, ShardOf(number, 2))
@@ -282,13 +282,13 @@ def test_untranscribed_audio_needs_no_text_and_makes_no_tokens(tmp_path):
     assert not (tmp_path / "out/tokens.txt").exists()
 
 
-def test_where_no_split_is_called_train_it_is_told_why_there_are_no_tokens(tmp_path):
+def test_without_a_train_split_the_lack_of_tokens_is_explained(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", {f"u{index}": {"split": "dev"} for index in range(6)})
     report = run(corpus, tmp_path / "out")
     assert "tokens: none, as they come from the transcripts of train, and there is only dev" in str(report)
 
 
-def test_an_id_that_comes_twice_is_refused_before_anything_is_written(tmp_path, corpus):
+def test_a_duplicate_id_is_refused_before_any_write(tmp_path, corpus):
     with (corpus / "transcripts.tsv").open("a") as stream:
         stream.write("u0\taudio/u0.flac\tONE\tann\tdev\n")
     with pytest.raises(AsrkdError, match="tsv:8: duplicate utterance id 'u0', first at .*tsv:2"):
@@ -324,7 +324,7 @@ def test_symbols_that_only_dev_has_are_a_warning(tmp_path):
     assert "1 transcripts of dev cannot be spelled: no token spells 'Z'" in str(report)
 
 
-def test_a_corpus_that_is_perturbed_already_is_not_perturbed_into_itself(tmp_path):
+def test_a_perturbed_corpus_is_not_perturbed_again(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", {"u0_sp0.9": {}})
     with pytest.raises(AsrkdError, match="--speeds 0.9: cut 'u0_sp0.9' exists already"):
         run(corpus, tmp_path / "out", speeds=(0.9,))
@@ -414,7 +414,7 @@ def test_real_corpora_are_prepared_without_a_loss(tmp_path, kind, name, expected
 
 
 @pytest.mark.parametrize("rate", [11025, 22050])
-def test_a_rate_without_whole_frames_is_refused_with_the_option_and_leaves_the_folder_free(tmp_path, rate):
+def test_a_rate_without_whole_frames_is_refused(tmp_path, rate):
     corpus = write_corpus(tmp_path / "corpus")
     for path in (corpus / "audio").iterdir():
         soundfile.write(path, soundfile.read(path)[0], rate)
@@ -443,7 +443,7 @@ def test_what_is_refused_leaves_the_folder_free(tmp_path, corpus, kind, options,
     assert not (tmp_path / "out").exists()
 
 
-def test_names_of_special_tokens_are_spelled_and_a_warning_says_so(tmp_path):
+def test_names_of_special_tokens_in_text_give_a_warning(tmp_path):
     rows = {"u0": {"text": "we talk of <unk> things"}, "u1": {"text": "<unk> and we go"}}
     report = run(write_corpus(tmp_path / "c", rows), tmp_path / "out", tokens="bpe", vocab_size=35)
     tokens = Tokens.load(tmp_path / "out")
@@ -454,7 +454,7 @@ def test_names_of_special_tokens_are_spelled_and_a_warning_says_so(tmp_path):
 
 
 @pytest.mark.parametrize("symbol", ["\u2581", "\u2585"])
-def test_what_a_bpe_model_reserves_is_found_by_prepare_and_not_by_train(tmp_path, symbol):
+def test_tokens_reserved_by_bpe_are_found_by_prepare(tmp_path, symbol):
     corpus = write_corpus(tmp_path / "c", {"u0": {"text": f"ONE {symbol} TWO"}})
     run(corpus, tmp_path / "out", tokens="bpe", vocab_size=18, max_bad=0.5)
     (row,) = [json.loads(line) for line in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]

@@ -63,7 +63,7 @@ def test_what_cannot_be_taken_in_is_refused(exported, stores, teacher, tmp_path)
     assert not (tmp_path / "q").exists()
 
 
-def test_a_drawing_has_a_point_for_each_quantizer_and_is_of_its_figures(stores, tmp_path):
+def test_a_plot_has_a_point_for_each_quantizer(stores, tmp_path):
     said = quantizer.plot_quantizers([stores / "quantizer"], tmp_path / "error.svg")
     assert said == f"{tmp_path / 'error.svg'}: 1 quantizers of 1 layers"
     drawing = ElementTree.parse(tmp_path / "error.svg").getroot()
@@ -81,7 +81,7 @@ def test_an_imported_quantizer_has_no_figures_to_draw(exported, teacher, tmp_pat
         quantizer.plot_quantizers([tmp_path / "q"], tmp_path / "error.svg")
 
 
-def test_embeddings_of_another_layer_are_not_asked_of_an_imported_quantizer(exported, teacher, tmp_path):
+def test_an_imported_quantizer_refuses_another_layer(exported, teacher, tmp_path):
     quantizer.import_quantizer(quantizer.Source(exported, teacher, 1, "before_norm"), tmp_path / "q")
     contract = load_quantizer(tmp_path / "q").contract
     assert Tap(contract["layer"], contract["tap"]) == Tap(1, "before_norm")

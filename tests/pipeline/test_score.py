@@ -76,7 +76,7 @@ def test_counts_are_jiwers_over_the_whole_corpus(request_, corpus, search):
     assert tuple(map(int, line.groups()[1:])) == counted
 
 
-def test_greedy_texts_are_the_best_token_of_each_frame_collapsed(request_, teacher, corpus):
+def test_greedy_texts_are_collapsed_best_tokens(request_, teacher, corpus):
     run(request_)
     model = load_model(teacher)
     for answer in encode_cuts(model, read_cuts(corpus / "cuts_dev.jsonl.gz")):
@@ -85,7 +85,7 @@ def test_greedy_texts_are_the_best_token_of_each_frame_collapsed(request_, teach
         assert hypotheses(request_.out)[answer.cut.id]["text"] == model.tokens.decode(tokens)
 
 
-def test_a_beam_search_finds_what_is_at_least_as_likely_as_greedy_does(request_, tmp_path):
+def test_beam_search_is_at_least_as_likely_as_greedy(request_, tmp_path):
     run(request_)
     run(request_, search="prefix-beam", out=tmp_path / "beam")
     greedy, beam = hypotheses(request_.out), hypotheses(tmp_path / "beam")
@@ -139,7 +139,7 @@ def test_two_jobs_give_the_bytes_of_one(request_, tmp_path, monkeypatch):
     assert contents(request_.out) == contents(tmp_path / "two")
 
 
-def test_parts_in_any_order_give_the_bytes_of_one_and_the_last_counts(request_, tmp_path, monkeypatch):
+def test_parts_in_any_order_give_the_bytes_of_one_process(request_, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 1)
     run(request_)
     for number, missing in ((3, 4), (1, 2), (2, 0)):
@@ -178,7 +178,7 @@ def test_alignment_and_normalizer_are_chosen_and_kept(request_, tmp_path):
         run(request_, rules=parse_rules("sclite", "none"))
 
 
-def test_a_cut_whose_speaker_is_unknown_counts_for_its_recording(request_, corpus, tmp_path):
+def test_a_cut_of_unknown_speaker_counts_for_its_recording(request_, corpus, tmp_path):
     cuts = read_cuts(corpus / "cuts_dev.jsonl.gz")
     changed_ = [replace(cut, supervisions=[replace(cut.supervisions[0], speaker=None)]) for cut in cuts]
     write_cuts(tmp_path / "cuts.jsonl", changed_)
@@ -224,9 +224,7 @@ def test_a_complete_score_is_not_computed_again(request_):
     assert {n: b for n, b in before.items() if "hypotheses" not in n} == contents(request_.out)
 
 
-def test_stopping_between_shards_keeps_them_and_a_rerun_ends_with_the_same_bytes(
-    request_, tmp_path, monkeypatch
-):
+def test_a_stop_keeps_shards_and_a_rerun_has_the_same_bytes(request_, tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "CUTS_PER_SHARD", 4)
     run(request_, out=tmp_path / "whole")
     with pytest.raises(StoppedInTime, match="4 of 6 cuts are done"):
@@ -247,7 +245,7 @@ def changed(corpus: Path, path: Path, **changes: object) -> Path:
     return path
 
 
-def test_another_request_in_the_same_folder_is_refused_by_the_first_difference(request_, corpus, tmp_path):
+def test_another_request_names_the_first_difference(request_, corpus, tmp_path):
     run(request_)
     before = contents(request_.out)
     with pytest.raises(AsrkdError, match="search.name was 'greedy', is now 'prefix-beam'"):
@@ -268,9 +266,7 @@ def test_another_request_in_the_same_folder_is_refused_by_the_first_difference(r
         ({"text": None}, "cut dev-000: has no transcript"),
     ],
 )
-def test_cuts_that_do_not_fit_are_refused_and_nothing_is_written(
-    request_, corpus, tmp_path, changes, complaint
-):
+def test_unfit_cuts_are_refused_and_nothing_is_written(request_, corpus, tmp_path, changes, complaint):
     cuts = changed(corpus, tmp_path / "cuts.jsonl", **changes)
     with pytest.raises(AsrkdError, match=complaint):
         run(request_, cuts=cuts)
@@ -306,7 +302,7 @@ def test_a_mistake_is_a_line_and_leaves_nothing(request_, changes, complaint):
     assert not request_.out.exists()
 
 
-def test_speaker_names_that_sclite_cannot_read_cost_the_trn_files_alone(request_, corpus, tmp_path, capsys):
+def test_speakers_unreadable_by_sclite_drop_only_the_trn(request_, corpus, tmp_path, capsys):
     cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     cuts[2].supervisions[0].speaker = "Mrs (Smith)"
     write_cuts(tmp_path / "cuts.jsonl", cuts)

@@ -213,7 +213,7 @@ def test_the_fewest_errors_can_be_asked_for(tmp_path):
     assert read_score(tmp_path / "sclite").counts.errors == 5
 
 
-def test_a_normalizer_goes_into_alternatives_and_keeps_their_marks(tmp_path):
+def test_a_normalizer_applies_within_alternatives(tmp_path):
     stm = "f A s 0 9 WELL-known { e.g. / ... } (Uh) { @ / Ünder- } b\n"
     score(tmp_path, stm, "f A 1 1 b\n", "sclite-DF", "basic")
     (only,) = utterances(tmp_path)
@@ -337,7 +337,7 @@ def test_an_stm_and_a_ctm_go_together_and_with_nothing_else(tmp_path, ref, hyp, 
         assert are_nist_files(tmp_path / ref, tmp_path / hyp) is expected
 
 
-def test_the_command_takes_sclites_rules_unless_it_is_given_others(tmp_path):
+def test_the_command_defaults_to_sclites_rules(tmp_path):
     (tmp_path / "x.stm").write_text(STM)
     (tmp_path / "y.ctm").write_text(CTM)
     files = ("--ref", tmp_path / "x.stm", "--hyp", tmp_path / "y.ctm", "--out", tmp_path / "score")
@@ -359,7 +359,7 @@ def test_rules_that_there_are_not_are_one_line(tmp_path, monkeypatch, capsys, op
     assert said.count("\n") == 1 and not (tmp_path / "o").exists()
 
 
-def test_the_same_files_again_are_already_complete_and_others_are_refused(tmp_path):
+def test_equal_files_are_complete_and_others_are_refused(tmp_path):
     assert score(tmp_path).was_complete is False and score(tmp_path).was_complete is True
     with pytest.raises(AsrkdError, match="created with other settings: hypotheses has changed"):
         score(tmp_path, ctm=CTM.replace("hello", "yellow"))

@@ -186,7 +186,7 @@ class StopAtOnce(StopRequest):
         return "SIGTERM"
 
 
-def test_a_stop_while_aligning_leaves_a_folder_that_is_gone_on_with(request_, tmp_path, monkeypatch):
+def test_a_stop_while_aligning_can_be_resumed(request_, tmp_path, monkeypatch):
     monkeypatch.setattr(score_corpus, "AT_ONCE", 2)
     run(request_, out=tmp_path / "whole")
     with pytest.raises(StoppedInTime, match="stopped by SIGTERM: 2 of 4 utterances were aligned"):
@@ -233,7 +233,7 @@ def crowd(tmp_path_factory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alignment", ["levenshtein", "sclite"])
-def test_a_hundred_thousand_utterances_are_scored_in_a_minute_and_two_gibibytes(crowd, tmp_path, alignment):
+def test_100000_utterances_take_a_minute_and_two_gibibytes(crowd, tmp_path, alignment):
     command = [
         sys.executable,
         "-c",

@@ -181,7 +181,7 @@ def test_a_comparison_of_before_there_were_units_is_of_words(scored, tmp_path):
     assert read_comparison(tmp_path / "old.json") == found
 
 
-def test_the_page_speaks_of_characters_and_finds_what_is_written_without_blanks(scored, tmp_path):
+def test_the_page_is_in_characters_and_finds_unspaced_text(scored, tmp_path):
     a, b = scored("a", "--unit", "char"), scored("b", "--unit", "char")
     report(ReportRequest([a, b], tmp_path / "report.html"))
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -196,7 +196,7 @@ def test_the_page_speaks_of_characters_and_finds_what_is_written_without_blanks(
     assert row["errors"][0] == [[1, 0, "门"], [5, 1, "吧"]]
 
 
-def test_a_comparison_of_words_is_not_shown_beside_scores_of_characters(scored, tmp_path):
+def test_a_comparison_of_words_needs_scores_of_words(scored, tmp_path):
     words = [scored(name, texts={"x": ("好", "坏")}) for name in ("a", "b")]
     write_comparison(tmp_path / "compare.json", compare(CompareRequest(words), None))
     for folder in words:
@@ -226,7 +226,7 @@ TURKISH = {
 }
 
 
-def test_turkish_is_scored_by_its_own_case_rules_or_a_line_says_that_it_is_not(scored):
+def test_turkish_has_its_case_rules_or_a_warning(scored):
     own = scored("own", "--normalizer", "turkish", texts=TURKISH)
     assert printed(own).startswith("%WER 0.00 [ 0 / 7")
     assert printed(own, "err") == ""

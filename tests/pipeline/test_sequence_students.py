@@ -37,7 +37,7 @@ def losses(out: Path) -> dict[str, float]:
     return first
 
 
-def test_transcripts_and_hypotheses_are_two_terms_of_their_own_scale(config, stores, tmp_path):
+def test_transcripts_and_hypotheses_are_two_scaled_terms(config, stores, tmp_path):
     run(config, tmp_path / "run", [{"ctc": {"scale": 0.25}}, nbest(stores, scale=0.75, weights={"beta": 2})])
     trained = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if r["kind"] == "train"]
     for record in trained:
@@ -52,7 +52,7 @@ def test_an_expanded_epoch_is_as_many_passes_as_hypotheses(config, stores, tmp_p
     assert steps[1] == 3 * steps[0]
 
 
-def test_err_kd_of_beta_zero_and_one_hypothesis_is_seq_kd_to_the_last_bit(config, stores, tmp_path):
+def test_err_kd_of_beta_0_and_one_hypothesis_is_seq_kd(config, stores, tmp_path):
     err_kd = {"beta": 0, "normalized": True, "posterior": True, "rank_beta": 2}
     for name, own in (("seq", {}), ("err", {"weights": err_kd})):
         run(config, tmp_path / name, [nbest(stores, num_hypotheses=1, **own)])
@@ -60,9 +60,7 @@ def test_err_kd_of_beta_zero_and_one_hypothesis_is_seq_kd_to_the_last_bit(config
     assert seq == err
 
 
-def test_cuts_with_nothing_left_are_left_out_and_counted_before_the_first_step(
-    config, stores, corpus, tmp_path, capfd
-):
+def test_cuts_without_targets_are_dropped_and_counted(config, stores, corpus, tmp_path, capfd):
     store = NbestStore(stores / "nbest")
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")
     best = {cut.id: store.read(cut.id).hypotheses[0] for cut in cuts}
@@ -84,9 +82,7 @@ def test_cuts_with_nothing_left_are_left_out_and_counted_before_the_first_step(
     assert "left out of training" not in capfd.readouterr().err  # the transcript remains
 
 
-def test_filters_that_leave_nothing_are_an_error_after_each_said_what_it_removed(
-    config, stores, corpus, tmp_path, capfd
-):
+def test_filters_that_leave_nothing_are_an_error_with_counts(config, stores, corpus, tmp_path, capfd):
     strict = {"words_per_second": [900, 901], "max_repeats": 2}
     with pytest.raises(AsrkdError, match="no targets are left for any of the 30 training cuts"):
         run(config, tmp_path / "run", [nbest(stores, filter=strict)])
@@ -98,7 +94,7 @@ def test_filters_that_leave_nothing_are_an_error_after_each_said_what_it_removed
     assert "max_repeats 2 removed 0 hypotheses" in loops
 
 
-def test_an_objective_about_no_cut_is_refused_though_another_is_about_all(config, stores, tmp_path):
+def test_an_objective_without_any_cut_is_refused(config, stores, tmp_path):
     lists = nbest(stores, cuts="untranscribed")
     said = r"^objective ctc-nbest: uses untranscribed cuts, but 0 of 30 training cuts are untranscribed; "
     with pytest.raises(AsrkdError, match=said):
@@ -106,7 +102,7 @@ def test_an_objective_about_no_cut_is_refused_though_another_is_about_all(config
     assert not (tmp_path / "run").exists()
 
 
-def test_more_hypotheses_than_a_store_holds_are_refused_where_they_were_asked_for(config, stores, tmp_path):
+def test_too_many_hypotheses_are_refused_by_config_line(config, stores, tmp_path):
     said = r"nbest: num_hypotheses=5, but the store has at most 4 per cut; .*make a store with --nbest 5; "
     with pytest.raises(AsrkdError, match=said):
         run(config, tmp_path / "run", [nbest(stores, num_hypotheses=5)])
@@ -135,9 +131,7 @@ def half_transcribed(corpus, tmp_path) -> Path:
     return tmp_path / "half.jsonl.gz"
 
 
-def test_transcripts_where_there_are_some_and_the_teacher_elsewhere(
-    config, stores, half_transcribed, tmp_path
-):
+def test_transcripts_where_present_and_the_teacher_elsewhere(config, stores, half_transcribed, tmp_path):
     data = f"data.train={half_transcribed}"
     with pytest.raises(AsrkdError, match=r"has no transcript;.*cuts: transcribed"):
         run(config, tmp_path / "run", [{"ctc": {}}], data)

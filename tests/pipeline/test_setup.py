@@ -44,7 +44,7 @@ def applying(stack: str, python: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("stack", "python"), [(s, python) for s in STACKS for python in PYTHONS[s]])
-def test_everything_declared_is_pinned_to_a_version_that_is_allowed(stack, python):
+def test_everything_declared_is_pinned_within_its_bounds(stack, python):
     wanted = declared() + declared("dev") + declared("docs") + (declared("k2") if stack == "k2" else [])
     pinned = applying(stack, python)
     for needed in wanted:
@@ -154,7 +154,7 @@ def test_uv_is_asked_last(machine, tmp_path):
     assert choose(tmp_path)[::2] == ["k2", f"{tmp_path}/uv310"]
 
 
-def test_without_a_python_3_10_the_stack_is_modern_and_k2_is_refused_with_a_way_out(machine, tmp_path):
+def test_without_python_3_10_k2_is_refused_and_modern_taken(machine, tmp_path):
     assert choose(tmp_path)[::2] == ["modern", "/usr/bin/python3.12"]
     (error,) = choose(tmp_path, stack="k2")
     assert "needs a Python 3.10 and none was found" in error
@@ -224,7 +224,7 @@ def install(venv: Path, python: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_a_python_that_cannot_make_environments_is_told_what_it_lacks(machine, tmp_path):
+def test_a_python_without_venv_is_reported_with_the_package(machine, tmp_path):
     """Debian's python3 without python3-venv has no ensurepip."""
     python = machine("mine/python", 'case "$2" in *ensurepip*) exit 1;; *) echo 3.11;; esac')
     done = install(tmp_path / "venv", python)

@@ -30,7 +30,7 @@ both = pytest.mark.parametrize("storage", ["numpy_files", "numpy_hdf5"])
 
 
 @both
-def test_lhotse_reads_what_is_exported_and_collates_it_as_icefall_does(stores, corpus, tmp_path, storage):
+def test_lhotse_reads_and_collates_an_export_as_icefall_does(stores, corpus, tmp_path, storage):
     if storage == "numpy_hdf5":
         pytest.importorskip("h5py")
     store = ArrayStore(stores / "codebook", "codebook")
@@ -52,9 +52,7 @@ def test_lhotse_reads_what_is_exported_and_collates_it_as_icefall_does(stores, c
 
 
 @both
-def test_what_was_exported_is_imported_with_the_same_indexes_and_can_be_trained_on(
-    stores, corpus, config, tmp_path, storage
-):
+def test_an_export_is_imported_with_the_same_indexes(stores, corpus, config, tmp_path, storage):
     from asrkd.commands.train import TrainOptions, train
 
     if storage == "numpy_hdf5":
@@ -98,7 +96,7 @@ def test_a_manifest_of_icefalls_is_imported_as_it_is(corpus, tmp_path):
 
 
 @pytest.mark.parametrize("extra", [0, 1, 2, 3])
-def test_no_frame_is_lost_whatever_the_length_and_the_name_of_a_cut(tmp_path, extra):
+def test_no_frame_is_lost_for_any_length_and_name(tmp_path, extra):
     """Four feature frames make a target frame, the last of which may be of one to four."""
     frames = 120 + extra
     recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, frames * 80, frames / 100)
@@ -124,7 +122,7 @@ HARD_IDS = [
 
 
 @both
-def test_ids_that_cannot_be_file_names_come_back_and_lhotse_reads_their_own_indexes(tmp_path, storage):
+def test_ids_that_are_no_file_names_are_exported_and_read(tmp_path, storage):
     if storage == "numpy_hdf5":
         pytest.importorskip("h5py")
     recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, 8000 * 4, 4.0)
@@ -156,7 +154,7 @@ def test_ids_that_cannot_be_file_names_come_back_and_lhotse_reads_their_own_inde
         assert torch.equal(back.read(cut_id), expected)
 
 
-def test_an_export_of_other_transcripts_is_not_taken_for_this_one(stores, corpus, tmp_path):
+def test_an_export_of_other_transcripts_is_refused(stores, corpus, tmp_path):
     cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
     write_cuts(tmp_path / "cuts.jsonl.gz", cuts)
     request = ExportRequest(stores / "codebook", tmp_path / "cuts.jsonl.gz", tmp_path / "out")
@@ -221,7 +219,7 @@ def stripped(manifest: Path, out: Path) -> Path:
     return out
 
 
-def test_what_icefall_strips_is_taken_from_the_cuts_that_are_trained_on(corpus, tmp_path):
+def test_what_icefall_strips_is_taken_from_the_training_cuts(corpus, tmp_path):
     whole = icefall_manifest(corpus, tmp_path)
     bare = stripped(whole, tmp_path / "bare.jsonl.gz")
     cuts = corpus / "cuts_dev.jsonl.gz"
@@ -240,7 +238,7 @@ def test_without_those_cuts_the_option_is_named(corpus, tmp_path):
         import_targets(ImportRequest(bare, tmp_path / "out"), StopRequest())
 
 
-def test_a_manifest_that_is_refused_leaves_the_folder_to_the_next_try(corpus, tmp_path):
+def test_a_refused_manifest_leaves_the_folder_usable(corpus, tmp_path):
     manifest = icefall_manifest(corpus, tmp_path)
     good = manifest.read_bytes()
     rows = [row for _, row in files.read_jsonl(manifest)]

@@ -42,7 +42,7 @@ def test_it_learns_the_corpus_and_leaves_a_complete_model(config, tmp_path):
 
 
 @pytest.mark.parametrize("questions", [1, 4, 7])
-def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes(config, tmp_path, questions):
+def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(config, tmp_path, questions):
     run(config, tmp_path / "whole")
     with pytest.raises(StoppedInTime, match="checkpoint of step"):
         run(config, tmp_path / "parts", stop=StopAfter(questions))
@@ -57,7 +57,7 @@ def _without_times(out: Path) -> list[dict]:
     return [{k: v for k, v in r.items() if k not in drop} for r in read_metrics(out / "metrics.jsonl")]
 
 
-def test_a_broken_newest_checkpoint_is_skipped_and_the_run_still_ends_the_same(config, tmp_path, capsys):
+def test_a_broken_newest_checkpoint_is_skipped(config, tmp_path, capsys):
     run(config, tmp_path / "whole")
     with pytest.raises(StoppedInTime):
         run(config, tmp_path / "parts", stop=StopAfter(7))
@@ -68,7 +68,7 @@ def test_a_broken_newest_checkpoint_is_skipped_and_the_run_still_ends_the_same(c
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(config, tmp_path):
+def test_equal_seeds_give_equal_bytes_and_others_do_not(config, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         run(config, tmp_path / name, f"seed={seed}")
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
@@ -83,7 +83,7 @@ def test_a_complete_run_is_not_trained_again(config, tmp_path):
     assert (tmp_path / "run/metrics.jsonl").read_bytes() == before
 
 
-def test_another_config_in_the_same_folder_is_refused_by_the_first_difference(config, tmp_path):
+def test_another_config_names_the_first_difference(config, tmp_path):
     run(config, tmp_path / "run")
     with pytest.raises(AsrkdError, match=r"experiment\.optim\.lr was 0.01, is now 0.02"):
         run(config, tmp_path / "run", "optim.lr=0.02")
@@ -116,7 +116,7 @@ def batches_of_an_epoch(corpus: Path) -> int:
     return len(plan_epoch(cuts, seed=1, epoch=0, max_duration=6, num_buckets=2).batches)
 
 
-def test_an_exponential_rate_falls_at_each_epoch_also_of_a_run_that_was_resumed(config, corpus, tmp_path):
+def test_an_exponential_rate_falls_by_epoch_also_resumed(config, corpus, tmp_path):
     falling = ("optim.schedule=exponential", "optim.epoch_factor=0.5", "optim.warmup_steps=0")
     steps = 2 * batches_of_an_epoch(corpus) + 1
     falling = (*falling, f"phases.0.steps={steps}", f"averaging.every_steps={steps}")
@@ -134,7 +134,7 @@ def test_epochs_count_batches_of_the_plan(config, corpus, tmp_path):
     assert report.steps == 2 * batches_of_an_epoch(corpus)
 
 
-def test_accumulated_batches_give_the_gradient_of_one_large_batch(config, corpus, tmp_path):
+def test_accumulation_gives_the_gradient_of_one_large_batch(config, corpus, tmp_path):
     """No dropout, no augmentation: all batches of an epoch in one update, against one batch of all cuts."""
     still = ("model.dropout=0", "augment.specaugment=null", "phases.0.steps=1")
     many = batches_of_an_epoch(corpus)
@@ -198,7 +198,7 @@ def too_long(corpus, tmp_path, kept: int) -> str:
     return f"data.train={tmp_path}/cuts.jsonl.gz"
 
 
-def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config, corpus, tmp_path):
+def test_an_update_without_a_fitting_transcript_is_a_no_op(config, corpus, tmp_path):
     wrong = (
         too_long(corpus, tmp_path, 1),
         "averaging.last=1",
@@ -211,9 +211,7 @@ def test_an_update_in_which_no_transcript_fits_its_audio_changes_nothing(config,
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
-def test_transcripts_that_ctc_cannot_align_are_counted_before_the_first_step(
-    config, corpus, tmp_path, capsys
-):
+def test_transcripts_too_long_for_ctc_are_counted_at_once(config, corpus, tmp_path, capsys):
     """600 characters with 599 blanks or repeats between them need more than the 15 frames of 0.6 s."""
     run(config, tmp_path / "run", too_long(corpus, tmp_path, 20), "phases.0.steps=1")
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "need more frames" in line]

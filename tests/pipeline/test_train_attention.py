@@ -71,7 +71,7 @@ def test_steps_lower_the_loss_on_dev_and_the_folder_is_whole(config, tmp_path, k
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes(config, tmp_path, kind):
+def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(config, tmp_path, kind):
     run(config, tmp_path / "whole", kind, 6)
     with pytest.raises(StoppedInTime):
         run(config, tmp_path / "parts", kind, 6, stop=StopAfter(3))

@@ -132,9 +132,7 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bytes(config, overrides, whole
 
 
 @pytest.mark.slow
-def test_a_run_killed_at_a_random_step_goes_on_with_any_number_of_loader_workers(
-    config, overrides, whole, tmp_path
-):
+def test_a_randomly_killed_run_resumes_with_any_workers(config, overrides, whole, tmp_path):
     step = random.randrange(2, STEPS - 10)
     asked = command(config, tmp_path / "run", overrides, "--workers", "1", "--checkpoint-every", "0")
     with (tmp_path / "err").open("w") as err:
@@ -153,7 +151,7 @@ def test_a_run_killed_at_a_random_step_goes_on_with_any_number_of_loader_workers
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(config, overrides, whole, tmp_path):
+def test_a_run_killed_repeatedly_ends_with_the_same_bytes(config, overrides, whole, tmp_path):
     asked = command(config, tmp_path / "run", overrides, "--resume")
     for passes in (40, 24):
         killed = forked.run(
@@ -184,13 +182,13 @@ def stopped(config: Path, out: Path, updates: int, every_s: float = 600.0) -> No
 
 
 @pytest.mark.parametrize(("every_s", "kept"), [(600.0, [5, 7]), (0.0, [6, 7])])
-def test_checkpoints_come_at_validations_at_a_stop_and_by_the_clock(config, tmp_path, every_s, kept):
+def test_checkpoints_follow_validations_stops_and_the_clock(config, tmp_path, every_s, kept):
     stopped(config, tmp_path / "run", 7, every_s)
     found = ckpt.list_checkpoints(tmp_path / "run/checkpoints")
     assert found == [ckpt.checkpoint_path(tmp_path / "run/checkpoints", step) for step in kept]
 
 
-def test_if_all_checkpoints_are_broken_a_line_says_so_and_nothing_begins_anew(config, tmp_path, capsys):
+def test_broken_checkpoints_are_an_error_and_no_restart(config, tmp_path, capsys):
     out = tmp_path / "run"
     stopped(config, out, 7)
     for path in ckpt.list_checkpoints(out / "checkpoints"):
@@ -206,7 +204,7 @@ def test_if_all_checkpoints_are_broken_a_line_says_so_and_nothing_begins_anew(co
     assert [r["step"] for r in read_metrics(out / "metrics.jsonl") if r["kind"] == "validation"] == [0, 5, 8]
 
 
-def test_best_word_error_rate_and_snapshots_are_those_of_the_checkpoint(config, tmp_path):
+def test_best_wer_and_snapshots_are_those_of_the_checkpoint(config, tmp_path):
     """Of a run stopped after step 7: snapshots of steps 4 and 6, and the best of validations 0 and 5."""
     stopped(config, tmp_path / "run", 7)
     found = ckpt.load_latest(tmp_path / "run/checkpoints")

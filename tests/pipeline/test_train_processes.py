@@ -161,9 +161,7 @@ def _last(out: Path, kind: str) -> dict:
 
 
 @pytest.mark.slow
-def test_after_several_updates_the_weights_are_those_of_one_process_and_each_record_is_there_once(
-    start, config, corpus, tmp_path
-):
+def test_weights_equal_one_process_and_records_are_unique(start, config, corpus, tmp_path):
     """Two epochs and a step; the last update of an epoch has one batch, so a process has none."""
     seconds, accumulate = _one_batch_left_over(corpus)
     steps = 2 * (-(-_num_batches(corpus, seconds) // accumulate)) + 1
@@ -199,9 +197,7 @@ def _one_batch_left_over(corpus: Path) -> tuple[float, int]:
 
 
 @pytest.mark.slow
-def test_a_signal_to_the_second_process_alone_stops_both_at_one_step_and_resume_repeats_the_bits(
-    start, config, whole, tmp_path
-):
+def test_a_signal_to_one_process_stops_both_resumably(start, config, whole, tmp_path):
     out = tmp_path / "parts"
     run = start(config, out, *LONGER, flags=("--checkpoint-every", "0"))
     wait_for_step(out, 2, run)
@@ -237,9 +233,7 @@ def _check_lost(run: Run, victim: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_resume_repeats_the_bits_or_goes_on_alone(
-    start, config, whole, tmp_path, capsys
-):
+def test_a_killed_process_ends_the_other_resumably(start, config, whole, tmp_path, capsys):
     out = tmp_path / "parts"
     run = start(config, out, *LONGER, flags=("--checkpoint-every", "0"))
     wait_for_step(out, 3, run)
@@ -269,7 +263,7 @@ def _without_a_feature_file(corpus: Path, folder: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_cut_that_one_process_cannot_read_ends_both_with_one_line(start, config, corpus, tmp_path):
+def test_a_cut_unreadable_to_one_process_ends_both(start, config, corpus, tmp_path):
     cuts = _without_a_feature_file(corpus, tmp_path)
     run = start(config, tmp_path / "run", *SHARED, f"data.train={cuts}", flags=("--workers", "1"))
     assert run.wait() == [1, 1]
@@ -291,9 +285,7 @@ def test_a_cut_that_one_process_cannot_read_ends_both_with_one_line(start, confi
     ],
     ids=["uneven shares", "two seeds", "a mistake in one"],
 )
-def test_what_cannot_be_shared_is_refused_with_one_line_before_anything_is_written(
-    start, config, tmp_path, overrides, complaint
-):
+def test_unshareable_settings_are_refused_before_any_write(start, config, tmp_path, overrides, complaint):
     run = Run(tmp_path, [command(config, tmp_path / "run", words, ()) for words in overrides])
     assert run.wait() == [1, 1]
     (line,) = sum(run.complaints(), [])

@@ -60,7 +60,7 @@ def nats(folder: Path, text: str) -> float:
     return total
 
 
-def test_it_learns_and_its_perplexities_are_those_of_single_sentences(config, tmp_path):
+def test_it_learns_and_perplexities_equal_single_sentences(config, tmp_path):
     report = run(config, tmp_path / "lm", "phases.0.steps=60", "validation.every_steps=60")
     validations = [r for r in read_metrics(tmp_path / "lm/metrics.jsonl") if r["kind"] == "validation"]
     assert validations[-1]["perplexity"] < validations[0]["perplexity"] / 2
@@ -83,7 +83,7 @@ def test_the_probabilities_of_what_may_come_next_add_up_to_one(config, tmp_path)
 
 
 @pytest.mark.parametrize("questions", [1, 4, 7])
-def test_a_run_that_was_stopped_and_resumed_ends_with_the_same_bytes(config, tmp_path, questions):
+def test_a_stopped_and_resumed_run_ends_with_the_same_bytes(config, tmp_path, questions):
     run(config, tmp_path / "whole")
     with pytest.raises(StoppedInTime):
         run(config, tmp_path / "parts", stop=StopAfter(questions))
@@ -111,7 +111,7 @@ def test_other_text_of_the_same_name_is_refused(config, tmp_path):
         run(config, tmp_path / "lm")
 
 
-def test_a_recognizer_and_a_language_model_are_not_taken_for_each_other(config, teacher, tmp_path):
+def test_recognizers_and_language_models_are_told_apart(config, teacher, tmp_path):
     run(config, tmp_path / "lm", "phases.0.steps=1")
     with pytest.raises(AsrkdError, match="a language model, expected a recognizer"):
         load_model(tmp_path / "lm")
@@ -119,7 +119,7 @@ def test_a_recognizer_and_a_language_model_are_not_taken_for_each_other(config, 
         load_language_model(teacher)
 
 
-def test_check_knows_language_models_and_when_their_text_has_changed(config, tmp_path):
+def test_check_finds_changed_text_of_a_language_model(config, tmp_path):
     run(config, tmp_path / "lm", "phases.0.steps=1")
     report = check(tmp_path / "lm", [], deep=True)
     assert not report.problems

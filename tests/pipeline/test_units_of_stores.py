@@ -111,7 +111,7 @@ def test_the_errors_of_a_store_are_counted_again_in_its_unit(store, cuts):
         lists(store, weights={"beta": 1}).examine(read_cuts(cuts), lambda record, left: None)
 
 
-def test_blanks_that_were_put_elsewhere_leave_a_store_of_characters_as_good_as_it_was(store, cuts):
+def test_moved_blanks_do_not_make_a_character_store_stale(store, cuts):
     changed = list(read_cuts(cuts))
     changed[0].supervisions[0].text = "今 天天气很 好"
     write_cuts(cuts, changed)
@@ -152,7 +152,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_a_store_of_words_says_nothing_of_units_as_before_there_were_others(distilled):
+def test_a_store_of_words_records_no_unit(distilled):
     plain, word = contents(distilled["plain"]), contents(distilled["word"])
     assert plain == word | {"sources.json": plain["sources.json"]}
     assert "unit" not in json.loads(plain["contract.json"])
@@ -193,7 +193,7 @@ def test_another_unit_is_another_store(distilled, teacher, corpus, monkeypatch, 
     assert "created with other settings: unit was not set" in capsys.readouterr().err
 
 
-def test_a_student_is_validated_in_the_unit_that_its_config_names(config, corpus, tmp_path):
+def test_a_student_is_validated_in_the_unit_of_its_config(config, corpus, tmp_path):
     def run(name: str, *overrides: str):
         return train(config, tmp_path / name, overrides, TrainOptions("cpu", threads=1), StopRequest())
 

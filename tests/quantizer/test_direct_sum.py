@@ -42,7 +42,7 @@ def test_decoded_frames_are_those_of_the_reference_package(reference):
     torch.testing.assert_close(decoded[0], expected, rtol=0, atol=2e-6)
 
 
-def test_centers_sum_to_the_mean_that_the_reference_package_reports(reference):
+def test_centers_sum_to_the_mean_of_the_reference_package(reference):
     mean = reference.quantizer.scaled_centers().mean(dim=1).sum(dim=0)
     torch.testing.assert_close(mean, torch.tensor(reference.record["data_mean"]), rtol=0, atol=2e-6)
 
@@ -57,7 +57,7 @@ def test_the_best_indexes_met_are_never_worse_than_the_last(reference):
     assert (rounds[-1] <= errors(quantizer, frames, last)).all()
 
 
-def test_the_reference_package_makes_some_frame_worse_and_this_does_not():
+def test_refinement_makes_no_frame_worse_unlike_the_reference():
     """Two entries a codebook that cancel: tried alone each helps, together they overshoot."""
     made = DirectSumQuantizer(1, num_codebooks=4, codebook_size=256)
     generator = torch.Generator().manual_seed(2)

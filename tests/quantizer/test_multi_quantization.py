@@ -29,7 +29,7 @@ def offset(generator):
     return made.eval().requires_grad_(False), made.mean + torch.randn(200, 6, generator=generator)
 
 
-def test_without_a_mean_the_same_vectors_and_indexes_come_of_folded_parameters(offset):
+def test_folding_the_mean_keeps_vectors_and_indexes(offset):
     made, frames = offset
     folded = read_reference_state(reference_state(made, "0123abcd45"))
     assert not folded.mean.any()
@@ -41,7 +41,7 @@ def test_without_a_mean_the_same_vectors_and_indexes_come_of_folded_parameters(o
     torch.testing.assert_close(logits, made.logits(frames - made.mean), rtol=1e-4, atol=1e-3)
 
 
-def test_its_own_code_gives_the_indexes_and_vectors_that_ours_gives(offset):
+def test_the_reference_code_gives_our_indexes_and_vectors(offset):
     package = pytest.importorskip("multi_quantization", reason="to run it: pip install multi_quantization")
     made, frames = offset
     theirs = package.Quantizer(dim=6, codebook_size=16, num_codebooks=4)

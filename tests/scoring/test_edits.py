@@ -47,7 +47,7 @@ def test_words_that_are_spelled_alike_are_not_characters():
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["A", "B", "CC"]), min_size=1), st.lists(st.lists(st.sampled_from("ABD"))))
-def test_distances_of_several_hypotheses_are_jiwers_errors_of_each(reference, hypotheses):
+def test_distances_to_several_hypotheses_are_jiwers_errors(reference, hypotheses):
     found = levenshtein_distances(reference, hypotheses)
     for own, words in zip(found, hypotheses, strict=True):
         counted = jiwer.process_words(" ".join(reference), " ".join(words))

@@ -162,7 +162,7 @@ def sclite(need) -> Sclite:
     return run
 
 
-def test_words_errors_and_kinds_are_sclites_on_thousands_of_pairs(sclite, tmp_path):
+def test_counts_by_kind_are_sclites_on_thousands_of_pairs(sclite, tmp_path):
     """No class of ties is left out: each of 3,000 and all the short ones have sclite's own four counts."""
     pairs = generated(3000, seed=20251121) + short_ones()
     for name, side in (("ref", 0), ("hyp", 1)):

@@ -83,7 +83,7 @@ def test_scores_of_the_same_references_can_be_compared(tmp_path):
     require_comparable([read_score(make(tmp_path / "score")), read_score(other)])
 
 
-def test_other_references_normalizers_and_alignments_are_refused(tmp_path):
+def test_other_references_and_rules_are_refused(tmp_path):
     first = make(tmp_path / "score")
     others = {
         "references": make(

@@ -51,7 +51,7 @@ def test_the_order_of_arguments_leaves_no_trace(tmp_path):
     assert (tmp_path / "one.txt").read_bytes() == (tmp_path / "two.txt").read_bytes()
 
 
-def test_recogs_of_different_utterances_are_refused_and_leave_no_file(tmp_path):
+def test_recogs_of_other_utterances_are_refused(tmp_path):
     with pytest.raises(AsrkdError, match="no hypothesis: 'c-3'"):
         write_recogs(tmp_path / "recogs.txt", REFERENCES, {"a-1": "", "b-2": ""})
     assert not list(tmp_path.iterdir())
@@ -61,7 +61,7 @@ def test_trn_ends_in_speaker_and_utterance():
     assert trn_lines(REFERENCES, SPEAKERS) == ["ONE TWO (ann-a-1)", "THE CAT'S MAT (bob-b-2)", "(cy-c-3)"]
 
 
-def test_ids_that_begin_with_their_speakers_stand_in_a_trn_as_they_are():
+def test_ids_that_begin_with_their_speaker_stay_in_a_trn():
     found = trn_lines({"84-1-0": "ONE", "84-1-1": ""}, {"84-1-0": "84", "84-1-1": "84"})
     assert found == ["ONE (84-1-0)", "(84-1-1)"]
     found = trn_lines({"84-1": "ONE", "85-1": "TWO"}, {"84-1": "84", "85-1": "86"})

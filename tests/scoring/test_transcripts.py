@@ -32,7 +32,7 @@ def test_each_form_is_told_by_its_suffix_or_its_contents(tmp_path, name, named, 
     assert found.speakers == ({"ann-1": "ann", "ann-2": "ann", "bob-1": "bob"} if name == "x.trn" else {})
 
 
-def test_windows_lines_blank_lines_and_a_mark_of_utf_8_do_no_harm(tmp_path):
+def test_crlf_blank_lines_and_byte_order_marks_are_allowed(tmp_path):
     (tmp_path / "text").write_bytes(b"\xef\xbb\xbf" + FORMS["text"].replace("\n", "\r\n\r\n").encode())
     assert read_transcripts(tmp_path / "text").texts == TEXTS
 

@@ -52,14 +52,14 @@ def test_composed_and_decomposed_characters_are_one():
         assert units(apart, MIXED) == units(text, MIXED)
 
 
-def test_variation_selectors_and_joiners_stay_with_their_character():
+def test_variation_selectors_and_joiners_are_not_split_off():
     assert units("葛\U000e0100城 ❤\ufe0f", CHAR) == ["葛\U000e0100", "城", "❤\ufe0f"]
     assert units("葛\U000e0100城ab", MIXED) == ["葛\U000e0100", "城", "ab"]
     assert units("می\u200cروم", CHAR) == ["م", "ی\u200c", "ر", "و", "م"]
 
 
 @pytest.mark.parametrize("blank", ["\u200b", "\u2060", "\ufeff"])
-def test_blanks_without_a_width_are_blanks_where_scripts_have_no_others(blank):
+def test_zero_width_blanks_are_blanks_in_unspaced_scripts(blank):
     assert units(f"ไป{blank}บ้าน", CHAR) == units(f"ไป{blank}บ้าน", MIXED) == list("ไปบ้าน")
     assert units(f"a{blank}b", MIXED) == ["a", "b"]
 
@@ -125,7 +125,7 @@ WHOLE = (
 )
 
 
-def test_which_characters_stand_alone_is_as_unicodes_scripts_have_it():
+def test_single_characters_follow_the_scripts_of_unicode():
     regex = pytest.importorskip("regex")
     alone = regex.compile("|".join(rf"\p{{Script={name}}}" for name in BY_CHARACTER.split()))
     whole = regex.compile("|".join(rf"\p{{Script={name}}}" for name in WHOLE.split()))
@@ -172,7 +172,7 @@ def test_a_change_of_the_rules_changes_the_hash(monkeypatch):
         assert find_unit("mixed") != MIXED
 
 
-def test_a_record_without_a_unit_is_of_words_and_words_leave_none():
+def test_records_without_a_unit_are_of_words():
     assert read_unit({}, "x", "do it anew") == WORD
     assert WORD.record() == {}
     for unit in (CHAR, MIXED):

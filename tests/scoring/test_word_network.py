@@ -98,7 +98,7 @@ def test_slots_and_items_have_the_errors_of_the_path(reference, hypothesis):
     assert len(items) - items.count(INSERTION) == num_items
 
 
-def test_slots_are_the_places_of_words_with_all_that_may_stand_there():
+def test_slots_are_word_places_with_their_alternatives():
     assert slots(parse("a { b / c d } @ { { e / f g } h / @ }")) == [
         ["a"], ["b", "c"], ["@", "d"], ["e", "f", "@"], ["@", "g"], ["h", "@"],
     ]  # fmt: skip
@@ -119,7 +119,7 @@ def test_two_choices_of_alternatives_by_hand():
     assert first.network.item_edits() == "====" and second.network.item_edits() == "=IS=="
 
 
-def test_several_errors_in_one_alternation_are_one_slot_of_the_error_map():
+def test_errors_in_one_alternation_share_an_error_map_slot():
     network = AlignedNetwork("a { b c d / e } f", "", "=ISIDD=I")
     assert network.item_edits() == "=I" + "IIIS" + "=I"
 
@@ -145,7 +145,7 @@ def test_optional_words_and_fragments_by_hand(reference, hypothesis, edits):
     assert align_items(parse(reference), tuple(hypothesis.split()), costs).network.edits == edits
 
 
-def test_without_its_options_sclite_takes_brackets_and_hyphens_for_letters():
+def test_sclite_without_options_reads_brackets_as_letters():
     assert align_items(parse("a (uh) b-"), ("a", "uh", "bit"), SCLITE).edits == "=SS"
 
 
@@ -176,7 +176,7 @@ def test_replacing_all_words_of_an_alternative_leaves_no_word():
         (";x", "is empty in sclite"),
     ],
 )
-def test_a_transcript_that_sclite_misreads_is_a_line_that_says_where(text, complaint):
+def test_a_transcript_that_sclite_misreads_is_refused_by_line(text, complaint):
     with pytest.raises(AsrkdError) as error:
         parse(text)
     assert str(error.value).startswith("x.stm:7: ") and complaint in str(error.value)

@@ -52,9 +52,7 @@ def kill_first_job(seen_by: float) -> None:
     raise AssertionError("no job was seen")
 
 
-def test_jobs_of_slurm_that_are_killed_are_submitted_again_until_all_is_there(
-    cluster, teacher, corpus, tmp_path, plain
-):
+def test_killed_slurm_jobs_are_resubmitted_until_all_is_done(cluster, teacher, corpus, tmp_path, plain):
     """Every command is killed at its twelfth file, and one job altogether."""
     command = [*ask(teacher, corpus, tmp_path / "store"), "--launcher", "slurm", "--jobs", "4"]
     launcher = cluster.start(*command, ASRKD_FAULT="kill@publish:12")

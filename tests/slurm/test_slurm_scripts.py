@@ -51,9 +51,7 @@ def ask(teacher: Path, corpus: Path, out: Path) -> list[str]:
     return ["distill", "nbest", *options.split()]
 
 
-def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leaves(
-    cluster, teacher, corpus, tmp_path
-):
+def test_an_array_with_killed_tasks_writes_the_same_bytes(cluster, teacher, corpus, tmp_path):
     plain = [sys.executable, "-m", "asrkd", *ask(teacher, corpus, tmp_path / "plain")]
     forked.run(plain, check=True, capture_output=True)
     (tmp_path / "trouble.sh").write_text(TROUBLE)
@@ -74,9 +72,7 @@ def test_an_array_with_a_killed_and_a_stopped_task_leaves_what_one_process_leave
     assert contents(tmp_path / "store") == contents(tmp_path / "plain")
 
 
-def test_a_training_stopped_in_time_is_queued_again_and_what_waits_for_it_goes_on_waiting(
-    cluster, config, tmp_path
-):
+def test_a_stopped_training_is_requeued_and_dependents_wait(cluster, config, tmp_path):
     options = ["--device", "cpu", "--threads", 1, "--time-limit", "0.01", "--set", "phases.0.steps=1"]
     log = {"SBATCH_OUTPUT": f"{tmp_path}/%j.log"}
     said = cluster.run(ROOT / "stages/slurm/train.sh", config, tmp_path / "run", *options, **log)
@@ -89,9 +85,7 @@ def test_a_training_stopped_in_time_is_queued_again_and_what_waits_for_it_goes_o
     assert cluster.restarts(job) == 1
 
 
-def test_processes_that_train_together_are_stopped_in_time_and_end_with_the_same_weights(
-    cluster, config, tmp_path
-):
+def test_srun_processes_stop_in_time_with_the_same_weights(cluster, config, tmp_path):
     """The signal goes to the job, whose srun passes it on."""
     shared = ["--set", "optim.accumulate=4", "--set", "data.max_duration=3", "--set", "phases.0.steps=40"]
     options = ["--device", "cpu", "--threads", 1, *shared]
@@ -131,9 +125,7 @@ def test_the_chain_makes_every_link_of_the_tiny_recipe(cluster, tmp_path):
         assert (tmp_path / "exp" / name / "stamp.json").is_file(), name
 
 
-def test_processes_of_srun_typed_on_a_login_node_meet_on_the_node_of_the_first_task(
-    cluster, config, tmp_path
-):
+def test_interactive_srun_meets_on_the_first_tasks_node(cluster, config, tmp_path):
     """Nobody answers at the login node's address, which is all that srun's launcher says of itself."""
     login = ["env", "SLURM_LAUNCH_NODE_IPADDR=192.0.2.1"]
     options = ["--device", "cpu", "--threads", 1, "--set", "optim.accumulate=4", "--set", "phases.0.steps=4"]
@@ -144,7 +136,7 @@ def test_processes_of_srun_typed_on_a_login_node_meet_on_the_node_of_the_first_t
     assert (tmp_path / "run/stamp.json").is_file()
 
 
-def test_a_training_that_is_typed_into_a_shell_of_several_tasks_waits_for_nobody(cluster, config, tmp_path):
+def test_training_in_a_shell_of_several_tasks_runs_alone(cluster, config, tmp_path):
     """The other tasks of srun --pty have no terminal, and their shells end at once."""
     options = ["--device", "cpu", "--threads", "1", "--set", "phases.0.steps=2"]
     typed = shlex.join(["asrkd", "train", str(config), "--out", str(tmp_path / "run"), *options])
@@ -165,12 +157,12 @@ def test_a_training_that_is_typed_into_a_shell_of_several_tasks_waits_for_nobody
 
 
 @pytest.mark.parametrize("nodes", ["vm", "gpu[003-007,9],login1", "a,b", "n[1,3-5]-x[2-4]"])
-def test_the_first_of_a_list_of_nodes_is_the_one_that_slurm_names_first(cluster, nodes):
+def test_the_first_node_of_a_hostlist_is_slurms(cluster, nodes):
     expanded = cluster.run("scontrol", "show", "hostnames", nodes)
     assert first_of_hostlist(nodes) == expanded.stdout.splitlines()[0]
 
 
-def test_a_script_that_is_started_in_the_wrong_way_says_the_right_one(cluster, config, tmp_path):
+def test_a_script_started_wrongly_prints_its_usage(cluster, config, tmp_path):
     out, log = tmp_path / "my run", {"SBATCH_OUTPUT": f"{tmp_path}/%j.log"}
     here = subprocess.run(
         ["bash", "stages/slurm/job.sh", "asrkd", "train", str(config), "--out", str(out)],

@@ -48,9 +48,7 @@ def test_student_frame_meets_the_teacher_frames_of_its_time(teacher, student, st
     teacher=st.integers(1, 30),
     student=st.integers(1, 30),
 )
-def test_rates_that_do_not_meet_take_the_frames_whose_middle_is_nearest(
-    student_ms, teacher_ms, teacher, student
-):
+def test_unequal_rates_take_the_frame_with_nearest_center(student_ms, teacher_ms, teacher, student):
     """By trying all windows."""
     width = max(1, student_ms // teacher_ms)
     targets = numbered([teacher], teacher_ms / 1000)
@@ -78,5 +76,5 @@ def test_an_utterance_without_teacher_frames_has_no_targets():
     ("student", "teacher", "expected"),
     [(0.04, 0.04, 1), (0.04, 0.02, 2), (0.02, 0.08, 1), (0.03, 0.01, 3), (0.05, 0.02, 2), (0.04, 0.03, 1)],
 )
-def test_a_student_frame_meets_as_many_teacher_frames_as_fit_into_it(student, teacher, expected):
+def test_a_student_frame_takes_all_teacher_frames_within_it(student, teacher, expected):
     assert frames_within(student, teacher) == expected

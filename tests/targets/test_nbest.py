@@ -18,7 +18,7 @@ def cut() -> MonoCut:
     return MonoCut("c", 0, 1.0, 0, recording=Recording("r", [], 8000, 8000, 1.0))
 
 
-def test_tokens_scores_apart_and_errors_by_kind_come_back_as_they_were(tmp_path):
+def test_tokens_partial_scores_and_errors_survive_a_round_trip(tmp_path):
     first = StoredHypothesis("NO YES", -0.1234567890123456, (3, 1, 2), PARTS, WordErrors(3, (1, 0, 2)), -0.7)
     second = StoredHypothesis("", -9.5, (), {"lm": -1.0}, WordErrors(2, (0, 2, 0)))
     stored = Nbest((first, second), 2)
@@ -32,7 +32,7 @@ def test_tokens_scores_apart_and_errors_by_kind_come_back_as_they_were(tmp_path)
     }  # fmt: skip
 
 
-def test_a_line_of_the_first_form_is_read_on_and_says_what_it_lacks():
+def test_a_line_of_the_first_format_is_read_without_new_fields():
     old = {
         "id": "c", "digest": "d", "num_words": 2,
         "hypotheses": [{"text": "NO", "log_prob": -1.0, "errors": 1}],
@@ -43,7 +43,7 @@ def test_a_line_of_the_first_form_is_read_on_and_says_what_it_lacks():
     assert as_record("c", "d", found) == old
 
 
-def test_what_needs_tokens_is_refused_by_a_store_of_before_with_the_command_that_mends_it(tmp_path):
+def test_an_old_store_without_tokens_names_its_command(tmp_path):
     folder = write_nbest_store(tmp_path, [cut()], [nbest(["NO"], [-1.0])])
     NbestStore(folder).require_tokens("a test")
     store = NbestStore(folder)
@@ -64,7 +64,7 @@ def test_a_store_of_a_later_asrkd_is_refused(tmp_path):
         NbestStore(folder)
 
 
-def test_the_word_error_rate_of_a_hypothesis_is_of_its_own_reference():
+def test_the_wer_of_a_hypothesis_is_of_its_reference():
     assert nbest(["A", "B"], [-1.0, -2.0], [1, 3], 4).wers == [0.25, 0.75]
     assert nbest(["A B C"], [-1.0], [3], 2).wers == [1.5]  # insertions: above 1
     assert nbest(["", "A B"], [-1.0, -2.0], [0, 2], 0).wers == [0.0, 2.0]  # nothing was said

@@ -56,7 +56,7 @@ def texts_of(targets: SequenceTargets, tokens: Tokens) -> list[tuple[int, str]]:
     return [(row, tokens.decode(ids[:length])) for row, ids, length in rows]
 
 
-def test_sequences_are_padded_with_blank_and_weights_of_an_utterance_sum_to_one():
+def test_sequences_are_padded_and_weights_sum_to_one():
     targets = collate([[[1, 2], [3]], [[4, 5, 6]], [[7], [], [8]]])
     assert targets.tokens.tolist() == [[1, 2, 0], [3, 0, 0], [4, 5, 6], [7, 0, 0], [0, 0, 0], [8, 0, 0]]
     assert targets.num_tokens.tolist() == [2, 1, 3, 1, 0, 1]
@@ -83,7 +83,7 @@ def test_a_cut_without_a_transcript_is_named(tokens, texts):
         TranscriptSource(tokens).verify([make_cut(1, "YES"), make_cut(7, *texts)])
 
 
-def test_a_transcript_that_cannot_be_spelled_names_cut_and_symbol(tokens):
+def test_an_unspellable_transcript_names_cut_and_symbol(tokens):
     with pytest.raises(AsrkdError, match=r"cut cut-7: no token spells 'Ä'"):
         TranscriptSource(tokens).verify([make_cut(1, "YES"), make_cut(7, "NÄ")])
 
@@ -100,7 +100,7 @@ def test_the_best_hypotheses_are_taken_as_many_as_there_are(store, cuts, tokens,
     torch.testing.assert_close(sums, torch.ones(3))
 
 
-def test_hypotheses_are_tokenized_for_the_student_and_refused_by_cut_if_they_cannot_be(store, cuts):
+def test_hypotheses_take_the_students_tokens_or_are_refused(store, cuts):
     nbest_source(store, train_char(["YES NO"]), 9).verify(cuts)
     poor = train_char(["YES"])
     with pytest.raises(AsrkdError, match="cut cut-0: no token spells 'N'") as error:
@@ -109,7 +109,7 @@ def test_hypotheses_are_tokenized_for_the_student_and_refused_by_cut_if_they_can
     nbest_source(store, poor, 1).verify([cuts[0], cuts[2]])  # what is not used need not be spelled
 
 
-def test_hypotheses_of_other_audio_and_of_absent_cuts_are_refused(store, cuts, tokens):
+def test_hypotheses_of_other_audio_or_cuts_are_refused(store, cuts, tokens):
     source = nbest_source(store, tokens, 2)
     with pytest.raises(AsrkdError, match="cut cut-1 were made of other audio"):
         source.verify([cuts[0], replace(cuts[1], duration=0.5)])
@@ -137,7 +137,7 @@ def test_utterances_may_have_no_sequence_and_so_may_a_batch():
     assert empty.num_tokens.dtype == empty.utterance.dtype == torch.int64
 
 
-def test_transcripts_where_there_are_some_leave_out_the_other_cuts(tokens):
+def test_transcripts_where_present_leave_out_other_cuts(tokens):
     cuts = [make_cut(1, "YES"), make_cut(2), make_cut(3, "NO", None), make_cut(4, "ON")]
     source = sequence_source(SequenceSettings(cuts="transcribed"), tokens)
     assert texts_of(source.fetch(cuts), tokens) == [(0, "YES"), (3, "ON")]

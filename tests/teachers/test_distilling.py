@@ -99,9 +99,7 @@ def test_two_jobs_write_the_bytes_of_one(ask, tmp_path):
     assert one == two
 
 
-def test_audio_of_another_rate_is_refused_and_with_the_flag_resampled_and_that_is_recorded(
-    ask, spoken_cuts, tmp_path
-):
+def test_the_resample_flag_is_needed_and_recorded(ask, spoken_cuts, tmp_path):
     low = [replace(cut.drop_features().resample(8000), id=cut.id) for cut in spoken_cuts]
     write_cuts(tmp_path / "low.jsonl.gz", low)
     asked = ask("hidden", cuts=(tmp_path / "low.jsonl.gz",))
@@ -118,7 +116,7 @@ def test_audio_of_another_rate_is_refused_and_with_the_flag_resampled_and_that_i
 
 
 @pytest.mark.parametrize("kind", ["nbest", "posterior"])
-def test_questions_about_text_are_refused_with_what_can_be_asked(kind, ask):
+def test_text_targets_are_refused_with_the_possible_ones(kind, ask):
     asked = ask(kind)
     with pytest.raises(
         AsrkdError, match=rf"cannot be the teacher of: asrkd distill {kind}; .* codebook, hidden or quant"
@@ -137,7 +135,7 @@ def test_a_layer_or_a_place_that_there_is_not_is_refused(ask):
         distill.hidden(ask("hidden"), 1, "float16", STOP, "middle")
 
 
-def test_a_place_before_the_norm_is_another_store_and_another_quantizer(ask, tmp_path):
+def test_a_tap_before_the_norm_needs_its_store_and_quantizer(ask, tmp_path):
     distill.hidden(ask("hidden"), 1, "float16", STOP)
     with pytest.raises(AsrkdError, match="tap was 'after_norm', is now 'before_norm'"):
         distill.hidden(ask("hidden"), 1, "float16", STOP, "before_norm")
@@ -153,7 +151,7 @@ def test_a_quantizer_of_another_teacher_is_refused(ask, tmp_path):
         distill.codebook(ask("codebook", teacher=tmp_path / "other"), tmp_path / "quantizer", STOP)
 
 
-def test_the_same_weights_configured_otherwise_are_another_teacher(ask, tmp_path):
+def test_equal_weights_of_another_config_are_another_teacher(ask, tmp_path):
     torchaudio_model(tmp_path / "model")
     asked = ask("quantizer", teacher=tmp_path / "model")
     distill_quantizer.quantizer(asked, REQUEST, STOP)
@@ -171,9 +169,7 @@ def test_a_teacher_that_was_made_anew_makes_its_store_stale(ask, spoken, tmp_pat
         learn(spoken, tmp_path, f"[{{representation: {{targets: {tmp_path}/hidden, layer: 1}}}}]")
 
 
-def test_frames_that_begin_more_than_half_a_frame_apart_are_refused_before_the_first_step(
-    ask, spoken, tmp_path
-):
+def test_frames_offset_by_over_half_a_frame_are_refused(ask, spoken, tmp_path):
     model = tmp_path / "model"
     torchaudio_model(model)
     stack = [*CONVOLUTIONS[:-1], [8, 20, 2]]  # 3280 samples: centered at 102.5 ms
@@ -200,7 +196,7 @@ def test_first_frames_may_lie_half_a_frame_of_the_faster_apart(offset, fits):
     assert (offset_problem(contract, student) is None) == fits
 
 
-def test_a_store_of_ours_begins_where_its_student_does_and_one_that_does_not_say_is_let_pass():
+def test_our_stores_begin_where_students_do_or_do_not_say():
     student = FeatureKind("kaldi-fbank", 80, 0.01, 16000)
     ours = {"first_frame_offset": 0.0, "features": {"frame_shift": 0.01}, "frame_shift": 0.04}
     assert offset_problem(ours, student) is None
@@ -237,7 +233,7 @@ def test_what_is_no_teacher_is_refused_with_what_mends_it(ask, tmp_path, name, c
         distill.hidden(ask("hidden", teacher=tmp_path / name), 1, "float16", STOP)
 
 
-def test_a_folder_of_no_known_family_is_refused_with_those_that_are(ask, tmp_path):
+def test_an_unknown_model_family_lists_the_known_ones(ask, tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model/config.json").write_text("{}")
     with pytest.raises(AsrkdError, match=r"unknown model family: expected asrkd's own"):

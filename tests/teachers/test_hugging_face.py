@@ -63,7 +63,7 @@ def test_an_encoder_with_a_group_norm_is_run_one_cut_at_a_time(tmp_path):
     assert not open_teacher(tmp_path).encoder.batched
 
 
-def test_the_contract_names_family_hashes_normalization_and_version(tmp_path):
+def test_a_contract_names_family_hashes_norm_and_version(tmp_path):
     model = hugging_face_model(tmp_path, "hubert")
     teacher = open_teacher(tmp_path)
     contract = teacher.contract()
@@ -91,7 +91,7 @@ def test_the_preprocessor_decides_about_normalization(spoken_cuts, tmp_path):
     torch.testing.assert_close(embedded.tapped[Tap(1)], expected, rtol=0, atol=1e-5)
 
 
-def test_where_a_model_was_loaded_from_is_no_part_of_its_identity(tmp_path):
+def test_the_path_of_a_model_is_no_part_of_its_identity(tmp_path):
     hugging_face_model(tmp_path, "hubert")
     before = open_teacher(tmp_path).contract()
     described = json.loads((tmp_path / "config.json").read_text())
@@ -154,7 +154,7 @@ def test_the_pickle_in_a_folder_becomes_what_the_library_reads(tmp_path, spoken_
     assert torch.equal(before.tapped[Tap(2)], after.tapped[Tap(2)])
 
 
-def test_without_the_package_the_command_that_installs_it_is_told(tmp_path, monkeypatch):
+def test_a_missing_library_names_its_install_command(tmp_path, monkeypatch):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "hubert"}))
     (tmp_path / "model.safetensors").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "transformers", None)
@@ -162,7 +162,7 @@ def test_without_the_package_the_command_that_installs_it_is_told(tmp_path, monk
         open_teacher(tmp_path)
 
 
-def test_a_family_that_is_not_known_is_refused_with_those_that_are(tmp_path):
+def test_an_unknown_family_lists_the_known_ones(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(
         AsrkdError, match="model_type 'bert': expected one of wav2vec2, hubert, wavlm, whisper"

@@ -38,7 +38,7 @@ def student(folder: Path, spoken: Path, name: str, objective: str, targets: obje
     return folder / name
 
 
-def test_stored_and_live_teach_alike_and_dev_cuts_are_asked_about(teacher, spoken, tmp_path):
+def test_stored_and_live_targets_agree_also_on_dev_cuts(teacher, spoken, tmp_path):
     cuts, stop = (spoken / "cuts_train.jsonl.gz",), StopRequest()
     distill.hidden(DistillRequest(teacher, cuts, tmp_path / "hidden"), 2, "float32", stop)
     request = quantizer_request(2, 4, steps=3)
@@ -66,9 +66,7 @@ def test_stored_and_live_teach_alike_and_dev_cuts_are_asked_about(teacher, spoke
         assert stream.get_slice("weights/objectives.codebook.predict.weight").get_shape() == [2 * 4 * 256, 16]
 
 
-def test_audio_of_another_rate_is_refused_before_the_first_step_unless_it_is_to_be_resampled(
-    teacher, corpus, tmp_path
-):
+def test_audio_of_another_rate_needs_resampling(teacher, corpus, tmp_path):
     """The corpus of all tests is at 8 kHz, and has no audio at all: asked, it would fail much later."""
     with pytest.raises(AsrkdError, match="8000 Hz"):
         student(tmp_path, corpus, "student", "embedding", {"teacher": str(teacher), "layer": 2})

@@ -61,7 +61,7 @@ def test_a_bundle_is_fetched_once_and_is_the_librarys_model(tiny, served, spoken
     assert open_teacher("torchaudio:TINY").weights_sha256 == teacher.weights_sha256
 
 
-def test_without_a_network_the_line_says_how_to_give_a_local_file(tiny, served, tmp_path):
+def test_without_a_network_a_local_file_is_suggested(tiny, served, tmp_path):
     with pytest.raises(AsrkdError) as error:
         open_teacher("torchaudio:TINY")
     said = str(error.value)
@@ -87,7 +87,7 @@ def test_a_name_that_there_is_not_comes_with_the_nearest():
         ("HUBERT_ASR_XLARGE", 1e-5, 48, 1280),
     ],
 )
-def test_bundles_are_described_as_they_were_trained_on_either_stack(name, epsilon, layers, dim):
+def test_bundles_are_described_alike_on_either_stack(name, epsilon, layers, dim):
     url, described = torchaudio_bundles.describe_bundle(name)
     settings = TorchaudioConfig(**json.loads(json.dumps(described)))
     assert url.startswith("https://download.pytorch.org/torchaudio/models/")

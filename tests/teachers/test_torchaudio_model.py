@@ -36,7 +36,7 @@ def test_every_layer_is_what_the_library_gives_of_one_utterance(kind, spoken_cut
             torch.testing.assert_close(embedded.tapped[tap], expected[tap.layer - 1][0], rtol=0, atol=1e-5)
 
 
-def test_a_layer_alone_is_the_same_as_among_others_and_the_model_is_left_as_it_was(spoken_cuts, tmp_path):
+def test_a_layer_does_not_depend_on_other_requested_layers(spoken_cuts, tmp_path):
     torchaudio_model(tmp_path)
     teacher = open_teacher(tmp_path)
     (all_of_it,) = teacher.embeddings(spoken_cuts[:1], [Tap(1), Tap(3)])
@@ -47,7 +47,7 @@ def test_a_layer_alone_is_the_same_as_among_others_and_the_model_is_left_as_it_w
     assert teacher.num_layers == 3
 
 
-def test_before_the_final_norm_is_what_that_norm_makes_the_layer_of(spoken_cuts, tmp_path):
+def test_the_final_norm_of_the_tap_before_it_is_the_layer(spoken_cuts, tmp_path):
     model = torchaudio_model(tmp_path)
     teacher = open_teacher(tmp_path)
     before, after = teacher.tap(2, "before_norm"), teacher.tap(2)
@@ -57,9 +57,7 @@ def test_before_the_final_norm_is_what_that_norm_makes_the_layer_of(spoken_cuts,
     torch.testing.assert_close(normed.detach(), embedded.tapped[after], rtol=0, atol=1e-5)
 
 
-def test_layers_without_a_norm_are_given_as_they_are_and_the_last_also_after_the_encoders(
-    spoken_cuts, tmp_path
-):
+def test_unnormalized_layers_and_the_encoders_last_are_given(spoken_cuts, tmp_path):
     model = torchaudio_model(tmp_path, "large")
     teacher = open_teacher(tmp_path)
     assert teacher.tap(3) == Tap(3, "before_norm")
@@ -86,9 +84,7 @@ def test_neighbors_in_a_batch_are_not_seen(size, spoken_cuts, tmp_path):
             torch.testing.assert_close(own.tapped[tap], alone[own.cut.id], rtol=0, atol=1e-5)
 
 
-def test_a_group_norm_over_time_sees_its_padding_so_such_an_encoder_is_run_one_cut_at_a_time(
-    spoken_cuts, tmp_path, monkeypatch
-):
+def test_an_encoder_with_a_group_norm_runs_cut_by_cut(spoken_cuts, tmp_path, monkeypatch):
     torchaudio_model(tmp_path)
     teacher = open_teacher(tmp_path)
     shortest, longest = (f(spoken_cuts, key=lambda cut: cut.duration) for f in (min, max))
@@ -135,7 +131,7 @@ def test_the_contract_says_what_was_read_and_when_frames_are(spoken_cuts, tmp_pa
         assert expected_frames(contract, num_samples / 16000, 16000) == features[0].shape[1]
 
 
-def test_a_frame_is_moved_by_the_samples_that_the_contract_says_it_is_centered_on(tmp_path):
+def test_frames_respond_to_samples_at_their_contract_center(tmp_path):
     """A frame of the convolutions has a gradient as far to the left of its center as to the right."""
     model = torchaudio_model(tmp_path)
     contract = open_teacher(tmp_path).contract()
@@ -149,7 +145,7 @@ def test_a_frame_is_moved_by_the_samples_that_the_contract_says_it_is_centered_o
     assert math.isclose(middle, contract["first_frame_offset"] + 5 * contract["frame_shift"], rel_tol=1e-6)
 
 
-def test_a_file_of_weights_beside_its_description_is_a_teacher_too(spoken_cuts, tmp_path):
+def test_a_weights_file_with_a_description_is_a_teacher(spoken_cuts, tmp_path):
     torchaudio_model(tmp_path)
     (tmp_path / "model.safetensors").rename(tmp_path / "tiny.safetensors")
     (tmp_path / "config.json").rename(tmp_path / "tiny.json")
@@ -157,7 +153,7 @@ def test_a_file_of_weights_beside_its_description_is_a_teacher_too(spoken_cuts, 
     assert embedded.tapped[Tap(1)].shape[1] == 16
 
 
-def test_states_of_either_torch_and_of_a_model_with_a_head_are_read_alike(spoken_cuts, tmp_path):
+def test_states_of_either_torch_and_with_heads_are_read_alike(spoken_cuts, tmp_path):
     torchaudio_model(tmp_path / "plain")
     state = load_file(str(tmp_path / "plain/model.safetensors"))
     new, old = (

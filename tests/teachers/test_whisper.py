@@ -18,9 +18,7 @@ def samples(cut: MonoCut):
     return soundfile.read(cut.recording.sources[0].source, dtype="float32")[0]
 
 
-def test_every_layer_is_what_the_library_gives_of_the_padded_window_and_the_padding_is_cut_off(
-    spoken_cuts, tmp_path
-):
+def test_layers_equal_the_librarys_without_the_padding(spoken_cuts, tmp_path):
     model = whisper_model(tmp_path)
     from transformers import WhisperFeatureExtractor
 
@@ -68,9 +66,7 @@ def test_a_click_moves_the_frame_that_is_centered_on_it_most(tmp_path):
         assert expected_frames(contract, num_samples / 16000, 16000) == frames
 
 
-def test_audio_beyond_the_window_is_refused_with_the_cut_named_before_anything_is_computed(
-    spoken_cuts, tmp_path
-):
+def test_audio_beyond_the_window_is_refused_at_once(spoken_cuts, tmp_path):
     whisper_model(tmp_path, positions=50)  # one second
     teacher = open_teacher(tmp_path)
     longer = [cut for cut in spoken_cuts if cut.duration > 1]
@@ -101,7 +97,7 @@ def test_a_preprocessor_of_another_model_is_refused(tmp_path):
         open_teacher(tmp_path)
 
 
-def test_the_usual_place_of_its_last_layer_is_before_the_encoders_norm(spoken_cuts, tmp_path):
+def test_the_default_tap_of_the_last_layer_is_before_the_norm(spoken_cuts, tmp_path):
     model = whisper_model(tmp_path)
     teacher = open_teacher(tmp_path)
     assert teacher.tap(3) == Tap(3, "before_norm")

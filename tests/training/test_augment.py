@@ -61,7 +61,7 @@ def write_noise(folder: Path, width: int = 10, frames: int = 9) -> Path:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_masks_are_whole_bands_and_stretches_of_the_mean_and_the_rest_is_unchanged(features, seed):
+def test_masks_are_bands_and_spans_of_the_mean(features, seed):
     masked = Augmentation(AugmentConfig(specaugment=MASKS), seed)(features, "a", 0)
     changed = masked != features  # (T, F)
     assert torch.equal(masked[changed], features.mean().expand(int(changed.sum())))
@@ -71,7 +71,7 @@ def test_masks_are_whole_bands_and_stretches_of_the_mean_and_the_rest_is_unchang
     assert int(frames.sum()) <= 0.5 * 40
 
 
-def test_something_is_masked_sometimes_and_by_default_not_always(features):
+def test_masking_is_random_and_not_always_by_default(features):
     config = AugmentConfig(specaugment=MASKS.model_copy(update={"probability": 0.5}))
     augment = Augmentation(config, 1)
     same = sum(torch.equal(augment(features, f"cut-{n}", 0), features) for n in range(200))
@@ -115,7 +115,7 @@ def test_it_is_a_function_of_seed_epoch_and_cut_id(features, tmp_path):
         assert not torch.equal(other, first)
 
 
-def test_neither_the_features_nor_the_global_generators_are_changed(features, tmp_path):
+def test_features_and_global_generators_are_left_unchanged(features, tmp_path):
     noise = NoiseConfig(cuts=write_noise(tmp_path / "noise"), probability=1)
     augment = Augmentation(AugmentConfig(specaugment=MASKS, noise=noise), 1)
     kept, before = features.clone(), (random.getstate(), torch.get_rng_state())
@@ -130,7 +130,7 @@ def test_without_any_part_it_is_the_identity(features):
 
 
 @pytest.mark.parametrize("snr_db", [-10.0, 0.0, 20.0])
-def test_noise_is_added_in_energy_at_the_level_that_was_asked_for(features, snr_db):
+def test_noise_is_added_at_the_requested_snr(features, snr_db):
     speech, noise = (
         features.double(),
         torch.randn(40, 10, generator=torch.Generator().manual_seed(2)).double() - 5,
@@ -147,7 +147,7 @@ def test_two_equal_signals_at_0_db_are_3_db_louder():
     torch.testing.assert_close(mix(signal, signal, 0.0), torch.full((5, 4), 2.0 + math.log(2)))
 
 
-def test_noise_that_is_shorter_than_the_cut_is_repeated_and_its_level_is_in_the_range(features, tmp_path):
+def test_short_noise_is_repeated_within_the_snr_range(features, tmp_path):
     noise = NoiseConfig(cuts=write_noise(tmp_path / "noise", frames=9), probability=1, snr_db=(5, 10))
     augment = Augmentation(AugmentConfig(specaugment=None, noise=noise), 1)
     levels = []

@@ -119,7 +119,7 @@ def test_every_flipped_byte_is_found(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_if_all_are_broken_that_is_an_error_and_not_the_same_as_none(tmp_path, capsys):
+def test_all_broken_is_an_error_and_not_the_same_as_none(tmp_path, capsys):
     for step in (1, 2):
         path = save_checkpoint(tmp_path, make(step))
         path.write_bytes(path.read_bytes()[:-1])
@@ -139,7 +139,7 @@ def test_one_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
         ckpt.load_checkpoint(path)
 
 
-def test_what_a_killed_writer_left_is_removed_and_checkpoints_are_not(tmp_path):
+def test_leftovers_are_removed_and_checkpoints_are_not(tmp_path):
     path = save_checkpoint(tmp_path, make(3))
     (tmp_path / "step-00000004.safetensors.0123abcd.partial").write_bytes(b"half")
     ckpt.clear_unfinished(tmp_path)
@@ -147,7 +147,7 @@ def test_what_a_killed_writer_left_is_removed_and_checkpoints_are_not(tmp_path):
     ckpt.clear_unfinished(tmp_path / "nowhere")
 
 
-def test_weights_in_half_precision_scalars_and_empty_tensors_come_back(tmp_path):
+def test_half_precision_scalars_and_empty_tensors_are_restored(tmp_path):
     weights = {"half": torch.randn(3).bfloat16(), "scalar": torch.tensor(7), "empty": torch.zeros(0, 4)}
     save_checkpoint(tmp_path, Checkpoint(Position(), weights, {}, []))
     found = load_latest(tmp_path)
@@ -166,7 +166,7 @@ def test_tensors_of_one_storage_and_transposed_ones_are_saved(tmp_path):
     assert torch.equal(found.weights["b"], base[:, :2])
 
 
-def test_a_checkpoint_that_was_put_back_is_gone_on_from_and_the_broken_later_ones_go(tmp_path):
+def test_a_restored_checkpoint_replaces_later_broken_ones(tmp_path):
     for step in (200, 300):
         save_checkpoint(tmp_path, make(step))
     for path in ckpt.list_checkpoints(tmp_path):

@@ -53,14 +53,14 @@ def test_half_a_place_is_a_line_that_says_how_to_start(monkeypatch, environment,
         pass
 
 
-def test_the_script_of_a_batch_job_with_several_tasks_is_not_one_of_them(monkeypatch):
+def test_a_batch_script_of_several_tasks_is_not_a_task(monkeypatch):
     for name, value in {"SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}.items():
         monkeypatch.setenv(name, value)
     with joined() as processes:
         assert processes.count == 1
 
 
-def test_what_is_typed_into_a_shell_of_a_task_is_not_a_task_and_what_a_task_runs_is(monkeypatch):
+def test_commands_typed_into_a_tasks_shell_are_not_tasks(monkeypatch):
     for name, value in {"SLURM_STEP_NUM_TASKS": "2", "SLURM_JOB_ID": "7", "SLURM_PROCID": "0"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor == 0)
@@ -97,9 +97,7 @@ def test_shares_that_come_out_even_are_allowed(count):
 @pytest.mark.parametrize(
     ("count", "accumulate", "even", "seconds"), [(2, 1, 2, "30"), (4, 6, 8, "45"), (8, 1, 8, "7.5")]
 )
-def test_uneven_shares_are_refused_with_settings_that_keep_an_update_as_large(
-    count, accumulate, even, seconds
-):
+def test_uneven_shares_are_refused_with_even_settings(count, accumulate, even, seconds):
     wanted = f"--set optim.accumulate={even} --set data.max_duration={seconds}$"
     with pytest.raises(AsrkdError, match=wanted):
         Processes(0, count).check_shares(accumulate, "max_duration", 60.0)
@@ -118,7 +116,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch):
     return pretend
 
 
-def test_each_process_has_the_gpu_of_its_local_rank_or_the_only_one_that_it_is_shown(gpus):
+def test_each_process_has_its_local_ranks_or_only_visible_gpu(gpus):
     gpus(4)
     assert Processes(7, 8, local_rank=3).device("auto") == torch.device("cuda", 3)
     assert Processes(7, 8, local_rank=3).device("cpu") == torch.device("cpu")
@@ -126,7 +124,7 @@ def test_each_process_has_the_gpu_of_its_local_rank_or_the_only_one_that_it_is_s
     assert Processes(7, 8, local_rank=3).device("cuda") == torch.device("cuda", 0)
 
 
-def test_one_gpu_for_all_and_more_processes_than_gpus_are_refused(gpus):
+def test_too_few_gpus_for_the_processes_are_refused(gpus):
     gpus(2)
     with pytest.raises(AsrkdError, match="2 processes need a GPU each; use --device cuda$"):
         Processes(0, 2).device("cuda:1")

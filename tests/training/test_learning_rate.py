@@ -30,7 +30,7 @@ def test_linear_falls_in_equal_steps_to_its_end():
     assert rates(8, schedule="linear", final_lr=0.5)[4:] == pytest.approx([2.0, 1.75, 1.5, 1.25, 1.0])
 
 
-def test_cosine_is_half_way_in_the_middle_and_follows_the_cosine():
+def test_cosine_schedule_follows_the_cosine():
     found = rates(12, schedule="cosine")[4:]
     assert found == pytest.approx([1 + math.cos(math.pi * k / 8) for k in range(9)])
     assert (found[0], found[4], found[8]) == pytest.approx((2.0, 1.0, 0.0))
@@ -45,7 +45,7 @@ def test_a_held_share_stays_at_the_top_before_it_falls(schedule):
     assert found[10] == pytest.approx(0.0, abs=1e-12)
 
 
-def test_exponential_is_a_factor_times_as_high_after_each_epoch_whatever_the_length_of_the_run():
+def test_exponential_schedule_falls_by_a_factor_each_epoch():
     config = OptimConfig(lr=2.0, warmup_steps=2, schedule="exponential", epoch_factor=0.5, final_lr=0.25)
     for total in (4, 400):
         found = [learning_rate(step, total, config, epochs=step // 3) for step in range(10)]
@@ -75,7 +75,7 @@ def test_what_a_schedule_lacks_or_has_no_use_for_is_refused(settings, said):
         OptimConfig(**settings)
 
 
-def test_the_lineage_of_other_schedules_does_not_know_of_epoch_factors():
+def test_lineages_of_other_schedules_have_no_epoch_factor():
     assert "epoch_factor" not in OptimConfig().model_dump(mode="json")
     exponential = OptimConfig(schedule="exponential", epoch_factor=0.99)
     assert exponential.model_dump(mode="json")["epoch_factor"] == 0.99

@@ -44,7 +44,7 @@ def test_a_process_without_a_share_has_no_batches(cuts):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_cut_that_cannot_be_read_is_an_error_and_not_a_traceback_in_a_string(cuts, workers):
+def test_an_unreadable_cut_is_an_error_without_a_traceback(cuts, workers):
     cuts["train-001"].features.storage_key = "nowhere.npy"
     with pytest.raises(AsrkdError, match="train-001"):
         list(load_batches(BatchReader(cuts, {}), [["train-000", "train-001"]], workers=workers))

@@ -37,7 +37,7 @@ def test_an_epoch_has_each_cut_once_in_batches_within_the_limit(lengths, num_buc
 
 @settings(max_examples=40, deadline=None)
 @given(durations, st.integers(1, 20))
-def test_a_plan_in_order_has_each_cut_once_and_the_longest_first(lengths, max_duration):
+def test_an_ordered_plan_has_each_cut_once_longest_first(lengths, max_duration):
     cuts = make_cuts(lengths)
     plan = plan_in_order(cuts, max_duration)
     check(plan, cuts, max_duration)
@@ -56,7 +56,7 @@ def plan(cuts: list[MonoCut], *, seed: int = 1, epoch: int = 0) -> EpochPlan:
     return plan_epoch(cuts, seed=seed, epoch=epoch, max_duration=10, num_buckets=4)
 
 
-def test_equal_seeds_and_epochs_give_equal_plans_and_others_do_not(cuts):
+def test_plans_depend_on_seed_and_epoch(cuts):
     first = plan(cuts)
     assert plan(cuts) == first
     others = [plan(cuts, epoch=1), plan(cuts, epoch=2), plan(cuts, seed=2)]

@@ -13,7 +13,7 @@ def phase(**settings: object) -> PhaseConfig:
 EXPANDED = [{"ctc": {"targets": "exp/nbest", "num_hypotheses": 3, "expand": True}}]
 
 
-def test_epochs_are_updates_of_the_first_plan_times_the_passes_of_an_epoch():
+def test_epoch_length_is_updates_of_the_plan_times_passes():
     schedule = PhaseSchedule(
         [phase(steps=5), phase(epochs=1.5), phase(epochs=2, objectives=EXPANDED)], lambda: 4
     )
@@ -28,12 +28,12 @@ def test_a_pass_is_not_counted_where_no_length_depends_on_it():
     assert PhaseSchedule([phase(steps=5)], count).steps == [5]
 
 
-def test_a_schedule_spans_the_phases_that_go_on_from_one_another():
+def test_a_schedule_spans_phases_that_do_not_restart():
     schedule = PhaseSchedule([phase(steps=5), phase(steps=7, restart=False), phase(steps=9)], lambda: 4)
     assert (schedule.place(0, 3), schedule.place(1, 2), schedule.place(2, 8)) == ((3, 12), (7, 12), (8, 9))
 
 
-def test_epochs_that_are_over_are_those_of_each_phase_since_the_schedule_began():
+def test_finished_epochs_count_since_the_schedule_began():
     schedule = PhaseSchedule([phase(steps=6), phase(steps=30, restart=False, objectives=EXPANDED)], lambda: 4)
     assert [schedule.epochs(0, step) for step in range(6)] == [0, 0, 0, 0, 1, 1]
     # One and a half in the first phase; an epoch of the second has twelve updates.
@@ -43,7 +43,7 @@ def test_epochs_that_are_over_are_those_of_each_phase_since_the_schedule_began()
 
 
 @pytest.mark.parametrize("per_pass", [3, 7, 10, 49])
-def test_the_first_update_after_an_epoch_knows_that_it_is_over_however_phases_divide_it(per_pass):
+def test_an_epochs_end_is_known_however_phases_divide_it(per_pass):
     lengths = [1] * per_pass
     schedule = PhaseSchedule(
         [phase(steps=own, restart=False, objectives=EXPANDED) for own in lengths * 3], lambda: per_pass

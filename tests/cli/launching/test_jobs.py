@@ -57,7 +57,7 @@ def run(scheduler: Pretended, stop: StopRequest | None = None) -> list[TaskExit]
     return Jobs(scheduler, stop or StopRequest()).run(tasks)
 
 
-def test_what_was_stopped_or_killed_is_submitted_again_until_it_is_done(tmp_path, capsys):
+def test_stopped_and_killed_jobs_are_resubmitted_until_done(tmp_path, capsys):
     scheduler = Pretended(
         tmp_path, a=[GOOD], b=[STOPPED, KILLED, STOPPED, GOOD], c=[TaskExit(-9, "", ""), GOOD]
     )

@@ -67,14 +67,14 @@ def test_sbatch_gets_what_is_wanted_and_a_signal_in_advance(tmp_path, commands):
     } <= set(options)  # fmt: skip
 
 
-def test_without_a_limit_the_partition_has_its_own_and_short_ones_have_a_short_notice(tmp_path, commands):
+def test_time_limit_and_its_notice_follow_the_partition(tmp_path, commands):
     options = submission(tmp_path, Wanted(), commands)
     assert not [option for option in options if option.startswith(("time", "partition", "gpus"))]
     assert {"time=1", "signal=USR1@10"} <= set(submission(tmp_path, Wanted(40.0), commands))
 
 
 @pytest.mark.parametrize("setting", ["array=1-9", "--output=x", "=3", ""])
-def test_what_is_no_option_of_sbatch_or_the_launchers_own_is_refused(setting):
+def test_unknown_options_of_sbatch_are_refused(setting):
     with pytest.raises(AsrkdError, match="^--slurm .*: expected KEY=VALUE"):
         Wanted(settings=(setting,)).for_slurm()
 
@@ -115,7 +115,7 @@ def test_without_sbatch_or_submitit_a_line_says_what_to_install(tmp_path, monkey
     assert not list(tmp_path.iterdir())
 
 
-def test_a_launcher_that_is_none_and_options_of_the_other_are_refused(tmp_path):
+def test_unknown_launchers_and_foreign_options_are_refused(tmp_path):
     with pytest.raises(AsrkdError, match="--launcher cloud: expected slurm or local"):
         Launch(["score"], "cloud", tmp_path / "out").run_parts(2, StopRequest())
     with pytest.raises(AsrkdError, match="no effect with --launcher local"):
@@ -123,7 +123,7 @@ def test_a_launcher_that_is_none_and_options_of_the_other_are_refused(tmp_path):
 
 
 @pytest.mark.slow
-def test_this_machine_runs_parts_and_submits_again_what_was_stopped_or_killed(tmp_path, capsys):
+def test_local_launcher_runs_parts_and_resubmits_them(tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["score", "--out", str(out), "--jobs", "3", "--launcher", "local"]
     program = (sys.executable, "-c", STAND_IN)

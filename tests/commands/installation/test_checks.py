@@ -3,7 +3,7 @@
 from asrkd.commands.installation.checks import Check, Status, in_a_line
 
 
-def test_a_row_shows_the_note_and_the_command_on_lines_of_their_own():
+def test_a_row_has_separate_lines_for_note_and_command():
     check = Check("k2", Status.WRONG, "broken", "for speed", "pip uninstall k2")
     first, note, remedy = check.text().split("\n")
     assert first.split() == ["WRONG", "k2", "broken"]

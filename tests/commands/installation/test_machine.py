@@ -27,7 +27,7 @@ TORCH_2_11 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120", "compute_1
         ("one of the future", 130, False, True),
     ],
 )
-def test_kernels_run_within_a_generation_and_ptx_on_every_later_one(gpu, capability, on_1_13, on_2_11):
+def test_kernels_run_within_a_generation_and_ptx_on_later(gpu, capability, on_1_13, on_2_11):
     assert has_kernels(capability, TORCH_1_13) is on_1_13
     assert has_kernels(capability, TORCH_2_11) is on_2_11
 
@@ -69,7 +69,7 @@ def test_why_torch_cannot_use_a_gpu_is_passed_on(monkeypatch):
     assert "--device cpu" in check.detail
 
 
-def test_a_torch_that_cannot_be_imported_does_not_stop_the_check(monkeypatch):
+def test_a_broken_torch_does_not_stop_the_check(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert check_gpu().status is Status.NOTE
 
@@ -93,7 +93,7 @@ def test_a_program_that_is_absent_is_a_note_with_its_package(monkeypatch, tmp_pa
     assert program.stand_in in check.note
 
 
-def test_a_program_is_found_on_the_path_and_where_debian_hides_it(monkeypatch, tmp_path):
+def test_programs_are_found_on_the_path_and_in_sbin(monkeypatch, tmp_path):
     program = machine.Program("sclite", "sctk", "scores", "nothing", str(tmp_path / "hidden"))
     for folder in ("hidden", "path"):
         (tmp_path / folder).mkdir()
@@ -106,7 +106,7 @@ def test_a_program_is_found_on_the_path_and_where_debian_hides_it(monkeypatch, t
 
 
 @pytest.mark.parametrize(("free", "status"), [(1_000_000_000, Status.NOTE), (10**12, Status.OK)])
-def test_a_disk_without_room_for_features_of_100_hours_is_a_note(monkeypatch, tmp_path, free, status):
+def test_too_little_disk_for_100_hours_is_a_note(monkeypatch, tmp_path, free, status):
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: types.SimpleNamespace(free=free))
     check = check_disk(tmp_path)
     assert check.status is status

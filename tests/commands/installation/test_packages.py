@@ -26,7 +26,7 @@ def broken(tmp_path, monkeypatch):
     return write
 
 
-def test_a_missing_package_comes_with_the_command_that_installs_it(monkeypatch):
+def test_a_missing_package_names_its_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "jiwer", None)
     monkeypatch.setattr(installed, "version", lambda distribution: None)
     check = check_package(JIWER)
@@ -93,7 +93,7 @@ def test_k2_that_is_absent_is_a_note_that_says_what_stands_in(monkeypatch):
     assert "torch 2.11.0" in check.remedy
 
 
-def test_k2_that_is_absent_from_its_own_stack_is_a_pip_install_away(monkeypatch):
+def test_k2_missing_from_its_stack_names_its_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "k2", None)
     monkeypatch.setattr(installed, "version", {"torch": "1.13.1"}.get)
     check = check_k2()
@@ -125,7 +125,7 @@ def test_k2_that_works_says_its_torch(monkeypatch):
     assert check.detail.endswith("built for torch 2.11.0")
 
 
-def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch):
+def test_conflicting_packages_are_fixed_by_one_command(monkeypatch):
     misfits = [("torchaudio", "torchaudio 2.8.0 needs torch==2.8.0"), ("k2", "k2 1.23.4 needs torch==1.13.1")]
     monkeypatch.setattr(packages.installed, "misfits", lambda: misfits)
     check = check_fit()
@@ -136,7 +136,7 @@ def test_packages_that_do_not_go_together_are_mended_in_one_command(monkeypatch)
     assert install.endswith("torch torchaudio")
 
 
-def test_transformers_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
+def test_absent_or_broken_transformers_is_only_a_note(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", types.SimpleNamespace(Wav2Vec2Model=object))
     monkeypatch.setattr(packages.installed, "version", lambda distribution: "4.57.6")
     assert packages.check_transformers().status is Status.OK
@@ -151,7 +151,7 @@ def test_transformers_is_done_without_whether_it_is_absent_or_broken(monkeypatch
     assert "only teachers in Hugging Face's folders need it" in absent.note
 
 
-def test_submitit_is_done_without_whether_it_is_absent_or_broken(monkeypatch):
+def test_absent_or_broken_submitit_is_only_a_note(monkeypatch):
     assert packages.check_submitit().status is Status.OK
     monkeypatch.setitem(sys.modules, "submitit", None)
     broken = packages.check_submitit()

@@ -46,7 +46,7 @@ def test_a_transcript_that_cannot_be_spoken_is_not(text, fault):
 @pytest.mark.parametrize(
     ("text", "fine"), [("", True), (None, True), ("--", False), ("\x07", False), ("A", True)]
 )
-def test_untranscribed_lets_nothing_pass_but_missing_transcripts(text, fine):
+def test_untranscribed_allows_only_missing_transcripts(text, fine):
     assert (validation.transcript_fault(text, untranscribed=True) is None) is fine
 
 
@@ -60,7 +60,7 @@ def test_bad_transcripts_are_set_aside_with_their_file():
     ]
 
 
-def test_given_tokens_must_spell_what_is_trained_on_and_only_that():
+def test_given_tokens_must_spell_the_training_transcripts():
     tokens = train_char(["ONE"])
     good, bad = validation.screen_spelling(
         {"train": PackedCuts([cut("a"), cut("b", "TWO")]), "dev": PackedCuts([cut("c", "TWO")])}, tokens

@@ -54,7 +54,7 @@ def test_two_jobs_write_the_same_bytes_as_one(corpus, tmp_path):
     assert len(list(out.glob("audio/train/block-*"))) >= 2
 
 
-def test_a_block_that_was_removed_comes_back_the_same_and_the_others_are_left_alone(corpus, tmp_path):
+def test_a_removed_block_is_remade_alone_with_the_same_bytes(corpus, tmp_path):
     out, cuts = corpus
     shutil.copytree(out, tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy/audio/train/block-00001")
@@ -131,7 +131,7 @@ def test_a_torn_manifest_of_a_block_is_located(corpus, tmp_path):
         make(tmp_path / "copy", TINY, jobs=1, stop=StopRequest())
 
 
-def test_the_cuts_are_true_of_the_audio_after_the_corpus_was_moved(corpus, tmp_path):
+def test_cuts_describe_the_audio_after_a_move(corpus, tmp_path):
     shutil.copytree(corpus[0], tmp_path / "moved")
     for split, cuts in corpus[1].items():
         manifests.write_cuts(tmp_path / "moved" / f"cuts_{split}.jsonl.gz", cuts)
@@ -142,7 +142,7 @@ def test_the_cuts_are_true_of_the_audio_after_the_corpus_was_moved(corpus, tmp_p
             assert soundfile.info(cut.recording.sources[0].source).samplerate == 16000
 
 
-def test_a_supervision_has_text_speaker_language_and_a_time_for_each_word(corpus):
+def test_a_supervision_has_text_speaker_language_word_times(corpus):
     for split, cuts in corpus[1].items():
         for cut in cuts:
             (supervision,) = cut.supervisions
@@ -157,7 +157,7 @@ def test_a_supervision_has_text_speaker_language_and_a_time_for_each_word(corpus
             assert borders[-1] <= cut.duration - 0.1
 
 
-def test_the_noise_is_as_loud_and_the_peak_as_high_as_the_manifest_says(corpus):
+def test_noise_level_and_peak_are_those_of_the_manifest(corpus):
     """Speech is found in the mixture by projection; what is left is noise."""
     utterances = [u for block in plan.plan_blocks(TINY, "train") for u in block.utterances]
     spoken = speak([utterance.request() for utterance in utterances])

@@ -41,7 +41,7 @@ def test_an_unknown_variant_is_an_error(variant):
         speak([request(variant=variant)])
 
 
-def test_a_voice_set_before_does_not_stand_in_for_an_unknown_one():
+def test_an_unknown_voice_is_not_replaced_by_the_last_one():
     code = (
         "from asrkd.data.corpora.digits.espeak import Espeak\nfrom asrkd.core.errors import AsrkdError\n"
         "speaker = Espeak()\nspeaker.set_voice('en-us', 'f3')\n"
@@ -87,7 +87,7 @@ def test_a_higher_pitch_is_heard():
     assert fundamental_hz(high.pcm) > 1.25 * fundamental_hz(low.pcm)
 
 
-def test_a_signal_to_the_process_group_does_not_tear_what_is_being_spoken():
+def test_a_signal_to_the_process_group_tears_no_speech():
     code = (
         "import os, signal, threading\n"
         "from asrkd.data.corpora.digits.espeak import Request\n"

@@ -101,7 +101,7 @@ def test_numbers_without_words_are_refused(function, number):
         function(number)
 
 
-def test_the_vocabulary_is_what_the_sentences_hold_and_about_150_words():
+def test_the_vocabulary_is_that_of_the_sentences():
     drawn = {word for sentence in SENTENCES for word in sentence.split()}
     assert drawn == {word for words in WORD_LISTS for word in words}
     assert 120 <= len(drawn) <= 180

@@ -56,7 +56,7 @@ def test_hum_is_at_the_harmonics_of_the_mains():
     assert at > 0.9 * power.sum()
 
 
-def test_babble_waxes_and_wanes_at_the_pace_of_syllables_and_white_noise_does_not():
+def test_babble_is_modulated_like_syllables_and_white_is_not():
     def unsteadiness(kind: str) -> float:
         levels = noise_of(kind, 8 * RATE).reshape(-1, RATE // 20).std(axis=1)  # of 50 ms
         return float(levels.std() / levels.mean())

@@ -19,7 +19,7 @@ def utterances_of(options: DigitsOptions, split: str):
     return [utterance for block in plan_blocks(options, split) for utterance in block.utterances]
 
 
-def test_the_estimated_durations_add_up_to_the_minutes_asked_for():
+def test_estimated_durations_add_up_to_the_requested_minutes():
     for split, minutes in (("train", 60), ("dev", 7.2), ("test", 7.2)):
         planned = [estimated_s(utterance) for utterance in utterances_of(HOUR, split)]
         assert sum(planned) == pytest.approx(60 * minutes, abs=max(planned) / 2 + 1e-6)
@@ -34,7 +34,7 @@ def test_what_is_spoken_is_within_two_percent_of_ten_minutes(seed):
     assert total_s == pytest.approx(600, rel=0.02)
 
 
-def test_all_blocks_but_the_last_have_fifty_utterances_numbered_in_order():
+def test_blocks_have_fifty_utterances_numbered_in_order():
     blocks = plan_blocks(HOUR, "train")
     assert {len(block.utterances) for block in blocks[:-1]} == {50}
     assert 1 <= len(blocks[-1].utterances) <= 50
@@ -52,7 +52,7 @@ def test_nothing_is_too_short_to_hold_an_utterance():
     assert [len(utterances_of(DigitsOptions(minutes=1e-3), split)) for split in SPLITS] == [1, 1, 1]
 
 
-def test_no_speaker_is_in_two_splits_and_all_speak_equally_often():
+def test_splits_share_no_speaker_and_all_speak_equally_often():
     speakers = {split: Counter(u.speaker.id for u in utterances_of(HOUR, split)) for split in SPLITS}
     assert [len(speakers[split]) for split in SPLITS] == [40, 8, 8]
     assert len(speakers["train"] | speakers["dev"] | speakers["test"]) == 56

@@ -77,7 +77,7 @@ def test_words_of_one_event_share_it_by_their_letters():
     ]
 
 
-def test_espeak_does_merge_such_words_and_they_get_an_interval_each():
+def test_words_merged_by_espeak_get_an_interval_each():
     (speech,) = speak([Request("turn on the light", "en", "m3", 150, 50, 50)])
     assert len(speech.words) == 3
     on, the = word_times("turn on the light", speech)[1:3]

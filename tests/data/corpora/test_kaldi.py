@@ -48,7 +48,7 @@ def test_an_end_of_minus_one_is_that_of_the_recording(tmp_path):
     assert (cut.start, cut.duration, cut.num_samples) == (0.25, 0.75, 6000)
 
 
-def test_without_segments_utterances_are_recordings_and_utt2dur_is_their_length(tmp_path):
+def test_without_segments_utterances_are_whole_recordings(tmp_path):
     first, second = kaldi.list_utterances(write(tmp_path / "test", {**WHOLE, "utt2dur": "b 1.5\n"}))
     assert (first.id, first.recording_id, first.duration, first.split) == ("a", None, None, "test")
     assert (second.duration, second.text, second.audio) == (1.5, "TWO", tmp_path / "test/b.wav")

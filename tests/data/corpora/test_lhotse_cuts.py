@@ -71,7 +71,7 @@ def test_recordings_and_supervisions_are_joined_by_their_ids(tmp_path):
     assert found == [("u1", "r2", 0.1, 0.4, 0.0), ("u2", "r1", 0.0, 1.0, 0.0), ("u3", "r2", 0.5, 0.5, 0.0)]
 
 
-def test_audio_is_found_from_the_working_directory_as_lhotse_does(tmp_path, monkeypatch):
+def test_audio_paths_are_relative_to_the_working_directory(tmp_path, monkeypatch):
     recording = make_recording(tmp_path / "audio", "r", path="audio/r.wav")
     (tmp_path / "manifests").mkdir()
     write_cuts(tmp_path / "manifests/cuts_train.jsonl", make_cut(recording, "a"))
@@ -102,7 +102,7 @@ def test_features_and_arrays_of_the_cuts_are_left_behind(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["OGG", "MP3"])
-def test_a_whole_file_whose_length_lhotse_estimates_stays_whole_and_can_be_transformed(tmp_path, kind):
+def test_a_file_of_estimated_length_stays_whole_in_transforms(tmp_path, kind):
     """Two files joined, of which lhotse knows the first."""
     content = io.BytesIO()
     noise = np.random.default_rng(1).standard_normal(16000).astype("float32") / 10

@@ -49,7 +49,7 @@ def test_only_the_subsets_asked_for_are_taken(tmp_path):
         librispeech.list_utterances(tmp_path, ["test-clean"])
 
 
-def test_audio_that_no_transcript_mentions_is_listed_with_an_empty_one(tmp_path):
+def test_audio_without_a_transcript_gets_an_empty_one(tmp_path):
     add(tmp_path, "dev-clean", "3", ["FIVE"])
     soundfile.write(tmp_path / "dev-clean/3/7/3-7-0009.flac", np.zeros(1600, dtype="float32"), 16000)
     assert [(i.id, i.text) for i in librispeech.list_utterances(tmp_path)] == [

@@ -41,7 +41,7 @@ def test_samples_are_those_that_lhotse_loads(tmp_path, name):
 
 
 @pytest.mark.parametrize(("start", "duration"), [(0.0, 0.3), (0.25, 0.5), (0.123, 0.7), (0.4, None)])
-def test_a_segment_is_the_one_that_lhotse_loads_and_a_slice_of_the_whole(tmp_path, start, duration):
+def test_a_segment_is_lhotses_and_a_slice_of_the_whole(tmp_path, start, duration):
     samples = noise()
     path = write(tmp_path / "r.wav", samples, subtype="FLOAT")
     cut = cut_of(path, recording_id="r", start=start, duration=duration)

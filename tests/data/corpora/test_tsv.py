@@ -17,7 +17,7 @@ def write(folder: Path, content: str, name: str = "transcripts.tsv") -> Path:
     return path
 
 
-def test_each_line_is_an_utterance_and_unknown_columns_are_ignored(tmp_path):
+def test_a_line_is_an_utterance_and_other_columns_are_ignored(tmp_path):
     write(tmp_path, HEADER + "a\tx/a.wav\tann\tONE TWO\ttrain\tloud\n\nb\t/far/b.wav\t\tTWO\tdev\t\n")
     first, second = tsv.list_utterances(tmp_path)
     assert (first.id, first.audio, first.split) == ("a", tmp_path / "x/a.wav", "train")
@@ -81,7 +81,7 @@ def test_a_table_of_only_a_header_is_refused(tmp_path):
         check_utterances(tsv.list_utterances(tmp_path), tmp_path)
 
 
-def test_the_digest_moves_with_any_edit_of_the_list_or_size_of_the_audio(tmp_path):
+def test_the_digest_covers_the_list_and_the_audio_sizes(tmp_path):
     row = "a\ta.wav\ts\tONE\ttrain\t\n"
     (tmp_path / "a.wav").write_bytes(b"12")
     write(tmp_path, HEADER + row)

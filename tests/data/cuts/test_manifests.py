@@ -41,7 +41,7 @@ def test_equal_cuts_are_equal_bytes(tmp_path):
     assert (tmp_path / "a.jsonl.gz").read_bytes() == (tmp_path / "b.jsonl.gz").read_bytes()
 
 
-def test_paths_are_taken_from_the_manifests_folder_so_that_it_can_be_moved(tmp_path):
+def test_paths_are_relative_to_the_manifests_folder(tmp_path):
     old, new = tmp_path / "old", tmp_path / "new"
     writer = NumpyFilesWriter(old / "features")
     values = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -90,7 +90,7 @@ def test_a_recording_manifest_is_not_taken_for_cuts(tmp_path):
         read_cuts(path)
 
 
-def test_an_id_that_comes_twice_and_a_manifest_without_cuts_are_refused(tmp_path):
+def test_duplicate_ids_and_empty_manifests_are_refused(tmp_path):
     write_cuts(tmp_path / "twice.jsonl", [make_cut("a"), make_cut("b"), make_cut("a")])
     with pytest.raises(AsrkdError, match=r"twice.jsonl:3: duplicate cut id 'a'"):
         read_cuts(tmp_path / "twice.jsonl")

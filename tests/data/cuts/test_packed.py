@@ -33,7 +33,7 @@ CUTS = [
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, len(CUTS)), st.integers(-len(CUTS) - 3, len(CUTS) + 3), st.integers(-3, len(CUTS) + 3))
-def test_lengths_items_slices_and_iteration_are_those_of_the_list(count, start, stop):
+def test_length_items_slices_and_iteration_are_a_lists(count, start, stop):
     plain, packed = CUTS[:count], PackedCuts(CUTS[:count])
     assert len(packed) == count
     assert list(packed) == plain
@@ -59,7 +59,7 @@ def test_those_that_are_wanted_stay_in_their_order():
     assert packed.where(lambda _: True) is packed
 
 
-def test_another_process_gets_the_same_cuts_with_their_paths_resolved():
+def test_cuts_reach_another_process_with_resolved_paths():
     packed = PackedCuts(CUTS[:50], folder=Path("/data"))
     assert packed[3].recording.sources[0].source == "/data/3.wav"
     arrived = pickle.loads(pickle.dumps(packed[1:45]))
@@ -96,7 +96,7 @@ def test_cuts_are_found_by_id_in_the_order_of_the_list():
     assert "c1000" not in by_id
 
 
-def test_a_line_that_only_looks_like_a_cut_is_named_when_it_is_taken_out():
+def test_a_line_that_is_not_a_cut_is_named_when_read():
     packed = PackedCuts(CUTS[:2])
     packed.append_line('{"id": "x", "type": "MonoCut"}', cut_record(CUTS[2])._replace(id="x"))
     with pytest.raises(AsrkdError, match="cut x: not a lhotse cut"):

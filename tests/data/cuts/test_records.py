@@ -41,7 +41,7 @@ def test_the_digest_of_a_line_is_that_of_the_cut(num_samples, changes, custom):
     assert (read.id, read.duration, read.sampling_rate) == (cut.id, cut.duration, cut.sampling_rate)
 
 
-def test_lines_of_prepared_cuts_have_the_digests_and_texts_of_the_cuts(corpus):
+def test_lines_have_the_digests_and_texts_of_their_cuts(corpus):
     from asrkd.core import files
     from asrkd.data.cuts.manifests import read_cuts
 
@@ -87,7 +87,7 @@ def test_a_line_that_is_no_cut_is_told(record):
         (("supervisions",), {"text": "A"}, "supervisions is .*, expected a list"),
     ],
 )
-def test_a_field_of_a_wrong_type_or_range_is_told_by_line_and_place(place, value, complaint):
+def test_a_wrong_field_is_reported_with_line_and_place(place, value, complaint):
     recording = Recording("r", [AudioSource("file", [0], "a.wav")], 8000, 8000, 1.0)
     supervision = SupervisionSegment("s", "r", 0.0, 1.0, text="A")
     line = MonoCut("c", 0.0, 1.0, 0, [supervision], recording=recording).to_dict()

@@ -27,7 +27,7 @@ def test_confusions_of_three_sentences_by_hand():
     }
 
 
-def test_only_what_the_student_does_more_often_than_the_baseline_is_inherited_confusions():
+def test_only_confusions_above_the_baseline_are_inherited():
     teacher = {
         Confusion("a", "b"): 3,
         Confusion("c", "d"): 1,
@@ -52,9 +52,7 @@ counts = st.dictionaries(pairs, st.integers(1, 4)).map(Counter)
 
 
 @given(counts, counts, counts)
-def test_the_list_is_complete_worst_first_and_independent_of_the_order_of_its_input(
-    teacher, baseline, student
-):
+def test_the_list_is_complete_and_sorted_for_any_input_order(teacher, baseline, student):
     found = inherited_confusions(teacher, baseline, student)
     more = [one.student - one.baseline for one in found]
     assert more == sorted(more, reverse=True) and all(gain > 0 for gain in more)

@@ -57,7 +57,7 @@ def test_a_deletion_is_inherited_only_by_deleting_the_same_word():
     assert list(of("a b", "a", "a b", "b").student.values()) == [ErrorClass.NEW]
 
 
-def test_an_inserted_word_is_the_same_error_only_in_the_same_gap():
+def test_insertions_are_equal_errors_only_in_the_same_gap():
     assert list(of("a b", "uh a b", "a b", "uh a b").student.values()) == [ErrorClass.INHERITED]
     assert list(of("a b", "uh a b", "a b", "a b uh").student.values()) == [ErrorClass.NEW]
 
@@ -69,7 +69,7 @@ def test_of_a_word_inserted_twice_only_one_is_the_teachers():
     }
 
 
-def test_a_student_that_is_its_teacher_inherits_or_shares_everything():
+def test_a_student_equal_to_its_teacher_inherits_all_errors():
     found = of("a b c", "x b y", "a b y", "x b y")
     assert set(found.student.values()) == {ErrorClass.INHERITED, ErrorClass.SHARED}
     assert found.student == found.teacher
@@ -104,7 +104,7 @@ def canonical(answers):
 
 
 @pytest.mark.parametrize("answers", list(product(range(4), repeat=3)), ids=str)
-def test_every_combination_of_answers_at_one_word_is_in_the_table(answers):
+def test_the_table_has_every_combination_at_one_word(answers):
     heard = ["said", "one", "two", "three"]
     found = of("said", *(heard[answer] for answer in answers))
     by_hand = {canonical(key): value for key, value in BY_HAND.items()}[canonical(answers)]
@@ -113,7 +113,7 @@ def test_every_combination_of_answers_at_one_word_is_in_the_table(answers):
 
 
 @given(utterances)
-def test_classes_add_up_to_each_systems_errors_and_meet_where_they_must(found):
+def test_error_classes_add_up_to_each_systems_errors(found):
     total = ErrorClassCounts()
     for texts in found:
         total.add(of(*texts))

@@ -31,7 +31,7 @@ def test_the_same_word_inserted_twice_in_one_gap_is_two_errors():
     assert errors == [WordError(ErrorPlace(1, True), "uh", 0), WordError(ErrorPlace(1, True), "uh", 1)]
 
 
-def test_what_is_inserted_into_an_empty_reference_is_in_its_only_gap():
+def test_insertions_into_an_empty_reference_share_one_gap():
     laid = by_place(align_words("", "hello there"))
     assert [(error.place, error.hypothesis) for error in laid.errors] == [
         (ErrorPlace(0, True), "hello"),

@@ -34,7 +34,7 @@ def transcripts(store):
     return {first: "yes on", second: "yes yes off"}
 
 
-def test_confusions_in_hypotheses_are_counted_once_each_against_the_transcripts(store, transcripts):
+def test_each_hypothesis_confusion_is_counted_once(store, transcripts):
     found = read_pseudo_labels(store, transcripts, 4, str.lower, "levenshtein")
     assert (found.num_cuts, found.num_hypotheses, found.num_wrong) == (2, 5, 4)
     assert found.hypotheses == {
@@ -46,7 +46,7 @@ def test_confusions_in_hypotheses_are_counted_once_each_against_the_transcripts(
     assert found.examples[Confusion("yes", "no")] == Example(first, 1, "yes on", "no on")
 
 
-def test_confusions_are_of_the_unit_of_the_score_that_they_are_for(corpus, tmp_path):
+def test_confusions_are_counted_in_the_unit_of_the_score(corpus, tmp_path):
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:1]
     store = write_nbest_store(tmp_path / "zh", cuts, [nbest(["我门去", "我们去了 吗"], [-0.1, -1.0])])
     found = read_pseudo_labels(store, {cuts[0].id: "我们 去"}, 2, str, "levenshtein", find_unit("char"))
@@ -69,7 +69,7 @@ def lineage(folder, stores, objectives):
     return folder
 
 
-def test_the_stores_of_a_model_are_found_where_they_were_moved_to_with_it(tmp_path, store):
+def test_stores_are_found_after_a_move_with_their_model(tmp_path, store):
     digest = files.sha256(store / "contract.json")
     objectives = [{"ctc": {"targets": "exp/old/nbest", "num_hypotheses": 2}, "codebook": None}]
     model = lineage(tmp_path / "student", {"exp/old/nbest": digest}, objectives)

@@ -8,13 +8,13 @@ from asrkd.evaluation.report.browser import half_and_half, instructive, shuffled
 errors = st.dictionaries(st.text(max_size=3), st.tuples(*[st.integers(0, 9)] * 3), max_size=30)
 
 
-def test_systems_that_differ_most_come_first_then_most_errors_then_the_id():
+def test_rows_sort_by_difference_then_errors_then_id():
     found = instructive({"a": [1, 1], "b": [0, 3], "c": [5, 5], "e": [2, 5], "d": [2, 5]})
     assert found == ["d", "e", "b", "c", "a"]
 
 
 @given(errors)
-def test_any_first_part_holds_half_of_the_worst_and_half_of_a_random_order(counted):
+def test_any_prefix_is_half_worst_and_half_random(counted):
     both = half_and_half(counted)
     assert sorted(both) == sorted(counted)
     for size in range(1, len(counted) + 1):

@@ -208,7 +208,7 @@ def test_an_id_that_every_object_of_the_language_has_is_an_id(browser, tmp_path)
     assert not browser.find_elements(By.CSS_SELECTOR, "button.play")
 
 
-def test_characters_are_searched_as_they_are_written_and_stand_close_together(browser, tmp_path):
+def test_characters_are_searched_and_shown_without_blanks(browser, tmp_path):
     said = [
         ReferenceUtterance(utt_id, text, "r", "ann")
         for utt_id, text in (("a", "今天 天气很好"), ("b", "我 去"))

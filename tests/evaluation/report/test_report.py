@@ -88,7 +88,7 @@ def test_ids_that_are_markup_stay_ids(scored):
     assert html.escape("<b>&student") in source
 
 
-def test_the_script_gets_every_systems_errors_with_the_classes_of_the_students(scored):
+def test_the_script_gets_all_errors_with_the_students_classes(scored):
     data = json.loads(Page(make(scored)).scripts["utterance-data"])
     by_id = {row["id"]: row["errors"] for row in data["utterances"]}
     assert [system["role"] for system in data["systems"]] == ["teacher", "baseline", "student"]
@@ -116,7 +116,7 @@ def test_systems_and_their_seeds_are_told_apart(scored):
     assert "by the t distribution" not in Page(make(scored)).text
 
 
-def test_without_teacher_or_baseline_there_is_no_inheritance_but_a_page(scored):
+def test_without_teacher_or_baseline_inheritance_is_left_out(scored):
     report(ReportRequest([scored.exp / "student"], scored.exp / "report.html"))
     page = Page((scored.exp / "report.html").read_text(encoding="utf-8"))
     assert "Inheritance" not in page.text
@@ -142,7 +142,7 @@ def test_cuts_of_something_else_are_refused(scored, corpus):
         make(scored, cuts=corpus / "cuts_dev.jsonl.gz")
 
 
-def test_a_model_that_was_not_scored_is_named_with_the_command_that_mends_it(scored):
+def test_an_unscored_model_is_named_with_its_command(scored):
     shutil.rmtree(scored.exp / "baseline/score-test")
     with pytest.raises(AsrkdError, match="baseline/score-test.*asrkd score"):
         make(scored)
@@ -185,7 +185,7 @@ def test_what_compare_wrote_is_shown_with_its_costs(scored):
     assert "12.3 million" not in Page(make(scored)).text
 
 
-def test_an_interval_that_says_nothing_leaves_room_for_the_others(scored):
+def test_an_unbounded_interval_leaves_room_for_the_others(scored):
     """As of two speakers: the figure ends at 100 %, and the table says that the end lies beyond."""
     compare(CompareRequest(scored.models), scored.exp / "compare.json")
     written = files.read_json(scored.exp / "compare.json")
@@ -203,7 +203,7 @@ def test_a_comparison_of_other_systems_is_refused(scored):
         make(scored, comparison=scored.exp / "compare.json")
 
 
-def test_a_comparison_with_another_baseline_is_refused_or_asked_for(scored):
+def test_a_comparison_with_another_baseline_is_refused(scored):
     """Else one part of the page would hold systems against one baseline, another part against another."""
     compare(CompareRequest(scored.models, roles=Roles(baseline="student")), scored.exp / "compare.json")
     with pytest.raises(AsrkdError, match=r"\(teacher, baseline as student, student as baseline\)"):
@@ -232,7 +232,7 @@ def test_what_is_no_number_is_left_out(scored):
         ({"teacher": 1, "baseline": 9, "student": 5}, "It closes 50 % of the gap between them."),
     ],
 )
-def test_the_first_paragraph_says_whether_the_best_student_is_better(tmp_path, errors, verdict):
+def test_the_lead_states_whether_the_best_student_is_better(tmp_path, errors, verdict):
     """Systems with that many, or one more or less, of thirty words wrong of each of sixteen speakers."""
     said = [ReferenceUtterance(f"u{n}", " a b c" * 10, f"u{n}", f"s{n}") for n in range(16)]
     for place, (name, count) in enumerate(errors.items()):
@@ -249,7 +249,7 @@ def test_the_first_paragraph_says_whether_the_best_student_is_better(tmp_path, e
     assert " ".join(Page(lead).text.split()).endswith(verdict)
 
 
-def test_transcripts_that_were_scored_without_a_model_are_shown_too(scored):
+def test_scores_without_a_model_are_shown_too(scored):
     shutil.move(scored.exp / "student/score-test", scored.exp / "finished")
     report(ReportRequest([*scored.models[:2], scored.exp / "finished"], scored.exp / "report.html"))
     page = Page((scored.exp / "report.html").read_text(encoding="utf-8"))

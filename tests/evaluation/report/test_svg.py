@@ -54,7 +54,7 @@ def test_text_and_attributes_are_escaped():
     assert str(made) == '<text title="&#34;&gt;&lt;b">&lt;script&gt;&amp;</text>'
 
 
-def test_a_line_figure_has_a_curve_a_system_and_says_where_each_ends():
+def test_a_line_figure_has_labeled_curves_for_all_systems():
     series = [Series(STYLE, [(0, 5.0), (100, 0.5)]), Series(svg.Style("late", "c-1", 3), [(50, 2.0)])]
     root = read(line_figure(series, LineAxes("Loss", "step", is_log=True)))
     assert len(root.findall(f"{SVG}polyline")) == 2
@@ -79,7 +79,7 @@ def test_bars_are_as_high_as_their_values():
     assert heights[1] == pytest.approx(4 * heights[0], rel=0.01)
 
 
-def test_stacked_pieces_are_as_wide_as_their_counts_and_zero_is_not_drawn():
+def test_stacked_bars_are_proportional_and_zero_is_not_drawn():
     pieces = [
         BarSegment("kept", 30, "kept"),
         BarSegment("new", 0, "new"),

@@ -37,7 +37,7 @@ def nbest_store(folder, corpus, lists):
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 1, 0, 2], [2, 0, 3, 1]])
-def test_the_oracle_of_n_is_the_least_wrong_of_the_first_n_of_each_cut(tmp_path, corpus, order):
+def test_the_oracle_of_n_is_the_best_of_the_first_n(tmp_path, corpus, order):
     lists = [LISTS[number] for number in order]
     found = measure_nbest(nbest_store(tmp_path / "nbest", corpus, lists))
     padded = [errors + [99] * (4 - len(errors)) for errors, _ in lists]
@@ -111,7 +111,7 @@ def measured(student, cuts):
     return measure_codebook_loss(student, experiment, used, cuts)
 
 
-def test_cross_entropies_of_codebooks_have_the_mean_that_training_logged(student, corpus):
+def test_codebook_cross_entropies_have_the_logged_mean(student, corpus):
     found = measured(student, read_cuts(corpus / "cuts_train.jsonl.gz"))
     logged = [record for record in read_metrics(student / "metrics.jsonl") if record["kind"] == "validation"]
     assert len(found.nats) == 2
@@ -122,13 +122,13 @@ def test_cross_entropies_of_codebooks_have_the_mean_that_training_logged(student
     assert f"knowing the frequencies alone {4 * math.log(2):.2f}" in drawn
 
 
-def test_without_the_checkpoint_there_is_no_cross_entropy_and_it_is_said_why(student, corpus):
+def test_without_a_checkpoint_cross_entropy_is_left_out(student, corpus):
     shutil.rmtree(student / "checkpoints")
     with pytest.raises(AsrkdError, match="the checkpoint with the classifiers is no longer there"):
         measured(student, read_cuts(corpus / "cuts_dev.jsonl.gz"))
 
 
-def test_a_store_that_does_not_know_its_teacher_gives_no_cross_entropy(student, corpus, stores, tmp_path):
+def test_a_store_of_unknown_teacher_gives_no_cross_entropy(student, corpus, stores, tmp_path):
     copied = tmp_path / "moved" / "codebook"
     shutil.copytree(stores / "codebook", copied)
     (copied / "sources.json").unlink()

@@ -37,7 +37,7 @@ def check(logits: torch.Tensor, num_frames: torch.Tensor, targets: SequenceTarge
     torch.testing.assert_close(gradient.double(), expected_gradient, rtol=1e-4, atol=2e-6)
 
 
-def test_values_are_the_weighted_sum_over_all_paths_of_each_hypothesis():
+def test_values_are_weighted_sums_over_all_paths():
     log_probs = torch.randn(3, 5, 3, generator=torch.Generator().manual_seed(1)).log_softmax(-1)
     expected = 0.0
     for row, (own, weights) in enumerate(zip(LISTS, WEIGHTS, strict=True)):
@@ -96,7 +96,7 @@ def test_padding_changes_neither_value_nor_gradient(garbage):
     assert torch.equal(found[0][1], found[1][1])
 
 
-def test_an_utterance_whose_hypotheses_lie_too_far_apart_is_done_separately():
+def test_distant_hypotheses_are_computed_separately():
     """A thousand nats between two hypotheses are more than a number holds."""
     logits = torch.zeros(2, 40, 3)
     logits[0, :, 1] = 60.0  # 2 is 60 nats less likely at each frame
@@ -123,7 +123,7 @@ def test_weights_of_zero_leave_a_hypothesis_without_gradient():
     torch.testing.assert_close(gradient, own_gradient)
 
 
-def test_it_is_taken_where_an_utterance_has_several_sequences_and_numba_is_there(monkeypatch):
+def test_one_pass_is_used_for_several_sequences_with_numba(monkeypatch):
     log_probs = torch.zeros(2, 3, 4)
     assert is_worthwhile(log_probs, torch.tensor([0, 0, 1]))
     assert not is_worthwhile(log_probs, torch.tensor([0, 1]))  # transcripts: PyTorch's own
@@ -137,7 +137,7 @@ def test_no_gradient_is_made_where_none_is_wanted():
     assert not total.requires_grad
 
 
-def test_the_score_of_each_hypothesis_is_that_of_its_own_graph_in_k2():
+def test_each_hypothesis_has_the_score_of_its_k2_graph():
     k2 = pytest.importorskip("k2", reason="make setup STACK=k2 to run it")
     hypotheses = [[1, 2], [1, 1], [1], [2, 1, 1]]
     log_probs = (2 * torch.randn(1, 9, 4, generator=torch.Generator().manual_seed(7))).log_softmax(-1)

@@ -26,7 +26,7 @@ def case(generator):
     )
 
 
-def test_equals_numpys_least_squares_with_the_ridge_as_more_rows(case):
+def test_equals_numpys_least_squares_with_ridge_rows(case):
     frames, indexes, centers = case
     picks = torch.nn.functional.one_hot(indexes, 4).flatten(1).double().numpy()  # (60, 12)
     rows = np.concatenate([picks, np.sqrt(0.7) * np.eye(12)])
@@ -75,7 +75,7 @@ def test_batches_add_up(case):
     torch.testing.assert_close(statistics.solve(centers, ridge=2.0), together)
 
 
-def test_frames_seen_twice_and_faded_to_half_count_once_and_faded_to_nothing_not_at_all(case):
+def test_decayed_frames_count_by_their_weight(case):
     frames, indexes, centers = case
     statistics = CenterStatistics(centers)
     statistics.add(-frames, indexes)

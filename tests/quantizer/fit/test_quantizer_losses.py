@@ -50,7 +50,7 @@ def test_an_untrained_quantizer_is_at_chance():
     assert logits_entropy.item() == pytest.approx(0, abs=1e-6)
 
 
-def test_the_error_trains_the_centers_only_and_the_prediction_the_classifiers_only(reference):
+def test_error_trains_centers_and_prediction_classifiers(reference):
     quantizer = reference.quantizer.requires_grad_(True)
     relative_error, prediction, _ = losses_of(quantizer, reference.frames, reference.indexes(2))
     relative_error.backward(retain_graph=True)

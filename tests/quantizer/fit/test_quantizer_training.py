@@ -46,14 +46,14 @@ def kmeans_error(frames, unseen, codebook_size):
     return float(nearest.square().sum() / (unseen - mean).square().sum())
 
 
-def test_two_codebooks_do_better_than_kmeans_with_twice_as_many_entries(speechlike):
+def test_two_codebooks_beat_kmeans_with_twice_the_entries(speechlike):
     frames, unseen = speechlike[:3000], speechlike[3000:]
     quantizer, _ = train_quantizer(frames, TINY)
     error = relative_error(quantizer, unseen, quantizer.encode(unseen))
     assert error < 0.8 * kmeans_error(frames, unseen, 32)
 
 
-def test_a_gaussian_is_not_described_better_than_rate_distortion_theory_allows(generator):
+def test_a_gaussian_respects_the_rate_distortion_bound(generator):
     frames = torch.randn(4000, 8, generator=generator)
     report = train_quantizer(frames, TINY)[1]
     assert report.shannon_bound == pytest.approx(2 ** (-2 * 8 / 8), rel=0.02)
@@ -126,7 +126,7 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bits(speechlike, tmp_path
             assert torch.equal(again.state_dict()[name], value), (step, name)
 
 
-def test_killed_between_two_checkpoints_it_goes_on_from_the_last(speechlike, tmp_path, monkeypatch):
+def test_a_kill_between_checkpoints_resumes_from_the_last(speechlike, tmp_path, monkeypatch):
     options = dataclasses.replace(TINY, phase_one_steps=3, phase_two_steps=6)
     made = []
     monkeypatch.setattr(QuantizerCheckpoint, "save", lambda self, state: made.append(copy.deepcopy(state)))
@@ -139,7 +139,7 @@ def test_killed_between_two_checkpoints_it_goes_on_from_the_last(speechlike, tmp
         assert torch.equal(again.centers, expected.centers)
 
 
-def test_a_checkpoint_that_is_broken_or_of_another_training_is_not_gone_on_from(speechlike, tmp_path):
+def test_broken_and_foreign_checkpoints_are_not_resumed(speechlike, tmp_path):
     checkpoint = QuantizerCheckpoint(tmp_path / "c.safetensors")
     with pytest.raises(StoppedInTime):
         train_quantizer(speechlike, TINY, stop=StopAfter(4), checkpoint=checkpoint)

@@ -51,9 +51,7 @@ def test_the_beam_finds_what_a_search_with_vectors_finds(
 
 
 @pytest.mark.parametrize(("num_codebooks", "codebook_size"), [(2, 8), (3, 4), (1, 64)])
-def test_a_beam_that_holds_all_combinations_but_the_last_finds_the_best_of_all(
-    first_indexes, generator, num_codebooks, codebook_size
-):
+def test_a_beam_of_all_combinations_finds_the_best(first_indexes, generator, num_codebooks, codebook_size):
     frames, centers = random_case(generator, num_codebooks, codebook_size)
     combinations = itertools.product(range(codebook_size), repeat=num_codebooks)
     sums = torch.stack([sum(centers[n, k] for n, k in enumerate(entries)) for entries in combinations])
@@ -77,7 +75,7 @@ def test_both_means_find_the_same_indexes(num_codebooks, codebook_size, dim, wid
     assert torch.equal(beam.beam_indexes(dots, tables, width), search.beam_indexes(dots, tables, width))
 
 
-def test_values_far_outside_of_the_data_have_indexes_by_both_means_alike(first_indexes, generator):
+def test_outliers_have_equal_indexes_by_both_engines(first_indexes, generator):
     centers = torch.randn(3, 8, 4, generator=generator)
     frames = torch.tensor([[1e30, 0, 0, 0], [0, -1e30, 0, 0], [0, 0, 0, 0.0]])
     found = first_indexes(frames, centers, 4)
@@ -98,7 +96,7 @@ def test_threads_share_the_frames_and_change_nothing(generator):
         torch.set_num_threads(before)
 
 
-def test_a_wider_beam_and_more_passes_lower_the_error_below_that_of_the_reference_search(generator):
+def test_wider_beams_and_more_passes_beat_the_reference(generator):
     made = DirectSumQuantizer(16, num_codebooks=8, codebook_size=32)
     with torch.no_grad():
         made.centers.copy_(torch.randn(8, 32, 16, generator=generator))

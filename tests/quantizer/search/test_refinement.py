@@ -42,7 +42,7 @@ def random_case(generator, num_codebooks, codebook_size, dim=5, num_frames=40):
 
 
 @pytest.mark.parametrize("codebook_size", [2, 8, 16, 64])
-def test_two_codebooks_are_searched_completely_if_all_entries_survive(refine, generator, codebook_size):
+def test_two_codebooks_are_searched_exhaustively(refine, generator, codebook_size):
     frames, centers, indexes = random_case(generator, 2, codebook_size)
     refined = refine(frames, centers, indexes, survivors=codebook_size)
     best = complete_search(frames, centers)
@@ -58,9 +58,7 @@ def test_one_codebook_gives_the_nearest_entry(refine, generator):
 @pytest.mark.parametrize(
     ("num_codebooks", "codebook_size"), [(4, 2), (4, 4), (4, 8), (8, 2), (2, 16), (3, 5), (5, 3)]
 )
-def test_a_few_passes_come_close_to_the_best_of_all_combinations(
-    refine, generator, num_codebooks, codebook_size
-):
+def test_a_few_passes_come_close_to_the_best_combination(refine, generator, num_codebooks, codebook_size):
     frames, centers, indexes = random_case(generator, num_codebooks, codebook_size)
     best = complete_search(frames, centers)
     for _ in range(3):

@@ -52,7 +52,7 @@ def test_probability_of_improvement_is_that_of_all_resamples():
     assert probability_below_zero(np.zeros(7)) == 0.5  # a system and itself
 
 
-def test_the_interval_of_many_blocks_is_that_of_the_ratio_estimator():
+def test_many_blocks_have_the_ratio_estimators_interval():
     """Cochran's variance of a ratio: sum (e - r w)^2 / n (n - 1) over the squared mean of the words."""
     rng = np.random.default_rng(4)
     words = rng.integers(5, 50, size=800).astype(float)
@@ -99,7 +99,7 @@ def test_speakers_that_differ_widen_the_interval():
     assert by_speaker.high - by_speaker.low > 4 * (by_utterance.high - by_utterance.low)
 
 
-def test_one_block_has_no_interval_and_blocks_without_words_count_for_none():
+def test_one_block_or_blocks_without_words_have_no_interval():
     words, errors = np.array([3.0, 4.0]), np.array([1.0, 0.0])
     assert wer_interval(errors, words, ["s", "s"], seed=1) is None
     assert wer_interval(errors, np.array([3.0, 0.0]), ["s", "t"], seed=1) is None
@@ -108,7 +108,7 @@ def test_one_block_has_no_interval_and_blocks_without_words_count_for_none():
     assert 0 < found.low <= found.high
 
 
-def test_the_seed_decides_and_the_order_of_the_utterances_does_not():
+def test_the_result_depends_on_the_seed_and_not_on_order():
     rng = np.random.default_rng(1)
     words, errors = rng.integers(1, 9, size=(2, 50)).astype(float)
     names = [f"s{n % 11}" for n in range(50)]
@@ -133,7 +133,7 @@ def test_pooling_many_blocks_keeps_totals_and_the_width(monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_interval_covers_a_known_difference_of_speakers_that_differ(trials):
+def test_the_interval_covers_a_known_difference(trials):
     """The issue's demand for 40 speakers; simulated_coverage.py has those of 10."""
     number = trials(500)
     found = coverage(num_speakers=40, trials=number.count, seed=2026)

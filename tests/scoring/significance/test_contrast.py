@@ -64,7 +64,7 @@ def test_what_differs_without_spread_differs_surely():
     assert (found.p(), found.probability_below_zero()) == (pytest.approx(0, abs=1e-9),) * 2
 
 
-def test_the_smallest_difference_is_what_is_found_in_four_of_five_test_sets():
+def test_the_smallest_difference_has_a_power_of_80_percent():
     """Simulated: the power of the t test at that difference is 80 %."""
     rng = np.random.default_rng(8)
     known = Estimate(0.0, 0.1 / 30**0.5, 29.0)  # of 30 blocks whose differences have a spread of 0.1

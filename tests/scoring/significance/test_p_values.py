@@ -60,7 +60,7 @@ def test_one_test_needs_no_correction_and_none_gives_none():
     assert holm([]) == []
 
 
-def test_equal_values_are_equal_afterwards_and_nothing_is_above_1():
+def test_equal_values_stay_equal_and_at_most_1():
     assert holm([0.02, 0.02, 0.9]) == pytest.approx([0.06, 0.06, 0.9])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
 

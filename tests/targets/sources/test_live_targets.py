@@ -78,9 +78,7 @@ def test_hidden_states_asked_for_teach_what_stored_ones_teach(config, teacher, h
     assert losses[0] == losses[1] and len(losses[0]) == 1
 
 
-def test_codebook_indexes_made_while_training_are_those_of_the_store(
-    config, teacher, stores, corpus, tmp_path
-):
+def test_live_codebook_indexes_equal_the_stores(config, teacher, stores, corpus, tmp_path):
     cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[3:9]
     live = codebook_source(LiveTargets(teacher=str(teacher), quantizer=str(stores / "quantizer")))
     stored = CodebookSource(str(stores / "codebook"))
@@ -95,7 +93,7 @@ def test_codebook_indexes_made_while_training_are_those_of_the_store(
 
 
 @pytest.mark.slow
-def test_neither_loader_processes_nor_a_stop_change_what_a_live_teacher_teaches(config, teacher, tmp_path):
+def test_workers_and_stops_do_not_change_live_targets(config, teacher, tmp_path):
     spec = asked(teacher, layer=2)
     whole = student(config, tmp_path / "whole", EMBEDDING, spec)
     workers = TrainOptions("cpu", threads=1, workers=2)
@@ -122,9 +120,7 @@ def test_a_live_teacher_leaves_no_weights_and_its_hash(config, teacher, stores, 
     assert "live_targets" not in json.loads((stored / "lineage.json").read_text())
 
 
-def test_a_live_teacher_that_is_another_by_now_stops_a_resumption_and_makes_the_student_stale(
-    config, teacher, retouched, tmp_path
-):
+def test_a_changed_live_teacher_blocks_resume_and_is_stale(config, teacher, retouched, tmp_path):
     own = tmp_path / "teacher"
     shutil.copytree(teacher, own)
     out, spec = tmp_path / "student", asked(own, layer=2)
@@ -167,9 +163,7 @@ def test_a_question_that_makes_no_sense_is_refused_in_a_line(
     assert not (tmp_path / "student").exists()
 
 
-def test_dev_cuts_that_a_store_lacks_are_asked_about_and_the_loss_is_that_of_a_store_that_has_them(
-    config, teacher, stores, corpus, tmp_path
-):
+def test_dev_cuts_missing_in_a_store_are_decoded_live(config, teacher, stores, corpus, tmp_path):
     both = tuple(corpus / f"cuts_{split}.jsonl.gz" for split in ("train", "dev"))
     distill.codebook(
         DistillRequest(teacher, both, tmp_path / "codebook"), stores / "quantizer", StopRequest()
@@ -184,9 +178,7 @@ def test_dev_cuts_that_a_store_lacks_are_asked_about_and_the_loss_is_that_of_a_s
     assert weights(runs[0]) == weights(runs[1])
 
 
-def test_where_the_teacher_is_gone_a_line_says_why_there_is_no_loss_on_dev_cuts(
-    config, stores, tmp_path, capfd
-):
+def test_without_the_teacher_the_missing_dev_loss_is_explained(config, stores, tmp_path, capfd):
     shutil.copytree(stores / "codebook", tmp_path / "elsewhere/codebook")
     (tmp_path / "elsewhere/codebook/sources.json").unlink()
     out = student(config, tmp_path / "student", CODEBOOK, str(tmp_path / "elsewhere/codebook"))

@@ -23,7 +23,7 @@ def test_without_rules_all_stay():
     assert left() == LIST.texts
 
 
-def test_an_unsure_teachers_whole_list_goes_by_the_best_hypothesis_score_per_token():
+def test_unsure_lists_are_dropped_by_best_score_per_token():
     assert left(min_confidence=-0.51) == LIST.texts  # 3.5 nats over 7 tokens
     assert left(min_confidence=-0.49) == []
     assert left(nbest([""], [-0.4]), min_confidence=-0.3) == []  # no tokens count as one
@@ -51,7 +51,7 @@ def test_each_hypothesis_is_judged_by_itself(rule, stay):
     assert left(**rule) == stay
 
 
-def test_a_limit_on_errors_is_no_limit_where_there_is_no_transcript():
+def test_a_limit_on_errors_needs_a_transcript():
     assert left(replace(LIST, num_words=None), max_wer=0.1) == LIST.texts
 
 

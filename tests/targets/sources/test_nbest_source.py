@@ -53,7 +53,7 @@ def said(targets: SequenceTargets, tokens: Tokens) -> list[tuple[int, str, float
     return [(int(row), tokens.decode(ids[:n].tolist()), round(float(w), 4)) for row, ids, n, w in rows]
 
 
-def test_weights_come_from_the_stored_errors_and_tokens_count_in_full(store, cuts, tokens):
+def test_weights_come_from_stored_errors_for_all_tokens(store, cuts, tokens):
     targets = source(store, tokens, weights={"beta": 2}).fetch(cuts[:2])
     # exp(-2 * 1/2) = 0.3679, a third of it and of 1
     third = pytest.approx([1 / 3, 0.1226, 0.1226, 0.3679], abs=1e-4)
@@ -68,7 +68,7 @@ def test_another_beta_reads_the_same_store(store, cuts, tokens):
     assert {path: path.read_bytes() for path in store.iterdir()} == before
 
 
-def test_errors_of_a_cut_without_a_transcript_are_refused_by_its_name_with_the_remedy(store, cuts, tokens):
+def test_errors_of_an_untranscribed_cut_are_refused(store, cuts, tokens):
     for settings in ({"weights": {"beta": 1}}, {"filter": {"max_wer": 0.5}}):
         with pytest.raises(AsrkdError, match=r"^cut cut-2: .*need word errors.*cuts: transcribed") as error:
             source(store, tokens, **settings).verify(cuts)
@@ -96,9 +96,7 @@ def retold(cut: MonoCut, text: str | None) -> MonoCut:
         ("YES NO YES NO", "'YES NO' has 0 in 2 words in the store, 2 in 4 by the present transcript"),
     ],
 )
-def test_errors_against_another_transcript_are_refused_by_cut_with_both_counts(
-    store, cuts, tokens, settings, text, told
-):
+def test_errors_of_another_transcript_are_refused_by_cut(store, cuts, tokens, settings, text, told):
     changed = [retold(cuts[0], text), cuts[1]]
     with pytest.raises(AsrkdError, match=rf"^cut cut-0: the word errors .* {told}") as error:
         source(store, tokens, **settings).verify(changed)
@@ -125,13 +123,13 @@ def test_a_rate_that_changed_is_found_where_the_errors_did_not(tmp_path, cuts, t
 
 
 @pytest.mark.parametrize("settings", NEEDING)
-def test_a_cut_that_lost_its_transcript_keeps_the_errors_of_then(store, cuts, tokens, settings):
+def test_a_cut_without_its_transcript_keeps_stored_errors(store, cuts, tokens, settings):
     changed = [retold(cuts[0], None), cuts[1]]
     source(store, tokens, **settings).verify(changed)
     assert source(store, tokens, cuts="transcribed", **settings).examine(changed).ids == {"cut-1"}
 
 
-def test_an_objective_may_be_about_transcribed_or_untranscribed_cuts_alone(store, cuts, tokens):
+def test_an_objective_may_take_only_un_or_transcribed_cuts(store, cuts, tokens):
     some = source(store, tokens, cuts="transcribed", weights={"beta": 2}, num_hypotheses=1)
     assert said(some.fetch(cuts), tokens) == [(0, "YES NO", 1.0), (1, "NO", 0.3679)]
     assert some.examine(cuts).ids == {"cut-0", "cut-1"}
@@ -140,7 +138,7 @@ def test_an_objective_may_be_about_transcribed_or_untranscribed_cuts_alone(store
     assert others.examine(cuts).ids == {"cut-2"}
 
 
-def test_filters_apply_to_what_is_fetched_and_say_what_they_removed(store, cuts, tokens):
+def test_filters_apply_to_fetched_lists_and_report_counts(store, cuts, tokens):
     strict = source(store, tokens, filter={"max_repeats": 2, "min_confidence": -0.4})
     # 1 nat over 6 letters, .5 over 2, 3 over 8
     assert said(strict.fetch(cuts), tokens) == [

@@ -16,12 +16,12 @@ def weights(**settings) -> list[float]:
     return list_weights(LOG_PROBS, WERS, WeightSettings(**settings))
 
 
-def test_seq_kd_weighs_all_alike_and_a_list_as_much_as_a_transcript():
+def test_seq_kd_weights_are_equal_and_sum_to_a_transcripts():
     assert weights() == pytest.approx([1 / 3, 1 / 3, 1 / 3])
 
 
 @pytest.mark.parametrize("beta", [1, 2, 5])
-def test_err_kd_is_the_posters_curve_over_the_length_of_the_list(beta):
+def test_err_kd_is_the_posters_curve_over_the_list_length(beta):
     expected = [exp(-beta * 0.25) / 3, 1 / 3, exp(-beta * 1.5) / 3]
     assert weights(beta=beta) == pytest.approx(expected)
 
@@ -34,7 +34,7 @@ def test_err_kd_is_the_posters_curve_over_the_length_of_the_list(beta):
         (5, [0.951, 0.779, 0.607, 0.135, 0.030, 0.007]),
     ],
 )
-def test_a_single_hypothesis_has_the_values_that_the_poster_draws(beta, drawn):
+def test_a_single_hypothesis_has_the_posters_values(beta, drawn):
     settings = WeightSettings(beta=beta)
     found = [list_weights([-3.0], [wer], settings)[0] for wer in (0.01, 0.05, 0.1, 0.4, 0.7, 1)]
     assert found == pytest.approx(drawn, abs=5e-4)
@@ -50,12 +50,12 @@ def test_a_single_hypothesis_has_the_values_that_the_poster_draws(beta, drawn):
         {"posterior": True, "temperature": 5},
     ],
 )
-def test_one_hypothesis_without_errors_counts_as_a_transcript_in_every_variant(variant):
+def test_one_correct_hypothesis_weighs_as_a_transcript(variant):
     for beta in (0.0, 5.0):
         assert list_weights([-7.0], [0.0], WeightSettings(beta=beta, **variant)) == [1.0]
 
 
-def test_the_posterior_is_a_softmax_over_the_list_at_its_temperature():
+def test_the_posterior_is_a_softmax_with_temperature():
     sums = exp(-1) + exp(-2) + exp(-4)
     assert weights(posterior=True) == pytest.approx([exp(-1) / sums, exp(-2) / sums, exp(-4) / sums])
     softer = exp(-0.25) + exp(-0.5) + exp(-1)
@@ -98,7 +98,7 @@ def test_the_histogram_counts_weights_as_multiples_of_seq_kds():
     )
 
 
-def test_settings_that_would_do_nothing_or_cannot_be_are_refused():
+def test_impossible_or_ineffective_settings_are_refused():
     for wrong, message in (
         ({"weights": {"beta": 1}}, "weights is for N-best stores"),
         ({"filter": {"max_repeats": 2}}, "filter is for N-best stores"),

@@ -32,7 +32,7 @@ def test_rows_of_every_type_are_those_that_safetensors_reads(path, first, count)
         assert layouts["flat"].read(stream, 2, 2).tolist() == [2, 3]
 
 
-def test_a_file_that_is_cut_short_is_an_error_and_not_the_end_of_the_process(path):
+def test_a_truncated_file_is_an_error_and_no_crash(path):
     layouts = read_layouts(path)
     path.write_bytes(path.read_bytes()[:-40])
     with path.open("rb") as stream, pytest.raises(ValueError, match="shorter than its header says"):

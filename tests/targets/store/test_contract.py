@@ -17,7 +17,7 @@ from asrkd.teachers.asrkd_model import AsrkdTeacher
 from asrkd.teachers.loading import open_teacher
 
 
-def test_it_names_the_teacher_by_its_weights_and_the_cuts_by_their_digests(teacher, corpus):
+def test_it_names_teacher_weights_and_cut_digests(teacher, corpus):
     cuts = list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     found = contract("nbest", open_teacher(teacher), cuts, {"search": {"name": "greedy"}})
     assert found["kind"] == "nbest"
@@ -46,7 +46,7 @@ def test_a_length_rule_that_is_not_known_expects_nothing(rule):
     assert expected_frames({"length_rule": rule}, 1.0, 8000) is None
 
 
-def test_equal_questions_have_equal_contracts_without_paths_and_others_do_not(teacher, corpus):
+def test_equal_requests_have_equal_contracts_without_paths(teacher, corpus):
     model, cuts = open_teacher(teacher), list(read_cuts(corpus / "cuts_dev.jsonl.gz"))
     retouched = AsrkdTeacher(replace(load_model(teacher), weights_sha256="0"))
     first = contract("nbest", model, cuts, {"beam": 4})

@@ -85,7 +85,7 @@ def parts(inputs: Path, out: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"codebook-anew"}))
-def test_a_kill_within_a_shard_costs_what_is_behind_its_last_part(inputs, alone, kind):
+def test_a_kill_within_a_shard_costs_work_after_its_last_part(inputs, alone, kind):
     out = f"killed-{kind}"
     assert run(inputs, kind, out, "kill@answer:20").status == -signal.SIGKILL
     kept = 16 if kind in ("nbest", "attention", "score") else 19  # a search has ended with its batch
@@ -93,7 +93,7 @@ def test_a_kill_within_a_shard_costs_what_is_behind_its_last_part(inputs, alone,
     assert outputs(inputs, out) == alone(kind)
 
 
-def test_a_kill_between_the_shard_and_the_removal_of_its_parts_leaves_none(inputs, alone):
+def test_a_kill_before_the_removal_of_parts_leaves_none(inputs, alone):
     """Contract, sources and 39 parts have their names by then, and so have the payload and its index."""
     assert run(inputs, "hidden", "published", "kill@named:43").status == -signal.SIGKILL
     left = parts(inputs, "published")
@@ -136,7 +136,7 @@ def empty(part: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [truncate, flip, carry, lie, shift, nest, empty, Path.unlink])
-def test_a_part_that_is_torn_foreign_or_lost_is_removed_with_all_behind_it(harm, tmp_path):
+def test_bad_parts_are_removed_with_all_after_them(harm, tmp_path):
     shard = shard_of(tmp_path, 10)
     answers = [b"%d " % number for number in range(10)]
     for number in range(9):
@@ -149,7 +149,7 @@ def test_a_part_that_is_torn_foreign_or_lost_is_removed_with_all_behind_it(harm,
     assert (asking_.began, shard.path.read_bytes()) == ([6], b"".join(answers))
 
 
-def test_parts_of_another_request_are_not_taken_though_their_names_fit(inputs, alone):
+def test_parts_of_another_request_are_not_used(inputs, alone):
     """Hidden states of layer 2 hold as many numbers as those of layer 1."""
     other = words("hidden", "other", jobs=1, cuts_per_shard=NUM_CUTS)
     other[other.index("--layer") + 1] = "2"
@@ -161,7 +161,7 @@ def test_parts_of_another_request_are_not_taken_though_their_names_fit(inputs, a
 
 
 @pytest.mark.parametrize(("kind", "kept"), [("hidden", 21), ("nbest", 16)])
-def test_a_stop_is_obeyed_within_a_shard_and_what_was_answered_is_kept(inputs, alone, kind, kept, capsys):
+def test_a_stop_within_a_shard_keeps_finished_cuts(inputs, alone, kind, kept, capsys):
     out = inputs / f"stopped-{kind}"
     question = DistillRequest(Path("teacher"), (Path("cuts.jsonl.gz"),), out, cuts_per_shard=NUM_CUTS)
     question = replace(question, teacher=inputs / "teacher", cuts=(inputs / "cuts.jsonl.gz",))
@@ -175,7 +175,7 @@ def test_a_stop_is_obeyed_within_a_shard_and_what_was_answered_is_kept(inputs, a
     assert outputs(inputs, out.name) == alone(kind)
 
 
-def test_check_calls_a_store_with_parts_unfinished_and_nothing_else(inputs):
+def test_check_reports_a_store_with_parts_as_unfinished(inputs):
     from asrkd.commands.check import check
 
     assert run(inputs, "hidden", "unfinished", "kill@answer:11").was_killed
@@ -252,7 +252,7 @@ def test_of_parts_that_overlap_those_are_taken_that_join(tmp_path):
     assert read_parts(shard) == [b"%d " % number for number in range(6)]
 
 
-def test_a_part_is_kept_though_the_folder_is_removed_by_who_finished_another_shard(tmp_path, monkeypatch):
+def test_a_part_survives_removal_of_its_folder_by_another(tmp_path, monkeypatch):
     shard, make_folder, removed = shard_of(tmp_path, 3), files.make_folder, list[Path]()
 
     def make_and_lose(folder: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_part_is_kept_though_the_folder_is_removed_by_who_finished_another_sha
     assert read_parts(shard) == [b"0 "]
 
 
-def test_a_shard_whose_every_cut_is_kept_is_written_without_a_question(tmp_path):
+def test_a_shard_with_all_cuts_kept_needs_no_decoding(tmp_path):
     shard = shard_of(tmp_path, 3)
     write_part(shard, 0, [b"0 ", b"1 ", b"2 "])
     asking_ = Asking(shard)
@@ -312,7 +312,7 @@ def test_a_batch_of_a_large_model_is_small_enough_for_a_minute(parameters, durat
     assert recognition.batch_size(parameters, durations) == count
 
 
-def test_a_search_that_begins_behind_a_batch_has_the_same_batches(inputs, monkeypatch):
+def test_a_search_resumed_after_a_batch_has_the_same_batches(inputs, monkeypatch):
     model, cuts = load_model(inputs / "teacher"), read_cuts(inputs / "cuts.jsonl.gz")
     seconds = sum(cut.duration for cut in cuts)
     monkeypatch.setattr(recognition, "BATCH_WORK", recognition.num_parameters(model.recognizer) * seconds / 9)
@@ -337,7 +337,7 @@ def grow(shard: Shard, monitor: TaskMonitor) -> None:
 
 
 @pytest.mark.slow
-def test_two_workers_show_each_cut_once_and_those_of_parts_are_done(tmp_path, monkeypatch, capsys):
+def test_two_workers_report_each_cut_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("asrkd.core.progress.LINE_EVERY_S", 0.0)
     shards = [replace(shard_of(tmp_path, 30), path=tmp_path / f"shard-{n}-of-2.txt") for n in range(2)]
     write_part(shards[1], 0, [b"x"] * 12)
@@ -350,7 +350,7 @@ def test_two_workers_show_each_cut_once_and_those_of_parts_are_done(tmp_path, mo
 
 
 @pytest.mark.slow
-def test_two_workers_of_a_slow_teacher_stop_in_seconds_and_end_with_the_bytes_of_one(inputs):
+def test_two_workers_stop_in_seconds_with_the_same_bytes(inputs):
     """Asked to stop, then with a worker killed, then to the end."""
     sizes = {"jobs": 2, "cuts_per_shard": 20}
     assert command(inputs, "codebook", "alone-halves", cuts_per_shard=20).run().status == 0

@@ -56,7 +56,7 @@ def test_only_what_is_missing_is_written(tmp_path, capsys):
     assert "work: 5/5 cuts" in capsys.readouterr().err
 
 
-def test_a_stop_is_asked_for_between_shards_but_not_after_the_last(tmp_path):
+def test_stops_are_checked_between_shards_not_after_the_last(tmp_path):
     shards = make_shards(tmp_path, 2)
     with pytest.raises(StoppedInTime, match="1 of 2 cuts are done"):
         work("work", shards, write_ids, Workers(), StopAtOnce())
@@ -65,7 +65,7 @@ def test_a_stop_is_asked_for_between_shards_but_not_after_the_last(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_do_not_go_on_after_a_stop_while_the_error_is_being_reported(tmp_path):
+def test_workers_end_while_the_error_is_being_reported(tmp_path):
     shards = make_shards(tmp_path, 8)
     with pytest.raises(StoppedInTime) as error:
         work("work", shards, write_slowly, Workers(2), StopAtOnce())

@@ -108,7 +108,7 @@ def test_nbest_lists_come_back_by_cut_id_in_any_order(tmp_path):
         assert store.read(cuts[number].id) == make_nbest(number)
 
 
-def test_the_payload_is_one_tensor_and_the_index_beside_it_says_whose_rows_are_whose(tmp_path):
+def test_the_payload_is_one_tensor_with_an_index_of_rows(tmp_path):
     cuts = write_store(tmp_path, ".safetensors")
     shard = tmp_path / "shard-00001-of-00003.safetensors"
     data = shard.read_bytes()
@@ -297,7 +297,7 @@ def test_targets_of_other_audio_are_refused_by_cut(tmp_path, suffix):
     assert "\n" not in message
 
 
-def test_a_store_of_another_kind_is_refused_before_its_shards_are_looked_for(tmp_path):
+def test_a_store_of_another_kind_is_refused_first(tmp_path):
     write_store(tmp_path / "nbest", ".jsonl")
     write_store(tmp_path / "codebook", ".safetensors")
     with pytest.raises(
@@ -362,7 +362,7 @@ write_store(Path(sys.argv[2]), ".safetensors")
 """
 
 
-def test_a_writer_that_is_killed_leaves_nothing_under_the_name_and_can_be_run_again(tmp_path):
+def test_a_killed_writer_leaves_no_shard_and_can_be_rerun(tmp_path):
     command = [sys.executable, "-c", KILLED_WRITER, str(Path(__file__).parent), str(tmp_path)]
     assert forked.run(command).returncode == -signal.SIGKILL
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".partial"]
@@ -390,9 +390,7 @@ def change_index(shard: Path, row: int, **fields: object) -> None:
         (2, "id", None, "id is None, expected a string"),
     ],
 )
-def test_an_index_of_wrong_types_is_told_by_line_with_the_command(
-    tmp_path, suffix, row, field, value, complaint
-):
+def test_an_index_of_wrong_types_is_named_by_line(tmp_path, suffix, row, field, value, complaint):
     write_store(tmp_path, suffix)
     change_index(tmp_path / shard_name(1, 3, suffix), row, **{field: value})
     where = rf"shard-00001-of-00003.index.jsonl.gz:{row + 1}: broken \({complaint}"

@@ -6,9 +6,7 @@ from tests.bench import scale
 
 
 @pytest.mark.parametrize(("num_codebooks", "least"), [(8, 490), (16, 250)])
-def test_a_store_of_indexes_is_hundreds_of_times_smaller_than_embeddings_of_1024_floats(
-    tmp_path, num_codebooks, least
-):
+def test_index_stores_are_hundreds_of_times_smaller(tmp_path, num_codebooks, least):
     store = tmp_path / "codebook"
     scale.make(store, tmp_path / "cuts_train.jsonl.gz", scale.CUTS_PER_SHARD, num_codebooks)
     embeddings = scale.CUTS_PER_SHARD * scale.FRAMES * scale.EMBEDDING_BYTES

@@ -67,7 +67,7 @@ class _SummedWithGradients(torch.autograd.Function):
         return _sum(losses)
 
     @staticmethod
-    @once_differentiable
+    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, scale: Tensor) -> Any:
         """Scale the gradients of frames, weight and bias."""
         return (*(scale.to(gradient.dtype) * gradient for gradient in ctx.saved_tensors), None, None)

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from asrkd.core import files
@@ -73,7 +75,7 @@ def write_corpus(folder: Path) -> None:
         stream.write(CONFIG)
 
 
-def _tone(pitch: float, rng: np.random.Generator) -> np.ndarray:
+def _tone(pitch: float, rng: np.random.Generator) -> npt.NDArray[Any]:
     """Return 0.6 s of a tone in noise."""
     time = np.arange(int(0.6 * SAMPLING_RATE)) / SAMPLING_RATE
     return 0.3 * np.sin(2 * np.pi * pitch * time) + rng.normal(0.0, 0.02, len(time))

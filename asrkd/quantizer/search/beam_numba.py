@@ -94,7 +94,7 @@ def _cost_entries(dots: Array, centers: BeamCenters, costs: Array) -> None:
     """Compute half of the squared error that an entry alone adds."""
     for row in range(len(costs)):
         dot = min(max(np.float64(dots[row]) * centers.units, -LARGEST_COST), LARGEST_COST)
-        costs[row] = centers.halves[row] - np.int32(np.rint(dot))
+        costs[row] = centers.halves[row] - np.int32(np.rint(dot))  # type: ignore[arg-type]
 
 
 @njit(nogil=True, cache=True)
@@ -202,4 +202,4 @@ def _keep(values: Array, smallest: Array, total: int, place: int, keys: Array) -
 @njit(nogil=True, inline="always")
 def _limit(key: int, total: int) -> np.int32:
     """Return the bound below which a value has a key less than ``key``."""
-    return np.int32(max(min((key >> PLACE_BITS) - total + 1, LARGEST_32), -LARGEST_32))  # type: ignore[no-any-return]
+    return np.int32(max(min((key >> PLACE_BITS) - total + 1, LARGEST_32), -LARGEST_32))  # type: ignore[no-any-return, arg-type]

@@ -118,7 +118,7 @@ def _start(dots: Array, centers: Centers, indexes: Array, work: _Scratch) -> Non
     codebook_size = len(dots) // len(indexes)
     for row in range(len(dots)):
         dot = np.float64(dots[row]) * centers.units
-        work.errors[row] = -np.int64(np.rint(min(max(dot, -LARGEST_DOT), LARGEST_DOT)))
+        work.errors[row] = -np.int64(np.rint(min(max(dot, -LARGEST_DOT), LARGEST_DOT)))  # type: ignore[arg-type]
     for n in range(len(indexes)):
         work.current[n] = n * codebook_size + indexes[n]
     in_fours = len(indexes) - len(indexes) % 4
@@ -310,4 +310,4 @@ def _sum_products(work: _Scratch, side: int, option: int, bounds: tuple[int, int
         still -= work.with_current[place]
         for column in range(num_columns):
             sums[column] += products[place, column]
-    return still
+    return still  # type: ignore[return-value]

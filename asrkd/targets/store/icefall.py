@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lhotse import MonoCut, NumpyFilesWriter, NumpyHdf5Writer
 from lhotse.array import TemporalArray
@@ -160,14 +161,14 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
     return torch.from_numpy(values.astype(np.uint8)), temporal.frame_shift
 
 
-def _load(temporal: TemporalArray, cut: MonoCut) -> np.ndarray:
+def _load(temporal: TemporalArray, cut: MonoCut) -> npt.NDArray[Any]:
     """Load the cut's part of an array, all of it if both begin together, as lhotse's rounding differs."""
     if abs(temporal.start - cut.start) < temporal.frame_shift / 2:
         return np.asarray(temporal.load())
     return np.asarray(temporal.load(start=cut.start, duration=cut.duration))
 
 
-def _check(values: np.ndarray, frame_shift: float, cut: MonoCut, manifest: Path) -> None:
+def _check(values: npt.NDArray[Any], frame_shift: float, cut: MonoCut, manifest: Path) -> None:
     where = f"{manifest}: the {FIELD} of cut {cut.id}"
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.integer):
         raise AsrkdError(

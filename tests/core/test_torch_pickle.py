@@ -46,7 +46,7 @@ def test_a_state_is_converted_once_and_never_overwritten(tmp_path):
     model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.LayerNorm(4))
     torch.save(model.state_dict(), tmp_path / "state.pth")
     said = convert(tmp_path / "state.pth", tmp_path / "out")
-    assert said == f"{tmp_path}/out/model.safetensors: 4 tensors; config.json is to be put beside it"
+    assert said == f"{tmp_path}/out/model.safetensors: 4 tensors; put its config.json beside it"
     assert convert(tmp_path / "state.pth", tmp_path / "out") == said
     found = load_file(str(tmp_path / "out/model.safetensors"))
     assert all(torch.equal(found[name], value) for name, value in model.state_dict().items())

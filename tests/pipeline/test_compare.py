@@ -479,7 +479,7 @@ def test_what_was_scored_by_the_stages_can_be_compared(teacher, corpus, tmp_path
 
 def test_costs_want_a_model(tmp_path):
     folder = write(tmp_path / "kaldi", hypotheses(60))
-    with pytest.raises(AsrkdError, match="--costs: no model among what is compared"):
+    with pytest.raises(AsrkdError, match="--costs: none of the systems has a model"):
         compare([folder], costs_cuts=tmp_path / "cuts.jsonl")
 
 

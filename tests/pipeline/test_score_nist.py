@@ -305,7 +305,7 @@ def refused(folder: Path, stm: str, ctm: str, complaint: str) -> None:
 
 
 def test_speakers_are_those_of_the_stm(tmp_path):
-    with pytest.raises(AsrkdError, match="--utt2spk .*: an stm names its speakers; leave it out"):
+    with pytest.raises(AsrkdError, match="--utt2spk .*: an stm names its speakers; remove --utt2spk"):
         score(tmp_path, utt2spk=tmp_path / "utt2spk")
 
 

@@ -35,7 +35,6 @@ from asrkd.data.tokens import train_char
 from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
 from asrkd.models.directory import save_model
 from asrkd.models.recognizer import Recognizer
-from tests import forked
 from tests.conftest import NUM_FEATURES, SAMPLING_RATE, make_cuts
 from tests.models.small import DECODERS, ENCODERS
 
@@ -83,12 +82,13 @@ class Running:
     folder: Path
     words: list[str]
     environment: dict[str, str] = field(default_factory=dict)
+    popen: type[subprocess.Popen] = subprocess.Popen
 
     def __post_init__(self) -> None:
         """Start it."""
         self.lines: list[tuple[float, str]] = []  # with seconds since the start
         self.started_at = time.monotonic()
-        self.process = forked.Popen(
+        self.process = self.popen(
             [sys.executable, "-m", "asrkd", *self.words],
             cwd=self.folder,
             env=os.environ | self.environment,

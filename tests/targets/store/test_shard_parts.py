@@ -31,6 +31,7 @@ from asrkd.targets.store.shard_parts import make_shard, read_parts, write_part
 from asrkd.targets.store.shards import Shard
 from asrkd.targets.writers import arrays
 from asrkd.teachers.loading import open_teacher
+from tests import forked
 from tests.slow_teacher import KINDS, Running, make_inputs, outputs, words
 from tests.stop_after import StopAfter
 from tests.watching import Watch, unwatched
@@ -355,7 +356,8 @@ def test_two_workers_stop_in_seconds_with_the_same_bytes(inputs):
     sizes = {"jobs": 2, "cuts_per_shard": 20}
     assert command(inputs, "codebook", "alone-halves", cuts_per_shard=20).run().status == 0
     expected = outputs(inputs, "alone-halves")
-    run_ = Running(inputs, words("codebook", "halves", **sizes), {faults.VARIABLE: "slow@answer"})
+    command_ = words("codebook", "halves", **sizes)
+    run_ = Running(inputs, command_, {faults.VARIABLE: "slow@answer"}, forked.Popen)
     run_.first_progress()
     while not any("0/40" not in line for _, line in run_.lines if "/40 cuts" in line):
         time.sleep(0.05)
@@ -364,10 +366,10 @@ def test_two_workers_stop_in_seconds_with_the_same_bytes(inputs):
     assert run_.end(timeout_s=15) == 75
     done = int(run_.lines[-1][1].split(" of 40 cuts are done")[0].split()[-1])
     assert 2 <= done < 40
-    ended = Running(inputs, words("codebook", "halves", **sizes), {faults.VARIABLE: "kill@answer:5"})
+    ended = Running(inputs, command_, {faults.VARIABLE: "kill@answer:5"}, forked.Popen)
     assert ended.end() == 1
     assert "a worker process was killed" in ended.lines[-1][1]
-    assert Running(inputs, words("codebook", "halves", **sizes)).end() == 0
+    assert Running(inputs, command_, popen=forked.Popen).end() == 0
     assert outputs(inputs, "halves") == expected
 
 

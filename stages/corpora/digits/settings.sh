@@ -19,7 +19,7 @@ case $SIZE in
     DATA=${DATA:-data/digits-tiny} EXP=${EXP:-exp/demo-tiny}
     PREPARE=(--minutes 2 --dev-minutes 0.4 --test-minutes 0.4 --num-speakers 5
       --small-speakers 3)
-    QUANTIZER=(--utterances 20 --steps 5)
+    QUANTIZER=(--utterances 20 --steps 20)
     TRAIN=(--set phases.0.steps=6 --set optim.warmup_steps=2 --set validation.every_steps=3)
     ;;
   *) echo "SIZE=$SIZE: expected demo or tiny" >&2; exit 2 ;;

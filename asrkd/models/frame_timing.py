@@ -75,7 +75,7 @@ def offset_problem(contract: dict[str, Any], features: FeatureKind) -> str | Non
 
 
 # The front ends of asrkd: T feature frames give ceil(T / 4) encoder frames.
-CONFORMER_RULE = {"of": "feature frames", "divisor": SUBSAMPLING, "round": "up"}
+FRONT_END_RULE = {"of": "feature frames", "divisor": SUBSAMPLING, "round": "up"}
 
 
 def convolution_rule(stack: Sequence[Sequence[int]], sampling_rate: int) -> dict[str, Any]:

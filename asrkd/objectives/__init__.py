@@ -1,8 +1,8 @@
 """Objectives: training losses, one module for each quantity.
 
 A module of this package that defines ``KIND`` is an objective; it is
-discovered here. A new one needs its module, its test and a config that names
-it, and no registration.
+discovered here. A new one needs its module, its test, its row in
+docs/guide/objectives.md and a config that names it, and no registration.
 """
 
 import importlib

@@ -1,5 +1,9 @@
-"""The objective that docs/contributing/index.md shows: it is one, and computes what the page says."""
+"""The objective of docs/contributing/index.md: its value, its types, and the config that names it."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -8,15 +12,67 @@ import torch
 from asrkd.models.conformer import Tap
 from asrkd.models.recognizer import RecognizerOutput
 from asrkd.targets.frames import FrameTargets
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import ROOT, Block, blocks
+
+# Loads a config and prints the names of its objectives; the working directory comes first on sys.path.
+LOAD = """
+import sys
+from pathlib import Path
+from asrkd.core.config import load
+from asrkd.training.config import TrainConfig
+config = load(TrainConfig, Path(sys.argv[1]))
+print(*[entry.name for phase in config.phases for entry in phase.objectives])
+"""
+
+
+def block(language: str) -> Block:
+    """Return the page's only block in a language."""
+    (block,) = (each for each in blocks(ROOT / "docs/contributing/index.md") if each.language == language)
+    return block
 
 
 @pytest.fixture
 def cosine() -> ModuleType:
-    (shown,) = (block for block in blocks(ROOT / "docs/contributing/index.md") if block.language == "python")
+    source = block("python")
     module = ModuleType("cosine")
-    exec(compile(shown.text, str(shown), "exec"), module.__dict__)
+    exec(compile(source.text, str(source), "exec"), module.__dict__)
     return module
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    """A copy of the repository's code and configs, with the objective's module in its place."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("asrkd", "stages"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "asrkd/objectives/cosine.py").write_text(block("python").text, encoding="utf-8")
+    (folder / "my_config.yaml").write_text(block("yaml").text, encoding="utf-8")
+    return folder
+
+
+def run(folder: Path, *words: str) -> str:
+    """Run Python in a folder, whose modules come first; return its output, which may be no error."""
+    done = subprocess.run(
+        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_config_names_the_objective_and_is_whole(checkout, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(checkout))
+    assert run(checkout, "-c", LOAD, "my_config.yaml").split() == ["ctc", "cosine"]
+
+
+@pytest.mark.slow
+def test_the_module_passes_what_make_check_runs(checkout, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(checkout))
+    module = "asrkd/objectives/cosine.py"
+    run(checkout, "-m", "mypy", "--follow-imports=silent", "--cache-dir", str(checkout / "cache"), module)
+    run(checkout, "-m", "ruff", "check", module)
+    run(checkout, "-m", "ruff", "format", "--check", module)
 
 
 def test_the_objective_shown_is_its_sum_without_padding(cosine):

@@ -53,7 +53,7 @@ def checkout(tmp_path_factory) -> Path:
 
 
 def run(folder: Path, *words: str) -> str:
-    """Run Python in a folder, whose modules come first; return its output, which may be no error."""
+    """Run Python in a folder and return its output; fail if it fails."""
     done = subprocess.run(
         [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=280
     )

@@ -43,8 +43,8 @@ def ran_as_jobs(context: typer.Context, options: LaunchOptions) -> bool:
     """Run the command as jobs, if ``--launcher`` is given.
 
     Args:
-        context: of the command, which has ``--out`` and ``--time-limit``.
-        options: its options for launching.
+        context: the command's typer context, with its ``--out`` and ``--time-limit``.
+        options: the command's options for launching.
 
     Returns:
         Whether jobs did everything; if not, the command continues in this process.
@@ -78,7 +78,7 @@ def running(context: typer.Context) -> Iterator[StopRequest]:
     A launched command that continues here has no time limit: the jobs had it.
 
     Args:
-        context: of the command, which has ``--time-limit``.
+        context: the command's typer context, with its ``--time-limit``.
 
     Yields:
         The request to stop, by a signal or the time limit.

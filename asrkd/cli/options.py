@@ -123,12 +123,12 @@ def refuse_options(context: typer.Context, use: str, *names: str) -> None:
     """Refuse the options of the command line that have no effect.
 
     Args:
-        context: of the command.
-        use: what the command does, for the message.
-        names: of the parameters that have an effect, besides arguments.
+        context: the command's typer context.
+        use: the use of the command, for the message.
+        names: names of the parameters that have an effect, besides arguments.
 
     Raises:
-        AsrkdError: another one was given.
+        AsrkdError: an option without effect was given.
     """
     for parameter in context.command.params:
         name = parameter.name or ""

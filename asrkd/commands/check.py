@@ -47,9 +47,9 @@ def check(
 
     Args:
         path: manifest or folder.
-        cuts: for a target store, manifests to compare it with instead of its own.
+        cuts: manifests to compare a target store with, instead of its own.
         deep: read all contents too: payloads, features, audio.
-        rescore: for an N-best store, number of hypotheses to score again with its teacher.
+        rescore: number of hypotheses of an N-best store to score again with its teacher.
 
     Raises:
         AsrkdError: there is no artifact, or an option is for other kinds or out of range.

@@ -42,7 +42,7 @@ def nbest(
     Args:
         request: teacher, cuts and store; with folds the teacher is the first fold's.
         search: name of the search.
-        options: of the search.
+        options: options of the search.
         stop: request to stop.
         conditions: added noise, and teachers by fold.
         unit: unit of the errors.
@@ -149,7 +149,7 @@ def hidden(
 
     Args:
         request: teacher, cuts and store.
-        layer: of the teacher, from 1.
+        layer: layer of the teacher, counted from 1.
         dtype: 'float16' or 'float32'.
         stop: request to stop.
         place: 'before_norm' or 'after_norm'; None for the teacher's default.

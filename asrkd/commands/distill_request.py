@@ -80,9 +80,9 @@ class DistillRequest:
 
         Args:
             teacher: opened, with ``cuts``, by :meth:`open`.
-            cuts: of all manifests.
-            kind: of the store, which is the command's name.
-            details: of this kind, for the contract.
+            cuts: the cuts of all manifests.
+            kind: kind of the store, which is the command's name.
+            details: fields of the contract that only this kind has.
             models: paths besides teacher and cuts, named as in
                 :class:`~asrkd.targets.store.provenance.Sources`.
         """
@@ -121,11 +121,11 @@ def quantizer_request(
     """Build the settings of a quantizer from options of the command line.
 
     Args:
-        layer: of the teacher, from 1.
+        layer: layer of the teacher, counted from 1.
         codebooks: number of codebooks, which is bytes per frame.
         entries: entries per codebook.
         utterances: number of utterances to train on.
-        seed: of the utterances and the training.
+        seed: seed of the choice of utterances and of the training.
         steps: steps of each of the two phases; None for the default.
         tap: 'before_norm' or 'after_norm'; None for the teacher's default.
 

@@ -56,7 +56,7 @@ def selftest(
         folder: created; replaced if it is of an earlier selftest.
         entry: console entry, which reads sys.argv.
         kills: SIGKILLs, spread over the commands.
-        seed: of the times of the faults.
+        seed: seed of the times of the faults.
         stop: request to stop, checked between commands.
 
     Raises:

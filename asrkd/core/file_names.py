@@ -19,8 +19,8 @@ def hashed_names(ids: Iterable[str], suffix: str) -> Mapping[str, str]:
     """Choose a hashed name for each id that is not a valid file name; all other ids are valid names.
 
     Args:
-        ids: of all files in a folder, each once.
-        suffix: of the files. An id that ends in it is hashed, as its file could be that of another id.
+        ids: ids of all files in a folder, each once.
+        suffix: suffix of the files. An id that ends in it is hashed, as it may be another id's file name.
 
     Returns:
         Names by id, of the ids that are long, hold more than letters, digits, '.', '_' and '-' of ASCII, or

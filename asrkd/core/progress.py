@@ -193,8 +193,8 @@ def meter(
         unit: noun of the units, in the plural.
         done: number of units that an earlier run finished.
         after_s: seconds before which nothing is shown, for work that is usually short.
-        heartbeat: in a log, also show a line after a second without a finished unit, and one a
-            minute later on; by a thread, so not for work that forks.
+        heartbeat: whether a log also gets a line after a second without a finished unit, and then one a
+            minute. A thread prints them, so the work must not fork.
     """
     lines = _HeartbeatLines if heartbeat else _Lines
     kind = _Bar if _takes_bar(total) else lines

@@ -111,10 +111,10 @@ def work(
     Args:
         label: title of the progress.
         items: all items, in the same order in every process.
-        make: writes one item and reports its units as they are finished. When its monitor requests a stop,
+        make: function that writes one item and reports finished units. When its monitor requests a stop,
             it saves what it has and returns before the item is done. Importable by worker processes.
         workers: number of processes, and shard of the items.
-        stop: checked between items, within one by ``make``, and while waiting.
+        stop: request to stop, checked between items, by ``make`` within an item, and while waiting.
 
     Raises:
         StoppedInTime: a stop was requested; finished items stay, and what ``make`` saved of others.

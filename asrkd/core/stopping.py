@@ -39,10 +39,10 @@ class StopRequest:
         return None
 
     def check(self, what_was_saved: str) -> None:
-        """Raise if a stop is requested.
+        """Raise StoppedInTime if a stop is requested.
 
         Raises:
-            StoppedInTime: with ``what_was_saved`` in its message.
+            StoppedInTime: a stop is requested; the message contains ``what_was_saved``.
         """
         if reason := self.reason():
             raise stopped(reason, what_was_saved)

@@ -78,7 +78,7 @@ def import_k2() -> Any:
     """Import k2.
 
     Raises:
-        AsrkdError: it is not installed, or was built for another torch.
+        AsrkdError: k2 is not installed, or was built for another torch.
     """
     try:
         return importlib.import_module("k2")

@@ -156,7 +156,7 @@ def open_lm(path: Path, model: LoadedModel, device: str = "cpu") -> Stepwise:
     """Load the language model at ``path`` for use with a recognizer.
 
     Raises:
-        AsrkdError: it cannot be read, or its tokens are not the recognizer's.
+        AsrkdError: the language model cannot be read, or its tokens are not the recognizer's.
     """
     if not path.is_dir():
         return _word_ngram(path, model)

@@ -51,7 +51,7 @@ class LocationAwareAttention(nn.Module):
             dim: D of the query states.
             encoder_dim: E of the encoder frames.
             channels: A of the convolution, and of the query and keys added to it.
-            kernel_size: of the convolution, in frames, odd.
+            kernel_size: width of the convolution in frames, an odd number.
         """
         super().__init__()
         self.query = nn.Linear(dim, channels)

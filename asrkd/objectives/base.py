@@ -68,7 +68,7 @@ class Objective(nn.Module):
         """Count the terms of the sum (reference tokens, target values), before the forward pass.
 
         Args:
-            targets: of the batch, from the source.
+            targets: the batch's targets, from the source.
             num_frames: (N,) int64, encoder frames of the student.
         """
         raise NotImplementedError
@@ -79,8 +79,8 @@ class Objective(nn.Module):
         A cross-entropy is in nats; a distance has no unit.
 
         Args:
-            output: of the student for N utterances, with the layers of :meth:`taps`.
-            targets: of the batch, from the source.
+            output: the student's outputs for N utterances, with the layers of :meth:`taps`.
+            targets: the batch's targets, from the source.
         """
         raise NotImplementedError
 

@@ -62,9 +62,9 @@ def embedding_distance(student: Tensor, teacher: Tensor, distance: Distance) -> 
     """Sum absolute or squared differences, a scalar.
 
     Args:
-        student: (frames, D), projected.
-        teacher: (frames, D), without gradient.
-        distance: of values.
+        student: (frames, D) projected values of the student.
+        teacher: (frames, D) embeddings of the teacher, without gradient.
+        distance: distance of two values, ``absolute`` or ``squared``.
     """
     difference = teacher - student
     return difference.abs().sum() if distance == "absolute" else difference.square().sum()

@@ -182,7 +182,7 @@ def check_finite(embeddings: Tensor) -> None:
     """Raise AsrkdError if embeddings (B, D) have a NaN or an infinity.
 
     Raises:
-        AsrkdError: with the index of the first such frame, from 0.
+        AsrkdError: there is one; the message has the index of the first such frame, from 0.
     """
     bad = (~embeddings.isfinite()).any(dim=1).nonzero()
     if len(bad):

@@ -14,13 +14,13 @@ class QuantizerOptions:
     Attributes:
         num_codebooks: N, bytes of a frame; 1 to 64.
         codebook_size: K; 2 to 256. Best if a square: otherwise some entries of the products are dropped.
-        phase_one_steps: with 2 N codebooks of sqrt(K) entries, rounded up.
-        phase_two_steps: with N codebooks of K entries.
-        batch_frames: B, drawn for every step.
-        learning_rate: of Adam in phase one, half of it in phase two; halved after every
-            quarter of a phase.
-        seed: of all random draws.
-        held_out_share: of the frames, for the report and not for training; at most 2,000 frames.
+        phase_one_steps: steps with 2 N codebooks of sqrt(K) entries, rounded up.
+        phase_two_steps: steps with N codebooks of K entries.
+        batch_frames: B, frames drawn for every step.
+        learning_rate: learning rate of Adam in phase one, half of it in phase two; halved
+            after every quarter of a phase.
+        seed: seed of all random draws.
+        held_out_share: share of the frames that is for the report and not for training; at most 2,000 frames.
 
     Raises:
         ValueError: a value is out of its range.

@@ -33,8 +33,8 @@ class QuantizerReport:
         shannon_bound: lowest error of any quantizer of as many bits per frame on Gaussian frames of the
             same covariance; real embeddings are not Gaussian, and may have a lower one.
         shannon_bounds: the same for each number of bytes per frame in :data:`BYTES`.
-        index_entropy_bits: of each codebook's indexes, at most log2 K and at most log2 of the frames.
-        used_entries: of each codebook, in the held-out frames.
+        index_entropy_bits: entropy of each codebook's indexes, at most log2 K and at most log2 of the frames.
+        used_entries: number of entries of each codebook that the held-out frames use.
     """
 
     num_frames: Count

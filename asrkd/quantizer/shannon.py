@@ -23,8 +23,8 @@ def gaussian_distortion(variances: Tensor, bits: float) -> float:
     """Return the squared error of the best code for a Gaussian frame, relative to the variance, in [0, 1].
 
     Args:
-        variances: (D,) along the principal axes, >= 0; the error is 0 if all are zero.
-        bits: of a frame, >= 0.
+        variances: (D,) variances along the principal axes, >= 0; the error is 0 if all are zero.
+        bits: bits per frame, >= 0.
     """
     ordered = variances.double().sort(descending=True).values
     positive = ordered[ordered > 0]

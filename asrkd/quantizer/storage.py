@@ -64,10 +64,10 @@ def save_quantizer(
     """Write a quantizer into the folder ``out`` and return its identity.
 
     Args:
-        out: created if absent.
-        quantizer: on any device.
+        out: folder, created if absent.
+        quantizer: quantizer, on any device.
         report: figures on held-out frames; None if unknown.
-        contract: JSON-able; everything that decides the weights: teacher, layer, cuts, options. No times.
+        contract: all that decides the weights, as JSON: teacher, layer, cuts, options. No times.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in quantizer.state_dict().items()}
     with files.create_aside(out / QUANTIZER_WEIGHTS) as partial:

@@ -19,8 +19,8 @@ EMPTY = "-"  # edit of a slot that the path leaves empty
 class AlignedNetwork:
     """Reference and hypothesis with their alternatives, and the edits of the chosen path.
 
-    ``edits`` has one letter for each slot: of :mod:`asrkd.scoring.edits`, :data:`EMPTY`, or
-    :data:`~asrkd.scoring.network_alignment.LEFT_OUT`; and, between slots, one for each insertion or
+    ``edits`` has one letter for each slot, either a letter of :mod:`asrkd.scoring.edits`, :data:`EMPTY` or
+    :data:`~asrkd.scoring.network_alignment.LEFT_OUT`, and one letter between slots for each insertion or
     ``ADDED``.
     """
 
@@ -102,7 +102,7 @@ def align_items(
 
     Args:
         reference: items of the reference.
-        hypothesis: likewise.
+        hypothesis: items of the hypothesis.
         costs: costs that the path minimizes.
         fewest_errors: align the words of that path again by Levenshtein, as for plain texts.
     """

@@ -33,8 +33,8 @@ def levenshtein_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> st
     """Align with the fewest errors; among several such alignments, return the one that jiwer returns.
 
     Args:
-        reference: words, or a text whose characters are compared.
-        hypothesis: likewise.
+        reference: words of the reference, or a text whose characters are compared.
+        hypothesis: words or text of the hypothesis.
     """
     if reference == hypothesis:
         return HIT * len(reference)

@@ -96,7 +96,7 @@ def score_utterances(
     """Score every utterance.
 
     Args:
-        utterances: in any order, each id once.
+        utterances: utterances in any order, each id once.
         hypotheses: text by utterance id.
         rules: normalizer, unit and alignment.
         advance: called with the number of utterances scored since the last call; it may raise to stop.

@@ -124,8 +124,8 @@ def read_score(folder: Path) -> ScoreFolder:
     """Read a folder written by `asrkd score`.
 
     Raises:
-        AsrkdError: it is missing, unfinished, damaged or of an older asrkd; the message has the command that
-            fixes it.
+        AsrkdError: the score is missing, unfinished, damaged or of an older asrkd; the message has the
+            command that fixes it.
     """
     remedy = make_anew(folder, remake_command(folder), "the score")
     output_folder.read_stamp(folder, remake_command(folder), KINDS)
@@ -171,7 +171,7 @@ def read_counts(folder: Path) -> Counts:
     """Read the corpus counts of a finished score from its stamp.
 
     Raises:
-        AsrkdError: it is unfinished.
+        AsrkdError: the score is unfinished.
     """
     stamp = output_folder.read_stamp(folder, remake_command(folder), KINDS, _COUNTS)
     return Counts(**{kind: stamp[kind] for kind in KINDS})

@@ -58,7 +58,7 @@ def align(targets: FrameTargets, num_frames: Tensor, frame_shift: float, *, dela
     Args:
         targets: (N, T', C) values at the teacher's rate.
         num_frames: (N,) student frames; T is their maximum.
-        frame_shift: of the student, in seconds.
+        frame_shift: frame shift of the student, in seconds.
         delay: lag of the student, in its frames, at least 0.
     """
     mask = aligned_mask(targets, num_frames, frame_shift, delay=delay)

@@ -28,10 +28,10 @@ def open_teacher(spec: Path | str, device: str = "cpu", *, resample: bool = Fals
             Face's transformers; a folder or a safetensors file of a torchaudio
             model (:mod:`asrkd.teachers.torchaudio_model`); ``torchaudio:NAME``.
         device: 'cpu', 'cuda', 'cuda:0', ...
-        resample: of an encoder of audio, accept other sampling rates too.
+        resample: whether an encoder of audio accepts other sampling rates too.
 
     Raises:
-        AsrkdError: it is missing, unfinished or corrupt, or its files do not fit together.
+        AsrkdError: the teacher is missing, unfinished or corrupt, or its files do not fit together.
     """
     encoder_files = _encoder_files(spec)
     if encoder_files is not None:

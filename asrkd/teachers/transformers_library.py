@@ -24,7 +24,7 @@ def transformers(name: str, reader: Path) -> Any:
     """Return the attribute ``name`` of the package, such as a model class.
 
     Args:
-        name: of the attribute.
+        name: name of the attribute.
         reader: model folder that needs it, for the message.
 
     Raises:
@@ -56,7 +56,7 @@ def load_pretrained(class_name: str, folder: Path, needed_prefix: str = "") -> n
     """Load a model in evaluation mode, in float32, on the CPU.
 
     Args:
-        class_name: of transformers, such as ``Wav2Vec2Model``.
+        class_name: class of transformers, such as ``Wav2Vec2Model``.
         folder: model folder.
         needed_prefix: weights whose names start with it must all be in the file.
 

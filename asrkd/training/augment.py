@@ -24,7 +24,7 @@ class Augmentation:
 
         Args:
             config: noise and masks; None disables a kind.
-            seed: of the run.
+            seed: the run's seed.
 
         Raises:
             AsrkdError: the noise cuts cannot be used.

@@ -69,8 +69,8 @@ class Learner(nn.Module):
 
         Args:
             batch: None where other processes have a batch and this one has none.
-            terms: of the phase.
-            counts: by label, the count that the sum of each term is divided by, over the whole update.
+            terms: the terms of the phase.
+            counts: counts over the whole update by label; the sum of each term is divided by its count.
 
         Returns:
             The scaled sum of all terms, a scalar () that always has a backward

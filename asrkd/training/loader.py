@@ -63,7 +63,7 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
         Args:
             cuts: cuts or sentences by id.
             sources: target sources by name.
-            augmentation: of the features; None: none.
+            augmentation: augmentation of the features; None for none.
             epoch: counted from 0, on which the augmentation depends.
         """
         self.cuts, self.sources = cuts, sources
@@ -104,7 +104,7 @@ def load_batches(
     """Read batches of a plan.
 
     Args:
-        reader: of the batches.
+        reader: the reader of the batches.
         batches: the cut ids of each, in order.
         workers: loader processes; 0: this process reads.
 

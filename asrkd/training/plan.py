@@ -48,7 +48,7 @@ def plan_epoch(
 
     Args:
         cuts: each is in exactly one batch.
-        seed: of the run.
+        seed: the run's seed.
         epoch: counted from 0; every epoch has another order.
         max_duration: seconds of audio in a batch, with padding; a longer cut is a batch by itself.
         num_buckets: upper bound; few cuts have fewer.

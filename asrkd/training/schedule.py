@@ -88,7 +88,7 @@ def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int 
     Args:
         step: counted from 0.
         total_steps: updates until the end of the schedule.
-        config: of the optimizer.
+        config: settings of the optimizer.
         epochs: completed since the schedule began; used by exponential schedules alone.
     """
     if step < config.warmup_steps:

@@ -46,11 +46,11 @@ class Trainer:
         """Prepare a run.
 
         Args:
-            config: of the run.
+            config: the run's settings.
             learner: student and objectives.
             cuts: training cuts or sentences, for which ``learner`` has targets.
-            validator: of the dev set.
-            environment: of this process.
+            validator: the validator on the dev set.
+            environment: device, precision and processes of the run, as seen by this process.
 
         Raises:
             AsrkdError: the noise of the augmentation cannot be used.

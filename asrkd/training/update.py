@@ -47,13 +47,13 @@ class Update:
     def __init__(
         self, model: torch.nn.Module, learner: Learner, config: TrainConfig, environment: Environment
     ) -> None:
-        """Prepare.
+        """Keep what every update needs.
 
         Args:
-            model: ``learner`` as ``environment.processes`` distribute it.
-            learner: that is trained.
-            config: of the run.
-            environment: of this process.
+            model: the learner, distributed over the processes of the run.
+            learner: the student and objectives to train.
+            config: the run's settings.
+            environment: device, precision and processes of the run, as seen by this process.
         """
         self.model, self.learner, self.config, self.environment = model, learner, config, environment
         self._skipped = 0

@@ -29,12 +29,12 @@ class UpdatePlan:
     """The plan of each epoch divided into updates, and this process's share of their batches."""
 
     def __init__(self, config: TrainConfig, cuts: Sequence[Item], environment: Environment) -> None:
-        """Prepare to read.
+        """Take the training cuts, and prepare the augmentation of their features.
 
         Args:
-            config: of the run.
+            config: the run's settings.
             cuts: training cuts or sentences.
-            environment: of this process.
+            environment: processes of the run, as seen by this process, and its number of loaders.
 
         Raises:
             AsrkdError: the noise of the augmentation cannot be used.
@@ -54,8 +54,8 @@ class UpdatePlan:
         """Yield the updates of the epoch beyond ``position``, where the digest of its plan is set.
 
         Args:
-            position: of the run; it may advance while updates are taken.
-            sources: of the targets of each batch.
+            position: the position of the run; it may advance while updates are taken.
+            sources: the sources of the targets of each batch, by label.
 
         Raises:
             AsrkdError: the position belongs to another plan, or a cut cannot be read.

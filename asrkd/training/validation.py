@@ -82,10 +82,10 @@ class Validator:
         """Plan batches.
 
         Args:
-            cuts: of the dev set, with transcripts.
-            tokens: of the student.
+            cuts: the cuts of the dev set, with transcripts.
+            tokens: the student's tokens.
             max_duration: seconds of audio in a batch.
-            unit: of errors.
+            unit: the unit of errors.
 
         Raises:
             AsrkdError: a cut has no transcript, or one with unknown symbols.

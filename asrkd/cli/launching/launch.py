@@ -26,7 +26,7 @@ def job_arguments(arguments: Sequence[str], *more: str) -> list[str]:
     """Return the arguments of a job's command, after ``asrkd``.
 
     Args:
-        arguments: of the launching command, such as ``sys.argv[1:]``.
+        arguments: arguments of the launching command, such as ``sys.argv[1:]``.
         more: options to add.
     """
     end = list(arguments).index("--") if "--" in arguments else len(arguments)

@@ -107,8 +107,8 @@ def _compare(
 
     Args:
         store: the store.
-        index: of the store.
-        manifests: of cuts.
+        index: index of the store.
+        manifests: cut manifests.
         findings: receives notes and problems.
         complete: whether every cut of the store must be in the manifests.
 

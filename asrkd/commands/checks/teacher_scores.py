@@ -43,9 +43,9 @@ def teacher_scores(
     """Compute the log-probability of each hypothesis by each part of a teacher, in nats.
 
     Args:
-        model: on the CPU.
+        model: teacher, on the CPU.
         cuts: one batch.
-        hypotheses: of each cut, token sequences.
+        hypotheses: token sequences of each cut.
         precision: 'fp32' or 'bf16'.
         read: loads the (T', F) features of a cut.
 
@@ -75,7 +75,7 @@ def lm_scores(
     Args:
         path: model folder, or n-grams, which kenlm scores.
         model: teacher whose tokens the hypotheses have.
-        hypotheses: of each utterance, token sequences.
+        hypotheses: token sequences of each utterance.
         precision: 'fp32' or 'bf16'; no effect on n-grams.
 
     Raises:
@@ -99,10 +99,10 @@ def sequence_log_probs(
     """Compute log P of each hypothesis with its end under a decoder, whole sequences at once, in nats.
 
     Args:
-        decoder: of a recognizer or a language model.
+        decoder: decoder of a recognizer or of a language model.
         encoded: (N, T, D); padding may hold anything; (N, 0, 0) for a language model.
         num_frames: (N,), at least 1 each; zeros for a language model.
-        hypotheses: of each utterance, token sequences without the boundary.
+        hypotheses: token sequences of each utterance, without the boundary.
     """
     sequences = collate(hypotheses)
     tokens, num_tokens = sequences.tokens, sequences.num_tokens
@@ -131,7 +131,7 @@ class ScoreCombination:
         that stands for none at all has no scores.
 
         Args:
-            hypothesis: as stored.
+            hypothesis: the stored hypothesis.
             now: log-probability by part, in nats.
 
         Yields:

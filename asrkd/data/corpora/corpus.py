@@ -38,7 +38,7 @@ def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
     Args:
         kind: one of ``FILE_KINDS``.
         source: folder or file of the corpus.
-        subsets: of LibriSpeech; empty takes all.
+        subsets: subsets of LibriSpeech; all if empty.
 
     Raises:
         AsrkdError: no such folder or file, or an invalid listing.

@@ -85,7 +85,7 @@ def seconds(text: str, where: str, column: str) -> float:
     """Parse a field with a number of seconds.
 
     Args:
-        text: of the field.
+        text: contents of the field.
         where: file and line, for messages.
         column: name of the field, for messages.
 

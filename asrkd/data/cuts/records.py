@@ -122,7 +122,7 @@ def parse_record(path: Path, number: int, line: dict[str, Any]) -> CutRecord:
 
     Args:
         path: the manifest, for messages.
-        number: of the line, from 1.
+        number: line number, from 1.
         line: JSON of the line.
 
     Raises:

@@ -63,7 +63,7 @@ def make_extractor(num_mel_bins: int, sampling_rate: int) -> Fbank:
 
     Args:
         num_mel_bins: number of mel bands.
-        sampling_rate: of the samples, in Hz.
+        sampling_rate: sampling rate of the samples, in Hz.
     """
     return Fbank(
         FbankConfig(

@@ -48,7 +48,7 @@ def read_matching(path: Path, systems: Sequence[ReportedSystem]) -> Comparison:
     """Read the output of `asrkd compare --out`, which must be of these systems.
 
     Raises:
-        AsrkdError: it is of other systems, roles or scores.
+        AsrkdError: the comparison is of other systems, roles or scores.
     """
     comparison = read_comparison(path)
     compared = [

@@ -63,7 +63,7 @@ def forward(emitted: Array, tree: Tree) -> tuple[Array, Array]:
 
     Args:
         emitted: (T, C) probabilities, of each frame relative to its largest.
-        tree: of P nodes.
+        tree: prefix tree of P nodes.
 
     Returns:
         (T, P, 2) sums of alignments that end in blank and in the last token, of
@@ -97,9 +97,9 @@ def backward(emitted: Array, tree: Tree, passed: tuple[Array, Array], last: Arra
     """Compute the weighted sum, over sequences, of the probability that a frame emits a column.
 
     Args:
-        emitted: (T, C), as in :func:`forward`.
-        tree: of P nodes, likewise.
-        passed: its result, (T, P, 2) and (T,).
+        emitted: (T, C) probabilities, as in :func:`forward`.
+        tree: prefix tree of P nodes, as in :func:`forward`.
+        passed: result of :func:`forward`, (T, P, 2) and (T,).
         last: (P,) weight of the sequences that end in each node, over their sum in the last frame.
 
     Returns:
@@ -136,8 +136,8 @@ def one_utterance(log_emitted: Array, tree: Tree, weights: Array, occupied: Arra
 
     Args:
         log_emitted: (T, C) log-probabilities in nats.
-        tree: of the S sequences.
-        weights: (S,) of the sum.
+        tree: prefix tree of the S sequences.
+        weights: (S,) weights of the sum.
         occupied: (T, C), filled with the result of :func:`backward`, unless it
             has no frames or the result is not exact.
 

@@ -66,7 +66,7 @@ class QuantizerLearner:
         Args:
             frames: (F, D), of mean zero and unit size.
             options: sizes, steps and learning rate.
-            generator: on the CPU; draws initial parameters, batches and passes.
+            generator: generator on the CPU, which draws initial parameters, batches and passes.
         """
         self.step = 0
         self._frames, self._options, self._generator = frames, options, generator

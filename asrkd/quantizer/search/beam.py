@@ -31,8 +31,8 @@ def beam_indexes(dots: Tensor, tables: CenterTables, beam: int) -> Tensor:
     """Search the indexes of the best sum in the beam, (B, N) int64.
 
     Args:
-        dots: (B, R) of the frames with the centers, on any device.
-        tables: of the centers, on the same device.
+        dots: (B, R) inner products of the frames with the centers, on any device.
+        tables: tables of the centers, on the same device.
         beam: W, sums kept after every codebook, 1 to 64.
     """
     indexes = torch.empty(len(dots), tables.num_codebooks, dtype=torch.long, device=dots.device)

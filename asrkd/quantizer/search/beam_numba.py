@@ -52,8 +52,8 @@ def search_frames(dots: Array, centers: BeamCenters, beam: int, indexes: Array) 
     """Fill in the indexes of some frames.
 
     Args:
-        dots: (B, R) float32, of the frames with the centers.
-        centers: of the quantizer.
+        dots: (B, R) float32, inner products of the frames with the centers.
+        centers: tables of the quantizer's centers.
         beam: W, at most 64.
         indexes: (B, N) uint8, filled in.
     """

@@ -49,8 +49,8 @@ def refine_rounds(
     """Refine indexes by a number of passes.
 
     Args:
-        dots: (B, R) of the frames with the centers.
-        tables: of the centers.
+        dots: (B, R) inner products of the frames with the centers.
+        tables: tables of the centers.
         indexes: (B, N), the entries chosen so far.
         passes: 0 or more.
         survivors: options that a single codebook keeps; choices of L codebooks

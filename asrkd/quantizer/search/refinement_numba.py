@@ -59,8 +59,8 @@ def refine_frames(dots: Array, centers: Centers, rounds: Array, changes: Array) 
     """Refine the indexes of some frames, each until it no longer changes.
 
     Args:
-        dots: (B, R) float32, of the frames with the centers.
-        centers: of the quantizer.
+        dots: (B, R) float32, inner products of the frames with the centers.
+        centers: tables of the quantizer's centers.
         rounds: (P + 1, B, N) uint8; the first round is the input, the others are filled in.
         changes: (P, B) int64, zeros; filled with the changes of the squared errors, in units.
     """

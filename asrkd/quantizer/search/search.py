@@ -54,8 +54,8 @@ def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
     """Search initial indexes (B, N), int64, as :func:`asrkd.quantizer.search.beam.beam_indexes` does.
 
     Args:
-        dots: (B, R) of the frames with the centers.
-        tables: of the centers.
+        dots: (B, R) inner products of the frames with the centers.
+        tables: tables of the centers.
         width: beam size, sums kept after every codebook, 1 to 64.
     """
     compiled = _compiled(dots)

@@ -23,7 +23,7 @@ def codebook_source(targets: LiveTargets | str) -> CodebookTargets:
     """Open the source that a config names: the path of a store, or a live teacher.
 
     Raises:
-        AsrkdError: it cannot be opened, or holds other targets.
+        AsrkdError: the source cannot be opened, or holds other targets.
     """
     return CodebookSource(targets) if isinstance(targets, str) else LiveCodebookSource(targets)
 
@@ -32,7 +32,7 @@ class CodebookSource(ReadSource):
     """Codebook indexes from a store made by ``asrkd distill codebook``.
 
     Raises:
-        AsrkdError: it cannot be opened, or its contract lacks the quantizer.
+        AsrkdError: the store cannot be opened, or its contract lacks the quantizer.
     """
 
     is_live = False

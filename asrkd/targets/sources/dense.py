@@ -27,7 +27,7 @@ def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
     """Open the source that a config names: the path of a store, or a live teacher.
 
     Raises:
-        AsrkdError: it cannot be opened, or holds other targets.
+        AsrkdError: the source cannot be opened, or holds other targets.
     """
     return HiddenSource(targets) if isinstance(targets, str) else LiveHiddenSource(targets)
 
@@ -96,7 +96,7 @@ class PosteriorSource(ReadSource):
     """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens.
 
     Raises:
-        AsrkdError: it cannot be opened, or its posteriors are over other tokens.
+        AsrkdError: the store cannot be opened, or its posteriors are over other tokens.
     """
 
     def __init__(self, path: str, tokens: Tokens) -> None:

@@ -124,11 +124,11 @@ def live_settings(store: Store) -> LiveTargets:
 
 
 def live_identities(live: Sequence[LiveTargets]) -> dict[str, dict[str, Any]]:
-    """Return what identifies live targets, for the lineage of a run.
+    """Return the identities of teachers and quantizers that compute live targets, for the lineage of a run.
 
     Returns:
-        ``teachers``: what a contract records of each, with its hashes; ``quantizers``: the SHA-256
-        of each. Both by their names in the config.
+        ``teachers``, each as a contract records it, with its hashes; and ``quantizers``, each by the
+        SHA-256 of its weights. Both have their names in the config as keys.
     """
     teachers = sorted({settings.teacher for settings in live})
     quantizers = sorted({settings.quantizer for settings in live if settings.quantizer is not None})

@@ -40,7 +40,7 @@ class NbestLists:
         """Open the store at ``path``.
 
         Raises:
-            AsrkdError: it cannot be read, or lacks data that the settings need.
+            AsrkdError: the store cannot be read, or lacks data that the settings need.
         """
         self.store, self.settings = NbestStore(path), settings
         self.unit = self.store.unit
@@ -131,7 +131,7 @@ class NbestSource(ReadSource):
         """Open the store at ``path``.
 
         Raises:
-            AsrkdError: it cannot be read, or lacks data that the settings need.
+            AsrkdError: the store cannot be read, or lacks data that the settings need.
         """
         self.lists, self.tokens, self.settings = NbestLists(path, settings), tokens, settings
         self.epoch: int | None = None

@@ -32,9 +32,9 @@ def list_weights(
     """Compute the weights of a cut's hypotheses.
 
     Args:
-        log_probs: of each hypothesis, best first, in nats.
+        log_probs: log-probability of each hypothesis in nats, best first.
         wers: word error rates, as fractions; None where beta is 0.
-        settings: of the weights.
+        settings: settings of the weights.
     """
     weights = _priors(log_probs, settings)
     if settings.beta > 0:

@@ -45,8 +45,8 @@ def stale_errors(nbest: Nbest, texts: Sequence[str | None], unit: Unit = WORD) -
 
     Args:
         nbest: stored list.
-        texts: of the cut's present supervisions.
-        unit: of the store.
+        texts: texts of the cut's present supervisions.
+        unit: unit of the store's errors.
     """
     reference, errors = counted_reference(texts), nbest.errors
     if reference is None or errors is None:

@@ -28,7 +28,7 @@ class TranscriptSource(ReadSource):
         """Take transcripts as ``tokens``.
 
         Args:
-            tokens: of the student.
+            tokens: tokens of the student.
             optional: whether a cut may lack a transcript, and has no sequence then.
         """
         self.tokens, self.optional = tokens, optional
@@ -95,7 +95,7 @@ def read_sentences(path: Path, tokens: Tokens, max_tokens: int) -> Sentences:
 
     Args:
         path: text, or cuts if it ends in .jsonl or .jsonl.gz.
-        tokens: of the model.
+        tokens: tokens of the model.
         max_tokens: longer sentences are left out, with a warning.
 
     Raises:

@@ -77,8 +77,8 @@ def read_layouts(path: Path) -> dict[str, ArrayLayout]:
     """Read the layouts of the arrays of a safetensors file, by name.
 
     Raises:
-        ValueError: it is not a safetensors file.
-        OSError: it cannot be read.
+        ValueError: the file is not a safetensors file.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
@@ -152,13 +152,13 @@ class ArrayStore(Store):
 def write_array_shard(
     path: Path, contract: str, cuts: Sequence[MonoCut], arrays: Sequence[Mapping[str, Tensor]]
 ) -> None:
-    """Write one shard.
+    """Write a shard of arrays, the payload and its index.
 
     Args:
-        path: of the payload.
+        path: path of the payload.
         contract: digest of the store's contract.
-        cuts: of the shard, in order.
-        arrays: (T, ...) by name, for each cut; all cuts have the same names.
+        cuts: cuts of the shard, in order.
+        arrays: arrays (T, ...) of each cut by name; all cuts have the same names.
     """
     entries, offset = [], 0
     for cut, of_cut in zip(cuts, arrays, strict=True):

@@ -79,10 +79,10 @@ def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: Stop
     """Write the missing shards, or those of the workers' share, and stamp a store that is whole.
 
     Args:
-        plan: of the store.
-        write: writes a shard.
-        workers: number of processes, and which of the shards they write.
-        stop: checked after every cut.
+        plan: the plan of the store.
+        write: function that writes a shard.
+        workers: number of processes, and the share of the shards that they write.
+        stop: request to stop, checked after every cut.
 
     Raises:
         AsrkdError: the folder holds something else, or its contents cannot be completed.

@@ -24,8 +24,8 @@ def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict
 
     Args:
         kind: 'nbest', 'codebook', 'quantizer', ...
-        teacher: that computes the targets.
-        cuts: of the store, in order.
+        teacher: the teacher that computes the targets.
+        cuts: the cuts of the store, in order.
         details: fields of this kind.
     """
     device = teacher.device

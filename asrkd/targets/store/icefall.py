@@ -89,10 +89,10 @@ def with_indexes(cut: MonoCut, store: ArrayStore, writer: Writer, key: str) -> M
     """Write the indexes of a cut from ``store`` as a TemporalArray, and return the cut with it.
 
     Args:
-        cut: of the store.
-        store: of codebook indexes.
-        writer: from :func:`open_writer`.
-        key: of the array, a file name with ``numpy_files``; the manifest names it.
+        cut: a cut of the store.
+        store: the store of codebook indexes.
+        writer: the writer that :func:`open_writer` returned.
+        key: the array's key in the manifest; with ``numpy_files`` a file name.
 
     Raises:
         AsrkdError: the store has no indexes of the cut, or they are damaged.
@@ -114,7 +114,7 @@ def read_carrying(path: Path, prepared: PackedCuts | None) -> PackedCuts:
     by id.
 
     Args:
-        path: of the manifest.
+        path: path of the manifest.
         prepared: cuts from ``asrkd prepare``; None where there are none.
 
     Raises:

@@ -79,12 +79,12 @@ def nbest_line(cut: MonoCut, nbest: Nbest) -> bytes:
 
 
 def write_nbest_lines(path: Path, contract: str, cuts: Sequence[MonoCut], lines: Sequence[bytes]) -> None:
-    """Write one shard.
+    """Write a shard of N-best lists, the payload and its index.
 
     Args:
-        path: of the payload.
+        path: path of the payload.
         contract: digest of the store's contract.
-        cuts: of the shard, in order.
+        cuts: cuts of the shard, in order.
         lines: serialized list of each cut.
     """
     entries, offset = [], 0

@@ -17,9 +17,9 @@ class NbestFigures:
         num_hypotheses: hypotheses of those cuts.
         errors: number of hypotheses by their errors, in the store's unit.
         errors_of_best: number of best hypotheses by their errors.
-        oracle_wer: at N - 1 the error rate of the hypotheses with the fewest errors
-            among the first N; a shorter list counts as a whole.
-        unit: of errors.
+        oracle_wer: oracle error rate by list length: at N - 1 that of the hypotheses with
+            the fewest errors among the first N; a shorter list counts as a whole.
+        unit: unit of the errors.
     """
 
     num_cuts: int

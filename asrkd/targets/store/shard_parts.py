@@ -51,11 +51,11 @@ def make_shard(
     """Compute the cuts of a shard that no part holds, and write it; save parts in time and at a stop.
 
     Args:
-        shard: to be written; the order in which its cuts are computed is fixed.
-        compute: yields the outputs from the cut of this number on.
-        write: writes the shard, given the outputs of all cuts in that order.
-        monitor: advanced by each cut, and checked for a stop after it.
-        batch: cuts that are computed together; parts end after a multiple of it.
+        shard: the shard to write; the order in which its cuts are computed is fixed.
+        compute: function of a cut's number that yields the outputs of this and all later cuts.
+        write: function that writes the shard, given the outputs of all cuts in that order.
+        monitor: monitor that counts each cut, and is checked for a stop after it.
+        batch: number of cuts that are computed together; parts end after a multiple of it.
     """
     outputs = read_parts(shard)
     computed = saved = len(outputs)

@@ -69,10 +69,10 @@ def split_cuts(
     """Yield the payload file and the cuts of each shard.
 
     Args:
-        folder: of the files.
-        cuts: of all shards, in order.
-        cuts_per_shard: of each but the last, at least 1.
-        suffix: of the files.
+        folder: folder of the store.
+        cuts: cuts of all shards, in order.
+        cuts_per_shard: number of cuts in each shard but the last, at least 1.
+        suffix: suffix of the payload files.
     """
     starts = range(0, len(cuts), cuts_per_shard)
     for number, start in enumerate(starts):
@@ -112,9 +112,9 @@ def write_shard(
     """Write a shard: the payload, then the index.
 
     Args:
-        path: of the payload.
+        path: path of the payload.
         contract: digest of the store's contract.
-        write: writes the payload to a path.
+        write: function that writes the payload to a path.
         entries: cut id and entry of each cut, in the payload's order.
     """
     with files.create_aside(path) as partial:
@@ -128,7 +128,7 @@ def is_whole(path: Path, contract: str) -> bool:
     """Return whether the shard with this payload file has its index and the right length.
 
     Raises:
-        AsrkdError: it was made under another contract.
+        AsrkdError: the shard was made under another contract.
     """
     if not path.is_file() or not index_path(path).is_file():
         return False

@@ -77,8 +77,8 @@ class Store:
         """Open the complete store at ``path``; it must be of ``kind``.
 
         Raises:
-            AsrkdError: it is unfinished or of another kind, or a shard is
-                missing, torn, from another store, or repeats a cut.
+            AsrkdError: the store is unfinished or of another kind, or a shard
+                is missing, torn, from another store, or repeats a cut.
         """
         self.path, self.kind = path, kind
         output_folder.read_stamp(path, remake_command(path, kind))  # whether it is there and complete

@@ -27,7 +27,7 @@ def top_tokens(log_probs: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
 
     Args:
         log_probs: (T, V) normalized, in nats.
-        top_k: at least 1; V or more selects all.
+        top_k: number of tokens, at least 1; all if V or more.
 
     Returns:
         values (T, k + 1): log-probabilities, best first, and last that of all

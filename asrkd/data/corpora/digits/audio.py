@@ -22,7 +22,7 @@ def render(utterance: PlannedUtterance, pcm: bytes, sampling_rate: int) -> NDArr
     Args:
         utterance: plan of the utterance.
         pcm: output of espeak-ng: 16 bits, one channel, at espeak-ng's rate.
-        sampling_rate: in Hz.
+        sampling_rate: sampling rate of the result, in Hz.
     """
     speech = with_silence(resample(pcm, sampling_rate), utterance, sampling_rate)
     rng = np.random.default_rng(utterance.noise_seed)

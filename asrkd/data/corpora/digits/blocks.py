@@ -104,9 +104,9 @@ def make_cut(
 
     Args:
         utterance: text, speaker and noise.
-        times: of its words, from the first sample spoken.
-        num_samples: in the recording, silence included.
-        sampling_rate: in Hz.
+        times: times of its words, from the first spoken sample.
+        num_samples: length of the recording, silence included.
+        sampling_rate: sampling rate of the recording, in Hz.
     """
     duration = num_samples / sampling_rate
     recording = Recording(

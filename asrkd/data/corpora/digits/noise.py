@@ -27,7 +27,7 @@ def make_noise(kind: str, num_samples: int, sampling_rate: int, rng: np.random.G
         kind: "white", "pink" (power falls with frequency, 3 dB an octave),
             "babble" (bands modulated like syllables) or "hum" (mains harmonics).
         num_samples: S, at least 1.
-        sampling_rate: in Hz.
+        sampling_rate: sampling rate of the noise, in Hz.
         rng: source of every sample.
 
     Raises:

@@ -20,12 +20,12 @@ class DigitsOptions:
     """Options that decide the contents of the corpus.
 
     Attributes:
-        minutes: of speech in train, pauses included.
+        minutes: minutes of speech in train, pauses included.
         dev_minutes: None for 12 % of ``minutes``.
         test_minutes: None for 12 % of ``minutes``.
-        seed: of speakers, sentences and noise.
-        sampling_rate: in Hz, one of :data:`SAMPLING_RATES`.
-        num_speakers: in train; dev and test have a fifth as many each, all different.
+        seed: seed of speakers, sentences and noise.
+        sampling_rate: sampling rate in Hz, one of :data:`SAMPLING_RATES`.
+        num_speakers: number of speakers in train; dev and test have a fifth as many each, all different.
         snr_db: lowest and highest ratio of speech to noise, in dB, over the whole utterance.
         gain_db: lowest and highest peak of an utterance, in dB relative to full scale.
 

@@ -39,7 +39,7 @@ def remove_folder(folder: Path) -> str:
     return command("rm", "-r", folder)
 
 
-def make_anew(folder: Path, maker: str, what: str = "it") -> str:
+def make_again(folder: Path, maker: str, what: str = "it") -> str:
     """Write the remedy of a message about a folder that must be removed and made again.
 
     Args:
@@ -47,7 +47,7 @@ def make_anew(folder: Path, maker: str, what: str = "it") -> str:
         maker: the command that makes it, as :func:`command` writes it.
         what: noun for the folder.
     """
-    return f"make {what} anew: {then(remove_folder(folder), maker)}"
+    return f"make {what} again: {then(remove_folder(folder), maker)}"
 
 
 def _quote(word: str | Path) -> str:

@@ -112,13 +112,13 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
         _CONTRACT.check(description.contract)
     except ValueError as error:
         raise AsrkdError(
-            f"{path / QUANTIZER_DESCRIPTION}: contract: {error}; make it anew with: {MAKER}"
+            f"{path / QUANTIZER_DESCRIPTION}: contract: {error}; make it again with: {MAKER}"
         ) from None
     identity = files.sha256(path / QUANTIZER_WEIGHTS)
     if identity != description.identity:
         raise AsrkdError(
             f"{path / QUANTIZER_WEIGHTS}: sha256 {identity[:8]}, but {QUANTIZER_DESCRIPTION} says "
-            f"{description.identity[:8]}: torn or replaced; make it anew with: {MAKER}"
+            f"{description.identity[:8]}: torn or replaced; make it again with: {MAKER}"
         )
     quantizer = filled(path / QUANTIZER_WEIGHTS, read_weights(path / QUANTIZER_WEIGHTS))
     sizes = (quantizer.dim, quantizer.num_codebooks, quantizer.codebook_size)
@@ -126,7 +126,7 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
     if sizes != described:
         raise AsrkdError(
             f"{path / QUANTIZER_WEIGHTS}: D, N, K are {sizes}, {QUANTIZER_DESCRIPTION} has {described}; "
-            f"make it anew with: {MAKER}"
+            f"make it again with: {MAKER}"
         )
     return LoadedQuantizer(quantizer, identity, description.contract, description.report)
 
@@ -140,7 +140,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(str(path))
     except (SafetensorError, ValueError, OSError) as error:
-        raise AsrkdError(f"{path}: not safetensors ({error}); make it anew with: {MAKER}") from None
+        raise AsrkdError(f"{path}: not safetensors ({error}); make it again with: {MAKER}") from None
 
 
 def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer:
@@ -161,5 +161,5 @@ def filled(where: Path | str, state: Mapping[str, Tensor]) -> DirectSumQuantizer
     except (ValueError, RuntimeError) as error:
         raise AsrkdError(f"{where}: not a direct-sum quantizer: {error_text(error)}") from None
     if not all(value.isfinite().all() for value in state.values()):
-        raise AsrkdError(f"{where}: has a NaN or an infinity; make it anew with: {MAKER}")
+        raise AsrkdError(f"{where}: has a NaN or an infinity; make it again with: {MAKER}")
     return quantizer.eval().requires_grad_(False)

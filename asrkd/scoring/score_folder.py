@@ -13,7 +13,7 @@ from asrkd.core.artifacts import MODEL_CONFIG, SCORE, UTTERANCES
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds
-from asrkd.core.shell import command, make_anew
+from asrkd.core.shell import command, make_again
 from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normalizer import Normalizer
@@ -127,7 +127,7 @@ def read_score(folder: Path) -> ScoreFolder:
         AsrkdError: the score is missing, unfinished, damaged or of an older asrkd; the message has the
             command that fixes it.
     """
-    remedy = make_anew(folder, remake_command(folder), "the score")
+    remedy = make_again(folder, remake_command(folder), "the score")
     output_folder.read_stamp(folder, remake_command(folder), KINDS)
     for name in (SCORE, UTTERANCES):
         if not (folder / name).is_file():

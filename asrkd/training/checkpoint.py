@@ -110,7 +110,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
     if paths:
         raise AsrkdError(
             f"{folder}: all {len(paths)} checkpoints are broken, expected one to resume from; restore one "
-            f"from a copy, or discard the training and begin anew: {remove_folder(folder)}"
+            f"from a copy, or discard the training and start again: {remove_folder(folder)}"
         )
     return None
 

@@ -14,7 +14,7 @@ from asrkd.training.learner import Learner, LossTerm
 from asrkd.training.loader import Batch
 from asrkd.training.update_batches import UpdateBatches
 
-MAX_SKIPPED = 50  # updates in a row without a finite gradient
+MAX_SKIPPED = 50  # updates in a row without a finite gradient; one more ends the run
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Update:
         scaler.update()
         if self._skipped > MAX_SKIPPED:
             raise AsrkdError(
-                f"step {step}: no finite gradient in {MAX_SKIPPED} updates; "
+                f"step {step}: no finite gradient in {self._skipped} updates in a row; "
                 "lower optim.lr or raise optim.warmup_steps"
             )
         return norm

@@ -74,7 +74,7 @@ def test_a_folder_with_changed_audio_names_its_command(tmp_path, corpus_of_tones
     monkeypatch.chdir(tmp_path)
     (problem,) = check(Path("my data")).problems
     remedy = "rm -r 'my data' && asrkd prepare tsv 'my corpus' --out 'my data'"
-    assert problem.endswith(f"a.wav does not exist; put it back, or make the folder anew: {remedy}")
+    assert problem.endswith(f"a.wav does not exist; put it back, or make the folder again: {remedy}")
 
 
 def test_a_folder_made_by_a_call_has_no_command(tmp_path, corpus_of_tones):
@@ -86,7 +86,7 @@ def test_a_folder_made_by_a_call_has_no_command(tmp_path, corpus_of_tones):
         assert read_command(out) is None
     (corpus_of_tones / "a.wav").unlink()
     (problem,) = check(out).problems
-    assert problem.endswith("prepare the corpus anew with: asrkd prepare ... --out ...")
+    assert problem.endswith("prepare the corpus again with: asrkd prepare ... --out ...")
 
 
 def test_scores_and_models_say_their_commands_too(tmp_path, config, monkeypatch):
@@ -109,7 +109,7 @@ def test_scores_and_models_say_their_commands_too(tmp_path, config, monkeypatch)
     with pytest.raises(AsrkdError) as error:
         read_systems([Path("scored")], "score-test", Roles())
     again = "asrkd score --ref ref --hyp hyp --alignment sclite --out scored"
-    assert str(error.value).endswith(f"make the score anew: rm -r scored && {again}")
+    assert str(error.value).endswith(f"make the score again: rm -r scored && {again}")
     subprocess.run(["rm", "-r", "scored"], check=True)
     assert asrkd(tmp_path, *shlex.split(again)[1:]).returncode == 0
     assert output_folder.read_stamp(Path("scored"), "")["substitutions"] == 1

@@ -13,7 +13,7 @@ import asrkd
 from asrkd.commands.checks.findings import Findings
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError, QuarantineError, one_line, warn
-from asrkd.core.shell import command, make_anew, remove, remove_folder, then
+from asrkd.core.shell import command, make_again, remove, remove_folder, then
 
 SOURCES = sorted(Path(asrkd.__file__).parent.rglob("*.py"))
 
@@ -62,7 +62,7 @@ def test_remove_commands_remove_only_what_they_name(tmp_path, name):
 
 
 def test_nothing_is_remade_if_the_removal_failed(tmp_path):
-    line = make_anew(tmp_path / "absent", "touch made").removeprefix("make it anew: ")
+    line = make_again(tmp_path / "absent", "touch made").removeprefix("make it again: ")
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 1 and not (tmp_path / "made").exists()
 
@@ -139,7 +139,7 @@ def spliced_commands(source: str) -> list[int]:
         'f"asrkd train CONFIG --out {path} --resume"',
         'f"make it with: asrkd score {folder} --cuts ..."',
         'f"torchrun --nproc_per_node {count}"',
-        '(f"make it anew: "\n f"rm -r {out}")',
+        '(f"make it again: "\n f"rm -r {out}")',
     ],
 )
 def test_a_command_that_is_put_together_by_hand_is_found(source):

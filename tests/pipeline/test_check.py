@@ -64,7 +64,7 @@ def test_a_retrained_teacher_makes_its_stores_stale(tree, retouched):
     shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
     for name in ("nbest", "codebook"):
         (problem,) = problems(stores / name)
-        assert f"{stores / name}: stale: its teacher {teacher} was made anew since" in problem
+        assert f"{stores / name}: stale: its teacher {teacher} has changed since" in problem
         assert f"rm -r {stores / name} && asrkd distill {name} --teacher " in problem
         assert f"--out {stores / name}" in problem
 
@@ -76,7 +76,7 @@ def test_a_quantizer_that_was_made_anew_makes_the_store_stale(tree):
     data[-1] ^= 1
     weights.write_bytes(data)
     (problem,) = problems(stores / "codebook")
-    assert f"stale: its quantizer {stores / 'quantizer'} was made anew since" in problem
+    assert f"stale: its quantizer {stores / 'quantizer'} has changed since" in problem
     (problem,) = problems(stores / "quantizer")
     assert "torn or replaced" in problem
 
@@ -108,7 +108,7 @@ def test_word_errors_of_other_transcripts_are_named_by_cut(tree):
     write_cuts(manifest, cuts)
     (problem,) = problems(store)
     assert f"{store}: the word errors of cut train-007 were counted against another transcript" in problem
-    assert "3 in 3 by the present transcript; make the store anew: rm -r" in problem
+    assert "3 in 3 by the present transcript; make the store again: rm -r" in problem
     assert problems(store, manifest) == [problem]
     for cut in cuts:
         cut.supervisions[0].text = "ONE TWO THREE FOUR"  # none had four words
@@ -191,7 +191,7 @@ def test_changed_transcripts_or_stores_make_a_model_stale(config, tree, tmp_path
     assert f"stale: the transcripts of {corpus / 'cuts_train.jsonl.gz'} changed since" in problem
     (stores / "codebook/contract.json").write_text("{}")
     _, problem = problems(tmp_path / "student")
-    assert f"stale: {stores / 'codebook/contract.json'} was made anew since" in problem
+    assert f"stale: {stores / 'codebook/contract.json'} has changed since" in problem
 
 
 def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
@@ -202,7 +202,7 @@ def test_a_score_is_stale_when_its_model_was_trained_anew(tree, retouched):
     assert "words of 6 utterances aligned by levenshtein, normalizer none 1 (" in line
     shutil.copy(retouched / "model.safetensors", teacher / "model.safetensors")
     (problem,) = problems(teacher / "score-dev")
-    assert f"stale: {teacher / 'model.safetensors'} was made anew since" in problem
+    assert f"stale: {teacher / 'model.safetensors'} has changed since" in problem
 
 
 def test_a_score_of_transcripts_is_checked_without_a_model(tmp_path):
@@ -215,7 +215,7 @@ def test_a_score_of_transcripts_is_checked_without_a_model(tmp_path):
     (tmp_path / "score/utterances.jsonl").write_text(lines[0])
     (problem,) = problems(tmp_path / "score")
     assert (
-        "the counts of utterances.jsonl do not sum to those of score.json; make the score anew: rm -r"
+        "the counts of utterances.jsonl do not sum to those of score.json; make the score again: rm -r"
         in problem
     )
     files.write_json(tmp_path / "score/request.json", {})
@@ -332,7 +332,8 @@ def test_a_line_that_train_refuses_is_no_traceback(corpus, tmp_path, broken, dee
 def test_an_empty_manifest_and_records_of_another_form_are_told(tmp_path, teacher):
     (tmp_path / "cuts.jsonl").write_text("")
     assert problems(tmp_path / "cuts.jsonl") == [
-        f"{tmp_path / 'cuts.jsonl'}: holds no cuts; prepare the corpus anew with: asrkd prepare ... --out ..."
+        f"{tmp_path / 'cuts.jsonl'}: holds no cuts; "
+        "prepare the corpus again with: asrkd prepare ... --out ..."
     ]
     for name, content in (("prepare.json", {}), ("lineage.json", {})):
         folder = tmp_path / name.split(".")[0]
@@ -354,7 +355,7 @@ def test_a_torn_quantizer_is_remade_by_the_named_command(tree, corpus):
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     (problem,) = problems(stores / "quantizer")
-    assert "torn or replaced: make it anew with: asrkd distill quantizer" in problem.replace("; ", ": ")
+    assert "torn or replaced: make it again with: asrkd distill quantizer" in problem.replace("; ", ": ")
     question = DistillRequest(teacher, (moved / "cuts_train.jsonl.gz",), stores / "quantizer")
     quantizer(question, quantizer_request(2, 2, steps=3), StopRequest())
     assert weights.read_bytes() == whole

@@ -77,7 +77,7 @@ def test_a_wrong_score_is_found_and_its_cut_named(store, corpus):
     problems = check(store, rescore=4).problems
     assert len(problems) == 2  # of both ways that must agree
     assert "ctc scores one by one differ from the stored ones by up to 0.01 nats (cut train-" in problems[0]
-    assert "make the store anew: rm -r" in problems[0]
+    assert "make the store again: rm -r" in problems[0]
 
 
 def test_repetitive_and_unsorted_lists_are_named_by_cut(store, corpus):
@@ -86,7 +86,7 @@ def test_repetitive_and_unsorted_lists_are_named_by_cut(store, corpus):
 
     rewritten(store, corpus, change)
     problems = check(store, deep=True).problems
-    assert any("train-000: has a duplicate hypothesis; make the store anew" in own for own in problems)
+    assert any("train-000: has a duplicate hypothesis; make the store again" in own for own in problems)
     assert any("train-000: its hypotheses are not sorted" in own for own in problems)
     assert problems[-1].endswith("more cuts: lists")
 
@@ -102,7 +102,7 @@ def test_what_cannot_be_scored_again_is_one_line(store, stores, tmp_path, monkey
     with pytest.raises(AsrkdError, match="--hypotheses 0: expected 1 or more"):
         check(store, rescore=0)
     (store / "sources.json").unlink()
-    assert "the path of its teacher was not recorded; make it anew" in check(store, rescore=5).problems[0]
+    assert "the path of its teacher was not recorded; make it again" in check(store, rescore=5).problems[0]
 
 
 def test_hypotheses_without_rescore_is_wrong_usage(store, monkeypatch):
@@ -186,7 +186,7 @@ def test_a_retrained_language_model_makes_the_store_stale(fused, corpus):
     weights[-1] ^= 1
     (place / "model.safetensors").write_bytes(weights)
     (problem,) = check(fused).problems
-    assert f"{fused}: stale: its language model {place} was made anew since" in problem
+    assert f"{fused}: stale: its language model {place} has changed since" in problem
     assert any("stale: its language model" in own for own in check(fused, rescore=5).problems)
     with pytest.raises(AsrkdError, match="stale: its language model"):
         NbestStore(fused).verify(read_cuts(corpus / "cuts_dev.jsonl.gz"))

@@ -472,7 +472,7 @@ def test_what_was_scored_by_the_stages_can_be_compared(teacher, corpus, tmp_path
     with (folder / "model.safetensors").open("ab") as stream:
         stream.write(b"trained anew")
     with pytest.raises(
-        AsrkdError, match="score-dev: is older than the weights of .*; make the score anew: rm -r"
+        AsrkdError, match="score-dev: is older than the weights of .*; make the score again: rm -r"
     ):
         compare([folder], "score-dev")
 

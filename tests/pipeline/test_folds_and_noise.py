@@ -122,7 +122,7 @@ def test_a_retrained_fold_teacher_makes_the_store_stale(teachers, manifest, tmp_
     sources["folds"][1] = str(retouched)
     (tmp_path / "store" / "sources.json").write_text(json.dumps(sources))
     (problem,) = [own for own in check(tmp_path / "store").problems if "stale" in own]
-    assert f"its teacher {retouched} was made anew since" in problem
+    assert f"its teacher {retouched} has changed since" in problem
 
 
 def test_teachers_that_are_not_one_for_each_fold_are_refused(teachers, teacher):

@@ -156,7 +156,7 @@ def test_a_stale_store_can_be_kept_by_an_option(config, copied, retouched, teach
     weights = tmp_path / teacher.parent.name / "teacher/model.safetensors"
     shutil.copy(retouched / "model.safetensors", weights)
     message = refused(config, copied, kind, tmp_path)
-    assert f"{copied / kind}: stale: its teacher {weights.parent} was made anew since" in message
+    assert f"{copied / kind}: stale: its teacher {weights.parent} has changed since" in message
     assert f"(or keep it: rm {copied / kind / 'sources.json'})" in message
     (copied / kind / "sources.json").unlink()
     start(config, copied, kind, tmp_path / "run")

@@ -129,7 +129,7 @@ def test_a_unit_of_other_rules_is_refused_with_the_remedy(scored):
     out = scored("score", "--unit", "char")
     record = files.read_json(out / "score.json")
     files.write_json(out / "score.json", record | {"unit": record["unit"] | {"version": 0}})
-    with pytest.raises(AsrkdError, match=r"score.json: its unit .*; make the score anew: rm -r .*"):
+    with pytest.raises(AsrkdError, match=r"score.json: its unit .*; make the score again: rm -r .*"):
         read_score(out)
 
 

@@ -129,7 +129,7 @@ def test_the_report_draws_errors_and_oracle_of_the_stores_unit(store):
 def test_a_store_whose_unit_has_other_rules_is_refused(cuts, tmp_path):
     unit = CHAR.record()["unit"] | {"version": 0}
     old = write_nbest_store(tmp_path / "old", read_cuts(cuts)[:1], [nbest(["好"], [-1.0])], unit=unit)
-    with pytest.raises(AsrkdError, match="old/contract.json: its unit .*; make the store anew: rm -r .*"):
+    with pytest.raises(AsrkdError, match="old/contract.json: its unit .*; make the store again: rm -r .*"):
         lists(old)
 
 

@@ -76,7 +76,7 @@ def test_a_missing_file_names_the_command_that_makes_it(saved, name):
 def test_replaced_or_torn_weights_are_refused(saved):
     weights = saved / "quantizer.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
-    with pytest.raises(AsrkdError, match="torn or replaced; make it anew with: asrkd distill quantizer"):
+    with pytest.raises(AsrkdError, match="torn or replaced; make it again with: asrkd distill quantizer"):
         load_quantizer(saved)
 
 

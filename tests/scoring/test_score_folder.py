@@ -46,9 +46,9 @@ def test_what_was_written_is_read(tmp_path):
         (
             "utterances.jsonl",
             '{"id": "a"}\n',
-            "utterances.jsonl:1: not a scored utterance .*; make the score anew",
+            "utterances.jsonl:1: not a scored utterance .*; make the score again",
         ),
-        ("score.json", "{}", "score.json: not as this asrkd writes it .*; make the score anew: rm -r"),
+        ("score.json", "{}", "score.json: not as this asrkd writes it .*; make the score again: rm -r"),
         ("score.json", '{"wer"', "score.json: torn"),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_lost_line_is_noticed(tmp_path):
     (folder / "utterances.jsonl").write_text("".join(lines[1:]))
     with pytest.raises(
         AsrkdError,
-        match=r"the counts of utterances.jsonl do not sum to those of score.json; make the score anew",
+        match=r"the counts of utterances.jsonl do not sum to those of score.json; make the score again",
     ):
         read_score(folder)
 

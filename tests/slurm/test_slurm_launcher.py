@@ -110,7 +110,7 @@ def test_a_terminated_launcher_cancels_its_jobs_and_exits_75(cluster, teacher, c
     launcher.terminate()
     _, err = launcher.communicate(timeout=60)
     assert launcher.returncode == 75
-    assert err.splitlines()[-1].startswith("asrkd: stopped by SIGTERM: 3 jobs are cancelled")
+    assert err.splitlines()[-1].startswith("asrkd: stopped by SIGTERM: 3 jobs are canceled")
     assert "PENDING" not in cluster.wait().values()
 
 

@@ -37,7 +37,7 @@ class Jobs:
 
         Raises:
             AsrkdError: a task failed, with its message and exit status.
-            StoppedInTime: a stop was requested, a job was cancelled, or a task
+            StoppedInTime: a stop was requested, a job was canceled, or a task
                 stopped in time in its last submission.
         """
         ended: dict[Task, TaskExit] = {}
@@ -104,7 +104,7 @@ class Jobs:
                 raise error(words.removeprefix("asrkd: "))
             raise error(f"job {task.name} ended with exit status {result.status}: {words}; {log}")
         if state == CANCELLED:
-            raise stopped("scancel", f"job {task.name} was cancelled")
+            raise stopped("scancel", f"job {task.name} was canceled")
         if self._submissions[task] >= MAX_SUBMISSIONS:
             if result is not None and result.status > 0:
                 raise StoppedInTime(
@@ -120,7 +120,7 @@ class Jobs:
         self._scheduler.cancel([job for job, _ in self._running.values()])
 
     def _saved(self) -> str:
-        return f"{len(self._running)} jobs are cancelled, finished shards are kept"
+        return f"{len(self._running)} jobs are canceled, finished shards are kept"
 
 
 def _result(job: "Job[TaskExit]") -> TaskExit | None:

@@ -9,7 +9,7 @@ from lhotse.serialization import deserialize_item
 from asrkd.commands.checks.findings import Findings
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import command, make_anew
+from asrkd.core.shell import command, make_again
 from asrkd.data.corpora.recordings import BadAudio, audio_sha256, decode
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.packed import resolve
@@ -40,16 +40,16 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
                 _audit_contents(path, line.number, line.fields, findings)
     findings.note(f"{path}: {len(seen)} cuts")
     if not seen:
-        findings.problem(f"{path}: holds no cuts; {prepare_anew(path.parent)}")
+        findings.problem(f"{path}: holds no cuts; {prepare_again(path.parent)}")
     return len(seen)
 
 
-def prepare_anew(folder: Path) -> str:
+def prepare_again(folder: Path) -> str:
     """Format the remedy for cuts in ``folder`` that differ from what was prepared."""
     maker = read_command(folder)
     if maker is None:
-        return f"prepare the corpus anew with: {command('asrkd', 'prepare', '...', '--out', '...')}"
-    return make_anew(folder, maker, "the folder")
+        return f"prepare the corpus again with: {command('asrkd', 'prepare', '...', '--out', '...')}"
+    return make_again(folder, maker, "the folder")
 
 
 def _audit_files(
@@ -67,7 +67,7 @@ def _audit_files(
             if not present[name]:
                 findings.problem(
                     f"{path}:{number}: cut {record.get('id')}: {name} does not exist; "
-                    f"put it back, or {prepare_anew(path.parent)}",
+                    f"put it back, or {prepare_again(path.parent)}",
                     kind="missing files",
                 )
 
@@ -95,7 +95,7 @@ def _audit_contents(path: Path, number: int, record: dict[str, Any], findings: F
         if features is not None and len(features) != cut.num_frames:
             findings.problem(
                 f"{where}: {len(features)} frames of features, expected {cut.num_frames}; "
-                f"{prepare_anew(path.parent)}",
+                f"{prepare_again(path.parent)}",
                 kind="features of another length",
             )
     _audit_audio(cut, where, path.parent, findings)
@@ -114,6 +114,6 @@ def _audit_audio(cut: MonoCut, where: str, folder: Path, findings: Findings) -> 
         if actual != expected:
             findings.problem(
                 f"{where}: its audio changed since prepare (sha256 {actual[:12]} now, "
-                f"{expected[:12]} then); {prepare_anew(folder)}",
+                f"{expected[:12]} then); {prepare_again(folder)}",
                 kind="audio that changed",
             )

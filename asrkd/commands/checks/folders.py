@@ -6,13 +6,13 @@ from typing import Any
 
 import jiwer
 
-from asrkd.commands.checks.cuts import audit_cuts, prepare_anew
+from asrkd.commands.checks.cuts import audit_cuts, prepare_again
 from asrkd.commands.checks.findings import Findings
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT, LINEAGE, METRICS, QUANTIZER_WEIGHTS, SCORE_REQUEST, WEIGHTS
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import command, make_anew, remove_folder
+from asrkd.core.shell import command, make_again, remove_folder
 from asrkd.data.cuts.folds import learned_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import is_transcribed, reference
@@ -41,7 +41,7 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
             count = audit_cuts(manifest, findings, deep=deep and row["split"] != "train_small")
             if count != row["num_cuts"]:
                 findings.problem(
-                    f"{manifest}: has {count} cuts, the stamp {row['num_cuts']}; {prepare_anew(path)}"
+                    f"{manifest}: has {count} cuts, the stamp {row['num_cuts']}; {prepare_again(path)}"
                 )
         if splits["num_tokens"] is not None:
             tokens = Tokens.load(path)
@@ -105,13 +105,13 @@ def _audit_text(path: Path, data: dict[str, Any], lineage: dict[str, Any], findi
             if digest == lineage[f"{name}_text"]:
                 findings.note(f"{path}: {name} text as in {source}")
             else:
-                findings.problem(f"{path}: stale: {source} changed since training; {_train_anew(path)}")
+                findings.problem(f"{path}: stale: {source} changed since training; {_train_again(path)}")
 
 
-def _train_anew(path: Path) -> str:
+def _train_again(path: Path) -> str:
     maker = read_command(path)
     made_by = f"it was made by: {maker}; " if maker else ""
-    return f"{made_by}train anew into another --out, or remove it first: {remove_folder(path)}"
+    return f"{made_by}train again into another --out, or remove it first: {remove_folder(path)}"
 
 
 def _audit_lineage(
@@ -130,7 +130,7 @@ def _audit_lineage(
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
         if files.sha256_of(values) != lineage[f"{name}_{key}"]:
             findings.problem(
-                f"{path}: stale: the {words} of {manifest} changed since training; {_train_anew(path)}"
+                f"{path}: stale: the {words} of {manifest} changed since training; {_train_again(path)}"
             )
             return
     findings.note(f"{path}: {name} cuts as in {manifest}")
@@ -169,7 +169,7 @@ def _recount(path: Path, scored: ScoreFolder, findings: Findings) -> None:
     if errors != scored.counts.errors:
         findings.problem(
             f"{path}: records {scored.counts.errors} errors, jiwer counts {errors}; "
-            f"{make_anew(path, remake_command(path), 'the score')}"
+            f"{make_again(path, remake_command(path), 'the score')}"
         )
     findings.note(f"{path}: {errors} errors by jiwer's count")
 
@@ -181,8 +181,8 @@ def _compare(path: Path, source: Path, expected: str, findings: Findings) -> Non
     actual = files.sha256(source)
     if actual != expected:
         findings.problem(
-            f"{path}: stale: {source} was made anew since (sha256 {actual[:12]} now, {expected[:12]} then); "
-            f"remove it and make it anew: {remove_folder(path)}"
+            f"{path}: stale: {source} has changed since (sha256 {actual[:12]} now, {expected[:12]} then); "
+            f"remove it and make it again: {remove_folder(path)}"
         )
     else:
         findings.note(f"{path}: made from {source}, which is unchanged")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from asrkd.commands.checks.findings import Findings
-from asrkd.core.shell import make_anew
+from asrkd.core.shell import make_again
 from asrkd.data.cuts.records import CutRecord
 from asrkd.targets.nbest import Nbest
 from asrkd.targets.sources.nbest_word_errors import counted_reference, stale_errors, was_counted_against
@@ -16,7 +16,7 @@ def audit_lists(path: Path, findings: Findings) -> None:
     """Check every N-best list of the store at ``path``; note the oracle WER of each N."""
     with findings.collect(path):
         store = NbestStore(path)
-        remedy = make_anew(path, store.remake, "the store")
+        remedy = make_again(path, store.remake, "the store")
         count = 0
         for cut_id in store.index.ids():
             nbest = store.read(cut_id)
@@ -69,7 +69,7 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
         if problem:
             findings.problem(
                 f"{path}: the {unit.noun} errors of cut {cut.id} {problem}; "
-                f"{make_anew(path, store.remake, 'the store')}",
+                f"{make_again(path, store.remake, 'the store')}",
                 kind=f"whose {unit.noun} errors are of another transcript",
             )
         has_transcript = counted_reference(cut.texts) is not None

@@ -16,7 +16,7 @@ from lhotse import MonoCut
 from asrkd.commands.checks.findings import Findings
 from asrkd.commands.checks.teacher_scores import ScoreCombination, lm_scores, teacher_scores
 from asrkd.core.errors import AsrkdError, error_text
-from asrkd.core.shell import make_anew
+from asrkd.core.shell import make_again
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.models.directory import load_model
@@ -136,7 +136,7 @@ def _sources(store: NbestStore) -> Sources:
     sources = read_sources(store.path)
     if sources is None or sources.teacher is None:
         raise AsrkdError(
-            f"{store.path}: the path of its teacher was not recorded; make it anew with: {store.remake}"
+            f"{store.path}: the path of its teacher was not recorded; make it again with: {store.remake}"
         )
     check_sources(store.path, store.contract)
     return sources
@@ -214,5 +214,5 @@ def _compare(store: NbestStore, setup: _Setup, scores: Sequence[Score], findings
             findings.problem(
                 f"{store.path}: {part} scores {setup.name} differ from the stored ones by up to "
                 f"{largest:.3g} nats (cut {worst.cut_id}: {worst.stored:.6g} stored, {worst.now:.6g} now), "
-                f"expected at most {TOLERANCE:g}; {make_anew(store.path, store.remake, 'the store')}"
+                f"expected at most {TOLERANCE:g}; {make_again(store.path, store.remake, 'the store')}"
             )

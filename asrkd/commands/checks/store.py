@@ -10,7 +10,7 @@ from asrkd.commands.checks.nbest import audit_references
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, one_line
-from asrkd.core.shell import make_anew
+from asrkd.core.shell import make_again
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import CutRecord
 from asrkd.targets.store import fields
@@ -58,7 +58,7 @@ def audit_store(
         if len(index) != store.num_cuts:
             findings.problem(
                 f"{path}: has {len(index)} cuts, its stamp {store.num_cuts}; "
-                f"{make_anew(path, store.remake, 'the store')}"
+                f"{make_again(path, store.remake, 'the store')}"
             )
         with findings.collect(path):
             check_sources(path, store.contract)
@@ -116,7 +116,7 @@ def _compare(
         For an N-best store its cuts, as they are in the manifests; else nothing.
     """
     count, nbest_cuts = 0, list[CutRecord]()
-    remedy = make_anew(store.path, store.remake, "the store")
+    remedy = make_again(store.path, store.remake, "the store")
     for manifest in manifests:
         for number, _, _, cut in stream_lines(manifest):
             where = f"{manifest}:{number}: cut {cut.id}"

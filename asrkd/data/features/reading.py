@@ -37,7 +37,7 @@ def load_features(cut: MonoCut) -> Tensor:
     except Exception as error:  # each storage backend raises its own
         raise AsrkdError(
             f"cut {cut.id}: features in {cut.features.storage_path} cannot be read ({reason(error)}); "
-            "make them anew with: asrkd prepare"
+            "make them again with: asrkd prepare"
         ) from None
 
 

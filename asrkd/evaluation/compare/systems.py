@@ -8,7 +8,7 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.artifacts import METRICS, MODEL_CONFIG, SCORE, SCORE_REQUEST, WEIGHTS
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import make_anew
+from asrkd.core.shell import make_again
 from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command, require_comparable
 from asrkd.training.metrics import read_metrics
 
@@ -121,7 +121,7 @@ def _check_up_to_date(score: Path, model: Path) -> None:
     if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
         raise AsrkdError(
             f"{score}: is older than the weights of {model}; "
-            f"{make_anew(score, remake_command(score), 'the score')}"
+            f"{make_again(score, remake_command(score), 'the score')}"
         )
 
 

@@ -85,7 +85,7 @@ def _segments(maps: Sequence[ErrorMap]) -> NDArray[np.int64]:
     utterance: NDArray[np.int64] = np.cumsum(ends) - ends
     bad = np.flatnonzero(wrong | inserted)
     begins = np.ones(len(bad), dtype=bool)
-    # A correct word after an insertion follows its slot's error, so it counts towards the next separation.
+    # A correct word after an insertion follows its slot's error, so it counts toward the next separation.
     begins[1:] = (np.diff(good_before[bad]) >= MIN_GOOD) | (np.diff(utterance[bad]) > 0)
     segments = np.full(len(ends), -1, dtype=np.int64)
     segments[bad] = np.cumsum(begins) - 1

@@ -19,7 +19,7 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import make_anew
+from asrkd.core.shell import make_again
 from asrkd.data.cuts.records import CutRecord, is_transcribed, records
 from asrkd.data.tokens import Tokens
 from asrkd.targets.nbest import Nbest
@@ -110,7 +110,7 @@ class NbestLists:
                 f"cut {cut_id}: weights.beta and filter.max_wer need word errors, but it had no transcript "
                 f"when {self.store.path} was made; set cuts: transcribed for the objective (and add one "
                 f"without them for cuts: untranscribed), or add transcripts and "
-                f"{make_anew(self.store.path, self.store.remake, 'the store')}"
+                f"{make_again(self.store.path, self.store.remake, 'the store')}"
             )
         return Nbest(stored.hypotheses[: self.settings.num_hypotheses], stored.num_words)
 
@@ -120,7 +120,7 @@ class NbestLists:
         if problem:
             raise AsrkdError(
                 f"cut {record.id}: the {self.unit.noun} errors of its hypotheses {problem}; "
-                f"{make_anew(self.store.path, self.store.remake, 'the store')}"
+                f"{make_again(self.store.path, self.store.remake, 'the store')}"
             )
 
 

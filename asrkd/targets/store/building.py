@@ -17,7 +17,7 @@ from asrkd.core.artifacts import CONTRACT, STAMP
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.output_folder import State
 from asrkd.core.shared_work import Workers, WorkResult, work
-from asrkd.core.shell import command, make_anew, remove
+from asrkd.core.shell import command, make_again, remove
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import records
 from asrkd.targets.store.provenance import Sources, remake_command, write_sources
@@ -130,7 +130,7 @@ def _contract_digest(plan: StorePlan) -> str:
         )
     digest = hashlib.sha256(files.json_text(plan.contract).encode("utf-8")).hexdigest()
     if digest != files.sha256(plan.out / CONTRACT):
-        remedy = make_anew(plan.out, plan.command, "the store")
+        remedy = make_again(plan.out, plan.command, "the store")
         raise AsrkdError(f"{plan.out / CONTRACT}: was edited; {remedy}")
     return digest
 
@@ -143,7 +143,7 @@ def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> N
     extra = [cut_id for cut_id in stored.ids() if cut_id not in planned]
     for problem, ids in (("lacks", missing), ("holds, beyond its cuts,", extra)):
         if ids:
-            remedy = make_anew(plan.out, plan.command)
+            remedy = make_again(plan.out, plan.command)
             raise AsrkdError(f"{plan.out}: {problem} {len(ids)} cuts, the first {ids[0]}; {remedy}")
     known = {path for payload in payloads for path in (payload, index_path(payload))}
     foreign = sorted(path for path in plan.out.glob("shard-*") if path not in known)

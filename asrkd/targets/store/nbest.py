@@ -10,7 +10,7 @@ from lhotse import MonoCut
 from asrkd.core import files
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, reason
-from asrkd.core.shell import make_anew
+from asrkd.core.shell import make_again
 from asrkd.data.cuts.records import cut_digest, records
 from asrkd.scoring.units import Unit, read_unit
 from asrkd.targets.nbest import RECORD, Nbest, as_record, from_record
@@ -31,13 +31,13 @@ class NbestStore(Store):
         if self.record > RECORD:
             raise AsrkdError(
                 f"{path}: its lists have format {self.record}, this asrkd reads up to {RECORD}; update it, "
-                f"or {make_anew(path, self.remake, 'the store')}"
+                f"or {make_again(path, self.remake, 'the store')}"
             )
 
     @property
     def unit(self) -> Unit:
         """Unit of errors; AsrkdError if this asrkd does not know its rules."""
-        remedy = make_anew(self.path, self.remake, "the store")
+        remedy = make_again(self.path, self.remake, "the store")
         return read_unit(self.contract, f"{self.path}/{CONTRACT}", remedy)
 
     def require_tokens(self, what: str) -> None:
@@ -45,7 +45,7 @@ class NbestStore(Store):
         if self.record < 2:
             raise AsrkdError(
                 f"{self.path}: {what} needs the hypotheses' tokens, which stores of this age lack; "
-                f"{make_anew(self.path, self.remake)}"
+                f"{make_again(self.path, self.remake)}"
             )
 
     def read(self, cut_id: str) -> Nbest:

@@ -15,7 +15,7 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.artifacts import PROVENANCE, QUANTIZER_WEIGHTS, WEIGHTS
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import command, make_anew, remove
+from asrkd.core.shell import command, make_again, remove
 from asrkd.targets.store import fields
 from asrkd.teachers.torchaudio_bundles import is_bundle
 
@@ -93,9 +93,9 @@ def check_sources(out: Path, contract: dict[str, Any]) -> None:
         return
     for name, path, actual, expected in _identities(sources, contract):
         if actual is not None and expected is not None and actual != expected:
-            remedy = make_anew(out, remake_command(out, str(contract.get("kind", "..."))), "the store")
+            remedy = make_again(out, remake_command(out, str(contract.get("kind", "..."))), "the store")
             raise AsrkdError(
-                f"{out}: stale: its {name} {path} was made anew since (sha256 {actual[:12]} now, "
+                f"{out}: stale: its {name} {path} has changed since (sha256 {actual[:12]} now, "
                 f"{str(expected)[:12]} then); {remedy} (or keep it: {remove(out / PROVENANCE)})"
             )
 

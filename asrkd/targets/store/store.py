@@ -16,7 +16,7 @@ from lhotse import MonoCut
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import command, make_anew
+from asrkd.core.shell import command, make_again
 from asrkd.data.cuts.records import CutRecord, records
 from asrkd.models.frame_timing import expected_frames, offset_problem
 from asrkd.targets.store import fields
@@ -90,7 +90,7 @@ class Store:
         if len(self.index) != stamp.get("num_cuts", len(self.index)):
             raise AsrkdError(
                 f"{path}: holds {len(self.index)} cuts, expected {stamp['num_cuts']} by its stamp; "
-                f"{make_anew(path, self.remake)}"
+                f"{make_again(path, self.remake)}"
             )
 
     @property
@@ -121,7 +121,7 @@ class Store:
             if problem:
                 raise AsrkdError(
                     f"{self.path}: the targets of cut {record.id} {problem}: {describe_audio(cuts[row])}; "
-                    f"{make_anew(self.path, self.remake, 'the store')}"
+                    f"{make_again(self.path, self.remake, 'the store')}"
                 )
 
     def _check_first_frame(self, cuts: Sequence[MonoCut]) -> None:
@@ -168,7 +168,7 @@ def read_contract(path: Path, kind: str) -> dict[str, Any]:
     try:
         fields.CONTRACT.check(contract)
     except ValueError as error:
-        remedy = make_anew(path, remake_command(path, kind), "the store")
+        remedy = make_again(path, remake_command(path, kind), "the store")
         raise AsrkdError(f"{path / CONTRACT}: not as asrkd writes it: {error}; {remedy}") from None
     return contract
 
@@ -207,7 +207,7 @@ def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload],
     """
     for path in (shard, index_path(shard)):
         if not path.is_file():
-            raise AsrkdError(f"{path}: missing; have it made anew: {remake_command(path.parent)}")
+            raise AsrkdError(f"{path}: missing; make it again with: {remake_command(path.parent)}")
     payload = read_payload(shard)
     if payload.contract != contract:
         cut_id = next((cut_id for cut_id, _ in read_index(shard)), "none")

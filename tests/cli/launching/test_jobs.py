@@ -104,7 +104,7 @@ def test_ten_times_are_enough(tmp_path):
 
 def test_a_request_to_stop_cancels_what_runs(tmp_path):
     scheduler = Pretended(tmp_path, a=[GOOD], b=[RUNS], c=[RUNS])
-    with pytest.raises(StoppedInTime, match="time limit: 2 jobs are cancelled"):
+    with pytest.raises(StoppedInTime, match="time limit: 2 jobs are canceled"):
         run(scheduler, StopRequest(0.2))
     assert scheduler.cancelled == ["1", "2"]
 
@@ -116,7 +116,7 @@ def test_an_interrupt_from_the_keyboard_is_such_a_request(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(scheduler, "over", interrupt)
-    with pytest.raises(StoppedInTime, match="SIGINT: 1 jobs are cancelled"):
+    with pytest.raises(StoppedInTime, match="SIGINT: 1 jobs are canceled"):
         run(scheduler)
     assert scheduler.cancelled == ["0"]
 
@@ -124,7 +124,7 @@ def test_an_interrupt_from_the_keyboard_is_such_a_request(tmp_path, monkeypatch)
 def test_a_job_that_somebody_cancels_is_not_submitted_again(tmp_path):
     scheduler = Pretended(tmp_path, a=[STOPPED], b=[RUNS])
     scheduler.state = CANCELLED
-    with pytest.raises(StoppedInTime, match="job a was cancelled"):
+    with pytest.raises(StoppedInTime, match="job a was canceled"):
         run(scheduler)
     assert scheduler.cancelled == ["1"]
 

@@ -133,7 +133,7 @@ def test_a_changed_live_teacher_blocks_resume_and_is_stale(config, teacher, reto
     student(config, out, EMBEDDING, spec, TrainOptions("cpu", threads=1, resume=True))
     shutil.copy(retouched / "model.safetensors", own / "model.safetensors")
     problems = check.check(out, deep=False).problems
-    assert any(f"stale: {own}/model.safetensors was made anew since" in str(problem) for problem in problems)
+    assert any(f"stale: {own}/model.safetensors has changed since" in str(problem) for problem in problems)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_errors_of_another_transcript_are_refused_by_cut(store, cuts, tokens, se
     changed = [retold(cuts[0], text), cuts[1]]
     with pytest.raises(AsrkdError, match=rf"^cut cut-0: the word errors .* {told}") as error:
         source(store, tokens, **settings).verify(changed)
-    assert f"make the store anew: rm -r {store} && asrkd distill nbest" in str(error.value)
+    assert f"make the store again: rm -r {store} && asrkd distill nbest" in str(error.value)
     assert "\n" not in str(error.value)
     source(store, tokens).verify(changed)  # Seq-KD reads none
     source(store, tokens, **settings).verify(changed[1:])  # of some cuts alone

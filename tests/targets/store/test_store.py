@@ -185,7 +185,7 @@ def test_a_missing_shard_is_named_with_the_command(tmp_path, suffix):
     write_store(tmp_path, suffix)
     (tmp_path / f"shard-00001-of-00003{suffix}").unlink()
     with pytest.raises(
-        AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; have it made anew: asrkd distill"
+        AsrkdError, match=rf"shard-00001-of-00003\{suffix}: missing; make it again with: asrkd distill"
     ) as error:
         open_store(tmp_path, suffix)
     assert "\n" not in str(error.value)

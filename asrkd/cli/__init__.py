@@ -1,1 +1,1 @@
-"""Command line: options, launchers, and one function per command that calls its module in asrkd.commands."""
+"""Command line: options, launchers, and one function per command, which calls a module of asrkd.commands."""

@@ -1,4 +1,4 @@
-"""Commands `asrkd score`, `compare` and `report`, which belong to no group."""
+"""Commands `asrkd score`, `asrkd compare` and `asrkd report`."""
 
 import sys
 from pathlib import Path

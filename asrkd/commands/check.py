@@ -28,7 +28,7 @@ from asrkd.core.errors import AsrkdError
 
 @dataclass(frozen=True)
 class CheckReport:
-    """Report of a check: notes of what was checked, and problems."""
+    """Report of a check: notes on the checks that were made, and problems."""
 
     path: Path
     notes: tuple[str, ...]
@@ -48,7 +48,7 @@ def check(
     Args:
         path: manifest or folder.
         cuts: manifests to compare a target store with, instead of its own.
-        deep: read all contents too: payloads, features, audio.
+        deep: whether to read all contents too: payloads, features, audio.
         rescore: number of hypotheses of an N-best store to score again with its teacher.
 
     Raises:

@@ -1,7 +1,7 @@
 """Command ``distill convert``: convert a pickled state into a teacher model folder.
 
-Reads:   a state file of ``torch.save``: its tensors only, without unpickling.
-Writes:  ``model.safetensors``, and for a bundle of torchaudio ``config.json``.
+Reads:   the tensors of a file of ``torch.save``, without unpickling.
+Writes:  ``model.safetensors``, and ``config.json`` for a bundle of torchaudio.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Command ``distill quantizer``: train a direct-sum quantizer on embeddings of a teacher's layer.
 
 Reads:   a teacher and cuts.
-Writes:  a quantizer; in its folder ``unfinished`` sample and checkpoint, until it is complete.
+Writes:  a quantizer folder; until it is complete, also the sample and a checkpoint in ``unfinished/``.
 """
 
 import shutil

@@ -79,7 +79,7 @@ class DistillRequest:
         """Plan the store of this request.
 
         Args:
-            teacher: opened, with ``cuts``, by :meth:`open`.
+            teacher: the teacher that :meth:`open` returned.
             cuts: the cuts of all manifests.
             kind: kind of the store, which is the command's name.
             details: fields of the contract that only this kind has.

@@ -1,4 +1,4 @@
-"""Command ``doctor``: report what is installed, what is missing, its substitutes, and what fixes it.
+"""Command ``doctor``: report installed and missing packages, their substitutes, and the commands that fix it.
 
 Reads:   the installation and the machine; no user data.
 Writes:  nothing.

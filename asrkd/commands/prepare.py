@@ -1,4 +1,4 @@
-"""Command ``prepare``: from a corpus to cuts with features, and tokens.
+"""Command ``prepare``: make cuts with features, and tokens, from a corpus.
 
 Reads:   a corpus: LibriSpeech, a TSV table, a Kaldi data directory or lhotse
          manifests; or none, for the synthetic corpus ``digits``.

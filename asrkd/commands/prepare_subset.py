@@ -1,4 +1,4 @@
-"""Command ``prepare subset``: a manifest of some cuts of another, or of the transcripts of some.
+"""Command ``prepare subset``: write a manifest of some of the cuts of another, or of some of the transcripts.
 
 Reads:   a cuts manifest, and another one whose cuts are left out.
 Writes:  one manifest in the same folder, as the paths in it are relative to its folder.

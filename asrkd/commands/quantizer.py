@@ -1,4 +1,4 @@
-"""Commands ``quantizer export``, ``import`` and ``plot``: exchange with multi_quantization, and errors.
+"""Commands ``quantizer export``, ``import`` and ``plot``: exchange with multi_quantization; rate-distortion.
 
 Reads:   folders of `asrkd distill quantizer`; import: a state dict.
 Writes:  export: a state dict; import: a quantizer folder; plot: an SVG file.

@@ -42,7 +42,7 @@ class ReportRequest:
 
 @dataclass(frozen=True)
 class ReportResult:
-    """Report of the page."""
+    """Result of a report: the page, and counts of its contents."""
 
     out: Path
     num_bytes: int
@@ -56,7 +56,7 @@ class ReportResult:
 
 
 def report(request: ReportRequest) -> ReportResult:
-    """Write the page.
+    """Write the page of a report.
 
     Raises:
         AsrkdError: a model is missing or not scored, scores are of different test

@@ -59,7 +59,7 @@ class ScoreRequest:
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Report of a score."""
+    """Result of scoring a model: counts and folder."""
 
     out: Path
     counts: Counts | None  # None: shards of other parts are missing

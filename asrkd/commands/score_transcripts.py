@@ -37,7 +37,7 @@ class TranscriptsRequest:
 
 @dataclass(frozen=True)
 class TranscriptsReport:
-    """Report of a score."""
+    """Result of scoring transcripts: counts and folder."""
 
     out: Path
     counts: Counts
@@ -111,7 +111,7 @@ def _finish(
 def _speakers(
     request: TranscriptsRequest, references: Transcripts, hypotheses: Transcripts
 ) -> dict[str, str]:
-    """Return the speaker of every utterance, or of those whose ids name one."""
+    """Return the speakers by utterance id; without a file, of the utterances whose ids name a speaker."""
     if request.utt2spk is None:
         return hypotheses.speakers | references.speakers
     speakers = read_speakers(request.utt2spk)

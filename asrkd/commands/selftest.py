@@ -53,7 +53,7 @@ def selftest(
     """Run the pipeline twice below ``folder``, once without and once with faults, and compare.
 
     Args:
-        folder: created; replaced if it is of an earlier selftest.
+        folder: folder to create, or that of an earlier selftest, which is replaced.
         entry: console entry, which reads sys.argv.
         kills: SIGKILLs, spread over the commands.
         seed: seed of the times of the faults.
@@ -174,7 +174,7 @@ class _Proof:
         return f"{action}@{point}:{self.rng.randint(1, max(1, 4 - attempt))}"
 
     def _compare(self, step: Step, out: Path) -> None:
-        """What a struck command made is what it makes in peace."""
+        """Compare the outputs of a command after faults with its outputs without faults."""
         expected, actual = digests(self.folder / "peace" / step.out), digests(out)
         self.tally.compared += len(actual)
         for name in sorted(expected.keys() | actual.keys()):

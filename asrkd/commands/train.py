@@ -35,7 +35,7 @@ from asrkd.training.training_data import TrainingData, build_learner, read_train
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of a run that do not change what is trained: device, precision, processes, checkpoints."""
+    """Options of a run that do not change the trained model: device, precision, processes, checkpoints."""
 
     device: str = "auto"
     precision: str = "fp32"

@@ -1,1 +1,1 @@
-"""Foundations without speech: errors, files, configs, processes, randomness."""
+"""Foundations that know nothing of speech: errors, files, configs, processes, randomness."""

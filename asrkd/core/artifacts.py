@@ -5,7 +5,7 @@ COMMAND = "command.json"  # the command that made the folder
 
 WEIGHTS = "model.safetensors"  # of a model
 MODEL_CONFIG = "config.json"
-LINEAGE = "lineage.json"  # what the model was trained on
+LINEAGE = "lineage.json"  # data, stores and versions that the model was trained with
 METRICS = "metrics.jsonl"
 
 CONTRACT = "contract.json"  # of a store or quantizer: what decides its contents

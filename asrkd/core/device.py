@@ -1,6 +1,6 @@
 """Devices and precisions of a forward pass: CPU or GPU, in fp32, bf16 or fp16.
 
-fp16 exists on GPUs only, and needs the scaling of gradients.
+fp16 is for GPUs only, and needs scaled gradients.
 """
 
 from contextlib import AbstractContextManager, nullcontext

@@ -1,7 +1,7 @@
 """Errors that the user can fix, the exit status of each kind, and error text in one line.
 
-A message is one line: what, where (file, line, cut id), what was expected,
-and the command that fixes it. Any other exception is a bug.
+A message is one line: the error, its place (file, line, cut id), the expected
+value, and the command that fixes it. Any other exception is a bug.
 """
 
 import sys

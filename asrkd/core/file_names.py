@@ -1,4 +1,4 @@
-"""File names from ids and user-given names of any length, with any characters, that may differ by case alone.
+"""File names for ids and users' names, which may be long, hold any character, or differ by case alone.
 
 Most file systems allow 255 bytes for a name, and some ignore case; a slash or
 two dots lead to another folder. A manifest holds the ids, so an id that is not

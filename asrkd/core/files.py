@@ -1,4 +1,4 @@
-"""Files that are whole or absent, and readers that name the file and line of every error."""
+"""Files that are written whole or not at all, and readers that name the file and line of every error."""
 
 import gzip
 import hashlib

@@ -1,4 +1,4 @@
-"""Errors of libraries and of the system as an AsrkdError: one line with what, where and the remedy.
+"""Errors of libraries and of the system as an AsrkdError: one line with error, place and remedy.
 
 safetensors, lhotse, soundfile, sentencepiece, h5py and others raise errors of their own classes, or
 built-in ones (RuntimeError, AssertionError), where a file is damaged or a disk is full. Readers of asrkd

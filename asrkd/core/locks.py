@@ -25,7 +25,7 @@ def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterat
 
     Args:
         path: the lock file; it is created, and stays.
-        while_waiting: called once a second; may raise to give up.
+        while_waiting: function called once a second; it may raise to give up.
     """
     make_folder(path.parent)
     with path.open("w") as stream:

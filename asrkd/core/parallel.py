@@ -68,11 +68,11 @@ def run_tasks(
     early, or a task fails: the other tasks end soon, and are waited for.
 
     Args:
-        function: called with a task and its monitor; importable by name, for worker processes.
+        function: function of a task and its monitor; importable by name, for worker processes.
         tasks: picklable descriptions of independent tasks.
         jobs: number of processes; 1 runs all tasks in this one.
-        watch: receives the reports of the tasks; polled for a stop twice a second, or after each task.
-        hold: entered around each task; False skips the task. Importable by name.
+        watch: receiver of the tasks' reports; polled for a stop twice a second, or after each task.
+        hold: context manager around each task, which yields False to skip it; importable by name.
 
     Raises:
         AsrkdError: ``jobs`` is not positive, or a worker died. An exception of a

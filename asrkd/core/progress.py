@@ -80,7 +80,7 @@ class Meter:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Show the last state."""
+        """Show the last state of the progress."""
 
 
 class _Lines(Meter):

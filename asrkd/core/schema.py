@@ -45,14 +45,14 @@ class Schema(Generic[Form]):
     """Schema of the records of one kind."""
 
     def __init__(self, form: Any) -> None:
-        """Take a type of pydantic's: a :class:`Record`, a dataclass, a union."""
+        """Build the schema of a type that pydantic knows: a :class:`Record`, a dataclass, a union."""
         self._adapter: TypeAdapter[Form] = TypeAdapter(form)
 
     def check(self, record: Any) -> Form:
         """Validate a record, and return it as an object of the schema's type.
 
         Raises:
-            ValueError: the record does not fit; one line with the field, its value and what was expected.
+            ValueError: the record does not fit; one line has the field, its value and the expected one.
         """
         try:
             return self._adapter.validate_python(record)

@@ -160,7 +160,7 @@ class _Watch:
         self._counted: Counter[Path] = Counter()
 
     def advance(self, item: WorkItem, report: Report) -> None:
-        """Count units of an item."""
+        """Count finished units of an item."""
         self._counted[item.path] += report.units
         self._progress.advance(report.units, audio_s=report.audio_s, resumed=report.resumed)
 

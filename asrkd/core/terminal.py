@@ -2,7 +2,7 @@
 
 Tables have box-drawing characters and signs that a terminal or a pipe in Latin-1 or ASCII (LC_ALL=C)
 cannot encode, and transcripts have any character. Such characters are replaced by plain ones, or escaped,
-instead of ending a command after hours of work.
+so that they cannot end a command after hours of work.
 """
 
 import codecs

@@ -1,4 +1,4 @@
-"""Searches: from encoder outputs to hypotheses with exact scores.
+"""Searches for hypotheses, with exact scores, in encoder outputs.
 
 All searches of ``--search`` have one signature, ``search(inputs, options)``.
 Importing this package imports neither k2 nor kenlm.

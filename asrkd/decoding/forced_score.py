@@ -1,4 +1,4 @@
-"""Exact log P of token sequences under a stepwise model (teacher forcing), all in one batch.
+"""Exact log-probabilities of token sequences under a stepwise model, by teacher forcing in one batch.
 
 Notation: N utterances, S sequences of all utterances, U tokens of the longest.
 """
@@ -22,7 +22,7 @@ def forced_log_prob(
         model: attention decoder, or language model.
         encoded: (N, T, D) encoder frames; padding may hold anything.
         num_frames: (N,) encoder frames, at least 1 each.
-        hypotheses: any number for each utterance; tokens without the boundary.
+        hypotheses: any number of token sequences for each utterance, without the boundary.
 
     Returns:
         N lists of sums in float64; -inf where a token is impossible.

@@ -41,7 +41,7 @@ def greedy_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list
 
     Args:
         recognizer: the model.
-        output: its output for N utterances.
+        output: the model's output for N utterances.
 
     Returns:
         Token ids of each utterance.

@@ -15,11 +15,11 @@ def norm(lengths: Tensor, options: DecoderOptions) -> Tensor:
     """Return the divisor of the scores of hypotheses by their lengths; see :class:`DecoderOptions`.
 
     Args:
-        lengths: any shape, tokens without the end.
+        lengths: numbers of tokens without the end, of any shape.
         options: choice of norm.
 
     Returns:
-        The shape of ``lengths``, float64, at least 1.
+        Divisors of the shape of ``lengths``, float64, at least 1.
     """
     factors = lengths.double() + 1
     if options.length_norm == "length":
@@ -46,11 +46,11 @@ def score(total: Tensor, lengths: Tensor, options: DecoderOptions) -> Tensor:
 
     Args:
         total: (...) result of :func:`weighted`, with the end, in nats.
-        lengths: (...) tokens without the end; of a shape that broadcasts with ``total``.
+        lengths: (...) numbers of tokens without the end; of a shape that broadcasts with ``total``.
         options: bonus and norm.
 
     Returns:
-        (...) float64, the broadcast shape.
+        Scores (...) of the broadcast shape, float64.
     """
     return (total + options.token_bonus * lengths.double()) / norm(lengths, options)
 

@@ -51,12 +51,13 @@ def start(num_utterances: int, beam: int, num_parts: int, device: torch.device) 
 
 
 def extend(beam: TokenBeam, sums: Tensor, total: Tensor) -> tuple[TokenBeam, Tensor]:
-    """Select the B best prefixes of one token more; of equal ones, the first in the order of tokens.
+    """Select the B best prefixes of one more token; of equal prefixes, the first in the order of tokens.
 
     Args:
         beam: the beam so far.
-        sums: (P, R, V - 1) in nats, by part, of each prefix with each token but the boundary.
-        total: (R, V - 1), the criterion; -inf where impossible.
+        sums: (P, R, V - 1) log-probabilities in nats, by part, of each prefix with each token but the
+            boundary.
+        total: (R, V - 1) values of the criterion; -inf where impossible.
 
     Returns:
         The longer beam, and the source of each place among the R prefixes, (A, B).
@@ -84,11 +85,11 @@ def best_places(scores: Tensor, count: int) -> Tensor:
     """Return the places of the ``count`` highest scores of each row, ascending; of equal ones, the first.
 
     Args:
-        scores: (A, C), C >= count, without NaN.
+        scores: (A, C) scores, C >= count, without NaN.
         count: number of places.
 
     Returns:
-        (A, count) int64.
+        Places (A, count), int64.
     """
     values, places = scores.topk(count, dim=1)
     lowest = values[:, -1:]

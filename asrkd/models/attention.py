@@ -15,7 +15,7 @@ class RotarySelfAttention(nn.Module):
     """Multi-head self-attention with rotary positions."""
 
     def __init__(self, dim: int, num_heads: int, dropout: float) -> None:
-        """Build.
+        """Create the projections with random weights.
 
         Args:
             dim: D, an even multiple of ``num_heads``.
@@ -29,15 +29,15 @@ class RotarySelfAttention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, allowed: Tensor) -> Tensor:
-        """Attend.
+        """Attend from each frame to the allowed frames.
 
         Args:
-            frames: (N, T, D), finite everywhere.
+            frames: (N, T, D) frames, finite everywhere.
             allowed: (N, T, T) or (N, 1, T) boolean, True where a query (row) may
                 attend to a key (column). A row without any gives zeros.
 
         Returns:
-            (N, T, D).
+            Frames (N, T, D).
         """
         return self.attend(*self.heads(frames), allowed)
 
@@ -62,7 +62,7 @@ class CrossAttention(nn.Module):
     """Multi-head attention of decoder positions to encoder frames, without positions of its own."""
 
     def __init__(self, dim: int, memory_dim: int, num_heads: int, dropout: float) -> None:
-        """Build.
+        """Create the projections with random weights.
 
         Args:
             dim: D of the decoder positions, a multiple of ``num_heads``.
@@ -100,14 +100,14 @@ def weighted(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, dropout
     """Compute scaled dot-product attention.
 
     Args:
-        query: (N, H, T, K).
-        key: (N, H, T', K).
-        value: (N, H, T', K), finite everywhere.
+        query: (N, H, T, K) queries.
+        key: (N, H, T', K) keys.
+        value: (N, H, T', K) values, finite everywhere.
         allowed: (N, T, T') boolean, of a shape that broadcasts to it; a row without any True gives zeros.
         dropout: dropout of the attention weights.
 
     Returns:
-        (N, T, H * K).
+        Weighted sums (N, T, H * K) of the values.
     """
     n, h, t, k = query.shape
     query = query * k**-0.5  # before the product, which would overflow in fp16

@@ -1,4 +1,4 @@
-"""Model folders: config, tokens and weights of a model, all that decoding it needs, and no pickle."""
+"""Model folders: config, tokens and weights, which are all that decoding needs, and no pickle."""
 
 from dataclasses import dataclass
 from functools import lru_cache

@@ -38,7 +38,7 @@ class Encoder(nn.Module):
     layers: nn.ModuleList
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
-        """Encode a batch.
+        """Encode a batch of features.
 
         Args:
             features: (N, T', F) log-mel energies; padding may hold anything, NaN too.

@@ -26,7 +26,7 @@ class FrontEnd(FeatureNorm):
     """Feature normalization and subsampling by four in time."""
 
     def __init__(self, num_features: int, channels: int, dim: int, *, causal: bool) -> None:
-        """Build with unit statistics; see :meth:`FeatureNorm.set_statistics`.
+        """Create the layers, with unit statistics; see :meth:`FeatureNorm.set_statistics`.
 
         Args:
             num_features: F.
@@ -43,10 +43,10 @@ class FrontEnd(FeatureNorm):
         self._time_padding = (2, 0) if causal else (1, 1)
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample.
+        """Subsample feature frames to encoder frames.
 
         Args:
-            features: (N, T, F); padding may hold anything.
+            features: (N, T, F) features; padding may hold anything.
             num_frames: (N,) feature frames.
 
         Returns:

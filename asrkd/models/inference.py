@@ -1,4 +1,4 @@
-"""Inference: a recognizer's outputs for cuts, such that each depends on its cut alone.
+"""Inference: a recognizer's outputs for cuts, each of which depends on its cut alone.
 
 On CPU each cut is run by itself, on one thread (see :mod:`asrkd.core.parallel`),
 as batches would change the last bits. On a GPU a batch is a run of neighbors

@@ -30,7 +30,7 @@ class LasFrontEnd(FeatureNorm):
     """Feature normalization, and two convolutions of stride 2 over time and frequency."""
 
     def __init__(self, num_features: int, channels: int, kernel_size: tuple[int, int]) -> None:
-        """Build; AsrkdError if the features are too few for two convolutions."""
+        """Create the convolutions; AsrkdError if the features are too few for two of them."""
         super().__init__(num_features)
         self.first = nn.Conv2d(1, channels, kernel_size, stride=2)
         self.second = nn.Conv2d(channels, channels, kernel_size, stride=2)
@@ -45,10 +45,10 @@ class LasFrontEnd(FeatureNorm):
         self.dim = channels * bands
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample.
+        """Subsample feature frames to encoder frames.
 
         Args:
-            features: (N, T, F); padding may hold anything.
+            features: (N, T, F) features; padding may hold anything.
             num_frames: (N,) feature frames.
 
         Returns:
@@ -101,11 +101,11 @@ def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
 
     Args:
         layer: GRU, batch first.
-        frames: (N, T, D).
+        frames: (N, T, D) frames.
         num_frames: (N,) real frames, at least 1 each.
 
     Returns:
-        (N, T, size of the layer), zeros at padding.
+        Outputs (N, T, size of the layer), zeros at padding.
     """
     packed = pack_padded_sequence(frames.float(), num_frames.cpu(), batch_first=True, enforce_sorted=False)
     with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no GRU in bf16 on CPU

@@ -45,7 +45,7 @@ class LocationAwareAttention(nn.Module):
     """Additive attention to encoder frames, given the last alignment."""
 
     def __init__(self, dim: int, encoder_dim: int, channels: int, kernel_size: int) -> None:
-        """Build.
+        """Create the projections and the convolution with random weights.
 
         Args:
             dim: D of the query states.

@@ -119,9 +119,9 @@ class LanguageModel(nn.Module):
         """Return the empty memory that its decoder attends to, for each of N texts.
 
         Args:
-            features: (N, 0, 0), for N and the device.
-            num_frames: (N,), zeros.
-            taps: none; a language model has no encoder.
+            features: (N, 0, 0) empty features, which give N and the device.
+            num_frames: (N,) zeros.
+            taps: an empty collection, as a language model has no encoder.
 
         Raises:
             ValueError: there are taps.

@@ -1,4 +1,4 @@
-"""Objectives: training losses, one module for each quantity.
+"""Objectives: training losses, one module each.
 
 A module of this package that defines ``KIND`` is an objective; it is
 discovered here. A new one needs its module, its test, its row in

@@ -51,7 +51,7 @@ class Attention(Objective):
     """Weighted cross-entropy over the sequences of each utterance."""
 
     def __init__(self, settings: AttentionConfig, student: Student) -> None:
-        """Take the student's decoder; AsrkdError if it has none."""
+        """Keep the student's decoder; AsrkdError if it has none."""
         super().__init__()
         self._settings = settings
         # In a tuple, or its parameters would be registered as the objective's too.
@@ -104,7 +104,7 @@ def attention_sum(logits: Tensor, targets: SequenceTargets, label_smoothing: flo
     """Compute the weighted sum of -log P(token | earlier tokens, audio) over all tokens and ends, in nats.
 
     Args:
-        logits: (S, U + 1, V), of the decoder; arbitrary beyond the end of a sequence.
+        logits: (S, U + 1, V) logits of the decoder; arbitrary beyond the end of a sequence.
         targets: S sequences with their weights.
         label_smoothing: share of each target that is spread evenly over the V tokens.
 

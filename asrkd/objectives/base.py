@@ -69,7 +69,7 @@ class Objective(nn.Module):
 
         Args:
             targets: the batch's targets, from the source.
-            num_frames: (N,) int64, encoder frames of the student.
+            num_frames: (N,) encoder frames of the student, int64.
         """
         raise NotImplementedError
 

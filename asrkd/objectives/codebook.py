@@ -67,11 +67,11 @@ class Codebook(FrameObjective):
         """Compute the scores of the entries of each codebook.
 
         Args:
-            frames: (frames, D) of the student.
-            indexes: (frames, C) int64, the true ones; the independent head ignores them.
+            frames: (frames, D) frames of the student's layer.
+            indexes: (frames, C) true indexes, int64; the independent head ignores them.
 
         Returns:
-            (frames, C, K).
+            Logits (frames, C, K).
         """
         scores: Tensor = self.predict(frames).unflatten(-1, (-1, self.codebook_size))
         if self.joint is not None:

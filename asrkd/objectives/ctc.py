@@ -81,7 +81,7 @@ def separate_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets
         log_probs: (N, T, V) log-softmax outputs; arbitrary in padding.
         num_frames: (N,) encoder frames.
         targets: S sequences.
-        keep: (S',) int64, indexes of the selected sequences; each fits its audio.
+        keep: (S',) indexes of the selected sequences, int64; each fits its audio.
     """
     if len(keep) == 0:
         return log_probs.new_zeros(())

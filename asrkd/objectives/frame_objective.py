@@ -40,12 +40,12 @@ class FrameAlignment:
             raise AsrkdError(f"objectives, {name}: {error}") from None
 
     def num_frames(self, targets: FrameTargets, num_frames: Tensor) -> float:
-        """Count those of the student's ``num_frames`` (N,) that have a target."""
+        """Count the student's frames that have a target; ``num_frames`` is (N,)."""
         mask = aligned_mask(targets, num_frames, self._frame_shift, delay=self._delay)
         return float(mask.sum())
 
     def frames(self, output: RecognizerOutput, targets: FrameTargets) -> tuple[Tensor, Tensor]:
-        """Return the (frames, D) of the student that have targets, and their targets (frames, W * C)."""
+        """Return the student's frames (frames, D) that have targets, and their targets (frames, W * C)."""
         aligned = align(targets, output.num_frames, self._frame_shift, delay=self._delay)
         student = output.tapped[self.tap][:, : aligned.mask.shape[1]]
         return student[aligned.mask], aligned.real()
@@ -55,7 +55,7 @@ class FrameObjective(Objective):
     """Objective on the frames of the student's layer that have targets."""
 
     def __init__(self, alignment: FrameAlignment, num_values: int) -> None:
-        """Take the alignment; the loss of a student frame is a sum over ``num_values`` values."""
+        """Keep the alignment; the loss of a student frame is a sum over ``num_values`` values."""
         super().__init__()
         self._alignment, self._num_values = alignment, num_values
 

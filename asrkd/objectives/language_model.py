@@ -1,6 +1,6 @@
 """Cross-entropy of sentences under a language model: -log P(tokens, end), in nats per token and end.
 
-It is the objective ``attention`` with a decoder that does not attend to speech.
+This is the objective ``attention`` with a decoder that does not attend to speech.
 """
 
 from typing import Any

@@ -23,10 +23,10 @@ def linear_cross_entropy(frames: Tensor, weight: Tensor, bias: Tensor, indexes: 
     Under autocast products are in its type, everything else in float32.
 
     Args:
-        frames: (frames, D).
-        weight: (C * K, D).
-        bias: (C * K,).
-        indexes: (frames, C) int64 in [0, K).
+        frames: (frames, D) inputs of the classifiers.
+        weight: (C * K, D) weights of all classifiers.
+        bias: (C * K,) biases of all classifiers.
+        indexes: (frames, C) true classes, int64 in [0, K).
     """
     with torch.no_grad():
         dtype = (frames[:0] @ weight[:0].t()).dtype  # of products under autocast
@@ -40,7 +40,7 @@ def linear_cross_entropy(frames: Tensor, weight: Tensor, bias: Tensor, indexes: 
 
 
 class _SummedWithGradients(torch.autograd.Function):
-    """Sum with gradients that are computed with it, and scaled in the backward pass."""
+    """Sum whose gradients are computed in the forward pass, and scaled in the backward pass."""
 
     @staticmethod
     def forward(
@@ -76,7 +76,7 @@ class _SummedWithGradients(torch.autograd.Function):
 def _log_probs(
     frames: Tensor, weight: Tensor, bias: Tensor, indexes: Tensor, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
-    """Compute (frames * C, K) log-probabilities, and (frames * C, 1) those of the indexes."""
+    """Compute all log-probabilities, (frames * C, K), and those of the indexes, (frames * C, 1)."""
     scores = torch.addmm(bias.to(dtype), frames.to(dtype), weight.to(dtype).t()).to(_sum_type(dtype))
     log_probs = scores.view(indexes.numel(), len(weight) // indexes.shape[1]).log_softmax(dim=-1)
     return log_probs, log_probs.gather(1, indexes.reshape(-1, 1))

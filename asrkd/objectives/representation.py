@@ -52,8 +52,8 @@ def weighted_distance(student: Tensor, teacher: Tensor, *, frame_weighting: bool
     """Compute || M * (teacher - student) ||^2, a scalar.
 
     Args:
-        student: (frames, D), projected.
-        teacher: (frames, D), without gradient.
+        student: (frames, D) projected values of the student.
+        teacher: (frames, D) hidden states of the teacher, without gradient.
         frame_weighting: whether M is the sigmoid of the teacher's mean over D, or 1.
     """
     difference = teacher - student

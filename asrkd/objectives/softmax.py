@@ -63,8 +63,8 @@ def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tens
 
     Args:
         student: (frames, V) probabilities.
-        teacher: (frames, k + 1) probabilities, the last of all other tokens together.
-        tokens: (frames, k), to which the teacher's first k belong.
+        teacher: (frames, k + 1) probabilities; the last one is that of all other tokens together.
+        tokens: (frames, k) tokens of the teacher's first k probabilities.
     """
     stored = student.gather(-1, tokens)  # (frames, k)
     rest = 1 - stored.sum(dim=-1)

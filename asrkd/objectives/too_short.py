@@ -32,7 +32,7 @@ class TooShort:
     """Counts of the sequences that an objective drops, and of the cuts that lose all sequences."""
 
     def __init__(self) -> None:
-        """Start with zero counts."""
+        """Create zero counts."""
         self.num_sequences = self.num_dropped = 0
         self._fitting: set[str] = set()  # ids of cuts with a sequence that fits
         self._dropped: dict[str, tuple[float, str]] = {}  # seconds and example of cuts with a dropped one

@@ -119,15 +119,15 @@ class DirectSumQuantizer(nn.Module):
         """Compute the codebook indexes of every frame.
 
         Args:
-            embeddings: (B, D), finite.
+            embeddings: (B, D) embeddings, finite.
             search: options of the search for the indexes.
             chunk_frames: frames of one chunk, which takes some 8 N K bytes per frame. The indexes do not
                 depend on it, nor on the other frames: matrices are multiplied in blocks of one size, and
                 searched in whole numbers.
-            all_rounds: return the indexes after 0, 1, ... passes of refinement, not only the last.
+            all_rounds: whether to return the indexes after 0, 1, ... passes of refinement, not only the last.
 
         Returns:
-            (B, N) uint8; with ``all_rounds`` (refinements + 1, B, N).
+            Indexes (B, N), uint8; with ``all_rounds`` (refinements + 1, B, N).
 
         Raises:
             AsrkdError: an embedding has a NaN or an infinity.

@@ -1,6 +1,4 @@
-"""Options of a quantizer and of its training.
-
-With the frames, they decide the weights."""
+"""Options of a quantizer and of its training; together with the frames they determine its parameters."""
 
 from dataclasses import dataclass
 

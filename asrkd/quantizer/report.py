@@ -79,9 +79,9 @@ def measure(quantizer: DirectSumQuantizer, held_out: Tensor, training: Tensor) -
     """Measure a quantizer: encode ``held_out`` with every number of passes, and decode it.
 
     Args:
-        quantizer: trained; the errors are relative to distances from its mean.
-        held_out: (B, D), not all equal to the mean.
-        training: (F, D), frames of its training; for the bounds.
+        quantizer: trained quantizer; the errors are relative to distances from its mean.
+        held_out: (B, D) frames, not all equal to the mean.
+        training: (F, D) frames of the quantizer's training, for the bounds.
     """
     rounds = quantizer.encode(held_out, all_rounds=True)
     size = quantizer.codebook_size

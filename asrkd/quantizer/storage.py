@@ -1,4 +1,4 @@
-"""Quantizer folders.
+"""Quantizer folders: parameters in safetensors, and a description with contract and report.
 
 ``quantizer.safetensors`` holds the parameters, ``quantizer.json`` the sizes, the
 contract and the report. The JSON is written last and holds the hash of the

@@ -75,7 +75,7 @@ class Counts(EditCounts):
 
     @property
     def wer(self) -> float:
-        """Word error rate: a fraction, not a percentage. Raises AsrkdError if the reference has no words."""
+        """Word error rate, a fraction, not a percentage; AsrkdError if the reference has no words."""
         return self.error_rate
 
 
@@ -90,7 +90,7 @@ class CharacterCounts(EditCounts):
 
     @property
     def cer(self) -> float:
-        """Character error rate: a fraction. Raises AsrkdError if the reference has no characters."""
+        """Character error rate, a fraction; AsrkdError if the reference has no characters."""
         return self.error_rate
 
 

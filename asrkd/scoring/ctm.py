@@ -43,7 +43,7 @@ class _Alternatives:
     middles: list[float] = field(default_factory=list)
 
     def item(self, where: str) -> TimedItem:
-        """Combine them into one item; raises AsrkdError if one before the last is empty."""
+        """Combine the alternatives into one item; AsrkdError if one before the last is empty."""
         *before, last = self.words
         if not all(before):
             raise AsrkdError(f"{where}: empty alternative before the last one; write {NO_WORD} for no word")

@@ -25,7 +25,7 @@ def score_segments(
     Args:
         corpus: segments with the words assigned to each.
         rules: normalizer, unit and alignment.
-        advance: called with the number of segments scored since the last call; it may raise to stop.
+        advance: function called with the number of segments scored since the last call; it may raise to stop.
     """
     ids = sorted(corpus.references)
     scored: list[ScoredUtterance] = []

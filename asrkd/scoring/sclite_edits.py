@@ -103,7 +103,7 @@ def _choices(reference: NDArray[np.int64], hypothesis: NDArray[np.int64]) -> NDA
 
     Args:
         reference: (B, N) numbers of words, padded with numbers of no word.
-        hypothesis: (B, M), likewise.
+        hypothesis: (B, M) numbers of words, padded likewise.
 
     Returns:
         (N + 1, B, M + 1) steps.

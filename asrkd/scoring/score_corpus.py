@@ -63,7 +63,7 @@ class CorpusScore:
 
 
 def parse_rules(alignment: str, normalizer: str, unit: str = WORD.name) -> Rules:
-    """Look up the rules of --alignment, --normalizer and --unit; raises AsrkdError for an unknown name."""
+    """Look up the rules of --alignment, --normalizer and --unit; AsrkdError if a name is unknown."""
     check_alignment(alignment)
     return Rules(alignment, find_normalizer(normalizer), find_unit(unit))
 
@@ -73,7 +73,7 @@ def require_words(references: Mapping[str, str], where: Path, rules: Rules) -> N
 
     Args:
         references: text by utterance id.
-        where: their file, for errors.
+        where: file of the references, for errors.
         rules: rules of scoring.
 
     Raises:
@@ -99,7 +99,7 @@ def score_utterances(
         utterances: utterances in any order, each id once.
         hypotheses: text by utterance id.
         rules: normalizer, unit and alignment.
-        advance: called with the number of utterances scored since the last call; it may raise to stop.
+        advance: function of the number of utterances scored since the last call; it may raise to stop.
 
     Raises:
         AsrkdError: an utterance has no hypothesis, or a hypothesis has no utterance.

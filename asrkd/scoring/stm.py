@@ -92,7 +92,7 @@ def read_nist_lines(path: Path, comments: tuple[str, ...]) -> Iterator[tuple[int
 
 
 def parse_time(text: str, where: str, name: str) -> float:
-    """Parse a time in seconds; raises AsrkdError, with the name of the field, unless in [0, MAX_TIME_S]."""
+    """Parse a time in seconds; AsrkdError, with the name of the field, unless it is in [0, MAX_TIME_S]."""
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if not value <= MAX_TIME_S:
         raise AsrkdError(f"{where}: {name} {text!r}: expected seconds, a number from 0 to {MAX_TIME_S:.0e}")

@@ -36,7 +36,7 @@ def find_rules(kind: type[AnyRules], name: str, definitions: Definitions, option
     Args:
         kind: class of the rules.
         name: name of the rules.
-        definitions: all rules of this kind, by name.
+        definitions: definitions of all rules of this kind, by name.
         option: the option that names them, for errors: ``--unit``.
 
     Raises:

@@ -28,7 +28,7 @@ ALIGNMENTS: dict[str, Callable[[Sequence[Pair]], list[str]]] = {
 
 
 def check_alignment(name: str) -> None:
-    """Check the name of an alignment; raises AsrkdError if there is none of that name."""
+    """Check the name of an alignment; AsrkdError if it is unknown."""
     if name not in ALIGNMENTS:
         raise AsrkdError(f"--alignment {name}: expected one of {', '.join(ALIGNMENTS)}")
 

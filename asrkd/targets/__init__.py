@@ -1,1 +1,1 @@
-"""Targets that a student is trained toward, from transcripts, stores or live teachers."""
+"""Training targets of a student: transcripts, stores of a teacher's outputs, and live teachers."""

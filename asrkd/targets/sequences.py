@@ -1,4 +1,4 @@
-"""Token sequences as targets: batches of them, and tokenization of texts.
+"""Token sequences as targets: batches of sequences, and tokenization of texts.
 
 Notation: N utterances, S sequences, U tokens after padding.
 """

@@ -37,7 +37,7 @@ class AudioInput:
 
         Args:
             cuts: the cuts to encode.
-            where: their manifest, for the message.
+            where: manifest of the cuts, for the message.
             reader: name of the teacher, for the message.
 
         Raises:

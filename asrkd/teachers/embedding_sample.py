@@ -1,4 +1,4 @@
-"""Embedding sample for training a quantizer, cached on disk, as computing it takes longest.
+"""Embedding sample for training a quantizer, saved in parts, as its computation takes longest.
 
 The sample is written in parts of some utterances each, every part whole or
 absent; after a kill, only cuts that no part holds are computed again.

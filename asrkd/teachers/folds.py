@@ -70,13 +70,13 @@ def fold_warning(path: Path, cuts: Sequence[MonoCut]) -> str | None:
 
     Args:
         path: model folder of the teacher.
-        cuts: cuts that it is to decode.
+        cuts: cuts for the teacher to decode.
 
     Returns:
-        One line; None if its training left out no fold, or none of the cuts is known to be training data.
+        The warning; None if the training left out no fold, or none of the cuts is known to be training data.
 
     Raises:
-        AsrkdError: its config or its lineage is corrupt.
+        AsrkdError: the teacher's config or lineage is corrupt.
     """
     data = _data(path)
     if data.get("folds") is None:

@@ -1,4 +1,4 @@
-"""Loading a teacher by its name on the command line; the files at that path decide its family."""
+"""Loading of teachers by their names on the command line; the files at that path decide the family."""
 
 from functools import lru_cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Noisy copies of cuts for a teacher to decode, so that it makes errors that clean audio would not cause.
+"""Noisy copies of cuts for a teacher to decode, so that it makes errors that it does not make on clean audio.
 
 The targets still belong to the clean cut; the student's own augmentation is
 separate. The noise of a cut is a function of (seed, cut id).

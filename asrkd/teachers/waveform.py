@@ -29,7 +29,7 @@ class WaveformTeacher(Teacher):
         Args:
             name: the teacher's name on the command line.
             encoder: encoder from the module of its family.
-            resample: accept audio of other sampling rates too.
+            resample: whether to accept audio of other sampling rates too.
         """
         self.name, self.encoder = name, encoder
         self.dim, self.frame_shift = encoder.dim, encoder.frame_shift

@@ -30,7 +30,7 @@ def whisper_encoder(
     Args:
         folder: model folder.
         model: transformers' ``WhisperModel``.
-        preprocessor: its ``preprocessor_config.json``; empty if it has none.
+        preprocessor: contents of ``preprocessor_config.json``; empty if there is none.
         identity: family and hashes.
 
     Raises:

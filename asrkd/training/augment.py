@@ -20,7 +20,7 @@ class Augmentation:
     """Augmentation of features, a function of (seed, epoch, cut id) alone."""
 
     def __init__(self, config: AugmentConfig, seed: int) -> None:
-        """Open the noise and prepare the masks.
+        """Read the noise cuts, and create the masks.
 
         Args:
             config: noise and masks; None disables a kind.
@@ -50,7 +50,7 @@ class FeatureMasks:
     """
 
     def __init__(self, config: SpecAugmentConfig) -> None:
-        """Prepare the masks that ``config`` describes."""
+        """Create the masks that ``config`` describes."""
         self.config = config
         num_frame_masks = max(config.num_frame_masks, 1)
         self._both = self._masks(num_frame_masks, config.frame_mask_size, config.max_frame_share)

@@ -34,7 +34,7 @@ class DataConfig(Section):
 
     @property
     def batch_limit(self) -> BatchLimit:
-        """Seconds of audio."""
+        """The limit of a batch in seconds of audio."""
         return BatchLimit("max_duration", self.max_duration)
 
 
@@ -54,7 +54,7 @@ class TextDataConfig(Section):
 
     @property
     def batch_limit(self) -> BatchLimit:
-        """Tokens."""
+        """The limit of a batch in tokens."""
         return BatchLimit("max_tokens", self.max_tokens)
 
 

@@ -65,7 +65,7 @@ class _CachedTargets:
         self._targets: dict[tuple[str, ...], Any] = {}  # by the ids of the cuts
 
     def fetch(self, cuts: Sequence[MonoCut]) -> Any:
-        """Pass the cuts on."""
+        """Return the cuts; :meth:`finish` computes their targets."""
         return self._source.fetch(cuts)
 
     def finish(self, fetched: Any) -> Any:

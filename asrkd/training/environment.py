@@ -30,7 +30,7 @@ class Environment:
     device: torch.device
     precision: Precision
     workers: int = 0  # loader processes for each trainer
-    checkpoint_every_s: float = 600.0  # interval of checkpoints beside those of validations
+    checkpoint_every_s: float = 600.0  # interval of checkpoints between validations
     processes: Processes = Processes()
 
 

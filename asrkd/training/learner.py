@@ -1,4 +1,4 @@
-"""The learner: a student with the training-only parameters of its objectives."""
+"""Learner: a student with the training-only parameters of its objectives."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet

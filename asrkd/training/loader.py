@@ -58,13 +58,13 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
         augmentation: Augmentation | None = None,
         epoch: int = 0,
     ) -> None:
-        """Prepare to read.
+        """Keep the cuts, the sources of targets and the augmentation of an epoch.
 
         Args:
             cuts: cuts or sentences by id.
             sources: target sources by name.
             augmentation: augmentation of the features; None for none.
-            epoch: counted from 0, on which the augmentation depends.
+            epoch: number of the epoch from 0, on which the augmentation depends.
         """
         self.cuts, self.sources = cuts, sources
         self.augmentation, self.epoch = augmentation, epoch
@@ -101,12 +101,12 @@ class BatchReader(Dataset["Batch | AsrkdError"]):
 def load_batches(
     reader: BatchReader, batches: Sequence[Sequence[str]], *, workers: int = 0
 ) -> Iterator[Batch]:
-    """Read batches of a plan.
+    """Read the batches of a plan, in this process or in workers.
 
     Args:
         reader: the reader of the batches.
-        batches: the cut ids of each, in order.
-        workers: loader processes; 0: this process reads.
+        batches: cut ids of each batch, in order.
+        workers: number of loader processes; with 0 this process reads.
 
     Raises:
         AsrkdError: features or targets of a cut cannot be read.

@@ -47,7 +47,7 @@ def plan_epoch(
     """Shuffle ``cuts`` into batches of like duration.
 
     Args:
-        cuts: each is in exactly one batch.
+        cuts: cuts or their records, each of which gets into exactly one batch.
         seed: the run's seed.
         epoch: counted from 0; every epoch has another order.
         max_duration: seconds of audio in a batch, with padding; a longer cut is a batch by itself.
@@ -96,7 +96,7 @@ def plan_in_order(cuts: Sequence[Timed], max_duration: float) -> EpochPlan:
     """Plan batches for validation: longest cuts first, without shuffling.
 
     Args:
-        cuts: each is in exactly one batch.
+        cuts: cuts or their records, each of which gets into exactly one batch.
         max_duration: seconds of audio in a batch, with padding.
     """
     batches: list[list[str]] = []

@@ -20,7 +20,7 @@ class PhaseSchedule:
     """
 
     def __init__(self, phases: Sequence[PhaseConfig], count_pass: Callable[[], int]) -> None:
-        """Take the phases; ``count_pass``, called only where needed, counts the updates of a pass."""
+        """Keep the phases; ``count_pass``, called only if needed, counts the updates of a pass."""
         self._phases, self._count_pass = phases, count_pass
         self.steps = [phase.steps or self._in_updates(phase) for phase in phases]
 

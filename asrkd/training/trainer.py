@@ -43,7 +43,7 @@ class Trainer:
         validator: Validator | TextValidator,
         environment: Environment,
     ) -> None:
-        """Prepare a run.
+        """Create the optimizer and the plan of a run, and move the learner to the device.
 
         Args:
             config: the run's settings.

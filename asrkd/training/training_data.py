@@ -45,20 +45,20 @@ class TrainingData(Protocol):
         """Architecture of the model that fits the data."""
 
     def lineage(self) -> dict[str, Any]:
-        """Return digests of everything that is read, for the lineage of the run."""
+        """Return the digests of all data that is read, for the lineage of the run."""
 
     def select(self, learner: Learner) -> Sequence[Item]:
         """Return the cuts or sentences that ``learner`` has targets for; AsrkdError unless they fit."""
 
     def validator(self, learner: Learner) -> Validator | TextValidator:
-        """Build the validator; what it leaves out is added to the notes of ``learner``."""
+        """Build the validator; the cuts that it leaves out are added to the notes of ``learner``."""
 
     def initialize(self, student: Student) -> None:
-        """Set the values of a new student that are computed from the data and not trained."""
+        """Set the values of a new student that are computed from the data, not trained."""
 
 
 def read_training_data(experiment: TrainConfig, tokens: Tokens) -> TrainingData:
-    """Read what the experiment names; AsrkdError at the first thing that is wrong."""
+    """Read the data that the experiment names; AsrkdError at the first error."""
     if isinstance(experiment.data, TextDataConfig):
         return TextData.read(experiment, experiment.data, tokens)
     return SpeechData.read(experiment, experiment.data, tokens)
@@ -82,7 +82,7 @@ class SpeechData:
 
     @classmethod
     def read(cls, experiment: TrainConfig, data: DataConfig, tokens: Tokens) -> "SpeechData":
-        """Read the cuts; AsrkdError at the first thing that is wrong."""
+        """Read the cuts; AsrkdError at the first error."""
         train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
         train_cuts = _without_fold(train_cuts, data)
         usable = train_cuts.where(lambda cut: data.min_cut <= cut.duration <= data.max_cut)
@@ -172,7 +172,7 @@ class TextData:
 
     @classmethod
     def read(cls, experiment: TrainConfig, data: TextDataConfig, tokens: Tokens) -> "TextData":
-        """Read the sentences; AsrkdError at the first thing that is wrong."""
+        """Read the sentences; AsrkdError at the first error."""
         train, dev = (
             read_sentences(path, tokens, data.max_sentence) for path in (data.train_text, data.dev_text)
         )

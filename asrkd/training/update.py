@@ -1,4 +1,4 @@
-"""Update of the weights from several batches, which processes may share."""
+"""Update of the weights: gradients over several batches, which processes may share, and one step."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ class Update:
         return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches.batches.values()))
 
     def _counts(self, batches: Iterable[Batch], terms: Sequence[LossTerm]) -> dict[str, float]:
-        """Count, by label, what each term is a sum over, in all batches of all processes."""
+        """Count the summands of each term in all batches of all processes, by label."""
         counts = {term.label: 0.0 for term in terms}
         for batch in batches:
             num_frames = num_encoder_frames(batch.num_frames)

@@ -1,4 +1,4 @@
-"""Batches of the updates of a run, epoch by epoch."""
+"""Batches of each update, read epoch by epoch by the plan of the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Validation of a learner on dev cuts or sentences: losses, errors in words or another unit, perplexity."""
+"""Validation of a learner on dev cuts or sentences: losses, error rates, perplexity."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,14 +34,14 @@ class TextValidator:
     """Validator of language models: perplexity on dev sentences."""
 
     def __init__(self, sentences: Sentences, tokens: Tokens, max_tokens: float) -> None:
-        """Plan batches of at most ``max_tokens``, with padding."""
+        """Plan the batches of dev sentences, of at most ``max_tokens`` with padding."""
         self.by_id, self.source = CutsById(sentences), TextSource(tokens)
         self.plan = plan_in_order(sentences.records, max_tokens)
         self.num_tokens = sum(sentence.duration for sentence in sentences.records)  # with ends
         self.num_words = sentences.num_words + len(sentences)  # likewise
 
     def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:
-        """Return none: every validation measures the loss on dev sentences."""
+        """Return an empty list: every validation measures the loss on dev sentences."""
         return []
 
     @torch.no_grad()
@@ -79,7 +79,7 @@ class Validator:
     def __init__(
         self, cuts: Sequence[MonoCut], tokens: Tokens, max_duration: float, unit: Unit = WORD
     ) -> None:
-        """Plan batches.
+        """Plan the dev batches, and check that each cut has a transcript.
 
         Args:
             cuts: the cuts of the dev set, with transcripts.
@@ -181,7 +181,7 @@ class Losses:
             yield batch.cut_ids, output
 
     def means(self) -> dict[str, float]:
-        """Return the mean of each loss over what its objective counts.
+        """Return each loss, averaged over the units that its objective counts.
 
         In nats per token or index; a distance is per value or frame, without a unit.
         """

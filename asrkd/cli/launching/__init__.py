@@ -1,1 +1,1 @@
-"""Launching: a command as jobs of a cluster or of this machine, finished by this process."""
+"""Launching of a command as jobs of a cluster or of this machine."""

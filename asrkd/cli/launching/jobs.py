@@ -23,7 +23,7 @@ class Jobs:
     """Jobs of one launch: running jobs with their tasks, and the number of submissions of each task."""
 
     def __init__(self, scheduler: Scheduler, stop: StopRequest) -> None:
-        """Prepare; :meth:`run` checks ``stop`` while it waits, and cancels running jobs before it raises."""
+        """Create an empty set of jobs; :meth:`run` cancels running jobs before it raises."""
         self._scheduler, self._stop = scheduler, stop
         self._running: dict[str, tuple[Job[TaskExit], Task]] = {}
         self._submissions: Counter[Task] = Counter()

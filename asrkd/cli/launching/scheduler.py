@@ -35,7 +35,7 @@ GONE = "GONE"  # no longer known to the scheduler
 
 @dataclass(frozen=True)
 class Wanted:
-    """Resources of each job."""
+    """Resources that each job requests."""
 
     time_limit_s: float | None = None
     gpus: int = 0
@@ -82,7 +82,7 @@ class Scheduler(Protocol):
         """Submit a job for each task, in order; AsrkdError if they are refused."""
 
     def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
-        """Return the final state of those of ``jobs`` that have ended, by job id."""
+        """Return the final states of the ``jobs`` that have ended, by job id."""
 
     def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
         """Cancel ``jobs`` that have not ended."""
@@ -136,7 +136,7 @@ class Slurm:
 
 
 class Local:
-    """This machine, all jobs at once; for trials of what a cluster will do."""
+    """This machine, which runs all jobs at once; for trials before a launch on a cluster."""
 
     def __init__(self, logs: Path, wanted: Wanted) -> None:
         """Check that submitit is installed, and that no option is for Slurm only; AsrkdError if not."""

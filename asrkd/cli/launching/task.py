@@ -1,4 +1,4 @@
-"""Task of a job: run the command as a child, forward signals to it, and report its exit."""
+"""Task of a job: run the command as a child process, forward signals to it, and report its exit status."""
 
 import signal
 import subprocess

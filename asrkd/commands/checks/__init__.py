@@ -1,1 +1,1 @@
-"""Looking artifacts over: what `asrkd check` knows of each kind."""
+"""Checks of artifacts for `asrkd check`, one module for each kind."""

@@ -21,7 +21,7 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
 
     Args:
         path: the manifest.
-        findings: receives notes and problems.
+        findings: findings to add notes and problems to.
         deep: decode the audio, compare its hash with the one taken at prepare, and load the features.
 
     Returns:
@@ -45,7 +45,7 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
 
 
 def prepare_again(folder: Path) -> str:
-    """Format the remedy for cuts in ``folder`` that differ from what was prepared."""
+    """Format the remedy for cuts in ``folder`` that have changed since they were prepared."""
     maker = read_command(folder)
     if maker is None:
         return f"prepare the corpus again with: {command('asrkd', 'prepare', '...', '--out', '...')}"

@@ -1,4 +1,4 @@
-"""Findings of a check: notes of what was checked, and problems with the commands that fix them."""
+"""Findings of a check: notes on the checks that were made, and problems with the commands that fix them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -88,7 +88,7 @@ def audit_model(path: Path, findings: Findings) -> None:
 
 
 def _dropped(path: Path) -> list[str]:
-    """Read from the run's log what was left out of the targets."""
+    """Return the lines of the run's log about targets that were left out."""
     notes = [record.get("notes") for record in read_metrics(path / METRICS) if record["kind"] == "targets"]
     return [str(line) for lines in notes if isinstance(lines, list) for line in lines]
 
@@ -117,7 +117,7 @@ def _train_again(path: Path) -> str:
 def _audit_lineage(
     path: Path, manifest: Path, name: str, lineage: dict[str, Any], findings: Findings
 ) -> None:
-    """Check that the cuts of ``manifest`` are those that the model was trained or validated on."""
+    """Check that the model was trained or validated on the present cuts of ``manifest``."""
     if not manifest.is_file():
         findings.note(f"{path}: its {name} cuts are no longer at {manifest}")
         return

@@ -51,9 +51,9 @@ def audit_references(path: Path, cuts: Sequence[CutRecord], findings: Findings, 
 
     Args:
         path: folder of the store.
-        cuts: some or all of its cuts, with their current transcripts.
-        findings: receives notes and problems.
-        recount: count in any case.
+        cuts: some or all cuts of the store, with their current transcripts.
+        findings: findings to add notes and problems to.
+        recount: whether to count in any case.
 
     Raises:
         AsrkdError: the store is unfinished or damaged.

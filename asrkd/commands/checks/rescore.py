@@ -74,8 +74,8 @@ def audit_rescore(path: Path, cuts: Sequence[Path], findings: Findings, num_hypo
 
     Args:
         path: folder of an N-best store.
-        cuts: manifests of its cuts; if empty, those that it was made from.
-        findings: receives notes and problems.
+        cuts: manifests of the store's cuts; if empty, the manifests that it was made from.
+        findings: findings to add notes and problems to.
         num_hypotheses: number of hypotheses to score, from cuts all over the store.
     """
     with findings.collect(path):

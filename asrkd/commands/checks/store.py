@@ -24,7 +24,7 @@ from asrkd.targets.store.store import CutIndex, check_payload, damage, mismatch,
 
 @dataclass(frozen=True)
 class _Store:
-    """A store to check."""
+    """Store to check."""
 
     path: Path
     contract: dict[str, Any]
@@ -37,14 +37,14 @@ class _Store:
 def audit_store(
     path: Path, cuts: Sequence[Path], findings: Findings, *, deep: bool, recount: bool = False
 ) -> None:
-    """Check a store.
+    """Check that a store is whole, of one contract, not stale, and of the current cuts.
 
     Args:
-        path: its folder.
-        cuts: manifests to compare it with; if empty, those that it was made from.
-        findings: receives notes and problems.
-        deep: read every byte of the payloads, and compare their hashes.
-        recount: count all errors of N-best lists again, even if no transcript changed.
+        path: folder of the store.
+        cuts: manifests to compare the store with; if empty, the manifests that it was made from.
+        findings: findings to add notes and problems to.
+        deep: whether to read every byte of the payloads, and compare their hashes.
+        recount: whether to count all errors of N-best lists again, even if no transcript changed.
     """
     with findings.collect(path):
         store = _open(path)
@@ -109,7 +109,7 @@ def _compare(
         store: the store.
         index: index of the store.
         manifests: cut manifests.
-        findings: receives notes and problems.
+        findings: findings to add notes and problems to.
         complete: whether every cut of the store must be in the manifests.
 
     Returns:

@@ -44,10 +44,10 @@ def teacher_scores(
 
     Args:
         model: teacher, on the CPU.
-        cuts: one batch.
+        cuts: cuts of one batch.
         hypotheses: token sequences of each cut.
         precision: 'fp32' or 'bf16'.
-        read: loads the (T', F) features of a cut.
+        read: function that loads the (T', F) features of a cut.
 
     Raises:
         AsrkdError: features cannot be read, or the precision is unknown.
@@ -100,8 +100,8 @@ def sequence_log_probs(
 
     Args:
         decoder: decoder of a recognizer or of a language model.
-        encoded: (N, T, D); padding may hold anything; (N, 0, 0) for a language model.
-        num_frames: (N,), at least 1 each; zeros for a language model.
+        encoded: (N, T, D) encoder frames; padding may hold anything; (N, 0, 0) for a language model.
+        num_frames: (N,) encoder frames, at least 1 each; zeros for a language model.
         hypotheses: token sequences of each utterance, without the boundary.
     """
     sequences = collate(hypotheses)
@@ -125,9 +125,9 @@ class ScoreCombination:
     ) -> Iterator[tuple[str, float, float]]:
         """Yield each stored score of a hypothesis beside the one computed now.
 
-        The parts are those of the teacher, each by itself, and "joint" if there
-        are two; "lm", if the language model was loaded; and "score", if
-        hypotheses are not ranked by log-probability alone. The empty hypothesis
+        The parts are the teacher's CTC head and decoder, and "joint" if there are
+        both; "lm", if the language model was loaded; and "score", if hypotheses
+        are not ranked by log-probability alone. The empty hypothesis
         that stands for none at all has no scores.
 
         Args:

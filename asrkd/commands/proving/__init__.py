@@ -1,1 +1,1 @@
-"""Proofs by faults, on a file system, that nothing is lost; used by `asrkd selftest` and `make prove`."""
+"""Proofs by fault injection that no work is lost; used by `asrkd selftest` and `make prove`."""

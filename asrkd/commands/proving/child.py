@@ -1,7 +1,7 @@
 """Command of asrkd in a forked process, with optional faults.
 
-The process is forked from this one, which has imported the commands already:
-it starts at once, and is killed as any other.
+The fork has all modules already, so that it starts at once; it can be killed
+like any other process.
 """
 
 import os

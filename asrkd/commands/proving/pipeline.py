@@ -1,4 +1,4 @@
-"""Smallest pipeline: tones as speech, and every command that writes."""
+"""Smallest pipeline: a corpus of tones, and every command that writes files."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,7 +3,7 @@
 A folder holds ``*cuts_<split>.jsonl[.gz]``, or pairs whose names differ by the
 words ``recordings`` and ``supervisions``; a single manifest of cuts is a corpus
 too. Paths are relative to the manifest, or else to the working directory.
-Features and stored arrays of the cuts are dropped, and computed again.
+Features and stored arrays of the cuts are dropped; `asrkd prepare` computes new features.
 """
 
 import re

@@ -21,7 +21,7 @@ def analyze(systems: Sequence[System], evidence: Evidence, costs: Mapping[str, C
     Args:
         systems: systems with their roles.
         evidence: errors of the same systems.
-        costs: costs by name of system, of those for which they are known.
+        costs: costs of the systems that were measured, by name.
     """
     teacher, baseline = (_of_role(systems, role) for role in (TEACHER, BASELINE))
     against = error_maps(baseline) if baseline else []

@@ -37,7 +37,7 @@ BLOCKS: dict[str, Callable[[ScoredUtterance], str]] = {
 
 @dataclass(frozen=True)
 class Resampling:
-    """Settings of the bootstrap. Raises AsrkdError for unknown blocks or a negative seed."""
+    """Settings of the bootstrap; AsrkdError if the blocks are unknown or the seed is negative."""
 
     blocks: str = "speaker"  # or recording, or utterance
     num_replicates: int = NUM_REPLICATES
@@ -97,7 +97,7 @@ class Evidence:
         return [ContrastTerm(weight, term.errors, term.seeds) for weight, term in parts]
 
     def replicates(self, weights: dict[str, float]) -> Numbers | None:
-        """(R,) of the weighted sum of rates; None where a system has several seeds, which they leave out."""
+        """Return (R,) replicates of a weighted sum of rates; None if a system has several seeds."""
         if any(len(self._terms[name].seeds) > 1 for name in weights):
             return None
         return sum((weight * self._rates[name] for name, weight in weights.items()), np.zeros(1))

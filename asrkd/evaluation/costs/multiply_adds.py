@@ -1,13 +1,13 @@
 """Multiply-adds of any model, counted at torch's operator dispatch.
 
 Every operator of a forward pass is intercepted, whatever module or function
-calls it, so nothing need be known about the model. A multiply-add
-is one product of two numbers summed into a third: matrix products,
-convolutions, attention and recurrent layers consist of them. Products with
-zeros, of padding for instance, count too. Biases, norms, activations and
-element-wise products, a small part, do not.
+calls it, so the count needs no knowledge of the model. A multiply-add is
+one product of two numbers summed into a third: matrix products, convolutions,
+attention and recurrent layers consist of them. Products with zeros, of padding
+for instance, count too. Biases, norms, activations and element-wise products,
+a small part, do not.
 
-Operators that may multiply but are unknown here are listed in ``uncounted``;
+Unknown operators that may contain matrix products are listed in ``uncounted``;
 the count is then too low.
 """
 
@@ -72,7 +72,7 @@ class _Counting(TorchDispatchMode):
 
 
 def _may_multiply(space: str, name: str, args: tuple[Any, ...]) -> bool:
-    """Whether an operator that is not counted may consist of more than element-wise products."""
+    """Whether an uncounted operator may contain matrix products."""
     if space != "aten" or any(sign in name for sign in SIGNS_OF_PRODUCTS):
         return True
     floats = [tensor for tensor in _tensors(args) if tensor.is_floating_point() and tensor.numel() > 1]
@@ -84,7 +84,7 @@ def _tensors(args: tuple[Any, ...]) -> Iterator[Tensor]:
 
 
 def _product(left: Tensor, right: Tensor, *_: object) -> int:
-    """(..., I) by (..., I, J), or by (I,)."""
+    """Count a product of (..., I) by (..., I, J), or by (I,)."""
     return left.numel() * (right.shape[-1] if right.dim() > 1 else 1)
 
 
@@ -100,7 +100,7 @@ def _convolution(
     values: Tensor, weight: Tensor, bias: object, stride: Any, padding: Any, dilation: Any, transposed: bool,
     output_padding: Any, *_: object,
 ) -> int:  # fmt: skip
-    """Each output (transposed: each input) is multiplied by the weights of one channel of its group."""
+    """Count a convolution: each output (transposed: each input) takes the weights of its group's channel."""
     if transposed:
         return values.numel() * weight[0].numel()
     places = 1
@@ -115,35 +115,35 @@ def _convolution(
 
 
 def _each(weight: Tensor, numbers: Any) -> list[int]:
-    """A number for each axis of a kernel; one may stand for all."""
+    """Return a number for each axis of a kernel, from a list in which one may stand for all."""
     return list(numbers) if len(numbers) == weight.dim() - 2 else list(numbers) * (weight.dim() - 2)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, *_: object) -> int:
-    """(N, H, L, E) queries, (N, H, S, E) keys, (N, H, S, V) values: scores, and the mixture."""
+    """Count attention of (N, H, L, E) queries, (N, H, S, E) keys, (N, H, S, V) values: scores and mixture."""
     return query.shape[:-1].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
 def _multi_head_attention(query: Tensor, key: Tensor, value: Tensor, dim: int, *_: object) -> int:
-    """(N, L, E) queries, (N, S, E) keys and values, with their projections and that of the mixture."""
+    """Count attention of (N, L, E) queries to (N, S, E) keys and values, with the four projections."""
     projected = (2 * query.numel() + key.numel() + value.numel()) * dim
     return projected + 2 * query.numel() * key.shape[1]
 
 
 def _encoder_layer(frames: Tensor, dim: int, *rest: Any) -> int:
-    """nn.TransformerEncoderLayer as one operator."""
+    """Count nn.TransformerEncoderLayer, which is one operator."""
     tokens = frames.numel() // dim
     feed_forward = (rest[12].numel() + rest[14].numel()) * tokens
     return _multi_head_attention(frames, frames, frames, dim) + int(feed_forward)
 
 
 def _recurrent_layer(frames: Tensor, of_input: Tensor, of_state: Tensor, *_: object) -> int:
-    """(T, N, I) frames are multiplied by both matrices at every step."""
+    """Count a recurrent layer: (T, N, I) frames are multiplied by both matrices at every step."""
     return frames.shape[:-1].numel() * (of_input.numel() + of_state.numel())
 
 
 def _recurrent(frames: Tensor, weights: list[Tensor], *_: object) -> int:
-    """All layers and directions; (T, N, I) frames, or packed."""
+    """Count all recurrent layers and directions over (T, N, I) frames, or packed ones."""
     return frames.shape[:-1].numel() * sum(weight.numel() for weight in weights if weight.dim() == 2)
 
 

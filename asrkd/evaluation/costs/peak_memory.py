@@ -1,9 +1,9 @@
 """Peak memory of recognition, measured in a separate process that does nothing else.
 
-By hand because a profiler of this process would include the models that it holds, and one of Python's
-allocations (tracemalloc) would miss those of torch.
+By hand because a profiler of this process would include the models that it holds, and tracemalloc, which
+sees Python's allocations, would miss torch's.
 
-Usage:   python -m asrkd.evaluation.costs.peak_memory MODEL FEATURES      (what measure_memory runs)
+Usage:   python -m asrkd.evaluation.costs.peak_memory MODEL FEATURES      (run by measure_memory)
 """
 
 import json

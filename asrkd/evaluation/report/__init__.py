@@ -1,1 +1,1 @@
-"""The page of `asrkd report`: its sections, figures and templates."""
+"""Page of `asrkd report`: sections, figures and templates."""

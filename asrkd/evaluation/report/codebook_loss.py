@@ -52,7 +52,7 @@ def measure_codebook_loss(
 
     Args:
         model: model folder of a student trained on the store.
-        experiment: its resolved config.
+        experiment: resolved config of the student.
         used: the codebook store.
         dev: cuts with features, which are not used in training.
 

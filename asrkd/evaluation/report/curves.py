@@ -15,7 +15,7 @@ from asrkd.scoring.units import WORD, Unit, find_unit
 from asrkd.training.metrics import read_metrics
 
 MOST_POINTS = 50  # of a curve; neighbors are averaged if there are more
-MOST_WER = 1.1  # largest error rate that is drawn, since those of untrained systems have no limit
+MOST_WER = 1.1  # largest error rate that is drawn, since error rates of untrained systems have no limit
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Diagnostics of N-best stores: word errors of hypotheses, oracle error rates, and weights of objectives."""
+"""Diagnostics of N-best stores: word errors of hypotheses, oracle error rates, and weights in objectives."""
 
 from pathlib import Path
 

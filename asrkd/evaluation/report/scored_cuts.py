@@ -1,4 +1,4 @@
-"""Cuts of a report: those that were scored, and those of a system's training and validation."""
+"""Cuts of a report: the scored cuts, and the cuts of a system's training and validation."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ def scored_cuts(systems: Sequence[ReportedSystem], manifest: Path | None) -> Cut
 
     Args:
         systems: systems scored on one test set.
-        manifest: their manifest; None: ``cuts_<set>.jsonl.gz`` in the folder of the dev cuts of a system's
-            config, if it has the utterances with their references.
+        manifest: manifest of the cuts; None for ``cuts_<set>.jsonl.gz`` in the folder of the dev cuts of a
+            system's config, if it has the utterances with their references.
 
     Returns:
         All cuts of the manifest; none if there is no manifest.
 
     Raises:
-        AsrkdError: ``manifest`` is not that of these utterances.
+        AsrkdError: ``manifest`` is not the manifest of these utterances.
     """
     if manifest is not None:
         cuts = read_cuts(manifest)
@@ -48,12 +48,12 @@ def training_transcripts(system: ReportedSystem) -> Mapping[str, str]:
 
 
 def dev_cuts(system: ReportedSystem) -> PackedCuts:
-    """Read the cuts that a system was validated on; raises AsrkdError if they are missing."""
+    """Read the cuts that a system was validated on; AsrkdError if they are missing."""
     return _cuts(system, "dev")
 
 
 def snr_db(cuts: CutsById) -> dict[str, float]:
-    """Return signal-to-noise ratios in dB by id, of cuts with a finite custom field ``snr_db``.
+    """Return the signal-to-noise ratios in dB of cuts with a finite custom field ``snr_db``, by id.
 
     The field is of the cut or of a supervision.
     """

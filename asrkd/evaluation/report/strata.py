@@ -17,7 +17,7 @@ MOST_SPEAKERS = 24  # rows; if there are more speakers, the hardest ones
 
 @dataclass(frozen=True)
 class Stratum:
-    """A group of utterances."""
+    """Stratum: a named group of utterances."""
 
     label: str
     ids: frozenset[str]
@@ -50,7 +50,7 @@ def strata(systems: Sequence[ReportedSystem], snr_db: Mapping[str, float]) -> St
 
     Args:
         systems: systems scored on the same references.
-        snr_db: signal-to-noise ratios by utterance id, of those for which it is known.
+        snr_db: signal-to-noise ratios by id, of the utterances whose ratio is known.
     """
     utterances = systems[0].score.utterances
     counted = [

@@ -62,7 +62,7 @@ class CodebookFigure:
 
 @dataclass
 class TargetsSection:
-    """All stores, and notes on those that are left out."""
+    """All stores of the targets section, and notes on stores that are left out."""
 
     nbest: list[NbestFigure] = field(default_factory=list)
     codebooks: list[CodebookFigure] = field(default_factory=list)

@@ -40,7 +40,7 @@ def is_worthwhile(log_probs: Tensor, utterance: Tensor) -> bool:
     """Return whether to use one pass: on CPU, with numba, if some utterance has several sequences.
 
     Args:
-        log_probs: (N, T, V), of which the device counts.
+        log_probs: (N, T, V) log-probabilities, of which only the device matters.
         utterance: (S,) row of each sequence.
     """
     return (
@@ -58,7 +58,7 @@ def one_pass_sum(
 
     Args:
         log_probs: (N, T, V) log-softmax outputs on the CPU; arbitrary in padding.
-        num_frames: (N,), at least 1 where there is a sequence.
+        num_frames: (N,) encoder frames, at least 1 where there is a sequence.
         targets: S sequences.
         keep: (S',) indexes of the selected sequences; each fits its audio.
 
@@ -71,7 +71,7 @@ def one_pass_sum(
 
 
 class _OnePass(torch.autograd.Function):
-    """Sum with a gradient that is computed with it."""
+    """Weighted sum whose gradient is computed in the forward pass."""
 
     @staticmethod
     def forward(
@@ -80,9 +80,9 @@ class _OnePass(torch.autograd.Function):
         """Compute the sum, a scalar in nats, and whether each sequence of ``keep`` is exact, (S',) bool.
 
         Args:
-            ctx: receives the gradient, (N, T, V).
-            log_probs: (N, T, V), as in :func:`one_pass_sum`.
-            num_frames: (N,), likewise.
+            ctx: autograd's context, which stores the gradient (N, T, V).
+            log_probs: (N, T, V) log-softmax outputs, as in :func:`one_pass_sum`.
+            num_frames: (N,) encoder frames, as in :func:`one_pass_sum`.
             targets: S sequences.
             keep: (S',) indexes of the selected sequences.
         """

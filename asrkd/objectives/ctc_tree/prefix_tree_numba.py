@@ -34,8 +34,8 @@ def grow(tokens: Array, num_tokens: Array, columns: Array) -> Tree:
     """Build the tree of sequences.
 
     Args:
-        tokens: (S, U), with arbitrary padding.
-        num_tokens: (S,), at most U.
+        tokens: (S, U) tokens, with arbitrary padding.
+        num_tokens: (S,) numbers of tokens, at most U.
         columns: (V,) column of each token, 0 of blank.
     """
     size = 1 + num_tokens.sum()
@@ -138,8 +138,8 @@ def one_utterance(log_emitted: Array, tree: Tree, weights: Array, occupied: Arra
         log_emitted: (T, C) log-probabilities in nats.
         tree: prefix tree of the S sequences.
         weights: (S,) weights of the sum.
-        occupied: (T, C), filled with the result of :func:`backward`, unless it
-            has no frames or the result is not exact.
+        occupied: (T, C) output, filled with the result of :func:`backward`, unless
+            it has no frames or the result is not exact.
 
     Returns:
         Whether the result is exact, and the sum in nats, 0 if it is not.

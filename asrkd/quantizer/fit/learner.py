@@ -64,7 +64,7 @@ class QuantizerLearner:
         """Draw the initial parameters.
 
         Args:
-            frames: (F, D), of mean zero and unit size.
+            frames: (F, D) embeddings of mean zero and unit size.
             options: sizes, steps and learning rate.
             generator: generator on the CPU, which draws initial parameters, batches and passes.
         """
@@ -213,8 +213,8 @@ def classifier_losses(logits: Tensor, indexes: Tensor) -> tuple[Tensor, Tensor]:
     """Compute the two losses of the classifiers, scalars ().
 
     Args:
-        logits: (B, N, K).
-        indexes: (B, N) int64, refined; the labels.
+        logits: (B, N, K) logits of the classifiers.
+        indexes: (B, N) refined indexes, int64, which are the labels.
 
     Returns:
         -log P(index) in nats, mean over frames and codebooks; and 1 minus the entropy of the mean

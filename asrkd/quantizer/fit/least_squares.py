@@ -23,7 +23,7 @@ class CenterStatistics:
     """Statistics of recent batches: fading sums of A^T A (N * K, N * K) and A^T X (N * K, D), float64."""
 
     def __init__(self, centers: Tensor) -> None:
-        """Start with zero sums, for ``centers`` of shape (N, K, D)."""
+        """Create zero sums, for ``centers`` of shape (N, K, D)."""
         self.num_codebooks, self.codebook_size, dim = centers.shape
         size = self.num_codebooks * self.codebook_size
         self._counts = centers.new_zeros((size, size), dtype=torch.float64)
@@ -59,8 +59,8 @@ class CenterStatistics:
         """Return the centers (N, K, D) of minimal squared error + ridge * squared distance from ``prior``.
 
         Args:
-            prior: (N, K, D).
-            ridge: > 0, in frames: an entry of as many frames moves half way.
+            prior: (N, K, D) centers to stay close to.
+            ridge: weight of the prior in frames, > 0: an entry of as many frames moves half way.
         """
         counts = self._counts.clone()
         counts.diagonal().add_(ridge * self._weight)
@@ -93,7 +93,7 @@ def _scatter(rows: Tensor, weighted: Tensor, weight: float, counts: Tensor, sums
 
 
 def _multiply(rows: Tensor, centered: Tensor, weight: float, counts: Tensor, sums: Tensor) -> None:
-    """Add the same by matrix products, as a scatter on a GPU sums in no fixed order."""
+    """Add as :func:`_scatter` does, by matrix products, as a scatter on a GPU sums in no fixed order."""
     picks = centered.new_zeros(len(rows), len(counts)).scatter_(1, rows, 1.0)  # A
     counts += (picks.T @ picks).double() * weight
     sums += (picks.T @ centered).double() * weight

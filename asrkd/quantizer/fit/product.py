@@ -24,7 +24,7 @@ def product_quantizer(
     Args:
         small: 2 N codebooks of k entries.
         codebook_size: K, at most k * k; None for all.
-        pair_counts: (N, k, k), how often each pair occurs; needed for less than all.
+        pair_counts: (N, k, k) numbers of occurrences of each pair; needed for less than all.
 
     Raises:
         ValueError: ``small`` has one codebook, K is out of range, or K is less
@@ -56,6 +56,6 @@ def _most_used(counts: Tensor, number: int) -> Tensor:
 
 
 def _sums_of_pairs(values: Tensor, kept: Tensor | None) -> Tensor:
-    """Add values (2 N, k, X) of neighbors in all combinations, or in those of places ``kept``, (N, K, X)."""
+    """Add values (2 N, k, X) of neighbors in all combinations, or at the places ``kept`` only, (N, K, X)."""
     sums = (values[0::2, :, None] + values[1::2, None, :]).flatten(1, 2)
     return sums if kept is None else sums.gather(1, kept[..., None].expand(-1, -1, sums.shape[-1]))

@@ -99,12 +99,12 @@ def train_quantizer(
     used nor changed.
 
     Args:
-        frames: (F, D), float, finite; on the device to train on.
+        frames: (F, D) embeddings, float, finite; on the device to train on.
         options: sizes, steps and learning rate.
-        stop: checked after every step.
-        meter: advanced by one every step; its note is the relative error of the batch.
-        checkpoint: resumed from, if it holds a state of the same options; written
-            at the end of each phase, every half a minute, and at a stop.
+        stop: request to stop, checked after every step.
+        meter: progress meter, advanced by one every step; its note is the relative error of the batch.
+        checkpoint: checkpoint to resume from, if it holds a state of the same options;
+            written at the end of each phase, every half a minute, and at a stop.
 
     Raises:
         AsrkdError: too few frames, all frames equal, or a frame with a NaN or an infinity.

@@ -1,1 +1,1 @@
-"""Search for codebook indexes: beam and refinement, in torch and by numba."""
+"""Search for codebook indexes: beam search and refinement, in torch and in numba."""

@@ -51,8 +51,8 @@ def refine_rounds(
     Args:
         dots: (B, R) inner products of the frames with the centers.
         tables: tables of the centers.
-        indexes: (B, N), the entries chosen so far.
-        passes: 0 or more.
+        indexes: (B, N) indexes of the entries chosen so far.
+        passes: number of passes, 0 or more.
         survivors: options that a single codebook keeps; choices of L codebooks
             keep twice as many for every factor 4 of L, up to 128. By default 8
             where K <= 16, else 16; at most 128. At K or more, two codebooks are

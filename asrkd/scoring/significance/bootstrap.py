@@ -46,7 +46,7 @@ _FARTHEST = 100.0  # half-width of the interval of a logarithm, at most
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval."""
+    """Confidence interval of an estimate."""
 
     low: float
     high: float

@@ -43,7 +43,7 @@ class ContrastTerm:
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its standard error and the degrees of freedom of that."""
+    """Estimate with its standard error, and the degrees of freedom of the error."""
 
     value: float
     std_error: float
@@ -155,8 +155,8 @@ def fieller(
     It contains every ratio r for which numerator - r * denominator does not differ significantly from 0.
 
     Args:
-        numerator: its terms.
-        denominator: its terms; its value is not 0.
+        numerator: terms of the numerator.
+        denominator: terms of the denominator, whose value is not 0.
         words: (B,) words in the references of each block.
         level: confidence level.
 

@@ -35,7 +35,7 @@ MIN_GOOD = 2  # consecutive words that both systems have right separate two segm
 
 @dataclass(frozen=True)
 class MatchedPairs:
-    """Result of the test."""
+    """Result of the matched-pairs test."""
 
     num_segments: int
     mean: float  # errors of the first system minus those of the second, per segment

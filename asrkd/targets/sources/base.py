@@ -1,4 +1,4 @@
-"""Target sources: the interface behind which transcripts, stores and live teachers look alike.
+"""Target source interface, which transcripts, stores and live teachers have in common.
 
 Notation: N utterances, T teacher frames, D size of the teacher's layer.
 """
@@ -18,7 +18,7 @@ class Selection:
     """Cuts that a source has targets for."""
 
     ids: AbstractSet[str]
-    lines: list[str] = field(default_factory=list)  # human-readable: what was left out, and why
+    lines: list[str] = field(default_factory=list)  # human-readable: cuts that were left out, and why
 
 
 # Called with each token sequence of each cut.
@@ -26,7 +26,7 @@ Watch = Callable[[CutRecord, Sequence[int]], None]
 
 
 def ignore(_cut: CutRecord, _tokens: Sequence[int]) -> None:
-    """Watch nothing."""
+    """Ignore a token sequence: the default :data:`Watch`."""
 
 
 Targets = TypeVar("Targets")
@@ -43,7 +43,7 @@ class TargetSource(Protocol):
         """
 
     def finish(self, fetched: Any) -> Any:
-        """Turn fetched targets into tensors, on the device that the student is trained on."""
+        """Convert fetched targets to tensors on the student's device."""
 
     def verify(self, cuts: Sequence[MonoCut]) -> None:
         """Raise AsrkdError unless there are fitting targets for every cut."""
@@ -81,7 +81,7 @@ class Selective(Protocol):
 
         Args:
             cuts: training cuts.
-            watch: called with every token sequence of every cut.
+            watch: function called with every token sequence of every cut.
         """
 
 

@@ -62,7 +62,7 @@ class LiveSource:
         return self
 
     def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
-        """Pass the cuts on; runs in any process."""
+        """Return the cuts as a request; this runs in any process."""
         return LiveRequest(tuple(cuts))
 
     @torch.no_grad()
@@ -103,7 +103,7 @@ class LiveSource:
 
 
 def live_settings(store: Store) -> LiveTargets:
-    """Return the settings by which a live source computes what a store holds, for any cuts.
+    """Return the settings of a live source that computes the targets of a store for any cuts.
 
     Raises:
         AsrkdError: the store does not record its teacher, or teacher or quantizer are gone or have changed.

@@ -74,7 +74,7 @@ class NbestLists:
 
         Args:
             cuts: training cuts.
-            check: called with each cut and its filtered list.
+            check: function called with each cut and its filtered list.
 
         Raises:
             AsrkdError: a cut has no hypotheses, or they are of other audio, lack

@@ -1,4 +1,4 @@
-"""Filters for N-best hypotheses, with statistics of what each removed.
+"""Filters for N-best hypotheses, with statistics of the hypotheses that each removes.
 
 For audio with and without transcripts: the teacher's confidence, words and
 tokens per second, repetitions (loops), and, with a transcript, the word
@@ -24,7 +24,7 @@ Check = Callable[[Nbest, int, float], str | None]
 
 @dataclass
 class Removed:
-    """Statistics of what a rule removed."""
+    """Statistics of the hypotheses that a rule removed."""
 
     rule: str
     num_hypotheses: int = 0
@@ -43,10 +43,10 @@ class Removed:
 
 
 class ListFilter:
-    """Rules of a config, in a fixed order, with statistics of what each removed."""
+    """Rules of a config, in a fixed order, with statistics of the hypotheses that each removed."""
 
     def __init__(self, settings: FilterSettings, unit: Unit = WORD) -> None:
-        """Take the rules that are set, and the unit of the store."""
+        """Build the rules that are set, with the unit of the store."""
         self._rules = dict(_rules(settings, unit))
         self.removed = {name: Removed(name) for name in self._rules}
 
@@ -61,7 +61,7 @@ class ListFilter:
         return Nbest(tuple(nbest.hypotheses[rank] for rank in ranks), nbest.num_words)
 
     def lines(self) -> list[str]:
-        """Return a line for each rule on what it removed."""
+        """Return a line for each rule, with the statistics of removed hypotheses."""
         return [removed.text() for removed in self.removed.values()]
 
     def _count(self, name: str, lost: float | None, examples: Sequence[str]) -> None:

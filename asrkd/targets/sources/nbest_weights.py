@@ -71,10 +71,10 @@ def _shares(values: Sequence[float]) -> list[float]:
 
 
 class WeightHistogram:
-    """Histogram of weights, each multiplied by the length of its list."""
+    """Histogram of the weights of hypotheses, each multiplied by the length of its list."""
 
     def __init__(self) -> None:
-        """Start with empty bins."""
+        """Create empty bins."""
         self.counts = [0] * (BINS + 1)  # the last bin: 1 or more
         self.total = 0.0
 

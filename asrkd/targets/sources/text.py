@@ -25,7 +25,7 @@ class TranscriptSource(ReadSource):
     """Transcripts of cuts as targets, one sequence for each cut."""
 
     def __init__(self, tokens: Tokens, *, optional: bool = False) -> None:
-        """Take transcripts as ``tokens``.
+        """Keep the tokens for transcripts.
 
         Args:
             tokens: tokens of the student.
@@ -71,7 +71,7 @@ class Sentences(Sequence[Sentence]):
     """Sentences, in place of cuts."""
 
     def __init__(self, sentences: Sequence[Sentence]) -> None:
-        """Take ``sentences`` with unique ids."""
+        """Index ``sentences``, whose ids are unique."""
         self.records = sentences
 
     def __len__(self) -> int:

@@ -77,7 +77,7 @@ def read_sources(out: Path) -> Sources | None:
 
 
 def remake_command(out: Path, kind: str = "...") -> str:
-    """Return the command that makes the store ``out``, with dots for what it does not record."""
+    """Return the command that makes the store ``out``, with dots for arguments that are not recorded."""
     try:
         sources = read_sources(out)
     except AsrkdError:  # torn, which the message is not about

@@ -22,7 +22,7 @@ class UsedStore:
 
 @dataclass(frozen=True)
 class UsedStores:
-    """Stores of a model, and the names of those that no longer exist."""
+    """Stores of a model, and the names of stores that no longer exist."""
 
     stores: list[UsedStore]
     missing: list[str]

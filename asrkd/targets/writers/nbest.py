@@ -49,7 +49,7 @@ class DecodingConditions:
         return noise if self.folds is None else noise | {"teacher": self.folds.contract()}
 
     def by_teacher(self, teacher: Path, cuts: Sequence[MonoCut]) -> Iterator[tuple[Path, list[MonoCut]]]:
-        """Yield the cuts that each teacher decodes, in their order; ``teacher`` all, without folds."""
+        """Yield the cuts that each teacher decodes, in their order; without folds, all for ``teacher``."""
         if self.folds is None:
             yield teacher, list(cuts)
             return

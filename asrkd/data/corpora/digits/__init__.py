@@ -38,7 +38,7 @@ def make(out: Path, options: DigitsOptions, *, jobs: int, stop: StopRequest) -> 
         out: folder of the corpus.
         options: options of the corpus.
         jobs: number of processes.
-        stop: checked after every block of fifty utterances.
+        stop: request to stop, checked after every block of fifty utterances.
 
     Raises:
         AsrkdError: espeak-ng is missing or lacks a voice, or ``out`` has

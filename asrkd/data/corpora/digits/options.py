@@ -1,4 +1,4 @@
-"""Options of the digits corpus."""
+"""Options of the digits corpus: sizes, seed and sampling rate."""
 
 from dataclasses import dataclass
 

@@ -25,7 +25,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class DotRow:
-    """A row: a group."""
+    """Row of a dot plot: the systems of a group."""
 
     label: str
     note: str  # at the right: the size of the group

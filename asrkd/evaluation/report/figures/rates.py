@@ -1,6 +1,6 @@
 """Rate-distortion chart of quantizers (`asrkd quantizer plot`): error by bytes per frame on log axes.
 
-It is a standalone SVG file, with its styles in it, by the code of the report's figures.
+The chart is a standalone SVG file with its own styles, drawn by the code of the report's figures.
 """
 
 from collections.abc import Sequence

@@ -49,7 +49,7 @@ def prepare(
     """Validate a corpus item by item, compute its features and write its manifests.
 
     Args:
-        corpus: one of ``KINDS``.
+        corpus: kind of the corpus, one of ``KINDS``.
         source: folder or file of the corpus; None for ``digits``.
         out: output folder; completed if it is unfinished and has the same settings.
         options: features, tokens, speeds and limits.

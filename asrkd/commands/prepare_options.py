@@ -49,7 +49,7 @@ class PrepareOptions:
     def record(self, *, digits: bool) -> dict[str, Any]:
         """Return the options that decide the contents of the output, as JSON.
 
-        ``max_bad`` is not one: it may be raised to continue a refused run.
+        The record lacks ``max_bad``, which may be raised to continue a refused run.
 
         Args:
             digits: whether the corpus is ``digits``.

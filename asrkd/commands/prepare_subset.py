@@ -59,7 +59,7 @@ class SubsetRequest:
 def prepare_subset(request: SubsetRequest) -> str:
     """Write the manifest of a subset; return a line about it.
 
-    A manifest that is there with the same cuts is left alone.
+    An existing manifest with the same cuts is left unchanged.
 
     Raises:
         AsrkdError: a manifest is missing or torn, no cut is left, none of ``without`` is among the cuts,

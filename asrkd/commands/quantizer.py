@@ -107,7 +107,7 @@ def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
         One line: the file and the number of curves.
 
     Raises:
-        AsrkdError: a quantizer has no report, as imported ones, or ``out`` does not end in .svg.
+        AsrkdError: a quantizer has no report, as an imported one, or ``out`` does not end in .svg.
     """
     if out.suffix != ".svg":
         raise AsrkdError(f"{out}: expected a name that ends in .svg")

@@ -27,8 +27,8 @@ class StoreSize:
 def target_sizes(stores: Sequence[Path]) -> str:
     """Return a table of the stores: bytes, and how many times smaller than the largest payload.
 
-    Among embeddings and codebook indexes of them, the ratio is the compression. The index of the cuts
-    counts against it.
+    For embeddings and codebook indexes of the same frames, the ratio is the compression rate. The bytes
+    of a store include its index of cuts.
 
     Raises:
         AsrkdError: a folder is not a store, or is unfinished.

@@ -96,7 +96,7 @@ def train(
         out: model folder.
         overrides: ``key=value`` settings in place of the config's.
         options: device, precision, processes, checkpoints.
-        stop: requests to stop.
+        stop: request to stop.
 
     Raises:
         AsrkdError: the config, an input or the folder does not fit; checkpoints stay.

@@ -84,8 +84,8 @@ def strike(point: str, path: Path | None = None) -> None:
     """Pass a point, and inject the fault that the environment sets for this passing.
 
     Args:
-        point: one of ``POINTS``.
-        path: the file that is read or written, if any.
+        point: name of the point, one of ``POINTS``.
+        path: file that is read or written, if any.
 
     Raises:
         OSError: the injected fault.

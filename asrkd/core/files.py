@@ -55,8 +55,8 @@ def partial_name(path: Path) -> Path:
 def create_aside(path: Path) -> Iterator[Path]:
     """Yield a path to write to, for a library that opens the file itself.
 
-    It is renamed to ``path`` if the block succeeds and removed if it raises;
-    after a kill a ``*.partial`` remains, which nothing reads.
+    The new file is renamed to ``path`` if the block succeeds, and removed if it
+    raises; after a kill a ``*.partial`` remains, which no command reads.
     """
     make_folder(path.parent)
     partial = partial_name(path)

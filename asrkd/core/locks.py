@@ -24,7 +24,7 @@ def lock(path: Path, while_waiting: Callable[[], None] = lambda: None) -> Iterat
     """Let one process at a time into the block; the others wait.
 
     Args:
-        path: the lock file; it is created, and stays.
+        path: the lock file, which is created and stays.
         while_waiting: function called once a second; it may raise to give up.
     """
     make_folder(path.parent)
@@ -40,7 +40,7 @@ def try_lock(path: Path) -> Iterator[bool]:
     """Hold a lock within the block unless another process holds it; yield whether it is held.
 
     Args:
-        path: the lock file; it is removed after the block, and its folder with the last lock in it.
+        path: the lock file, which is removed after the block; its folder is removed with its last lock.
     """
     with _create(path) as stream:
         if not _acquire(stream):

@@ -45,7 +45,7 @@ def survey(out: Path, record_name: str, record: dict[str, Any]) -> State:
     Args:
         out: output folder of a command.
         record_name: file in ``out`` with the record of its request.
-        record: JSON-able description of everything that decides the contents.
+        record: description, as JSON, of all that decides the contents.
 
     Raises:
         AsrkdError: ``out`` is not of this command, or was created with other
@@ -94,7 +94,7 @@ def read_stamp(
     Args:
         out: the folder.
         maker: the command that makes such a folder, for messages; as :mod:`asrkd.core.shell` writes it.
-        keys: required in the summary.
+        keys: keys that the summary must have.
         form: schema of the summary.
 
     Raises:

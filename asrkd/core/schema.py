@@ -34,8 +34,8 @@ _OF_UNIONS = re.compile(
 class Record(BaseModel):
     """JSON object with the fields that a reader uses; other fields are ignored.
 
-    Types are those of this module, which convert nothing, and ``str``, ``list`` and ``dict`` of them. A field
-    with a default may be absent.
+    Fields have the types of this module, which convert nothing, or ``str``, ``list`` and ``dict`` of these
+    types. A field with a default may be absent.
     """
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)

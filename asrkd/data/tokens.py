@@ -79,7 +79,7 @@ class Tokens(ABC):
         """Read an inventory from a folder, or from a ``tokens.txt`` or ``*.model`` file.
 
         Raises:
-            AsrkdError: there is none, or its ids cannot be read.
+            AsrkdError: there is no inventory, or its ids cannot be read.
         """
         path = source
         if source.is_dir():
@@ -199,8 +199,8 @@ def train_char(texts: Iterable[str]) -> CharTokens:
 def train_bpe(texts: Iterable[str], vocab_size: int) -> BpeTokens:
     """Train a BPE model on ``texts``, without Unicode normalization and with every character covered.
 
-    One thread and no sampling, so that equal texts in equal order give equal
-    bytes. ``<sos/eos>`` and ``<unk>`` follow the blank, as in icefall. A text that
+    It uses one thread and no sampling, so that equal texts in equal order give
+    equal bytes. ``<sos/eos>`` and ``<unk>`` follow the blank, as in icefall. A text that
     holds one of these names spells it like any other word.
 
     Raises:

@@ -22,7 +22,7 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
 
     Args:
         inputs: encoder outputs with a CTC head.
-        options: without effect, as there is no beam.
+        options: options of the search, without effect, as there is no beam.
 
     Raises:
         ValueError: there is no CTC head, or the shapes do not fit together.

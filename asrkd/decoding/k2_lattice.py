@@ -42,8 +42,8 @@ PATHS_PER_BEAM = 16  # paths sampled at each scale, per place in the beam; most 
 def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothesis]]:
     """Find the likeliest hypotheses among paths through each utterance's lattice.
 
-    The greedy hypothesis is always a candidate; the only one where k2 returns
-    an empty lattice, or there are no frames.
+    The greedy hypothesis is always a candidate, and the only one where k2
+    returns an empty lattice or there are no frames.
 
     Args:
         inputs: encoder outputs with a CTC head, and perhaps a language model.

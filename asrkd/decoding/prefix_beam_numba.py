@@ -55,7 +55,7 @@ def search_frames(
         frames: (N, T, V) probabilities, float64.
         tokens: (N, T, K) int64, different tokens of each frame, the likeliest first.
         allowed: (N, T, V) bool, True at tokens that may be appended; None: all.
-        beam: B.
+        beam: B, number of prefixes in the beam.
 
     Returns:
         For each frame, the source place of each prefix and the token that it

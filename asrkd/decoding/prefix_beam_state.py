@@ -1,7 +1,7 @@
 """State of a prefix beam search, and its update by one frame.
 
-Each prefix has two sums over its alignments, of those that end in blank and
-of those that do not (Hannun et al., arXiv:1408.2873, section 2.3). A 64-bit
+Each prefix has two sums, over its alignments that end in blank and over those
+that do not (Hannun et al., arXiv:1408.2873, section 2.3). A 64-bit
 hash identifies a prefix, so that a beam is a few tensors, and merging an
 extension with a prefix of the beam needs no strings.
 

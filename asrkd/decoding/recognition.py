@@ -34,8 +34,8 @@ def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
     """Return the search ``name``, after checking that the model and the language model fit it.
 
     Raises:
-        AsrkdError: as :func:`find_search`; or the model lacks a part that the
-            search needs, or the language model has other tokens.
+        AsrkdError: an error of :func:`find_search`; or the model lacks a part that
+            the search needs, or the language model has other tokens.
     """
     search = find_search(name, options)
     missing = search.needs - _parts(model)
@@ -83,10 +83,10 @@ def recognize_by_cut(
         read: function that reads the (T, F) features of a cut.
 
     Yields:
-        A cut, and the (cut, hypotheses, best first) of the batch that it ends; else an empty list.
+        A cut, and (cut, hypotheses, best first) for each cut of the batch that it ends; else an empty list.
 
     Raises:
-        AsrkdError: as :func:`search_for`; or features cannot be read, or the model gives NaN.
+        AsrkdError: an error of :func:`search_for`; or features cannot be read, or the model gives NaN.
     """
     search = search_for(model, name, options)
     device = next(model.recognizer.parameters()).device

@@ -125,8 +125,8 @@ def rotation(num_frames: int, dim: int, like: Tensor, first: int = 0) -> tuple[T
     10000 ** (-2 i / K), as in the paper.
 
     Args:
-        num_frames: T.
-        dim: K.
+        num_frames: T, number of frames.
+        dim: K, size of a head.
         like: tensor (...) whose device and dtype the result has; angles are computed in float32.
         first: number of the first frame.
     """

@@ -43,7 +43,7 @@ class Encoder(nn.Module):
         Args:
             features: (N, T', F) log-mel energies; padding may hold anything, NaN too.
             num_frames: (N,) feature frames, at most T'.
-            taps: taps to return as well.
+            taps: taps whose values are returned too.
 
         Returns:
             (N, T, D) frames and their (N,) counts; T is ceil(T' / 4), and each count likewise.

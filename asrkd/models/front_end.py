@@ -29,10 +29,10 @@ class FrontEnd(FeatureNorm):
         """Create the layers, with unit statistics; see :meth:`FeatureNorm.set_statistics`.
 
         Args:
-            num_features: F.
+            num_features: F, number of features.
             channels: C of both convolutions.
             dim: D of the output.
-            causal: pad in the past only, so that no frame depends on later frames.
+            causal: whether to pad in the past only, so that no frame depends on later frames.
         """
         super().__init__(num_features)
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=0)

@@ -66,7 +66,7 @@ def encode_cuts(
     Args:
         model: recognizer, on any device.
         cuts: cuts with the features that the model reads.
-        taps: taps to return as well.
+        taps: taps whose values are returned too.
         read: function that reads the (T', F) features of a cut.
 
     Raises:

@@ -15,7 +15,7 @@ def frame_mask(num_frames: Tensor, max_frames: int) -> Tensor:
         max_frames: T, the padded length.
 
     Returns:
-        (N, T) boolean.
+        Mask (N, T), boolean.
     """
     return torch.arange(max_frames, device=num_frames.device) < num_frames[:, None]
 
@@ -28,7 +28,7 @@ def zero_padding(frames: Tensor, mask: Tensor) -> Tensor:
         mask: (N, T) boolean, True at real frames.
 
     Returns:
-        The shape of ``frames``.
+        Values of the shape of ``frames``.
     """
     return frames.masked_fill(~mask.view(*mask.shape, *[1] * (frames.dim() - 2)), 0.0)
 
@@ -46,7 +46,7 @@ def chunk_mask(max_frames: int, chunk_frames: int, left_chunks: int | None) -> T
     and to ``left_chunks`` chunks before it (None: all of them), to none after it.
 
     Args:
-        max_frames: T.
+        max_frames: T, number of frames.
         chunk_frames: frames in a chunk, at least 1.
         left_chunks: earlier chunks in reach.
 

@@ -69,7 +69,7 @@ class DecoderLayer(nn.Module):
         """Return the layer's output (B, U, D), and its past with these tokens, each (B, H, P + U, K).
 
         Args:
-            positions: (B, U, D) of the tokens after the past.
+            positions: (B, U, D) values at the tokens after the past.
             past: keys and values of the P tokens before; None: no tokens.
             speech: keys and values over speech; None in a language model.
             allowed: (U, P + U) boolean, True where a token (row) attends to another (column).

@@ -87,13 +87,13 @@ class Autoregression(nn.Module):
     """
 
     def __init__(self, dim: int, num_indexes: int, codebook_size: int, hidden_dim: int) -> None:
-        """Initialize the parameters.
+        """Create the parameters with random values.
 
         Args:
-            dim: D.
-            num_indexes: C.
-            codebook_size: K.
-            hidden_dim: H.
+            dim: D, size of the student's layer.
+            num_indexes: C, indexes per student frame.
+            codebook_size: K, entries per codebook.
+            hidden_dim: H, hidden values of the joint head.
         """
         super().__init__()
         self.codebook_size = codebook_size

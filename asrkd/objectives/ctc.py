@@ -107,7 +107,7 @@ def alignable(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
         num_frames: (N,) encoder frames.
 
     Returns:
-        (S,) boolean.
+        Mask (S,), boolean.
     """
     neighbors_equal = (targets.tokens[:, 1:] == targets.tokens[:, :-1]) & (targets.tokens[:, 1:] != BLANK_ID)
     needed = targets.num_tokens + neighbors_equal.sum(dim=1)

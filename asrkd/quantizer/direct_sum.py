@@ -36,9 +36,9 @@ class DirectSumQuantizer(nn.Module):
     """Direct-sum quantizer: N classifiers, each of which proposes an index, and N codebooks that are summed.
 
     Attributes:
-        mean: (D,) of the data, subtracted before encoding and added after decoding.
-        centers: (N, K, D) before scaling; see :meth:`scaled_centers`.
-        to_logits: D -> N * K, logits of the entries for a scaled, centered embedding.
+        mean: (D,) mean of the data, subtracted before encoding and added after decoding.
+        centers: (N, K, D) vectors of the entries before scaling; see :meth:`scaled_centers`.
+        to_logits: linear map from a scaled, centered embedding (D) to logits of all entries (N * K).
         logits_scale: logarithm, over 10, of the factor on embeddings before ``to_logits``.
         centers_scale: logarithm, over 10, of the factor on ``centers``.
     """
@@ -182,7 +182,7 @@ def check_finite(embeddings: Tensor) -> None:
     """Raise AsrkdError if embeddings (B, D) have a NaN or an infinity.
 
     Raises:
-        AsrkdError: there is one; the message has the index of the first such frame, from 0.
+        AsrkdError: there is such a frame; the message has the index of the first one, from 0.
     """
     bad = (~embeddings.isfinite()).any(dim=1).nonzero()
     if len(bad):

@@ -55,8 +55,8 @@ def reference_state(quantizer: DirectSumQuantizer, identity: str) -> dict[str, T
     into every center.
 
     Args:
-        quantizer: N and K must be powers of two.
-        identity: hex; its first digits become the id.
+        quantizer: quantizer whose N and K are powers of two.
+        identity: hash of the quantizer in hex, whose first digits become the id.
 
     Raises:
         AsrkdError: N or K is not a power of two.

@@ -25,14 +25,14 @@ class QuantizerReport:
     """Figures of a trained quantizer; errors are squared, relative to the variance about the true mean.
 
     Attributes:
-        num_frames: frames of training.
-        held_out_frames: frames of the measurement.
-        codebook_size: K.
-        held_out_errors: relative error after the beam, and after 1, 2, ... passes; 1 is the error of the
+        num_frames: number of frames of the training.
+        held_out_frames: number of frames of the measurement.
+        codebook_size: K, entries per codebook.
+        held_out_errors: relative errors after the beam, and after 1, 2, ... passes; 1 is the error of the
             mean alone.
         shannon_bound: lowest error of any quantizer of as many bits per frame on Gaussian frames of the
             same covariance; real embeddings are not Gaussian, and may have a lower one.
-        shannon_bounds: the same for each number of bytes per frame in :data:`BYTES`.
+        shannon_bounds: the same bound for each number of bytes per frame in :data:`BYTES`.
         index_entropy_bits: entropy of each codebook's indexes, at most log2 K and at most log2 of the frames.
         used_entries: number of entries of each codebook that the held-out frames use.
     """

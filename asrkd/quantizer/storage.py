@@ -99,8 +99,8 @@ def load_quantizer(path: Path) -> LoadedQuantizer:
     """Read the quantizer in the folder ``path``.
 
     Raises:
-        AsrkdError: missing, torn, of another version, or with weights that do
-            not fit its description.
+        AsrkdError: the quantizer is missing, torn, of another version, or has
+            weights that do not fit its description.
     """
     for name in (QUANTIZER_DESCRIPTION, QUANTIZER_WEIGHTS):
         if not (path / name).is_file():

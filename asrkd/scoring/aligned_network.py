@@ -104,7 +104,7 @@ def align_items(
         reference: items of the reference.
         hypothesis: items of the hypothesis.
         costs: costs that the path minimizes.
-        fewest_errors: align the words of that path again by Levenshtein, as for plain texts.
+        fewest_errors: whether to align the words of that path again by Levenshtein, as for plain texts.
     """
     networks = build_network(reference), build_network(hypothesis)
     steps = align_networks(*networks, costs)

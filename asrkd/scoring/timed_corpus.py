@@ -48,7 +48,7 @@ def are_nist_files(references: Path, hypotheses: Path) -> bool:
     """Whether the files are an stm and a ctm: one by its suffix, the other by suffix or contents.
 
     Raises:
-        AsrkdError: only one of them is.
+        AsrkdError: only one of the files is.
     """
     is_stm, is_ctm = _has_suffix(references, ".stm"), _has_suffix(hypotheses, ".ctm")
     is_stm = is_stm or (is_ctm and _holds(references, STM_COMMENTS, looks_like_stm))

@@ -55,7 +55,7 @@ def trn_lines(
     Args:
         texts: words by utterance id.
         speakers: speaker by utterance id.
-        with_marks: braces, ``@`` and round brackets have the meaning of sclite.
+        with_marks: whether braces, ``@`` and round brackets have the meaning of sclite.
 
     Raises:
         AsrkdError: an utterance has no speaker, or an id or a word has a special meaning in sclite.

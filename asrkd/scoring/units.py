@@ -133,7 +133,7 @@ def read_unit(record: Mapping[str, Any], where: str, remedy: str) -> Unit:
         remedy: the command that makes the file again, for errors.
 
     Raises:
-        AsrkdError: there is no unit of that name, or its rules are not the current ones.
+        AsrkdError: there is no unit of that name, or its rules are not the current rules.
     """
     recorded = record.get("unit")
     if recorded is None:

@@ -53,7 +53,7 @@ def parse_transcript(text: str, where: str, spell: Callable[[str], str] = str) -
     Args:
         text: words and braces.
         where: file and line, for errors.
-        spell: maps a word as written to the word as scored.
+        spell: function that maps a written word to the scored word.
 
     Raises:
         AsrkdError: braces that do not match, are part of a word or nested too deeply; an empty alternative.

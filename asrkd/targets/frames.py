@@ -88,7 +88,7 @@ def frames_within(student_shift: float, target_shift: float) -> int:
 def _windows(targets: FrameTargets, max_frames: int, frame_shift: float, delay: int) -> tuple[Tensor, int]:
     """Return the first teacher frame of each student frame, (T,), maybe out of range; and their number W.
 
-    It computes in whole microseconds, so that the result is the same on every device.
+    Times are in whole microseconds, so that the result is the same on every device.
     """
     student, target = _exact(frame_shift), _exact(targets.frame_shift)
     width = frames_within(frame_shift, targets.frame_shift)

@@ -57,7 +57,7 @@ class Nbest:
     def wers(self) -> list[float] | None:
         """Error rate of each hypothesis, which may exceed 1; None without a reference.
 
-        Against an empty reference it is the number of errors.
+        Against an empty reference the rate is the number of errors.
         """
         errors = self.errors
         return None if errors is None else [count / max(self.num_words or 0, 1) for count in errors]
@@ -73,7 +73,7 @@ def from_record(record: Mapping[str, Any]) -> Nbest:
     """Convert a line of a store, of any record, to a list; the inverse of :func:`as_record`.
 
     Raises:
-        ValueError: some hypotheses lack word errors, or they are incomplete.
+        ValueError: some hypotheses lack word errors, or the errors are incomplete.
     """
     hypotheses = tuple(_hypothesis(row) for row in record["hypotheses"])
     counted = record["num_words"] is not None

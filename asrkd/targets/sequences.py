@@ -36,7 +36,7 @@ def collate(
 
     Args:
         sequences: token sequences of each utterance, maybe none.
-        weights: weights of the sequences; if None, those of an utterance are equal and sum to 1.
+        weights: weights of the sequences; if None, the weights of an utterance are equal and sum to 1.
     """
     shares = [[1 / len(of_utterance) for _ in of_utterance] for of_utterance in sequences]
     flat = [(row, tokens) for row, of_utterance in enumerate(sequences) for tokens in of_utterance]

@@ -45,14 +45,14 @@ def sample_embeddings(
     """Compute the (F, D) frames of a sample, float32 on the CPU, in its order.
 
     Args:
-        folder: folder of the parts; resumed from those that it holds.
+        folder: folder of the parts; the work resumes from the parts in it.
         teacher: teacher that computes the embeddings.
         sample: choice of frames.
-        stop: stop request, checked after every cut.
-        part_every_s: seconds between parts; None: as between parts of a store's shards.
+        stop: request to stop, checked after every cut.
+        part_every_s: seconds between parts; None for the interval of the parts of a store's shards.
 
     Raises:
-        StoppedInTime: stop was requested; finished parts stay on disk.
+        StoppedInTime: a stop was requested; finished parts stay on disk.
     """
     parts, begun = _read_parts(folder)
     pending: list[Tensor] = []

@@ -36,8 +36,8 @@ def load_hugging_face(folder: Path) -> WaveformEncoder:
     """Load the encoder in a model folder, on the CPU.
 
     Raises:
-        AsrkdError: its family is unknown, its weights are missing or do not
-            fit, or transformers is not installed.
+        AsrkdError: the encoder's family is unknown, its weights are missing or
+            do not fit, or transformers is not installed.
     """
     settings = files.read_json(folder / MODEL_CONFIG)
     family = settings["model_type"]

@@ -131,8 +131,8 @@ def check_quantizer(path: Path, contract: dict[str, Any], teacher: Teacher) -> T
 
     Args:
         path: folder of the quantizer, for the message.
-        contract: the quantizer's.
-        teacher: the teacher whose embeddings are to be encoded.
+        contract: contract of the quantizer.
+        teacher: teacher whose embeddings are to be encoded.
 
     Raises:
         AsrkdError: the quantizer was trained on another teacher, or its contract names no layer.

@@ -57,7 +57,7 @@ class Checkpoint:
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     """Write a checkpoint into ``folder``, keep the one before it and remove the others.
 
-    Those of later steps are removed too: the run did not resume from them, so they are broken.
+    Checkpoints of later steps are removed too: the run did not resume from them, so they are broken.
     """
     tensors = {f"weights/{name}": value for name, value in checkpoint.weights.items()}
     tensors |= {f"moments/{name}": value for name, value in checkpoint.moments.items()}

@@ -41,8 +41,8 @@ class DataConfig(Section):
 class TextDataConfig(Section):
     """Text, and the size of its batches.
 
-    A file is plain text, a sentence a line, gzipped or not; or cuts (.jsonl,
-    .jsonl.gz), of which the transcripts are read.
+    A file is plain text, a sentence a line, gzipped or not; or a cuts manifest
+    (.jsonl, .jsonl.gz), whose transcripts are read.
     """
 
     train_text: Path  # training text

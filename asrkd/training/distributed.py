@@ -129,7 +129,7 @@ class Processes:
         """Choose the device ``name``; of several GPUs, the one of this process.
 
         Raises:
-            AsrkdError: there is no such device, or it is one GPU for all processes.
+            AsrkdError: there is no such device, or the name is that of one GPU for several processes.
         """
         device = pick_device(name)
         if self.count == 1 or device.type == "cpu":

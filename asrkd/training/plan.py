@@ -49,9 +49,9 @@ def plan_epoch(
     Args:
         cuts: cuts or their records, each of which gets into exactly one batch.
         seed: the run's seed.
-        epoch: counted from 0; every epoch has another order.
+        epoch: number of the epoch from 0; every epoch has another order.
         max_duration: seconds of audio in a batch, with padding; a longer cut is a batch by itself.
-        num_buckets: upper bound; few cuts have fewer.
+        num_buckets: largest number of buckets; few cuts have fewer.
     """
     if len(cuts) == 1:  # lhotse needs a cut for each bucket, and two buckets
         return EpochPlan(((cuts[0].id,),))

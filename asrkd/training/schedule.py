@@ -82,14 +82,14 @@ def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int 
     Linear warm-up, peak rate for ``hold_share`` of the steps left, decay by
     ``schedule`` to ``final_lr`` over ``decay_share`` of the rest, then ``final_lr``.
     In an exponential schedule the distance to ``final_lr`` is multiplied by
-    ``epoch_factor`` after each epoch, those of the warm-up included, whatever the
+    ``epoch_factor`` after each epoch, epochs of the warm-up included, whatever the
     number of steps.
 
     Args:
-        step: counted from 0.
+        step: number of the update, from 0.
         total_steps: updates until the end of the schedule.
         config: settings of the optimizer.
-        epochs: completed since the schedule began; used by exponential schedules alone.
+        epochs: epochs completed since the schedule began; used by exponential schedules alone.
     """
     if step < config.warmup_steps:
         return config.lr * (step + 1) / config.warmup_steps

@@ -75,7 +75,7 @@ class Update:
             This process's share of the report; see :meth:`UpdateReport.of_all`.
 
         Raises:
-            AsrkdError: the gradient was not finite many times in a row.
+            AsrkdError: the gradient was not finite more than ``MAX_SKIPPED`` times in a row.
         """
         for parameters in optimizer.param_groups:
             parameters["lr"] = lr

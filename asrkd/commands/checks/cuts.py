@@ -22,7 +22,7 @@ def audit_cuts(path: Path, findings: Findings, *, deep: bool) -> int:
     Args:
         path: the manifest.
         findings: findings to add notes and problems to.
-        deep: decode the audio, compare its hash with the one taken at prepare, and load the features.
+        deep: whether to decode the audio, compare its hash with that in the manifest, and load the features.
 
     Returns:
         The number of cuts.

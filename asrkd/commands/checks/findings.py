@@ -34,7 +34,7 @@ class Findings:
     def collect(self, path: Path) -> Iterator[None]:
         """Add an AsrkdError that ends the block as a problem of ``path``.
 
-        Also a field that a record of the artifact at ``path`` lacks.
+        A field that a record of the artifact at ``path`` lacks is a problem too.
         """
         try:
             yield

@@ -127,8 +127,8 @@ class ScoreCombination:
 
         The parts are the teacher's CTC head and decoder, and "joint" if there are
         both; "lm", if the language model was loaded; and "score", if hypotheses
-        are not ranked by log-probability alone. The empty hypothesis
-        that stands for none at all has no scores.
+        are not ranked by log-probability alone. The empty hypothesis in place of
+        an empty list has no scores.
 
         Args:
             hypothesis: the stored hypothesis.

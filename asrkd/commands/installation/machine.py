@@ -83,7 +83,7 @@ def has_kernels(capability: int, architectures: Sequence[str]) -> bool:
 
     Args:
         capability: ten times the major number and the minor one, such as 86.
-        architectures: as ``torch.cuda.get_arch_list`` names them. ``sm_86`` is
+        architectures: names from ``torch.cuda.get_arch_list``. ``sm_86`` is
             machine code, for GPUs of the same major number and no smaller
             minor one; ``compute_90`` is PTX, compiled on any GPU from 9.0 on
             (CUDA C++ Programming Guide, section "Application Compatibility").

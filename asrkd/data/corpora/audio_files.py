@@ -70,7 +70,7 @@ class OpenAudio:
         A file of a format without seeking (GSM 6.10) can be read once.
 
         Raises:
-            BadAudio: the file has fewer than ``count``.
+            BadAudio: the file has fewer samples than ``count``.
         """
         count = max(self.info.num_samples - start, 0) if count is None else count
         samples = self._span(start, count)
@@ -179,7 +179,7 @@ class _Decoded:
 def _decode_chain(path: str, _size: int, _modified: int) -> _Decoded | None:
     """Decode an Ogg file of several consecutive streams (RFC 3533, 4); return None if it has one.
 
-    libsndfile reads only the first.
+    libsndfile reads only the first stream.
     """
     content = Path(path).read_bytes()
     links = ogg_chain(content)

@@ -28,7 +28,7 @@ def check_whole(path: Path, kind: str, log: str) -> None:
     Args:
         path: the audio file.
         kind: libsndfile's name of the format.
-        log: libsndfile's log of reading the header.
+        log: libsndfile's log about the header.
     """
     for match in re.finditer(r"^\s*([\w -]*?)\s*: (\d+) \(should be (\d+)\)", log, re.MULTILINE):
         name, promised, present = match[1], int(match[2]), int(match[3])
@@ -48,7 +48,7 @@ def check_end(ogg: bytes) -> None:
     """Raise BadAudio unless the last page of an Ogg stream is whole and marked as its end.
 
     Args:
-        ogg: a file or a link of a chain, all of it or the last ``TAIL_BYTES``.
+        ogg: bytes of a file or of a link of a chain, all or the last ``TAIL_BYTES``.
     """
     tail = ogg[-TAIL_BYTES:]
     page = tail[max(tail.rfind(b"OggS"), 0) :]

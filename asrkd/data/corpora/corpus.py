@@ -36,7 +36,7 @@ def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
     """List the corpus at ``source``.
 
     Args:
-        kind: one of ``FILE_KINDS``.
+        kind: kind of the corpus, one of ``FILE_KINDS``.
         source: folder or file of the corpus.
         subsets: subsets of LibriSpeech; all if empty.
 

@@ -32,7 +32,7 @@ def list_utterances(source: Path, subsets: Sequence[str] = ()) -> list[CorpusUtt
 
     Args:
         source: the unpacked corpus.
-        subsets: names of subsets; empty takes all that are present.
+        subsets: names of subsets; if empty, all that are present.
 
     Raises:
         AsrkdError: no subset is present, or one of ``subsets`` is missing.

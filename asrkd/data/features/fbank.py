@@ -44,7 +44,7 @@ class FeatureOptions:
 def check_sampling_rate(rate: int, where: str) -> None:
     """Raise AsrkdError unless features exist at ``rate`` Hz; ``where`` begins the message.
 
-    The frame shift must be a whole number of samples, which it is not at 22,050 Hz (LJSpeech) and 11,025 Hz.
+    The frame shift must be a whole number of samples: 22,050 Hz (LJSpeech) and 11,025 Hz are refused.
     """
     if not MIN_SAMPLING_RATE <= rate <= MAX_SAMPLING_RATE:
         raise AsrkdError(

@@ -53,7 +53,7 @@ def read_systems(folders: Sequence[Path], score_name: str, roles: Roles) -> list
     """Read the scores of model folders, or score folders themselves.
 
     Args:
-        folders: folders of models, of scores, or with scores in them. The name of a system is that of its
+        folders: model folders, score folders, or folders with scores in them. A system has the name of its
             model folder, or of the folder itself without a model. Folders of one name are its seeds.
         score_name: name of the score folder inside each folder that is not a score folder itself.
         roles: names of teacher and baseline. By default the teacher is the system called 'teacher', and the

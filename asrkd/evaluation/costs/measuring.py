@@ -62,7 +62,7 @@ def measure_costs(models: Mapping[str, Path], manifest: Path) -> tuple[dict[str,
         manifest: cuts with features; at most NUM_CUTS of them are recognized.
 
     Returns:
-        The costs by name, and how they were measured.
+        The costs by name, and the conditions of the measurement.
 
     Raises:
         AsrkdError: a model or the manifest cannot be read, or the cuts do not fit a model.

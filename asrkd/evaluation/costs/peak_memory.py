@@ -43,7 +43,7 @@ def measure_memory(model: Path, utterances: Sequence[Tensor]) -> ResidentMemory:
         utterances: (T, F) features each.
 
     Raises:
-        AsrkdError: the process failed, for lack of memory perhaps.
+        AsrkdError: the process failed, perhaps for lack of memory.
     """
     root = str(Path(__file__).parents[3])
     variables = os.environ | {

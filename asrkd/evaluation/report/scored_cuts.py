@@ -55,7 +55,7 @@ def dev_cuts(system: ReportedSystem) -> PackedCuts:
 def snr_db(cuts: CutsById) -> dict[str, float]:
     """Return the signal-to-noise ratios in dB of cuts with a finite custom field ``snr_db``, by id.
 
-    The field is of the cut or of a supervision.
+    The field belongs to the cut or to a supervision.
     """
     ratios = {}
     for cut in cuts.values():

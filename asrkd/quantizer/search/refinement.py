@@ -171,7 +171,7 @@ def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Opt
 def _products_of_moves(entries: Tensor, gram: Tensor, current: Tensor, span: int) -> Tensor:
     """Return <a - a0, b - b0> of the entries a of choices 2c and b of 2c + 1, (B, C/2, L * S, L * S) int64.
 
-    ``entries`` are (B, N, S) with L | N, a0 and b0 their codebooks' ``current`` ones, (B, N).
+    ``entries`` are (B, N, S), where L divides N; a0 and b0 are their codebooks' ``current`` entries, (B, N).
     """
     batch, _, single = entries.shape
     rows = entries.view(batch, -1, 2, span * single)

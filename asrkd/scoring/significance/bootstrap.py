@@ -63,7 +63,7 @@ def wer_interval(
         words: (U,) words in the reference of each utterance.
         blocks: names of the blocks (speakers, for example) of the U utterances.
         seed: seed of the resampling; the same seed gives the same interval.
-        num_replicates: R.
+        num_replicates: R, number of replicates.
 
     Returns:
         The interval, in fractions; None if fewer than two blocks have words, or if there are no errors, since
@@ -87,7 +87,7 @@ def block_sums(values: Numbers, blocks: Sequence[str], seed: int) -> Numbers:
         seed: seed of the random pooling if there are more than MAX_BLOCKS.
 
     Returns:
-        (..., B), in the order of the names of the blocks.
+        Sums (..., B), in the order of the names of the blocks.
 
     Raises:
         ValueError: there are not as many names as utterances.
@@ -121,10 +121,10 @@ def resample(sums: Numbers, seed: int, num_replicates: int = NUM_REPLICATES) -> 
     Args:
         sums: (K, B) sums of K quantities by block, the last one words; see :func:`can_be_resampled`.
         seed: seed of the random generator.
-        num_replicates: R.
+        num_replicates: R, number of replicates.
 
     Returns:
-        (K, R) totals, of the same sets of blocks in every row. A set without words is drawn again.
+        Totals (K, R), of the same sets of blocks in every row. A set without words is drawn again.
     """
     rng, num_blocks = np.random.default_rng(seed), sums.shape[1]
     parts: list[Numbers] = []
@@ -162,8 +162,8 @@ def rate_interval(value: float, std_error: float, degrees: float, level: float =
 def expanded_percentile(replicates: Numbers, num_blocks: int, level: float = LEVEL) -> Interval:
     """Compute the expanded percentile interval (Hesterberg, section 5.3) of (R,) replicates.
 
-    The quantiles are further out than ``level`` says, so that the interval is the t interval if the
-    replicates are normal. For statistics that are skewed to either side, such as a ratio of differences.
+    The quantiles are further out than those of ``level``, so that the interval is the t interval if the
+    replicates are normal. It suits statistics that are skewed to either side, such as a ratio of differences.
     """
     t = t_quantile(0.5 + level / 2, num_blocks - 1)
     outside = NormalDist().cdf(-sqrt(num_blocks / (num_blocks - 1)) * t)

@@ -52,7 +52,7 @@ def matched_pairs(first: Sequence[ErrorMap], second: Sequence[ErrorMap]) -> Matc
         first: errors of the first system, one map a seed. With several seeds a word is correct if all seeds
             have it right, and the errors of a segment are their mean; the test is then about the mean of
             these models.
-        second: errors of the second system, likewise, on the same references.
+        second: errors of the second system, one map a seed, on the same references.
 
     Raises:
         ValueError: the references differ.

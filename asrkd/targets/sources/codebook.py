@@ -53,7 +53,7 @@ class CodebookSource(ReadSource):
         """Read the indexes of each cut, uint8 (N, T, codebooks), padded to the longest.
 
         Raises:
-            AsrkdError: a cut has none, or they are damaged.
+            AsrkdError: a cut has no indexes, or its indexes are damaged.
         """
         arrays = [self.store.read(cut.id) for cut in cuts]
         values = torch.nn.utils.rnn.pad_sequence(arrays, batch_first=True)

@@ -46,7 +46,7 @@ class HiddenSource(ReadSource):
         """Read the (N, T, D) values of each cut in float32, padded to the longest.
 
         Raises:
-            AsrkdError: a cut has none, or they are damaged.
+            AsrkdError: a cut has no targets, or its targets are damaged.
         """
         arrays = [self.store.read(cut.id).float() for cut in cuts]
         counts = torch.tensor([len(array) for array in arrays])
@@ -113,7 +113,7 @@ class PosteriorSource(ReadSource):
         """Read the posteriors of each cut, (N, T, k + 1) with tokens (N, T, k), padded to the longest.
 
         Raises:
-            AsrkdError: a cut has none, or they are damaged.
+            AsrkdError: a cut has no targets, or its targets are damaged.
         """
         values, tokens = zip(*(self.store.read_named(cut.id, VALUES, "tokens") for cut in cuts), strict=True)
         return PosteriorTargets(

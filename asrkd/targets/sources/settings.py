@@ -32,7 +32,7 @@ class WeightSettings(Section):
     posterior: bool = False  # times softmax(log_prob / temperature) over the list
     temperature: float = Field(1.0, gt=0)  # of that posterior
     rank_beta: float | None = Field(None, ge=0)  # times exp(-rank_beta * (rank - 1)), which sum to 1
-    normalized: bool = False  # those of a cut sum to 1
+    normalized: bool = False  # whether the weights of a cut sum to 1
 
     @model_validator(mode="after")
     def _no_setting_without_effect(self) -> "WeightSettings":
@@ -44,7 +44,7 @@ class WeightSettings(Section):
 class FilterSettings(Section):
     """Filters for hypotheses; see :mod:`asrkd.targets.sources.nbest_filters`. None disables a rule.
 
-    Words and their error rate are in the unit that the store counts in.
+    Words, and the word error rate, are in the unit of the store's errors.
     """
 
     # Rules on the best hypothesis, which remove the whole list of the cut:

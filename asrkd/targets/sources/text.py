@@ -94,9 +94,9 @@ def read_sentences(path: Path, tokens: Tokens, max_tokens: int) -> Sentences:
     """Read the sentences of a text file or of the cuts in a manifest; empty lines are skipped.
 
     Args:
-        path: text, or cuts if it ends in .jsonl or .jsonl.gz.
+        path: text file, or a cuts manifest if it ends in .jsonl or .jsonl.gz.
         tokens: tokens of the model.
-        max_tokens: longer sentences are left out, with a warning.
+        max_tokens: number of tokens above which a sentence is left out, with a warning.
 
     Raises:
         AsrkdError: no such file, a cut without a transcript, a symbol that no token spells, or no text.

@@ -116,7 +116,7 @@ class ArrayStore(Store):
         """Read the (T, ...) arrays of a cut, by name.
 
         Raises:
-            AsrkdError: there are none, or their checksum does not match.
+            AsrkdError: the cut has no arrays, or their checksum does not match.
         """
         shard, entry = self.entry(cut_id)
         try:
@@ -139,7 +139,7 @@ class ArrayStore(Store):
         """Read the (T, ...) arrays of these names.
 
         Raises:
-            AsrkdError: an array is missing, or as in :meth:`read_all`.
+            AsrkdError: an array is missing, or an error of :meth:`read_all`.
         """
         arrays = self.read_all(cut_id)
         missing = [name for name in names if name not in arrays]

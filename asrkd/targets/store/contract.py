@@ -23,10 +23,10 @@ def contract(kind: str, teacher: Teacher, cuts: Sequence[MonoCut], details: dict
     """Build the contract of a store or quantizer.
 
     Args:
-        kind: 'nbest', 'codebook', 'quantizer', ...
+        kind: kind of the store: 'nbest', 'codebook', 'quantizer', ...
         teacher: the teacher that computes the targets.
         cuts: the cuts of the store, in order.
-        details: fields of this kind.
+        details: fields of the contract that only this kind has.
     """
     device = teacher.device
     return {

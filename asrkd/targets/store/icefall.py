@@ -32,7 +32,7 @@ FIELD = "codebook_indexes"
 STORAGES = ("numpy_files", "numpy_hdf5")
 MISSING_FRAMES = 2  # that a convolutional front end without padding may lose at the ends of an utterance
 
-NUMPY_SUFFIX = ".npy"  # which lhotse appends to the key of an array in a separate file
+NUMPY_SUFFIX = ".npy"  # suffix that lhotse appends to the key of an array in a separate file
 
 Writer: TypeAlias = Any  # lhotse has no common name for its writers
 
@@ -115,7 +115,7 @@ def read_carrying(path: Path, prepared: PackedCuts | None) -> PackedCuts:
 
     Args:
         path: path of the manifest.
-        prepared: cuts from ``asrkd prepare``; None where there are none.
+        prepared: cuts from ``asrkd prepare``; None without them.
 
     Raises:
         AsrkdError: a line is not a cut, an id is a duplicate, or a cut is incomplete.
@@ -144,7 +144,7 @@ def stored_indexes(cut: MonoCut, manifest: Path) -> tuple[Tensor, float]:
     """Read the indexes that a cut of ``manifest`` carries, uint8 (T, codebooks), and their frame shift in s.
 
     Raises:
-        AsrkdError: the cut carries none, or they cannot be read, are not bytes, or are of another length.
+        AsrkdError: the cut has no indexes, or they cannot be read, are not bytes, or are of another length.
     """
     temporal = (cut.custom or {}).get(FIELD)
     if not isinstance(temporal, TemporalArray):

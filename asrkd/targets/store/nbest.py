@@ -52,7 +52,7 @@ class NbestStore(Store):
         """Read the hypotheses of a cut.
 
         Raises:
-            AsrkdError: there are none, their checksum does not match, or they are no N-best list.
+            AsrkdError: the cut has no hypotheses, their checksum does not match, or they are no N-best list.
         """
         shard, entry = self.entry(cut_id)
         try:

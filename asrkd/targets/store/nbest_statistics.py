@@ -13,8 +13,8 @@ class NbestFigures:
     """Error counts of a store's hypotheses, and the oracle error rate.
 
     Attributes:
-        num_cuts: cuts with a reference.
-        num_hypotheses: hypotheses of those cuts.
+        num_cuts: number of cuts with a reference.
+        num_hypotheses: number of hypotheses of these cuts.
         errors: number of hypotheses by their errors, in the store's unit.
         errors_of_best: number of best hypotheses by their errors.
         oracle_wer: oracle error rate by list length: at N - 1 that of the hypotheses with

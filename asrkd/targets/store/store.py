@@ -177,8 +177,8 @@ def read_indexes(shards: Sequence[Path], contract: str) -> CutIndex:
     """Read the index entries of all cuts in ``shards``.
 
     Args:
-        shards: payload files, all of the store.
-        contract: digest of their contract.
+        shards: all payload files of the store.
+        contract: digest of the store's contract.
 
     Raises:
         AsrkdError: a shard is missing, torn or from another store, or a cut id is a duplicate.
@@ -200,7 +200,7 @@ def check_payload(shard: Path, contract: str, measure: Callable[[Path, Payload],
     Args:
         shard: the payload file.
         contract: digest of the store's contract.
-        measure: counts the bytes of the file, and may check them.
+        measure: function that counts the bytes of the file, and may check them.
 
     Raises:
         AsrkdError: file or index is missing, torn, or of another contract.

@@ -170,7 +170,7 @@ def _relative(cut: MonoCut, out: Path) -> MonoCut:
 def _create_folder(folder: Path) -> Iterator[Path]:
     """Yield a folder to fill; rename it to ``folder`` if the block succeeds, and remove it if it raises.
 
-    After a kill a ``*.partial`` remains, which nothing reads. If another
+    After a kill a ``*.partial`` remains, which no command reads. If another
     process was faster, its folder stays: both have the same contents.
     """
     partial = files.partial_name(folder)

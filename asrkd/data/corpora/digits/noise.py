@@ -26,9 +26,9 @@ def make_noise(kind: str, num_samples: int, sampling_rate: int, rng: np.random.G
     Args:
         kind: "white", "pink" (power falls with frequency, 3 dB an octave),
             "babble" (bands modulated like syllables) or "hum" (mains harmonics).
-        num_samples: S, at least 1.
+        num_samples: S, number of samples, at least 1.
         sampling_rate: sampling rate of the noise, in Hz.
-        rng: source of every sample.
+        rng: generator of all samples.
 
     Raises:
         ValueError: no such kind, or S is not positive.

@@ -21,8 +21,8 @@ class DigitsOptions:
 
     Attributes:
         minutes: minutes of speech in train, pauses included.
-        dev_minutes: None for 12 % of ``minutes``.
-        test_minutes: None for 12 % of ``minutes``.
+        dev_minutes: minutes of speech in dev; None for 12 % of ``minutes``.
+        test_minutes: minutes of speech in test; None for 12 % of ``minutes``.
         seed: seed of speakers, sentences and noise.
         sampling_rate: sampling rate in Hz, one of :data:`SAMPLING_RATES`.
         num_speakers: number of speakers in train; dev and test have a fifth as many each, all different.

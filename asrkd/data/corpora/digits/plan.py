@@ -108,8 +108,8 @@ def plan_utterance(options: DigitsOptions, split: str, number: int) -> PlannedUt
 def estimated_s(utterance: PlannedUtterance) -> float:
     """Estimate the duration of an utterance in seconds, silence included.
 
-    A linear least-squares fit in letters and words; spoken durations have a
-    standard deviation of 8.5 % from it.
+    The estimate is a linear least-squares fit in letters and words; spoken
+    durations have a standard deviation of 8.5 % from it.
     """
     num_words = len(utterance.text.split())
     num_letters = len(utterance.text) - num_words + 1

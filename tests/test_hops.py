@@ -1,157 +1,246 @@
-"""Hops from a command to the equation that it computes: calls of one function of asrkd by another.
+"""Hops from a command to the equations that it computes, as recorded while it runs on a tiny corpus.
 
-The chains stand in docs/contributing/architecture.md; each link of one is followed in the source. A
-function's source includes the functions and lambdas nested in it, as a call that comes back into one of
-these leads nowhere new. A link leads from a function to another one
+The chains stand in docs/contributing/architecture.md. Each command runs in this process; whenever a function
+that holds an equation is called, the stack from the function of the command down to it is recorded. Every
+function of asrkd on the stack counts, whether it passes its arguments through, is handed over, or is a
+generator that another one drives. Two kinds of frames do not:
 
-- that its source names, through its own imports or those of its module; or
-- that it calls without naming it: a parameter, an attribute, an entry of a table. The line then says ``by``
-  what it is handed over, built, declared or registered: that source names it, or the class of a method.
+- those of other libraries, and of context managers, whose blocks run in the function that holds them;
+- a function, lambda, generator or comprehension nested in the function that is directly above it on the
+  stack. One that is called back from elsewhere counts.
 """
 
-import ast
-import importlib
 import inspect
-from collections.abc import Iterator
-from functools import lru_cache
+import json
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from types import CodeType, FrameType
 
 import pytest
+
+from asrkd.commands.compare import CompareRequest, compare
+from asrkd.commands.distill import codebook, nbest
+from asrkd.commands.distill_request import DistillRequest
+from asrkd.commands.score import ScoreRequest, score
+from asrkd.commands.score_transcripts import TranscriptsRequest, score_transcripts
+from asrkd.commands.train import TrainOptions, train
+from asrkd.core.stopping import StopRequest
+from asrkd.decoding import SearchOptions
+from asrkd.evaluation.compare.systems import Roles
+from asrkd.scoring.score_corpus import parse_rules
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/contributing/architecture.md"
 LIMITS = {"train": 8, "codebook": 9, "nbest": 9, "score": 6, "compare": 5}
 
+# The functions that hold the equations of a command: losses; passes and beam over codebooks; the search over
+# frames; alignments; the test. Those in machine code are entered without a frame of their own.
+EQUATIONS = {
+    "train": ("asrkd.objectives.ctc:separate_sum",),
+    "codebook": (
+        "asrkd.quantizer.search.refinement_numba:refine_frames",
+        "asrkd.quantizer.search.beam_numba:search_frames",
+    ),
+    "nbest": ("asrkd.decoding.prefix_beam_numba:search_frames",),
+    "score": (
+        "asrkd.scoring.edits:levenshtein_edits",
+        "asrkd.scoring.sclite_edits:_choices",
+        "asrkd.scoring.network_alignment:align_networks",
+    ),
+    "compare": ("asrkd.scoring.significance.matched_pairs:_test",),
+}
 
-def chains() -> dict[str, list[tuple[str, str]]]:
-    """(function, function that hands it over or '') of each link, by chain."""
-    parsed: dict[str, list[tuple[str, str]]] = {}
+Chain = tuple[str, ...]
+
+
+def written() -> dict[Chain, int]:
+    """The chains on the page with the number of hops above each."""
+    blocks: list[tuple[int, list[str]]] = []
     _, _, hops = PAGE.read_text(encoding="utf-8").partition("## Hops")
     for line in hops.partition("```text\n")[2].partition("```")[0].splitlines():
         if line.startswith(" "):
-            name, _, handed_by = line.strip().partition(" by ")
-            parsed[list(parsed)[-1]].append((name, handed_by))
+            blocks[-1][1].append(f"asrkd.{line.strip()}")
         elif line:
-            parsed[line] = []
-    return parsed
+            blocks.append((int(line.split()[0]), []))
+    return {tuple(chain): count for count, chain in blocks}
 
 
-def resolve(name: str) -> Any:
-    """The object that ``module:qualified.name`` names."""
-    module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = inspect.getattr_static(found, part)
-    return found
+@cache
+def qualified(path: str) -> dict[tuple[int, str], str]:
+    """The qualified name of each function of a file, by its first line and its name."""
+    names: dict[tuple[int, str], str] = {}
+
+    def visit(code: CodeType, prefix: str) -> None:
+        for inner in code.co_consts:
+            if isinstance(inner, CodeType):
+                name = names[inner.co_firstlineno, inner.co_name] = f"{prefix}{inner.co_name}"
+                visit(inner, f"{name}.<locals>." if inner.co_flags & inspect.CO_OPTIMIZED else f"{name}.")
+
+    visit(compile(Path(path).read_text(encoding="utf-8"), path, "exec"), "")
+    return names
 
 
-@lru_cache
-def tree(name: str) -> ast.AST:
-    """Syntax tree of a function, or of the assignment of a table."""
-    module, _, path = name.partition(":")
-    body: list[ast.stmt] = ast.parse(inspect.getsource(importlib.import_module(module))).body
-    for part in path.split("."):
-        (node,) = (node for node in body if part in defined(node))
-        body = getattr(node, "body", [])
-    return node
+def named(frame: FrameType, package: Path) -> str | None:
+    """``module:qualified.name`` of the function of a frame; None outside the package."""
+    path, code = Path(frame.f_code.co_filename), frame.f_code
+    if package not in path.parents:
+        return None
+    return f"{frame.f_globals['__name__']}:{qualified(str(path))[code.co_firstlineno, code.co_name]}"
 
 
-def defined(node: ast.stmt) -> list[str]:
-    """The names that a statement of a module or a class defines."""
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        return [node.name]
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+def chain_to(frame: FrameType | None, package: Path) -> Iterator[str]:
+    """The functions that count on the stack of a frame, from the innermost on."""
+    stack = []
+    while frame is not None:
+        if (name := named(frame, package)) is not None:
+            stack.append(name)
+        frame = frame.f_back
+    for name, above in zip(stack, [*stack[1:], ""], strict=True):
+        if name.rpartition(".<locals>.")[0] != above or not above:
+            yield name
 
 
-def named(name: str) -> Iterator[Any]:
-    """Every object that the source of a function names, and the plain name where it is an attribute's."""
-    scope = dict(vars(importlib.import_module(name.partition(":")[0])))
-    if "." in name.partition(":")[2]:
-        scope["self"] = resolve(name.rpartition(".")[0])
-    for node in ast.walk(tree(name)):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                scope[alias.asname or alias.name] = imported(node.module or "", alias.name)
-    for node in ast.walk(tree(name)):
-        if isinstance(node, (ast.Name, ast.Attribute)):
-            yield evaluated(node, scope)
-            if isinstance(node, ast.Attribute):
-                yield node.attr
+def recorded(monkeypatch: pytest.MonkeyPatch, command: str, run: Callable[[], object]) -> set[Chain]:
+    """The different chains of a command to its equations while ``run`` calls its function."""
+    chains: set[Chain] = set()
+    with monkeypatch.context() as patched:
+        for equation in EQUATIONS[command]:
+            module, _, name = equation.partition(":")
+            function = getattr(import_module(module), name)
+
+            def record(*args, equation=equation, function=function, **options):
+                chain = [equation, *chain_to(sys._getframe(1), ROOT / "asrkd")]
+                chains.add(tuple(reversed(chain)))
+                return function(*args, **options)
+
+            for holder in [module for key, module in sys.modules.items() if key.split(".")[0] == "asrkd"]:
+                for attribute, value in list(vars(holder).items()):
+                    if value is function:
+                        patched.setattr(holder, attribute, record)
+        run()
+    return chains
 
 
-def imported(module: str, name: str) -> Any:
-    try:
-        return importlib.import_module(f"{module}.{name}")
-    except ImportError:
-        return getattr(importlib.import_module(module), name)
+@pytest.fixture
+def transcripts(tmp_path: Path) -> Path:
+    """References and the hypotheses of two systems."""
+    for name, text in (("ref", "the cat sat"), ("student", "the cat sits"), ("baseline", "a cat")):
+        rows = [{"id": f"{name_of}-1", "text": f"{text} {name_of}"} for name_of in "abc"]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "ref.stm").write_text("talk 1 s 0.0 2.0 the cat sat\ntalk 1 s 2.0 4.0 { a / the } dog\n")
+    words = enumerate(["the", "bat", "sat", "dog"])
+    (tmp_path / "hyp.ctm").write_text("".join(f"talk 1 {place}.1 0.2 {word}\n" for place, word in words))
+    return tmp_path
 
 
-def evaluated(node: ast.expr, scope: dict[str, Any]) -> Any:
-    """What a name, or attributes of a name, stand for; None where only a running program knows."""
-    if isinstance(node, ast.Name):
-        return scope.get(node.id)
-    if isinstance(node, ast.Attribute) and (base := evaluated(node.value, scope)) is not None:
-        return inspect.getattr_static(base, node.attr, None)
-    return None
+def score_of(folder: Path, system: str, alignment: str = "levenshtein") -> Path:
+    out = folder / alignment / system
+    references, hypotheses = folder / "ref.jsonl", folder / f"{system}.jsonl"
+    rules = parse_rules(alignment, "none")
+    score_transcripts(TranscriptsRequest(references, hypotheses, out, rules=rules), StopRequest())
+    return out
 
 
-def leads_to(caller: str, callee: str, handed_by: str) -> bool:
-    """Whether a link holds by the rule above."""
-    module, _, path = callee.partition(":")
-    owner = resolve(f"{module}:{path.rpartition('.')[0]}") if "." in path else None
-    known = list(named(caller))
-    if not handed_by:
-        own_names = {value for value in known if isinstance(value, str)}
-        is_called = path.rpartition(".")[2] in own_names or path.endswith("__call__")
-        constructed = owner is not None and is_called and any(value is owner for value in known)
-        return constructed or any(value is resolve(callee) for value in known)
-    calls_unknown = any(
-        not isinstance(node.func, ast.Name) or node.func.id in arguments(caller)
-        for node in ast.walk(tree(caller))
-        if isinstance(node, ast.Call)
-    )
-    wanted = [resolve(callee), importlib.import_module(module), *([] if owner is None else [owner])]
-    return calls_unknown and any(value is each for value in named(handed_by) for each in wanted)
+def hops_are_as_written(command: str, chains: set[Chain]) -> None:
+    """No chain is above the limit; the page has one to each equation, and one of the longest."""
+    page = {chain: hops for chain, hops in written().items() if chain[-1] in EQUATIONS[command]}
+    hops = {chain: len(chain) - 1 for chain in chains}
+    assert {chain: hops.get(chain) for chain in page} == page
+    assert max(hops.values()) == max(page.values())
+    assert max(hops.values()) <= LIMITS[command]
+    assert {chain[-1] for chain in page} == {chain[-1] for chain in chains} == set(EQUATIONS[command])
 
 
-def arguments(name: str) -> set[str]:
-    return {node.arg for node in ast.walk(tree(name)) if isinstance(node, ast.arg)}
+def test_the_page_has_no_other_chains():
+    equations = {equation for of_command in EQUATIONS.values() for equation in of_command}
+    assert {chain[-1] for chain in written()} == equations
 
 
-LINKS = [
-    (chain, caller, *link)
-    for chain, links in chains().items()
-    for (caller, _), link in zip(links, links[1:], strict=False)
-]
+def test_train(config, tmp_path, monkeypatch):
+    def run() -> None:
+        train(config, tmp_path / "out", [], TrainOptions("cpu", threads=1), StopRequest())
+
+    hops_are_as_written("train", recorded(monkeypatch, "train", run))
 
 
-@pytest.mark.parametrize(("chain", "caller", "callee", "handed_by"), LINKS)
-def test_each_link_leads_from_a_function_to_the_next(chain, caller, callee, handed_by):
-    assert leads_to(caller, callee, handed_by), f"{chain}: {caller} does not lead to {callee}"
+def test_codebook(teacher, corpus, stores, tmp_path, monkeypatch):
+    pytest.importorskip("numba", reason="no numba here; pip install numba")
+
+    def run() -> None:
+        codebook(
+            DistillRequest(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "codebook"),
+            stores / "quantizer",
+            StopRequest(),
+        )
+
+    hops_are_as_written("codebook", recorded(monkeypatch, "codebook", run))
 
 
-def test_commands_are_few_hops_from_their_equations():
-    hops = {chain: len(links) - 1 for chain, links in chains().items()}
-    assert hops.keys() == LIMITS.keys()
-    assert {chain: count for chain, count in hops.items() if count > LIMITS[chain]} == {}
-    starts = {links[0][0].partition(":")[0] for links in chains().values()}
-    assert all(start.startswith("asrkd.cli.") for start in starts)
+def test_nbest(teacher, corpus, tmp_path, monkeypatch):
+    pytest.importorskip("numba", reason="no numba here; pip install numba")
+
+    def run() -> None:
+        request = DistillRequest(teacher, (corpus / "cuts_dev.jsonl.gz",), tmp_path / "nbest")
+        nbest(request, "prefix-beam", SearchOptions(beam=4, num_best=4), StopRequest())
+
+    hops_are_as_written("nbest", recorded(monkeypatch, "nbest", run))
 
 
-@pytest.mark.parametrize(
-    ("caller", "callee", "handed_by"),
-    [
-        ("asrkd.cli.main:train", "asrkd.training.trainer:Trainer.run", ""),
-        ("asrkd.commands.train:train", "asrkd.objectives.ctc:ctc_sum", ""),
-        ("asrkd.training.learner:Learner.forward", "asrkd.objectives.ctc:Ctc.forward", ""),
-        (
-            "asrkd.core.parallel:run_tasks",
-            "asrkd.targets.writers.arrays:_write_codebook",
-            "asrkd.targets.store.building:make_store",
-        ),
-    ],
-)
-def test_a_link_that_skips_a_function_is_found(caller, callee, handed_by):
-    assert not leads_to(caller, callee, handed_by)
+def test_score(teacher, corpus, transcripts, monkeypatch):
+    def run() -> None:
+        for alignment in ("levenshtein", "sclite"):
+            out, rules = transcripts / f"dev-{alignment}", parse_rules(alignment, "none")
+            score(ScoreRequest(teacher, corpus / "cuts_dev.jsonl.gz", out, rules=rules), StopRequest())
+            score_of(transcripts, "student", alignment)
+            timed = TranscriptsRequest(
+                transcripts / "ref.stm",
+                transcripts / "hyp.ctm",
+                transcripts / f"stm-{alignment}",
+                rules=rules,
+            )
+            score_transcripts(timed, StopRequest())
+
+    hops_are_as_written("score", recorded(monkeypatch, "score", run))
+
+
+def test_compare(transcripts, monkeypatch):
+    folders = [score_of(transcripts, system) for system in ("baseline", "student")]
+
+    def run() -> None:
+        compare(CompareRequest(folders, roles=Roles(baseline="baseline")), None)
+
+    hops_are_as_written("compare", recorded(monkeypatch, "compare", run))
+
+
+TOY = """
+import sys
+
+def command(end):
+    def nested():
+        return [passed(lambda: end(sys._getframe())) for _ in "x"]
+    return nested()
+
+def passed(back):
+    return next(rows(back))
+
+def rows(back):
+    yield (lambda: back())()
+
+class Writer:
+    def __call__(self, end):
+        return [*(end(sys._getframe()) for _ in "x")]
+"""
+
+
+def test_functions_that_are_called_back_count(tmp_path):
+    (tmp_path / "toy.py").write_text(TOY)
+    scope: dict = {"__name__": "toy"}
+    exec(compile(TOY, str(tmp_path / "toy.py"), "exec"), scope)
+    [chain] = scope["command"](lambda frame: list(chain_to(frame, tmp_path)))
+    owner = "toy:command.<locals>.nested.<locals>.<listcomp>.<locals>.<lambda>"
+    assert chain == [owner, "toy:rows", "toy:passed", "toy:command"]
+    [chain] = scope["Writer"]()(lambda frame: list(chain_to(frame, tmp_path)))
+    assert chain == ["toy:Writer.__call__"]

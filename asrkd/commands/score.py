@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from asrkd.core.progress import announced
 from asrkd.core.shared_work import ShardOf, Workers, WorkResult, work
 from asrkd.core.shell import remove
 from asrkd.core.stopping import StopRequest
-from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
@@ -33,8 +33,8 @@ from asrkd.models.directory import load_model
 from asrkd.models.inference import check_features
 from asrkd.models.recognizer import LoadedModel, num_parameters
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words
-from asrkd.scoring.score_files import result_line, score_with_progress, write_score
+from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words, score_utterances
+from asrkd.scoring.score_files import aligning, result_line, warn_of_case, write_score
 from asrkd.scoring.score_folder import read_counts
 from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
 from asrkd.targets.store.shards import Shard, split_cuts
@@ -103,7 +103,10 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
-    scored = score_with_progress(_utterances(cuts, references), hypotheses, request.rules, stop)
+    utterances = _utterances(cuts, references)
+    warn_of_case(chain(references.values(), hypotheses.values()), request.rules.normalizer)
+    with aligning(len(utterances), stop) as advance:
+        scored = score_utterances(utterances, hypotheses, request.rules, advance)
     write_score(request.out, _description(request, model), scored)
     return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
 
@@ -125,7 +128,8 @@ def _recognize(
     digest = files.sha256_of(record)
     split = split_cuts(request.out / "hypotheses", cuts, CUTS_PER_SHARD, ".jsonl")
     planned = [Shard(path, part, request.model, device, digest) for path, part in split]
-    write = partial(_write_hypotheses, search=request.search, options=request.options)
+    compute = partial(_lines, search=request.search, options=request.options)
+    write = partial(make_shard, compute=compute, write=_write_lines)
     workers = Workers(request.jobs, request.shard_of)
     return planned, work(f"score {request.model.name}", planned, write, workers, stop)
 
@@ -147,17 +151,16 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
     return texts
 
 
-def _write_hypotheses(shard: Shard, monitor: TaskMonitor, search: str, options: SearchOptions) -> None:
-    def recognize(first: int) -> SerializedOutputs:
-        model = load_model(shard.model, shard.device)
-        for cut, final in recognize_by_cut(model, shard.cuts[first:], search, options):
-            yield cut.duration, [_line(model, scored, hypotheses[0]) for scored, hypotheses in final]
+def _lines(shard: Shard, first: int, search: str, options: SearchOptions) -> SerializedOutputs:
+    """Yield the lines of the hypotheses of the cuts from number ``first`` on."""
+    model = load_model(shard.model, shard.device)
+    for cut, final in recognize_by_cut(model, shard.cuts[first:], search, options):
+        yield cut.duration, [_line(model, scored, hypotheses[0]) for scored, hypotheses in final]
 
-    def write(lines: Sequence[bytes]) -> None:
-        with files.create_bytes(shard.path) as stream:
-            stream.writelines(lines)
 
-    make_shard(shard, recognize, write, monitor)
+def _write_lines(shard: Shard, lines: Sequence[bytes]) -> None:
+    with files.create_bytes(shard.path) as stream:
+        stream.writelines(lines)
 
 
 def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:

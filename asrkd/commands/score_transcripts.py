@@ -5,10 +5,12 @@ Reads:   transcripts, references and hypotheses (see :mod:`asrkd.scoring.transcr
 Writes:  the score (see :mod:`asrkd.scoring.score_files`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import SCORE_REQUEST
@@ -17,8 +19,14 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.stopping import StopRequest
 from asrkd.scoring.counts import Counts, require_same_ids, some_ids
 from asrkd.scoring.nist import score_segments
-from asrkd.scoring.score_corpus import CorpusScore, ReferenceUtterance, Rules, require_words
-from asrkd.scoring.score_files import result_line, score_with_progress, with_progress, write_score
+from asrkd.scoring.score_corpus import (
+    CorpusScore,
+    ReferenceUtterance,
+    Rules,
+    require_words,
+    score_utterances,
+)
+from asrkd.scoring.score_files import aligning, result_line, warn_of_case, write_score
 from asrkd.scoring.score_folder import read_counts
 from asrkd.scoring.timed_corpus import are_nist_files, read_timed_corpus
 from asrkd.scoring.transcripts import Transcripts, read_speakers, read_transcripts
@@ -60,8 +68,29 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
         AsrkdError: the files cannot be read or do not fit together; nothing is written.
         StoppedInTime: a stop was requested; nothing is kept.
     """
-    if are_nist_files(request.references, request.hypotheses):
-        return _score_timed_files(request, stop)
+    is_timed = are_nist_files(request.references, request.hypotheses)
+    inputs = _read_timed_files(request) if is_timed else _read_texts(request)
+    claimed = output_folder.claim(request.out, SCORE_REQUEST, inputs.record | request.rules.record())
+    was_complete = claimed is output_folder.State.COMPLETE
+    if not was_complete:
+        write_command(request.out)
+        warn_of_case(inputs.texts, request.rules.normalizer)
+        with aligning(inputs.num_utterances, stop) as advance:
+            scored = inputs.score(advance)
+        write_score(request.out, {"set": inputs.record["set"], "params": None, "search": None}, scored)
+    return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)
+
+
+class _Inputs(NamedTuple):
+    """Inputs of a score, read and verified."""
+
+    record: dict[str, Any]  # the settings that decide the result, as JSON
+    num_utterances: int
+    texts: Iterable[str]  # whose case is checked
+    score: Callable[[Callable[[int], None]], CorpusScore]  # takes the function that counts scored utterances
+
+
+def _read_texts(request: TranscriptsRequest) -> _Inputs:
     references, hypotheses = read_transcripts(request.references), read_transcripts(request.hypotheses)
     try:
         require_same_ids(references.texts, hypotheses.texts)
@@ -73,39 +102,21 @@ def score_transcripts(request: TranscriptsRequest, stop: StopRequest) -> Transcr
         ReferenceUtterance(utt_id, text, utt_id, speakers.get(utt_id))
         for utt_id, text in references.texts.items()
     ]
-    return _finish(
-        request,
+    return _Inputs(
         _record(references, hypotheses, speakers),
-        lambda: score_with_progress(utterances, hypotheses.texts, request.rules, stop),
+        len(utterances),
+        chain(references.texts.values(), hypotheses.texts.values()),
+        partial(score_utterances, utterances, hypotheses.texts, request.rules),
     )
 
 
-def _score_timed_files(request: TranscriptsRequest, stop: StopRequest) -> TranscriptsReport:
-    """Score a ctm against an stm."""
+def _read_timed_files(request: TranscriptsRequest) -> _Inputs:
+    """Read an stm and a ctm."""
     if request.utt2spk is not None:
         raise AsrkdError(f"--utt2spk {request.utt2spk}: an stm names its speakers; remove --utt2spk")
     corpus = read_timed_corpus(request.references, request.hypotheses, request.rules)
-    return _finish(
-        request,
-        {"set": _set_name(request.references), **corpus.record()},
-        lambda: with_progress(
-            len(corpus.references),
-            stop,
-            lambda advance: score_segments(corpus, request.rules, advance),
-        ),
-    )
-
-
-def _finish(
-    request: TranscriptsRequest, record: dict[str, Any], score: Callable[[], CorpusScore]
-) -> TranscriptsReport:
-    """Write the score, unless the folder is complete."""
-    claimed = output_folder.claim(request.out, SCORE_REQUEST, record | request.rules.record())
-    if claimed is not output_folder.State.COMPLETE:
-        write_command(request.out)
-        write_score(request.out, {"set": record["set"], "params": None, "search": None}, score())
-    was_complete = claimed is output_folder.State.COMPLETE
-    return TranscriptsReport(request.out, read_counts(request.out), request.rules, was_complete)
+    record = {"set": _set_name(request.references), **corpus.record()}
+    return _Inputs(record, len(corpus.references), (), partial(score_segments, corpus, request.rules))
 
 
 def _speakers(

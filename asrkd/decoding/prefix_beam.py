@@ -13,8 +13,8 @@ Notation: N utterances, T frames after padding, V symbols with blank at 0,
 B prefixes in the beam, K tokens that a frame may append.
 """
 
-from collections.abc import Callable
 from functools import lru_cache
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -30,9 +30,6 @@ from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.prefix_beam_state import FrameTokens
 from asrkd.decoding.rescoring import select_best
 from asrkd.models.masks import frame_mask
-
-History = tuple[NDArray[np.int64], NDArray[np.int64]]  # sources and appended tokens, each (T, N, B)
-Searched = tuple[History, NDArray[np.bool_]]  # and True at the places in use after the last frame, (N, B)
 
 
 def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothesis]]:
@@ -77,21 +74,43 @@ def candidates(log_probs: Tensor, num_frames: Tensor, options: SearchOptions) ->
     """
     lengths = checked_lengths(log_probs, num_frames)
     frames, beam = _probabilities(log_probs, lengths), options.beam
-    # Of a prefix's extensions at most B enter the beam, at most B - 1 are prefixes of the beam already, and
-    # one, which repeats the last token, is less likely than its token: only the 2 B likeliest tokens matter.
-    num_others = frames.shape[2] - 1
-    limit = min(options.max_tokens_per_frame or num_others, num_others)
-    likeliest = frames[:, :, 1:].topk(limit, dim=2).indices + 1
-    tokens, allowed = likeliest[:, :, : 2 * beam], None
-    if limit < num_others:
-        allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, likeliest, True)
+    tokens, allowed = _extensions(frames, options)
     compiled = _compiled() if frames.device.type == "cpu" else None
-    history, possible = (compiled or search_frames)(frames, tokens, allowed, beam)
+    if compiled is None:
+        history, possible = search_frames(frames, tokens, allowed, beam)
+    else:
+        num_utterances, longest, num_symbols = frames.shape
+        history = np.empty((2, longest, num_utterances, beam), np.int64)
+        possible = np.empty((num_utterances, beam), np.bool_)
+        permitted = torch.ones((1, 1, num_symbols), dtype=torch.bool) if allowed is None else allowed
+        arrays = (tensor.contiguous().numpy() for tensor in (frames, tokens, permitted))
+        compiled.search_frames(*arrays, history, possible)
     paths = _trace_back(*history)  # (T, N, B)
     return [
         [*(tuple(path[path != BLANK_ID].tolist()) for path in paths[:, n, possible[n]].T), tuple(best_path)]
         for n, best_path in enumerate(ctc_best_paths(log_probs, num_frames))
     ]
+
+
+def _extensions(frames: Tensor, options: SearchOptions) -> tuple[Tensor, Tensor | None]:
+    """Return the tokens that each frame may append, as :func:`search_frames` takes them.
+
+    Args:
+        frames: (N, T, V) probabilities, float64.
+        options: beam size, and the number of tokens that a frame may append.
+
+    Returns:
+        (N, T, K) int64, the likeliest first; and (N, T, V) bool, None if all are allowed.
+    """
+    # Of a prefix's extensions at most B enter the beam, at most B - 1 are prefixes of the beam already, and
+    # one, which repeats the last token, is less likely than its token: only the 2 B likeliest tokens matter.
+    num_others = frames.shape[2] - 1
+    limit = min(options.max_tokens_per_frame or num_others, num_others)
+    likeliest = frames[:, :, 1:].topk(limit, dim=2).indices + 1
+    allowed = None
+    if limit < num_others:
+        allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, likeliest, True)
+    return likeliest[:, :, : 2 * options.beam], allowed
 
 
 def _probabilities(log_probs: Tensor, lengths: list[int]) -> Tensor:
@@ -103,7 +122,9 @@ def _probabilities(log_probs: Tensor, lengths: list[int]) -> Tensor:
     return torch.where(real[..., None], log_probs[:, :longest].double().exp(), silence)
 
 
-def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int) -> Searched:
+def search_frames(
+    frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Search all frames in torch; :func:`asrkd.decoding.prefix_beam_numba.search_frames` is bit-equal.
 
     Args:
@@ -113,9 +134,9 @@ def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: 
         beam: B, number of prefixes in the beam.
 
     Returns:
-        For each frame, the source place of each prefix and the token that it
-        appended, both (T, N, B) int64; and (N, B) bool, True at the places in
-        use after the last frame.
+        (2, T, N, B) int64, for each frame the source place of each prefix and the
+        token that it appended; and (N, B) bool, True at the places in use after
+        the last frame.
     """
     num_utterances, num_frames, _ = frames.shape
     state = prefix_beam_state.start(num_utterances, beam, frames.device)
@@ -124,18 +145,17 @@ def search_frames(frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: 
         frame_tokens = FrameTokens(tokens[:, t], None if allowed is None else allowed[:, t])
         state, history[0, t], history[1, t] = prefix_beam_state.advance(state, frames[:, t], frame_tokens)
         state = prefix_beam_state.rescaled(state)
-    source, appended = history.cpu().numpy()
-    return (source, appended), (state.total > 0).cpu().numpy()
+    return history.cpu().numpy(), (state.total > 0).cpu().numpy()
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> Callable[[Tensor, Tensor, Tensor | None, int], Searched] | None:
+def _compiled() -> ModuleType | None:
     """Return the engine in machine code; None where numba is missing."""
     try:
         from asrkd.decoding import prefix_beam_numba
     except (ImportError, RuntimeError):  # numba is missing, or has no folder for its cache
         return None
-    return prefix_beam_numba.search_frames
+    return prefix_beam_numba
 
 
 def _trace_back(source: NDArray[np.int64], appended: NDArray[np.int64]) -> NDArray[np.int64]:

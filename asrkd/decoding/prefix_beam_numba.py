@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from torch import Tensor
 
 from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding import prefix_beam_state
@@ -46,33 +45,18 @@ class _Scratch(NamedTuple):
     chosen: Array  # (B,) their numbers: place of a prefix that stays, or B + place * K + column
 
 
-def search_frames(
-    frames: Tensor, tokens: Tensor, allowed: Tensor | None, beam: int
-) -> tuple[tuple[Array, Array], Array]:
-    """Search all frames, as :func:`asrkd.decoding.prefix_beam.search_frames`, of tensors on the CPU.
+@njit(nogil=True, cache=True)
+def search_frames(frames: Array, tokens: Array, allowed: Array, history: Array, possible: Array) -> None:
+    """Search all frames, as :func:`asrkd.decoding.prefix_beam.search_frames`.
 
     Args:
         frames: (N, T, V) probabilities, float64.
         tokens: (N, T, K) int64, different tokens of each frame, the likeliest first.
-        allowed: (N, T, V) bool, True at tokens that may be appended; None: all.
-        beam: B, number of prefixes in the beam.
-
-    Returns:
-        For each frame, the source place of each prefix and the token that it
-        appended, both (T, N, B) int64; and (N, B) bool, True at the places in
-        use after the last frame.
+        allowed: (N, T, V) bool, True at tokens that may be appended; or (1, 1, V), one row for all.
+        history: (2, T, N, B) int64, filled with the source place of each prefix and the token that it
+            appended.
+        possible: (N, B) bool, filled with True at the places in use after the last frame.
     """
-    num_utterances, num_frames, num_symbols = frames.shape
-    history = np.empty((2, num_frames, num_utterances, beam), np.int64)
-    possible = np.empty((num_utterances, beam), np.bool_)
-    permitted = np.ones((1, 1, num_symbols), np.bool_) if allowed is None else allowed.numpy()
-    _search(frames.contiguous().numpy(), tokens.contiguous().numpy(), permitted, history, possible)
-    return (history[0], history[1]), possible
-
-
-@njit(nogil=True, cache=True)
-def _search(frames: Array, tokens: Array, allowed: Array, history: Array, possible: Array) -> None:
-    """Fill ``history`` (2, T, N, B) and ``possible`` (N, B); ``allowed`` is (N, T, V), or one row for all."""
     beam = possible.shape[1]
     before, after, work = _empty(beam), _empty(beam), _scratch(beam, frames.shape[2])
     for n in range(len(frames)):

@@ -1,9 +1,8 @@
 """Score files: ``score.json``, ``utterances.jsonl``, and the formats of icefall, Kaldi and sclite."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from asrkd.core.progress import meter
 from asrkd.core.stopping import StopRequest
 from asrkd.scoring.counts import Counts, EditCounts, corpus_counts
 from asrkd.scoring.error_stats import write_error_stats
-from asrkd.scoring.normalizer import case_warning
-from asrkd.scoring.score_corpus import CHARACTER, CorpusScore, ReferenceUtterance, Rules, score_utterances
+from asrkd.scoring.normalizer import Normalizer, case_warning
+from asrkd.scoring.score_corpus import CHARACTER, CorpusScore, Rules
 from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers, references_sha256, write_utterances
 from asrkd.scoring.significance.bootstrap import NUM_REPLICATES, wer_interval
 from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_recogs
@@ -148,31 +147,9 @@ def _networks(scored: CorpusScore) -> tuple[dict[str, str], dict[str, str]] | No
     return references, {utt_id: network.hypothesis for utt_id, network in networks}
 
 
-def score_with_progress(
-    utterances: Collection[ReferenceUtterance], hypotheses: Mapping[str, str], rules: Rules, stop: StopRequest
-) -> CorpusScore:
-    """Score every utterance by :func:`score_utterances`, with a progress meter if it takes long.
-
-    Warns on stderr if the case rules of the normalizer may not suit the language of the texts.
-
-    Raises:
-        AsrkdError: references and hypotheses are not of the same utterances.
-        StoppedInTime: a stop was requested; nothing is kept.
-    """
-    texts = chain((utterance.reference for utterance in utterances), hypotheses.values())
-    if line := case_warning(texts, rules.normalizer):
-        warn(line)
-    return with_progress(
-        len(utterances),
-        stop,
-        lambda advance: score_utterances(utterances, hypotheses, rules, advance),
-    )
-
-
-def with_progress(
-    count: int, stop: StopRequest, score: Callable[[Callable[[int], None]], CorpusScore]
-) -> CorpusScore:
-    """Run ``score`` over ``count`` utterances with a progress meter; its argument is the meter's advance.
+@contextmanager
+def aligning(count: int, stop: StopRequest) -> Iterator[Callable[[int], None]]:
+    """Show progress over ``count`` utterances in the block, and yield the function that advances it.
 
     Raises:
         StoppedInTime: a stop was requested; nothing is kept.
@@ -186,7 +163,13 @@ def with_progress(
                     f"{progress.done} of {progress.total} utterances were aligned; the next run restarts"
                 )
 
-        return score(advance)
+        yield advance
+
+
+def warn_of_case(texts: Iterable[str], normalizer: Normalizer) -> None:
+    """Warn on stderr if the case rules of the normalizer may not suit the language of the texts."""
+    if line := case_warning(texts, normalizer):
+        warn(line)
 
 
 def result_line(counts: Counts, rules: Rules, out: Path, *, was_complete: bool) -> str:

@@ -130,7 +130,8 @@ class Trainer:
             if self.position.step == 0:
                 if log and self.learner.notes:
                     log.write("targets", 0, {"notes": self.learner.notes})
-                self._validate(log)  # a fault of the dev set shows now, not after the first hour
+                # A fault of the dev set shows now, not after the first hour.
+                self._record_validation(self.processes.first(self._validate), log)
             for share in self._updates():
                 faults.strike("step")
                 reports, reasons = zip(*self.processes.exchange((share, stop.reason())), strict=True)
@@ -138,7 +139,7 @@ class Trainer:
                 self._after_update(UpdateReport.of_all(reports), log, progress)
                 due = self._is_due(self.config.validation.every_steps)
                 if due:
-                    self._validate(log)
+                    self._record_validation(self.processes.first(self._validate), log)
                 if due or reason or self._checkpoint_is_due():
                     self._save(out)
                 if reason:
@@ -195,9 +196,7 @@ class Trainer:
             log.write("train", step, report.values() | place)
         progress.advance(audio_s=report.audio_s, note=f"loss {report.loss:.3f}")
 
-    def _validate(self, log: MetricLog | None) -> None:
-        """Validate in the first process; the others wait for the result."""
-        values = self.processes.first(self._validation)
+    def _record_validation(self, values: dict[str, Any], log: MetricLog | None) -> None:
         self.position.validation = values
         best = self.position.best_wer
         if "wer" in values:
@@ -205,7 +204,7 @@ class Trainer:
         if log:
             log.write("validation", self.position.step, values | ({} if best is None else {"best_wer": best}))
 
-    def _validation(self) -> dict[str, Any]:
+    def _validate(self) -> dict[str, Any]:
         """Validate the averaged weights; the learner's weights are restored afterwards."""
         weights = self.learner.snapshot()
         self.learner.load_state_dict(self.average())

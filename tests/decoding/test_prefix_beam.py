@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -221,7 +222,10 @@ def test_numba_keeps_the_same_prefixes_in_the_same_slots(
     tokens = frames[:, :, 1:].topk(min(2 * beam, max_tokens or 6, 6), dim=2).indices + 1
     allowed = torch.zeros_like(frames, dtype=torch.bool).scatter_(2, tokens, True) if max_tokens else None
     sources, possible = search_frames(frames, tokens, allowed, beam)
-    same_sources, same_possible = compiled.search_frames(frames, tokens, allowed, beam)
+    same_sources, same_possible = np.empty_like(sources), np.empty_like(possible)
+    permitted = torch.ones(1, 1, 7, dtype=torch.bool) if allowed is None else allowed
+    arrays = [tensor.contiguous().numpy() for tensor in (frames, tokens, permitted)]
+    compiled.search_frames(*arrays, same_sources, same_possible)
     assert (possible == same_possible).all()
     for ours, theirs in zip(sources, same_sources, strict=True):
         assert (ours == theirs).all()

@@ -3,10 +3,11 @@
 Notation: B frames, N codebooks, K entries of each, R = N * K rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from asrkd.quantizer.search import beam, refinement
 from asrkd.quantizer.search.tables import CenterTables
 
 Array = np.ndarray[Any, Any]
+_Map = Callable[..., Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def beam_indexes(dots: Tensor, tables: CenterTables, width: int) -> Tensor:
         compiled[1].search_frames(np.ascontiguousarray(share), centers, width, indexes)
         return indexes
 
-    return torch.from_numpy(np.concatenate(_in_threads(search, dots.detach().numpy()))).long()
+    with _threads(len(dots)) as (run, share):
+        shares = list(run(search, share(dots.detach().numpy())))
+    return torch.from_numpy(np.concatenate(shares)).long()
 
 
 def refine_rounds(
@@ -94,19 +98,23 @@ def refine_rounds(
         compiled[0].refine_frames(np.ascontiguousarray(share), centers, rounds, changes)
         return rounds, changes
 
-    shares = _in_threads(search, dots.detach().numpy(), indexes.to(torch.uint8).numpy())
+    with _threads(len(dots)) as (run, share):
+        initial = indexes.to(torch.uint8).numpy()
+        shares = list(run(search, share(dots.detach().numpy()), share(initial)))
     rounds, changes = (np.concatenate(arrays, axis=1) for arrays in zip(*shares, strict=True))
     return torch.from_numpy(rounds), torch.from_numpy(changes)
 
 
-def _in_threads(search: Callable[..., Any], *frames: Array) -> list[Any]:
-    """Return the results of ``search`` for shares of arrays (B, ...), one for each of torch's threads."""
-    num_shares = max(1, min(torch.get_num_threads(), len(frames[0])))
-    tasks = list(zip(*(np.array_split(array, num_shares) for array in frames), strict=True))
-    if len(tasks) == 1:
-        return [search(*tasks[0])]
-    with ThreadPoolExecutor(len(tasks)) as pool:  # machine code releases the GIL
-        return list(pool.map(lambda task: search(*task), tasks))
+@contextmanager
+def _threads(num_frames: int) -> Iterator[tuple[_Map, Callable[[Array], list[Array]]]]:
+    """Yield a ``map`` over as many threads as torch has, and the split of an array (B, ...) between them."""
+    num_shares = max(1, min(torch.get_num_threads(), num_frames))
+    share = partial(np.array_split, indices_or_sections=num_shares)
+    if num_shares == 1:
+        yield map, share
+        return
+    with ThreadPoolExecutor(num_shares) as pool:  # machine code releases the GIL
+        yield pool.map, share
 
 
 def _survivors(tables: CenterTables, survivors: int | None) -> Array:

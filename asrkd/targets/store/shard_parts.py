@@ -29,6 +29,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from asrkd.core import files
 from asrkd.core.shared_work import PARTS, part_every_s
 from asrkd.core.task_monitor import TaskMonitor
@@ -43,26 +45,27 @@ SerializedOutputs = Iterable[tuple[float, Sequence[bytes]]]
 
 def make_shard(
     shard: Shard,
-    compute: Callable[[int], SerializedOutputs],
-    write: Callable[[Sequence[bytes]], None],
     monitor: TaskMonitor,
-    batch: int = 1,
+    compute: Callable[[Shard, int], SerializedOutputs],
+    write: Callable[[Shard, Sequence[bytes]], None],
+    gpu_batch: int = 1,
 ) -> None:
     """Compute the cuts of a shard that no part holds, and write it; save parts in time and at a stop.
 
     Args:
         shard: the shard to write; the order in which its cuts are computed is fixed.
-        compute: function of a cut's number that yields the outputs of this and all later cuts.
-        write: function that writes the shard, given the outputs of all cuts in that order.
         monitor: monitor that counts each cut, and is checked for a stop after it.
-        batch: number of cuts that are computed together; parts end after a multiple of it.
+        compute: function of the shard and a cut's number that yields the outputs of this and all later cuts.
+        write: function that writes the shard, given the outputs of all cuts in that order.
+        gpu_batch: number of cuts that a GPU computes together; parts then end after a multiple of it.
     """
+    batch = 1 if torch.device(shard.device).type == "cpu" else gpu_batch
     outputs = read_parts(shard)
     computed = saved = len(outputs)
     if saved:
         monitor.advance(saved, resumed=True)
     every_s, saved_at = part_every_s(), time.monotonic()
-    for audio_s, complete in compute(saved) if saved < shard.size else ():
+    for audio_s, complete in compute(shard, saved) if saved < shard.size else ():
         outputs += complete
         computed += 1
         monitor.advance(1, audio_s)
@@ -75,7 +78,7 @@ def make_shard(
         if stops:
             monitor.advance(saved - computed)  # cuts that are not saved are not done
             return
-    write(outputs)
+    write(shard, outputs)
     remove_parts(shard)
 
 

@@ -3,7 +3,7 @@
 Notation: T frames of a cut, V tokens, k of them stored, D model size.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from asrkd.core.task_monitor import TaskMonitor
 from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
-from asrkd.models.inference import GPU_BATCH, CutOutputs, encode_cuts
+from asrkd.models.inference import GPU_BATCH, encode_cuts
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.store.arrays import VALUES, write_array_shard
 from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
@@ -40,12 +39,9 @@ def top_tokens(log_probs: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
     return torch.cat([ranked[:, :k], rest], dim=-1), order[:, :k].to(narrow)
 
 
-_Arrays = tuple[float, Mapping[str, Tensor]]  # duration of a cut in seconds, its (T, ...) arrays by name
-
-
 def codebook_writer(quantizer: Path, tap: Tap) -> ShardWriter:
     """Return a writer of codebook indexes, uint8 (T, codebooks) for each cut."""
-    return partial(_write_codebook, quantizer=quantizer, tap=tap)
+    return _writer(partial(_codebook, quantizer=quantizer, tap=tap))
 
 
 def posterior_writer(top_k: int, dtype: str) -> ShardWriter:
@@ -54,58 +50,41 @@ def posterior_writer(top_k: int, dtype: str) -> ShardWriter:
     A cut has ``values`` (T, k + 1), log-probabilities in nats of the k best tokens
     and of all others together, and ``tokens`` (T, k), the k best.
     """
-    return partial(_write_posteriors, top_k=top_k, dtype=dtype)
+    return _writer(partial(_posteriors, top_k=top_k, dtype=dtype))
 
 
 def hidden_writer(tap: Tap, dtype: str) -> ShardWriter:
     """Return a writer of hidden states, (T, D) for each cut."""
-    return partial(_write_hidden, tap=tap, dtype=dtype)
+    return _writer(partial(_hidden, tap=tap, dtype=dtype))
 
 
-def _write_posteriors(shard: Shard, monitor: TaskMonitor, top_k: int, dtype: str) -> None:
-    def compute(first: int) -> Iterator[_Arrays]:
-        for outputs in encode_cuts(load_model(shard.model, shard.device), shard.cuts[first:]):
-            yield outputs.cut.duration, _posteriors(outputs, top_k, dtype)
-
-    _write_arrays(shard, monitor, compute)
+def _writer(compute: Callable[[Shard, int], SerializedOutputs]) -> ShardWriter:
+    return partial(make_shard, compute=compute, write=_write, gpu_batch=GPU_BATCH)
 
 
-def _write_embeddings(
-    shard: Shard, monitor: TaskMonitor, tap: Tap, convert: Callable[[Tensor], Tensor]
-) -> None:
-    """Write the values to which ``convert`` maps the (T, D) embeddings of each cut."""
-
-    def compute(first: int) -> Iterator[_Arrays]:
-        for embedded in open_teacher(shard.model, shard.device).embeddings(shard.cuts[first:], [tap]):
-            yield embedded.cut.duration, {VALUES: convert(embedded.tapped[tap])}
-
-    _write_arrays(shard, monitor, compute)
-
-
-def _write_codebook(shard: Shard, monitor: TaskMonitor, quantizer: Path, tap: Tap) -> None:
+def _codebook(shard: Shard, first: int, quantizer: Path, tap: Tap) -> SerializedOutputs:
+    """Yield the indexes of each cut from number ``first`` on."""
     loaded = load_quantizer(quantizer).quantizer
-    _write_embeddings(shard, monitor, tap, lambda frames: loaded.encode(frames).to(torch.uint8))
+    for embedded in open_teacher(shard.model, shard.device).embeddings(shard.cuts[first:], [tap]):
+        yield embedded.cut.duration, [_serialized(loaded.encode(embedded.tapped[tap]).to(torch.uint8))]
 
 
-def _write_hidden(shard: Shard, monitor: TaskMonitor, tap: Tap, dtype: str) -> None:
-    _write_embeddings(shard, monitor, tap, lambda frames: frames.to(getattr(torch, dtype)))
+def _hidden(shard: Shard, first: int, tap: Tap, dtype: str) -> SerializedOutputs:
+    """Yield the hidden states of each cut from number ``first`` on."""
+    for embedded in open_teacher(shard.model, shard.device).embeddings(shard.cuts[first:], [tap]):
+        yield embedded.cut.duration, [_serialized(embedded.tapped[tap].to(getattr(torch, dtype)))]
 
 
-def _write_arrays(shard: Shard, monitor: TaskMonitor, compute: Callable[[int], Iterator[_Arrays]]) -> None:
-    """Write a shard of arrays; on a GPU parts hold whole batches."""
-
-    def write(outputs: Sequence[bytes]) -> None:
-        write_array_shard(shard.path, shard.request, shard.cuts, [load(output) for output in outputs])
-
-    batch = 1 if torch.device(shard.device).type == "cpu" else GPU_BATCH
-    make_shard(shard, lambda first: _serialized(compute(first)), write, monitor, batch)
+def _posteriors(shard: Shard, first: int, top_k: int, dtype: str) -> SerializedOutputs:
+    """Yield the posteriors of each cut from number ``first`` on."""
+    for outputs in encode_cuts(load_model(shard.model, shard.device), shard.cuts[first:]):
+        values, tokens = top_tokens(outputs.log_probs, top_k)
+        yield outputs.cut.duration, [_serialized(values.to(getattr(torch, dtype)), tokens=tokens)]
 
 
-def _serialized(outputs: Iterator[_Arrays]) -> SerializedOutputs:
-    for audio_s, arrays in outputs:
-        yield audio_s, [save({name: value.contiguous() for name, value in arrays.items()})]
+def _serialized(values: Tensor, **others: Tensor) -> bytes:
+    return save({name: array.contiguous() for name, array in {VALUES: values, **others}.items()})
 
 
-def _posteriors(outputs: CutOutputs, top_k: int, dtype: str) -> dict[str, Tensor]:
-    values, tokens = top_tokens(outputs.log_probs, top_k)
-    return {VALUES: values.to(getattr(torch, dtype)), "tokens": tokens}
+def _write(shard: Shard, outputs: Sequence[bytes]) -> None:
+    write_array_shard(shard.path, shard.request, shard.cuts, [load(output) for output in outputs])

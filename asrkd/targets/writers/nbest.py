@@ -9,7 +9,6 @@ from typing import Any
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.core.task_monitor import TaskMonitor
 from asrkd.data.cuts.records import records
 from asrkd.data.features.reading import load_features
 from asrkd.decoding import Hypothesis, SearchOptions
@@ -67,35 +66,29 @@ def nbest_writer(
     search: str, options: SearchOptions, conditions: DecodingConditions = PLAIN, unit: Unit = WORD
 ) -> ShardWriter:
     """Return a writer of N-best lists, with errors in ``unit``."""
-    return partial(_write, search=search, options=options, conditions=conditions, unit=unit)
+    compute = partial(_lines, search=search, options=options, conditions=conditions, unit=unit)
+    return partial(make_shard, compute=compute, write=partial(_write, conditions=conditions))
 
 
-def _write(
-    shard: Shard,
-    monitor: TaskMonitor,
-    search: str,
-    options: SearchOptions,
-    conditions: DecodingConditions,
-    unit: Unit,
-) -> None:
-    by_teacher = list(conditions.by_teacher(shard.model, shard.cuts))
-    order = [cut.id for _, cuts in by_teacher for cut in cuts]
+def _lines(
+    shard: Shard, first: int, search: str, options: SearchOptions, conditions: DecodingConditions, unit: Unit
+) -> SerializedOutputs:
+    """Yield the lines of the cuts from number ``first`` on, the cuts of each teacher together."""
+    for teacher, cuts in conditions.by_teacher(shard.model, shard.cuts):
+        if left := cuts[first:]:
+            model = load_model(teacher, shard.device)
+            for cut, complete in recognize_by_cut(model, left, search, options, conditions.read):
+                lines = [nbest_line(done, _nbest(model, done, hyps, unit)) for done, hyps in complete]
+                yield cut.duration, lines
+        first = max(0, first - len(cuts))
 
-    def compute(first: int) -> SerializedOutputs:
-        for teacher, cuts in by_teacher:
-            if left := cuts[first:]:
-                model = load_model(teacher, shard.device)
-                for cut, complete in recognize_by_cut(model, left, search, options, conditions.read):
-                    lines = [nbest_line(done, _nbest(model, done, hyps, unit)) for done, hyps in complete]
-                    yield cut.duration, lines
-            first = max(0, first - len(cuts))
 
-    def write(lines: Sequence[bytes]) -> None:
-        by_id = dict(zip(order, lines, strict=True))
-        ordered = [by_id[record.id] for record in records(shard.cuts)]
-        write_nbest_lines(shard.path, shard.request, shard.cuts, ordered)
-
-    make_shard(shard, compute, write, monitor)
+def _write(shard: Shard, lines: Sequence[bytes], conditions: DecodingConditions) -> None:
+    """Write the lines in the order of the shard's cuts."""
+    order = [cut.id for _, cuts in conditions.by_teacher(shard.model, shard.cuts) for cut in cuts]
+    by_id = dict(zip(order, lines, strict=True))
+    ordered = [by_id[record.id] for record in records(shard.cuts)]
+    write_nbest_lines(shard.path, shard.request, shard.cuts, ordered)
 
 
 def _nbest(model: LoadedModel, cut: MonoCut, hypotheses: Sequence[Hypothesis], unit: Unit) -> Nbest:

@@ -145,8 +145,8 @@ def test_bad_parts_are_removed_with_all_after_them(harm, tmp_path):
     harm(sorted((tmp_path / "parts").iterdir())[6])
     assert read_parts(shard) == answers[:6]
     assert len(list((tmp_path / "parts").iterdir())) == 6
-    asking_ = Asking(shard)
-    make_shard(shard, asking_, asking_.write, unwatched())
+    asking_ = Asking()
+    make_shard(shard, unwatched(), asking_, asking_.write)
     assert (asking_.began, shard.path.read_bytes()) == ([6], b"".join(answers))
 
 
@@ -195,31 +195,31 @@ def shard_of(folder: Path, count: int) -> Shard:
 class Asking:
     """Answers with the cut's number, and notes where it begins."""
 
-    def __init__(self, shard: Shard) -> None:
-        self.shard, self.began, self.given = shard, list[int](), 0
+    def __init__(self) -> None:
+        self.began, self.given = list[int](), 0
 
-    def __call__(self, first: int) -> Iterator[tuple[float, Sequence[bytes]]]:
+    def __call__(self, shard: Shard, first: int) -> Iterator[tuple[float, Sequence[bytes]]]:
         self.began.append(first)
-        for number in range(first, self.shard.size):
+        for number in range(first, shard.size):
             self.given += 1
             yield 2.0, [b"%d " % number]
 
-    def write(self, answers: Sequence[bytes]) -> None:
-        self.shard.path.write_bytes(b"".join(answers))
+    def write(self, shard: Shard, answers: Sequence[bytes]) -> None:
+        shard.path.write_bytes(b"".join(answers))
 
 
 @pytest.mark.parametrize(("batch", "begins"), [(1, [0, 7, 14, 21]), (4, [0, 4, 8, 12, 16]), (16, [0])])
 def test_parts_end_after_whole_batches_alone(tmp_path, batch, begins):
     """Each run is stopped at its seventh cut, so a batch of 16 would never end: the last run may end."""
-    shard = shard_of(tmp_path, 22)
-    asking_, expected = Asking(shard), " ".join(map(str, range(22))).encode() + b" "
+    shard = replace(shard_of(tmp_path, 22), device="cuda")
+    asking_, expected = Asking(), " ".join(map(str, range(22))).encode() + b" "
     for _ in begins[:-1]:
         watch = Watch(stop_after=7)
         monitor = TaskMonitor(lambda report, watch=watch: watch.advance("x", report), watch.must_stop)
-        make_shard(shard, asking_, asking_.write, monitor, batch)
+        make_shard(shard, monitor, asking_, asking_.write, batch)
         assert not shard.is_done()
         assert watch.count("x") == len(read_parts(shard))  # what is taken back is not counted
-    make_shard(shard, asking_, asking_.write, unwatched(), batch)
+    make_shard(shard, unwatched(), asking_, asking_.write, batch)
     assert asking_.began == begins
     assert shard.path.read_bytes() == expected
     assert not (tmp_path / "parts").exists()
@@ -271,8 +271,8 @@ def test_a_part_survives_removal_of_its_folder_by_another(tmp_path, monkeypatch)
 def test_a_shard_with_all_cuts_kept_needs_no_decoding(tmp_path):
     shard = shard_of(tmp_path, 3)
     write_part(shard, 0, [b"0 ", b"1 ", b"2 "])
-    asking_ = Asking(shard)
-    make_shard(shard, asking_, asking_.write, unwatched())
+    asking_ = Asking()
+    make_shard(shard, unwatched(), asking_, asking_.write)
     assert (asking_.began, shard.path.read_bytes()) == ([], b"0 1 2 ")
 
 
@@ -283,12 +283,12 @@ def test_parts_are_written_in_time_and_not_at_every_cut(tmp_path, monkeypatch):
     shard, kept = shard_of(tmp_path, 100), list[int]()
     monkeypatch.setattr(shard_parts, "write_part", lambda shard, first, answers: kept.append(first))
 
-    def ask(first: int) -> Iterator[tuple[float, Sequence[bytes]]]:
+    def ask(shard: Shard, first: int) -> Iterator[tuple[float, Sequence[bytes]]]:
         for _ in range(100):
             now[0] += 2.0
             yield 2.0, [b"x"]
 
-    make_shard(shard, ask, lambda answers: None, unwatched())
+    make_shard(shard, unwatched(), ask, lambda shard, answers: None)
     assert kept == list(range(0, 95, 5))  # each of 10 s; the last one is the shard itself
 
 
@@ -329,12 +329,12 @@ def test_a_search_resumed_after_a_batch_has_the_same_batches(inputs, monkeypatch
 
 
 def grow(shard: Shard, monitor: TaskMonitor) -> None:
-    def ask(first: int) -> Iterator[tuple[float, Sequence[bytes]]]:
+    def ask(shard: Shard, first: int) -> Iterator[tuple[float, Sequence[bytes]]]:
         for _ in shard.cuts[first:]:
             time.sleep(0.05)
             yield 2.0, [b"x"]
 
-    make_shard(shard, ask, lambda answers: shard.path.write_bytes(b"".join(answers)), monitor)
+    make_shard(shard, monitor, ask, lambda shard, answers: shard.path.write_bytes(b"".join(answers)))
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
 if TYPE_CHECKING:
     from asrkd.cli.launching.launch import Launch
 
-# Options that do not change the result: where it goes, by which processes, and resuming.
+# Options that do not change the result: output folder, processes, and resuming.
 _NOT_OF_THE_RESULT = frozenset(
     {"out", "jobs", "shard", "time_limit", "launcher", "partition", "gpus", "slurm", "resume", "workers"}
 )

@@ -21,8 +21,8 @@ from asrkd.evaluation.costs.measuring import Costs, Protocol, measure_costs
 class CompareRequest:
     """Request of a comparison: folders, roles, resampling and costs."""
 
-    folders: Sequence[Path]  # of models, or of scores
-    score_name: str = "score-test"  # of the score folder inside each model folder
+    folders: Sequence[Path]  # model folders, or score folders
+    score_name: str = "score-test"  # name of the score folder inside each model folder
     roles: Roles = Roles()
     resampling: Resampling = Resampling()
     costs_cuts: Path | None = None  # cuts on which to measure costs; None: no costs

@@ -23,7 +23,7 @@ from asrkd.targets.store.provenance import Sources
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import Teacher
 
-DTYPES: Sequence[str] = ("float16", "float32")  # of stored frames
+DTYPES: Sequence[str] = ("float16", "float32")  # types of stored frames
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class DistillRequest:
     device: str = "cpu"
     jobs: int = 1
     cuts_per_shard: int = 200
-    shard_of: ShardOf | None = None  # of the list of shards; None: all that are missing
+    shard_of: ShardOf | None = None  # share of the list of shards; None: all missing shards
     resample: bool = False  # resample audio to the sampling rate of a waveform teacher
 
     @property
@@ -104,7 +104,7 @@ class QuantizerRequest:
     layer: int  # 1-based
     options: QuantizerOptions = QuantizerOptions()
     utterances: int = 1000  # drawn at random from the cuts, as in the MVQ-KD paper
-    max_frames: int = 100_000  # in memory, drawn at random from those utterances
+    max_frames: int = 100_000  # frames in memory, drawn at random from these utterances
     tap: str | None = None  # 'before_norm' or 'after_norm'; None: the teacher's default
 
 

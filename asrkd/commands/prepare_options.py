@@ -20,16 +20,16 @@ class PrepareOptions:
     """
 
     features: FeatureOptions = field(default_factory=FeatureOptions)
-    speeds: tuple[float, ...] = ()  # of perturbed copies of ``train``, such as 0.9 and 1.1
-    tokens: str = "char"  # or "bpe"
-    vocab_size: int = 500  # of a BPE model
+    speeds: tuple[float, ...] = ()  # speeds of perturbed copies of ``train``, such as 0.9 and 1.1
+    tokens: str = "char"  # kind of tokens, "char" or "bpe"
+    vocab_size: int = 500  # size of a BPE model
     token_source: Path | None = None  # folder or file of existing tokens
     max_bad: float = 0.001  # largest share of bad items, 0 to 1
     untranscribed: bool = False  # allow cuts without transcript
     cuts_per_shard: int = CUTS_PER_SHARD
-    subsets: tuple[str, ...] = ()  # of LibriSpeech; empty: all present
-    small_speakers: int | None = None  # of ``train_small``; None: no such manifest
-    digits: DigitsOptions | None = None  # of the corpus ``digits``; None: its defaults
+    subsets: tuple[str, ...] = ()  # subsets of LibriSpeech; empty: all present
+    small_speakers: int | None = None  # speakers of ``train_small``; None: no such manifest
+    digits: DigitsOptions | None = None  # options of the corpus ``digits``; None: the defaults
 
     def __post_init__(self) -> None:
         for speed in self.speeds:
@@ -72,8 +72,8 @@ class PrepareOptions:
 class SplitReport:
     """Report of a split."""
 
-    num_cuts: int  # with speed-perturbed copies
-    hours: float  # of audio in these cuts
+    num_cuts: int  # cuts, speed-perturbed copies included
+    hours: float  # hours of audio in these cuts
     num_quarantined: int
 
 
@@ -83,7 +83,7 @@ class PrepareReport:
 
     out: Path
     splits: dict[str, SplitReport] = field(default_factory=dict)
-    num_tokens: int | None = None  # with the blank; None: no transcripts
+    num_tokens: int | None = None  # number of tokens with the blank; None: no transcripts
     warnings: tuple[str, ...] = ()
     already_complete: bool = False
     unfinished: str = ""  # progress, while shards of other parts are missing

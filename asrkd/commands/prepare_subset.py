@@ -26,7 +26,7 @@ class SubsetRequest:
         AsrkdError: there is no manifest, nothing to leave out, or ``transcripts`` is not ``1/N``.
     """
 
-    manifest: Path | None  # of the cuts
+    manifest: Path | None  # manifest of the cuts
     out: Path  # the manifest to write
     transcripts: str | None = None  # "1/N": keep the transcripts of one cut in N; None: of all
     without: Path | None = None  # manifest of the cuts to leave out; None: keep all

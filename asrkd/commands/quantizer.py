@@ -57,7 +57,7 @@ class Source:
 
     state: Path
     teacher: Path
-    layer: int  # from 1
+    layer: int  # layer of the teacher, from 1
     tap: str | None = None  # 'before_norm' or 'after_norm'; None: the teacher's default
     device: str = "cpu"
 

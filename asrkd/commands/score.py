@@ -53,7 +53,7 @@ class ScoreRequest:
     options: SearchOptions = SearchOptions()
     device: str = "cpu"
     jobs: int = 1
-    shard_of: ShardOf | None = None  # of the list of shards; None: all that are missing
+    shard_of: ShardOf | None = None  # share of the list of shards; None: all missing shards
     rules: Rules = Rules()
 
 

@@ -20,8 +20,8 @@ class StoreSize:
     """Bytes of a store."""
 
     name: str
-    total: int  # of the folder, index and contract included
-    payload: int  # of the targets alone
+    total: int  # size of the folder, index and contract included
+    payload: int  # size of the targets alone
 
 
 def target_sizes(stores: Sequence[Path]) -> str:

@@ -43,7 +43,7 @@ class WeighRequest:
     """Request of a preview of weights: an N-best store, and settings of an objective."""
 
     store: Path
-    cuts: tuple[Path, ...] = ()  # manifests; if empty, those that the store was made from
+    cuts: tuple[Path, ...] = ()  # manifests; if empty, the manifests that the store was made from
     overrides: tuple[str, ...] = ()  # key=value, as in an objective's config
     betas: tuple[float, ...] = (1.0, 2.0, 5.0)
 
@@ -155,9 +155,9 @@ def export_targets(request: ExportRequest, stop: StopRequest) -> str:
 class ImportRequest:
     """Request of an import: manifest, cuts, output folder and format."""
 
-    manifest: Path  # of cuts with codebook_indexes
+    manifest: Path  # manifest of cuts with codebook_indexes
     out: Path
-    cuts: Path | None = None  # prepared by asrkd, to train on; None: those of the manifest
+    cuts: Path | None = None  # cuts prepared by asrkd, to train on; None: the cuts of the manifest
     format: str = "icefall"
     cuts_per_shard: int = 200
 

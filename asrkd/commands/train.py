@@ -70,7 +70,7 @@ class TrainReport:
     steps: int
     validation: dict[str, Any]
     already_complete: bool = False
-    rank: int = 0  # of this process
+    rank: int = 0  # number of this process
 
     def text(self) -> str:
         """Format the report as one line."""

@@ -3,13 +3,13 @@
 STAMP = "stamp.json"  # last file of every folder: it is complete
 COMMAND = "command.json"  # the command that made the folder
 
-WEIGHTS = "model.safetensors"  # of a model
+WEIGHTS = "model.safetensors"  # weights of a model
 MODEL_CONFIG = "config.json"
 LINEAGE = "lineage.json"  # data, stores and versions that the model was trained with
 METRICS = "metrics.jsonl"
 
-CONTRACT = "contract.json"  # of a store or quantizer: what decides its contents
-PROVENANCE = "sources.json"  # where the inputs of a store were
+CONTRACT = "contract.json"  # contract of a store or quantizer: all that decides its contents
+PROVENANCE = "sources.json"  # paths of the inputs of a store
 QUANTIZER_WEIGHTS = "quantizer.safetensors"
 QUANTIZER_DESCRIPTION = "quantizer.json"
 

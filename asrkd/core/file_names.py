@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
-MAX_BYTES = 150  # of a name; leaves room for suffixes, and for the ending of a partial file
+MAX_BYTES = 150  # length of a name; leaves room for suffixes, and for the ending of a partial file
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

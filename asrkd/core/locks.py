@@ -14,7 +14,7 @@ from typing import IO
 
 from asrkd.core.files import make_folder
 
-_HELD = (errno.EACCES, errno.EAGAIN)  # by another process; which of the two, depends on the system
+_HELD = (errno.EACCES, errno.EAGAIN)  # another process holds the lock; the error number depends on the system
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # the file system has none
 RETRY_S = 1.0
 

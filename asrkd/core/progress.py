@@ -17,8 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from asrkd.core.errors import one_line
 
 LINE_EVERY_S = 5.0
-FIRST_LINE_S = 1.0  # until the first "at work" line of work that has finished nothing
-POLL_EVERY_S = 0.2  # for whether that line is due
+FIRST_LINE_S = 1.0  # time until the first "at work" line of work that has finished nothing
+POLL_EVERY_S = 0.2  # interval of checks whether that line is due
 HEARTBEAT_EVERY_S = 60.0  # between two such lines
 # Columns of a row beside the label and the counts: the bar, the rate with its unit or note, the time left.
 BAR_ROOM, MIN_LABEL = 52, 8

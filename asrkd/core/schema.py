@@ -12,14 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Form = TypeVar("Form")
 
-MAX_INT = 2**63 - 1  # of 64 bits
+MAX_INT = 2**63 - 1  # largest integer of 64 bits
 MAX_SHOWN = 60  # characters of a wrong value in a message
 
 Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
 Positive = Annotated[int, Field(strict=True, ge=1, le=MAX_INT)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]  # from the start of a recording
-Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]  # in seconds
+Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]  # since the start of a recording
+Duration = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]  # duration in seconds
 #: Samples, or samples per second, also as 16000.0.
 WholeNumber = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, multiple_of=1, le=MAX_INT)]
 Sha256 = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{64}$")]

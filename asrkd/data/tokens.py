@@ -20,7 +20,7 @@ import sentencepiece
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 
-BLANK_ID = 0  # of every inventory; attention decoders and language models use it as sentence boundary
+BLANK_ID = 0  # blank of every inventory; the sentence boundary of decoders and language models
 BLANK = "<blk>"
 SPACE = "<space>"
 UNKNOWN = "<unk>"

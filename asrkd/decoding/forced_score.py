@@ -37,7 +37,7 @@ def forced_log_prob(
         raise ValueError(f"token {BOUNDARY} is the boundary, expected hypotheses without it")
     if not flat:
         return [[] for _ in hypotheses]
-    # By falling length, so that the sequences of more than u tokens are always the first ones.
+    # Sort by falling length, so that the sequences of more than u tokens are always the first ones.
     order = sorted(range(len(flat)), key=lambda place: -len(flat[place][1]))
     utterance = torch.tensor([flat[place][0] for place in order], device=encoded.device)
     state = model.start(encoded, num_frames).take(utterance)

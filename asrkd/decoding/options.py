@@ -31,7 +31,7 @@ class DecoderOptions:
     alpha: float = 0.6  # exponent of 'gnmt', >= 0
     eos_factor: float | None = None  # > 0; None: a sentence may end anywhere
     max_length_ratio: float = 1.0  # maximum tokens per encoder frame, > 0
-    lm_weight: float = 0.3  # of log P under a language model, > 0
+    lm_weight: float = 0.3  # weight of log P under a language model, > 0
     token_bonus: float = 0.0  # nats per token, either sign
     ctc_weight: float = 0.3  # share of log P under CTC in the joint score, 0..1; the rest is attention's
 
@@ -66,7 +66,7 @@ class SearchOptions:
     beam: int = 8  # beam size: prefixes kept per frame of CTC or per token of a decoder, >= 1
     num_best: int = 1  # maximum hypotheses returned, 1..beam
     max_tokens_per_frame: int | None = None  # likeliest tokens of a frame that may be appended; None: all
-    decoder: DecoderOptions = DecoderOptions()  # of decoders and language models
+    decoder: DecoderOptions = DecoderOptions()  # options of decoders and language models
     lm: Path | None = None  # language model, see asrkd/decoding/language_models.py
 
     def __post_init__(self) -> None:

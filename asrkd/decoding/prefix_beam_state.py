@@ -26,7 +26,7 @@ from asrkd.data.tokens import BLANK_ID
 # 2**64 / golden ratio, made odd, as a signed 64-bit number: multiplying by it spreads neighboring values.
 HASH_MULTIPLIER = 0x9E3779B97F4A7C15 - (1 << 64)
 LOW_32_BITS = 0xFFFFFFFF
-ROOT_HASH, NO_HASH = 0, 1  # of the empty prefix, and of its parent, which is no prefix's but by chance
+ROOT_HASH, NO_HASH = 0, 1  # hashes of the empty prefix, and of its parent, which no prefix has but by chance
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BeamState:
     """
 
     blank: Tensor  # probability of the alignments that end in blank
-    nonblank: Tensor  # probability of those that end in the last token
+    nonblank: Tensor  # probability of the alignments that end in the last token
     last: Tensor  # last token; BLANK_ID for the empty prefix
     prefix_hash: Tensor  # int64
     parent_hash: Tensor  # int64, of the prefix without its last token

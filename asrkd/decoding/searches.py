@@ -41,7 +41,7 @@ class Search:
 
     run: Callable[[EncoderOutputs, SearchOptions], list[list[Hypothesis]]]
     needs: frozenset[str]  # "ctc", "decoder"
-    meaning: str  # of a hypothesis's log_prob
+    meaning: str  # meaning of a hypothesis's log_prob
     reads: tuple[str, ...] = ()  # names of DecoderOptions
     reads_with_lm: tuple[str, ...] | None = ()  # further names beside a language model; None: accepts none
 

@@ -15,7 +15,7 @@ class TransformerLayers(Section):
     """Sizes of the Transformer layers of an encoder, a decoder or a language model."""
 
     num_layers: int = Field(6, ge=1)
-    dim: int = Field(512, ge=2)  # of the residual stream
+    dim: int = Field(512, ge=2)  # size of the residual stream
     num_heads: int = Field(8, ge=1)
     feed_forward_dim: int = Field(2048, ge=1)
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
@@ -31,9 +31,9 @@ class LasDecoderConfig(Section):
     """Sizes of the GRU decoder of "Listen, attend and spell", with location-aware attention."""
 
     num_layers: int = Field(3, ge=1)
-    dim: int = Field(384, ge=1)  # of the GRU
-    embedding_dim: int = Field(32, ge=1)  # of tokens
-    attention_channels: int = Field(128, ge=1)  # of the convolution over the last alignment
+    dim: int = Field(384, ge=1)  # size of the GRU
+    embedding_dim: int = Field(32, ge=1)  # size of a token's embedding
+    attention_channels: int = Field(128, ge=1)  # channels of the convolution over the last alignment
     attention_kernel_size: int = Field(15, ge=1)  # frames, an odd number
     dropout: float = Field(0.4, ge=0.0, lt=1.0)
 
@@ -55,7 +55,7 @@ class ConformerConfig(Section):
     """Sizes and options of a Conformer encoder; as a whole model, of a Conformer-CTC recognizer."""
 
     num_layers: int = Field(12, ge=1)
-    dim: int = Field(256, ge=2)  # of the residual stream
+    dim: int = Field(256, ge=2)  # size of the residual stream
     num_heads: int = Field(4, ge=1)
     feed_forward_dim: int = Field(1024, ge=1)
     kernel_size: int = Field(15, ge=1)  # frames, of the depthwise convolution
@@ -88,9 +88,9 @@ class LasEncoderConfig(Section):
     """Sizes of the encoder of "Listen, attend and spell": convolutions and bidirectional GRUs."""
 
     num_layers: int = Field(5, ge=1)
-    dim: int = Field(384, ge=1)  # of the GRU of each direction; an encoder frame is twice as wide
-    channels: int = Field(32, ge=1)  # of both convolutions
-    kernel_size: tuple[int, int] = (5, 8)  # of both: frames (odd) and features
+    dim: int = Field(384, ge=1)  # size of the GRU of each direction; an encoder frame is twice as wide
+    channels: int = Field(32, ge=1)  # channels of both convolutions
+    kernel_size: tuple[int, int] = (5, 8)  # sizes of both kernels: frames (odd) and features
     dropout: float = Field(0.4, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")

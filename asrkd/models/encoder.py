@@ -18,7 +18,7 @@ class Tap(NamedTuple):
     """Point of an encoder whose values are computed as well: a layer, before or after its norm."""
 
     layer: int  # 1-based
-    place: Place = "after_norm"  # of the layer's final LayerNorm
+    place: Place = "after_norm"  # place relative to the layer's final LayerNorm
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ Past = tuple[Tensor, Tensor]  # keys and values of a layer, each (B, H, P, K), f
 class TransformerState:
     """State of a Transformer decoder after the tokens so far of B sequences of equal length."""
 
-    past: tuple[Past, ...]  # of each layer; empty before the first token
+    past: tuple[Past, ...]  # keys and values of each layer; empty before the first token
     memory: Memory  # each layer's keys and values over speech, and the mask; of a language model, N alone
 
     def take(self, places: Tensor) -> "TransformerState":

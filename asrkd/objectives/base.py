@@ -89,7 +89,7 @@ class Objective(nn.Module):
 class Kind:
     """Registry entry of an objective."""
 
-    name: str  # in configs
+    name: str  # name in configs
     config: type[ObjectiveConfig]
-    source: Callable[[Any, Tokens], TargetSource]  # from (settings, the student's tokens)
-    build: Callable[[Any, TargetSource, Any], Objective]  # from (settings, source, student)
+    source: Callable[[Any, Tokens], TargetSource]  # function of (settings, the student's tokens)
+    build: Callable[[Any, TargetSource, Any], Objective]  # function of (settings, source, student)

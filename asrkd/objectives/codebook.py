@@ -103,7 +103,7 @@ class Autoregression(nn.Module):
         self.previous: nn.Embedding | None = None
         if num_indexes > 1:  # a single codebook has no earlier one
             self.previous = nn.Embedding((num_indexes - 1) * codebook_size, hidden_dim)
-        self._gain = 0.5 * math.sqrt(hidden_dim / num_indexes)  # of the embeddings, as in the package
+        self._gain = 0.5 * math.sqrt(hidden_dim / num_indexes)  # factor on the embeddings, as in the package
 
     def forward(self, frames: Tensor, indexes: Tensor) -> Tensor:
         """Compute scores (frames, C, K) from (frames, D) and the true indexes (frames, C), int64."""

@@ -22,8 +22,8 @@ class FrameConfig(ObjectiveConfig):
     """Settings of every objective on frames."""
 
     targets: LiveTargets | str  # path of a store, or a live teacher
-    layer: int = Field(ge=1)  # of the student
-    tap: Literal["before_norm", "after_norm"] = "after_norm"  # of that layer: its final LayerNorm
+    layer: int = Field(ge=1)  # layer of the student
+    tap: Literal["before_norm", "after_norm"] = "after_norm"  # place relative to that layer's final LayerNorm
     delay: int = Field(0, ge=0)  # lag of a streaming student, in its frames
 
 

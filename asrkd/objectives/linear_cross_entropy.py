@@ -29,7 +29,7 @@ def linear_cross_entropy(frames: Tensor, weight: Tensor, bias: Tensor, indexes: 
         indexes: (frames, C) true classes, int64 in [0, K).
     """
     with torch.no_grad():
-        dtype = (frames[:0] @ weight[:0].t()).dtype  # of products under autocast
+        dtype = (frames[:0] @ weight[:0].t()).dtype  # type of products under autocast
     with torch.autocast(frames.device.type, enabled=False):
         if torch.is_grad_enabled():
             arguments = (frames, weight, bias, indexes, dtype)

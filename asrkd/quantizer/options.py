@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MAX_CODEBOOKS = 64  # of 256 entries: the table of their products takes 1 GB
+MAX_CODEBOOKS = 64  # with 256 entries each, the table of their products takes 1 GB
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class LoadedQuantizer:
 
     quantizer: DirectSumQuantizer
     identity: str  # sha256 of the weights file, hex
-    contract: dict[str, Any]  # that of save_quantizer
+    contract: dict[str, Any]  # as passed to save_quantizer
     report: dict[str, Any]  # fields of a QuantizerReport; empty if asrkd did not train it
 
 

@@ -91,7 +91,7 @@ class AlignedPath:
     # Correct words are those of the hypothesis; optional words only if they were recognized.
     reference: list[str]
     hypothesis: list[str]
-    edits: str  # of these words
+    edits: str  # edits of these words
     network: AlignedNetwork
 
 

@@ -29,8 +29,8 @@ class TimedItem:
 
     item: TranscriptItem
     begin_s: float
-    middle_s: float  # of alternatives: that of the last one
-    number: int  # of the line, from 1
+    middle_s: float  # middle of the word, or of the last alternative
+    number: int  # line number, from 1
 
 
 @dataclass

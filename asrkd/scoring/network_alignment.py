@@ -24,10 +24,10 @@ from asrkd.core.errors import AsrkdError
 from asrkd.scoring.edits import DELETION, HIT, INSERTION, SUBSTITUTION
 from asrkd.scoring.word_network import NO_WORD, Network
 
-# Edits besides the four: an optional word of the reference left out, one of the hypothesis added.
+# Edits besides the four: an optional word of the reference was left out, or one of the hypothesis added.
 LEFT_OUT, ADDED = "oa"
 
-MOST_CELLS = 100_000_000  # of 12 bytes each
+MOST_CELLS = 100_000_000  # cells of 12 bytes each
 
 _NULL_COST = float(np.float32(0.001))
 _IMPOSSIBLE = 1e6

@@ -10,7 +10,7 @@ from asrkd.scoring.units import WORD, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 from asrkd.scoring.word_network import Items, replace_words
 
-# By name of the alignment: sclite with its options -D and -F, or the fewest errors.
+# Costs by name of the alignment: sclite with its options -D and -F, or the fewest errors.
 COSTS: dict[str, AlignmentCosts] = {
     LEVENSHTEIN: FEWEST_ERRORS,
     "sclite": SCLITE,

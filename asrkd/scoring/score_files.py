@@ -24,7 +24,7 @@ from asrkd.scoring.transcript_files import trn_lines, write_kaldi_text, write_re
 from asrkd.scoring.units import WORD, Unit, spaced
 from asrkd.scoring.word_alignment import LEVENSHTEIN
 
-SEED = 1  # of the bootstrap, fixed so that the same score has the same interval
+SEED = 1  # seed of the bootstrap, fixed so that the same score has the same interval
 
 
 def wer_line(counts: Counts, unit: Unit = WORD) -> str:

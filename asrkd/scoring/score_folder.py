@@ -31,11 +31,11 @@ class ScoredUtterance:
     speaker: str  # the id of the recording if no speaker is known
     recording: str
     duration_s: float | None
-    reference: str  # as scored, after normalization
+    reference: str  # scored text, after normalization
     hypothesis: str
     counts: Counts  # in the unit of the score
     character_counts: CharacterCounts
-    network: AlignedNetwork | None = None  # of stm and ctm; the texts are the path that was chosen in it
+    network: AlignedNetwork | None = None  # alternatives of stm and ctm; the texts are the path chosen in it
 
     @property
     def transcript(self) -> str:
@@ -51,9 +51,9 @@ class ScoreFolder:
     set_name: str
     alignment: str  # levenshtein or sclite; of stm and ctm any of asrkd.scoring.nist_rules.COSTS
     normalizer: Normalizer
-    references_sha256: str  # of ids and normalized references
+    references_sha256: str  # hash of ids and normalized references
     utterances: list[ScoredUtterance]  # by id
-    counts: Counts  # of the corpus
+    counts: Counts  # counts over the corpus
     unit: Unit = WORD  # unit of the counts
 
 
@@ -223,7 +223,7 @@ def _read_utterances(path: Path, unit: Unit, remedy: str) -> list[ScoredUtteranc
         except ValueError as error:
             raise AsrkdError(f"{path}:{number}: not a scored utterance ({error}); {remedy}") from None
         length, counted = len(units(utterance.reference, unit)), utterance.counts.reference_length
-        if utterance.network is None and length != counted:  # of several alternatives one counts
+        if utterance.network is None and length != counted:  # only one of several alternatives counts
             problem = f"counts are of {counted} {unit.nouns}, but the reference has {length}"
             raise AsrkdError(f"{path}:{number}: utterance {utterance.id!r}: {problem}; {remedy}")
         utterances.append(utterance)

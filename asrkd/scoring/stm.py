@@ -40,7 +40,7 @@ class Segment:
     begin_s: float
     end_s: float
     items: Items | None  # None: not scored
-    number: int  # of the line, from 1
+    number: int  # line number, from 1
 
     @property
     def id(self) -> str:

@@ -20,7 +20,7 @@ class TextRules:
 
     name: str
     version: int
-    sha256: str  # of the rules
+    sha256: str  # hash of the rules
 
     def __str__(self) -> str:
         """Format as ``basic 1 (0123456789ab)``."""

@@ -13,7 +13,7 @@ from asrkd.scoring.counts import one_spaced, require_same_ids
 
 # In sclite { a / b } are alternatives, @ is no word, (word) is optional, ** and ;; begin comments.
 SPECIAL_TO_SCLITE = re.compile(r"[{}()*]|;;|^@$")
-# If these marks are meant as such: characters that still end a word, or are dropped from it.
+# Characters that end a word, or are dropped from it, even if the marks have their meaning of sclite.
 SPECIAL_AMONG_MARKS = re.compile(r"[{};*\\]")
 MARKS = ("{", "/", "}", "@")
 

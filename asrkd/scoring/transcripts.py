@@ -35,7 +35,7 @@ class Transcripts:
 
     path: Path
     texts: dict[str, str]
-    speakers: dict[str, str]  # of a trn; empty for other formats
+    speakers: dict[str, str]  # speakers of a trn; empty for other formats
 
 
 def read_transcripts(path: Path) -> Transcripts:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from asrkd.core.errors import AsrkdError
 
 NO_WORD = "@"
-MAX_DEPTH = 20  # of braces in braces
+MAX_DEPTH = 20  # largest depth of braces in braces
 
 _OUTSIDE, _INSIDE = re.compile(r"[^\s{}]+"), re.compile(r"[^\s{}/]+")  # words outside and inside of braces
 

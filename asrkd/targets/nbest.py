@@ -22,11 +22,11 @@ class StoredHypothesis:
 
     text: str
     log_prob: float  # log P(hypothesis | audio) in nats, by the model of the search
-    tokens: tuple[int, ...] | None = None  # of the teacher; None in stores of record 1
-    # By name, of PARTS: log-probabilities in nats of one model each, and the length in tokens.
+    tokens: tuple[int, ...] | None = None  # the teacher's tokens; None in stores of record 1
+    # Values by name, one of PARTS: log-probability in nats under one model, or the length in tokens.
     parts: Mapping[str, float] = field(default_factory=dict)
     errors: WordErrors | None = None  # None: the cut had no transcript
-    score: float | None = None  # that the list is ranked by; None: log_prob
+    score: float | None = None  # score that ranks the list; None: log_prob
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Nbest:
     """Hypotheses of a teacher for a cut, best score first."""
 
     hypotheses: tuple[StoredHypothesis, ...]
-    num_words: int | None  # of the reference, or other units; None: no reference
+    num_words: int | None  # words, or other units, of the reference; None: no reference
 
     @property
     def texts(self) -> list[str]:

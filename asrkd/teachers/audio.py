@@ -113,7 +113,7 @@ class WaveformEncoder:
     first_frame: float  # seconds from the start of the audio to the first frame's center
     length_rule: dict[str, Any]  # see asrkd.models.frame_timing
     identity: dict[str, Any]  # family, hashes of weights and configuration
-    versions: dict[str, str]  # of the library
+    versions: dict[str, str]  # versions of the library
 
 
 def pad(utterances: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:

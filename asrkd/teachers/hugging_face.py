@@ -22,7 +22,7 @@ from asrkd.teachers.audio import AudioInput, WaveformEncoder, pad
 from asrkd.teachers.transformers_library import load_pretrained, read_preprocessor, versions
 from asrkd.teachers.whisper import whisper_encoder
 
-VARIANCE_EPSILON = 1e-7  # of Wav2Vec2FeatureExtractor, by which transformers normalizes audio
+VARIANCE_EPSILON = 1e-7  # epsilon of Wav2Vec2FeatureExtractor, by which transformers normalizes audio
 
 _CLASSES = {
     "wav2vec2": "Wav2Vec2Model",

@@ -43,7 +43,7 @@ class Embedded:
 class Teacher(ABC):
     """Encoder of layers 1 to ``num_layers``, each of size ``dim``; a frame every ``frame_shift`` seconds."""
 
-    name: str  # as on the command line: a path, or a bundle's name
+    name: str  # name on the command line: a path, or a bundle's name
     dim: int  # D
     num_layers: int
     frame_shift: float  # seconds

@@ -37,8 +37,8 @@ LAYER_NORM_EPSILON = 1e-5  # of torch.nn.functional.layer_norm, by which torchau
 class TorchaudioConfig(config.Section):
     """Description of a torchaudio model: its factory function, arguments and audio format."""
 
-    function: Literal["wav2vec2_model", "wavlm_model"]  # of torchaudio.models
-    arguments: dict[str, Any]  # of the function
+    function: Literal["wav2vec2_model", "wavlm_model"]  # function of torchaudio.models
+    arguments: dict[str, Any]  # arguments of the function
     sampling_rate: int = Field(16000, ge=1)  # Hz
     normalize: bool | None = None  # audio to mean 0, variance 1; None: if convolutions have layer norms
 

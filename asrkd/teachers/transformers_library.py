@@ -71,7 +71,7 @@ def load_pretrained(class_name: str, folder: Path, needed_prefix: str = "") -> n
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
-            attn_implementation="eager",  # the one that all families and versions have
+            attn_implementation="eager",  # the implementation that all families and versions have
             torch_dtype=torch.float32,
         )
     except Exception as error:  # transformers raises many kinds

@@ -35,11 +35,11 @@ class Position:
     phase_step: int = 0  # updates made in this phase
     epoch: int = 0
     batch: int = 0  # completed batches of the epoch's plan
-    plan_digest: str = ""  # of that plan
+    plan_digest: str = ""  # digest of that plan
     best_wer: float | None = None  # lowest on dev so far, in validation.unit
     validation: dict[str, Any] = field(default_factory=dict)  # the latest
-    scaler: dict[str, Any] = field(default_factory=dict)  # of gradients in fp16
-    train_seconds: float = 0.0  # in updates and validation, over all sessions
+    scaler: dict[str, Any] = field(default_factory=dict)  # state of the gradient scaler in fp16
+    train_seconds: float = 0.0  # time in updates and validation, over all sessions
     threads: int = field(default_factory=torch.get_num_threads)
     processes: int = 1
 

@@ -18,12 +18,12 @@ class OptimConfig(Section):
 
     lr: float = Field(1e-3, gt=0)  # peak of the schedule
     betas: tuple[Beta, Beta] = (0.9, 0.98)
-    weight_decay: float = Field(0.01, ge=0)  # of matrices; vectors are not decayed
+    weight_decay: float = Field(0.01, ge=0)  # weight decay of matrices; vectors are not decayed
     warmup_steps: int = Field(200, ge=0)  # lr rises linearly
     schedule: Literal["constant", "linear", "cosine", "exponential"] = "cosine"  # after the warm-up
     epoch_factor: float | None = Field(None, gt=0, lt=1)  # exponential: factor of lr for each completed epoch
-    hold_share: float = Field(0.0, ge=0, lt=1)  # of the steps after warm-up: at peak lr
-    decay_share: float = Field(1.0, gt=0, le=1)  # of the steps after warm-up and hold: decay; then final_lr
+    hold_share: float = Field(0.0, ge=0, lt=1)  # share of the steps after warm-up at peak lr
+    decay_share: float = Field(1.0, gt=0, le=1)  # share of the steps after warm-up and hold: decay
     final_lr: float = Field(0.0, ge=0)  # as a share of lr
     clip_norm: float = Field(5.0, gt=0)  # norm of all gradients together
     accumulate: int = Field(1, ge=1)  # batches of an update
@@ -54,7 +54,7 @@ class ValidationConfig(Section):
 
     every_steps: int = Field(500, ge=1)
     max_duration: float = Field(120.0, gt=0)  # seconds of audio in a batch
-    unit: Literal["word", "char", "mixed"] = "word"  # of errors; see asrkd.scoring.units
+    unit: Literal["word", "char", "mixed"] = "word"  # unit of errors; see asrkd.scoring.units
 
     @model_serializer(mode="wrap")
     def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

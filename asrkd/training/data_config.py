@@ -30,7 +30,7 @@ class DataConfig(Section):
     num_buckets: int = Field(10, ge=1)  # cuts of like duration share a batch
     min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, with a warning
     max_cut: float = Field(30.0, gt=0)  # seconds; longer cuts are left out, with a warning
-    folds: FoldSettings | None = None  # train on all cuts but those of a fold
+    folds: FoldSettings | None = None  # fold whose cuts are left out of the training
 
     @property
     def batch_limit(self) -> BatchLimit:
@@ -48,7 +48,7 @@ class TextDataConfig(Section):
     train_text: Path  # training text
     dev_text: Path  # validation text
     tokens: Path  # folder with tokens.txt or bpe.model, from `asrkd prepare`
-    max_tokens: int = Field(4000, ge=1)  # in a batch, with ends of sentences and padding
+    max_tokens: int = Field(4000, ge=1)  # tokens of a batch, with ends of sentences and padding
     num_buckets: int = Field(10, ge=1)  # sentences of like length share a batch
     max_sentence: int = Field(500, ge=1)  # tokens; longer sentences are left out, with a warning
 
@@ -78,7 +78,7 @@ class SpecAugmentConfig(Section):
     feature_mask_size: int = Field(27, ge=2)  # mel bins; lhotse draws widths below it
     num_frame_masks: int = Field(10, ge=0)
     frame_mask_size: int = Field(50, ge=2)  # feature frames; lhotse draws widths below it
-    max_frame_share: float = Field(0.15, gt=0, le=1)  # of the utterance, under all frame masks together
+    max_frame_share: float = Field(0.15, gt=0, le=1)  # share of the utterance under all frame masks together
 
 
 class AugmentConfig(Section):

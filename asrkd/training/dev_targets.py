@@ -26,7 +26,7 @@ class DevTargets:
 
     term: LossTerm
     source: TargetSource
-    cuts: Sequence[MonoCut] | None  # that have targets; None: all
+    cuts: Sequence[MonoCut] | None  # cuts that have targets; None: all
 
 
 def dev_targets(

@@ -28,8 +28,8 @@ from torch.nn.parallel import DistributedDataParallel
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError, error_text
 
-TIMEOUT = timedelta(minutes=30)  # of a silent process; longer than a validation or a checkpoint takes
-_LOST = ("gloo", "nccl", "connection", "timed out", "broken pipe", "socket")  # in torch's messages
+TIMEOUT = timedelta(minutes=30)  # for a silent process; longer than a validation or a checkpoint takes
+_LOST = ("gloo", "nccl", "connection", "timed out", "broken pipe", "socket")  # words in torch's messages
 
 Value = TypeVar("Value")
 Item = TypeVar("Item")
@@ -73,7 +73,7 @@ class _Message:
 class Processes:
     """Processes of a run, as seen by one of them; a single process needs no communication."""
 
-    rank: int = 0  # of this one
+    rank: int = 0  # number of this process
     count: int = 1
     local_rank: int = 0  # on this machine
 

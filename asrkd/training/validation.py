@@ -38,7 +38,7 @@ class TextValidator:
         self.by_id, self.source = CutsById(sentences), TextSource(tokens)
         self.plan = plan_in_order(sentences.records, max_tokens)
         self.num_tokens = sum(sentence.duration for sentence in sentences.records)  # with ends
-        self.num_words = sentences.num_words + len(sentences)  # likewise
+        self.num_words = sentences.num_words + len(sentences)  # with ends
 
     def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:
         """Return an empty list: every validation measures the loss on dev sentences."""

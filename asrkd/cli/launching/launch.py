@@ -51,8 +51,8 @@ PROGRAM = (sys.executable, "-m", "asrkd")
 class Launch:
     """Command to run as jobs."""
 
-    arguments: Sequence[str]  # as typed, after the program
-    launcher: str  # one of LAUNCHERS
+    arguments: Sequence[str]  # typed arguments, after the program
+    launcher: str  # launcher, one of LAUNCHERS
     out: Path  # output folder of the command; logs go beside it
     wanted: Wanted = Wanted()
     program: Sequence[str] = PROGRAM

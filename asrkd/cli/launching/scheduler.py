@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from asrkd.cli.launching.task import Task, TaskExit
 
-NOTICE_S = 120.0  # from the stop signal to the kill; a shard or a checkpoint is done by then
+NOTICE_S = 120.0  # time from the stop signal to the kill, enough for a shard or a checkpoint
 _NO_LIMIT_MIN = 60 * 24 * 366
 _OURS = ("array", "output", "error")  # options of sbatch set by the launcher
 _OVER = frozenset(

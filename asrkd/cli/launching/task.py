@@ -23,7 +23,7 @@ class TaskExit:
     """Exit of a command."""
 
     status: int  # exit status; minus the number of the signal that killed it
-    last_line: str  # of stderr
+    last_line: str  # last line of stderr
     output: str  # stdout, a few lines for asrkd's commands
 
 
@@ -31,7 +31,7 @@ class TaskExit:
 class Task:
     """Command to run as a job; called by the job, on its machine."""
 
-    name: str  # in messages, such as '3/8'
+    name: str  # name in messages, such as '3/8'
     command: tuple[str, ...]
     when_again: tuple[str, ...] = ()  # options to add when the command resumes
 

@@ -63,7 +63,7 @@ SETUPS = (
 class _Teacher(NamedTuple):
     """Teacher of a store, with the conditions of its decoding."""
 
-    path: Path  # of the first fold's teacher, where there are folds
+    path: Path  # path of the teacher, with folds that of the first fold
     conditions: DecodingConditions
     combination: ScoreCombination
     lm: Path | None  # language model of the search, if it can be loaded

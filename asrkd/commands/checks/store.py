@@ -28,9 +28,9 @@ class _Store:
 
     path: Path
     contract: dict[str, Any]
-    digest: str  # of the contract
+    digest: str  # digest of the contract
     payloads: Sequence[Path]
-    num_cuts: int  # by its stamp
+    num_cuts: int  # number of cuts in the stamp
     remake: str
 
 

@@ -29,7 +29,7 @@ from asrkd.models.stepwise import Decoder, labels
 from asrkd.targets.nbest import StoredHypothesis
 from asrkd.targets.sequences import collate
 
-Scores = dict[str, list[list[float]]]  # by part, of the hypotheses of each utterance
+Scores = dict[str, list[list[float]]]  # scores by part, of the hypotheses of each utterance
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ class Check:
     name: str
     status: Status
     detail: str  # a version, or the fault, in a line
-    note: str = ""  # its use, and its substitute
+    note: str = ""  # use of the package, and its substitute
     remedy: str = ""  # the command that fixes it
 
     def text(self) -> str:

@@ -26,7 +26,7 @@ class Program:
     package: str  # Debian's
     use: str
     stand_in: str  # substitute
-    folder: str = ""  # where Debian puts it, if that is not on the PATH
+    folder: str = ""  # Debian's folder for it, if that is not on the PATH
 
 
 PROGRAMS = (

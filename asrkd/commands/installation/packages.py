@@ -19,7 +19,7 @@ class Package:
 
     module: str  # name in imports
     distribution: str  # name for pip
-    use: str  # in asrkd
+    use: str  # use in asrkd
     probe: Callable[[Any], str] | None = None  # runs it; returns a note
 
 

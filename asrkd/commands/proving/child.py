@@ -38,8 +38,8 @@ class Command:
     entry: Callable[[], None]  # console entry, which reads sys.argv
     words: tuple[str, ...]  # after 'asrkd'
     cwd: Path
-    log: Path  # of stderr, replaced each time
-    environment: Mapping[str, str] = field(default_factory=dict)  # in addition to this process's
+    log: Path  # log of stderr, replaced each time
+    environment: Mapping[str, str] = field(default_factory=dict)  # variables in addition to this process's
 
     def run(self, fault: str | None = None) -> CommandExit:
         """Run the command to its end, with a fault if one is given."""

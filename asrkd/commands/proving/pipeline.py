@@ -96,7 +96,7 @@ def digests(folder: Path) -> dict[str, str]:
 def _may_differ(path: Path) -> bool:
     return (
         path.suffix in (".partial", ".lock")
-        or path.name.startswith(".tmp")  # of safetensors, after a kill while it wrote
+        or path.name.startswith(".tmp")  # leftovers of safetensors after a kill
         or path.name.endswith(".partial.lca")
         or path.name == METRICS
         or path.parts[0] in ("checkpoints", "tensorboard")

@@ -44,7 +44,7 @@ __all__ = ["AudioInfo", "BadAudio", "OpenAudio", "Samples", "examine", "opened",
 Samples = npt.NDArray[np.float32]  # (C, S)
 
 BLOCK = 1 << 18  # samples decoded at a time
-MAX_SAMPLES = 1 << 62  # of a stream without a length
+MAX_SAMPLES = 1 << 62  # samples of a stream without a length
 _RIFF = ("WAV", "WAVEX")
 
 
@@ -53,7 +53,7 @@ class AudioInfo(NamedTuple):
 
     sampling_rate: int  # Hz
     num_channels: int
-    num_samples: int  # of each channel
+    num_samples: int  # samples of each channel
 
 
 @dataclass(frozen=True)

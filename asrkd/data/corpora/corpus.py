@@ -27,7 +27,7 @@ FILE_KINDS = ("librispeech", "tsv", "kaldi", "cuts")
 class Corpus:
     """Listing of a corpus, without opened audio: utterances, or lhotse manifests."""
 
-    digest: str  # of the listing, and of the sizes of its audio files
+    digest: str  # digest of the listing, and of the sizes of its audio files
     utterances: Sequence[CorpusUtterance] = ()
     manifests: Sequence[tuple[str, tuple[Path, ...]]] = field(default=())  # (split, files)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 HEADER_BYTES = 4
 CHAIN = 4  # consecutive frames of one kind that count as audio
-HEAD_BYTES = 10  # of a file, for the detection of MP3
+HEAD_BYTES = 10  # bytes of a file for the detection of MP3
 # kbit/s by index 1 to 14 of (MPEG 1, layer); MPEG 2 and 2.5 share theirs.
 _RATES = {
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -38,7 +38,7 @@ class Mp3Frames:
     content: bytes
     spans: list[tuple[int, int]]  # (begin, end) in bytes of every whole frame, without tags
     promised: int | None  # number of frames in the tag of the first frame; None: no tag, or no number
-    missing_bytes: int  # of the last frame, where the file ends within it
+    missing_bytes: int  # bytes that the last frame lacks, if the file ends within it
     other_kind_at: int | None  # byte where frames of another sampling rate or version begin
 
     @property

@@ -30,7 +30,7 @@ __all__ = [
 
 # Kaldi's utt2dur may be counted in feature frames, which lack up to a window of 25 ms.
 DECLARED_TOLERANCE_S = 0.025
-WINDOW_S = 0.025  # of the features; shorter audio has no features
+WINDOW_S = 0.025  # window of the features; shorter audio has no features
 # Decoders overshoot 1 a little; hundreds mean integers stored as floats.
 MAX_AMPLITUDE = 8.0
 NO_LENGTH = 1 << 36  # samples: the limit of FLAC; libsndfile returns more for a file without a length

@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 class ManifestLine(NamedTuple):
     """Line of a manifest, with its cut's record."""
 
-    number: int  # from 1
+    number: int  # line number, from 1
     text: str  # without its end
     fields: dict[str, Any]  # JSON of the line
     cut: CutRecord

@@ -31,7 +31,7 @@ def resolve(cut: MonoCut, folder: Path) -> MonoCut:
 
 
 LINES_PER_BLOCK = 40
-LEVEL = 3  # of zlib: a tenth of the size; higher levels save little and take longer
+LEVEL = 3  # level of zlib: a tenth of the size; higher levels save little and take longer
 CACHE_SIZE = 8000  # cuts that stay as objects after access by index
 
 

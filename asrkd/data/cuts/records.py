@@ -112,8 +112,8 @@ class CutRecord(NamedTuple):
     recording: str | None  # recording id
     duration: float  # seconds
     sampling_rate: int  # Hz
-    texts: tuple[str | None, ...]  # of its supervisions
-    speakers: tuple[str | None, ...]  # of its supervisions
+    texts: tuple[str | None, ...]  # texts of the supervisions
+    speakers: tuple[str | None, ...]  # speakers of the supervisions
     features: FeatureKind | None
 
 

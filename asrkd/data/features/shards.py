@@ -35,7 +35,7 @@ class Plan:
     num_mel_bins: int
     sampling_rate: int  # Hz, of the features; audio of another rate is resampled
     cuts_per_shard: int  # before speed perturbation
-    speeds: tuple[float, ...] = ()  # of the copies in ``train``
+    speeds: tuple[float, ...] = ()  # speeds of the copies in ``train``
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FeatureShard:
     split: str
     index: int
     count: int
-    cuts: PackedCuts  # with the audio paths of the manifests
+    cuts: PackedCuts  # cuts, with the audio paths of the manifests
 
     @property
     def archive(self) -> Path:

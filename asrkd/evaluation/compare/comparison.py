@@ -19,7 +19,7 @@ from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import WORD, Unit
 
-VERSION = 2  # of the record
+VERSION = 2  # version of the record
 FARTHEST = 10.0  # largest rate or difference that is printed; beyond it, "> 1000"
 
 
@@ -27,7 +27,7 @@ FARTHEST = 10.0  # largest rate or difference that is printed; beyond it, "> 100
 class Run:
     """A system trained from one seed, or the score of transcripts."""
 
-    seed: int  # of the model; without a model, the number of the run within the system, from 1
+    seed: int  # seed of the model; without a model, the number of the run within the system, from 1
     score: str  # score folder
     model: str | None  # model folder
     wer: float
@@ -42,9 +42,9 @@ class MatchedPairsTest:
     num_segments: int
     z: float  # negative if the system is better
     p: float  # two-sided
-    p_holm: float  # with Holm's correction over the students; that of the teacher is not corrected
-    # Errors of the system minus those of the baseline per segment, if equal in all segments, for which z is 0
-    # by NIST's convention; None if they vary.
+    p_holm: float  # with Holm's correction over the students; the teacher's p is not corrected
+    # Errors of the system minus errors of the baseline per segment, if equal in all segments, when z is 0 by
+    # NIST's convention; None if they vary.
     uniform_difference: float | None = None
 
 
@@ -80,15 +80,13 @@ class SystemResult:
     runs: list[Run]
     wer: float  # mean over seeds
     wer_std: float | None  # standard deviation over seeds; None: one seed
-    interval: (
-        Interval | None
-    )  # of the mean; None: fewer than two blocks, or no errors to say how far off 0 is
+    interval: Interval | None  # interval of the mean; None: fewer than two blocks, or no errors
     difference: Difference | None  # None: it is the baseline
     saved_share: Share | None  # fraction of the baseline's errors avoided; negative if there are more
     # Fraction of the gap between baseline and teacher that a student closes: 0 the baseline, 1 the teacher.
-    gap_share: Share | None  # of students; None: no teacher, or no gap significantly above 0
+    gap_share: Share | None  # for students; None: no teacher, or no gap significantly above 0
     params: int | None  # None: no model is known, likewise below
-    weight_bytes: int | None  # of the exported weights
+    weight_bytes: int | None  # size of the exported weights
     train_seconds: float | None  # mean over seeds
     costs: Costs | None  # None: not measured
 
@@ -106,7 +104,7 @@ class Comparison:
     blocks: str  # blocks of the bootstrap: speaker, recording or utterance, as far as known
     num_blocks: int
     num_replicates: int
-    seed: int  # of the bootstrap
+    seed: int  # seed of the bootstrap
     teacher: str | None
     baseline: str | None
     systems: list[SystemResult]  # in the order of the command line

@@ -22,11 +22,11 @@ from asrkd.models.recognizer import LoadedModel
 class Costs:
     """Costs of recognition from features by greedy search."""
 
-    multiply_adds_per_second: float  # of audio
+    multiply_adds_per_second: float  # per second of audio
     uncounted: list[str]  # operators that may multiply but are not counted; if any, the count is too low
     real_time_factor: float  # computing time divided by duration of the audio
     peak_memory_bytes: int  # resident memory of a process that does nothing else
-    idle_memory_bytes: int  # of the same process before it loads the model
+    idle_memory_bytes: int  # memory of the same process before it loads the model
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Protocol:
 
     cuts: str  # the manifest
     num_cuts: int  # number of cuts that were recognized, evenly spaced by duration
-    audio_seconds: float  # of these
+    audio_seconds: float  # duration of these utterances
     repeats: int  # rounds of timing, of which the median counts
     threads: int
     batch_size: int

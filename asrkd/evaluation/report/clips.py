@@ -14,7 +14,7 @@ from lhotse import MonoCut
 from asrkd.data.corpora.recordings import BadAudio, decode
 
 MIME = "audio/flac"
-MOST_BYTES = 3_000_000  # of all clips together, in base64
+MOST_BYTES = 3_000_000  # size of all clips together, in base64
 
 
 def read_clips(cuts: Mapping[str, MonoCut], ids: Iterable[str], count: int) -> dict[str, str]:

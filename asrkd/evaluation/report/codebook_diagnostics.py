@@ -18,9 +18,9 @@ MOST_CUTS = 5000  # evenly spaced, if the store has more
 class CodebookUse:
     """Use of the entries of one codebook."""
 
-    entropy_bits: float  # of the indexes; at most log2 of the codebook size
+    entropy_bits: float  # entropy of the indexes, at most log2 of the codebook size
     used: int  # entries that occur
-    largest_share: float  # of the most frequent entry
+    largest_share: float  # share of the most frequent entry
 
     @property
     def perplexity(self) -> float:

@@ -39,7 +39,7 @@ MOST_CUTS = 40  # evenly spaced dev cuts
 class CodebookLoss:
     """The cross-entropy of a student on dev cuts."""
 
-    nats: list[float]  # of each codebook, mean over frames
+    nats: list[float]  # cross-entropy of each codebook, mean over frames
     num_cuts: int
     num_frames: int
     codebook_size: int

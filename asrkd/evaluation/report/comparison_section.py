@@ -27,8 +27,8 @@ class ComparedRow:
     style: Style
     result: SystemResult
     counts: Counts  # summed over its seeds
-    is_best: bool  # of the students
-    is_significant: bool  # its difference from the baseline
+    is_best: bool  # whether it is the best student
+    is_significant: bool  # whether the difference from the baseline is significant
 
 
 @dataclass(frozen=True)

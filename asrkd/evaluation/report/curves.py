@@ -14,7 +14,7 @@ from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.units import WORD, Unit, find_unit
 from asrkd.training.metrics import read_metrics
 
-MOST_POINTS = 50  # of a curve; neighbors are averaged if there are more
+MOST_POINTS = 50  # largest number of points of a curve; above it neighbors are averaged
 MOST_WER = 1.1  # largest error rate that is drawn, since error rates of untrained systems have no limit
 
 
@@ -25,7 +25,7 @@ class Curves:
     training_loss: Markup
     dev_loss: Markup
     wer: Markup
-    rate_name: str  # of ``wer``: Word error rate; Error rate if the units of systems differ
+    rate_name: str  # title of ``wer``: Word error rate; Error rate if the units of systems differ
     units: str  # description of the units if they are not all the word
     without_log: list[str]  # labels of systems that have no log
 

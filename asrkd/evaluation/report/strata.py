@@ -11,7 +11,7 @@ from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.counts import Counts, corpus_counts
 from asrkd.scoring.score_folder import ScoredUtterance, named_as_speakers
 
-NUM_BINS = 5  # with about equally many utterances each
+NUM_BINS = 5  # bins of about equally many utterances
 MOST_SPEAKERS = 24  # rows; if there are more speakers, the hardest ones
 
 

@@ -20,15 +20,15 @@ NUM_COLORS = 6  # colors of students in the stylesheet
 class ReportedSystem:
     """A system trained from one seed."""
 
-    folder: Path | None  # of the model; None: transcripts were scored
+    folder: Path | None  # model folder; None: transcripts were scored
     name: str
     seed: int
     label: str  # the name, with the seed if there are several
     role: str  # teacher, baseline or student
-    number: int  # of the student among the students, from 0, which decides color and mark
+    number: int  # number among the students, from 0, which decides color and mark
     score: ScoreFolder
     stores: UsedStores
-    experiment: dict[str, Any]  # its resolved config; empty without a model
+    experiment: dict[str, Any]  # resolved config of the model; empty without a model
 
     @property
     def style(self) -> Style:

@@ -35,7 +35,7 @@ class _Phase:
     start: int  # steps before it
     steps: int
     learning_rate: float
-    fade: float  # of the statistics, every step: about 1 / (1 - fade) batches count
+    fade: float  # factor on the statistics at every step: about 1 / (1 - fade) batches count
     solve_every: int  # steps; solving takes O((N K)^3) time
     ridge: float  # frames
     shrinks: bool  # the ridge draws toward zero; else toward the present centers

@@ -28,7 +28,7 @@ class CenterStatistics:
         size = self.num_codebooks * self.codebook_size
         self._counts = centers.new_zeros((size, size), dtype=torch.float64)
         self._sums = centers.new_zeros((size, dim), dtype=torch.float64)
-        self._weight = 1.0  # of the next batch: it grows, so that the sums need not be multiplied to fade
+        self._weight = 1.0  # weight of the next batch; it grows instead of fading the sums
 
     def fade(self, factor: float) -> None:
         """Scale the weight of all previous batches by ``factor``, in (0, 1]."""

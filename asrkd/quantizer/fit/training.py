@@ -41,7 +41,7 @@ from asrkd.quantizer.report import QuantizerReport, measure
 
 MAX_HELD_OUT = 2_000  # frames; they are encoded with every number of refinements
 CHECKPOINT_EVERY_S = 30.0
-MAX_WRITE_SHARE = 0.05  # of the run time, for writing checkpoints: the statistics of 64 codebooks are 2 GB
+MAX_WRITE_SHARE = 0.05  # share of the run time for writing checkpoints: 2 GB of statistics for 64 codebooks
 MAX_CHECKPOINT_S = 50.0  # between two checkpoints, however long they take: a kill costs less than a minute
 
 
@@ -150,7 +150,7 @@ def _resumed(
     if state is not None:
         try:
             learner.restore(state)
-        except (KeyError, RuntimeError, ValueError):  # of other options: start from nothing
+        except (KeyError, RuntimeError, ValueError):  # a state of other options: start from nothing
             generator.set_state(draws)
             return QuantizerLearner(frames, options, generator)
     return learner
@@ -164,7 +164,7 @@ def _checkpoint_or_stop(
 ) -> None:
     """Write a checkpoint if it is due, and stop if requested."""
     reason = stop.reason() if stop is not None else None
-    ends = (options.phase_one_steps, options.steps)  # of the phases; the measurement that follows is slow
+    ends = (options.phase_one_steps, options.steps)  # ends of phases; the following measurement is slow
     if checkpoint is not None and (reason or checkpoint.is_due or learner.step in ends):
         checkpoint.save(learner.state())
     if stop is not None and reason:

@@ -21,7 +21,7 @@ class Selection:
     lines: list[str] = field(default_factory=list)  # human-readable: cuts that were left out, and why
 
 
-# Called with each token sequence of each cut.
+# Function that is called with each token sequence of each cut.
 Watch = Callable[[CutRecord, Sequence[int]], None]
 
 

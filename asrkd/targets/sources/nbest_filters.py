@@ -16,9 +16,9 @@ from asrkd.targets.nbest import Nbest
 from asrkd.targets.sources.nbest_weights import posteriors
 from asrkd.targets.sources.settings import Bounds, FilterSettings
 
-MAX_EXAMPLES = 3  # of removed hypotheses, for each rule
+MAX_EXAMPLES = 3  # removed hypotheses that are shown for each rule
 
-# From (list, rank, seconds of audio) to the reason for removing the hypothesis of that rank; None: it passes.
+# Function of (list, rank, seconds of audio): the reason to remove the hypothesis of that rank, or None.
 Check = Callable[[Nbest, int, float], str | None]
 
 
@@ -28,8 +28,8 @@ class Removed:
 
     rule: str
     num_hypotheses: int = 0
-    num_cuts: int = 0  # that lost hypotheses to the rule
-    cuts_left_out: int = 0  # that lost their last hypotheses to the rule
+    num_cuts: int = 0  # cuts that lost hypotheses to the rule
+    cuts_left_out: int = 0  # cuts that lost their last hypotheses to the rule
     seconds_left_out: float = 0.0
     examples: list[str] = field(default_factory=list)
 

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 
 from asrkd.targets.sources.settings import WeightSettings
 
-BINS = 10  # of the histogram: (0, .1], (.1, .2], ... (.9, 1)
+BINS = 10  # bins of the histogram: (0, .1], (.1, .2], ... (.9, 1)
 
 
 def list_weights(

@@ -18,11 +18,11 @@ Bounds = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 class LiveTargets(Section):
     """A teacher that computes targets while the student is trained, in place of the path of a store."""
 
-    teacher: str  # as for `asrkd distill --teacher`
-    layer: int | None = Field(None, ge=1)  # of the teacher; by default that of the quantizer
-    tap: Literal["before_norm", "after_norm"] | None = None  # of that layer; None: the layer's output
+    teacher: str  # path or name, as for `asrkd distill --teacher`
+    layer: int | None = Field(None, ge=1)  # layer of the teacher; None: the layer of the quantizer
+    tap: Literal["before_norm", "after_norm"] | None = None  # place at that layer; None: the layer's output
     quantizer: str | None = None  # folder of a quantizer, for codebook indexes
-    resample: bool = False  # of a teacher that reads audio: accept other sampling rates
+    resample: bool = False  # whether a teacher that reads audio accepts other sampling rates
 
 
 class WeightSettings(Section):
@@ -30,7 +30,7 @@ class WeightSettings(Section):
 
     beta: float = Field(0.0, ge=0)  # ERR-KD's: weight exp(-beta * WER); the poster draws 1, 2 and 5
     posterior: bool = False  # times softmax(log_prob / temperature) over the list
-    temperature: float = Field(1.0, gt=0)  # of that posterior
+    temperature: float = Field(1.0, gt=0)  # temperature of that posterior
     rank_beta: float | None = Field(None, ge=0)  # times exp(-rank_beta * (rank - 1)), which sum to 1
     normalized: bool = False  # whether the weights of a cut sum to 1
 
@@ -49,10 +49,10 @@ class FilterSettings(Section):
 
     # Rules on the best hypothesis, which remove the whole list of the cut:
     min_confidence: float | None = Field(None, le=0)  # log_prob per token of the teacher, in nats
-    min_posterior: float | None = Field(None, ge=0, le=1)  # its share of its list's probability
+    min_posterior: float | None = Field(None, ge=0, le=1)  # share of the hypothesis in its list's probability
     # Rules on each hypothesis:
     words_per_second: Bounds | None = None  # lowest and highest
-    tokens_per_second: Bounds | None = None  # of the teacher's tokens, lowest and highest
+    tokens_per_second: Bounds | None = None  # rates of the teacher's tokens, lowest and highest
     max_repeats: int | None = Field(None, ge=1)  # successive repetitions of some words
     max_wer: float | None = Field(None, ge=0)  # a fraction, against the cut's transcript
 
@@ -68,8 +68,8 @@ class FilterSettings(Section):
 class SequenceSettings(Section):
     """Settings of objectives on token sequences, shared by ``ctc`` and ``attention``."""
 
-    targets: str = TRANSCRIPT  # or the path of an N-best store
-    cuts: Literal["all", "transcribed", "untranscribed"] = "all"  # that the objective uses
+    targets: str = TRANSCRIPT  # 'transcript', or the path of an N-best store
+    cuts: Literal["all", "transcribed", "untranscribed"] = "all"  # cuts that the objective uses
     num_hypotheses: int = Field(5, ge=1)  # the best of an N-best store's list, or all where there are fewer
     expand: bool = False  # each visit takes one hypothesis, and an epoch is num_hypotheses times as long
     weights: WeightSettings = WeightSettings()

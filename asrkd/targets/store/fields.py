@@ -8,7 +8,7 @@ from pydantic import Field
 from asrkd.core.schema import Count, Duration, Finite, Name, Positive, Record, Schema, Sha256, WholeNumber
 
 MOST_SHARDS = 1_000_000
-Digest = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{32}$")]  # of a cut, its first 32 digits
+Digest = Annotated[str, Field(strict=True, pattern="^[0-9a-f]{32}$")]  # digest of a cut, its first 32 digits
 # -inf: a hypothesis may be impossible under one of the models.
 LogProb = Annotated[float, Field(strict=True, lt=math.inf, allow_inf_nan=True)]
 

@@ -30,7 +30,7 @@ from asrkd.targets.store.arrays import ArrayStore
 
 FIELD = "codebook_indexes"
 STORAGES = ("numpy_files", "numpy_hdf5")
-MISSING_FRAMES = 2  # that a convolutional front end without padding may lose at the ends of an utterance
+MISSING_FRAMES = 2  # frames that a front end without padding may lose at the ends of an utterance
 
 NUMPY_SUFFIX = ".npy"  # suffix that lhotse appends to the key of an array in a separate file
 

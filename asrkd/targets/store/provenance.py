@@ -24,8 +24,8 @@ from asrkd.teachers.torchaudio_bundles import is_bundle
 class Sources:
     """Sources of a store, as paths, and the command that made it."""
 
-    command: str | None  # as typed, relative to its working directory, without --out; None: unknown
-    teacher: Path | None  # or the name of a torchaudio bundle; None: imported
+    command: str | None  # typed command, relative to its working directory, without --out; None: unknown
+    teacher: Path | None  # path, or name of a torchaudio bundle; None: imported
     cuts: tuple[Path, ...]
     quantizer: Path | None = None
     folds: tuple[
@@ -72,7 +72,7 @@ def read_sources(out: Path) -> Sources | None:
             noise=_resolve(out, record.get("noise")),
             lm=_resolve(out, record.get("lm")),
         )
-    except ValueError:  # of another form, or a path with a NUL in it
+    except ValueError:  # a record of another form, or a path with a NUL in it
         return None
 
 

@@ -54,7 +54,7 @@ class Shard:
         return is_whole(self.path, self.request) if self.indexed else self.path.is_file()
 
 
-# Writes a shard, or saves parts of it if the monitor requests a stop; importable by worker processes.
+# Function that writes a shard, or saves parts of it if the monitor requests a stop; importable by workers.
 ShardWriter = Callable[[Shard, TaskMonitor], None]
 
 
@@ -88,8 +88,8 @@ class Entry(NamedTuple):
 
     offset: int  # rows of the payload's tensor, or bytes of its lines
     length: int
-    digest: str  # of the cut, see asrkd.data.cuts.records.cut_digest, its first 32 digits
-    crc32: int  # of the bytes of the targets
+    digest: str  # first 32 digits of the cut's digest, asrkd.data.cuts.records.cut_digest
+    crc32: int  # checksum of the bytes of the targets
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Payload:
     """Index line about the payload file."""
 
     num_bytes: int
-    sha256: str  # of the file
+    sha256: str  # hash of the file
     contract: str  # SHA-256 of the store's contract
 
 

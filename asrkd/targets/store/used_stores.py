@@ -13,10 +13,10 @@ from asrkd.core.errors import AsrkdError
 class UsedStore:
     """Store that a model was trained on."""
 
-    name: str  # its path in the config
-    path: Path  # its path now
+    name: str  # path of the store in the config
+    path: Path  # present path of the store
     kind: str  # 'nbest', 'codebook', ...
-    num_hypotheses: int | None  # that were used of each list; None: not an N-best store
+    num_hypotheses: int | None  # hypotheses used of each list; None: not an N-best store
     weights: tuple[dict[str, Any], ...] = ()  # settings of the objectives that weighted its hypotheses
 
 

@@ -13,7 +13,7 @@ from asrkd.data.corpora.digits import espeak
 from asrkd.data.corpora.digits.noise import Signal, make_noise, mix
 from asrkd.data.corpora.digits.plan import PlannedUtterance
 
-_FULL_SCALE = 32767  # of 16 bits
+_FULL_SCALE = 32767  # largest sample of 16 bits
 
 
 def render(utterance: PlannedUtterance, pcm: bytes, sampling_rate: int) -> NDArray[np.int16]:

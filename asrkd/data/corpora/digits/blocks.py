@@ -24,7 +24,7 @@ from asrkd.data.corpora.digits.word_times import WordTime, word_times
 from asrkd.data.cuts import manifests
 
 CUTS = "cuts.jsonl"
-_NUM_DECIMALS = 5  # of word times, in seconds: finer than a sample at 48 kHz
+_NUM_DECIMALS = 5  # decimals of word times in seconds: finer than a sample at 48 kHz
 
 
 @dataclass(frozen=True)

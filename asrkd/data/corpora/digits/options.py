@@ -11,7 +11,7 @@ SAMPLING_RATES = (8000, 12000, 16000, 24000, 32000, 44100, 48000)
 """Hz. 10 ms is a whole number of samples, and a large common divisor with espeak-ng's 22,050 Hz keeps the
 resampling filter small."""
 
-HELD_OUT_SHARE = 0.12  # of the minutes of training speech, in dev and in test each
+HELD_OUT_SHARE = 0.12  # dev and test each, as a share of the minutes of training speech
 MAX_MINUTES = 60_000.0  # 1000 hours
 
 

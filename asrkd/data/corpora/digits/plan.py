@@ -18,7 +18,7 @@ UTTERANCES_PER_BLOCK = 50
 NOISES = ("white", "pink", "babble", "hum")
 
 _SILENCE_S = (0.1, 0.4)  # before and after the words, each
-_RATE_CHANGE = (0.94, 1.06)  # of an utterance, relative to its speaker
+_RATE_CHANGE = (0.94, 1.06)  # rate of an utterance, relative to its speaker
 
 _FITTED_RATE = 175  # words per minute, of the next two constants
 _LETTER_S, _WORD_S, _FIXED_S = 0.0518, 0.0509, 0.109
@@ -37,7 +37,7 @@ class PlannedUtterance:
     noise: str  # one of NOISES
     noise_seed: int
     snr_db: float
-    gain_db: float  # of the peak, relative to full scale
+    gain_db: float  # peak, relative to full scale
 
     def request(self) -> Request:
         """Return the request to espeak-ng."""

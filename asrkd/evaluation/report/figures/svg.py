@@ -19,7 +19,7 @@ class Style:
 
     label: str
     css: str  # class of the stylesheet that sets --c, the color
-    shape: int  # of :func:`mark`
+    shape: int  # number of the shape in :func:`mark`
 
 
 def element(tag: str, *children: str, **attributes: Attribute) -> Markup:

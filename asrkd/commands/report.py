@@ -14,9 +14,8 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.compare.comparison import Comparison
 from asrkd.evaluation.compare.systems import Roles
-from asrkd.evaluation.inheritance import inherited
 from asrkd.evaluation.inheritance.error_classes import STUDENT
-from asrkd.evaluation.report import browser, clips, page
+from asrkd.evaluation.report import browser, clips, inherited, page
 from asrkd.evaluation.report.comparison_section import draw_comparison, read_matching
 from asrkd.evaluation.report.curves import curves
 from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, draw_inheritance

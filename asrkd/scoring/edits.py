@@ -5,28 +5,15 @@ gives the counts of a score; together with the words of both texts they give the
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz.distance import Levenshtein
+
+from asrkd.scoring.significance.matched_pairs import ErrorMap
 
 HIT, SUBSTITUTION, DELETION, INSERTION = "=SDI"
 _END = "$"  # end of an utterance, among edits
 _LETTERS = {"equal": HIT, "replace": SUBSTITUTION, "delete": DELETION, "insert": INSERTION}
-
-
-@dataclass(frozen=True)
-class ErrorMap:
-    """The positions of one system's errors on a test set.
-
-    Notation: U utterances, W words of their references, N = W + U slots: one for each word, with the
-    insertions before it, and one at the end of each utterance, with the insertions after its last word.
-    """
-
-    wrong: NDArray[np.bool_]  # (N,) the word was substituted or deleted; False at ends of utterances
-    inserted: NDArray[np.int64]  # (N,) number of words inserted in the slot
-    ends: NDArray[np.bool_]  # (N,) the slot is the end of an utterance; the same in all systems
 
 
 def levenshtein_edits(reference: Sequence[str], hypothesis: Sequence[str]) -> str:

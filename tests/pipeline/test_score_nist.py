@@ -20,8 +20,8 @@ from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.evaluation.compare.evidence import error_maps
 from asrkd.evaluation.compare.systems import Roles, read_systems
-from asrkd.evaluation.inheritance.inherited import aligned_utterances, inheritances
 from asrkd.evaluation.report import systems as reporting_systems
+from asrkd.evaluation.report.inherited import aligned_utterances, inheritances
 from asrkd.scoring import nist
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.nist_rules import parse_nist_rules

@@ -8,10 +8,9 @@ from asrkd.evaluation.compare.comparison import Difference, MatchedPairsTest, Ru
 from asrkd.evaluation.compare.evidence import Evidence, error_maps
 from asrkd.evaluation.compare.systems import BASELINE, STUDENT, TEACHER, ScoredRun, System
 from asrkd.evaluation.costs.measuring import Costs
-from asrkd.scoring.edits import ErrorMap
 from asrkd.scoring.significance.bootstrap import expanded_percentile
 from asrkd.scoring.significance.contrast import fieller, smallest_difference
-from asrkd.scoring.significance.matched_pairs import matched_pairs
+from asrkd.scoring.significance.matched_pairs import ErrorMap, matched_pairs
 from asrkd.scoring.significance.p_values import holm
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from asrkd.core.errors import AsrkdError
 from asrkd.evaluation.compare.systems import ScoredRun, System
-from asrkd.scoring.edits import HIT, ErrorMap, error_map
+from asrkd.scoring.edits import HIT, error_map
 from asrkd.scoring.score_folder import ScoredUtterance, ScoreFolder, named_as_speakers
 from asrkd.scoring.significance.bootstrap import (
     NUM_REPLICATES,
@@ -25,6 +25,7 @@ from asrkd.scoring.significance.bootstrap import (
     t_interval,
 )
 from asrkd.scoring.significance.contrast import ContrastTerm, Estimate, contrast
+from asrkd.scoring.significance.matched_pairs import ErrorMap
 from asrkd.scoring.units import units
 from asrkd.scoring.word_alignment import align_many
 

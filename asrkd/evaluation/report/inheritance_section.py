@@ -15,9 +15,9 @@ from asrkd.evaluation.inheritance.error_classes import (
     ErrorClassCounts,
 )
 from asrkd.evaluation.inheritance.error_places import Confusion, InheritedConfusion
-from asrkd.evaluation.inheritance.inherited import Inheritance
 from asrkd.evaluation.inheritance.pseudo_labels import PseudoLabels
 from asrkd.evaluation.report.figures.bars import BarSegment, stacked_figure
+from asrkd.evaluation.report.inherited import Inheritance
 from asrkd.evaluation.report.systems import ReportedSystem
 
 

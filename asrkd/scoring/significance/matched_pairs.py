@@ -16,7 +16,7 @@ Segments are treated as independent, including those of one speaker.
 
 By hand because no Python library has this test; SCTK has it as a program.
 
-Notation: N slots, as in :class:`asrkd.scoring.edits.ErrorMap`.
+Notation: N slots, as in :class:`ErrorMap`.
 """
 
 from collections.abc import Sequence
@@ -27,10 +27,22 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from asrkd.scoring.edits import ErrorMap
 from asrkd.scoring.significance.bootstrap import Numbers
 
 MIN_GOOD = 2  # consecutive words that both systems have right separate two segments
+
+
+@dataclass(frozen=True)
+class ErrorMap:
+    """The positions of one system's errors on a test set.
+
+    Notation: U utterances, W words of their references, N = W + U slots: one for each word, with the
+    insertions before it, and one at the end of each utterance, with the insertions after its last word.
+    """
+
+    wrong: NDArray[np.bool_]  # (N,) the word was substituted or deleted; False at ends of utterances
+    inserted: NDArray[np.int64]  # (N,) number of words inserted in the slot
+    ends: NDArray[np.bool_]  # (N,) the slot is the end of an utterance; the same in all systems
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from statistics import NormalDist, mean, stdev
 import numpy as np
 import pytest
 
-from asrkd.scoring.edits import ErrorMap, error_map
-from asrkd.scoring.significance.matched_pairs import MatchedPairs, matched_pairs
+from asrkd.scoring.edits import error_map
+from asrkd.scoring.significance.matched_pairs import ErrorMap, MatchedPairs, matched_pairs
 from asrkd.scoring.word_alignment import align_many
 
 VOCABULARY = ["one", "two", "three", "four", "five", "six", "a", "o", "be", "bee"]

@@ -5,7 +5,7 @@ differences; lists are replaced whole. ``--set a.b=c`` overrides a value before
 the schema is checked; ``a.0.b=c`` addresses an element of a list.
 """
 
-import difflib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -21,7 +21,8 @@ from pydantic import (
 )
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError, reason
+from asrkd.core.errors import AsrkdError, did_you_mean, reason
+from asrkd.core.schema import expected
 
 # ValueError: 2024-13-01 is not a date. TypeError: a key that is a list.
 _NOT_YAML = (yaml.YAMLError, ValueError, TypeError, RecursionError)
@@ -105,6 +106,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
+    _refuse_missing(path)
     try:
         tree = yaml.load(files.read_text(path), Loader=_UniqueKeyLoader)  # a SafeLoader
     except _NOT_YAML as error:
@@ -117,6 +119,14 @@ def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
         raise AsrkdError(f"{path}: base files form a circle")
     base = _read_tree(path.parent / str(tree.pop("base")), depth + 1)
     return _merge(base, tree)
+
+
+def _refuse_missing(path: Path) -> None:
+    """Raise AsrkdError if no file has this name, but one of a similar name is in the folder."""
+    if path.parent.is_dir() and not os.path.lexists(path):
+        names = [other.name for other in path.parent.iterdir() if other.is_file()]
+        if near := did_you_mean(path.name, names):
+            raise AsrkdError(f"{path}: no such file{near}")
 
 
 def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +153,19 @@ def set_key(tree: dict[str, Any], override: str) -> None:
             node = node[int(part)] if isinstance(node, list) else _inner(node, part)
         node[int(last) if isinstance(node, list) else last] = value
     except (IndexError, ValueError, TypeError, AttributeError):
-        raise AsrkdError(f"--set {override!r}: there is no such place in the config") from None
+        size = _size(tree, parents)
+        raise AsrkdError(f"--set {override!r}: there is no such place in the config{size}") from None
+
+
+def _size(tree: Any, parents: Sequence[str]) -> str:
+    """Describe the size of the first list on the way along ``parents``; empty if there is none."""
+    for number, part in enumerate(parents):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+        if isinstance(tree, list):
+            entries = f"{len(tree)} {'entry' if len(tree) == 1 else 'entries'}"
+            numbers = f", numbered 0 to {len(tree) - 1}" if len(tree) > 1 else ""
+            return f": {'.'.join(parents[: number + 1])} has {entries}{numbers}"
+    return ""
 
 
 def _inner(node: dict[str, Any], key: str) -> Any:
@@ -159,13 +181,12 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
     where, _ = _walk(kind, first["loc"])
     place = ".".join(where) or "the file"
     if first["type"] != "extra_forbidden":
-        return f"{place}: {first['msg']}" + (
+        return f"{place}: {expected(first['type'], first['msg'])}" + (
             f", found {first['input']!r}" if isinstance(first["input"], (str, int, float)) else ""
         )
     _, section = _walk(kind, first["loc"][:-1])
     known = [] if section is None else list(section.model_fields)
-    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1, cutoff=0.0)
-    return f"{place}: unknown key" + (f"; did you mean {near[0]!r}?" if near else "")
+    return f"{place}: unknown key{did_you_mean(str(first['loc'][-1]), known, cutoff=0.0)}"
 
 
 def _walk(kind: Any, loc: Sequence[int | str]) -> tuple[list[str], type[BaseModel] | None]:

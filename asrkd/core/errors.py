@@ -4,8 +4,10 @@ A message is one line: the error, its place (file, line, cut id), the expected
 value, and the command that fixes it. Any other exception is a bug.
 """
 
+import difflib
 import sys
 import unicodedata
+from collections.abc import Iterable
 
 # Characters of a message; a longer one loses its middle, as the remedy is at its end.
 MAX_MESSAGE, KEPT_END = 10_000, 5_000
@@ -42,6 +44,23 @@ def reason(error: BaseException) -> str:
     if type(error) is ValueError:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """Return "; did you mean 'x'?", the end of a message, with the nearest known name; '' if none is near.
+
+    Args:
+        name: the unknown name.
+        known: names that are known.
+        cutoff: lowest similarity, 0 (any name is near) to 1 (equal names alone).
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, whose plural ends in s: '1 cut', '2 cuts'."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def warn(message: str) -> None:

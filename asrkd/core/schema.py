@@ -68,16 +68,39 @@ def explain(error: ValidationError) -> str:
     place = ".".join(part for part in parts if not _OF_UNIONS.fullmatch(part)) or "the record"
     if first["type"] == "missing":
         return f"{place} is missing"
-    return f"{place} is {truncated_repr(first['input'])}, {_expected(first['msg'])}"
+    return f"{place} is {truncated_repr(first['input'])}, {expected(first['type'], first['msg'])}"
 
 
-def _expected(words: str) -> str:
-    """Rephrase pydantic's message to follow 'is 7,'."""
+# Expected values by the type of pydantic's error, where its message has other words too.
+_EXPECTED = {
+    "int_parsing": "an integer",
+    "int_from_float": "an integer",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "path_type": "a path",
+}
+
+
+def expected(kind: str, words: str) -> str:
+    """Rephrase a message of pydantic as what is expected: 'expected an integer'.
+
+    Args:
+        kind: the type of the error, such as ``int_parsing``.
+        words: the message.
+    """
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}"
+    if kind == "missing":
+        return "missing"
+    if kind == "value_error":
+        return words.removeprefix("Value error, ")
     if not words.startswith("Input should be "):
         return words[:1].lower() + words[1:]
-    expected = words.removeprefix("Input should be ").partition(" or instance of ")[0]
-    expected = expected.replace("a valid ", "a ").replace("a integer", "an integer")
-    return f"expected {'a number ' if expected.startswith(('greater', 'less')) else ''}{expected}"
+    value = words.removeprefix("Input should be ").partition(" or instance of ")[0]
+    value = value.replace("a valid ", "a ").replace("a integer", "an integer")
+    return f"expected {'a number ' if value.startswith(('greater', 'less')) else ''}{value}"
 
 
 def truncated_repr(value: Any) -> str:

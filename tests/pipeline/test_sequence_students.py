@@ -165,7 +165,7 @@ def test_weights_are_shown_without_training_for_each_beta(stores, capsys, monkey
     with pytest.raises(SystemExit) as stop:
         run_command()
     assert stop.value.code == 1
-    assert "weights.beta: Input should be a finite number" in capsys.readouterr().err
+    assert "weights.beta: expected a finite number" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", [*words, "--set", "weights.bta=2"])
     with pytest.raises(SystemExit) as stop:
         run_command()

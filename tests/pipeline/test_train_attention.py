@@ -120,7 +120,7 @@ def test_frames_have_no_posteriors_where_there_is_no_ctc_head(config, corpus, tm
         ("model={encoder: {las: {}}, ctc: false}", "expected a decoder, ctc: true, or both"),
         ("model={encoder: {}, ctc: true}", "model.encoder: .*expected one of conformer, transformer, las"),
         ("model={encoder: {las: {dimm: 3}}, ctc: true}", "model.encoder.las.dimm: unknown key; .*'dim'"),
-        ("model={encoder: {las: {}}, ctcc: true}", "model.ctc: Field required|did you mean 'ctc'"),
+        ("model={encoder: {las: {}}, ctcc: true}", "model.ctc: missing|did you mean 'ctc'"),
         ("model={encoder: {las: {}}, decoder: {las: {}}, ctc: false}", "8 features are too few"),
         ("phases=[{steps: 1, objectives: [attention]}]", "objectives, attention: .* no attention decoder"),
     ],

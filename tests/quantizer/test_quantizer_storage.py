@@ -83,7 +83,7 @@ def test_replaced_or_torn_weights_are_refused(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 9}, "version: Input should be less than or equal to 1"),
+        ({"version": 9}, "version: expected a number less than or equal to 1"),
         ({"dim": 6}, r"D, N, K are \(5, 2, 4\), quantizer.json has"),
         ({"dimension": 5}, "unknown key"),
     ],

@@ -105,29 +105,30 @@ def _style(systems: Sequence[ReportedSystem], name: str) -> Style:
 
 def _rates(rows: Sequence[ComparedRow], unit: Unit) -> Markup:
     most = max(1.0, 1.2 * max(row.result.wer for row in rows))  # intervals from two speakers can be huge
-    dots = [_row(row, row.result.wer, row.result.interval, "", most) for row in rows]
+    dots = [_row(row, row.result.wer, row.result.interval, most) for row in rows]
     return dot_figure(dots, f"{unit.rate_name}s, with their 95 % intervals")
 
 
 def _differences(rows: Sequence[ComparedRow], comparison: Comparison) -> Markup | None:
     """Draw the differences of students only; that of the teacher would dwarf them."""
     dots = [
-        _row(row, difference.value, difference.interval, "+")
+        _row(row, difference.value, difference.interval, unit="points")
         for row in rows
         if (difference := row.result.difference) and row.result.role == STUDENT
     ]
     rates = f"{comparison.unit.rate_name.lower()}s"
-    label = f"Differences of {rates} from {comparison.baseline}, with their 95 % intervals"
-    return dot_figure(dots, label) if dots else None
+    label = f"Differences of {rates} from {comparison.baseline} in points, with their 95 % intervals"
+    return dot_figure(dots, label, unit="points") if dots else None
 
 
 def _row(
-    row: ComparedRow, value: float, interval: Interval | None, sign: str, most: float = FARTHEST
+    row: ComparedRow, value: float, interval: Interval | None, most: float = FARTHEST, unit: str = "%"
 ) -> DotRow:
-    """Make a row of a dot figure; its interval is clipped at ``most`` on either side."""
-    title = f"{row.style.label}: {100 * value:{sign}.2f} %"
+    """Make a row of a dot figure, with signs if the unit is points; clip its interval at ``most``."""
+    is_signed = unit == "points"
+    title = f"{row.style.label}: {100 * value:{'+' if is_signed else ''}.2f} {unit}"
     if interval is None:
         return DotRow(row.style.label, "", [Dot(row.style, value, title)])
-    title += f", between {end(interval.low, 1, sign == '+')} and {end(interval.high, 1, sign == '+')} %"
+    title += f", between {end(interval.low, 1, is_signed)} and {end(interval.high, 1, is_signed)} {unit}"
     ends = max(interval.low, -most), min(interval.high, most)
     return DotRow(row.style.label, "", [Dot(row.style, value, title, ends)])

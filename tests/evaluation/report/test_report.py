@@ -185,6 +185,14 @@ def test_what_compare_wrote_is_shown_with_its_costs(scored):
     assert "12.3 million" not in Page(make(scored)).text
 
 
+def test_the_figure_of_differences_is_in_points(scored):
+    page = make(scored)
+    (figure,) = re.findall(r"<svg[^>]*Differences of.*?</svg>", page, re.DOTALL)
+    assert "in points, with their 95 % intervals" in figure
+    assert re.search(r"<title>student: [+-]\d+\.\d\d points, between .* points</title>", figure)
+    assert " %<" not in figure
+
+
 def test_an_unbounded_interval_leaves_room_for_the_others(scored):
     """As of two speakers: the figure ends at 100 %, and the table says that the end lies beyond."""
     compare(CompareRequest(scored.models), scored.exp / "compare.json")

@@ -73,6 +73,14 @@ def test_a_dot_figure_has_a_row_a_group_and_cuts_long_names():
     assert "20 %" in shown
 
 
+def test_differences_are_in_points_and_not_in_percent():
+    dots = [Dot(STYLE, -0.02, "title", (-0.05, 0.01))]
+    root = read(dot_figure([DotRow("student", "", dots)], "Differences", unit="points"))
+    shown = [node.text or "" for node in root.iter(f"{SVG}text")]
+    assert "points" in shown and "\u22122" in shown
+    assert not any("%" in text for text in shown)
+
+
 def test_bars_are_as_high_as_their_values():
     root = read(bar_figure([Bar("a", 1.0, "t"), Bar("b", 4.0, "t")], BarAxes("Label", "x", high=4.0)))
     heights = [float(node.get("height")) for node in root.iter(f"{SVG}rect")]

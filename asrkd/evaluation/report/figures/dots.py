@@ -32,8 +32,11 @@ class DotRow:
     dots: list[Dot]
 
 
-def dot_figure(rows: Sequence[DotRow], label: str, note_title: str = "") -> Markup:
-    """Draw ``rows`` over a common axis in percent with 0; ``note_title`` is the title of the notes."""
+def dot_figure(rows: Sequence[DotRow], label: str, note_title: str = "", unit: str = "%") -> Markup:
+    """Draw ``rows`` over a common axis with 0, whose ``unit`` is % or points.
+
+    ``note_title`` is the title of the notes.
+    """
     left = min(14 + LETTER * max(len(row.label) for row in rows), 120.0)
     height = TOP + ROW * len(rows) + BOTTOM
     ends = [end for row in rows for dot in row.dots for end in (dot.rate, *(dot.interval or ()))]
@@ -41,7 +44,7 @@ def dot_figure(rows: Sequence[DotRow], label: str, note_title: str = "") -> Mark
     right = WIDTH - (RIGHT if any(row.note for row in rows) else 14.0)
     spare = 0.03 * (high - low)
     across = svg.Scale(low - spare * (low < 0), max(high + spare * (high > 0), low + 0.01), left, right)
-    parts: list[str] = [*_axis(across, height)]
+    parts: list[str] = [*_axis(across, height, unit)]
     if note_title:
         parts.append(svg.text(WIDTH - 2, TOP - 9, note_title, "end", "faint"))
     for number, row in enumerate(rows):
@@ -49,13 +52,16 @@ def dot_figure(rows: Sequence[DotRow], label: str, note_title: str = "") -> Mark
     return svg.figure(WIDTH, height, label, parts)
 
 
-def _axis(across: svg.Scale, height: float) -> Sequence[str]:
+def _axis(across: svg.Scale, height: float, unit: str) -> Sequence[str]:
     parts: list[str] = []
     for tick in across.ticks(4):
         css = "zero" if tick == 0 and across.low < 0 else "grid"
         parts.append(svg.line(across(tick), TOP, across(tick), height - BOTTOM, css))
-        label = f"{svg.number(round(100 * tick, 6))} %".replace("-", "\u2212")
+        label = svg.number(round(100 * tick, 6)).replace("-", "\u2212")
+        label += " %" if unit == "%" else ""
         parts.append(svg.text(across(tick), height - BOTTOM + 16, label, "middle"))
+    if unit != "%":  # too long for every tick
+        parts.append(svg.text(across.end, TOP - 9, unit, "end", "faint"))
     return parts
 
 

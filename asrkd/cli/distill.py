@@ -18,6 +18,7 @@ from asrkd.cli.options import (
     Gpus,
     Jobs,
     Launcher,
+    LauncherOfOne,
     LengthNorm,
     Lm,
     LmWeight,
@@ -141,7 +142,7 @@ def distill_quantizer(
     resample: Resample = False,
     device: Device = "cpu",
     time_limit: TimeLimit = None,
-    launcher: Launcher = None,
+    launcher: LauncherOfOne = None,
     partition: Partition = None,
     gpus: Gpus = 0,
     slurm: SlurmSettings = [],  # noqa: B006

@@ -16,6 +16,7 @@ from asrkd.cli.options import (
     Gpus,
     Jobs,
     Launcher,
+    LauncherOfOne,
     MaxBad,
     Out,
     Partition,
@@ -185,7 +186,7 @@ def train(
         str, typer.Option(help="Longest time between checkpoints, besides those at validation.")
     ] = "10m",
     time_limit: TimeLimit = None,
-    launcher: Launcher = None,
+    launcher: LauncherOfOne = None,
     partition: Partition = None,
     gpus: Gpus = 0,
     slurm: SlurmSettings = [],  # noqa: B006

@@ -61,6 +61,13 @@ Launcher = Annotated[
     str | None,
     typer.Option(help="slurm: run as --jobs jobs of the cluster, and wait; local: the same on this machine."),
 ]
+# Of a command without --jobs.
+LauncherOfOne = Annotated[
+    str | None,
+    typer.Option(
+        help="slurm: run as one job of the cluster, and wait; local: the same on this machine.",
+    ),
+]
 Partition = Annotated[str | None, typer.Option(help="Slurm partition of the jobs; with --launcher slurm.")]
 Gpus = Annotated[int, typer.Option(help="GPUs per job; with --launcher.")]
 SlurmSettings = Annotated[

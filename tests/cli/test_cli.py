@@ -124,6 +124,16 @@ def test_every_command_is_in_the_list_above():
     assert names == set(COMMANDS) - {""}
 
 
+@pytest.mark.parametrize("command", ["train", "distill quantizer", "distill nbest", "score"])
+def test_the_help_of_the_launcher_names_jobs_only_where_the_command_has_them(command, monkeypatch, capsys):
+    assert run(monkeypatch, *command.split(), "--help") == 0
+    text = " ".join(capsys.readouterr().out.replace("\u2502", " ").split())
+    has_jobs = "Number of processes; does not change" in text
+    assert has_jobs == (command in ("distill nbest", "score"))
+    assert ("run as --jobs jobs of the cluster" in text) == has_jobs
+    assert ("run as one job of the cluster" in text) == (not has_jobs)
+
+
 def test_the_version(monkeypatch, capsys):
     assert run(monkeypatch, "--version") == 0
     assert capsys.readouterr().out == f"asrkd {__version__}\n"

@@ -23,7 +23,7 @@ from asrkd.commands.checks.rescore import audit_rescore
 from asrkd.commands.checks.store import audit_store
 from asrkd.core import files
 from asrkd.core.artifacts import CONTRACT, LINEAGE, PREPARED, SCORE_REQUEST
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, counted
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class CheckReport:
 
     def text(self) -> str:
         """Format the notes and the number of problems."""
-        verdict = f"{len(self.problems)} problems" if self.problems else "nothing wrong"
+        verdict = counted(len(self.problems), "problem") if self.problems else "nothing wrong"
         return "\n".join([*self.notes, f"{self.path}: {verdict}"])
 
 

@@ -180,4 +180,4 @@ def _quality(store: Path) -> str:
     if measured is None:
         return ""
     first, oracle = measured.oracle_wer[0], measured.oracle_wer[-1]
-    return f", {measured.unit.rate} {first:.2%} of the best, {oracle:.2%} of the oracle"
+    return f", {measured.unit.rate} {first:.2%} (best hypothesis), {oracle:.2%} (oracle)"

@@ -16,7 +16,7 @@ from asrkd.commands.prepare_options import PrepareOptions, PrepareReport, SplitR
 from asrkd.core import output_folder
 from asrkd.core.artifacts import PREPARED, QUARANTINE
 from asrkd.core.command_record import read_command, write_command
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, did_you_mean
 from asrkd.core.parallel import check_jobs
 from asrkd.core.shared_work import Workers, WorkResult, work
 from asrkd.core.shell import command
@@ -101,7 +101,9 @@ def prepare(
 def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) -> Corpus | None:
     """Open the lists of a corpus; None for the synthetic one."""
     if corpus not in KINDS:
-        raise AsrkdError(f"{corpus!r}: unknown corpus, expected one of {', '.join(KINDS)}")
+        kinds = (*KINDS, "subset")  # which is a command of its own: asrkd.commands.prepare_subset
+        near = did_you_mean(corpus, kinds)
+        raise AsrkdError(f"{corpus!r}: unknown corpus, expected one of {', '.join(kinds)}{near}")
     if corpus == "digits":
         if source is not None:
             raise AsrkdError(f"{source}: digits is synthetic and has no source; remove it")

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from asrkd.cli.main import run
-from asrkd.commands.check import check
+from asrkd.commands.check import CheckReport, check
 from asrkd.commands.prepare import prepare
 from asrkd.commands.prepare_options import PrepareOptions
 from asrkd.commands.score import ScoreRequest, score
@@ -388,3 +388,4 @@ def test_check_prints_a_summary_and_exits_with_1_on_problems(tree, monkeypatch, 
     assert code == 1
     assert err.startswith(f"asrkd: {dev}:1: cut dev-000: has no targets")
     assert "6 problems" in out
+    assert CheckReport(Path("x"), (), ("torn",)).text() == "x: 1 problem"

@@ -110,7 +110,7 @@ def test_errors_are_jiwers_and_the_report_adds_them_up(whole, question, corpus):
         assert nbest.num_words == len(reference.split())
         best, oracle, words = best + errors[0], oracle + min(errors), words + nbest.num_words
     report = ask(question, whole)
-    rates = f"WER {best / words:.2%} of the best, {oracle / words:.2%} of the oracle"
+    rates = f"WER {best / words:.2%} (best hypothesis), {oracle / words:.2%} (oracle)"
     assert report == f"{whole}: already complete, 6 cuts, {rates}"
 
 

@@ -236,7 +236,7 @@ def bad_file(path: Path, kind: str) -> None:
 )
 def test_bad_audio_is_quarantined_with_its_cause(tmp_path, corpus, kind, cause):
     bad_file(corpus / "audio/u2.flac", kind)
-    with pytest.raises(QuarantineError, match=f"1 of 6 items are bad.*u2 .*({cause})") as caught:
+    with pytest.raises(QuarantineError, match=f"1 of 6 items is bad.*u2 .*({cause})") as caught:
         run(corpus, tmp_path / "out", speeds=(0.9,))
     assert caught.value.exit_status == 3
     (row,) = map(json.loads, (tmp_path / "out/quarantine.jsonl").read_text().splitlines())
@@ -254,7 +254,7 @@ def test_bad_audio_is_quarantined_with_its_cause(tmp_path, corpus, kind, cause):
 )
 def test_bad_transcripts_are_quarantined_with_their_cause(tmp_path, text, cause):
     corpus = write_corpus(tmp_path / "corpus", {"u1": {"text": text}})
-    with pytest.raises(QuarantineError, match=f"1 of 6 items are bad.*u1 .*{cause}"):
+    with pytest.raises(QuarantineError, match=f"1 of 6 items is bad.*u1 .*{cause}"):
         run(corpus, tmp_path / "out")
     assert run(corpus, tmp_path / "out", max_bad=0.5).splits["train"].num_quarantined == 1
 
@@ -298,7 +298,7 @@ def test_a_duplicate_id_is_refused_before_any_write(tmp_path, corpus):
 
 def test_speakers_in_two_splits_are_a_warning(tmp_path):
     report = run(write_corpus(tmp_path / "corpus", {"u5": {"speaker": "ann"}}), tmp_path / "out")
-    assert "warning: 1 speakers of dev are also in train: ann" in str(report).splitlines()
+    assert "warning: 1 speaker of dev is also in train: ann" in str(report).splitlines()
 
 
 def test_another_sampling_rate_is_made_of_every_file(tmp_path, corpus):
@@ -315,13 +315,13 @@ def test_given_tokens_are_used_and_must_spell_the_transcripts(tmp_path, corpus):
     run(corpus, tmp_path / "out", token_source=tmp_path / "given")
     assert (tmp_path / "out/tokens.txt").read_bytes() == (tmp_path / "given/tokens.txt").read_bytes()
     train_char(["ONE TWO THREE"]).save(tmp_path / "few")
-    with pytest.raises(QuarantineError, match="1 of 6 items are bad.*u3 .*no token spells 'F'"):
+    with pytest.raises(QuarantineError, match="1 of 6 items is bad.*u3 .*no token spells 'F'"):
         run(corpus, tmp_path / "out2", token_source=tmp_path / "few")
 
 
 def test_symbols_that_only_dev_has_are_a_warning(tmp_path):
     report = run(write_corpus(tmp_path / "corpus", {"u5": {"text": "ZERO"}}), tmp_path / "out")
-    assert "1 transcripts of dev cannot be spelled: no token spells 'Z'" in str(report)
+    assert "1 transcript of dev cannot be spelled: no token spells 'Z'" in str(report)
 
 
 def test_a_perturbed_corpus_is_not_perturbed_again(tmp_path):
@@ -371,7 +371,8 @@ def test_the_demo_corpus_lies_inside_and_moves_along(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "source", "complaint"),
     [
-        ("voxforge", "x", "'voxforge': unknown corpus, expected one of librispeech, tsv"),
+        ("voxforge", "x", "'voxforge': unknown corpus, expected one of librispeech, tsv, .*, subset$"),
+        ("tvs", "x", r"subset; did you mean 'tsv'\?$"),
         ("tsv", None, "tsv: the source is missing; give its folder"),
         ("tsv", "absent", "absent: no such file or folder"),
         ("digits", "x", "x: digits is synthetic and has no source"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from lhotse import MonoCut
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError, QuarantineError
+from asrkd.core.errors import AsrkdError, QuarantineError, counted
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import CutRecord
 from asrkd.data.tokens import SPECIAL_PIECES, Tokens
@@ -144,8 +144,9 @@ def check_share(bad: Sequence[Quarantined], num_items: int, max_bad: float, list
     """
     if len(bad) <= max_bad * num_items and len(bad) < num_items:
         return
+    share = f"{len(bad)} of {counted(num_items, 'item')} {'is' if len(bad) == 1 else 'are'} bad"
     raise QuarantineError(
-        f"{len(bad)} of {num_items} items are bad, more than --max-bad {max_bad:g} allows; the first: "
+        f"{share}, more than --max-bad {max_bad:g} allows; the first: "
         f"{bad[0].id} ({bad[0].path}): {bad[0].cause}; all are in {listed_in}"
     )
 
@@ -160,7 +161,8 @@ def shared_speakers(splits: Mapping[str, PackedCuts]) -> list[str]:
         both = sorted(str(speaker) for speaker in speakers[first] & speakers[second])
         if both:
             names = ", ".join(both[:3]) + (", ..." if len(both) > 3 else "")
-            warnings.append(f"{len(both)} speakers of {second} are also in {first}: {names}")
+            be = "is" if len(both) == 1 else "are"
+            warnings.append(f"{counted(len(both), 'speaker')} of {second} {be} also in {first}: {names}")
     return warnings
 
 
@@ -172,10 +174,11 @@ def reserved_warnings(splits: Mapping[str, PackedCuts]) -> list[str]:
             cut for cut in cuts.records if any(name in (cut.texts[0] or "") for name in SPECIAL_PIECES)
         ]
         if affected:
+            number = counted(len(affected), "transcript")
             warnings.append(
-                f"{len(affected)} transcripts of {split} hold {' or '.join(SPECIAL_PIECES)}, which are "
-                f"spelled letter by letter, e.g. {affected[0].id}: {(affected[0].texts[0] or '')[:60]!r}; "
-                "remove them unless they are spoken"
+                f"{number} of {split} {'holds' if len(affected) == 1 else 'hold'} "
+                f"{' or '.join(SPECIAL_PIECES)}, spelled letter by letter, e.g. {affected[0].id}: "
+                f"{(affected[0].texts[0] or '')[:60]!r}; remove such names unless they are spoken"
             )
     return warnings
 
@@ -188,5 +191,6 @@ def spelling_warnings(splits: Mapping[str, PackedCuts], tokens: Tokens) -> list[
             continue
         faults = [fault for cut in cuts.records if (fault := spelling_fault(tokens, cut.texts[0] or ""))]
         if faults:
-            warnings.append(f"{len(faults)} transcripts of {split} cannot be spelled: {faults[0]}")
+            number = counted(len(faults), "transcript")
+            warnings.append(f"{number} of {split} cannot be spelled: {faults[0]}")
     return warnings

@@ -90,9 +90,10 @@ def _why_zero(tested: MatchedPairsTest, baseline: str) -> str:
 
 def _few_blocks(comparison: Comparison) -> Iterator[str]:
     if comparison.num_blocks < 2:
+        remedy = "; --blocks utterance resamples utterances instead"
         yield (
-            f"There is one {comparison.blocks}, so there are no intervals for others; "
-            "--blocks utterance gives intervals for this one."
+            f"With one {comparison.blocks}, intervals over {comparison.blocks}s cannot be computed"
+            f"{remedy if comparison.blocks != 'utterance' else ''}."
         )
     elif comparison.num_blocks < FEW_BLOCKS:
         yield (

@@ -68,7 +68,7 @@ def test_given_tokens_must_spell_the_training_transcripts():
     assert [c.id for c in good["dev"]] == ["c"]
     assert [(item.id, item.cause[:20]) for item in bad] == [("b", "no token spells 'T' ")]
     (warning,) = validation.spelling_warnings(good, tokens)
-    assert warning.startswith("1 transcripts of dev cannot be spelled: no token spells 'T'")
+    assert warning.startswith("1 transcript of dev cannot be spelled: no token spells 'T'")
 
 
 def test_the_sampling_rate_of_most_is_that_of_the_corpus():
@@ -118,7 +118,7 @@ def test_speakers_in_two_splits_are_named():
         "dev": PackedCuts([cut("d", speaker="bob"), cut("e", speaker=None)]),
         "test": PackedCuts([cut("f", speaker="eve")]),
     }
-    assert validation.shared_speakers(splits) == ["1 speakers of dev are also in train: bob"]
+    assert validation.shared_speakers(splits) == ["1 speaker of dev is also in train: bob"]
 
 
 def test_a_corpus_is_the_same_however_its_place_is_written(tmp_path, monkeypatch):

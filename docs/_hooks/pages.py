@@ -65,9 +65,11 @@ def _names(folder: Path, package: str) -> list[str]:
 
 
 def _within_docs(link: "re.Match[str]", folder: Path) -> str:
-    """A link as it stands, or its text alone where it leads to a file of the repository outside docs/."""
+    """A link as it stands, or its text alone, as a path, where it leads to a file outside docs/."""
     image, text, target = link.groups()
     if "://" in target or target.startswith("#") or image:
         return link[0]
     place = (folder / target.split("#")[0]).resolve()
-    return link[0] if place.is_relative_to(ROOT / "docs") else text
+    if place.is_relative_to(ROOT / "docs"):
+        return link[0]
+    return f"`{text}`" if "/" in text and "`" not in text else text

@@ -53,6 +53,11 @@ def test_the_site_builds_strictly_and_fetches_nothing(tmp_path):
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"<(?:script|img|iframe)[^>]* src=\"?(?:https?:)?//", text), page
         assert not re.search(r"<link [^>]*href=\"?(?:https?:)?//", text), page
+    home = (tmp_path / "site/index.html").read_text(encoding="utf-8")
+    assert (
+        re.findall(r'<a href="([^"]*)"[^>]* class="md-(?:header|nav)__button md-logo"', home)
+        == ["index.html"] * 2
+    )
     commands = (tmp_path / "site/reference/cli.html").read_text(encoding="utf-8")
     assert "asrkd distill nbest" in commands and "--noise-snr-db" in commands
     config = (tmp_path / "site/reference/config.html").read_text(encoding="utf-8")

@@ -23,7 +23,7 @@ def derive(*parts: int | str) -> int:
 def seeded(*parts: int | str) -> Iterator[random.Random]:
     """Seed Python's and torch's global generators from ``parts`` within the block, and restore them after it.
 
-    For libraries that draw from global generators. Yields a private
+    Some libraries draw from global generators. Yields a private
     generator with the same seed.
     """
     seed = derive(*parts)

@@ -199,7 +199,7 @@ def train_char(texts: Iterable[str]) -> CharTokens:
 def train_bpe(texts: Iterable[str], vocab_size: int) -> BpeTokens:
     """Train a BPE model on ``texts``, without Unicode normalization and with every character covered.
 
-    It uses one thread and no sampling, so that equal texts in equal order give
+    The training uses one thread and no sampling, so that equal texts in equal order give
     equal bytes. ``<sos/eos>`` and ``<unk>`` follow the blank, as in icefall. A text that
     holds one of these names spells it like any other word.
 

@@ -62,9 +62,9 @@ class ConformerLayer(nn.Module):
         """Compute the layer's values before and after its final norm, both (N, T, D).
 
         Args:
-            frames: (N, T, D), finite everywhere.
-            mask: (N, T), True at real frames.
-            allowed: (N, T, T) or (N, 1, T), True where a frame (row) may attend to another (column).
+            frames: (N, T, D) frames, finite everywhere.
+            mask: (N, T) boolean, True at real frames.
+            allowed: (N, T, T) or (N, 1, T) boolean, True where a frame (row) may attend to another (column).
         """
         frames = frames + 0.5 * self.first(frames)
         frames = frames + self.dropout(self.attention(self.attention_norm(frames), allowed))

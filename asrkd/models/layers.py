@@ -41,7 +41,7 @@ def global_statistics(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 class LayerNorm(nn.LayerNorm):
     """LayerNorm in float32 under autocast too, as sums of squares in bf16 are too coarse.
 
-    It also makes bf16 work on torch 1.13's CPU build, whose LayerNorm refuses
+    This also makes bf16 work on torch 1.13's CPU build, whose LayerNorm refuses
     float32 weights with bf16 input.
     """
 

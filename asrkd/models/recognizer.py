@@ -133,7 +133,7 @@ class LanguageModel(nn.Module):
     def start(self, encoded: Tensor, num_frames: Tensor) -> StepState:
         """Return the state before the first token of N sequences.
 
-        Of ``encoded`` (N, T, D) and ``num_frames`` (N,) only N and the device matter.
+        Only N and the device of ``encoded`` (N, T, D) and ``num_frames`` (N,) matter.
         """
         return self.decoder.start(encoded[:, :0], num_frames.new_zeros(len(encoded)))
 

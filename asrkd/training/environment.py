@@ -99,7 +99,7 @@ def _of_slurm(environment: Mapping[str, str]) -> dict[str, str]:
 def _is_typed_in_a_task(environment: Mapping[str, str]) -> bool:
     """Whether this command was typed into a shell of ``srun --pty``, and is not a task itself.
 
-    Of several tasks the first alone has a terminal, so the others never run the command. A shell puts a
+    Only the first of several tasks has a terminal, so the others never run the command. A shell puts a
     typed command into a new process group; a task and the commands of its script are in the task's.
     """
     try:

@@ -113,7 +113,7 @@ def _compare(
         complete: whether every cut of the store must be in the manifests.
 
     Returns:
-        For an N-best store its cuts, as they are in the manifests; else nothing.
+        The records of an N-best store's cuts, from the manifests; an empty list for other stores.
     """
     count, nbest_cuts = 0, list[CutRecord]()
     remedy = make_again(store.path, store.remake, "the store")

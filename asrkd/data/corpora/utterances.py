@@ -59,7 +59,7 @@ def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> Non
 def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
     """Return the hex digest of a listing and of the sizes of its audio files, wherever ``source`` is.
 
-    It changes with every edit of the listing, and with edits of audio that change its size.
+    The digest changes with every edit of the listing, and with edits of audio that change its size.
     """
     sizes: dict[Path, int] = {}
     rows = []

@@ -91,7 +91,7 @@ def spelling_fault(tokens: Tokens, text: str) -> str | None:
 def screen_sampling_rates(splits: Splits) -> tuple[Splits, list[Quarantined], int]:
     """Split cuts by whether they have the most common sampling rate: (good, bad, that rate in Hz).
 
-    Of equally common rates, the higher one is taken.
+    If several rates are equally common, the highest is taken.
     """
     count = Counter(cut.sampling_rate for cuts in splits.values() for cut in cuts.records)
     common = max(count, key=lambda rate: (count[rate], rate), default=0)

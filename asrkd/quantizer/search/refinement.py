@@ -143,8 +143,9 @@ def _with_spare(options: _Options, current: Tensor, span: int, zero_row: int) ->
 def _merge(options: _Options, gram: Tensor, current: Tensor, count: int) -> _Options:
     """Return the best pairs of options of choices 2c and 2c + 1, as options of one choice.
 
-    With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
-    a and b change alone, and twice the sum of <d, d'> over their codebooks.
+    Let d be the moves of an option's entries. Then ||e + a + b||^2 - ||e||^2 is
+    the change by a alone, plus that by b alone, plus twice the sum of <d, d'>
+    over their codebooks.
     """
     batch, choices, width, span = options.places.shape
     places = options.places.view(batch, -1, 2, width, span)

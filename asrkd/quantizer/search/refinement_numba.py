@@ -209,8 +209,9 @@ def _merge_all(centers: Centers, work: _Scratch) -> int:
 def _merge(centers: Centers, work: _Scratch, side: int, where: tuple[int, int], survivors: int) -> None:
     """Write the best pairs of options of two neighbors, as options of one choice on the other side.
 
-    With d the moves of an option's entries, ||e + a + b||^2 - ||e||^2 is what
-    a and b change alone, and twice the sum of <d, d'> over their codebooks.
+    Let d be the moves of an option's entries. Then ||e + a + b||^2 - ||e||^2 is
+    the change by a alone, plus that by b alone, plus twice the sum of <d, d'>
+    over their codebooks.
     """
     choice, span = where
     left, right, start = 2 * choice, 2 * choice + 1, 2 * choice * span

@@ -132,10 +132,10 @@ def _cross(terms: Sequence[ContrastTerm], words: Numbers) -> _Crossed:
 def smallest_difference(difference: Estimate, level: float = LEVEL, power: float = POWER) -> float:
     """Compute the smallest true difference that a two-sided test at 1 - ``level`` detects with ``power``.
 
-    It is (t of the level + t of the power) times the standard error, as for any t test; e.g. J. Cohen,
-    "Statistical Power Analysis" (1988), chapter 2. It depends on the spread of the paired difference, so it
-    holds for this pair of systems: two systems with similar errors need a smaller test set than two with
-    different errors.
+    The difference is (t of the level + t of the power) times the standard error, as for any t test; e.g.
+    J. Cohen, "Statistical Power Analysis" (1988), chapter 2. It depends on the spread of the paired
+    difference, so it holds for this pair of systems: two systems with similar errors need a smaller test set
+    than two with different errors.
 
     Returns:
         A fraction of words, >= 0.
@@ -152,7 +152,8 @@ def fieller(
 ) -> Interval | None:
     """Compute Fieller's interval of the ratio of two contrasts, such as the share of a gap that is closed.
 
-    It contains every ratio r for which numerator - r * denominator does not differ significantly from 0.
+    The interval contains every ratio r for which numerator - r * denominator does not differ significantly
+    from 0.
 
     Args:
         numerator: terms of the numerator.

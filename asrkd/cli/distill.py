@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
+from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
 from asrkd.cli.options import (
     Alpha,
     AnyTeacher,
@@ -123,7 +123,7 @@ def distill_nbest(
         first, tuple(cuts), out, device, jobs, cuts_per_shard, shard_of=parse_shard_of(shard)
     )
     with running(context) as stop:
-        typer.echo(stage.nbest(request, search, options, stop, conditions, error_unit))
+        print_report(context, stage.nbest(request, search, options, stop, conditions, error_unit))
 
 
 @distill.command("quantizer")
@@ -158,7 +158,7 @@ def distill_quantizer(
     )
     request = DistillRequest(teacher, tuple(cuts), out, device, resample=resample)
     with running(context) as stop:
-        typer.echo(stage.quantizer(request, settings, stop))
+        print_report(context, stage.quantizer(request, settings, stop))
 
 
 @distill.command("codebook")
@@ -203,7 +203,7 @@ def distill_codebook(
         teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
     )
     with running(context) as stop:
-        typer.echo(stage.codebook(request, source, stop))
+        print_report(context, stage.codebook(request, source, stop))
 
 
 @distill.command("posterior")
@@ -233,7 +233,7 @@ def distill_posterior(
 
     request = DistillRequest(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard))
     with running(context) as stop:
-        typer.echo(stage.posterior(request, top_k, dtype, stop))
+        print_report(context, stage.posterior(request, top_k, dtype, stop))
 
 
 @distill.command("hidden")
@@ -267,7 +267,7 @@ def distill_hidden(
         teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
     )
     with running(context) as stop:
-        typer.echo(stage.hidden(request, layer, dtype, stop, tap))
+        print_report(context, stage.hidden(request, layer, dtype, stop, tap))
 
 
 @distill.command("convert")

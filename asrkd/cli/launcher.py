@@ -8,7 +8,7 @@ is one job.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from asrkd.core.artifacts import STAMP
 from asrkd.core.command_record import command_line
 from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest, parse_time_limit, stop_requests
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _NOT_OF_THE_RESULT = frozenset(
     {"out", "jobs", "shard", "time_limit", "launcher", "partition", "gpus", "slurm", "resume", "workers"}
 )
 
+_MADE_BY_JOBS = "asrkd.made_by_jobs"  # key of click's context
+
 
 @dataclass(frozen=True)
 class LaunchOptions:
@@ -36,15 +40,23 @@ class LaunchOptions:
     launcher: str | None = None
     partition: str | None = None
     gpus: int = 0
-    slurm: list[str] | tuple[str, ...] = ()  # KEY=VALUE or KEY, options of sbatch
+    slurm: list[str] | tuple[str, ...] = ()  # KEY=VALUE, options of sbatch; KEY for its flags
 
 
-def ran_as_jobs(context: typer.Context, options: LaunchOptions) -> bool:
+def ran_as_jobs(
+    context: typer.Context, options: LaunchOptions, check: Callable[[], int | None] | None = None
+) -> bool:
     """Run the command as jobs, if ``--launcher`` is given.
+
+    A stop while it waits cancels the jobs; SIGHUP, which a lost connection sends, is
+    such a stop too.
 
     Args:
         context: the command's typer context, with its ``--out`` and ``--time-limit``.
         options: the command's options for launching.
+        check: function that raises AsrkdError for a mistake that is cheap to find before
+            jobs wait in a queue (see :mod:`asrkd.commands.preflight`), and returns the
+            number of shards, None if it is not known yet.
 
     Returns:
         Whether jobs did everything; if not, the command continues in this process.
@@ -61,14 +73,38 @@ def ran_as_jobs(context: typer.Context, options: LaunchOptions) -> bool:
             raise AsrkdError("--partition, --gpus, --slurm: no effect without jobs; add --launcher slurm")
         return False
     launch = _launch(options.launcher, options, limit_s, parameters)
-    with stop_requests() as stop:
+    num_shards = None if check is None else check()
+    if num_shards is not None and "jobs" in parameters:
+        from asrkd.core.shared_work import FEWER_JOBS, SMALLER_SHARDS, warn_of_idle_jobs
+
+        remedy = SMALLER_SHARDS if "cuts_per_shard" in parameters else FEWER_JOBS
+        warn_of_idle_jobs(num_shards, parameters["jobs"], remedy)
+    context.meta[_MADE_BY_JOBS] = not (launch.out / STAMP).is_file()
+    with stop_requests(hangup=True) as stop:
         if "jobs" in parameters:
             launch.run_parts(parameters["jobs"], stop)
             if not options.gpus:
                 return False
         when_again = ["--resume"] if parameters.get("resume") is False else []
-        typer.echo(launch.run_whole(stop, when_again), nl=False)
+        print_report(context, launch.run_whole(stop, when_again), nl=False)
     return True
+
+
+def print_report(context: typer.Context, text: str, *, nl: bool = True) -> None:
+    """Print the report of a command.
+
+    The last step of a launch finds a folder that its jobs have completed; then
+    "already complete", which is for a command that makes nothing, becomes "complete".
+
+    Args:
+        context: the command's typer context.
+        text: report of the command.
+        nl: whether to end the line.
+    """
+    if context.meta.get(_MADE_BY_JOBS):
+        for before in (": ", "("):
+            text = text.replace(f"{before}already complete", f"{before}complete")
+    typer.echo(text, nl=nl)
 
 
 @contextmanager
@@ -131,4 +167,12 @@ def _launch(
     if options.gpus < 0:
         raise AsrkdError(f"--gpus {options.gpus}: expected 0 or more")
     wanted = Wanted(limit_s, options.gpus, options.partition, tuple(options.slurm))
+    if options.gpus > 1:
+        remedy = (
+            "give each job one, and more --jobs"
+            if "jobs" in parameters
+            else "train on several with: SBATCH_GPUS_PER_TASK=1 "
+            f"TASKS={options.gpus} {command('bash', 'stages/slurm/train.sh', 'CONFIG', parameters['out'])}"
+        )
+        raise AsrkdError(f"--gpus {options.gpus}: a job is one process, which uses one GPU; {remedy}")
     return Launch(sys.argv[1:], launcher, Path(parameters["out"]), wanted)

@@ -10,7 +10,7 @@ import typer
 
 from asrkd import __version__
 from asrkd.cli.distill import distill
-from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
+from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
 from asrkd.cli.options import (
     Device,
     Gpus,
@@ -159,7 +159,7 @@ def prepare(
     )
     options, workers = flags.options(corpus), Workers(jobs, parse_shard_of(shard))
     with running(context) as stop:
-        typer.echo(str(stage.prepare(corpus, source, out, options, workers=workers, stop=stop)))
+        print_report(context, str(stage.prepare(corpus, source, out, options, workers=workers, stop=stop)))
 
 
 @app.command()

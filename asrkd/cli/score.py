@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
+from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
 from asrkd.cli.options import (
     Alpha,
     Beam,
@@ -135,7 +135,7 @@ def score(
             )
             shard_of = parse_shard_of(shard)
             request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, shard_of, rules)
-            typer.echo(stage.score(request, stop).text())
+            print_report(context, stage.score(request, stop).text())
 
 
 def _check_combination(

@@ -106,7 +106,7 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     }
     plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
     made = make_store(plan, arrays.codebook_writer(source, tap), request.workers, stop)
-    return made.text() + f", {sizes['num_codebooks']} codebooks of layer {tap.layer}"
+    return made.text(f", {sizes['num_codebooks']} codebooks of layer {tap.layer}")
 
 
 def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
@@ -139,7 +139,7 @@ def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest
     }
     plan = request.plan(teacher, cuts, "posterior", details)
     made = make_store(plan, arrays.posterior_writer(top_k, dtype), request.workers, stop)
-    return made.text() + f", {top_k} tokens a frame"
+    return made.text(f", {top_k} tokens a frame")
 
 
 def hidden(
@@ -167,7 +167,7 @@ def hidden(
     details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
     plan = request.plan(teacher, cuts, "hidden", details)
     made = make_store(plan, arrays.hidden_writer(tap, dtype), request.workers, stop)
-    return made.text() + f", {teacher.dim} values a frame of layer {layer}"
+    return made.text(f", {teacher.dim} values a frame of layer {layer}")
 
 
 def _place(tap: Tap) -> dict[str, Any]:

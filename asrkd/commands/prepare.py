@@ -18,7 +18,7 @@ from asrkd.core.artifacts import PREPARED, QUARANTINE
 from asrkd.core.command_record import read_command, write_command
 from asrkd.core.errors import AsrkdError, did_you_mean
 from asrkd.core.parallel import check_jobs
-from asrkd.core.shared_work import Workers, WorkResult, work
+from asrkd.core.shared_work import SMALLER_SHARDS, Workers, WorkResult, work
 from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest
 from asrkd.data import tokens
@@ -216,7 +216,7 @@ def _compute(
     While shards of other parts are missing, return the progress.
     """
     planned = shards.plan_shards(plan, splits)
-    progress = work("features", planned, shards.compute_shard, workers, stop)
+    progress = work("features", planned, shards.compute_shard, workers, stop, idle_remedy=SMALLER_SHARDS)
     if progress.missing:
         return progress
     finished: Splits = {split: PackedCuts() for split in splits}

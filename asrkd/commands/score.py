@@ -21,7 +21,7 @@ from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import announced
-from asrkd.core.shared_work import ShardOf, Workers, WorkResult, work
+from asrkd.core.shared_work import FEWER_JOBS, ShardOf, Workers, WorkResult, work
 from asrkd.core.shell import remove
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
@@ -131,7 +131,7 @@ def _recognize(
     compute = partial(_lines, search=request.search, options=request.options)
     write = partial(make_shard, compute=compute, write=_write_lines)
     workers = Workers(request.jobs, request.shard_of)
-    return planned, work(f"score {request.model.name}", planned, write, workers, stop)
+    return planned, work(f"score {request.model.name}", planned, write, workers, stop, idle_remedy=FEWER_JOBS)
 
 
 def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[str, str]:

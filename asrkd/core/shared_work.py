@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, counted, warn
 from asrkd.core.locks import try_lock
 from asrkd.core.parallel import run_tasks
 from asrkd.core.progress import Meter, meter
@@ -28,6 +28,7 @@ from asrkd.core.task_monitor import Report, TaskMonitor
 PART_EVERY_S = 10.0
 PART_VARIABLE = "ASRKD_PART_EVERY_S"  # seconds in place of PART_EVERY_S, for tests and proofs
 PARTS = "parts"  # folder beside the items for parts of unfinished ones
+FEWER_JOBS, SMALLER_SHARDS = "fewer jobs", "--cuts-per-shard N or fewer jobs"  # against idle jobs
 RETRY_S = 0.5  # between looks at items held by other processes
 # Age of a partial file that a killed writer left. Without locks, a younger one may be in use.
 LEFTOVER_S = 3600.0
@@ -82,7 +83,22 @@ class WorkResult:
     def text(self) -> str:
         """Return a human-readable line for work that other shards have to finish."""
         done = self.total - self.missing
-        return f"{done} of {self.total} shards are done; the others belong to other --shard runs"
+        return (
+            f"{done} of {self.total} shards are done; finish with the other --shard runs, or without --shard"
+        )
+
+
+def warn_of_idle_jobs(num_shards: int, num_jobs: int, remedy: str) -> None:
+    """Warn if there are more jobs than shards, which are the unit of their work.
+
+    Args:
+        num_shards: number of shards.
+        num_jobs: number of processes, or of parts of ``--shard``.
+        remedy: :data:`FEWER_JOBS`, or :data:`SMALLER_SHARDS` where the command has that option.
+    """
+    if num_jobs > num_shards:
+        shards = counted(num_shards, "shard")
+        warn(f"warning: {shards} for {num_jobs} jobs; {num_jobs - num_shards} will idle: use {remedy}")
 
 
 def parse_shard_of(text: str | None) -> ShardOf | None:
@@ -105,6 +121,8 @@ def work(
     make: Callable[[Item, TaskMonitor], None],
     workers: Workers,
     stop: StopRequest,
+    *,
+    idle_remedy: str = "",
 ) -> WorkResult:
     """Write the missing items, or those of the workers' shard, and wait for those held by other processes.
 
@@ -115,6 +133,7 @@ def work(
             it saves what it has and returns before the item is done. Importable by worker processes.
         workers: number of processes, and shard of the items.
         stop: request to stop, checked between items, by ``make`` within an item, and while waiting.
+        idle_remedy: remedy in a warning if there are more jobs than items; no warning if empty.
 
     Raises:
         StoppedInTime: a stop was requested; finished items stay, and what ``make`` saved of others.
@@ -124,6 +143,10 @@ def work(
     shard = workers.shard_of
     selected = [item for index, item in enumerate(items) if shard is None or shard.takes(index)]
     missing = free = [item for item in selected if not item.is_done()]
+    if idle_remedy and (missing or not selected):
+        warn_of_idle_jobs(len(items), max(workers.jobs, shard.of if shard else 1), idle_remedy)
+    if not selected:
+        return _result(0, items, shard)
     total, num_written = sum(item.size for item in selected), 0
     done = total - sum(item.size for item in missing)
     with meter(label, total, "cuts", done, heartbeat=bool(missing)) as progress:
@@ -145,6 +168,11 @@ def work(
             free = [item for item in missing if _is_free(item)]
             if missing and not free:
                 time.sleep(RETRY_S)
+    return _result(num_written, items, shard)
+
+
+def _result(num_written: int, items: Sequence[Item], shard: ShardOf | None) -> WorkResult:
+    """Count the items that are left to other shards; sweep up where there are none."""
     left = sum(not item.is_done() for item in items) if shard else 0
     if not left:
         for folder in {item.path.parent for item in items}:

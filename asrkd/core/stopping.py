@@ -54,10 +54,18 @@ def stopped(reason: str, what_was_saved: str, go_on: str = "run the same command
 
 
 @contextmanager
-def stop_requests(time_limit_s: float | None = None) -> Iterator[StopRequest]:
-    """Handle SIGTERM and SIGUSR1 within the block; restore the old handlers after it."""
+def stop_requests(time_limit_s: float | None = None, *, hangup: bool = False) -> Iterator[StopRequest]:
+    """Handle SIGTERM and SIGUSR1 within the block; restore the old handlers after it.
+
+    Args:
+        time_limit_s: seconds until the time limit; None for none.
+        hangup: whether to handle SIGHUP too, unless it is ignored, as under nohup.
+    """
     request = StopRequest(time_limit_s)
-    before = {number: signal.signal(number, request.note_signal) for number in _SIGNALS}
+    signals = list(_SIGNALS)
+    if hangup and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signals.append(signal.SIGHUP)
+    before = {number: signal.signal(number, request.note_signal) for number in signals}
     try:
         yield request
     finally:

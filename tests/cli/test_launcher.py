@@ -4,7 +4,7 @@ import pytest
 import typer
 
 from asrkd.cli import main
-from asrkd.cli.launcher import LaunchOptions, ran_as_jobs, running
+from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
 from asrkd.cli.launching.launch import Launch
 from asrkd.cli.launching.scheduler import Wanted
 from asrkd.core.errors import AsrkdError
@@ -24,6 +24,12 @@ def noted(monkeypatch) -> list[object]:
     return notes
 
 
+def _checked(notes: list[object]) -> None:
+    """A check before the launch, which refuses once jobs were launched."""
+    if "mistake" in notes:
+        raise AsrkdError("the folder holds something else")
+
+
 def command(notes: list[object]) -> typer.Typer:
     """A program with one command of each kind; the first notes what it was called with."""
     app = typer.Typer()
@@ -40,10 +46,11 @@ def command(notes: list[object]) -> typer.Typer:
         gpus: main.Gpus = 0,
         slurm: main.SlurmSettings = [],  # noqa: B006
     ) -> None:
-        if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+        if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm), lambda: 3):
             return
         with running(context) as stop:
             notes.append((out.name, jobs, stop.time_limit_s))
+        print_report(context, f"{out}: already complete\n{out.name}: 3 cuts (already complete)")
 
     @app.command()
     def whole(
@@ -52,8 +59,9 @@ def command(notes: list[object]) -> typer.Typer:
         resume: bool = False,
         time_limit: str | None = None,
         launcher: main.Launcher = None,
+        gpus: main.Gpus = 0,
     ) -> None:
-        assert ran_as_jobs(context, LaunchOptions(launcher))
+        assert ran_as_jobs(context, LaunchOptions(launcher, gpus=gpus), lambda: _checked(notes))
 
     return app
 
@@ -101,6 +109,37 @@ def test_an_indivisible_command_is_one_job_that_resumes(monkeypatch, noted, caps
     assert capsys.readouterr().out == 2 * "it is done\n"
 
 
+def test_a_mistake_is_a_line_before_any_job(monkeypatch, noted):
+    noted.append("mistake")
+    with pytest.raises(AsrkdError, match="the folder holds something else"):
+        call(monkeypatch, noted, "whole", "--out", "o", "--launcher", "slurm")
+    assert noted == ["mistake"]
+
+
+def test_several_gpus_of_a_training_are_several_processes(monkeypatch, noted):
+    with pytest.raises(AsrkdError, match=r"--gpus 2: .*TASKS=2 bash stages/slurm/train.sh CONFIG o"):
+        call(monkeypatch, noted, "whole", "--out", "o", "--launcher", "slurm", "--gpus", "2")
+    assert noted == []
+
+
+@pytest.mark.parametrize("was_complete", [False, True])
+def test_a_launch_reports_what_its_jobs_have_made(monkeypatch, noted, capsys, tmp_path, was_complete):
+    out = tmp_path / "o"
+    if was_complete:
+        out.mkdir()
+        (out / "stamp.json").touch()
+    call(monkeypatch, noted, "divided", "--out", str(out), "--launcher", "slurm")
+    word = "already complete" if was_complete else "complete"
+    assert capsys.readouterr().out == f"{out}: {word}\no: 3 cuts ({word})\n"
+
+
+def test_jobs_beyond_the_shards_are_a_warning(monkeypatch, noted, capsys):
+    call(monkeypatch, noted, "divided", "--out", "o", "--launcher", "slurm", "--jobs", "5")
+    assert capsys.readouterr().err == "asrkd: warning: 3 shards for 5 jobs; 2 will idle: use fewer jobs\n"
+    call(monkeypatch, noted, "divided", "--out", "o", "--launcher", "slurm", "--jobs", "3")
+    assert capsys.readouterr().err == ""
+
+
 def test_without_a_launcher_the_command_is_as_it_was(monkeypatch, noted):
     call(monkeypatch, noted, "divided", "--out", "o", "--jobs", "2", "--time-limit", "5")
     assert noted == [("o", 2, 5.0)]
@@ -112,6 +151,7 @@ def test_without_a_launcher_the_command_is_as_it_was(monkeypatch, noted):
         (["--gpus", "1"], "add --launcher slurm"),
         (["--partition", "p"], "add --launcher slurm"),
         (["--launcher", "slurm", "--shard", "1/2"], "--shard 1/2: the launcher gives each job its own"),
+        (["--launcher", "slurm", "--gpus", "2"], "--gpus 2: a job is one process.*more --jobs"),
         (["--launcher", "slurm", "--gpus", "-1"], "--gpus -1: expected 0 or more"),
         (["--launcher", "slurm", "--time-limit", "soon"], "--time-limit 'soon'"),
     ],

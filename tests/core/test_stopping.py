@@ -64,3 +64,15 @@ def test_the_old_handlers_come_back_after_an_error_too():
     with pytest.raises(KeyError), stop_requests():
         raise KeyError
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_hangup_is_a_request_unless_it_is_ignored_as_under_nohup(ignored):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with stop_requests(hangup=True) as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.reason() == (None if ignored else "SIGHUP")
+        assert signal.getsignal(signal.SIGHUP) is (signal.SIG_IGN if ignored else signal.SIG_DFL)
+    finally:
+        signal.signal(signal.SIGHUP, before)

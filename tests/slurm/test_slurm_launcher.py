@@ -1,5 +1,6 @@
 """--launcher on a real Slurm, and on this machine: the same bytes as without, whatever befalls the jobs."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -101,17 +102,36 @@ def test_the_mistake_of_a_job_is_the_launchers_one_line(cluster, teacher, corpus
     assert contents(tmp_path / "store") == {"thesis.tex": b"mine"}
 
 
-def test_a_terminated_launcher_cancels_its_jobs_and_exits_75(cluster, teacher, corpus, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_launcher_cancels_its_jobs_and_exits_75(cluster, teacher, corpus, tmp_path, number):
     command = [*ask(teacher, corpus, tmp_path / "store"), "--launcher", "slurm", "--slurm", "begin=now+1hour"]
     launcher = cluster.start(*command, "--jobs", "3")
     give_up_at = time.monotonic() + 60
     while list(cluster.states().values()).count("PENDING") < 3 and time.monotonic() < give_up_at:
         time.sleep(0.2)
-    launcher.terminate()
+    launcher.send_signal(number)
     _, err = launcher.communicate(timeout=60)
     assert launcher.returncode == 75
-    assert err.splitlines()[-1].startswith("asrkd: stopped by SIGTERM: 3 jobs are canceled")
+    assert err.splitlines()[-1].startswith(f"asrkd: stopped by {number.name}: 3 jobs are canceled")
     assert "PENDING" not in cluster.wait().values()
+
+
+def test_after_a_killed_launcher_no_job_is_submitted_twice(cluster, teacher, corpus, tmp_path):
+    command = [*ask(teacher, corpus, tmp_path / "store"), "--launcher", "slurm", "--slurm", "begin=now+1hour"]
+    launcher = cluster.start(*command, "--jobs", "2")
+    record, give_up_at = tmp_path / "store-logs" / "jobs.json", time.monotonic() + 60
+    while not record.is_file() and time.monotonic() < give_up_at:
+        time.sleep(0.2)
+    launcher.kill()
+    launcher.communicate()
+    first = {job for job, state in cluster.states().items() if state == "PENDING"}
+    again = cluster.run(*command, "--jobs", "2")
+    assert again.returncode == 1
+    (line,) = [line for line in again.stderr.splitlines() if "earlier launch" in line]
+    assert line.startswith(f"asrkd: {tmp_path}/store-logs: 2 jobs of an earlier launch not over; ")
+    assert {job for job, state in cluster.states().items() if state == "PENDING"} == first
+    assert cluster.run(*line.rpartition(": ")[2].split()).returncode == 0
+    assert not {job for job, state in cluster.states(*first).items() if state == "PENDING"}
 
 
 def test_a_training_that_is_told_to_stop_goes_on_in_another_job(cluster, config, tmp_path):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asrkd.cli.launching.jobs import Jobs
 from asrkd.cli.launching.scheduler import Local, Scheduler, Slurm, Wanted
-from asrkd.cli.launching.task import Task
+from asrkd.cli.launching.task import Task, TaskExit
 from asrkd.core import output_folder
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import check_jobs
@@ -44,6 +44,7 @@ def _without_launch_options(arguments: Sequence[str]) -> Iterator[str]:
 
 LAUNCHERS = ("slurm", "local")
 RECORD = "launch.json"
+RUNNING = "jobs.json"  # ids of the jobs, while they run
 PROGRAM = (sys.executable, "-m", "asrkd")
 
 
@@ -66,8 +67,7 @@ class Launch:
         """
         check_jobs(count)
         parts = [f"{number}/{count}" for number in range(1, count + 1)]
-        tasks = [self._task(part, "--shard", part, "--jobs", "1") for part in parts]
-        Jobs(self._scheduler(), stop).run(tasks)
+        self._run([self._task(part, "--shard", part, "--jobs", "1") for part in parts], stop)
 
     def run_whole(self, stop: StopRequest, when_again: Sequence[str] = ()) -> str:
         """Run the command as one job.
@@ -83,10 +83,15 @@ class Launch:
             AsrkdError: the job cannot be submitted, or failed.
             StoppedInTime: a stop was requested; run the same command to continue.
         """
-        (ended,) = Jobs(self._scheduler(), stop).run(
-            [replace(self._task("1/1"), when_again=tuple(when_again))]
-        )
+        (ended,) = self._run([replace(self._task("1/1"), when_again=tuple(when_again))], stop)
         return ended.output
+
+    def _run(self, tasks: Sequence[Task], stop: StopRequest) -> list[TaskExit]:
+        return Jobs(self._scheduler(), stop, self._logs / RUNNING).run(tasks)
+
+    @property
+    def _logs(self) -> Path:
+        return self.out.with_name(self.out.name + "-logs")
 
     def _task(self, name: str, *more: str) -> Task:
         limit_s = self.wanted.time_limit_s
@@ -96,8 +101,7 @@ class Launch:
     def _scheduler(self) -> Scheduler:
         if self.launcher not in LAUNCHERS:
             raise AsrkdError(f"--launcher {self.launcher}: expected {' or '.join(LAUNCHERS)}")
-        logs = self.out.with_name(self.out.name + "-logs")
-        name = f"asrkd-{self.out.name}"
+        logs, name = self._logs, f"asrkd-{self.out.name}"
         scheduler = Slurm(logs, name, self.wanted) if self.launcher == "slurm" else Local(logs, self.wanted)
         output_folder.claim(logs, RECORD, {"logs_of": self.out.name})
         return scheduler

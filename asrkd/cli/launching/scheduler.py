@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from asrkd.core import installed
 from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command
 
 if TYPE_CHECKING:
     from submitit import Job
@@ -29,6 +30,11 @@ _OURS = ("array", "output", "error")  # options of sbatch set by the launcher
 _OVER = frozenset(
     "BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED TIMEOUT".split()
 )
+# Options of sbatch without a value.
+_FLAGS = frozenset(
+    "contiguous exclusive get-user-env hold no-kill no-requeue overcommit oversubscribe reboot requeue "
+    "spread-job use-min-nodes".split()
+)
 CANCELLED = "CANCELLED"
 GONE = "GONE"  # no longer known to the scheduler
 
@@ -40,7 +46,7 @@ class Wanted:
     time_limit_s: float | None = None
     gpus: int = 0
     partition: str | None = None
-    settings: tuple[str, ...] = ()  # KEY=VALUE or KEY, options of sbatch
+    settings: tuple[str, ...] = ()  # KEY=VALUE, options of sbatch; KEY for its flags
 
     def notice_s(self) -> float:
         """Seconds before the end at which a job gets the stop signal; less than all of a short job."""
@@ -50,7 +56,7 @@ class Wanted:
         """Return the keyword arguments of submitit's Slurm executor.
 
         Raises:
-            AsrkdError: a setting has no key, or a key that the launcher sets.
+            AsrkdError: a setting has no key or no value, or a key that the launcher sets.
         """
         return {
             "time": None if self.time_limit_s is None else max(1, math.ceil(self.time_limit_s / 60)),
@@ -71,6 +77,8 @@ class Wanted:
                 raise AsrkdError(
                     f"--slurm {setting}: expected KEY=VALUE, a key of sbatch, not {', '.join(_OURS)}"
                 )
+            if not value and key not in _FLAGS:
+                raise AsrkdError(f"--slurm {setting}: expected KEY=VALUE, such as --slurm mem=16G")
             options[key] = value if equals else True
         return options
 
@@ -86,6 +94,12 @@ class Scheduler(Protocol):
 
     def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
         """Cancel ``jobs`` that have not ended."""
+
+    def not_over(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those jobs of an earlier launch that have not ended, by their ids."""
+
+    def cancel_command(self, job_ids: Sequence[str]) -> str:
+        """Return the command by which a user cancels jobs."""
 
 
 class Slurm:
@@ -118,7 +132,10 @@ class Slurm:
 
     def over(self, jobs: "Sequence[Job[TaskExit]]") -> dict[str, str]:
         """Read job states from squeue; nothing while it does not answer."""
-        arrays = sorted({job.job_id.partition("_")[0] for job in jobs})
+        return self._over([job.job_id for job in jobs])
+
+    def _over(self, job_ids: Sequence[str]) -> dict[str, str]:
+        arrays = sorted({job_id.partition("_")[0] for job_id in job_ids})
         query = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T"]
         done = subprocess.run(
             [*query, f"--jobs={','.join(arrays)}"], capture_output=True, text=True, check=False
@@ -126,13 +143,22 @@ class Slurm:
         if done.returncode and "Invalid job id" not in done.stderr:
             return {}
         listed = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
-        states = {job.job_id: listed.get(job.job_id, GONE) for job in jobs}
+        states = {job_id: listed.get(job_id, GONE) for job_id in job_ids}
         return {job_id: state for job_id, state in states.items() if state in _OVER or state == GONE}
 
     def cancel(self, jobs: "Sequence[Job[TaskExit]]") -> None:
         """Cancel all jobs with one scancel."""
         if jobs:
             subprocess.run(["scancel", *(job.job_id for job in jobs)], capture_output=True, check=False)
+
+    def not_over(self, job_ids: Sequence[str]) -> list[str]:
+        """Ask squeue; all jobs while it does not answer."""
+        over = self._over(job_ids) if job_ids else {}
+        return [job_id for job_id in job_ids if job_id not in over]
+
+    def cancel_command(self, job_ids: Sequence[str]) -> str:
+        """Return a scancel of whole arrays."""
+        return command("scancel", *dict.fromkeys(job_id.partition("_")[0] for job_id in job_ids))
 
 
 class Local:
@@ -161,6 +187,22 @@ class Local:
                 os.kill(int(job.job_id), signal.SIGTERM)
         for job in jobs:
             job.wait()
+
+    def not_over(self, job_ids: Sequence[str]) -> list[str]:
+        """Return the process ids of jobs; a process that is no job has got the id of one that ended."""
+        return [job_id for job_id in job_ids if _is_job(job_id)]
+
+    def cancel_command(self, job_ids: Sequence[str]) -> str:
+        """Return a kill, with SIGTERM."""
+        return command("kill", *job_ids)
+
+
+def _is_job(process_id: str) -> bool:
+    """Whether a process of this machine is a job of submitit."""
+    try:
+        return b"submitit" in Path("/proc", process_id, "cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def _submitit() -> Any:

@@ -16,7 +16,7 @@ from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT, STAMP
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.output_folder import State
-from asrkd.core.shared_work import Workers, WorkResult, work
+from asrkd.core.shared_work import SMALLER_SHARDS, Workers, WorkResult, work
 from asrkd.core.shell import command, make_again, remove
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import records
@@ -67,12 +67,12 @@ class StoreResult:
         """Whether the store is complete now."""
         return not self.progress.missing
 
-    def text(self) -> str:
-        """Return a human-readable line."""
+    def text(self, details: str = "") -> str:
+        """Return a human-readable line; ``details`` of the payload follow where the store is complete."""
         if not self.is_complete:
             return f"{self.plan.out}: this part is done; {self.progress.text()}"
         already = "already complete, " if self.was_complete and not self.progress.written else ""
-        return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts"
+        return f"{self.plan.out}: {already}{len(self.plan.cuts)} cuts{details}"
 
 
 def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: StopRequest) -> StoreResult:
@@ -94,7 +94,7 @@ def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: Stop
         write_sources(plan.out, plan.sources)
     digest = _contract_digest(plan)
     planned = plan.shards(digest)
-    progress = work(f"distill {plan.out.name}", planned, write, workers, stop)
+    progress = work(f"distill {plan.out.name}", planned, write, workers, stop, idle_remedy=SMALLER_SHARDS)
     if not progress.missing and (progress.written or state is not State.COMPLETE):
         _check_complete(plan, [shard.path for shard in planned], digest)
         output_folder.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})

@@ -1,5 +1,6 @@
 """Seeing tasks through, with a scheduler whose jobs end as the test says."""
 
+import json
 import types
 from collections import deque
 from pathlib import Path
@@ -31,7 +32,9 @@ class Pretended:
         for task in tasks:
             job_id, end = str(len(self.submitted)), self.ends[task.name].popleft()
             self.submitted.append(task.command)
-            paths = types.SimpleNamespace(result_pickle=self.folder / job_id, stderr=f"{job_id}.err")
+            paths = types.SimpleNamespace(
+                result_pickle=self.folder / job_id, stderr=self.folder / f"{job_id}.err"
+            )
             if isinstance(end, TaskExit):
                 paths.result_pickle.touch()
             made.append(
@@ -44,6 +47,12 @@ class Pretended:
 
     def cancel(self, running):
         self.cancelled += [job.job_id for job in running]
+
+    def not_over(self, job_ids):
+        return [job_id for job_id in job_ids if job_id == "7"]
+
+    def cancel_command(self, job_ids):
+        return f"scancel {' '.join(job_ids)}"
 
 
 @pytest.fixture(autouse=True)
@@ -85,14 +94,16 @@ def test_a_mistake_ends_all_with_its_line_and_its_exit_status(tmp_path, status, 
 )
 def test_what_is_no_mistake_of_the_users_is_told_with_its_log(tmp_path, end):
     scheduler = Pretended(tmp_path, b=[end])
+    (tmp_path / "0.err").touch()
     with pytest.raises(
         AsrkdError, match=rf"job b ended with exit status {end.status}: {end.last_line}; .*0.err"
     ):
         run(scheduler)
 
 
-def test_ten_times_are_enough(tmp_path):
+def test_ten_times_are_enough(tmp_path, monkeypatch):
     killed = Pretended(tmp_path, a=[KILLED] * 99, b=[RUNS])
+    monkeypatch.setattr(module, "_QUICK_S", 0.0)  # all were slow
     with pytest.raises(AsrkdError, match="killed 10 times .*mem=") as raised:
         run(killed)
     assert raised.value.exit_status == 1
@@ -100,6 +111,39 @@ def test_ten_times_are_enough(tmp_path):
     assert killed.cancelled == ["1"]
     with pytest.raises(StoppedInTime, match="stopped in time 10 times; run the same command"):
         run(Pretended(tmp_path, c=[STOPPED] * 99))
+
+
+def test_two_quick_ends_without_a_result_are_enough(tmp_path):
+    """Of one task in a row; the log is named only where there is one."""
+    scheduler = Pretended(tmp_path, a=[KILLED, STOPPED, KILLED, GOOD], b=[KILLED] * 99)
+    with pytest.raises(
+        AsrkdError, match="job b ended without a result within 60 s, 2 times in a row"
+    ) as raised:
+        run(scheduler)
+    assert "its log" not in str(raised.value)
+    (tmp_path / "1.err").touch()
+    with pytest.raises(AsrkdError, match="see what the scheduler reports; its log: .*1.err"):
+        run(Pretended(tmp_path, c=[KILLED] * 99))
+    assert run(Pretended(tmp_path / "..", d=[KILLED, STOPPED, KILLED, GOOD])) == [GOOD]
+
+
+def test_jobs_of_a_killed_launch_are_not_submitted_a_second_time(tmp_path):
+    record = tmp_path / "jobs.json"
+    tasks = [Task("a", ("a",))]
+    scheduler = Pretended(tmp_path, a=[GOOD, GOOD])
+    remembered = []
+    scheduler.over = lambda running: (
+        remembered.append(record.read_text()) or {job.job_id: GONE for job in running}
+    )
+    assert Jobs(scheduler, StopRequest(), record).run(tasks) == [GOOD]
+    assert json.loads(remembered[0]) == {"scheduler": "pretended", "jobs": ["0"]}
+    assert not record.exists()  # no job is left
+    record.write_text('{"scheduler": "pretended", "jobs": ["6", "7"]}')
+    with pytest.raises(AsrkdError, match="1 job of an earlier launch not over; .*: scancel 7$"):
+        Jobs(scheduler, StopRequest(), record).run(tasks)
+    assert (len(scheduler.submitted), scheduler.cancelled, record.exists()) == (1, [], True)
+    record.write_text('{"scheduler": "other", "jobs": ["7"]}')
+    assert Jobs(scheduler, StopRequest(), record).run(tasks) == [GOOD]
 
 
 def test_a_request_to_stop_cancels_what_runs(tmp_path):
@@ -116,7 +160,7 @@ def test_an_interrupt_from_the_keyboard_is_such_a_request(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(scheduler, "over", interrupt)
-    with pytest.raises(StoppedInTime, match="SIGINT: 1 jobs are canceled"):
+    with pytest.raises(StoppedInTime, match="SIGINT: 1 job is canceled"):
         run(scheduler)
     assert scheduler.cancelled == ["0"]
 

@@ -73,7 +73,7 @@ def test_time_limit_and_its_notice_follow_the_partition(tmp_path, commands):
     assert {"time=1", "signal=USR1@10"} <= set(submission(tmp_path, Wanted(40.0), commands))
 
 
-@pytest.mark.parametrize("setting", ["array=1-9", "--output=x", "=3", ""])
+@pytest.mark.parametrize("setting", ["array=1-9", "--output=x", "=3", "", "mem", "mem=", "--qos"])
 def test_unknown_options_of_sbatch_are_refused(setting):
     with pytest.raises(AsrkdError, match="^--slurm .*: expected KEY=VALUE"):
         Wanted(settings=(setting,)).for_slurm()

@@ -66,7 +66,8 @@ def prepare(
     listed = _open(corpus, source, out, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
     record = _record(corpus, options, listed, inventory)
-    if output_folder.survey(out, PREPARED, record) is output_folder.State.COMPLETE:
+    names = {"listing": listed.name} if listed else {}
+    if output_folder.survey(out, PREPARED, record, names) is output_folder.State.COMPLETE:
         maker = read_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
         stamp = output_folder.read_stamp(out, maker, ["splits", "num_tokens", "warnings"])
         return replace(PrepareReport.from_stamp(out, stamp), already_complete=True)
@@ -111,7 +112,7 @@ def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) 
     if source is None:
         remedy = command("asrkd", "prepare", corpus, "DIR", "--out", out)
         raise AsrkdError(f"{corpus}: the source is missing; give its folder: {remedy}")
-    return open_corpus(corpus, source, options.subsets)
+    return open_corpus(corpus, source, options.subsets, needs_text=not options.untranscribed)
 
 
 def _record(

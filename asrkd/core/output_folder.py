@@ -7,9 +7,10 @@ mixes with another or overwrites a user's files.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from asrkd.core import files
@@ -39,13 +40,16 @@ def claim(out: Path, record_name: str, record: dict[str, Any]) -> State:
     return state
 
 
-def survey(out: Path, record_name: str, record: dict[str, Any]) -> State:
+def survey(
+    out: Path, record_name: str, record: dict[str, Any], names: Mapping[str, str] | None = None
+) -> State:
     """Return the state of ``out`` without changing it.
 
     Args:
         out: output folder of a command.
         record_name: file in ``out`` with the record of its request.
         record: description, as JSON, of all that decides the contents.
+        names: what a user calls the things in the record, by key, for the message.
 
     Raises:
         AsrkdError: ``out`` is not of this command, or was created with other
@@ -54,7 +58,7 @@ def survey(out: Path, record_name: str, record: dict[str, Any]) -> State:
     stored = inspect(out, record_name)
     if stored is None:
         return State.NEW
-    if difference := first_difference(stored, record):
+    if difference := first_difference(stored, record, names=names or {}):
         remedy = f"give another --out, or remove it: {remove_folder(out)}"
         raise AsrkdError(f"{out}: created with other settings: {difference}; {remedy}")
     return State.COMPLETE if (out / STAMP).is_file() else State.PARTIAL
@@ -120,11 +124,20 @@ def read_stamp(
     return dict(summary)
 
 
-def first_difference(old: Any, new: Any, place: str = "") -> str | None:
-    """Describe the first difference of two JSON-able values; return None if they are equal."""
+def first_difference(
+    old: Any, new: Any, place: str = "", names: Mapping[str, str] = MappingProxyType({})
+) -> str | None:
+    """Describe the first difference of two JSON-able values; return None if they are equal.
+
+    Args:
+        old: value in the record.
+        new: value of the request.
+        place: keys that lead to the values, joined by dots.
+        names: what a user calls the values, by key.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
-            inner = f"{place}.{key}" if place else str(key)
+            inner = f"{place}.{key}" if place else names.get(key, str(key))
             if key not in old:
                 return f"{inner} was not set, is now {_short(new[key])}"
             if key not in new:

@@ -66,6 +66,8 @@ def test_a_long_value_is_shortened_in_the_message():
 def test_contents_that_changed_are_told_by_their_hashes():
     difference = first_difference({"listing": "1a" * 32}, {"listing": "2b" * 32})
     assert difference == "listing has changed (sha256 was 1a1a1a1a1a1a, is now 2b2b2b2b2b2b)"
+    named = first_difference({"x": 1, "y": {"x": 1}}, {"x": 1, "y": {"x": 2}}, names={"x": "a", "y": "the y"})
+    assert named == "the y.x was 1, is now 2"
 
 
 def test_what_is_not_ours_is_refused_and_left_alone(tmp_path):

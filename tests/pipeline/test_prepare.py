@@ -194,7 +194,9 @@ def test_another_request_or_another_corpus_is_refused(tmp_path, corpus):
     with pytest.raises(AsrkdError, match=r"out: created with other settings: speeds"):
         run(corpus, tmp_path / "out", speeds=(0.9,))
     (corpus / "transcripts.tsv").write_text((corpus / "transcripts.tsv").read_text().replace("FOUR", "FIVE"))
-    with pytest.raises(AsrkdError, match=r"out: created with other settings: listing"):
+    with pytest.raises(
+        AsrkdError, match=r"out: created with other settings: /.*/transcripts.tsv, or its audio, has changed"
+    ):
         run(corpus, tmp_path / "out")
 
 
@@ -274,6 +276,18 @@ def test_nothing_but_bad_items_is_refused_whatever_is_allowed(tmp_path):
         run(corpus, tmp_path / "out", max_bad=1.0)
 
 
+def test_a_misnamed_column_of_transcripts_is_named_before_any_write(tmp_path, corpus):
+    table = corpus / "transcripts.tsv"
+    table.write_text(table.read_text().replace("\ttext\t", "\ttranscript\t", 1))
+    with pytest.raises(
+        AsrkdError, match=r"has no column text \(its columns: utt_id, audio, transcript, "
+    ) as error:
+        run(corpus, tmp_path / "out", max_bad=1)
+    assert "empty transcript" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+    assert run(corpus, tmp_path / "out", untranscribed=True).num_tokens is None
+
+
 def test_untranscribed_audio_needs_no_text_and_makes_no_tokens(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", {f"u{index}": {"text": ""} for index in range(6)})
     report = run(corpus, tmp_path / "out", untranscribed=True)
@@ -345,7 +359,9 @@ def test_an_edited_manifest_is_another_corpus(tmp_path, corpus):
     run(tmp_path / "out", tmp_path / "again", kind="cuts")
     manifest = tmp_path / "out/cuts_dev.jsonl.gz"
     manifest.write_bytes(gzip.compress(gzip.decompress(manifest.read_bytes()).replace(b"TWO TWO", b"TWO")))
-    with pytest.raises(AsrkdError, match=r"again: created with other settings: listing"):
+    with pytest.raises(
+        AsrkdError, match=r"again: created with other settings: a manifest of .*/out has changed"
+    ):
         run(tmp_path / "out", tmp_path / "again", kind="cuts")
 
 

@@ -28,17 +28,19 @@ class Corpus:
     """Listing of a corpus, without opened audio: utterances, or lhotse manifests."""
 
     digest: str  # digest of the listing, and of the sizes of its audio files
+    name: str  # the listing, for messages
     utterances: Sequence[CorpusUtterance] = ()
     manifests: Sequence[tuple[str, tuple[Path, ...]]] = field(default=())  # (split, files)
 
 
-def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
+def open_corpus(kind: str, source: Path, subsets: Sequence[str] = (), *, needs_text: bool = False) -> Corpus:
     """List the corpus at ``source``.
 
     Args:
         kind: kind of the corpus, one of ``FILE_KINDS``.
         source: folder or file of the corpus.
         subsets: subsets of LibriSpeech; all if empty.
+        needs_text: whether a table without a column of transcripts is an error.
 
     Raises:
         AsrkdError: no such folder or file, or an invalid listing.
@@ -48,13 +50,16 @@ def open_corpus(kind: str, source: Path, subsets: Sequence[str] = ()) -> Corpus:
     if kind == "cuts":
         listed = lhotse_cuts.list_manifests(source)
         digests = [[split, *map(files.sha256, paths)] for split, paths in listed]
-        return Corpus(digest=files.sha256_of(digests), manifests=listed)
+        return Corpus(files.sha256_of(digests), f"a manifest of {source}", manifests=listed)
     if kind == "librispeech":
         utterances = librispeech.list_utterances(source, subsets)
+    elif kind == "tsv":
+        utterances = tsv.list_utterances(source, needs_text=needs_text)
     else:
-        utterances = {"tsv": tsv.list_utterances, "kaldi": kaldi.list_utterances}[kind](source)
+        utterances = kaldi.list_utterances(source)
     check_utterances(utterances, source)
-    return Corpus(digest=listing_digest(utterances, source), utterances=utterances)
+    name = tsv.table_path(source) if kind == "tsv" else f"the listing of {source}"
+    return Corpus(listing_digest(utterances, source), f"{name}, or its audio,", utterances)
 
 
 def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarantined]]:

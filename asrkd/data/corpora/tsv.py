@@ -1,30 +1,41 @@
 """Corpora in a tab-separated table: a header line, then a line per utterance.
 
 Columns ``utt_id`` and ``audio`` are required; ``text``, ``speaker``, ``split``
-and ``duration`` (seconds) are optional, and others are ignored. Audio paths are
+and ``duration`` (seconds) are optional, and others are ignored with a warning. Audio paths are
 relative to the table. Without a column ``split``, the split is that of the file
 name (``train.tsv``), or else ``test``: its transcripts are compared with and
 never trained on.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from asrkd.core import files
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, did_you_mean, warn
 from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, standard_split
 
 DEFAULT_NAME = "transcripts.tsv"
 _REQUIRED = ("utt_id", "audio")
+_OPTIONAL = ("text", "speaker", "split", "duration")
 
 
-def list_utterances(source: Path) -> list[CorpusUtterance]:
-    """List the utterances of a table, or of ``transcripts.tsv`` in a folder.
+def table_path(source: Path) -> Path:
+    """Return the table of a corpus: ``source``, or ``transcripts.tsv`` in the folder ``source``."""
+    return source / DEFAULT_NAME if source.is_dir() else source
+
+
+def list_utterances(source: Path, *, needs_text: bool = False) -> list[CorpusUtterance]:
+    """List the utterances of a table, or of ``transcripts.tsv`` in a folder; warn of ignored columns.
+
+    Args:
+        source: table, or folder of the table.
+        needs_text: whether a table without a column of transcripts is an error.
 
     Raises:
         AsrkdError: no such file, a missing column, or a line with more or
             fewer fields than the header.
     """
-    path = source / DEFAULT_NAME if source.is_dir() else source
+    path = table_path(source)
     lines = [(number, line) for number, line in files.read_lines(path) if line.strip()]
     if not lines:
         raise AsrkdError(f"{path}: empty; expected a header line with {', '.join(_REQUIRED)}")
@@ -32,7 +43,25 @@ def list_utterances(source: Path) -> list[CorpusUtterance]:
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
         raise AsrkdError(f"{path}:1: no column {missing[0]!r}, found {', '.join(columns)} (tab-separated?)")
+    _warn_of_ignored(path, columns)
+    if needs_text and "text" not in columns:
+        raise AsrkdError(
+            f"{path}: has no column text (its columns: {', '.join(columns)}); name the column of the "
+            "transcripts text; for a corpus without transcripts, add --untranscribed"
+        )
     return [_utterance(path, number, line, columns) for number, line in lines[1:]]
+
+
+def _warn_of_ignored(path: Path, columns: Sequence[str]) -> None:
+    """Warn of columns without a use, and list the optional columns that the table lacks."""
+    ignored = [name for name in columns if name not in (*_REQUIRED, *_OPTIONAL)]
+    if not ignored:
+        return
+    absent = [name for name in _OPTIONAL if name not in columns]
+    near = {name: did_you_mean(name.lower(), absent).removeprefix("; ") for name in ignored}
+    names = ", ".join(f"{name} ({hint})" if hint else name for name, hint in near.items())
+    lacks = f"; optional columns that it lacks: {', '.join(absent)}" if absent else ""
+    warn(f"{path}: ignored columns: {names}{lacks}")
 
 
 def _utterance(path: Path, number: int, line: str, columns: list[str]) -> CorpusUtterance:

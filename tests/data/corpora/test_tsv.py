@@ -34,6 +34,41 @@ def test_without_a_split_column_the_file_names_the_split(tmp_path, name, split):
     assert [item.split for item in tsv.list_utterances(path)] == [split]
 
 
+@pytest.mark.parametrize(
+    ("columns", "warning"),
+    [
+        ("text\tspeaker\tsplit\tduration", ""),
+        ("text", ""),
+        (
+            "text\tset\tspk",
+            "ignored columns: set, spk (did you mean 'speaker'?); "
+            "optional columns that it lacks: speaker, split, duration",
+        ),
+        (
+            "text\tspeakers\tsplt\tnotes",
+            "ignored columns: speakers (did you mean 'speaker'?), splt (did you mean 'split'?), notes; "
+            "optional columns that it lacks: speaker, split, duration",
+        ),
+        ("text\tspeaker\tsplit\tduration\tnotes", "ignored columns: notes"),
+    ],
+)
+def test_ignored_columns_are_a_warning(tmp_path, capsys, columns, warning):
+    fields = "\t".join("1" for _ in columns.split("\t"))
+    path = write(tmp_path, f"utt_id\taudio\t{columns}\n" + f"a\ta.wav\t{fields}\nb\tb.wav\t{fields}\n")
+    assert len(tsv.list_utterances(path)) == 2
+    assert capsys.readouterr().err == (f"asrkd: {path}: {warning}\n" if warning else "")
+
+
+def test_a_table_without_transcripts_is_refused_where_they_are_needed(tmp_path, capsys):
+    path = write(tmp_path, "utt_id\taudio\ttranscript\na\ta.wav\tONE\n")
+    with pytest.raises(
+        AsrkdError, match=r"tsv: has no column text \(its columns: utt_id, audio, transcript\)"
+    ):
+        tsv.list_utterances(path, needs_text=True)
+    assert "ignored columns: transcript;" in capsys.readouterr().err
+    assert [item.text for item in tsv.list_utterances(path)] == [""]
+
+
 def test_the_table_may_begin_with_a_byte_order_mark(tmp_path):
     write(tmp_path, "\ufeffutt_id\taudio\tduration\r\na\ta.wav\t1.25\r\n")
     assert tsv.list_utterances(tmp_path)[0].duration == 1.25

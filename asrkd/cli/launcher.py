@@ -121,7 +121,25 @@ def running(context: typer.Context) -> Iterator[StopRequest]:
     """
     limit = None if context.params.get("launcher") else context.params["time_limit"]
     with stop_requests(parse_time_limit(limit)) as stop, command_line(typed_words(context)):
-        yield stop
+        try:
+            yield stop
+        except KeyboardInterrupt:
+            typer.echo(f"asrkd: {_interrupted(context.params)}", err=True)
+            raise
+
+
+def _interrupted(parameters: dict[str, Any]) -> str:
+    """Describe how to continue an interrupted command: with ``--resume`` where it has that option."""
+    if "resume" not in parameters:
+        return "interrupted; run the same command again to resume"
+    if not any((parameters["out"] / "checkpoints").glob("step-*.safetensors")):
+        every = parameters["checkpoint_every"]
+        return (
+            f"interrupted before the first checkpoint (--checkpoint-every {every}); the same command starts "
+            "again from step 0"
+        )
+    again = [] if parameters["resume"] else ["--resume"]
+    return f"interrupted; resume with: {command('asrkd', *sys.argv[1:], *again)}"
 
 
 def typed_words(context: typer.Context) -> list[str | Path]:

@@ -490,6 +490,44 @@ def test_a_terminated_run_exits_75_and_resume_completes_it(config, tmp_path):
     shutil.rmtree(out)
 
 
+def interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_says_how_to_resume(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("asrkd.commands.train.train", interrupt)
+    out = tmp_path / "my run"
+    words = ("train", "x.yaml", "--out", out, "--checkpoint-every", "5m")
+    assert run(monkeypatch, *words) == 130
+    assert capsys.readouterr().err == (
+        "asrkd: interrupted before the first checkpoint (--checkpoint-every 5m); "
+        "the same command starts again from step 0\n"
+    )
+    (out / "checkpoints").mkdir(parents=True)
+    (out / "checkpoints/step-00000003.safetensors").touch()
+    resumed = f"asrkd train x.yaml --out '{out}' --checkpoint-every 5m --resume"
+    for more in ((), ("--resume",)):
+        assert run(monkeypatch, *words, *more) == 130
+        assert capsys.readouterr().err == f"asrkd: interrupted; resume with: {resumed}\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ("score.score", ("score", "model", "--cuts", "cuts.jsonl")),
+        (
+            "distill.hidden",
+            ("distill", "hidden", "--teacher", "model", "--cuts", "cuts.jsonl", "--layer", "1"),
+        ),
+        ("prepare.prepare", ("prepare", "tsv", "corpus")),
+    ],
+)
+def test_other_interrupted_commands_are_run_again(stage, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(f"asrkd.commands.{stage}", interrupt)
+    assert run(monkeypatch, *words, "--out", tmp_path / "out") == 130
+    assert capsys.readouterr().err == "asrkd: interrupted; run the same command again to resume\n"
+
+
 def test_search_options_reach_score_and_mistakes_are_lines(teacher, corpus, tmp_path, monkeypatch, capsys):
     asked = ("score", teacher, "--cuts", corpus / "cuts_dev.jsonl.gz", "--out", tmp_path / "score")
     assert run(monkeypatch, *asked, "--search", "attention", "--beam", 2) == 1

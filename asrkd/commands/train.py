@@ -19,7 +19,7 @@ from asrkd.core.command_record import write_command
 from asrkd.core.device import Precision
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.output_folder import State
-from asrkd.core.shell import remove_folder
+from asrkd.core.shell import command, remove_folder
 from asrkd.core.stopping import StopRequest
 from asrkd.data.tokens import Tokens
 from asrkd.models.directory import finish_command, save_model
@@ -27,6 +27,7 @@ from asrkd.models.recognizer import num_parameters
 from asrkd.scoring.units import WORD, find_unit
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.config import TrainConfig
+from asrkd.training.data_config import TextDataConfig
 from asrkd.training.distributed import Processes
 from asrkd.training.environment import Environment, joined
 from asrkd.training.trainer import Trainer
@@ -104,6 +105,7 @@ def train(
     """
     with joined() as processes:
         experiment = config.load(TrainConfig, config_path, overrides)
+        _refuse_missing(experiment)
         environment = options.environment(processes)
         processes.check_shares(experiment.optim.accumulate, *experiment.data.batch_limit)
         inputs = _Inputs.read(experiment)
@@ -117,6 +119,25 @@ def train(
             validation = trainer.run(out, stop)
             report = processes.first(lambda: _finish(out, inputs, trainer, validation))
         return replace(report, rank=processes.rank)
+
+
+def _refuse_missing(experiment: TrainConfig) -> None:
+    """Raise AsrkdError if a path of the config does not exist; the message names its key."""
+    data = experiment.data
+    keys = ("train_text", "dev_text") if isinstance(data, TextDataConfig) else ("train", "dev")
+    contents = "text" if isinstance(data, TextDataConfig) else "cuts, which asrkd prepare makes"
+    inputs = {f"data.{key}": (Path(getattr(data, key)), f"file, expected {contents}") for key in keys}
+    inputs["data.tokens"] = data.tokens, "folder, expected tokens, which asrkd prepare makes"
+    used = [
+        getattr(entry.settings, "targets", None) for phase in experiment.phases for entry in phase.objectives
+    ]
+    for name, store in experiment.stores.items():
+        if isinstance(store, str) and store in used:
+            inputs[f"stores.{name}"] = Path(store), "folder, expected targets, which asrkd distill makes"
+    for key, (path, expected) in inputs.items():
+        if not path.exists():
+            remedy = command("--set", f"{key}=PATH")
+            raise AsrkdError(f"{key}: {path}: no such {expected}; set it with {remedy}")
 
 
 @dataclass(frozen=True)

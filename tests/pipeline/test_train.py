@@ -57,6 +57,19 @@ def _without_times(out: Path) -> list[dict]:
     return [{k: v for k, v in r.items() if k not in drop} for r in read_metrics(out / "metrics.jsonl")]
 
 
+@pytest.mark.parametrize("key", ["data.train", "data.dev", "data.tokens"])
+def test_a_missing_input_is_named_by_its_key(config, tmp_path, key):
+    with pytest.raises(AsrkdError, match=rf"^{key}: nowhere: no such .*; set it with --set {key}=PATH$"):
+        run(config, tmp_path / "run", f"{key}=nowhere")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_store_is_named_by_its_key_if_it_is_used(config, tmp_path):
+    with pytest.raises(AsrkdError, match=r"^stores.lists: nowhere: no such .* --set stores.lists=PATH$"):
+        run(config, tmp_path / "run", "stores.lists=nowhere", "phases.0.objectives=[ctc: {targets: lists}]")
+    run(config, tmp_path / "run", "stores.lists=nowhere", "phases.0.steps=1")
+
+
 def test_a_broken_newest_checkpoint_is_skipped(config, tmp_path, capsys):
     run(config, tmp_path / "whole")
     with pytest.raises(StoppedInTime):

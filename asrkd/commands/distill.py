@@ -55,7 +55,7 @@ def nbest(
         StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     find_search(search, options)
-    teacher, cuts = request.open()
+    teacher, cuts = request.open("nbest")
     model = teacher.recognizer("nbest")
     chosen = search_for(model, search, options)
     conditions.verify(model)
@@ -128,7 +128,7 @@ def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest
     check_dtype(dtype)
     if top_k < 1:
         raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
-    teacher, cuts = request.open()
+    teacher, cuts = request.open("posterior")
     model = teacher.recognizer("posterior")
     check_ctc(model)
     top_k = min(top_k, model.tokens.size)

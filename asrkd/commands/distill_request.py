@@ -44,18 +44,24 @@ class DistillRequest:
         """Worker processes of this request."""
         return Workers(self.jobs, self.shard_of)
 
-    def open(self) -> tuple[Teacher, PackedCuts]:
+    def open(self, text_targets: str | None = None) -> tuple[Teacher, PackedCuts]:
         """Open the teacher and the cuts.
+
+        Args:
+            text_targets: kind of targets, if they are over text, which needs a recognizer with tokens.
 
         Raises:
             AsrkdError: a number is out of range, the teacher or a manifest cannot be
-                read, the teacher cannot encode a cut, or an id is in two manifests.
+                read, the teacher is no recognizer or cannot encode a cut, or an id is
+                in two manifests.
         """
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
         with announced(f"asrkd: opening {self.teacher} and the cuts"):
             teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
+            if text_targets is not None:
+                teacher.recognizer(text_targets)
             return teacher, self._read_cuts(teacher)
 
     def _read_cuts(self, teacher: Teacher) -> PackedCuts:

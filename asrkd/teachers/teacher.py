@@ -119,9 +119,11 @@ class Teacher(ABC):
         self._refuse(kind)
 
     def _refuse(self, kind: str) -> NoReturn:
+        over_text = "hypotheses" if kind == "nbest" else "probabilities of tokens"
         needs_tokens = command("asrkd", "distill", kind)
         raise AsrkdError(
-            f"{self.name}: an encoder without tokens cannot be the teacher of: {needs_tokens}; "
+            f"{self.name}: {over_text} need a model trained by asrkd; an encoder without tokens cannot be "
+            f"the teacher of: {needs_tokens}; "
             "use its embeddings: asrkd distill codebook, hidden or quantizer"
         )
 

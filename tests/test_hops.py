@@ -39,7 +39,10 @@ LIMITS = {"train": 8, "codebook": 9, "nbest": 9, "score": 6, "compare": 5}
 # The functions that hold the equations of a command: losses; passes and beam over codebooks; the search over
 # frames; alignments; the test. Those in machine code are entered without a frame of their own.
 EQUATIONS = {
-    "train": ("asrkd.objectives.ctc:separate_sum",),
+    "train": (
+        "asrkd.objectives.ctc:separate_sum",
+        "asrkd.objectives.ctc_tree.prefix_tree_numba:one_utterance",
+    ),
     "codebook": (
         "asrkd.quantizer.search.refinement_numba:refine_frames",
         "asrkd.quantizer.search.beam_numba:search_frames",
@@ -50,7 +53,10 @@ EQUATIONS = {
         "asrkd.scoring.sclite_edits:_choices",
         "asrkd.scoring.network_alignment:align_networks",
     ),
-    "compare": ("asrkd.scoring.significance.matched_pairs:_test",),
+    "compare": (
+        "asrkd.scoring.significance.matched_pairs:_test",
+        "asrkd.scoring.significance.bootstrap:resample",
+    ),
 }
 
 Chain = tuple[str, ...]
@@ -159,9 +165,14 @@ def test_the_page_has_no_other_chains():
     assert {chain[-1] for chain in written()} == equations
 
 
-def test_train(config, tmp_path, monkeypatch):
+def test_train(config, stores, tmp_path, monkeypatch):
+    """A teacher by its transcripts, and a student by lists of hypotheses."""
+    pytest.importorskip("numba", reason="no numba here; pip install numba")
+    of_lists = f"phases.0.objectives=[{{ctc: {{targets: {stores}/nbest}}}}]"
+
     def run() -> None:
-        train(config, tmp_path / "out", [], TrainOptions("cpu", threads=1), StopRequest())
+        for name, overrides in (("teacher", []), ("student", [of_lists])):
+            train(config, tmp_path / name, overrides, TrainOptions("cpu", threads=1), StopRequest())
 
     hops_are_as_written("train", recorded(monkeypatch, "train", run))
 

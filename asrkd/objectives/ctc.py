@@ -22,7 +22,7 @@ from asrkd.data.tokens import BLANK_ID, Tokens
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
-from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
+from asrkd.objectives.ctc_tree.one_pass import OnePassSum, is_worthwhile
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
@@ -70,7 +70,8 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
     keep = alignable(targets, num_frames).nonzero().flatten()
     if not is_worthwhile(log_probs, targets.utterance[keep]):
         return separate_sum(log_probs, num_frames, targets, keep)
-    total, left = one_pass_sum(log_probs, num_frames, targets, keep)
+    total, exact = OnePassSum.apply(log_probs, num_frames, targets, keep)  # type: ignore[no-untyped-call]
+    left = keep[~exact]
     return total if len(left) == 0 else total + separate_sum(log_probs, num_frames, targets, left)
 
 

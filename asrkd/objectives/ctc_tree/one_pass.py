@@ -51,41 +51,28 @@ def is_worthwhile(log_probs: Tensor, utterance: Tensor) -> bool:
     )
 
 
-def one_pass_sum(
-    log_probs: Tensor, num_frames: Tensor, targets: "SequenceTargets", keep: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Compute the weighted sum of -log P(sequence | audio).
-
-    Args:
-        log_probs: (N, T, V) log-softmax outputs on the CPU; arbitrary in padding.
-        num_frames: (N,) encoder frames, at least 1 where there is a sequence.
-        targets: S sequences.
-        keep: (S',) indexes of the selected sequences; each fits its audio.
-
-    Returns:
-        The sum over the sequences of utterances whose sums are exact, a scalar
-        in nats; and the indexes of the other sequences, (S'',).
-    """
-    total, exact = _OnePass.apply(log_probs, num_frames, targets, keep)  # type: ignore[no-untyped-call]
-    return total, keep[~exact]
-
-
-class _OnePass(torch.autograd.Function):
-    """Weighted sum whose gradient is computed in the forward pass."""
+class OnePassSum(torch.autograd.Function):
+    """Weighted sum of -log P(sequence | audio), whose gradient is computed in the forward pass."""
 
     @staticmethod
     def forward(
         ctx: Any, log_probs: Tensor, num_frames: Tensor, targets: "SequenceTargets", keep: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Compute the sum, a scalar in nats, and whether each sequence of ``keep`` is exact, (S',) bool.
+        """Compute the weighted sum of -log P(sequence | audio).
 
         Args:
             ctx: autograd's context, which stores the gradient (N, T, V).
-            log_probs: (N, T, V) log-softmax outputs, as in :func:`one_pass_sum`.
-            num_frames: (N,) encoder frames, as in :func:`one_pass_sum`.
+            log_probs: (N, T, V) log-softmax outputs on the CPU; arbitrary in padding.
+            num_frames: (N,) encoder frames, at least 1 where there is a sequence.
             targets: S sequences.
-            keep: (S',) indexes of the selected sequences.
+            keep: (S',) indexes of the selected sequences; each fits its audio.
+
+        Returns:
+            The sum over the sequences of utterances whose sums are exact, a scalar
+            in nats; and whether each sequence of ``keep`` is one of these, (S',) bool.
         """
+        from asrkd.objectives.ctc_tree import prefix_tree_numba
+
         wants_gradient = ctx.needs_input_grad[0]
         gradient = torch.zeros_like(log_probs) if wants_gradient else None
         owner, total = targets.utterance[keep], 0.0
@@ -93,8 +80,19 @@ class _OnePass(torch.autograd.Function):
         for row in owner.unique().tolist():
             of_row = (owner == row).nonzero().flatten()
             frames = log_probs[row, : int(num_frames[row])].detach().numpy()
-            filled = None if gradient is None else gradient[row, : len(frames)].numpy()
-            is_exact, value = _one_utterance(frames, targets, keep[of_row], filled)
+            used, columns = _used_tokens(targets, keep[of_row], frames.shape[1])
+            tokens, num_tokens, weights = (
+                values[keep[of_row]].numpy()
+                for values in (targets.tokens, targets.num_tokens, targets.weight)
+            )
+            tree = prefix_tree_numba.grow(tokens, num_tokens, columns)
+            emitted = frames[:, used].astype(np.float64)
+            occupied = np.zeros((0, 0) if gradient is None else emitted.shape)
+            is_exact, value = prefix_tree_numba.one_utterance(
+                emitted, tree, weights.astype(np.float64), occupied
+            )
+            if is_exact and gradient is not None:
+                gradient[row, : len(frames)].numpy()[:, used] = -occupied
             exact[of_row] = is_exact
             total += value
         ctx.gradient = gradient
@@ -107,27 +105,12 @@ class _OnePass(torch.autograd.Function):
         return ctx.gradient * grads[0], None, None, None
 
 
-def _one_utterance(
-    frames: "np.ndarray[Any, Any]",
-    targets: "SequenceTargets",
-    keep: Tensor,
-    gradient: "np.ndarray[Any, Any] | None",
-) -> tuple[bool, float]:
-    """Return whether the sum of an utterance is exact, and the sum; fill ``gradient`` (T, V) if it is."""
-    from asrkd.objectives.ctc_tree import prefix_tree_numba
-
-    tokens, num_tokens = targets.tokens[keep].numpy(), targets.num_tokens[keep].numpy()
-    used = np.unique(
-        np.append(np.concatenate([t[:n] for t, n in zip(tokens, num_tokens, strict=True)]), BLANK_ID)
-    )
-    columns = np.zeros(frames.shape[1], np.int64)
+def _used_tokens(
+    targets: "SequenceTargets", keep: Tensor, num_tokens: int
+) -> tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]:
+    """Return blank and the tokens of some sequences, rising, and their numbers among these by token, (V,)."""
+    sequences = zip(targets.tokens[keep].numpy(), targets.num_tokens[keep].numpy(), strict=True)
+    used = np.unique(np.append(np.concatenate([tokens[:count] for tokens, count in sequences]), BLANK_ID))
+    columns = np.zeros(num_tokens, np.int64)
     columns[used] = np.arange(len(used))
-    tree = prefix_tree_numba.grow(tokens, num_tokens, columns)
-    emitted = frames[:, used].astype(np.float64)
-    occupied = np.zeros(emitted.shape if gradient is not None else (0, 0))
-    exact, value = prefix_tree_numba.one_utterance(
-        emitted, tree, targets.weight[keep].numpy().astype(np.float64), occupied
-    )
-    if exact and gradient is not None:
-        gradient[:, used] = -occupied
-    return exact, value
+    return used, columns

@@ -9,13 +9,21 @@ from hypothesis import strategies as st
 
 from asrkd.objectives.ctc import alignable, ctc_sum, separate_sum
 from asrkd.objectives.ctc_tree import one_pass
-from asrkd.objectives.ctc_tree.one_pass import is_worthwhile, one_pass_sum
+from asrkd.objectives.ctc_tree.one_pass import OnePassSum, is_worthwhile
 from asrkd.targets.sequences import SequenceTargets, collate
 
 pytest.importorskip("numba", reason="pip install 'asrkd[fast]' to run it")
 
 LISTS = [[[1, 2], [1, 1], [1], [], [2, 1], [1, 2, 2]], [[2], [2, 2]], [[1, 2, 1]]]
 WEIGHTS = [[0.5, 0.25, 1.0, 0.1, 0.7, 0.2], [0.9, 0.4], [1.0]]
+
+
+def one_pass_sum(
+    log_probs: torch.Tensor, num_frames: torch.Tensor, targets: SequenceTargets, keep: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sum over utterances whose sums are exact, and the indexes of the other sequences."""
+    total, exact = OnePassSum.apply(log_probs, num_frames, targets, keep)
+    return total, keep[~exact]
 
 
 def both(logits: torch.Tensor, num_frames: torch.Tensor, targets: SequenceTargets) -> list[tuple]:

@@ -93,9 +93,8 @@ def distill_nbest(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the teacher's N-best hypotheses with log P(hypothesis | audio) and their errors."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     from asrkd.commands import distill as stage
+    from asrkd.commands import preflight
     from asrkd.commands.distill_request import DistillRequest
     from asrkd.core.shared_work import parse_shard_of
     from asrkd.scoring.units import find_unit
@@ -122,6 +121,9 @@ def distill_nbest(
     request = DistillRequest(
         first, tuple(cuts), out, device, jobs, cuts_per_shard, shard_of=parse_shard_of(shard)
     )
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: preflight.nbest(request, teacher, search, options, error_unit)):
+        return
     with running(context) as stop:
         print_report(context, stage.nbest(request, search, options, stop, conditions, error_unit))
 
@@ -148,15 +150,17 @@ def distill_quantizer(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Train a direct-sum quantizer on the embeddings of one layer; run it again to resume."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     from asrkd.commands import distill_quantizer as stage
+    from asrkd.commands import preflight
     from asrkd.commands.distill_request import DistillRequest, quantizer_request
 
     settings = quantizer_request(
         layer, codebooks, entries=entries, utterances=utterances, seed=seed, steps=steps, tap=tap
     )
     request = DistillRequest(teacher, tuple(cuts), out, device, resample=resample)
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: preflight.quantizer(request, settings)):
+        return
     with running(context) as stop:
         print_report(context, stage.quantizer(request, settings, stop))
 
@@ -188,13 +192,12 @@ def distill_codebook(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the codebook indexes of the teacher's embeddings, one byte per codebook and frame."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     if (quantizer is None) == (layer is None) or (layer is None) != (codebooks is None):
         raise typer.BadParameter("give --quantizer, or --layer and --codebooks")
     if quantizer is not None and tap is not None:
         raise typer.BadParameter("--tap: the quantizer sets it; remove --tap, or give --layer instead")
     from asrkd.commands import distill as stage
+    from asrkd.commands import preflight
     from asrkd.commands.distill_request import DistillRequest, quantizer_request
     from asrkd.core.shared_work import parse_shard_of
 
@@ -202,6 +205,9 @@ def distill_codebook(
     request = DistillRequest(
         teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
     )
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: preflight.codebook(request, source)):
+        return
     with running(context) as stop:
         print_report(context, stage.codebook(request, source, stop))
 
@@ -225,13 +231,15 @@ def distill_posterior(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the teacher's most probable tokens at each frame, with their log-probabilities."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     from asrkd.commands import distill as stage
+    from asrkd.commands import preflight
     from asrkd.commands.distill_request import DistillRequest
     from asrkd.core.shared_work import parse_shard_of
 
     request = DistillRequest(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard))
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: preflight.posterior(request, top_k, dtype)):
+        return
     with running(context) as stop:
         print_report(context, stage.posterior(request, top_k, dtype, stop))
 
@@ -257,15 +265,17 @@ def distill_hidden(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Store the output of one layer of the teacher at each frame."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     from asrkd.commands import distill as stage
+    from asrkd.commands import preflight
     from asrkd.commands.distill_request import DistillRequest
     from asrkd.core.shared_work import parse_shard_of
 
     request = DistillRequest(
         teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
     )
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: preflight.hidden(request, layer, dtype)):
+        return
     with running(context) as stop:
         print_report(context, stage.hidden(request, layer, dtype, stop, tap))
 

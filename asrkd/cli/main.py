@@ -129,8 +129,6 @@ def prepare(
 
         typer.echo(prepare_subset(SubsetRequest(source, out, transcripts, without)))
         return
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     from asrkd.commands import prepare as stage
     from asrkd.commands.prepare_options import PrepareFlags
     from asrkd.core.shared_work import Workers, parse_shard_of
@@ -158,6 +156,9 @@ def prepare(
         cuts_per_shard=cuts_per_shard,
     )
     options, workers = flags.options(corpus), Workers(jobs, parse_shard_of(shard))
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: stage.check(corpus, source, out, options)):
+        return
     with running(context) as stop:
         print_report(context, str(stage.prepare(corpus, source, out, options, workers=workers, stop=stop)))
 
@@ -192,13 +193,14 @@ def train(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Train a teacher, a baseline or a student; the objectives in CONFIG decide which."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
-        return
     every_s = parse_time_limit(checkpoint_every, "--checkpoint-every")
     from asrkd.commands import train as stage
 
     options = stage.TrainOptions(device, precision, workers, threads, resume, every_s or 0.0)
     overrides = [*set_, *([] if seed is None else [f"seed={seed}"])]
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if ran_as_jobs(context, launch, lambda: stage.check(config, out, overrides, options)):
+        return
     with running(context) as stop:
         report = stage.train(config, out, overrides, options, stop)
     if report.rank == 0:

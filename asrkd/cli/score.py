@@ -101,7 +101,8 @@ def score(
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Count the errors of a model on cuts, or of existing transcripts, in words or characters."""
-    if ran_as_jobs(context, LaunchOptions(launcher, partition, gpus, slurm)):
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if (ref is not None or hyp is not None) and ran_as_jobs(context, launch):  # raises with --launcher
         return
     from asrkd.scoring.nist_rules import parse_nist_rules
     from asrkd.scoring.score_corpus import parse_rules
@@ -112,29 +113,32 @@ def score(
         rules = parse_nist_rules(alignment, normalizer, unit)
     else:
         rules = parse_rules(alignment or "levenshtein", normalizer or "none", unit)
-    with running(context) as stop:
-        if ref is not None and hyp is not None:
-            from asrkd.commands.score_transcripts import TranscriptsRequest, score_transcripts
+    if ref is not None and hyp is not None:
+        from asrkd.commands.score_transcripts import TranscriptsRequest, score_transcripts
 
+        with running(context) as stop:
             typer.echo(score_transcripts(TranscriptsRequest(ref, hyp, out, utt2spk, rules), stop).text())
-        elif model is not None and cuts is not None:
-            from asrkd.commands import score as stage
-            from asrkd.core.shared_work import parse_shard_of
+    elif model is not None and cuts is not None:
+        from asrkd.commands import score as stage
+        from asrkd.core.shared_work import parse_shard_of
 
-            options = search_options(
-                beam,
-                1,
-                lm,
-                lm_weight=lm_weight,
-                token_bonus=token_bonus,
-                length_norm=length_norm,
-                alpha=alpha,
-                eos_factor=eos_factor,
-                max_length_ratio=max_length_ratio,
-                ctc_weight=ctc_weight,
-            )
-            shard_of = parse_shard_of(shard)
-            request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, shard_of, rules)
+        options = search_options(
+            beam,
+            1,
+            lm,
+            lm_weight=lm_weight,
+            token_bonus=token_bonus,
+            length_norm=length_norm,
+            alpha=alpha,
+            eos_factor=eos_factor,
+            max_length_ratio=max_length_ratio,
+            ctc_weight=ctc_weight,
+        )
+        shard_of = parse_shard_of(shard)
+        request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, shard_of, rules)
+        if ran_as_jobs(context, launch, lambda: stage.check(request)):
+            return
+        with running(context) as stop:
             print_report(context, stage.score(request, stop).text())
 
 

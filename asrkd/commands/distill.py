@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.commands.distill_quantizer import quantizer_beside
-from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
-from asrkd.core.errors import AsrkdError, warn
+from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype, check_top_k
+from asrkd.core.errors import warn
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
@@ -126,8 +126,7 @@ def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest
         StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     check_dtype(dtype)
-    if top_k < 1:
-        raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
+    check_top_k(top_k)
     teacher, cuts = request.open("posterior")
     model = teacher.recognizer("posterior")
     check_ctc(model)

@@ -20,7 +20,7 @@ from asrkd.targets.store.building import StorePlan
 from asrkd.targets.store.contract import contract
 from asrkd.targets.store.nbest import NbestStore
 from asrkd.targets.store.provenance import Sources
-from asrkd.teachers.loading import open_teacher
+from asrkd.teachers.loading import check_teacher, open_teacher
 from asrkd.teachers.teacher import Teacher
 
 DTYPES: Sequence[str] = ("float16", "float32")  # types of stored frames
@@ -44,32 +44,38 @@ class DistillRequest:
         """Worker processes of this request."""
         return Workers(self.jobs, self.shard_of)
 
-    def open(self, text_targets: str | None = None) -> tuple[Teacher, PackedCuts]:
+    def open(self, kind: str = "") -> tuple[Teacher, PackedCuts]:
         """Open the teacher and the cuts.
 
         Args:
-            text_targets: kind of targets, if they are over text, which needs a recognizer with tokens.
+            kind: kind of targets, as a command of ``asrkd distill``; a teacher without tokens is
+                refused for targets over text before it is fetched and loaded.
 
         Raises:
             AsrkdError: a number is out of range, the teacher or a manifest cannot be
                 read, the teacher is no recognizer or cannot encode a cut, or an id is
                 in two manifests.
         """
+        self.check_numbers()
+        if kind:
+            check_teacher(self.teacher, kind)
+        with announced(f"asrkd: opening {self.teacher} and the cuts"):
+            teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
+            return teacher, self.read_cuts(teacher)
+
+    def check_numbers(self) -> None:
+        """Raise AsrkdError if a number is out of range."""
         if self.cuts_per_shard < 1:
             raise AsrkdError(f"--cuts-per-shard {self.cuts_per_shard}: expected 1 or more")
         check_jobs(self.jobs)
-        with announced(f"asrkd: opening {self.teacher} and the cuts"):
-            teacher = open_teacher(self.teacher, str(pick_device(self.device)), resample=self.resample)
-            if text_targets is not None:
-                teacher.recognizer(text_targets)
-            return teacher, self._read_cuts(teacher)
 
-    def _read_cuts(self, teacher: Teacher) -> PackedCuts:
-        """Read all cuts; AsrkdError if the teacher cannot encode one, or an id is in two manifests."""
+    def read_cuts(self, teacher: Teacher | None = None) -> PackedCuts:
+        """Read all cuts; AsrkdError if ``teacher`` cannot encode one, or an id is in two manifests."""
         manifests, seen = [], set[str]()
         for path in self.cuts:
             cuts = read_cuts(path)
-            teacher.check_cuts(cuts, str(path))
+            if teacher is not None:
+                teacher.check_cuts(cuts, str(path))
             for record in cuts.records:
                 if record.id in seen:
                     raise AsrkdError(
@@ -146,6 +152,12 @@ def quantizer_request(
     if utterances < 1:
         raise AsrkdError(f"--utterances {utterances}: expected 1 or more")
     return QuantizerRequest(layer, options, utterances, tap=tap)
+
+
+def check_top_k(top_k: int) -> None:
+    """Raise AsrkdError unless there is a token to store."""
+    if top_k < 1:
+        raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
 
 
 def check_dtype(name: str) -> None:

@@ -99,6 +99,19 @@ def prepare(
     return _publish(out, splits, bad, inventory)
 
 
+def check(corpus: str, source: Path | None, out: Path, options: PrepareOptions) -> None:
+    """Check a request of :func:`prepare` without its audio: the lists of the corpus, tokens, and the folder.
+
+    Raises:
+        AsrkdError: a mistake was found.
+    """
+    listed = _open(corpus, source, out, options)
+    inventory = Tokens.load(options.token_source) if options.token_source else None
+    record, names = _record(corpus, options, listed, inventory), {"listing": listed.name} if listed else {}
+    if output_folder.survey(out, PREPARED, record, names) is output_folder.State.NEW and listed is None:
+        _check_digits(options, inventory)
+
+
 def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) -> Corpus | None:
     """Open the lists of a corpus; None for the synthetic one."""
     if corpus not in KINDS:

@@ -88,12 +88,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     find_search(request.search, request.options)
     check_jobs(request.jobs)
     device = str(pick_device(request.device))
-    with announced(f"asrkd: opening {request.model} and the cuts"):
-        model, cuts = load_model(request.model, device), read_cuts(request.cuts)
-    search_for(model, request.search, request.options)
-    check_features(model, cuts, str(request.cuts))
-    references = {record.id: reference(record) for record in cuts.records}
-    require_words(references, request.cuts, request.rules)
+    model, cuts, references = _open(request, device)
     record = _record(request, model, cuts)
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record)
     if claimed is output_folder.State.COMPLETE:
@@ -109,6 +104,30 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
         scored = score_utterances(utterances, hypotheses, request.rules, advance)
     write_score(request.out, _description(request, model), scored)
     return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
+
+
+def check(request: ScoreRequest) -> int:
+    """Check a request of :func:`score`, with the model on the CPU; return the number of shards.
+
+    Raises:
+        AsrkdError: model, cuts, search or folder do not fit together.
+    """
+    find_search(request.search, request.options)
+    check_jobs(request.jobs)
+    model, cuts, _ = _open(request, "cpu")
+    output_folder.survey(request.out, SCORE_REQUEST, _record(request, model, cuts))
+    return -(-len(cuts) // CUTS_PER_SHARD)
+
+
+def _open(request: ScoreRequest, device: str) -> tuple[LoadedModel, PackedCuts, dict[str, str]]:
+    """Open model, cuts and their references; AsrkdError if they do not fit together."""
+    with announced(f"asrkd: opening {request.model} and the cuts"):
+        model, cuts = load_model(request.model, device), read_cuts(request.cuts)
+    search_for(model, request.search, request.options)
+    check_features(model, cuts, str(request.cuts))
+    references = {record.id: reference(record) for record in cuts.records}
+    require_words(references, request.cuts, request.rules)
+    return model, cuts, references
 
 
 def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:

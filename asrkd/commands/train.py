@@ -14,7 +14,7 @@ import torch
 
 from asrkd import __version__
 from asrkd.core import config, installed, output_folder
-from asrkd.core.artifacts import LINEAGE
+from asrkd.core.artifacts import LINEAGE, STAMP
 from asrkd.core.command_record import write_command
 from asrkd.core.device import Precision
 from asrkd.core.errors import AsrkdError, warn
@@ -25,6 +25,7 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.directory import finish_command, save_model
 from asrkd.models.recognizer import num_parameters
 from asrkd.scoring.units import WORD, find_unit
+from asrkd.targets.sources.settings import LiveTargets
 from asrkd.training.checkpoint import list_checkpoints
 from asrkd.training.config import TrainConfig
 from asrkd.training.data_config import TextDataConfig
@@ -140,6 +141,34 @@ def _refuse_missing(experiment: TrainConfig) -> None:
             raise AsrkdError(f"{key}: {path}: no such {expected}; set it with {remedy}")
 
 
+def check(config_path: Path, out: Path, overrides: Sequence[str], options: TrainOptions) -> None:
+    """Check a request of :func:`train`: options, config, cuts, tokens, stores, and the folder.
+
+    Live targets are left to the training, as their teachers are not loaded here.
+
+    Raises:
+        AsrkdError: a mistake was found.
+    """
+    options.check()
+    experiment = config.load(TrainConfig, config_path, overrides)
+    _refuse_missing(experiment)
+    tokens = Tokens.load(experiment.data.tokens)
+    data = read_training_data(experiment, tokens)
+    known = {"experiment": _recorded(experiment), "tokens": tokens.identity()}
+    output_folder.check_settings(out, LINEAGE, known)
+    if (out / STAMP).is_file():
+        return
+    _check_resumed(out, options)
+    entries = [entry for phase in experiment.phases for entry in phase.objectives]
+    if not any(isinstance(getattr(entry.settings, "targets", None), LiveTargets) for entry in entries):
+        data.select(build_learner(experiment, data, tokens))
+
+
+def _recorded(experiment: TrainConfig) -> dict[str, Any]:
+    """Return a config as the lineage records it."""
+    return experiment.model_dump(mode="json", exclude_unset=False)
+
+
 @dataclass(frozen=True)
 class _Inputs:
     """Inputs of an experiment, read and verified."""
@@ -160,7 +189,7 @@ class _Inputs:
         return {
             "asrkd": __version__,
             "torch": torch.__version__,
-            "experiment": self.experiment.model_dump(mode="json", exclude_unset=False),
+            "experiment": _recorded(self.experiment),
             "tokens": self.tokens.identity(),
             **installed.mkl_setting(),
         } | self.data.lineage()
@@ -182,11 +211,17 @@ def _complete(out: Path, inputs: _Inputs, options: TrainOptions) -> TrainReport 
     if state is State.COMPLETE:
         summary = output_folder.read_stamp(out, finish_command(out), ["params", "steps", "validation"])
         return TrainReport(out, summary["params"], summary["steps"], summary["validation"], True)
-    if state is State.PARTIAL and not options.resume and list_checkpoints(out / "checkpoints"):
+    if state is State.PARTIAL:
+        _check_resumed(out, options)
+    return None
+
+
+def _check_resumed(out: Path, options: TrainOptions) -> None:
+    """Raise AsrkdError if the folder of an unfinished run has checkpoints, and ``--resume`` is missing."""
+    if not options.resume and list_checkpoints(out / "checkpoints"):
         raise AsrkdError(
             f"{out}: holds an unfinished run; continue with --resume, or remove it: {remove_folder(out)}"
         )
-    return None
 
 
 def _claim(out: Path, inputs: _Inputs) -> None:

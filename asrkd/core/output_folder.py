@@ -58,10 +58,30 @@ def survey(
     stored = inspect(out, record_name)
     if stored is None:
         return State.NEW
-    if difference := first_difference(stored, record, names=names or {}):
+    _check_same(out, stored, record, names or {})
+    return State.COMPLETE if (out / STAMP).is_file() else State.PARTIAL
+
+
+def check_settings(out: Path, record_name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder as :func:`survey` does, where only a part of the record is known.
+
+    Args:
+        out: output folder of a command.
+        record_name: file in ``out`` with the record of its request.
+        settings: some of the keys of the record.
+
+    Raises:
+        AsrkdError: ``out`` is not of this command, or one of ``settings`` differs in its record.
+    """
+    stored = inspect(out, record_name)
+    if isinstance(stored, dict):
+        _check_same(out, {key: stored[key] for key in settings if key in stored}, dict(settings), {})
+
+
+def _check_same(out: Path, stored: Any, record: dict[str, Any], names: Mapping[str, str]) -> None:
+    if difference := first_difference(stored, record, names=names):
         remedy = f"give another --out, or remove it: {remove_folder(out)}"
         raise AsrkdError(f"{out}: created with other settings: {difference}; {remedy}")
-    return State.COMPLETE if (out / STAMP).is_file() else State.PARTIAL
 
 
 def inspect(out: Path, record_name: str) -> Any | None:

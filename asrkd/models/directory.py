@@ -97,13 +97,18 @@ def finish_command(path: Path) -> str:
     return f"{read_command(path) or command('asrkd', 'train', 'CONFIG', '--out', path)} --resume"
 
 
-def _modified_ns(path: Path) -> int:
-    """Return when the weights in a folder were written; AsrkdError if there are none."""
+def require_weights(path: Path) -> None:
+    """Raise AsrkdError unless ``path`` is a folder with weights of a model."""
     if not path.is_dir():
         train = command("asrkd", "train", "CONFIG", "--out", path)
         raise AsrkdError(f"{path}: no such model folder; train one with: {train}")
     if not (path / WEIGHTS).is_file():
         raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {finish_command(path)}")
+
+
+def _modified_ns(path: Path) -> int:
+    """Return when the weights in a folder were written; AsrkdError if there are none."""
+    require_weights(path)
     return (path / WEIGHTS).stat().st_mtime_ns
 
 

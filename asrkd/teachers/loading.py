@@ -10,8 +10,8 @@ from asrkd.core import files
 from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.teachers.teacher import Teacher
-from asrkd.teachers.torchaudio_bundles import bundle_files, is_bundle
+from asrkd.teachers.teacher import Teacher, refuse_encoder
+from asrkd.teachers.torchaudio_bundles import PREFIX, bundle_files, describe_bundle, is_bundle
 
 if TYPE_CHECKING:
     from asrkd.teachers.audio import WaveformEncoder
@@ -46,6 +46,33 @@ def open_teacher(spec: Path | str, device: str = "cpu", *, resample: bool = Fals
     return AsrkdTeacher(load_model(Path(spec), device))
 
 
+def check_teacher(spec: Path | str, kind: str) -> None:
+    """Check what is known of a teacher without loading or fetching it.
+
+    Args:
+        spec: name of the teacher, as in :func:`open_teacher`.
+        kind: kind of targets, as a command of ``asrkd distill``.
+
+    Raises:
+        AsrkdError: the teacher is missing, or it has no tokens and ``kind`` is of targets over text.
+    """
+    of_text = kind in ("nbest", "posterior")
+    if is_bundle(spec):
+        if of_text:
+            refuse_encoder(str(spec), kind)
+        describe_bundle(str(spec).removeprefix(PREFIX))
+        return
+    encoder_files = _encoder_files(spec)
+    if encoder_files is None:
+        from asrkd.models.directory import require_weights
+
+        require_weights(Path(spec))
+    elif of_text:
+        refuse_encoder(str(spec), kind)
+    elif not encoder_files[1].is_file():
+        raise AsrkdError(f"{encoder_files[1]}: no such file; it describes the teacher {spec}")
+
+
 def _encoder_files(spec: Path | str) -> tuple[Path, Path] | None:
     """Return (weights, description) of an encoder of audio; None for a model folder of asrkd."""
     if is_bundle(spec):
@@ -59,6 +86,11 @@ def _encoder_files(spec: Path | str) -> tuple[Path, Path] | None:
         )
     if path.suffix == ".safetensors" and not path.is_dir():
         return path, path.with_suffix(".json")
+    if not path.exists():
+        raise AsrkdError(
+            f"{path}: no such model folder; no model is fetched by its name: give a folder that "
+            "save_pretrained wrote, or that asrkd train made"
+        )
     described = files.read_json(path / MODEL_CONFIG) if (path / MODEL_CONFIG).is_file() else None
     if isinstance(described, dict) and "architecture" not in described:
         if {"model_type", "function"} & described.keys():

@@ -116,16 +116,23 @@ class Teacher(ABC):
         Raises:
             AsrkdError: the teacher is an encoder without tokens that asrkd can read.
         """
-        self._refuse(kind)
+        refuse_encoder(self.name, kind)
 
-    def _refuse(self, kind: str) -> NoReturn:
-        over_text = "hypotheses" if kind == "nbest" else "probabilities of tokens"
-        needs_tokens = command("asrkd", "distill", kind)
-        raise AsrkdError(
-            f"{self.name}: {over_text} need a model trained by asrkd; an encoder without tokens cannot be "
-            f"the teacher of: {needs_tokens}; "
-            "use its embeddings: asrkd distill codebook, hidden or quantizer"
-        )
+
+def refuse_encoder(name: str, kind: str) -> NoReturn:
+    """Raise AsrkdError: an encoder without tokens cannot be the teacher of targets over text.
+
+    Args:
+        name: teacher, as on the command line.
+        kind: kind of targets, as a command of ``asrkd distill``.
+    """
+    over_text = "hypotheses" if kind == "nbest" else "probabilities of tokens"
+    needs_tokens = command("asrkd", "distill", kind)
+    raise AsrkdError(
+        f"{name}: {over_text} need a model trained by asrkd; asrkd reads only the encoder of this one (of a "
+        f"Whisper too), and an encoder without tokens cannot be the teacher of: {needs_tokens}; "
+        "use its embeddings: asrkd distill codebook, hidden or quantizer"
+    )
 
 
 def check_quantizer(path: Path, contract: dict[str, Any], teacher: Teacher) -> Tap:

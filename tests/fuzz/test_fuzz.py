@@ -139,9 +139,9 @@ def test_what_counts_as_a_failure(status, stdout, stderr, kind):
 
 
 def test_an_output_that_blocks_the_right_input_is_found(monkeypatch, tmp_path):
-    def claim_first(source, _list=tsv.list_utterances):
+    def claim_first(source, _list=tsv.list_utterances, **options):
         files.write_json(OUT / "prepare.json", {"corpus": "another"})
-        return _list(source)
+        return _list(source, **options)
 
     monkeypatch.setattr(tsv, "list_utterances", claim_first)
     described = json.loads((failing("tsv", tmp_path) / "case.json").read_text())

@@ -9,6 +9,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 VENV ?= .venv
+$(if $(filter 1,$(words $(VENV))),,$(error VENV='$(VENV)': expected the path of an environment, without blanks))
 STACK ?=
 PYTHON ?=
 
@@ -66,8 +67,8 @@ check: lint types quick  ## what must pass before a commit: lint, types, quick t
 
 .PHONY: lint
 lint: $(INSTALLED)  ## style and likely bugs
-	python -m ruff check asrkd tests
-	python -m ruff format --check asrkd tests
+	python -m ruff check asrkd tests docs constraints
+	python -m ruff format --check asrkd tests docs constraints
 
 .PHONY: types
 types: $(INSTALLED)  ## static types

@@ -1,4 +1,4 @@
-"""Lets torch 1.13 use AVX2 on processors of AMD; imported whenever the Python of the k2 stack's environment starts.
+"""Switch for AVX2 in torch 1.13 on processors of AMD, imported whenever the Python of the k2 stack starts.
 
 The MKL 2020.0 inside of torch 1.13 asks a processor for its vendor, and runs
 code of long ago where that is not Intel: 37 GFLOP/s a core of matrix

@@ -2,14 +2,27 @@
 #
 # AT_ONCE  stages that run side by side, one thread each: three share two cores without an idle end
 export corpus DATA EXP SIZE
-AT_ONCE=${AT_ONCE:-3}
+AT_ONCE=${AT_ONCE:-3} SIZE=${SIZE:-demo}
 
 # SEED NAME ARGUMENT ...: the stage stages/NAME.sh of the corpus. Each is idempotent: a finished one says so.
 stage() { SEED=$1 bash "stages/$2.sh" "$corpus" "${@:3}"; }
 export -f stage
 
-# COMMAND, with the words of each line of the input as arguments. After a failure no further line is begun.
-side_by_side() { xargs -r -L 1 -P "$AT_ONCE" bash -c '"$@" || exit 255' side_by_side "$@"; }
+# COMMAND, with the words of each line of the input as arguments. After a failure no further line is begun, and its
+# exit status is that of the whole.
+side_by_side() {
+  local failed status=0
+  failed=$(mktemp)
+  xargs -r -L 1 -P "$AT_ONCE" bash -c '"${@:2}" || { echo "$?" > "$1"; exit 255; }' side_by_side "$failed" "$@" ||
+    status=$(cat "$failed")
+  rm "$failed"
+  return "${status:-1}"
+}
+
+# NAME PATTERN MEANING: a variable whose value has another form is refused.
+expect() { [[ ${!1-} =~ ^($2)$ ]] || { echo "$1=${!1-}: expected $3" >&2; exit 2; }; }
+expect AT_ONCE '[1-9][0-9]*' "a number of stages, 1 or more"
+expect SIZE 'demo|tiny' "demo or tiny"
 
 # The corpus. Where its folder is named, prepare checks that it is the one that is there already.
 prepare_corpus() {

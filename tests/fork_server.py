@@ -1,9 +1,9 @@
 """Fork server: a process that has imported torch and all commands, and forks processes for tests.
 
-    python -m tests.fork_server FD
+    python -m tests.fork_server FD LISTENING
 
-FD is a socket to the tests' process. A request is a message of JSON with
-three descriptors: the words after ``python``, the working directory, the
+FD is a socket to the tests' process, LISTENING one that programs connect to. A request is a message of JSON
+with three descriptors: the words after ``python``, the working directory, the
 environment. What is forked becomes what ``python WORDS`` would be, 2 to 3
 seconds sooner; it differs in what an interpreter reads from its environment
 when it starts (locale, hash seed, number of threads).
@@ -21,6 +21,7 @@ import json
 import multiprocessing.util
 import os
 import pkgutil
+import random
 import runpy
 import select
 import signal
@@ -184,6 +185,10 @@ def keep_workers_ready() -> None:
 def run(words: list[str]) -> None:
     """Run ``-m MODULE ...`` or ``-c CODE ...`` as the program of this process."""
     option, program, *rest = words
+    # As in a process of its own; the hash seed alone is that of the server.
+    random.seed()
+    sys.modules["numpy"].random.seed()
+    sys.modules["torch"].seed()
     sys.path[0] = ""
     sys.argv = [option, *rest]
     if option == "-m":
@@ -220,9 +225,7 @@ def end(words: list[str]) -> None:
 def main() -> None:
     """Import, listen, fork."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    programs = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    programs.bind(os.environ[VARIABLE])
-    programs.listen(16)
+    programs = socket.socket(fileno=int(sys.argv[2]))
     import_everything()
     gc.collect()
     gc.freeze()

@@ -56,16 +56,20 @@ class _Server:
         self.path = f"{folder}/socket"
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._control, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        programs = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        programs.bind(self.path)  # here, so that no program can come too early
+        programs.listen(16)
         # In a session of its own: Ctrl-C and signals to the group of the tests leave it alone.
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fork_server", str(its.fileno())],
+            [sys.executable, "-m", "tests.fork_server", str(its.fileno()), str(programs.fileno())],
             cwd=ROOT,
             env=os.environ | {VARIABLE: self.path},
-            pass_fds=[its.fileno()],
+            pass_fds=[its.fileno(), programs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
         its.close()
+        programs.close()
         atexit.register(self._end)
 
     def _end(self) -> None:

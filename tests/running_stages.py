@@ -14,11 +14,13 @@ ROOT = Path(__file__).parents[1]
 RECORDER = """#!/usr/bin/env bash
 printf -v line '%q ' asrkd "$@"
 echo "${line% }" >> "$RECORD"
-case $1 in compare | report)
-  echo "${line% }"
+command=$1
+case $command in compare | report)
   while [[ $1 != --out ]]; do shift; done
-  echo > "$2"
+  mkdir -p "$(dirname "$2")" && echo > "$2"
+  [[ ${FAILING-} == "$command":* ]] || echo "${line% }"
 esac
+[[ ${FAILING-} != "$command":* ]] || exit "${FAILING#*:}"
 """
 
 
@@ -60,18 +62,34 @@ class Recorded:
         return [line for line, out in outs.items() if not (out.is_file() or (out / "stamp.json").is_file())]
 
 
-def record(folder: Path, script: str, *arguments: str, **variables: str) -> Recorded:
-    """Run a script of ``stages`` as :func:`make` would, but with the recorder as ``asrkd``."""
+def run_recorded(
+    folder: Path, script: str, *arguments: str, failing: str = "", **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a script of ``stages`` as :func:`make` would, but with the recorder as ``asrkd``.
+
+    Args:
+        folder: for the recorder, its record and all outputs.
+        script: path in ``stages``.
+        arguments: of the script.
+        failing: COMMAND:STATUS of a recorded command that ends with this exit status, its output written.
+        variables: of the environment.
+    """
     (folder / "bin").mkdir(exist_ok=True)
     (folder / "bin/asrkd").write_text(RECORDER)
     (folder / "bin/asrkd").chmod(0o755)
     log = folder / "record.txt"
     log.write_text("")
     places = {"SIZE": "tiny", "DATA": f"{folder}/data", "EXP": f"{folder}/demo", "RECORD": str(log)}
-    path = {"PATH": f"{folder}/bin:{os.environ['PATH']}"}
-    done = subprocess.run(
+    path = {"PATH": f"{folder}/bin:{os.environ['PATH']}", "FAILING": failing}
+    return subprocess.run(
         ["bash", f"stages/{script}", *arguments],
         cwd=ROOT, env=environment() | places | path | variables, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def record(folder: Path, script: str, *arguments: str, **variables: str) -> Recorded:
+    """Run a script as :func:`run_recorded`; its commands, all of which succeeded."""
+    done = run_recorded(folder, script, *arguments, **variables)
     assert done.returncode == 0, done.stderr[-2000:]
-    return Recorded([shlex.split(line)[1:] for line in log.read_text().splitlines()], done.stdout)
+    lines = (folder / "record.txt").read_text().splitlines()
+    return Recorded([shlex.split(line)[1:] for line in lines], done.stdout)

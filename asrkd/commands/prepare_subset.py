@@ -13,7 +13,7 @@ from pathlib import Path
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import command, remove
+from asrkd.core.shell import command
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 
@@ -76,7 +76,7 @@ def prepare_subset(request: SubsetRequest) -> str:
     done = ""
     if request.out.exists():
         if [line for _, line in files.read_lines(request.out)] != lines:
-            raise AsrkdError(f"{request.out}: holds other cuts; remove it: {remove(request.out)}")
+            raise AsrkdError(f"--out {request.out}: exists with other contents; give another name")
         done = "already complete, "
     else:
         files.write_lines(request.out, lines)
@@ -85,9 +85,9 @@ def prepare_subset(request: SubsetRequest) -> str:
 
 
 def _without(cuts: PackedCuts, manifest: Path, excluded: Path) -> PackedCuts:
-    """Return the cuts whose ids are not in the manifest ``excluded``."""
-    ids = {record.id for record in read_cuts(excluded).records}
-    rest = cuts.where(lambda record: record.id not in ids)
+    """Return the cuts whose utterances are not in the manifest ``excluded``, at any speed."""
+    utterances = {_utterance(record.id) for record in read_cuts(excluded).records}
+    rest = cuts.where(lambda record: _utterance(record.id) not in utterances)
     if not rest or len(rest) == len(cuts):
         share = "every cut" if not rest else "no cut"
         raise AsrkdError(f"--without {excluded}: holds {share} of {manifest}, expected some of them")
@@ -97,10 +97,11 @@ def _without(cuts: PackedCuts, manifest: Path, excluded: Path) -> PackedCuts:
 def _with_transcripts(cuts: PackedCuts, period: int) -> Iterator[tuple[str, bool]]:
     """Yield (line of the manifest, whether the cut has a transcript).
 
-    One cut in ``period``, by a hash of its id, keeps its transcript and alignment; the others lose them.
+    One utterance in ``period``, by a hash of its id, keeps its transcript and alignment, in its copies of
+    other speeds too; the others lose them.
     """
     for line, record in zip(cuts.lines(), cuts.records, strict=True):
-        if zlib.crc32(record.id.encode("utf-8")) % period == 0:
+        if zlib.crc32(_utterance(record.id).encode("utf-8")) % period == 0:
             yield line, bool(record.texts) and record.texts[0] is not None
             continue
         fields = json.loads(line)
@@ -108,3 +109,8 @@ def _with_transcripts(cuts: PackedCuts, period: int) -> Iterator[tuple[str, bool
             supervision.pop("text", None)
             supervision.pop("alignment", None)
         yield json.dumps(fields, ensure_ascii=False), False
+
+
+def _utterance(cut_id: str) -> str:
+    """Return the id of the cut that a speed-perturbed copy, ``<id>_sp<speed>``, was made of."""
+    return re.sub(r"_sp[0-9.]+$", "", cut_id)

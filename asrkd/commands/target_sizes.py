@@ -11,8 +11,10 @@ from pathlib import Path
 from asrkd.core import output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError
+from asrkd.core.files import sha256
 from asrkd.core.shell import command
 from asrkd.targets.store import shards
+from asrkd.targets.store.store import check_payload
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def target_sizes(stores: Sequence[Path]) -> str:
     of a store include its index of cuts.
 
     Raises:
-        AsrkdError: a folder is not a store, or is unfinished.
+        AsrkdError: a folder is not a store, is unfinished, or holds a torn shard.
     """
     sizes = [_measure(store) for store in stores]
     largest = max(size.payload for size in sizes)
@@ -50,6 +52,9 @@ def _measure(store: Path) -> StoreSize:
     payloads = [path for path in files if path not in indexes and shards.index_path(path) in indexes]
     if store / CONTRACT not in files or not payloads:
         raise AsrkdError(f"{store}: not a target store; make one with: {maker}")
+    contract = sha256(store / CONTRACT)
+    for payload in payloads:
+        check_payload(payload, contract, lambda path, _: path.stat().st_size)
     return StoreSize(store.resolve().name, _bytes(files), _bytes(payloads))
 
 

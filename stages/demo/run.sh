@@ -8,10 +8,13 @@
 # Showed:  docs/results/{demo,fsdd,librispeech}.md
 set -euo pipefail
 corpus=${1:?which corpus? digits, fsdd or librispeech}
+case $corpus in digits | fsdd | librispeech) ;; *) echo "$corpus: expected digits, fsdd or librispeech" >&2; exit 2 ;; esac
 source "$(dirname "$0")/../corpora/$corpus/settings.sh"
 source stages/shared.sh
 
-seeds=$(tr -s ' ' '\n' <<< "${SEEDS:-1}" | LC_ALL=C sort -u | xargs)
+SEEDS=${SEEDS:-1}
+expect SEEDS ' *[1-9][0-9]*( +[1-9][0-9]*)* *' 'seeds, such as "1 2 3"'
+seeds=$(tr -s ' ' '\n' <<< "$SEEDS" | LC_ALL=C sort -u | xargs)
 folder() { if [[ $1 == 1 ]]; then echo "$EXP"; else echo "$EXP/seed-$1"; fi; }
 stage_of_seed() { EXP=$(folder "$1") stage "$@"; }
 export -f folder stage_of_seed
@@ -31,12 +34,14 @@ named=
 if [[ $seeds != 1 ]]; then named=-seeds-${seeds// /-}; fi
 table=$EXP/compare$named report=$EXP/report$named
 # Costs are measured now that nothing else runs. A compare.json of several seeds, as it once was, is made again.
-if is_stale "$table.json" "${systems[@]/%//score-$SCORED/stamp.json}" ||
+if [[ ! -s $table.txt ]] || is_stale "$table.json" "${systems[@]/%//score-$SCORED/stamp.json}" ||
   { [[ -z $named ]] && grep -qs "\"$EXP/seed-" "$table.json"; }; then
   asrkd compare "${systems[@]}" --score "score-$SCORED" --costs "$DATA/cuts_$SCORED.jsonl.gz" \
-    --out "$table.json" > "$table.txt"
+    --out "$table.json" > "$table.txt.partial"
+  mv "$table.txt.partial" "$table.txt"
 fi
-if is_stale "$report.html" "$table.json"; then
-  asrkd report "${systems[@]}" --score "score-$SCORED" --comparison "$table.json" --out "$report.html" > "$report.txt"
+if [[ ! -s $report.txt ]] || is_stale "$report.html" "$table.json"; then
+  asrkd report "${systems[@]}" --score "score-$SCORED" --comparison "$table.json" --out "$report.html" > "$report.txt.partial"
+  mv "$report.txt.partial" "$report.txt"
 fi
 cat "$table.txt" "$report.txt"

@@ -10,6 +10,7 @@
 # Showed:  docs/results/mvq-kd.md
 set -euo pipefail
 corpus=${1:?which corpus? digits or fsdd}
+case $corpus in digits | fsdd) ;; *) echo "$corpus: expected digits or fsdd" >&2; exit 2 ;; esac
 source "$(dirname "$0")/../corpora/$corpus/settings.sh"
 source stages/shared.sh
 

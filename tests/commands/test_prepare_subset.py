@@ -64,13 +64,29 @@ def test_cuts_of_another_manifest_are_left_out(folder):
     assert lines(both) != lines(out)
 
 
+def test_copies_of_other_speeds_go_with_their_utterance(folder):
+    manifest, fifth, rest = (folder / f"cuts_{name}.jsonl.gz" for name in ("speeds", "fifth", "rest"))
+    cuts = make_cuts(folder, "train", 20)
+    copies = [replace(cut, id=f"{cut.id}_sp{speed}") for cut in cuts for speed in ("0.9", "1.1")]
+    write_cuts(manifest, cuts + copies)
+    prepare_subset(SubsetRequest(manifest, fifth, "1/5"))
+    kept = {record.id for record in read_cuts(fifth).records if record.texts != (None,)}
+    plain = {cut_id for cut_id in kept if "_sp" not in cut_id}
+    assert len(plain) > 0
+    assert kept == {cut_id + copy for cut_id in plain for copy in ("", "_sp0.9", "_sp1.1")}
+    prepare_subset(SubsetRequest(manifest, rest, None, folder / "cuts_small.jsonl.gz"))
+    small = {record.id for record in read_cuts(folder / "cuts_small.jsonl.gz").records}
+    assert len(read_cuts(rest)) == 3 * 13
+    assert {record.id.partition("_sp")[0] for record in read_cuts(rest).records}.isdisjoint(small)
+
+
 def test_a_finished_subset_is_left_alone_and_another_is_refused(folder):
     out = folder / "cuts_fifth.jsonl.gz"
     request = SubsetRequest(folder / "cuts_train.jsonl.gz", out, "1/5")
     first = prepare_subset(request)
     before = out.read_bytes(), out.stat().st_mtime_ns
     assert prepare_subset(request) == first.replace(f"{out}: ", f"{out}: already complete, ")
-    with pytest.raises(AsrkdError, match="holds other cuts; remove it: rm "):
+    with pytest.raises(AsrkdError, match="exists with other contents; give another name"):
         prepare_subset(replace(request, transcripts="1/2"))
     assert before == (out.read_bytes(), out.stat().st_mtime_ns)
     assert not list(folder.glob("*.partial"))

@@ -41,3 +41,12 @@ def test_a_folder_that_is_no_finished_store_is_refused(stores, teacher, tmp_path
     (tmp_path / "nbest/stamp.json").unlink()
     with pytest.raises(AsrkdError, match=r"unfinished \(no stamp.json\)"):
         target_sizes([tmp_path / "nbest"])
+
+
+@pytest.mark.parametrize("name", ["nbest", "codebook"])
+def test_a_store_with_a_torn_shard_has_no_size(stores, tmp_path, name):
+    store = shutil.copytree(stores / name, tmp_path / name)
+    payload = next(path for path in sorted(store.glob("shard-*")) if ".index." not in path.name)
+    payload.write_bytes(b"")
+    with pytest.raises(AsrkdError, match=f"{payload.name}: torn: 0 bytes, expected [0-9]+ by its index; "):
+        target_sizes([store])

@@ -14,7 +14,7 @@ from asrkd.data.cuts.records import cuts_digest
 from asrkd.evaluation.compare.comparison import read_comparison
 from asrkd.training.config import TrainConfig
 from tests import forked
-from tests.running_stages import ROOT, environment, make, record
+from tests.running_stages import ROOT, environment, make, record, run_recorded
 
 CONFIGS = sorted((ROOT / "stages/corpora").glob("*/conf/*.yaml"))
 SCRIPTS = sorted((ROOT / "stages").rglob("*.sh"))
@@ -192,3 +192,34 @@ def test_a_corpus_reaches_the_recipe_by_its_own_name(tmp_path):
     assert done.returncode == 2
     assert done.stderr.startswith(f"asrkd: {corpus}: no such file or folder\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("variables", "complaint"),
+    [
+        ({"SEEDS": "1 01"}, "SEEDS=1 01: expected seeds"),
+        ({"SEEDS": " "}, "SEEDS= : expected seeds"),
+        ({"SIZE": "typo"}, "SIZE=typo: expected demo or tiny"),
+        ({"AT_ONCE": "0"}, "AT_ONCE=0: expected a number of stages, 1 or more"),
+    ],
+)
+def test_a_wrong_variable_is_refused_before_any_command(tmp_path, variables, complaint):
+    done = run_recorded(tmp_path, "demo/run.sh", "digits", **variables)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert (tmp_path / "record.txt").read_text() == ""
+
+
+@pytest.mark.parametrize("status", [1, 75])
+def test_the_exit_status_of_a_stage_is_that_of_the_run(tmp_path, status):
+    done = run_recorded(tmp_path, "demo/run.sh", "digits", failing=f"train:{status}")
+    assert done.returncode == status
+    assert "asrkd distill" not in (tmp_path / "record.txt").read_text()
+
+
+def test_a_table_that_was_killed_half_way_is_printed_again(tmp_path):
+    (tmp_path / "demo").mkdir()
+    assert run_recorded(tmp_path, "demo/run.sh", "digits", failing="compare:143").returncode == 143
+    done = run_recorded(tmp_path, "demo/run.sh", "digits")
+    assert done.returncode == 0
+    assert "asrkd compare" in done.stdout

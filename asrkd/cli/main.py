@@ -73,7 +73,12 @@ def prepare(
             help="librispeech, tsv, kaldi, cuts, digits (synthetic, made here), or subset (of a manifest)."
         ),
     ],
-    out: Out,
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Output folder; refused if it holds something else. subset: output file, *.jsonl.gz."
+        ),
+    ],
     source: Annotated[Path | None, typer.Argument(help="Folder or file of the corpus; the manifest.")] = None,
     jobs: Jobs = 1,
     num_mel_bins: Annotated[int, typer.Option(help="Mel bins: values per frame.")] = 80,

@@ -59,17 +59,21 @@ TimeLimit = Annotated[
 ]
 Launcher = Annotated[
     str | None,
-    typer.Option(help="slurm: run as --jobs jobs of the cluster, and wait; local: the same on this machine."),
+    typer.Option(
+        help="slurm: run as --jobs jobs of the cluster, and wait; local: the same on this machine. Ctrl-C, "
+        "SIGTERM and a lost connection cancel the jobs: wait in tmux or under nohup."
+    ),
 ]
 # Of a command without --jobs.
 LauncherOfOne = Annotated[
     str | None,
     typer.Option(
-        help="slurm: run as one job of the cluster, and wait; local: the same on this machine.",
+        help="slurm: run as one job of the cluster, and wait; local: the same on this machine. Ctrl-C, "
+        "SIGTERM and a lost connection cancel the job: wait in tmux or under nohup."
     ),
 ]
 Partition = Annotated[str | None, typer.Option(help="Slurm partition of the jobs; with --launcher slurm.")]
-Gpus = Annotated[int, typer.Option(help="GPUs per job; with --launcher.")]
+Gpus = Annotated[int, typer.Option(help="GPUs per job, 0 or 1; with --launcher.")]
 SlurmSettings = Annotated[
     list[str],
     typer.Option("--slurm", metavar="KEY=VALUE", help="Any other option of sbatch; repeatable."),

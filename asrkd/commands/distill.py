@@ -10,7 +10,7 @@ from typing import Any
 
 from asrkd.commands.distill_quantizer import quantizer_beside
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype, check_top_k
-from asrkd.core.errors import warn
+from asrkd.core.errors import counted, warn
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
@@ -106,7 +106,7 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     }
     plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
     made = make_store(plan, arrays.codebook_writer(source, tap), request.workers, stop)
-    return made.text(f", {sizes['num_codebooks']} codebooks of layer {tap.layer}")
+    return made.text(f", {counted(loaded.quantizer.num_codebooks, 'codebook')} of layer {tap.layer}")
 
 
 def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:

@@ -14,7 +14,7 @@ from asrkd import __version__
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.device import pick_device
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import AsrkdError, counted
 from asrkd.core.output_folder import State
 from asrkd.evaluation.report.figures.rates import RateCurve, rate_figure
 from asrkd.quantizer.multi_quantization import (
@@ -125,4 +125,4 @@ def plot_quantizers(folders: Sequence[Path], out: Path) -> str:
         curve.errors.append((size, report.held_out_errors[-1]))
     with files.create(out) as stream:
         stream.write(rate_figure(list(curves.values())) + "\n")
-    return f"{out}: {len(folders)} quantizers of {len(curves)} layers"
+    return f"{out}: {counted(len(folders), 'quantizer')} of {counted(len(curves), 'layer')}"

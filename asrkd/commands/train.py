@@ -4,6 +4,7 @@ Reads:   a config; its cuts (for a language model its text), tokens and, for a s
 Writes:  a model folder (config, tokens, lineage, weights), checkpoints, metrics.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from asrkd.core import config, installed, output_folder
 from asrkd.core.artifacts import LINEAGE, STAMP
 from asrkd.core.command_record import write_command
 from asrkd.core.device import Precision
-from asrkd.core.errors import AsrkdError, warn
+from asrkd.core.errors import AsrkdError, counted, warn
 from asrkd.core.output_folder import State
 from asrkd.core.shell import command, remove_folder
 from asrkd.core.stopping import StopRequest
@@ -49,6 +50,10 @@ class TrainOptions:
     def environment(self, processes: Processes) -> Environment:
         """Build the environment of one of ``processes``; AsrkdError if the device is missing."""
         self.check()
+        num_cpus = len(os.sched_getaffinity(0))
+        if self.workers > num_cpus:
+            cpus = counted(num_cpus, "CPU")
+            warn(f"--workers {self.workers}: this process has {cpus}, which its loader processes share")
         if self.threads:
             torch.set_num_threads(self.threads)
         device = processes.device(self.device)

@@ -1,6 +1,6 @@
 """Progress on stderr: a bar on a terminal, or a line every few seconds in a log or on a narrow terminal.
 
-Both show done and total, audio-hours per second for work on audio, and the
+Both show done and total, the pace in multiples of real time for work on audio, and the
 estimated time left.
 """
 
@@ -60,12 +60,12 @@ class Meter:
         return time.monotonic() - self.started_at >= self.after_s
 
     def rate(self) -> str:
-        """Return the audio-hours per second so far, as text; empty if there is no audio."""
+        """Return the pace so far as multiples of real time, as text; empty if there is no audio."""
         elapsed_s = time.monotonic() - self.started_at
         if not self.audio_s or elapsed_s <= 0:
             return ""
-        rate = self.audio_s / 3600 / elapsed_s
-        return f"{rate:.3f} h audio/s" if rate >= 0.1 else f"{rate:.2g} h audio/s"
+        rate = self.audio_s / elapsed_s
+        return f"{rate:.0f} x real time" if rate >= 10 else f"{rate:.2g} x real time"
 
     def remaining_s(self) -> float:
         """Return the seconds until the end at the pace so far."""

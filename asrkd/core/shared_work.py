@@ -82,10 +82,8 @@ class WorkResult:
 
     def text(self) -> str:
         """Return a human-readable line for work that other shards have to finish."""
-        done = self.total - self.missing
-        return (
-            f"{done} of {self.total} shards are done; finish with the other --shard runs, or without --shard"
-        )
+        done = f"{self.total - self.missing} of {counted(self.total, 'shard')} done"
+        return f"{done}; finish with the other --shard runs, or without --shard"
 
 
 def warn_of_idle_jobs(num_shards: int, num_jobs: int, remedy: str) -> None:

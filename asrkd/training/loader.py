@@ -4,6 +4,7 @@ Notation: N cuts, T feature frames, F features.
 """
 
 import signal
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -111,15 +112,19 @@ def load_batches(
     Raises:
         AsrkdError: features or targets of a cut cannot be read.
     """
-    loader: DataLoader[Batch | AsrkdError] = DataLoader(
-        reader,
-        batch_size=None,
-        sampler=batches,  # type: ignore[arg-type]
-        num_workers=workers,
-        worker_init_fn=_leave_stopping_to_the_trainer,
-        generator=torch.Generator(),  # or the loader would draw from the global one
-    )
-    for batch in loader:
+    with warnings.catch_warnings():
+        # More workers than CPUs: warned of once, by TrainOptions.
+        warnings.filterwarnings("ignore", message="This DataLoader will create .* worker processes")
+        loader: DataLoader[Batch | AsrkdError] = DataLoader(
+            reader,
+            batch_size=None,
+            sampler=batches,  # type: ignore[arg-type]
+            num_workers=workers,
+            worker_init_fn=_leave_stopping_to_the_trainer,
+            generator=torch.Generator(),  # or the loader would draw from the global one
+        )
+        iterator = iter(loader)
+    for batch in iterator:
         if isinstance(batch, AsrkdError):
             raise batch
         yield batch

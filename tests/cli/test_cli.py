@@ -413,7 +413,7 @@ def test_quantizer_and_codebook_take_their_options(monkeypatch, capsys, teacher,
         run(monkeypatch, "distill", "codebook", *ask, "--quantizer", tmp_path / "q", "--out", tmp_path / "c")
         == 0
     )
-    assert f"{tmp_path}/c: 30 cuts, 1 codebooks of layer 1" in capsys.readouterr().out
+    assert f"{tmp_path}/c: 30 cuts, 1 codebook of layer 1" in capsys.readouterr().out
 
 
 def test_a_time_limit_stops_with_exit_75_and_resume_completes(monkeypatch, capsys, config, tmp_path):

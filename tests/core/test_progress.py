@@ -46,7 +46,7 @@ def test_a_line_has_pace_note_and_time_left(clock, capsys):
         clock.now += 10
         shown.advance(10, audio_s=3600, note="loss 1.5")
     # 3600 s of audio in 10 s; 30 steps are left at one a second
-    assert "train: 10/40 steps, 0.100 h audio/s, loss 1.5, ETA 30 s" in capsys.readouterr().err
+    assert "train: 10/40 steps, 360 x real time, loss 1.5, ETA 30 s" in capsys.readouterr().err
 
 
 def test_what_was_done_before_does_not_count_as_pace(clock):
@@ -153,7 +153,7 @@ def test_a_slow_pace_is_a_number(clock, capsys):
     with meter("distill x", 2, "cuts") as shown:
         clock.now += 10
         shown.advance(1, audio_s=4.0)
-    assert "1/2 cuts, 0.00011 h audio/s" in capsys.readouterr().err
+    assert "1/2 cuts, 0.4 x real time" in capsys.readouterr().err
 
 
 def test_a_terminal_gets_no_bar_of_short_work(monkeypatch, clock):

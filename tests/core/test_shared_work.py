@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.locks import lock, try_lock
-from asrkd.core.shared_work import ShardOf, Workers, parse_shard_of, work
+from asrkd.core.shared_work import FEWER_JOBS, SMALLER_SHARDS, ShardOf, Workers, parse_shard_of, work
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import TaskMonitor
 from tests import forked
@@ -221,3 +221,14 @@ def test_a_file_where_the_folder_of_locks_should_be_is_an_error(tmp_path):
     (tmp_path / "locks").touch()
     with pytest.raises(FileExistsError, match="locks"), try_lock(tmp_path / "locks" / "x.lock"):
         pass
+
+
+def test_jobs_beyond_the_items_are_a_warning_and_a_part_without_items_shows_no_progress(tmp_path, capsys):
+    items = notes(tmp_path / "few", 1)
+    result = work("few", items, make, Workers(1, ShardOf(3, 4)), StopRequest(), idle_remedy=FEWER_JOBS)
+    assert capsys.readouterr().err == "asrkd: warning: 1 shard for 4 jobs; 3 will idle: use fewer jobs\n"
+    assert result.text() == "0 of 1 shard done; finish with the other --shard runs, or without --shard"
+    work("few", items, make, Workers(2), StopRequest(), idle_remedy=SMALLER_SHARDS)
+    assert "1 will idle: use --cuts-per-shard N or fewer jobs" in capsys.readouterr().err
+    work("few", items, make, Workers(2), StopRequest(), idle_remedy=SMALLER_SHARDS)  # nothing is left
+    assert "idle" not in capsys.readouterr().err

@@ -122,7 +122,7 @@ def test_a_command_that_hangs_is_found(monkeypatch):
         (0, "%WER 12.00", "", None),
         (0, "loss nan", "", "not finite"),
         (1, "", "asrkd: case/in/a.tsv:3: no column 'audio'\n", None),
-        (1, "", "features: 2/4 cuts, 0.05 h audio/s\nasrkd: case/in/a.tsv:3: wrong\n", None),
+        (1, "", "features: 2/4 cuts, 180 x real time\nasrkd: case/in/a.tsv:3: wrong\n", None),
         (1, "", "asrkd: something is wrong\n", "place"),
         (1, "", "", "lines"),
         (1, "", "asrkd: case/in/a.tsv: wrong\nin two lines\n", "lines"),

@@ -70,7 +70,7 @@ def test_parts_in_any_order_make_the_same_store(question, whole, stores, tmp_pat
         said = ask(kind, replace(question, out=out, shard_of=ShardOf(number, 3)), stores)
         done = {2: 3, 3: 5, 1: 8}[number]
         if number != order[-1]:
-            assert f"this part is done; {done} of 8 shards are done" in said
+            assert f"this part is done; {done} of 8 shards done" in said
             assert not (out / "stamp.json").exists()
     assert contents(out) == contents(whole / kind)
     assert "already complete" in ask(kind, replace(question, out=out, shard_of=ShardOf(1, 3)), stores)

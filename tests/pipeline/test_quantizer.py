@@ -65,7 +65,7 @@ def test_what_cannot_be_taken_in_is_refused(exported, stores, teacher, tmp_path)
 
 def test_a_plot_has_a_point_for_each_quantizer(stores, tmp_path):
     said = quantizer.plot_quantizers([stores / "quantizer"], tmp_path / "error.svg")
-    assert said == f"{tmp_path / 'error.svg'}: 1 quantizers of 1 layers"
+    assert said == f"{tmp_path / 'error.svg'}: 1 quantizer of 1 layer"
     drawing = ElementTree.parse(tmp_path / "error.svg").getroot()
     titles = [element.text for element in drawing.iter() if element.tag.endswith("title")]
     error = load_quantizer(stores / "quantizer").report["held_out_errors"][-1]

@@ -1,5 +1,6 @@
 """The stage `train`: what it leaves, that it learns, and that stopping it changes nothing."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from safetensors.torch import load_file
 
 from asrkd.commands.check import check
 from asrkd.commands.train import TrainOptions, train
-from asrkd.core.errors import AsrkdError, StoppedInTime
+from asrkd.core.errors import AsrkdError, StoppedInTime, counted
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
 from asrkd.training import checkpoint as ckpt
+from asrkd.training.distributed import Processes
 from asrkd.training.metrics import read_metrics
 from asrkd.training.plan import plan_epoch
 from tests.stop_after import StopAfter
@@ -251,3 +253,13 @@ def test_a_transcript_with_unknown_symbols_names_the_cut(config, corpus, tmp_pat
     with pytest.raises(AsrkdError, match=r"cut train-003.*Ä"):
         run(config, tmp_path / "run", f"data.train={tmp_path}/cuts.jsonl.gz")
     assert not (tmp_path / "run").exists()
+
+
+def test_more_workers_than_processors_are_one_line(capsys):
+    workers = len(os.sched_getaffinity(0)) + 1
+    TrainOptions("cpu", workers=workers).environment(Processes())
+    cpus = counted(workers - 1, "CPU")
+    line = f"asrkd: --workers {workers}: this process has {cpus}, which its loader processes share"
+    assert capsys.readouterr().err.splitlines() == [line]
+    TrainOptions("cpu", workers=1).environment(Processes())
+    assert capsys.readouterr().err == ""

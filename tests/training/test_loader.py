@@ -1,5 +1,6 @@
 """Batches: the same whoever makes them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,10 @@ def test_an_unreadable_cut_is_an_error_without_a_traceback(cuts, workers):
     cuts["train-001"].features.storage_key = "nowhere.npy"
     with pytest.raises(AsrkdError, match="train-001"):
         list(load_batches(BatchReader(cuts, {}), [["train-000", "train-001"]], workers=workers))
+
+
+def test_more_workers_than_processors_are_no_warning_of_torch(cuts, recwarn):
+    workers = len(os.sched_getaffinity(0)) + 1
+    batches = load_batches(BatchReader(cuts, {}), [[cut_id] for cut_id in cuts], workers=workers)
+    assert len(list(batches)) == 4
+    assert not [warning for warning in recwarn if "DataLoader" in str(warning.message)]

@@ -9,7 +9,7 @@ from asrkd.commands.checks.findings import Findings
 from asrkd.commands.checks.nbest import audit_references
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import CONTRACT
-from asrkd.core.errors import AsrkdError, one_line
+from asrkd.core.errors import AsrkdError, counted, one_line
 from asrkd.core.shell import make_again
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import CutRecord
@@ -82,7 +82,8 @@ def _open(path: Path) -> _Store:
     try:
         stamp = output_folder.read_stamp(path, remake, ["num_shards", "num_cuts"], fields.STAMP)
     except AsrkdError as error:
-        present = f"{len(list(path.glob('shard-*.index.jsonl.gz')))} shards are written"
+        num_written = len(list(path.glob("shard-*.index.jsonl.gz")))
+        present = f"{counted(num_written, 'shard')} {'is' if num_written == 1 else 'are'} written"
         if unfinished := num_begun(path):
             present += f", and parts of {unfinished} more"
         fault = str(error).removeprefix(one_line(f"{path}: "))  # ends in a command: nothing may follow it

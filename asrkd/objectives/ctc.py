@@ -70,6 +70,7 @@ def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> 
     keep = alignable(targets, num_frames).nonzero().flatten()
     if not is_worthwhile(log_probs, targets.utterance[keep]):
         return separate_sum(log_probs, num_frames, targets, keep)
+    total: Tensor
     total, exact = OnePassSum.apply(log_probs, num_frames, targets, keep)  # type: ignore[no-untyped-call]
     left = keep[~exact]
     return total if len(left) == 0 else total + separate_sum(log_probs, num_frames, targets, left)

@@ -119,6 +119,18 @@ def prepare(
         str | None, typer.Option(help="subset: 1/N, keep the transcripts of one cut in N.")
     ] = None,
     without: Annotated[Path | None, typer.Option(help="subset: leave out the cuts of this manifest.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="subset, --without: utterance (the default), or recording: those that share one too."
+        ),
+    ] = None,
+    hold_out: Annotated[
+        int | None,
+        typer.Option(
+            help="subset: about this many cuts, whose recordings few others share; as many of each speaker."
+        ),
+    ] = None,
     cuts_per_shard: Annotated[int, typer.Option(help="Cuts per feature shard, 1 or more.")] = 250,
     shard: Shard = None,
     time_limit: TimeLimit = None,
@@ -129,10 +141,10 @@ def prepare(
 ) -> None:
     """Validate a corpus item by item; write its cuts, features and tokens. subset: write some of the cuts."""
     if corpus == "subset":
-        refuse_options(context, "subset", "out", "transcripts", "without")
+        refuse_options(context, "subset", "out", "transcripts", "without", "by", "hold_out")
         from asrkd.commands.prepare_subset import SubsetRequest, prepare_subset
 
-        typer.echo(prepare_subset(SubsetRequest(source, out, transcripts, without)))
+        typer.echo(prepare_subset(SubsetRequest(source, out, transcripts, without, by, hold_out)))
         return
     from asrkd.commands import prepare as stage
     from asrkd.commands.prepare_options import PrepareFlags
@@ -158,6 +170,8 @@ def prepare(
         gain_db=gain_db,
         transcripts=transcripts,
         without=without,
+        by=by,
+        hold_out=hold_out,
         cuts_per_shard=cuts_per_shard,
     )
     options, workers = flags.options(corpus), Workers(jobs, parse_shard_of(shard))

@@ -146,6 +146,8 @@ class PrepareFlags:
     gain_db: tuple[float, float] | None = None
     transcripts: str | None = None
     without: Path | None = None
+    by: str | None = None
+    hold_out: int | None = None
     cuts_per_shard: int = CUTS_PER_SHARD
 
     def options(self, corpus: str) -> PrepareOptions:
@@ -178,7 +180,7 @@ class PrepareFlags:
     def _refuse_unused(self, corpus: str) -> None:
         """Raise AsrkdError at a flag that would have no effect."""
         unused = {name: "digits" for name in DIGITS_FLAGS if corpus != "digits"}
-        unused |= {"transcripts": "subset", "without": "subset"}
+        unused |= dict.fromkeys(("transcripts", "without", "by", "hold_out"), "subset")
         if corpus != "librispeech":
             unused["subset"] = "librispeech"
         if self.tokens != "bpe":

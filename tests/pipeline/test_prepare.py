@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from lhotse import Fbank, FbankConfig, Recording
+from lhotse import CutSet, Fbank, FbankConfig, Recording
 
 from asrkd.commands import prepare as stage
 from asrkd.commands.prepare import PrepareOptions, PrepareReport, prepare
@@ -98,6 +98,37 @@ def test_the_number_of_jobs_changes_no_byte(tmp_path, corpus):
     assert "features/train/shard-00001-of-00002.lca" in one
     with gzip.open(tmp_path / "out1/cuts_train.jsonl.gz") as stream:
         assert [json.loads(line)["id"] for line in stream][:3] == ["u0", "u0_sp0.9", "u0_sp1.1"]
+
+
+def with_parts(corpus: Path, parts: dict[str, str]) -> None:
+    """Add a column ``parts`` to the table of a corpus."""
+    table = corpus / "transcripts.tsv"
+    header, *rows = table.read_text().splitlines()
+    rows = [f"{row}\t{parts.get(row.split(chr(9))[0], '')}" for row in rows]
+    table.write_text("\n".join([f"{header}\tparts", *rows]) + "\n")
+
+
+def test_parts_stay_with_cuts_and_their_copies_and_change_nothing_else(tmp_path, corpus):
+    run(corpus, tmp_path / "plain", speeds=(0.9,))
+    with_parts(corpus, {})
+    assert run(corpus, tmp_path / "plain", speeds=(0.9,)).already_complete
+    run(corpus, tmp_path / "empty", speeds=(0.9,))
+    assert contents(tmp_path / "empty").keys() == contents(tmp_path / "plain").keys()
+    for name, content in contents(tmp_path / "plain").items():
+        assert name == "command.json" or (tmp_path / "empty" / name).read_bytes() == content
+
+    table = corpus / "transcripts.tsv"
+    table.write_text(table.read_text().replace("train\t\n", "train\tx,y,x\n", 1))
+    with pytest.raises(AsrkdError, match="transcripts.tsv, or its audio, has changed"):
+        run(corpus, tmp_path / "plain", speeds=(0.9,))
+    run(corpus, tmp_path / "out", speeds=(0.9,))
+    cuts = CutSet.from_jsonl(tmp_path / "out/cuts_train.jsonl.gz")
+    assert [cut.parts for cut in cuts.subset(cut_ids=["u0", "u0_sp0.9"])] == [["x", "y", "x"]] * 2
+    assert [cut.has_custom("parts") for cut in cuts] == [True, True] + [False] * 6
+    cuts.to_eager().to_file(tmp_path / "again.jsonl.gz")
+    assert CutSet.from_jsonl(tmp_path / "again.jsonl.gz")["u0"].parts == ["x", "y", "x"]
+    run(tmp_path / "out/cuts_train.jsonl.gz", tmp_path / "again", kind="cuts")
+    assert read_cuts(tmp_path / "again/cuts_train.jsonl.gz")[0].parts == ["x", "y", "x"]
 
 
 @pytest.mark.parametrize("suffix", ["lca", "jsonl.gz"])

@@ -16,6 +16,7 @@ from asrkd.core.errors import error_text
 from asrkd.data.corpora import audio_files
 from asrkd.data.corpora.audio_files import BadAudio, Samples
 from asrkd.data.corpora.utterances import CorpusUtterance
+from asrkd.data.cuts.shared_recordings import PARTS
 
 __all__ = [
     "BadAudio",
@@ -92,6 +93,7 @@ def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
         channel=0,
         supervisions=[supervision],
         recording=recording,
+        custom={PARTS: list(utterance.parts)} if utterance.parts else None,
     )
 
 

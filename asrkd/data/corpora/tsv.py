@@ -1,8 +1,9 @@
 """Corpora in a tab-separated table: a header line, then a line per utterance.
 
-Columns ``utt_id`` and ``audio`` are required; ``text``, ``speaker``, ``split``
-and ``duration`` (seconds) are optional, and others are ignored with a warning. Audio paths are
-relative to the table. Without a column ``split``, the split is that of the file
+Columns ``utt_id`` and ``audio`` are required; ``text``, ``speaker``, ``split``,
+``duration`` (seconds) and ``parts`` (ids of the recordings that the audio was
+joined from, between commas) are optional, and others are ignored with a
+warning. Audio paths are relative to the table. Without a column ``split``, the split is that of the file
 name (``train.tsv``), or else ``test``: its transcripts are compared with and
 never trained on.
 """
@@ -16,7 +17,7 @@ from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, stan
 
 DEFAULT_NAME = "transcripts.tsv"
 _REQUIRED = ("utt_id", "audio")
-_OPTIONAL = ("text", "speaker", "split", "duration")
+_OPTIONAL = ("text", "speaker", "split", "duration", "parts")
 
 
 def table_path(source: Path) -> Path:
@@ -81,4 +82,17 @@ def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Corpus
         text=row.get("text", ""),
         speaker=row.get("speaker") or None,
         duration=seconds(row["duration"], where, "duration") if row.get("duration") else None,
+        parts=_parts(row.get("parts", ""), where),
     )
+
+
+def _parts(text: str, where: str) -> tuple[str, ...]:
+    """Parse the ids of the recordings that an utterance was joined from; none if the field is empty."""
+    if not text.strip():
+        return ()
+    parts = tuple(part.strip() for part in text.split(","))
+    if "" in parts:
+        raise AsrkdError(
+            f"{where}: parts {text!r}: expected ids of recordings with single commas between them"
+        )
+    return parts

@@ -31,6 +31,7 @@ class CorpusUtterance:
     recording_id: str | None = None  # None: the utterance is a whole recording
     start: float = 0.0  # seconds into the recording
     duration: float | None = None  # seconds; None: to the end of the recording
+    parts: tuple[str, ...] = ()  # ids of the recordings that it was joined from, if it was
 
 
 def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> None:
@@ -66,7 +67,9 @@ def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
     for item in utterances:
         if item.audio not in sizes:
             sizes[item.audio] = _size(item.audio)
-        place = [item.recording_id, item.start, item.duration]
+        place: list[object] = [item.recording_id, item.start, item.duration]
+        if item.parts:
+            place.append(list(item.parts))
         rows.append(
             [
                 item.id,

@@ -37,19 +37,19 @@ def test_without_a_split_column_the_file_names_the_split(tmp_path, name, split):
 @pytest.mark.parametrize(
     ("columns", "warning"),
     [
-        ("text\tspeaker\tsplit\tduration", ""),
+        ("text\tspeaker\tsplit\tduration\tparts", ""),
         ("text", ""),
         (
             "text\tset\tspk",
             "ignored columns: set, spk (did you mean 'speaker'?); "
-            "optional columns that it lacks: speaker, split, duration",
+            "optional columns that it lacks: speaker, split, duration, parts",
         ),
         (
             "text\tspeakers\tsplt\tnotes",
             "ignored columns: speakers (did you mean 'speaker'?), splt (did you mean 'split'?), notes; "
-            "optional columns that it lacks: speaker, split, duration",
+            "optional columns that it lacks: speaker, split, duration, parts",
         ),
-        ("text\tspeaker\tsplit\tduration\tnotes", "ignored columns: notes"),
+        ("text\tspeaker\tsplit\tduration\tparts\tnotes", "ignored columns: notes"),
     ],
 )
 def test_ignored_columns_are_a_warning(tmp_path, capsys, columns, warning):
@@ -57,6 +57,20 @@ def test_ignored_columns_are_a_warning(tmp_path, capsys, columns, warning):
     path = write(tmp_path, f"utt_id\taudio\t{columns}\n" + f"a\ta.wav\t{fields}\nb\tb.wav\t{fields}\n")
     assert len(tsv.list_utterances(path)) == 2
     assert capsys.readouterr().err == (f"asrkd: {path}: {warning}\n" if warning else "")
+
+
+def test_parts_are_the_recordings_that_an_utterance_was_joined_from(tmp_path):
+    table = "utt_id\taudio\tparts\na\ta.wav\t{}\nb\tb.wav\t\n"
+    write(tmp_path, table.format("x, y,x"))
+    joined, whole = tsv.list_utterances(tmp_path)
+    assert (joined.parts, whole.parts) == (("x", "y", "x"), ())
+    digest = listing_digest([joined, whole], tmp_path)
+    write(tmp_path, table.format("x,y"))
+    assert listing_digest(tsv.list_utterances(tmp_path), tmp_path) != digest
+    write(tmp_path, table.format(""))
+    empty = listing_digest(tsv.list_utterances(tmp_path), tmp_path)
+    write(tmp_path, "utt_id\taudio\na\ta.wav\nb\tb.wav\n")
+    assert listing_digest(tsv.list_utterances(tmp_path), tmp_path) == empty
 
 
 def test_a_table_without_transcripts_is_refused_where_they_are_needed(tmp_path, capsys):
@@ -83,6 +97,11 @@ def test_the_table_may_begin_with_a_byte_order_mark(tmp_path):
         (HEADER + "a\tb.wav\tONE\n", "transcripts.tsv:2: 3 tab-separated fields, the header has 6"),
         (HEADER + "\ta.wav\ts\tONE\ttrain\t\n", "transcripts.tsv:2: utt_id is empty"),
         (HEADER + "a\ta.wav\ts\tONE\t\t\n", "transcripts.tsv:2: split is empty"),
+        (
+            "utt_id\taudio\tparts\na\ta.wav\tx,,y\n",
+            "transcripts.tsv:2: parts 'x,,y': expected ids of recordings",
+        ),
+        ("utt_id\taudio\tparts\na\ta.wav\tx,\n", "transcripts.tsv:2: parts 'x,': expected"),
         ("utt_id\taudio\tduration\na\ta.wav\tlong\n", "transcripts.tsv:2: duration 'long': expected seconds"),
     ],
 )

@@ -25,6 +25,7 @@ PRIVATE = {
     "checks": "check",
     "installation": "doctor",
     "proving": "selftest",
+    "sweeping": "sweep",
 }  # folder of commands: its owner
 REGISTRY = "objectives/__init__.py"
 FILES = sorted((ROOT / "asrkd").rglob("*.py"))

@@ -27,7 +27,9 @@ from asrkd.cli.options import (
 )
 from asrkd.cli.quantizer import quantizer
 from asrkd.cli.score import scoring
+from asrkd.cli.sweep import sweeping
 from asrkd.cli.targets import targets
+from asrkd.core.errors import AsrkdError
 from asrkd.core.library_errors import as_user_error
 from asrkd.core.stopping import parse_time_limit, stop_requests
 from asrkd.core.terminal import drop_output, prepare_streams
@@ -37,6 +39,7 @@ app.add_typer(distill, name="distill")
 app.add_typer(targets, name="targets")
 app.add_typer(quantizer, name="quantizer")
 app.add_typer(scoring)
+app.add_typer(sweeping)
 
 
 def _print_version(wanted: bool) -> None:
@@ -205,6 +208,10 @@ def train(
     checkpoint_every: Annotated[
         str, typer.Option(help="Longest time between checkpoints, besides those at validation.")
     ] = "10m",
+    until_step: Annotated[
+        int | None,
+        typer.Option(help="Save, stop and exit with status 75 after this update; --resume continues."),
+    ] = None,
     time_limit: TimeLimit = None,
     launcher: LauncherOfOne = None,
     partition: Partition = None,
@@ -215,9 +222,11 @@ def train(
     every_s = parse_time_limit(checkpoint_every, "--checkpoint-every")
     from asrkd.commands import train as stage
 
-    options = stage.TrainOptions(device, precision, workers, threads, resume, every_s or 0.0)
+    options = stage.TrainOptions(device, precision, workers, threads, resume, every_s or 0.0, until_step)
     overrides = [*set_, *([] if seed is None else [f"seed={seed}"])]
     launch = LaunchOptions(launcher, partition, gpus, slurm)
+    if launcher is not None and until_step is not None:  # jobs that are stopped are submitted again
+        raise AsrkdError(f"--until-step {until_step}: does not go with --launcher; remove one of them")
     if ran_as_jobs(context, launch, lambda: stage.check(config, out, overrides, options)):
         return
     with running(context) as stop:

@@ -38,7 +38,10 @@ from asrkd.training.training_data import TrainingData, build_learner, read_train
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of a run that do not change the trained model: device, precision, processes, checkpoints."""
+    """Options of a run that do not change the trained model: device, precision, processes, checkpoints.
+
+    ``until_step`` pauses the run there, under the schedule of the whole run.
+    """
 
     device: str = "auto"
     precision: str = "fp32"
@@ -46,6 +49,7 @@ class TrainOptions:
     threads: int | None = None
     resume: bool = False
     checkpoint_every_s: float = 600.0
+    until_step: int | None = None
 
     def environment(self, processes: Processes) -> Environment:
         """Build the environment of one of ``processes``; AsrkdError if the device is missing."""
@@ -66,6 +70,8 @@ class TrainOptions:
             raise AsrkdError(f"--threads {self.threads}: expected 1 or more")
         if self.workers < 0:
             raise AsrkdError(f"--workers {self.workers}: expected 0 or more")
+        if self.until_step is not None and self.until_step < 1:
+            raise AsrkdError(f"--until-step {self.until_step}: expected 1 or more")
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ def train(
 
     Raises:
         AsrkdError: the config, an input or the folder does not fit; checkpoints stay.
-        StoppedInTime: a stop was requested; run again with ``resume``.
+        StoppedInTime: a stop was requested, or its step is reached; run again with ``resume``.
     """
     with joined() as processes:
         experiment = config.load(TrainConfig, config_path, overrides)
@@ -122,7 +128,7 @@ def train(
             processes.first(lambda: _claim(out, inputs))
             if not trainer.resume(out / "checkpoints"):
                 inputs.data.initialize(trainer.learner.student)
-            validation = trainer.run(out, stop)
+            validation = trainer.run(out, stop, options.until_step)
             report = processes.first(lambda: _finish(out, inputs, trainer, validation))
         return replace(report, rank=processes.rank)
 
@@ -167,6 +173,21 @@ def check(config_path: Path, out: Path, overrides: Sequence[str], options: Train
     entries = [entry for phase in experiment.phases for entry in phase.objectives]
     if not any(isinstance(getattr(entry.settings, "targets", None), LiveTargets) for entry in entries):
         data.select(build_learner(experiment, data, tokens))
+
+
+def count_steps(config_path: Path, overrides: Sequence[str]) -> int:
+    """Count the updates of a run; its inputs are read where a phase has its length in epochs.
+
+    Raises:
+        AsrkdError: the config or an input does not fit.
+    """
+    experiment = config.load(TrainConfig, config_path, overrides)
+    steps = [phase.steps for phase in experiment.phases]
+    if None not in steps:
+        return sum(filter(None, steps))
+    _refuse_missing(experiment)
+    device = TrainOptions("cpu")
+    return _Inputs.read(experiment).trainer(device.environment(Processes())).total_steps
 
 
 def _recorded(experiment: TrainConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ WEIGHTS = "model.safetensors"  # weights of a model
 MODEL_CONFIG = "config.json"
 LINEAGE = "lineage.json"  # data, stores and versions that the model was trained with
 METRICS = "metrics.jsonl"
+DIVERGED = "diverged.json"  # of a run of a sweep: why it ended
 
 CONTRACT = "contract.json"  # contract of a store or quantizer: all that decides its contents
 PROVENANCE = "sources.json"  # paths of the inputs of a store
@@ -19,3 +20,6 @@ UTTERANCES = "utterances.jsonl"  # counts of each utterance of a score
 
 PREPARED = "prepare.json"  # settings of a prepared corpus
 QUARANTINE = "quarantine.jsonl"  # items that were set aside, with their causes
+
+SWEEP_SETTINGS = "settings.json"  # settings that the runs of a sweep have in common
+SWEEP = "sweep.json"  # runs of a sweep, and the chosen setting

@@ -70,10 +70,19 @@ def load(kind: type[Kind], path: Path, overrides: Sequence[str] = ()) -> Kind:
             unknown key (the message suggests the nearest one) or a value of the
             wrong type or range.
     """
+    return parse(kind, load_tree(path, overrides), str(path))
+
+
+def load_tree(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read ``path`` with its base files and ``overrides``, as :func:`load` does before it checks the values.
+
+    Raises:
+        AsrkdError: no such file, not YAML, or an override without a place.
+    """
     tree = _read_tree(path)
     for override in overrides:
         set_key(tree, override)
-    return parse(kind, tree, str(path))
+    return tree
 
 
 def parse(kind: type[Kind], tree: Any, where: str) -> Kind:
@@ -142,10 +151,7 @@ def set_key(tree: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise AsrkdError(f"--set {override!r}: expected key.key=value")
-    try:
-        value = yaml.safe_load(text)
-    except _NOT_YAML:
-        raise AsrkdError(f"--set {override!r}: {text!r} is not a YAML value") from None
+    value = parse_value(text, f"--set {override!r}")
     *parents, last = key.split(".")
     node: Any = tree
     try:
@@ -155,6 +161,14 @@ def set_key(tree: dict[str, Any], override: str) -> None:
     except (IndexError, ValueError, TypeError, AttributeError):
         size = _size(tree, parents)
         raise AsrkdError(f"--set {override!r}: there is no such place in the config{size}") from None
+
+
+def parse_value(text: str, where: str) -> Any:
+    """Parse the YAML value of an option; AsrkdError, which begins with ``where``, if it is not one."""
+    try:
+        return yaml.safe_load(text)
+    except _NOT_YAML:
+        raise AsrkdError(f"{where}: {text!r} is not a YAML value") from None
 
 
 def _size(tree: Any, parents: Sequence[str]) -> str:

@@ -91,6 +91,10 @@ class QuarantineError(AsrkdError):
     exit_status = 3
 
 
+class DivergedError(AsrkdError):
+    """End of a training whose gradients are not finite: its settings are at fault, not its inputs."""
+
+
 class StoppedInTime(AsrkdError):
     """Work saved at a requested stop, unfinished; run again to resume: exit status 75.
 

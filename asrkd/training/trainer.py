@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from asrkd.core import faults
-from asrkd.core.errors import warn
+from asrkd.core.errors import StoppedInTime, warn
 from asrkd.core.progress import Meter, meter
 from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest, stopped
@@ -113,17 +113,25 @@ class Trainer:
                 f"results will not be bit-identical; they are with {remedy}"
             )
 
-    def run(self, out: Path, stop: StopRequest) -> dict[str, Any]:
+    def run(self, out: Path, stop: StopRequest, until_step: int | None = None) -> dict[str, Any]:
         """Train to the end, with checkpoints and metrics in ``out``.
+
+        Args:
+            out: model folder.
+            stop: request to stop.
+            until_step: update after which to save and stop, under the schedule of the whole run;
+                None, or the last: the run ends.
 
         Returns:
             The last validation.
 
         Raises:
-            StoppedInTime: a stop was requested; everything is saved.
+            StoppedInTime: a stop was requested, or ``until_step`` is reached; everything is saved.
             AsrkdError: a cut or a target cannot be read, no gradient is finite, or
                 another process ended; earlier checkpoints stay.
         """
+        if reason := self._pause(until_step):
+            raise self._stopped(out, reason)
         self._started_at = time.monotonic() - self.position.train_seconds
         self._saved_at = time.monotonic()
         with self._log(out) as log, self._meter(out.name) as progress:
@@ -135,7 +143,8 @@ class Trainer:
             for share in self._updates():
                 faults.strike("step")
                 reports, reasons = zip(*self.processes.exchange((share, stop.reason())), strict=True)
-                reason = next(filter(None, reasons), None)  # a stop of any process stops all
+                # A stop of any process stops all.
+                reason = next(filter(None, reasons), None) or self._pause(until_step)
                 self._after_update(UpdateReport.of_all(reports), log, progress)
                 due = self._is_due(self.config.validation.every_steps)
                 if due:
@@ -143,11 +152,20 @@ class Trainer:
                 if due or reason or self._checkpoint_is_due():
                     self._save(out)
                 if reason:
-                    saved = f"{out}: checkpoint of step {self.position.step} written"
-                    raise stopped(reason, saved, "run it with --resume")
+                    raise self._stopped(out, reason)
             if log:
                 log.write("end", self.position.step, {"train_seconds": self._elapsed()})
         return self.position.validation
+
+    def _pause(self, until_step: int | None) -> str | None:
+        """Return the reason to stop if ``until_step`` is reached and there are steps left."""
+        step = self.position.step
+        is_reached = until_step is not None and until_step <= step < self.total_steps
+        return f"--until-step {until_step}" if is_reached else None
+
+    def _stopped(self, out: Path, reason: str) -> StoppedInTime:
+        saved = f"{out}: checkpoint of step {self.position.step} written"
+        return stopped(reason, saved, "run it with --resume")
 
     def average(self) -> dict[str, torch.Tensor]:
         """Average the learner's last snapshots, (...) by name; before the first, return its weights."""

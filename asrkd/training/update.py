@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from asrkd.core.errors import AsrkdError
+from asrkd.core.errors import DivergedError
 from asrkd.core.randomness import derive, seed_torch
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.training.config import TrainConfig
@@ -75,7 +75,7 @@ class Update:
             This process's share of the report; see :meth:`UpdateReport.of_all`.
 
         Raises:
-            AsrkdError: the gradient was not finite more than ``MAX_SKIPPED`` times in a row.
+            DivergedError: the gradient was not finite more than ``MAX_SKIPPED`` times in a row.
         """
         for parameters in optimizer.param_groups:
             parameters["lr"] = lr
@@ -120,7 +120,7 @@ class Update:
             self._skipped += 1
         scaler.update()
         if self._skipped > MAX_SKIPPED:
-            raise AsrkdError(
+            raise DivergedError(
                 f"step {step}: no finite gradient in {self._skipped} updates in a row; "
                 "lower optim.lr or raise optim.warmup_steps"
             )

@@ -1,0 +1,1 @@
+"""Parts of the command ``sweep``: grid, runs as child processes, halving, results."""

@@ -1,0 +1,65 @@
+"""State of a run on disk: how far it is, its validations, and whether it diverged."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from asrkd.core import files
+from asrkd.core.artifacts import DIVERGED, METRICS, STAMP
+from asrkd.training.checkpoint import list_checkpoints
+from asrkd.training.metrics import read_metrics
+
+State = Literal["new", "unfinished", "complete", "diverged"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Progress of a run, from the files in its folder."""
+
+    state: State = "new"
+    step: int = 0  # of the last checkpoint; of a complete run, its last
+    validations: dict[int, dict[str, Any]] = field(default_factory=dict)  # records by step, up to ``step``
+    params: int | None = None  # of a complete run
+    train_seconds: float | None = None  # of a complete run
+    reason: str = ""  # why it diverged
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """The last validation; empty if there is none."""
+        return self.validations[max(self.validations)] if self.validations else {}
+
+    def has_reached(self, step: int | None) -> bool:
+        """Return whether the run has nothing left to do until ``step``; None: until its end."""
+        if self.state in ("complete", "diverged"):
+            return True
+        return step is not None and self.step >= step
+
+
+def read_progress(folder: Path) -> Progress:
+    """Read the progress of the run in ``folder``."""
+    records = read_metrics(folder / METRICS)
+    if (folder / STAMP).is_file():
+        stamp = files.read_json(folder / STAMP)
+        ends = [record.get("train_seconds") for record in records if record["kind"] == "end"]
+        validations = _validations(records, stamp["steps"])
+        return Progress("complete", stamp["steps"], validations, stamp["params"], ends[-1] if ends else None)
+    paths = list_checkpoints(folder / "checkpoints")
+    step = int(paths[-1].name[5:13]) if paths else 0
+    validations = _validations(records, step)
+    if (folder / DIVERGED).is_file():
+        return Progress("diverged", step, validations, reason=files.read_json(folder / DIVERGED)["reason"])
+    return Progress("unfinished" if paths else "new", step, validations)
+
+
+def _validations(records: list[dict[str, Any]], until: int) -> dict[int, dict[str, Any]]:
+    """Return the validations up to a step, by step, with numbers that are not finite as None."""
+    return {
+        record["step"]: {name: _finite(value) for name, value in record.items()}
+        for record in records
+        if record["kind"] == "validation" and record["step"] <= until
+    }
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

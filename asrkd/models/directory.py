@@ -14,7 +14,7 @@ from asrkd.core import config, files
 from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError, error_text
-from asrkd.core.shell import command
+from asrkd.core.shell import command, make_again
 from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
     AnyArchitecture,
@@ -23,6 +23,8 @@ from asrkd.models.config import (
     LanguageModelArchitecture,
 )
 from asrkd.models.recognizer import LanguageModel, LoadedModel, Recognizer, build_model
+
+VERSION = 2  # of the layers that weights of a name belong to; 1 had ReLU in the front end
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ def save_model(
     """
     tokens.save(out)
     described = {
+        "version": VERSION,
         "architecture": architecture.model_dump(mode="json"),
         "tokens": tokens.identity(),
         "experiment": experiment,
@@ -94,14 +97,17 @@ def load_any_model(path: Path, device: str = "cpu") -> LoadedModel | LoadedLangu
 
 def finish_command(path: Path) -> str:
     """Return the command that resumes the training of the model in ``path``."""
-    return f"{read_command(path) or command('asrkd', 'train', 'CONFIG', '--out', path)} --resume"
+    return f"{read_command(path) or _train_command(path)} --resume"
+
+
+def _train_command(path: Path) -> str:
+    return command("asrkd", "train", "CONFIG", "--out", path)
 
 
 def require_weights(path: Path) -> None:
     """Raise AsrkdError unless ``path`` is a folder with weights of a model."""
     if not path.is_dir():
-        train = command("asrkd", "train", "CONFIG", "--out", path)
-        raise AsrkdError(f"{path}: no such model folder; train one with: {train}")
+        raise AsrkdError(f"{path}: no such model folder; train one with: {_train_command(path)}")
     if not (path / WEIGHTS).is_file():
         raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {finish_command(path)}")
 
@@ -134,10 +140,13 @@ def _load(path: Path, device: str, _modified: int) -> LoadedModel | LoadedLangua
 
 
 def read_architecture(path: Path) -> AnyArchitecture:
-    """Read the architecture of a model folder; AsrkdError if it is missing or of an unknown kind."""
+    """Read the architecture of a model folder; AsrkdError if it is missing, of an unknown kind or older."""
     described = files.read_json(path / MODEL_CONFIG)
     if not isinstance(described, dict) or not isinstance(described.get("architecture"), dict):
         raise AsrkdError(f"{path / MODEL_CONFIG}: not the config of an asrkd model")
+    if described.get("version") != VERSION:
+        again = make_again(path, read_command(path) or _train_command(path), "the model")
+        raise AsrkdError(f"{path}: made by an asrkd whose models had other layers; {again}")
     kind = described["architecture"].get("kind")
     section = _KINDS.get(kind)
     if section is None:

@@ -3,7 +3,9 @@
 Two 3x3 convolutions of stride 2 over time and frequency, as in most CTC and
 transducer recipes, with one departure: padding is symmetric and masked. So
 encoder frame k is centered on feature frame 4k (causal: ends there), and T
-feature frames give ceil(T / 4) encoder frames whatever the batch.
+feature frames give ceil(T / 4) encoder frames whatever the batch. Channels are
+few in small students, and a ReLU that is 0 on every input stays so: with four
+channels and a large learning rate one to three died. SiLU has no such state.
 
 Notation: N utterances, T feature frames, F features, C channels, D model size.
 """
@@ -56,7 +58,7 @@ class FrontEnd(FeatureNorm):
         for convolution in (self.first, self.second):
             real = zero_padding_of_channels(frames, num_frames)
             padded = nn.functional.pad(real, (1, 1, *self._time_padding))
-            frames = torch.relu(convolution(padded))  # (N, C, T/2, F/2)
+            frames = nn.functional.silu(convolution(padded))  # (N, C, T/2, F/2)
             num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
         frames = self.project(frames.transpose(1, 2).flatten(2))  # (N, T/4, D)
         return self.norm(frames), num_frames

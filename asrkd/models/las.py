@@ -58,7 +58,7 @@ class LasFrontEnd(FeatureNorm):
         for convolution in (self.first, self.second):
             real = zero_padding_of_channels(frames, num_frames)
             padded = nn.functional.pad(real, (0, 0, *self._time_padding))
-            frames = torch.relu(convolution(padded))  # (N, C, T / 2, ...)
+            frames = nn.functional.silu(convolution(padded))  # (N, C, T / 2, ...)
             num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
         return frames.transpose(1, 2).flatten(2), num_frames
 

@@ -46,7 +46,10 @@ class Augmentation:
 class FeatureMasks:
     """SpecAugment without time warp (Park et al., arXiv:1904.08779, section 2), for any number of frames.
 
-    lhotse's SpecAugment fails with no frame mask, or on an utterance that is too short for one.
+    A frame mask is limited to a share of the utterance, as in the adaptive policy of Park et al.,
+    arXiv:1912.05533, section 2 (there 0.04): a mask of half a second is a pause of a long sentence, and a
+    whole word of a short one. lhotse's SpecAugment fails with no frame mask, or on an utterance that is too
+    short for one.
     """
 
     def __init__(self, config: SpecAugmentConfig) -> None:
@@ -59,8 +62,10 @@ class FeatureMasks:
     def __call__(self, features: Tensor) -> Tensor:
         """Return a masked copy of (T, F) features; draws from Python's and torch's global generators."""
         frames = self.config.max_frame_share * len(features)  # at most masked, as lhotse counts
-        num_masks = min(self.config.num_frame_masks, math.ceil(frames / self.config.frame_mask_size))
-        has_room = num_masks > 0 and frames >= num_masks
+        size = min(self.config.frame_mask_size, int(self.config.frame_mask_share * len(features)))
+        num_masks = min(self.config.num_frame_masks, math.ceil(frames / max(size, 1)))
+        has_room = size > 1 and num_masks > 0 and frames >= num_masks
+        self._both.frames_mask_size = size
         masked: Tensor = (self._both if has_room else self._bands)(features[None])[0]
         return masked
 

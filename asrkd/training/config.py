@@ -10,6 +10,9 @@ from asrkd.objectives import ObjectiveEntry
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.training.data_config import AnyDataConfig, AugmentConfig, TextDataConfig
 
+# A model that is still on CTC's plateau when the learning rate peaks may never leave it.
+WARMUP_SHARE, MOST_WARMUP_STEPS = 0.25, 10_000
+
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -19,7 +22,9 @@ class OptimConfig(Section):
     lr: float = Field(1e-3, gt=0)  # peak of the schedule
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # weight decay of matrices; vectors are not decayed
-    warmup_steps: int = Field(200, ge=0)  # lr rises linearly
+    warmup_steps: int | None = Field(
+        None, ge=0
+    )  # lr rises linearly; None: a quarter, up to 10,000
     schedule: Literal["constant", "linear", "cosine", "exponential"] = "cosine"  # after the warm-up
     epoch_factor: float | None = Field(None, gt=0, lt=1)  # exponential: factor of lr for each completed epoch
     hold_share: float = Field(0.0, ge=0, lt=1)  # share of the steps after warm-up at peak lr
@@ -27,6 +32,12 @@ class OptimConfig(Section):
     final_lr: float = Field(0.0, ge=0)  # as a share of lr
     clip_norm: float = Field(5.0, gt=0)  # norm of all gradients together
     accumulate: int = Field(1, ge=1)  # batches of an update
+
+    def warmup(self, total_steps: int) -> int:
+        """Return the updates of the warm-up in a schedule of ``total_steps`` updates."""
+        if self.warmup_steps is not None:
+            return self.warmup_steps
+        return min(round(WARMUP_SHARE * total_steps), MOST_WARMUP_STEPS)
 
     @model_validator(mode="after")
     def _no_setting_without_effect(self) -> "OptimConfig":

@@ -91,14 +91,15 @@ def learning_rate(step: int, total_steps: int, config: OptimConfig, epochs: int 
         config: settings of the optimizer.
         epochs: epochs completed since the schedule began; used by exponential schedules alone.
     """
-    if step < config.warmup_steps:
-        return config.lr * (step + 1) / config.warmup_steps
+    warmup = config.warmup(total_steps)
+    if step < warmup:
+        return config.lr * (step + 1) / warmup
     if config.epoch_factor is not None:
         return _above_final(config.epoch_factor**epochs, config)
-    left = max(total_steps - config.warmup_steps, 1)
+    left = max(total_steps - warmup, 1)
     held = left * config.hold_share
     falling = max((left - held) * config.decay_share, 1.0)
-    progress = min(max((step - config.warmup_steps - held) / falling, 0.0), 1.0)
+    progress = min(max((step - warmup - held) / falling, 0.0), 1.0)
     return _above_final(_remaining(progress, config.schedule), config)
 
 

@@ -91,6 +91,17 @@ def test_encoder_frame_k_is_centered_on_feature_frame_4k():
     torch.testing.assert_close(answer[5], answer[7])  # symmetric around it
 
 
+def test_a_channel_that_is_negative_everywhere_still_learns():
+    front = FrontEnd(20, 1, 8, causal=False)
+    for convolution in (front.first, front.second):
+        torch.nn.init.constant_(convolution.bias, -4.0)  # far below what unit features can lift above 0
+    frames, _ = front(torch.randn(1, 61, 20, generator=torch.Generator().manual_seed(1)), COUNTS[:1])
+    frames[..., 0].sum().backward()
+    for convolution in (front.first, front.second):
+        assert convolution.weight.grad is not None
+        assert float(convolution.weight.grad.abs().min()) > 0
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 8, 9, 100])
 def test_the_length_rule_is_what_the_convolutions_give(count):
     front = FrontEnd(20, 2, 8, causal=False)

@@ -64,6 +64,10 @@ def misspell(path: Path) -> None:
     path.write_text(path.read_text().replace('"num_layers"', '"num_layer"'))
 
 
+def of_older_layers(path: Path) -> None:
+    path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if k != "version"}))
+
+
 @pytest.mark.parametrize(
     ("name", "damage", "complaint"),
     [
@@ -74,6 +78,11 @@ def misspell(path: Path) -> None:
         ("config.json", drop_a_layer, "model.safetensors: corrupt, or of another architecture"),
         ("config.json", misspell, "unknown key; did you mean 'num_layers'"),
         ("config.json", lambda path: path.write_text("[]"), "config.json: not the config of an asrkd model"),
+        (
+            "config.json",
+            of_older_layers,
+            "whose models had other layers; make the model again: rm -r .* && asrkd train",
+        ),
         ("tokens.txt", Path.unlink, "tokens.txt: no such file"),
         ("tokens.txt", lambda path: path.write_text("<blk> 0\nA 1\n"), "its tokens are not those"),
     ],

@@ -22,6 +22,7 @@ MASKS = SpecAugmentConfig(
     feature_mask_size=4,
     num_frame_masks=3,
     frame_mask_size=8,
+    frame_mask_share=1,
     max_frame_share=0.5,
 )
 
@@ -87,6 +88,16 @@ def test_a_kind_of_mask_can_be_left_out(features, update, frames, bands):
     changed = [augment(features, f"cut-{n}", 0) != features for n in range(20)]
     assert any(bool(c.all(dim=1).any()) for c in changed) == frames
     assert any(bool(c.all(dim=0).any()) for c in changed) == bands
+
+
+@pytest.mark.parametrize(("num_frames", "largest"), [(40, 3), (200, 9), (1000, 9), (15, 0)])
+def test_a_frame_mask_is_limited_to_a_share_of_the_utterance(num_frames, largest):
+    # 10 % of the frames, 10 at most; widths are drawn below that limit.
+    update = {"num_frame_masks": 1, "num_feature_masks": 0, "frame_mask_size": 10, "frame_mask_share": 0.1}
+    masks = FeatureMasks(MASKS.model_copy(update=update))
+    features = torch.randn(num_frames, 4)
+    widths = {int((masks(features) != features).all(dim=1).sum()) for _ in range(200)}
+    assert widths == set(range(largest + 1))
 
 
 @pytest.mark.parametrize("size", [1, 2, 50])

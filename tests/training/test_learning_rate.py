@@ -21,6 +21,15 @@ def test_the_warm_up_rises_in_equal_steps_to_the_top():
     assert rates(8, warmup_steps=0)[0] == 2.0
 
 
+@pytest.mark.parametrize(
+    ("total", "warmup"), [(8, 2), (4000, 1000), (40_000, 10_000), (1_000_000, 10_000), (1, 0)]
+)
+def test_the_warm_up_is_a_quarter_of_the_schedule_up_to_10_000_steps_by_default(total, warmup):
+    config = OptimConfig(lr=2.0)
+    found = [learning_rate(step, total, config) for step in range(warmup + 1)]
+    assert found == pytest.approx([2.0 * (step + 1) / warmup for step in range(warmup)] + [2.0])
+
+
 def test_constant_stays_at_the_top():
     assert rates(8, schedule="constant")[4:] == [2.0] * 5
 

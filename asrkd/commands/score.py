@@ -24,7 +24,7 @@ from asrkd.core.progress import announced
 from asrkd.core.shared_work import FEWER_JOBS, ShardOf, Workers, WorkResult, work
 from asrkd.core.shell import remove
 from asrkd.core.stopping import StopRequest
-from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.manifests import read_cuts, set_name
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
@@ -199,12 +199,7 @@ def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[ReferenceU
 def _description(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
     """Return what ``score.json`` records besides the counts."""
     return {
-        "set": _set_name(request.cuts),
+        "set": set_name(request.cuts),
         "params": num_parameters(model.recognizer),
         "search": search_record(request.search, request.options),
     }
-
-
-def _set_name(manifest: Path) -> str:
-    """Return the name of the test set: 'test' of cuts_test.jsonl.gz."""
-    return manifest.name.split(".")[0].removeprefix("cuts_")

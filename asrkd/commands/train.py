@@ -90,11 +90,16 @@ class TrainReport:
         done = "already complete" if self.already_complete else f"{self.steps} steps"
         if "wer" in self.validation:
             rate = find_unit(self.validation.get("unit", WORD.name)).rate
-            quality = f"{rate} {self.validation['wer']:.2%}"
+            quality = f"{rate} {self.validation['wer']:.2%}{self._by_set()}"
         else:
             quality = f"perplexity {self.validation['perplexity']:.4g}"
         loss = f"loss {self.validation['loss']:.3f}"
         return f"{self.out}: {done}, {self.params} parameters, dev {quality}, {loss}"
+
+    def _by_set(self) -> str:
+        """Format the rates of several dev sets: ' (dev 20.00%, heldout 3.10%)'; '' without them."""
+        rates = {key[4:]: rate for key, rate in self.validation.items() if key.startswith("wer_")}
+        return f" ({', '.join(f'{name} {rate:.2%}' for name, rate in rates.items())})" if rates else ""
 
 
 def train(
@@ -136,9 +141,14 @@ def train(
 def _refuse_missing(experiment: TrainConfig) -> None:
     """Raise AsrkdError if a path of the config does not exist; the message names its key."""
     data = experiment.data
-    keys = ("train_text", "dev_text") if isinstance(data, TextDataConfig) else ("train", "dev")
-    contents = "text" if isinstance(data, TextDataConfig) else "cuts, which asrkd prepare makes"
-    inputs = {f"data.{key}": (Path(getattr(data, key)), f"file, expected {contents}") for key in keys}
+    if isinstance(data, TextDataConfig):
+        paths, contents = {"train_text": data.train_text, "dev_text": data.dev_text}, "text"
+    else:
+        dev = data.dev_manifests
+        keys = [f"dev.{row}" for row in range(len(dev))] if isinstance(data.dev, list) else ["dev"]
+        paths = {"train": data.train} | dict(zip(keys, dev, strict=True))
+        contents = "cuts, which asrkd prepare makes"
+    inputs = {f"data.{key}": (path, f"file, expected {contents}") for key, path in paths.items()}
     inputs["data.tokens"] = data.tokens, "folder, expected tokens, which asrkd prepare makes"
     used = [
         getattr(entry.settings, "targets", None) for phase in experiment.phases for entry in phase.objectives

@@ -6,10 +6,11 @@ Paths are relative to the working directory.
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, PlainValidator, Tag
 
 from asrkd.core.config import Section
 from asrkd.data.cuts.folds import FoldSettings
+from asrkd.data.cuts.manifests import set_name
 from asrkd.data.features.noise import NoiseConfig
 
 
@@ -20,17 +21,42 @@ class BatchLimit(NamedTuple):
     size: float  # seconds of audio, or tokens
 
 
+def _dev_manifests(value: Any) -> Path | list[Path]:
+    """Validate ``dev``; ValueError unless it is a path, or a list of paths whose sets differ in name."""
+    if isinstance(value, (str, Path)):
+        return Path(value)
+    if not isinstance(value, list) or not all(isinstance(each, (str, Path)) for each in value):
+        raise ValueError("expected a path, or a list of paths")
+    paths = [Path(each) for each in value]
+    if not paths:
+        raise ValueError("expected a path, or a list of at least one path")
+    names = [set_name(path) for path in paths]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"two manifests of the name {twice[0]!r}, under which errors are recorded; rename one of them"
+        )
+    return paths
+
+
+DevManifests = Annotated[Path | list[Path], PlainValidator(_dev_manifests)]
+
+
 class DataConfig(Section):
     """Cuts, and the size of their batches."""
 
     train: Path  # training cuts
-    dev: Path  # validation cuts
+    dev: DevManifests  # validation cuts; of several sets together, and the errors of each
     tokens: Path  # folder with tokens.txt or bpe.model, from `asrkd prepare`
     max_duration: float = Field(60.0, gt=0)  # seconds of audio in a batch, with padding
     num_buckets: int = Field(10, ge=1)  # cuts of like duration share a batch
     min_cut: float = Field(0.1, ge=0)  # seconds; shorter cuts are left out, with a warning
     max_cut: float = Field(30.0, gt=0)  # seconds; longer cuts are left out, with a warning
     folds: FoldSettings | None = None  # fold whose cuts are left out of the training
+
+    @property
+    def dev_manifests(self) -> list[Path]:
+        """The manifests of the validation cuts, one or more."""
+        return self.dev if isinstance(self.dev, list) else [self.dev]
 
     @property
     def batch_limit(self) -> BatchLimit:

@@ -1,6 +1,6 @@
 """Training data of a run, read and checked: cuts for a recognizer, sentences for a language model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,7 +9,7 @@ from asrkd.core import files
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.core.randomness import seeded
-from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.manifests import pool_cuts, read_cuts, set_name
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, texts_digest
 from asrkd.data.features.noise import verify_noise
@@ -78,12 +78,14 @@ class SpeechData:
     tokens: Tokens
     train_cuts: PackedCuts
     dev_cuts: PackedCuts
+    dev_sets: Mapping[str, Collection[str]]  # ids by the name of the set; empty if only one set is named
     architecture: RecognizerArchitecture
 
     @classmethod
     def read(cls, experiment: TrainConfig, data: DataConfig, tokens: Tokens) -> "SpeechData":
         """Read the cuts; AsrkdError at the first error."""
-        train_cuts, dev_cuts = read_cuts(data.train), read_cuts(data.dev)
+        train_cuts = read_cuts(data.train)
+        dev = {path: read_cuts(path) for path in data.dev_manifests}
         train_cuts = _without_fold(train_cuts, data)
         usable = train_cuts.where(lambda cut: data.min_cut <= cut.duration <= data.max_cut)
         if left_out := len(train_cuts) - len(usable):
@@ -92,15 +94,18 @@ class SpeechData:
         if not usable:
             raise AsrkdError(f"{data.train}: no cut between data.min_cut and data.max_cut")
         features = feature_config(usable, str(data.train))
-        if feature_config(dev_cuts, str(data.dev)) != features:
-            raise AsrkdError(
-                f"{data.dev}: its features differ from those of {data.train}; prepare both alike"
-            )
+        for path, cuts in dev.items():
+            if feature_config(cuts, str(path)) != features:
+                raise AsrkdError(
+                    f"{path}: its features differ from those of {data.train}; prepare both alike"
+                )
         if experiment.augment.noise is not None:
             verify_noise(experiment.augment.noise, features)
         assert not isinstance(experiment.model, LanguageModelConfig)  # the config refuses it
         architecture = recognizer_architecture(experiment.model, features, tokens.size)
-        return cls(experiment, tokens, usable, dev_cuts, architecture)
+        dev_sets = {set_name(path): {cut.id for cut in cuts.records} for path, cuts in dev.items()}
+        named = dev_sets if isinstance(data.dev, list) else {}
+        return cls(experiment, tokens, usable, pool_cuts(dev), named, architecture)
 
     def lineage(self) -> dict[str, Any]:
         """Return digests of cuts, transcripts, noise and stores, and the features."""
@@ -130,7 +135,8 @@ class SpeechData:
     def validator(self, learner: Learner) -> Validator:
         """Build the validator; note the dev cuts that a CTC loss drops."""
         settings = self.experiment.validation
-        validator = Validator(self.dev_cuts, self.tokens, settings.max_duration, find_unit(settings.unit))
+        unit = find_unit(settings.unit)
+        validator = Validator(self.dev_cuts, self.tokens, settings.max_duration, unit, self.dev_sets)
         if isinstance(learner.student, Recognizer) and learner.student.has_ctc:
             learner.note(validator.dropped.lines("CTC loss of dev"))
         return validator

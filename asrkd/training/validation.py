@@ -1,7 +1,7 @@
 """Validation of a learner on dev cuts or sentences: losses, error rates, perplexity."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.objectives.too_short import TooShort
-from asrkd.scoring.counts import corpus_counts, score_texts
+from asrkd.scoring.counts import Counts, corpus_counts, score_texts
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.settings import TRANSCRIPT
@@ -77,7 +77,12 @@ class Validator:
     """
 
     def __init__(
-        self, cuts: Sequence[MonoCut], tokens: Tokens, max_duration: float, unit: Unit = WORD
+        self,
+        cuts: Sequence[MonoCut],
+        tokens: Tokens,
+        max_duration: float,
+        unit: Unit = WORD,
+        sets: Mapping[str, Collection[str]] | None = None,
     ) -> None:
         """Plan the dev batches, and check that each cut has a transcript.
 
@@ -86,12 +91,13 @@ class Validator:
             tokens: the student's tokens.
             max_duration: seconds of audio in a batch.
             unit: the unit of errors.
+            sets: ids of the cuts of each set whose errors are recorded too, by its name.
 
         Raises:
             AsrkdError: a cut has no transcript, or one with unknown symbols.
         """
         self.cuts, self.by_id, self.tokens = cuts, CutsById(cuts), tokens
-        self.max_duration, self.unit = max_duration, unit
+        self.max_duration, self.unit, self.sets = max_duration, unit, sets or {}
         self.plan = plan_in_order(records(cuts), max_duration)
         self.transcripts, self.dropped = TranscriptSource(tokens), TooShort()
         self.transcripts.examine(cuts, self.dropped.add)
@@ -112,7 +118,8 @@ class Validator:
             attention for a student without a CTC head: the same quantity for
             every system of a kind; ``loss_<label>`` of each term, per unit that
             its objective counts; ``wer``, ``errors`` and ``words``, in words
-            unless ``unit`` names another unit.
+            unless ``unit`` names another unit; the same of each set, as
+            ``wer_<set>``, ``errors_<set>`` and ``words_<set>``.
         """
         learner.eval()
         student = learner.student
@@ -138,12 +145,20 @@ class Validator:
         return self._summary(losses, hypotheses)
 
     def _summary(self, losses: dict[str, float], hypotheses: dict[str, str]) -> dict[str, Any]:
-        total = corpus_counts(score_texts(self.references, hypotheses, self.unit).values())
-        words = {"wer": total.wer, "errors": total.errors, "words": total.num_words}
+        counts = score_texts(self.references, hypotheses, self.unit)
+        words = _rates(counts.values(), "")
+        for name, ids in self.sets.items():
+            words |= _rates([counts[cut_id] for cut_id in ids], f"_{name}")
         unit = {} if self.unit == WORD else {"unit": self.unit.name}
         return {"loss": losses.pop(TRANSCRIPT), **words, **unit} | {
             f"loss_{k}": loss for k, loss in losses.items()
         }
+
+
+def _rates(counts: Iterable[Counts], suffix: str) -> dict[str, float]:
+    """Return the errors of utterances, pooled, under names with a suffix."""
+    total = corpus_counts(counts)
+    return {f"wer{suffix}": total.wer, f"errors{suffix}": total.errors, f"words{suffix}": total.num_words}
 
 
 class Losses:

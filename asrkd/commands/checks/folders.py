@@ -1,6 +1,7 @@
 """Check of prepared corpora, models, quantizers and scores: whole, and not stale."""
 
-from itertools import islice
+from collections.abc import Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,9 @@ def audit_model(path: Path, findings: Findings) -> None:
             _audit_text(path, data, lineage, findings)
             return
         for name in ("train", "dev"):
+            names = data[name] if isinstance(data[name], list) else [data[name]]
             with findings.collect(path):
-                _audit_lineage(path, Path(data[name]), name, lineage, findings)
+                _audit_lineage(path, list(map(Path, names)), name, lineage, findings)
         for store, expected in lineage["target_stores"].items():
             _compare(path, Path(store) / CONTRACT, expected, findings)
         for line in _dropped(path):
@@ -115,25 +117,26 @@ def _train_again(path: Path) -> str:
 
 
 def _audit_lineage(
-    path: Path, manifest: Path, name: str, lineage: dict[str, Any], findings: Findings
+    path: Path, manifests: Sequence[Path], name: str, lineage: dict[str, Any], findings: Findings
 ) -> None:
-    """Check that the model was trained or validated on the present cuts of ``manifest``."""
-    if not manifest.is_file():
-        findings.note(f"{path}: its {name} cuts are no longer at {manifest}")
+    """Check that the model was trained or validated on the present cuts of ``manifests``."""
+    missing = [manifest for manifest in manifests if not manifest.is_file()]
+    if missing:
+        findings.note(f"{path}: its {name} cuts are no longer at {missing[0]}")
         return
     is_learned = learned_by(lineage["experiment"]["data"], str(path / LINEAGE))
-    digests, texts = [], []
-    for line in stream_lines(manifest):
+    digests, texts, where = [], [], " and ".join(map(str, manifests))
+    for line in chain.from_iterable(map(stream_lines, manifests)):
         if name == "dev" or is_learned(line.cut):
             digests.append(line.cut.digest)
             texts.append(line.cut.texts)
     for words, key, values in (("audio", "cuts", digests), ("transcripts", "texts", texts)):
         if files.sha256_of(values) != lineage[f"{name}_{key}"]:
             findings.problem(
-                f"{path}: stale: the {words} of {manifest} changed since training; {_train_again(path)}"
+                f"{path}: stale: the {words} of {where} changed since training; {_train_again(path)}"
             )
             return
-    findings.note(f"{path}: {name} cuts as in {manifest}")
+    findings.note(f"{path}: {name} cuts as in {where}")
 
 
 def audit_quantizer(path: Path, findings: Findings) -> None:

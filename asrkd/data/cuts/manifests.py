@@ -5,7 +5,7 @@ absolute paths stay. lhotse itself takes relative paths from the working
 directory, so use :func:`read_cuts` rather than ``CutSet.from_file``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,6 +14,7 @@ from lhotse.serialization import deserialize_item
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError, reason
+from asrkd.core.shell import command
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import FORMS, CutRecord, parse_record
 
@@ -46,6 +47,34 @@ def read_cuts(path: Path) -> PackedCuts:
     if not cuts:
         raise AsrkdError(f"{path}: holds no cuts")
     return cuts
+
+
+def pool_cuts(manifests: Mapping[Path, PackedCuts]) -> PackedCuts:
+    """Join the cuts of several manifests, in their order, with resolved paths; those of one as they are.
+
+    Raises:
+        AsrkdError: two manifests have a cut of the same id.
+    """
+    if len(manifests) == 1:
+        return next(iter(manifests.values()))
+    joined, home = PackedCuts(), dict[str, Path]()
+    for path, cuts in manifests.items():
+        for record in cuts.records:
+            if record.id in home:
+                other = home[record.id]
+                remedy = command("asrkd", "prepare", "subset", path, "--without", other, "--out", "FILE")
+                raise AsrkdError(
+                    f"{path}: cut {record.id!r} is in {other} too; leave it out of one of them: {remedy}"
+                )
+            home[record.id] = path
+        for cut in cuts:
+            joined.append(cut)
+    return joined
+
+
+def set_name(manifest: Path) -> str:
+    """Return the name of the set in a manifest: 'test' of cuts_test.jsonl.gz."""
+    return manifest.name.split(".")[0].removeprefix("cuts_")
 
 
 def stream_lines(path: Path) -> Iterator[ManifestLine]:

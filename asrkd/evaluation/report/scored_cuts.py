@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.manifests import pool_cuts, read_cuts
 from asrkd.data.cuts.packed import CutsById, PackedCuts
 from asrkd.data.cuts.records import CutRecord, reference
 from asrkd.evaluation.report.systems import ReportedSystem
@@ -85,25 +85,30 @@ def _is_of(cuts: PackedCuts, system: ReportedSystem) -> bool:
 
 
 def _beside_dev(system: ReportedSystem) -> Path | None:
-    path = _path(system, "dev")
-    if path is None or system.folder is None:
+    if system.folder is None:
         return None
-    return nearby(path.parent / f"cuts_{system.score.set_name}.jsonl.gz", system.folder)
+    name = f"cuts_{system.score.set_name}.jsonl.gz"
+    candidates = (nearby(path.parent / name, system.folder) for path in _paths(system, "dev"))
+    return next(filter(None, candidates), None)
 
 
 def _has_text(cut: CutRecord) -> bool:
     return bool(cut.texts) and None not in cut.texts
 
 
-def _path(system: ReportedSystem, split: str) -> Path | None:
-    """Return the manifest of a split by the config of the system."""
-    path = system.experiment.get("data", {}).get(split)
-    return None if path is None else Path(path)
+def _paths(system: ReportedSystem, split: str) -> list[Path]:
+    """Return the manifests of a split by the config of the system: several of dev, or none of a text."""
+    paths = system.experiment.get("data", {}).get(split)
+    return list(map(Path, paths if isinstance(paths, list) else filter(None, [paths])))
 
 
 def _cuts(system: ReportedSystem, split: str) -> PackedCuts:
-    path = _path(system, split)
-    manifest = nearby(path, system.folder) if path and system.folder else None
-    if manifest is None:
-        raise AsrkdError(f"{path}, on which {system.label} was trained, is no longer there")
-    return read_cuts(manifest)
+    cuts: dict[Path, PackedCuts] = {}
+    for path in _paths(system, split):
+        manifest = nearby(path, system.folder) if system.folder else None
+        if manifest is None:
+            raise AsrkdError(f"{path}, on which {system.label} was trained, is no longer there")
+        cuts[manifest] = read_cuts(manifest)
+    if not cuts:
+        raise AsrkdError(f"{system.label}: its config names no cuts of {split}")
+    return pool_cuts(cuts)

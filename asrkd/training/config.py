@@ -22,9 +22,7 @@ class OptimConfig(Section):
     lr: float = Field(1e-3, gt=0)  # peak of the schedule
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # weight decay of matrices; vectors are not decayed
-    warmup_steps: int | None = Field(
-        None, ge=0
-    )  # lr rises linearly; None: a quarter, up to 10,000
+    warmup_steps: int | None = Field(None, ge=0)  # lr rises linearly; None: a quarter, up to 10,000
     schedule: Literal["constant", "linear", "cosine", "exponential"] = "cosine"  # after the warm-up
     epoch_factor: float | None = Field(None, gt=0, lt=1)  # exponential: factor of lr for each completed epoch
     hold_share: float = Field(0.0, ge=0, lt=1)  # share of the steps after warm-up at peak lr

@@ -104,9 +104,7 @@ class SpecAugmentConfig(Section):
     feature_mask_size: int = Field(27, ge=2)  # mel bins; lhotse draws widths below it
     num_frame_masks: int = Field(10, ge=0)
     frame_mask_size: int = Field(50, ge=2)  # feature frames; lhotse draws widths below it
-    frame_mask_share: float = Field(
-        0.05, gt=0, le=1
-    )  # largest mask, as a share of the utterance
+    frame_mask_share: float = Field(0.05, gt=0, le=1)  # largest mask, as a share of the utterance
     max_frame_share: float = Field(0.15, gt=0, le=1)  # share of the utterance under all frame masks together
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # Options that do not change the result: output folder, processes, and resuming.
 _NOT_OF_THE_RESULT = frozenset(
-    "out jobs shard time_limit until_step launcher partition gpus slurm resume workers".split()
+    "out jobs shard time_limit until_step from_record launcher partition gpus slurm resume workers".split()
 )
 
 _MADE_BY_JOBS = "asrkd.made_by_jobs"  # key of click's context

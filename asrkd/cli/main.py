@@ -26,6 +26,7 @@ from asrkd.cli.options import (
     refuse_options,
 )
 from asrkd.cli.quantizer import quantizer
+from asrkd.cli.record import recording
 from asrkd.cli.score import scoring
 from asrkd.cli.sweep import sweeping
 from asrkd.cli.targets import targets
@@ -40,6 +41,7 @@ app.add_typer(targets, name="targets")
 app.add_typer(quantizer, name="quantizer")
 app.add_typer(scoring)
 app.add_typer(sweeping)
+app.add_typer(recording)
 
 
 def _print_version(wanted: bool) -> None:
@@ -212,6 +214,10 @@ def train(
         int | None,
         typer.Option(help="Save, stop and exit with status 75 after this update; --resume continues."),
     ] = None,
+    from_record: Annotated[
+        Path | None,
+        typer.Option(help="Restore the run from this file of asrkd record, if it is of the same run."),
+    ] = None,
     time_limit: TimeLimit = None,
     launcher: LauncherOfOne = None,
     partition: Partition = None,
@@ -222,7 +228,9 @@ def train(
     every_s = parse_time_limit(checkpoint_every, "--checkpoint-every")
     from asrkd.commands import train as stage
 
-    options = stage.TrainOptions(device, precision, workers, threads, resume, every_s or 0.0, until_step)
+    options = stage.TrainOptions(
+        device, precision, workers, threads, resume, every_s or 0.0, until_step, from_record
+    )
     overrides = [*set_, *([] if seed is None else [f"seed={seed}"])]
     launch = LaunchOptions(launcher, partition, gpus, slurm)
     if launcher is not None and until_step is not None:  # jobs that are stopped are submitted again

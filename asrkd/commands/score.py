@@ -1,6 +1,6 @@
 """Command ``score`` with a model: recognize cuts and count the errors.
 
-Reads:   a model folder and cuts with transcripts.
+Reads:   a model folder and cuts with transcripts; without weights, the run record that it was restored from.
 Writes:  hypotheses by shard, and the score (see :mod:`asrkd.scoring.score_files`).
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core import files, output_folder
-from asrkd.core.artifacts import SCORE_REQUEST
+from asrkd.core.artifacts import RUN_RECORD, SCORE_REQUEST, STAMP
 from asrkd.core.command_record import write_command
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
@@ -29,11 +29,14 @@ from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import recognize_by_cut, search_for, search_record
-from asrkd.models.directory import load_model
+from asrkd.evaluation.records.record import read_record
+from asrkd.evaluation.records.restoring import restore_score
+from asrkd.models.directory import is_restored, load_model, train_again_command
 from asrkd.models.inference import check_features
 from asrkd.models.recognizer import LoadedModel, num_parameters
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, require_words, score_utterances
+from asrkd.scoring.cut_references import reference_utterances, set_name
+from asrkd.scoring.score_corpus import Rules, require_words, score_utterances
 from asrkd.scoring.score_files import aligning, result_line, warn_of_case, write_score
 from asrkd.scoring.score_folder import read_counts
 from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
@@ -63,15 +66,15 @@ class ScoreReport:
 
     out: Path
     counts: Counts | None  # None: shards of other parts are missing
-    progress: WorkResult | None  # None: the score was complete
+    progress: WorkResult | None  # None: no cut was recognized
     rules: Rules = Rules()
+    was_complete: bool = False
 
     def text(self) -> str:
         """Format the error rate and the folder as one line."""
         if self.counts is None:
             return f"{self.out}: this part is done; {self.progress.text() if self.progress else ''}"
-        was_complete = self.progress is None
-        return result_line(self.counts, self.rules, self.out, was_complete=was_complete)
+        return result_line(self.counts, self.rules, self.out, was_complete=self.was_complete)
 
 
 def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
@@ -87,18 +90,20 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     """
     find_search(request.search, request.options)
     check_jobs(request.jobs)
+    if is_restored(request.model):
+        return _restore(request, stop)
     device = str(pick_device(request.device))
     model, cuts, references = _open(request, device)
-    record = _record(request, model, cuts)
+    record = _record(request, model.weights_sha256, cuts)
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record)
     if claimed is output_folder.State.COMPLETE:
-        return ScoreReport(request.out, read_counts(request.out), None, request.rules)
+        return ScoreReport(request.out, read_counts(request.out), None, request.rules, True)
     write_command(request.out)
     planned, progress = _recognize(request, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
-    utterances = _utterances(cuts, references)
+    utterances = reference_utterances(cuts)
     warn_of_case(chain(references.values(), hypotheses.values()), request.rules.normalizer)
     with aligning(len(utterances), stop) as advance:
         scored = score_utterances(utterances, hypotheses, request.rules, advance)
@@ -115,7 +120,7 @@ def check(request: ScoreRequest) -> int:
     find_search(request.search, request.options)
     check_jobs(request.jobs)
     model, cuts, _ = _open(request, "cpu")
-    output_folder.survey(request.out, SCORE_REQUEST, _record(request, model, cuts))
+    output_folder.survey(request.out, SCORE_REQUEST, _record(request, model.weights_sha256, cuts))
     return -(-len(cuts) // CUTS_PER_SHARD)
 
 
@@ -130,10 +135,30 @@ def _open(request: ScoreRequest, device: str) -> tuple[LoadedModel, PackedCuts, 
     return model, cuts, references
 
 
-def _record(request: ScoreRequest, model: LoadedModel, cuts: Sequence[MonoCut]) -> dict[str, Any]:
+def _restore(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
+    """Score a model without weights by the hypotheses in the run record that it was restored from.
+
+    Raises:
+        AsrkdError: the record has no score of these cuts by this search and these rules.
+    """
+    record, cuts = read_record(request.model / RUN_RECORD), read_cuts(request.cuts)
+    wanted = _record(request, record.weights.sha256, cuts)
+    recorded = next((score for score in record.scores.values() if score.request == wanted), None)
+    if recorded is None:
+        raise AsrkdError(
+            f"{request.model}: restored from a record, without weights and without a score of {request.cuts} "
+            f"by these options (it has {', '.join(record.scores) or 'no scores'}); "
+            f"{train_again_command(request.model)}"
+        )
+    was_complete = (request.out / STAMP).is_file()
+    counts = restore_score(recorded, cuts, request.cuts, request.out, stop)
+    return ScoreReport(request.out, counts, None, request.rules, was_complete)
+
+
+def _record(request: ScoreRequest, model_sha256: str, cuts: Sequence[MonoCut]) -> dict[str, Any]:
     """Return the settings that decide the result, as JSON."""
     return {
-        "model": model.weights_sha256,
+        "model": model_sha256,
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
         "search": search_record(request.search, request.options),
@@ -185,15 +210,6 @@ def _write_lines(shard: Shard, lines: Sequence[bytes]) -> None:
 def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
     row = {"id": cut.id, "text": model.tokens.decode(list(best.tokens)), "log_prob": best.log_prob}
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
-
-
-def _utterances(cuts: PackedCuts, references: dict[str, str]) -> list[ReferenceUtterance]:
-    return [
-        ReferenceUtterance(
-            cut.id, references[cut.id], str(cut.recording), cut.speakers[0], round(cut.duration, 6)
-        )
-        for cut in cuts.records
-    ]
 
 
 def _description(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:

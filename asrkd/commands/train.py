@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from asrkd import __version__
+from asrkd.commands.restored_run import record_of, restored_run
 from asrkd.core import config, installed, output_folder
 from asrkd.core.artifacts import LINEAGE, STAMP
 from asrkd.core.command_record import write_command
@@ -23,7 +24,7 @@ from asrkd.core.output_folder import State
 from asrkd.core.shell import command, remove_folder
 from asrkd.core.stopping import StopRequest
 from asrkd.data.tokens import Tokens
-from asrkd.models.directory import finish_command, save_model
+from asrkd.models.directory import finish_command, is_restored, save_model
 from asrkd.models.recognizer import num_parameters
 from asrkd.scoring.units import WORD, find_unit
 from asrkd.targets.sources.settings import LiveTargets
@@ -50,6 +51,7 @@ class TrainOptions:
     resume: bool = False
     checkpoint_every_s: float = 600.0
     until_step: int | None = None
+    from_record: Path | None = None  # run record to restore the folder from, if it is of the same run
 
     def environment(self, processes: Processes) -> Environment:
         """Build the environment of one of ``processes``; AsrkdError if the device is missing."""
@@ -83,11 +85,14 @@ class TrainReport:
     steps: int
     validation: dict[str, Any]
     already_complete: bool = False
+    restored_from: Path | None = None  # the run record; None: trained, or complete before
     rank: int = 0  # number of this process
 
     def text(self) -> str:
         """Format the report as one line."""
         done = "already complete" if self.already_complete else f"{self.steps} steps"
+        if self.restored_from is not None:
+            done = f"restored from {self.restored_from}, without weights: {done}"
         if "wer" in self.validation:
             rate = find_unit(self.validation.get("unit", WORD.name)).rate
             quality = f"{rate} {self.validation['wer']:.2%}{self._by_set()}"
@@ -122,6 +127,9 @@ def train(
     """
     with joined() as processes:
         experiment = config.load(TrainConfig, config_path, overrides)
+        restored = processes.first(lambda: _restored(out, experiment, options))
+        if restored is not None:
+            return replace(restored, rank=processes.rank)
         _refuse_missing(experiment)
         environment = options.environment(processes)
         processes.check_shares(experiment.optim.accumulate, *experiment.data.batch_limit)
@@ -138,7 +146,26 @@ def train(
         return replace(report, rank=processes.rank)
 
 
-def _refuse_missing(experiment: TrainConfig) -> None:
+def _restored(out: Path, experiment: TrainConfig, options: TrainOptions) -> TrainReport | None:
+    """Return the report of a run that is restored from a record; None if the run is to be trained."""
+    path = record_of(out, options.from_record)
+    if path is None:
+        return None
+    _refuse_missing(experiment, with_stores=False)
+    was_restored = is_restored(out)
+
+    def digests() -> dict[str, Any]:
+        tokens = Tokens.load(experiment.data.tokens)
+        return {"tokens": tokens.identity()} | read_training_data(experiment, tokens).digests()
+
+    record = restored_run(path, out, experiment, digests)
+    if record is None:
+        return None
+    stamp, source = record.stamp, None if was_restored else path
+    return TrainReport(out, stamp["params"], stamp["steps"], stamp["validation"], was_restored, source)
+
+
+def _refuse_missing(experiment: TrainConfig, *, with_stores: bool = True) -> None:
     """Raise AsrkdError if a path of the config does not exist; the message names its key."""
     data = experiment.data
     if isinstance(data, TextDataConfig):
@@ -153,7 +180,7 @@ def _refuse_missing(experiment: TrainConfig) -> None:
     used = [
         getattr(entry.settings, "targets", None) for phase in experiment.phases for entry in phase.objectives
     ]
-    for name, store in experiment.stores.items():
+    for name, store in experiment.stores.items() if with_stores else ():
         if isinstance(store, str) and store in used:
             inputs[f"stores.{name}"] = Path(store), "folder, expected targets, which asrkd distill makes"
     for key, (path, expected) in inputs.items():
@@ -172,6 +199,8 @@ def check(config_path: Path, out: Path, overrides: Sequence[str], options: Train
     """
     options.check()
     experiment = config.load(TrainConfig, config_path, overrides)
+    if options.from_record is not None or is_restored(out):
+        return  # left to the run: what need not be trained needs no stores
     _refuse_missing(experiment)
     tokens = Tokens.load(experiment.data.tokens)
     data = read_training_data(experiment, tokens)

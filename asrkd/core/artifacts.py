@@ -8,6 +8,7 @@ MODEL_CONFIG = "config.json"
 LINEAGE = "lineage.json"  # data, stores and versions that the model was trained with
 METRICS = "metrics.jsonl"
 DIVERGED = "diverged.json"  # of a run of a sweep: why it ended
+RUN_RECORD = "record.json"  # run record that a model folder without weights was restored from
 
 CONTRACT = "contract.json"  # contract of a store or quantizer: all that decides its contents
 PROVENANCE = "sources.json"  # paths of the inputs of a store

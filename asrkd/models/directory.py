@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from asrkd.core import config, files
-from asrkd.core.artifacts import MODEL_CONFIG, WEIGHTS
+from asrkd.core.artifacts import MODEL_CONFIG, RUN_RECORD, STAMP, WEIGHTS
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import command, make_again
@@ -104,10 +104,22 @@ def _train_command(path: Path) -> str:
     return command("asrkd", "train", "CONFIG", "--out", path)
 
 
+def is_restored(path: Path) -> bool:
+    """Return whether the folder was restored from a run record, so that it is complete without weights."""
+    return (path / RUN_RECORD).is_file() and (path / STAMP).is_file() and not (path / WEIGHTS).is_file()
+
+
+def train_again_command(path: Path) -> str:
+    """Return the remedy that replaces a restored folder by a trained one: it removes it, and trains."""
+    return make_again(path, read_command(path) or _train_command(path))
+
+
 def require_weights(path: Path) -> None:
     """Raise AsrkdError unless ``path`` is a folder with weights of a model."""
     if not path.is_dir():
         raise AsrkdError(f"{path}: no such model folder; train one with: {_train_command(path)}")
+    if is_restored(path):
+        raise AsrkdError(f"{path}: restored from a record, without weights; {train_again_command(path)}")
     if not (path / WEIGHTS).is_file():
         raise AsrkdError(f"{path}: no {WEIGHTS} in it; finish it with: {finish_command(path)}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from asrkd.core import files, output_folder
-from asrkd.core.artifacts import MODEL_CONFIG, SCORE, UTTERANCES
+from asrkd.core.artifacts import MODEL_CONFIG, SCORE, SCORE_REQUEST, UTTERANCES, WEIGHTS
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds
@@ -175,6 +175,17 @@ def read_counts(folder: Path) -> Counts:
     """
     stamp = output_folder.read_stamp(folder, remake_command(folder), KINDS, _COUNTS)
     return Counts(**{kind: stamp[kind] for kind in KINDS})
+
+
+def check_up_to_date(score: Path, model: Path) -> None:
+    """Raise AsrkdError if a score is of other weights than those of the model, if it has weights."""
+    request = files.read_json(score / SCORE_REQUEST) if (score / SCORE_REQUEST).is_file() else None
+    expected = request.get("model") if isinstance(request, dict) else None
+    if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
+        raise AsrkdError(
+            f"{score}: is older than the weights of {model}; "
+            f"{make_again(score, remake_command(score), 'the score')}"
+        )
 
 
 def require_comparable(scores: Sequence[ScoreFolder]) -> None:

@@ -47,6 +47,9 @@ class TrainingData(Protocol):
     def lineage(self) -> dict[str, Any]:
         """Return the digests of all data that is read, for the lineage of the run."""
 
+    def digests(self) -> dict[str, Any]:
+        """Return the lineage without live targets, whose teachers are not loaded."""
+
     def select(self, learner: Learner) -> Sequence[Item]:
         """Return the cuts or sentences that ``learner`` has targets for; AsrkdError unless they fit."""
 
@@ -108,12 +111,18 @@ class SpeechData:
         return cls(experiment, tokens, usable, pool_cuts(dev), named, architecture)
 
     def lineage(self) -> dict[str, Any]:
+        """Return :meth:`digests`, and the identities of live targets."""
+        live = [source for source in self._targets() if isinstance(source, LiveTargets)]
+        return self.digests() | ({"live_targets": live_identities(live)} if live else {})
+
+    def _targets(self) -> list[LiveTargets | str]:
+        entries = [entry for phase in self.experiment.phases for entry in phase.objectives]
+        return [getattr(entry.settings, "targets", "") for entry in entries]
+
+    def digests(self) -> dict[str, Any]:
         """Return digests of cuts, transcripts, noise and stores, and the features."""
         noise = self.experiment.augment.noise
-        entries = [entry for phase in self.experiment.phases for entry in phase.objectives]
-        targets = [getattr(entry.settings, "targets", "") for entry in entries]
-        live = [source for source in targets if isinstance(source, LiveTargets)]
-        stores = sorted({source for source in targets if isinstance(source, str)})
+        stores = sorted({source for source in self._targets() if isinstance(source, str)})
         contracts = {store: Path(store) / CONTRACT for store in stores}
         return {
             "features": self.architecture.features.model_dump(mode="json"),
@@ -125,7 +134,6 @@ class SpeechData:
             "target_stores": {
                 store: files.sha256(contract) for store, contract in contracts.items() if contract.is_file()
             },
-            **({"live_targets": live_identities(live)} if live else {}),
         }
 
     def select(self, learner: Learner) -> PackedCuts:
@@ -189,6 +197,10 @@ class TextData:
         return cls(experiment, tokens, train, dev, architecture)
 
     def lineage(self) -> dict[str, Any]:
+        """Return :meth:`digests`."""
+        return self.digests()
+
+    def digests(self) -> dict[str, Any]:
         """Return digests of the sentences."""
         return {"train_text": self.train.digest(), "dev_text": self.dev.digest()}
 

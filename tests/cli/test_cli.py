@@ -42,6 +42,8 @@ COMMANDS = [
     "selftest",
     "compare",
     "report",
+    "record",
+    "restore",
     "doctor",
 ]
 
@@ -116,8 +118,10 @@ def test_help_takes_less_than_half_a_second_of_a_processor(command):
 
 
 def test_every_command_is_in_the_list_above():
-    own = [*main.app.registered_commands, *main.scoring.registered_commands]
-    names = {command.name or command.callback.__name__ for command in own}
+    plain = [
+        command for group in (main.app, main.scoring, main.recording) for command in group.registered_commands
+    ]
+    names = {command.name or command.callback.__name__ for command in plain}
     names |= {group.name for group in main.app.registered_groups if isinstance(group.name, str)}
     for group in ("distill", "targets", "quantizer"):
         names |= {f"{group} {command.name}" for command in getattr(main, group).registered_commands}
@@ -214,6 +218,10 @@ def mistakes(teacher, corpus, config, tmp_path) -> dict[str, list[object]]:
         "compare": ["compare", teacher, "--out", out],
         "compare blocks": ["compare", teacher, "--blocks", "word", "--out", out],
         "report": ["report", teacher, "--out", out],
+        "record": ["record", tmp_path / "nowhere", "--out", out],
+        "record score": ["record", teacher, "--score", "nowhere", "--out", out],
+        "restore": ["restore", tmp_path / "nowhere.json", "--out", out],
+        "restore cuts": ["restore", cuts, "--out", out],
     }
 
 
@@ -276,6 +284,10 @@ MISTAKES = [
     "compare",
     "compare blocks",
     "report",
+    "record",
+    "record score",
+    "restore",
+    "restore cuts",
 ]
 
 

@@ -10,7 +10,15 @@ import jiwer
 from asrkd.commands.checks.cuts import audit_cuts, prepare_again
 from asrkd.commands.checks.findings import Findings
 from asrkd.core import files, output_folder
-from asrkd.core.artifacts import CONTRACT, LINEAGE, METRICS, QUANTIZER_WEIGHTS, SCORE_REQUEST, WEIGHTS
+from asrkd.core.artifacts import (
+    CONTRACT,
+    LINEAGE,
+    METRICS,
+    QUANTIZER_WEIGHTS,
+    RUN_RECORD,
+    SCORE_REQUEST,
+    WEIGHTS,
+)
 from asrkd.core.command_record import read_command
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command, make_again, remove_folder
@@ -18,7 +26,8 @@ from asrkd.data.cuts.folds import learned_by
 from asrkd.data.cuts.manifests import stream_lines
 from asrkd.data.cuts.records import is_transcribed, reference
 from asrkd.data.tokens import Tokens
-from asrkd.models.directory import finish_command, load_any_model
+from asrkd.evaluation.records.record import read_record
+from asrkd.models.directory import finish_command, is_restored, load_any_model, train_again_command
 from asrkd.objectives.too_short import TooShort
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command
@@ -63,11 +72,17 @@ def _audit_lengths(path: Path, tokens: Tokens, findings: Findings) -> None:
 
 
 def audit_model(path: Path, findings: Findings) -> None:
-    """Check a folder of `asrkd train`: its weights load, and its training data and stores are unchanged."""
+    """Check a folder of `asrkd train`: its weights load, and its training data and stores are unchanged.
+
+    A folder that was restored from a run record has no weights, which is noted.
+    """
     with findings.collect(path):
         output_folder.read_stamp(path, finish_command(path), ["params", "steps"])
-        model = load_any_model(path)
-        findings.note(f"{path}: weights {model.weights_sha256[:12]}")
+        if is_restored(path):
+            read_record(path / RUN_RECORD)
+            findings.note(f"{path}: restored from a record, without weights; {train_again_command(path)}")
+        else:
+            findings.note(f"{path}: weights {load_any_model(path).weights_sha256[:12]}")
     with findings.collect(path):
         lineage = files.read_json(path / LINEAGE)
         data = lineage["experiment"]["data"]

@@ -6,10 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
-from asrkd.core.artifacts import METRICS, MODEL_CONFIG, SCORE, SCORE_REQUEST, WEIGHTS
+from asrkd.core.artifacts import METRICS, MODEL_CONFIG, RUN_RECORD, SCORE, WEIGHTS
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import make_again
-from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command, require_comparable
+from asrkd.evaluation.records.record import read_record
+from asrkd.models.directory import is_restored
+from asrkd.scoring.score_folder import (
+    ScoreFolder,
+    check_up_to_date,
+    read_score,
+    remake_command,
+    require_comparable,
+)
 from asrkd.training.metrics import read_metrics
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and names that imply them
@@ -27,9 +34,13 @@ class ScoredRun:
 
     @property
     def weight_bytes(self) -> int | None:
-        """Size of the exported weights; None without a model."""
-        weights = self.model / WEIGHTS if self.model else None
-        return weights.stat().st_size if weights and weights.is_file() else None
+        """Size of the exported weights, of a restored model by its record; None without a model."""
+        if self.model is None:
+            return None
+        if is_restored(self.model):
+            return read_record(self.model / RUN_RECORD).weights.num_bytes
+        weights = self.model / WEIGHTS
+        return weights.stat().st_size if weights.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -107,22 +118,11 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
         if any(run.score.path.resolve() == path.resolve() for run in runs.get(name, [])):
             raise AsrkdError(f"{folder}: duplicate folder; name it once")
         return name, ScoredRun(len(runs.get(name, [])) + 1, scored, None, None, None)
-    _check_up_to_date(path, model)
+    check_up_to_date(path, model)
     ends = [record for record in read_metrics(model / METRICS) if record["kind"] == "end"]
     seconds = ends[-1].get("train_seconds") if ends else None
     params = files.read_json(path / SCORE).get("params")
     return name, ScoredRun(_seed(model), scored, model, params, seconds)
-
-
-def _check_up_to_date(score: Path, model: Path) -> None:
-    """Check that a score is of the current weights of the model, if the model has weights."""
-    request = files.read_json(score / SCORE_REQUEST) if (score / SCORE_REQUEST).is_file() else None
-    expected = request.get("model") if isinstance(request, dict) else None
-    if expected is not None and (model / WEIGHTS).is_file() and files.sha256(model / WEIGHTS) != expected:
-        raise AsrkdError(
-            f"{score}: is older than the weights of {model}; "
-            f"{make_again(score, remake_command(score), 'the score')}"
-        )
 
 
 def _seed(model: Path) -> int:

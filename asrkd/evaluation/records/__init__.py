@@ -1,0 +1,1 @@
+"""Run records: runs and their scores as JSON files, and the folders without weights restored from them."""

@@ -1,0 +1,162 @@
+"""Making of run records from model folders and their scores."""
+
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from asrkd.core import files, output_folder
+from asrkd.core.artifacts import (
+    COMMAND,
+    LINEAGE,
+    METRICS,
+    MODEL_CONFIG,
+    RUN_RECORD,
+    SCORE,
+    SCORE_REQUEST,
+    WEIGHTS,
+)
+from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import make_again
+from asrkd.core.source_version import source_version
+from asrkd.evaluation.records.record import RunRecord, ScoreRecord, WeightsRecord, read_record
+from asrkd.models.directory import finish_command, is_restored, require_weights, train_again_command
+from asrkd.scoring.score_folder import KINDS, check_up_to_date, read_score, remake_command
+from asrkd.training.metrics import read_metrics
+
+MOST_UPDATES = 100  # records of updates in the log of a record; above it neighbors are averaged
+_IN_LINEAGE = ("tokens", "experiment")  # keys of config.json that the lineage has too
+_OF_UPDATES = ("kind", "step", "loss", "lr", "epoch")  # fields of an update's record that are kept
+
+
+def make_record(model: Path, score_names: Sequence[str] = ()) -> RunRecord:
+    """Make the record of a trained model, or take that of a restored one.
+
+    Args:
+        model: model folder, complete.
+        score_names: names of score folders in it; none for all that there are.
+
+    Raises:
+        AsrkdError: the model or a score is missing, unfinished or damaged, or a score is of other weights.
+    """
+    if is_restored(model):
+        return _of_restored(model, score_names)
+    stamp = output_folder.read_stamp(model, finish_command(model), ["params", "steps", "validation"])
+    require_weights(model)
+    lineage, config = files.read_json(model / LINEAGE), files.read_json(model / MODEL_CONFIG)
+    records = read_metrics(model / METRICS)
+    ends = [record.get("train_seconds") for record in records if record["kind"] == "end"]
+    try:
+        return RunRecord(
+            system=model.resolve().name,
+            seed=lineage["experiment"]["seed"],
+            command=_command(model),
+            source=source_version(),
+            stack={
+                "python": platform.python_version(),
+                "torch": lineage["torch"],
+                "asrkd": lineage["asrkd"],
+            },
+            lineage=lineage,
+            model={name: value for name, value in config.items() if name not in _IN_LINEAGE},
+            weights=WeightsRecord((model / WEIGHTS).stat().st_size, files.sha256(model / WEIGHTS)),
+            stamp=stamp,
+            train_seconds=ends[-1] if ends else None,
+            log=_thinned_log(records),
+            scores={name: _score(model, name) for name in score_names or _all_scores(model)},
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise AsrkdError(
+            f"{model}: {LINEAGE} or {MODEL_CONFIG} is not as asrkd train writes it ({error!r}); restore it "
+            "from a copy"
+        ) from None
+
+
+def _of_restored(model: Path, score_names: Sequence[str]) -> RunRecord:
+    """Return the record that a folder was restored from, with some of its scores."""
+    record = read_record(model / RUN_RECORD)
+    if missing := [name for name in score_names if name not in record.scores]:
+        raise AsrkdError(
+            f"{model}: restored from a record, which has no {missing[0]} (it has "
+            f"{', '.join(record.scores) or 'no scores'}); {train_again_command(model)}"
+        )
+    return replace(record, scores={name: record.scores[name] for name in score_names or record.scores})
+
+
+def _all_scores(model: Path) -> list[str]:
+    return sorted(path.parent.name for path in model.glob(f"*/{SCORE}"))
+
+
+def _score(model: Path, name: str) -> ScoreRecord:
+    """Make the record of a score."""
+    folder = model / name
+    if not folder.is_dir():
+        raise AsrkdError(f"{folder}: no such score; make it with: {remake_command(folder)}")
+    score = read_score(folder)
+    check_up_to_date(folder, model)
+    request = files.read_json(folder / SCORE_REQUEST)
+    if not isinstance(request, dict) or "model" not in request:
+        raise AsrkdError(f"{folder}: a score of transcripts, expected one of asrkd score {model} --cuts CUTS")
+    return ScoreRecord(
+        set=score.set_name,
+        command=_command(folder),
+        request=request,
+        params=files.read_json(folder / SCORE).get("params"),
+        counts={kind: getattr(score.counts, kind) for kind in KINDS},
+        references_sha256=score.references_sha256,
+        hypotheses=_hypotheses(folder, {utterance.id for utterance in score.utterances}),
+    )
+
+
+def _hypotheses(folder: Path, ids: set[str]) -> dict[str, Any]:
+    """Read the hypotheses of a score as the search gave them: utterances.jsonl has them normalized."""
+    rows = [
+        row for path in sorted((folder / "hypotheses").glob("*.jsonl")) for _, row in files.read_jsonl(path)
+    ]
+    texts: dict[Any, Any] = {row.get("id"): row.get("text") for row in rows}
+    if texts.keys() != ids or not all(isinstance(text, str) for text in texts.values()):
+        remedy = make_again(folder, remake_command(folder), "the score")
+        raise AsrkdError(f"{folder / 'hypotheses'}: not the hypotheses of all scored utterances; {remedy}")
+    return texts
+
+
+def _command(folder: Path) -> str | None:
+    """Return the command in ``command.json``, without ``--out``; None if it is unknown."""
+    described = files.read_json(folder / COMMAND) if (folder / COMMAND).is_file() else None
+    line = described.get("command") if isinstance(described, dict) else None
+    return line if isinstance(line, str) else None
+
+
+def _thinned_log(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of a log in their order, at most :data:`MOST_UPDATES` of them of updates.
+
+    A group of updates has the step, learning rate and epoch of its last, and the mean of their losses. The
+    end of the run is left out: the stamp has its step, the record its time. So are numbers that are not
+    finite, which JSON has no words for.
+    """
+    updates = [record for record in records if record["kind"] == "train"]
+    size = max(1, -(-len(updates) // MOST_UPDATES))
+    last = {id(updates[min(start + size, len(updates)) - 1]): updates[start : start + size]
+            for start in range(0, len(updates), size)}  # fmt: skip
+    log = []
+    for record in records:
+        if id(record) in last:
+            log.append(_update(last[id(record)]))
+        elif record["kind"] not in ("train", "end"):
+            log.append({name: value for name, value in record.items() if _is_json(value)})
+    return log
+
+
+def _update(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Summarize successive records of updates."""
+    kept = {name: group[-1][name] for name in _OF_UPDATES if _is_json(group[-1].get(name, math.nan))}
+    losses = [record["loss"] for record in group if _is_json(record.get("loss", math.nan))]
+    return kept | ({"loss": mean(losses)} if losses else {})
+
+
+def _is_json(value: Any) -> bool:
+    """Return whether a value of a log can be written as JSON: it is no infinite or undefined number."""
+    return not isinstance(value, float) or math.isfinite(value)

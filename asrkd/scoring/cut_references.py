@@ -1,0 +1,22 @@
+"""References of cuts: the transcripts of a manifest as the reference utterances of a score."""
+
+from pathlib import Path
+
+from asrkd.data.cuts.packed import PackedCuts
+from asrkd.data.cuts.records import reference
+from asrkd.scoring.score_corpus import ReferenceUtterance
+
+
+def reference_utterances(cuts: PackedCuts) -> list[ReferenceUtterance]:
+    """Return the reference, recording, speaker and duration of each cut; AsrkdError if one has no text."""
+    return [
+        ReferenceUtterance(
+            cut.id, reference(cut), str(cut.recording), cut.speakers[0], round(cut.duration, 6)
+        )
+        for cut in cuts.records
+    ]
+
+
+def set_name(manifest: Path) -> str:
+    """Return the name of a manifest's set: 'test' of cuts_test.jsonl.gz."""
+    return manifest.name.split(".")[0].removeprefix("cuts_")

@@ -216,7 +216,9 @@ def train(
     ] = None,
     from_record: Annotated[
         Path | None,
-        typer.Option(help="Restore the run from this file of asrkd record, if it is of the same run."),
+        typer.Option(
+            help="File of asrkd record: restore this run from it instead of training; refused if of another."
+        ),
     ] = None,
     time_limit: TimeLimit = None,
     launcher: LauncherOfOne = None,

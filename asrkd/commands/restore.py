@@ -10,10 +10,9 @@ from pathlib import Path
 
 from asrkd.core.errors import AsrkdError, counted
 from asrkd.core.stopping import StopRequest
-from asrkd.data.cuts.manifests import read_cuts
+from asrkd.data.cuts.manifests import read_cuts, set_name
 from asrkd.evaluation.records.record import RunRecord, read_record
 from asrkd.evaluation.records.restoring import restore_model, restore_score
-from asrkd.scoring.cut_references import set_name
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from asrkd.core import output_folder
 from asrkd.core.artifacts import LINEAGE, RUN_RECORD, STAMP
-from asrkd.core.errors import AsrkdError, warn
+from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import remove_folder
 from asrkd.evaluation.records.record import RunRecord, read_record
 from asrkd.evaluation.records.restoring import restore_model
@@ -41,7 +41,7 @@ def record_of(out: Path, from_record: Path | None) -> Path | None:
 
 def restored_run(
     path: Path, out: Path, experiment: TrainConfig, digests: Callable[[], dict[str, Any]]
-) -> RunRecord | None:
+) -> RunRecord:
     """Restore a run from its record, or confirm that a restored folder is of the run.
 
     Args:
@@ -50,12 +50,8 @@ def restored_run(
         experiment: config of the run.
         digests: function that reads the data, and returns its digests as the lineage has them.
 
-    Returns:
-        The record; None, with a warning, if it is of another run and the folder is new.
-
     Raises:
-        AsrkdError: the record is damaged, an input of the run is missing, or ``out`` was restored
-            from a record of another run.
+        AsrkdError: the record is damaged or of another run, or an input of the run is missing.
     """
     record = read_record(path)
     difference = settings_difference(record, experiment, str(path))
@@ -67,5 +63,4 @@ def restored_run(
     if is_restored(out):
         remedy = f"give another --out, or remove it: {remove_folder(out)}"
         raise AsrkdError(f"{out}: restored from the record of another run: {difference}; {remedy}")
-    warn(f"{path}: the record of another run: {difference}; this run is trained")
-    return None
+    raise AsrkdError(f"{path}: the record of another run: {difference}; train this run without --from-record")

@@ -35,7 +35,7 @@ from asrkd.models.directory import is_restored, load_model, train_again_command
 from asrkd.models.inference import check_features
 from asrkd.models.recognizer import LoadedModel, num_parameters
 from asrkd.scoring.counts import Counts
-from asrkd.scoring.cut_references import reference_utterances, set_name
+from asrkd.scoring.cut_references import reference_utterances
 from asrkd.scoring.score_corpus import Rules, require_words, score_utterances
 from asrkd.scoring.score_files import aligning, result_line, warn_of_case, write_score
 from asrkd.scoring.score_folder import read_counts

@@ -51,7 +51,7 @@ class TrainOptions:
     resume: bool = False
     checkpoint_every_s: float = 600.0
     until_step: int | None = None
-    from_record: Path | None = None  # run record to restore the folder from, if it is of the same run
+    from_record: Path | None = None  # run record to restore a new folder from, instead of training
 
     def environment(self, processes: Processes) -> Environment:
         """Build the environment of one of ``processes``; AsrkdError if the device is missing."""
@@ -158,10 +158,8 @@ def _restored(out: Path, experiment: TrainConfig, options: TrainOptions) -> Trai
         tokens = Tokens.load(experiment.data.tokens)
         return {"tokens": tokens.identity()} | read_training_data(experiment, tokens).digests()
 
-    record = restored_run(path, out, experiment, digests)
-    if record is None:
-        return None
-    stamp, source = record.stamp, None if was_restored else path
+    stamp = restored_run(path, out, experiment, digests).stamp
+    source = None if was_restored else path
     return TrainReport(out, stamp["params"], stamp["steps"], stamp["validation"], was_restored, source)
 
 

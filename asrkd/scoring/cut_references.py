@@ -1,7 +1,5 @@
 """References of cuts: the transcripts of a manifest as the reference utterances of a score."""
 
-from pathlib import Path
-
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import reference
 from asrkd.scoring.score_corpus import ReferenceUtterance
@@ -15,8 +13,3 @@ def reference_utterances(cuts: PackedCuts) -> list[ReferenceUtterance]:
         )
         for cut in cuts.records
     ]
-
-
-def set_name(manifest: Path) -> str:
-    """Return the name of a manifest's set: 'test' of cuts_test.jsonl.gz."""
-    return manifest.name.split(".")[0].removeprefix("cuts_")

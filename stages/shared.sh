@@ -24,10 +24,10 @@ expect() { [[ ${!1-} =~ ^($2)$ ]] || { echo "$1=${!1-}: expected $3" >&2; exit 2
 expect AT_ONCE '[1-9][0-9]*' "a number of stages, 1 or more"
 expect SIZE 'demo|tiny' "demo or tiny"
 
-# The corpus. Where its folder is named, prepare checks that it is the one that is there already.
+# The corpus, and the student's cuts. Where its folder is named, prepare checks that it is the one that is there already.
 prepare_corpus() {
   if [[ $corpus == digits ]]; then bash stages/corpora/digits/prepare.sh
-  elif [[ -n ${CORPUS-} || ! -f $DATA/stamp.json ]]; then bash "stages/corpora/$corpus/prepare.sh" "${CORPUS-}"; fi
+  elif [[ -n ${CORPUS-} || ! -f $DATA/stamp.json || ! -f $STUDENT_CUTS ]]; then bash "stages/corpora/$corpus/prepare.sh" "${CORPUS-}"; fi
 }
 
 # FILE OTHER ...: whether FILE is missing or older than one of the others.

@@ -1,13 +1,24 @@
-# Sourced by a corpus's settings, after DATA and EXP: the options of its trainings.
+# Sourced by a corpus's settings, after DATA, EXP and SCORED: the options of its trainings.
 #
+# TEACHER_CUTS  of the teacher and of the language model: train, unless settings say otherwise
+# DEV_CUTS      an array of manifests to validate on: dev, unless settings say otherwise
 # TRAIN         of all; settings may have begun it
-# TEACHER       on all cuts of train
+# TEACHER       on TEACHER_CUTS
 # STUDENT       on STUDENT_CUTS, which the teacher computes targets of
 # TEXT          of a language model
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 # One thread each: two runs side by side use two cores better than one run's two threads.
 TRAIN+=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA")
-TEXT=("${TRAIN[@]}" --set data.train_text="$DATA/cuts_train.jsonl.gz" --set data.dev_text="$DATA/cuts_dev.jsonl.gz")
-TRAIN+=(--set data.dev="$DATA/cuts_dev.jsonl.gz")
-TEACHER=("${TRAIN[@]}" --set data.train="$DATA/cuts_train.jsonl.gz")
+TEACHER_CUTS=${TEACHER_CUTS:-$DATA/cuts_train.jsonl.gz}
+if [[ -z ${DEV_CUTS-} ]]; then DEV_CUTS=("$DATA/cuts_dev.jsonl.gz"); fi
+TEXT=("${TRAIN[@]}" --set data.train_text="$TEACHER_CUTS" --set data.dev_text="${DEV_CUTS[0]}")
+if ((${#DEV_CUTS[@]} == 1)); then TRAIN+=(--set data.dev="${DEV_CUTS[0]}"); else
+  printf -v list '"%s", ' "${DEV_CUTS[@]}"
+  TRAIN+=(--set data.dev="[${list%, }]")
+fi
+TEACHER=("${TRAIN[@]}" --set data.train="$TEACHER_CUTS")
 STUDENT=("${TRAIN[@]}" --set data.train="$STUDENT_CUTS")
+
+# SET: what the names of its tables end in: nothing for the first of $SCORED, so that there is always a table of that name.
+FIRST_SCORED=${SCORED%% *}
+ending() { if [[ $1 != "$FIRST_SCORED" ]]; then echo "-$1"; fi; }

@@ -3,7 +3,8 @@
 # Usage:   run.sh digits | fsdd | librispeech     (make demo; make fsdd CORPUS=folder; make librispeech CORPUS=folder)
 #
 # Reads:   $CORPUS, the corpus's folder (digits is synthesized); $SEEDS, such as "1 2 3" (1); $SIZE, $DATA, $EXP
-# Writes:  $DATA; systems, targets and scores of seed 1 in $EXP, of others in $EXP/seed-N; $EXP/{compare,report}*
+# Writes:  $DATA; systems, targets and scores of seed 1 in $EXP, of others in $EXP/seed-N; $EXP/{compare,report}*,
+#          of fsdd both of its sets: {compare,report}-heldout*
 # Takes:   on two cores: digits 15 minutes a seed (SIZE=tiny: two), fsdd 12, librispeech 19; seconds if nothing is left
 # Showed:  docs/results/{demo,fsdd,librispeech}.md
 set -euo pipefail
@@ -32,16 +33,18 @@ done
 # The tables of other seeds have names of their own: compare-seeds-1-2-3.json.
 named=
 if [[ $seeds != 1 ]]; then named=-seeds-${seeds// /-}; fi
-table=$EXP/compare$named report=$EXP/report$named
-# Costs are measured now that nothing else runs. A compare.json of several seeds, as it once was, is made again.
-if [[ ! -s $table.txt ]] || is_stale "$table.json" "${systems[@]/%//score-$SCORED/stamp.json}" ||
-  { [[ -z $named ]] && grep -qs "\"$EXP/seed-" "$table.json"; }; then
-  asrkd compare "${systems[@]}" --score "score-$SCORED" --costs "$DATA/cuts_$SCORED.jsonl.gz" \
-    --out "$table.json" > "$table.txt.partial"
-  mv "$table.txt.partial" "$table.txt"
-fi
-if [[ ! -s $report.txt ]] || is_stale "$report.html" "$table.json"; then
-  asrkd report "${systems[@]}" --score "score-$SCORED" --comparison "$table.json" --out "$report.html" > "$report.txt.partial"
-  mv "$report.txt.partial" "$report.txt"
-fi
-cat "$table.txt" "$report.txt"
+for set in $SCORED; do
+  table=$EXP/compare$named$(ending "$set") report=$EXP/report$named$(ending "$set")
+  # Costs are measured now that nothing else runs. A compare.json of several seeds, as it once was, is made again.
+  if [[ ! -s $table.txt ]] || is_stale "$table.json" "${systems[@]/%//score-$set/stamp.json}" ||
+    { [[ -z $named ]] && grep -qs "\"$EXP/seed-" "$table.json"; }; then
+    asrkd compare "${systems[@]}" --score "score-$set" --costs "$DATA/cuts_$set.jsonl.gz" \
+      --out "$table.json" > "$table.txt.partial"
+    mv "$table.txt.partial" "$table.txt"
+  fi
+  if [[ ! -s $report.txt ]] || is_stale "$report.html" "$table.json"; then
+    asrkd report "${systems[@]}" --score "score-$set" --comparison "$table.json" --out "$report.html" > "$report.txt.partial"
+    mv "$report.txt.partial" "$report.txt"
+  fi
+  cat "$table.txt" "$report.txt"
+done

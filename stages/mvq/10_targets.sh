@@ -19,7 +19,7 @@ distill() { # KIND NAME OPTION ...
   [[ -f $EXP/mvq/$2.seconds ]] || echo $((SECONDS - started)) > "$EXP/mvq/$2.seconds"
 }
 # Of dev too, as validation needs them; the quantizer is fitted to train alone.
-with_dev=(--cuts "$DATA/cuts_dev.jsonl.gz" --jobs "$JOBS")
+with_dev=("${DEV_CUTS[@]/#/--cuts=}" --jobs "$JOBS")
 case $targets in
   hidden) distill hidden hidden --layer "$layer" --dtype float32 "${with_dev[@]}" ;;
   *)

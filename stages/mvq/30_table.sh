@@ -3,7 +3,7 @@
 # Usage:   30_table.sh CORPUS ROW ...        (rows that are trained and scored)
 #
 # Reads:   $EXP/teacher, $EXP/mvq
-# Writes:  $EXP/mvq/{compare,seeds}.{json,txt}, $EXP/mvq/storage.txt
+# Writes:  $EXP/mvq/{compare,seeds}.{json,txt}, of a second set of $SCORED {compare,seeds}-SET.*; $EXP/mvq/storage.txt
 # Takes:   a minute
 # Showed:  docs/results/mvq-kd.md
 set -euo pipefail
@@ -11,16 +11,20 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 
 rows=("${@:2}")
 table() { # NAME FOLDER ...
-  asrkd compare "$EXP/teacher" "${@:2}" --score "score-$SCORED" --out "$EXP/mvq/$1.json" > "$EXP/mvq/$1.txt"
+  local set file
+  for set in $SCORED; do
+    file=$EXP/mvq/$1$(ending "$set")
+    asrkd compare "$EXP/teacher" "${@:2}" --score "score-$set" --out "$file.json" > "$file.txt"
+  done
 }
 table compare "${rows[@]/#/$EXP/mvq/seed-1/}"
 
 several=()
 for row in "${rows[@]}"; do
-  scored=("$EXP"/mvq/seed-*/"$row/score-$SCORED/stamp.json")
+  scored=("$EXP"/mvq/seed-*/"$row/score-$FIRST_SCORED/stamp.json")
   if ((${#scored[@]} > 1)); then several+=("${scored[@]%/score-*}"); fi
 done
-rm -f "$EXP"/mvq/seeds.{json,txt}
+rm -f "$EXP"/mvq/seeds{,-*}.{json,txt}
 if ((${#several[@]})); then table seeds "${several[@]}"; fi
 
 stores=()

@@ -47,4 +47,4 @@ best=${candidates:+$(best_row "$EXP/mvq/seed-1" stamp.json $candidates)}
 echo "$best" > "$EXP/mvq/best"
 train_and_score "$more_seeds" $deciding $best
 stage 1 mvq/30_table $rows
-for table in compare seeds storage; do if [[ -f $EXP/mvq/$table.txt ]]; then cat "$EXP/mvq/$table.txt"; fi; done
+for table in "$EXP"/mvq/{compare,seeds}*.txt "$EXP/mvq/storage.txt"; do if [[ -f $table ]]; then cat "$table"; fi; done

@@ -10,7 +10,7 @@
 #          seeds, seeds-err, seeds-fifth, seeds-attention, seeds-attention-err   the same for the rows with several seeds
 #
 # Reads:   $EXP/sequence
-# Writes:  $EXP/sequence/STUDENT/TABLE.{json,txt}
+# Writes:  $EXP/sequence/STUDENT/TABLE.{json,txt}, of a second set of $SCORED TABLE-SET.*
 # Takes:   a minute
 # Showed:  docs/results/seq-kd.md
 set -euo pipefail
@@ -20,20 +20,24 @@ student=${2:?which student? one of the names in $CONF} rows=("${@:3}")
 source stages/sequence/families.sh
 teacher=$SEQUENCE/$FAMILY/teacher folder=$SEQUENCE/$student
 
-# TABLE BASELINE SCORE FOLDER ...: of those folders that have the score, if one is the baseline and one is not.
+# TABLE BASELINE SEARCH FOLDER ...: for each set, of those folders that have its score by the search (-lm, -attention),
+# if one is the baseline and one is not.
 table() {
-  local scored=() system
-  for system in "${@:4}"; do if [[ -f $system/$3/stamp.json ]]; then scored+=("$system"); fi; done
-  rm -f "$folder/$1".{json,txt}
-  if [[ " ${scored[*]##*/} " == *" $2 "* ]] && ((${#scored[@]} > 1)); then
-    asrkd compare "${scored[@]}" --baseline "$2" --score "$3" --out "$folder/$1.json" > "$folder/$1.txt"
-  fi
+  local set score file scored system
+  for set in $SCORED; do
+    score=score-$set$3 file=$folder/$1$(ending "$set") scored=()
+    for system in "${@:4}"; do if [[ -f $system/$score/stamp.json ]]; then scored+=("$system"); fi; done
+    rm -f "$file".{json,txt}
+    if [[ " ${scored[*]##*/} " == *" $2 "* ]] && ((${#scored[@]} > 1)); then
+      asrkd compare "${scored[@]}" --baseline "$2" --score "$score" --out "$file.json" > "$file.txt"
+    fi
+  done
 }
 # PATTERN ...: rows of that name in all seeds, if they have several.
 several() {
   local row scored pattern
   for row in "${rows[@]}"; do
-    scored=("$folder"/seed-*/"$row/score-$SCORED/stamp.json")
+    scored=("$folder"/seed-*/"$row/score-$FIRST_SCORED/stamp.json")
     # shellcheck disable=SC2053
     for pattern in "$@"; do
       if ((${#scored[@]} > 1)) && [[ $row == $pattern ]]; then printf '%s\n' "${scored[@]%/score-*}"; fi
@@ -41,17 +45,17 @@ several() {
   done
 }
 first=("$teacher" "${rows[@]/#/$folder/seed-1/}") weighted=("$folder"/seed-1/{k5-b5,err-*,posterior})
-table compare baseline "score-$SCORED" "${first[@]}"
-table err k5-b5 "score-$SCORED" "${weighted[@]}"
-table fifth fifth "score-$SCORED" "$folder"/seed-1/{fifth,fifth-*,baseline}
-table lm baseline "score-$SCORED-lm" "${first[@]}"
-table attention baseline "score-$SCORED-attention" "${first[@]}"
-table attention-err k5-b5 "score-$SCORED-attention" "${weighted[@]}"
+table compare baseline "" "${first[@]}"
+table err k5-b5 "" "${weighted[@]}"
+table fifth fifth "" "$folder"/seed-1/{fifth,fifth-*,baseline}
+table lm baseline -lm "${first[@]}"
+table attention baseline -attention "${first[@]}"
+table attention-err k5-b5 -attention "${weighted[@]}"
 mapfile -t systems < <(several '*')
-table seeds baseline "score-$SCORED" "${systems[@]}"
-table seeds-attention baseline "score-$SCORED-attention" "${systems[@]}"
+table seeds baseline "" "${systems[@]}"
+table seeds-attention baseline -attention "${systems[@]}"
 mapfile -t systems < <(several k5-b5 'err-*' posterior)
-table seeds-err k5-b5 "score-$SCORED" "${systems[@]}"
-table seeds-attention-err k5-b5 "score-$SCORED-attention" "${systems[@]}"
+table seeds-err k5-b5 "" "${systems[@]}"
+table seeds-attention-err k5-b5 -attention "${systems[@]}"
 mapfile -t systems < <(several fifth 'fifth-*' baseline)
-table seeds-fifth fifth "score-$SCORED" "${systems[@]}"
+table seeds-fifth fifth "" "${systems[@]}"

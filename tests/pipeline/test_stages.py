@@ -172,7 +172,63 @@ def test_every_row_is_trained_and_scored_once_and_in_order(tmp_path):
 
     fsdd = record(tmp_path, "sequence/run.sh", "fsdd", AT_ONCE="1", CORPUS="somewhere")
     assert fsdd.commands[0][:3] == ["prepare", "tsv", "somewhere"]
-    assert not any("/fifth" in word for words in fsdd.commands for word in words)
+    assert not any("/fifth" in word or "train_others" in word for words in fsdd.commands for word in words)
+
+
+def test_fsdd_validates_and_scores_on_two_sets_that_it_does_not_train_on(tmp_path):
+    for system in ("teacher", "baseline", "seq-kd", "mvq-kd"):
+        for set_name in ("dev", "heldout"):
+            (tmp_path / f"demo/{system}/score-{set_name}").mkdir(parents=True)
+            (tmp_path / f"demo/{system}/score-{set_name}/stamp.json").touch()
+    demo = record(tmp_path, "demo/run.sh", "fsdd", AT_ONCE="1", CORPUS="somewhere")
+    data = tmp_path / "data"
+    rest, dev, heldout = (str(data / f"cuts_{name}.jsonl.gz") for name in ("train_rest", "dev", "heldout"))
+    kinds = [words[1] for words in demo.commands if words[0] == "prepare"]
+    assert kinds == ["tsv", "subset", "subset"]
+    trainings = [words for words in demo.commands if words[0] == "train"]
+    assert len(trainings) == 4
+    for words in trainings:
+        overrides = [value for option, value in zip(words, words[1:], strict=False) if option == "--set"]
+        config = load(TrainConfig, ROOT / words[1], overrides).data
+        assert str(config.train) == rest and list(map(str, config.dev_manifests)) == [dev, heldout]
+        recipe = load(TrainConfig, ROOT / words[1]).data
+        assert recipe.train.name == Path(rest).name
+        assert [path.name for path in recipe.dev_manifests] == [Path(dev).name, Path(heldout).name]
+    for words in demo.commands:
+        if words[0] == "distill" and "--cuts" in words:
+            assert words[words.index("--cuts") + 1] == rest
+    scored = [words[words.index("--out") + 1] for words in demo.commands if words[0] == "score"]
+    assert sorted(map(os.path.basename, scored)) == ["score-dev"] * 4 + ["score-heldout"] * 4
+    tables = [words[words.index("--out") + 1] for words in demo.commands if words[0] in ("compare", "report")]
+    names = ["compare.json", "report.html", "compare-heldout.json", "report-heldout.html"]
+    assert [os.path.basename(table) for table in tables] == names
+    check_order(demo.commands)
+
+
+def test_the_tables_of_methods_are_made_of_both_sets_of_fsdd(tmp_path):
+    mvq, student = tmp_path / "demo/mvq", tmp_path / "demo/sequence/joint-small"
+    for folder in (
+        mvq / "seed-1/l2",
+        mvq / "seed-2/l2",
+        student / "seed-1/baseline",
+        student / "seed-1/k5-b5",
+    ):
+        for score in ("score-dev", "score-heldout", "score-heldout-lm"):
+            (folder / score).mkdir(parents=True)
+            (folder / score / "stamp.json").touch()
+    rows = record(tmp_path, "mvq/30_table.sh", "fsdd", "l2").of("compare")
+    outs = ("compare", "compare-heldout", "seeds", "seeds-heldout")
+    assert [line.rpartition("/")[2] for line in rows] == [f"{name}.json" for name in outs]
+    assert ["score-heldout" in line for line in rows] == [False, True] * 2
+    done = record(tmp_path, "sequence/60_tables.sh", "fsdd", "joint-small", "baseline", "k5-b5")
+    lines = {line.rpartition("/")[2]: line for line in done.of("compare")}
+    assert lines.keys() == {"compare.json", "compare-heldout.json", "lm-heldout.json"}
+    assert "--score score-heldout-lm " in lines["lm-heldout.json"]
+    stores = record(tmp_path, "mvq/10_targets.sh", "fsdd", "hidden").commands
+    assert [word for word in stores[0] if "cuts_" in word] == [
+        str(tmp_path / "data/cuts_train_rest.jsonl.gz"),
+        *(f"--cuts={tmp_path}/data/cuts_{name}.jsonl.gz" for name in ("dev", "heldout")),
+    ]
 
 
 def check_order(commands: list[list[str]]) -> None:

@@ -4,7 +4,7 @@
 # STUDENTS   of the demo, by the names of their configs
 # SEED       of models, targets and training; the corpus is the same for all
 # JOBS       processes of prepare, distill and score
-# SCORED     the set that systems are scored on
+# SCORED     the sets that systems are scored on
 # SIZE       demo (minutes), or tiny (a minute, for tests: its error rates mean nothing)
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
 CONF=stages/corpora/digits/conf SCORED=${SCORED:-test} SIZE=${SIZE:-demo}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Cuts and features of the corpus in $1.
+# Cuts and features of the corpus in $1, and a dev set out of train: strings whose recordings the rest of train lacks.
 # Usage:   prepare.sh CORPUS
 #
 # Reads:   the corpus
@@ -10,4 +10,7 @@ set -euo pipefail
 source "$(dirname "$0")/settings.sh"
 
 corpus=${1:?which corpus? its folder}
+train=$DATA/cuts_train.jsonl.gz heldout=$DATA/cuts_heldout.jsonl.gz
 asrkd prepare tsv "$corpus" --out "$DATA" --jobs "$JOBS"
+asrkd prepare subset "$train" --hold-out 72 --out "$heldout"
+asrkd prepare subset "$train" --without "$heldout" --by recording --out "$STUDENT_CUTS"

@@ -4,12 +4,13 @@
 # STUDENTS   by the names of their configs
 # SEED       of models, targets and training
 # JOBS       processes of prepare, distill and score
-# SCORED     the set that systems are scored on
+# SCORED     the sets that systems are scored on: dev, of an unseen speaker, and recordings of the training speakers
 # SIZE       demo (minutes), or tiny (seconds a system, for tests: its error rates mean nothing)
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
-CONF=stages/corpora/fsdd/conf SCORED=${SCORED:-dev} SIZE=${SIZE:-demo}
+CONF=stages/corpora/fsdd/conf SCORED=${SCORED:-dev heldout} SIZE=${SIZE:-demo}
 DATA=${DATA:-data/fsdd} EXP=${EXP:-exp/fsdd}
-QUANTIZER=() TRAIN=() STUDENT_CUTS=$DATA/cuts_train.jsonl.gz STUDENTS=${STUDENTS:-seq-kd mvq-kd}
+QUANTIZER=() TRAIN=() STUDENT_CUTS=$DATA/cuts_train_rest.jsonl.gz STUDENTS=${STUDENTS:-seq-kd mvq-kd}
+TEACHER_CUTS=$STUDENT_CUTS DEV_CUTS=("$DATA"/cuts_{dev,heldout}.jsonl.gz)
 # As in the papers, for there is little speech: the teacher labels the cuts that it was trained on. So there is no row of a
 # fifth of the transcripts, as the teacher has read the others.
 SEQUENCE_TEACHER_CUTS=$STUDENT_CUTS

@@ -83,9 +83,9 @@ def _write_tsv(folder: Path, rng: Random) -> list[Command]:
     for number, name in enumerate(names):
         shared.copy_audio(number, folder / name)
     shared.write_table(folder, names)
-    if rng.random() < 0.3:  # with the optional column
+    if rng.random() < 0.4:  # with an optional column
         lines = (folder / "transcripts.tsv").read_text(encoding="utf-8").splitlines()
-        cells = ["duration", *map(str, SECONDS)]
+        cells = rng.choice((["duration", *map(str, SECONDS)], ["parts", "x,y", "z", "", "y"]))
         rows = [f"{line}\t{cell}" for line, cell in zip(lines, cells, strict=True)]
         (folder / "transcripts.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     return prepare("tsv", folder, rng)

@@ -19,6 +19,7 @@ WEIGHTS_OPTIONS = {
     "--cuts": (CUTS,),
 }
 PREPARED = SHARED / "prepared"
+DEV = str(PREPARED / "cuts_dev.jsonl.gz")
 
 
 def copy_artifact(source: Path, folder: Path) -> None:
@@ -99,6 +100,7 @@ def _write_quantizer(folder: Path, rng: Random) -> list[Command]:
 def _write_manifest(folder: Path, rng: Random) -> list[Command]:
     copy_artifact(PREPARED, folder)
     cuts = str(folder / "cuts_train.jsonl.gz")
+    held_out = str(folder / "cuts_heldout.jsonl.gz")
     ask = ["--teacher", "shared/model", "--cuts", cuts, "--out", str(OUT)]
     return [
         rng.choice(
@@ -113,6 +115,8 @@ def _write_manifest(folder: Path, rng: Random) -> list[Command]:
                 ["check", "shared/nbest", "--cuts", cuts],
                 ["train", "shared/config.yaml", *TRAIN, "--set", f"data.train={json.dumps(cuts)}"],
                 ["train", "shared/config.yaml", *TRAIN, "--set", f"data.dev={json.dumps(cuts)}"],
+                ["train", "shared/config.yaml", *TRAIN, "--set", f"data.dev={json.dumps([DEV, cuts])}"],
+                ["prepare", "subset", cuts, "--hold-out", "1", "--out", held_out],
             )
         )
     ]

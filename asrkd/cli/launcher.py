@@ -3,7 +3,8 @@
 A command with ``--jobs`` is divided into that many jobs. When all of them
 have ended, the command runs once more in this process, has nothing left to
 compute, and finishes the folder. Jobs with GPUs are followed by a last job
-instead, because this machine may have no GPU. A command without ``--jobs``
+instead, because this machine may have no GPU. A command whose jobs run in
+rounds computes nothing after them, and needs none. A command without ``--jobs``
 is one job.
 """
 
@@ -44,7 +45,10 @@ class LaunchOptions:
 
 
 def ran_as_jobs(
-    context: typer.Context, options: LaunchOptions, check: Callable[[], int | None] | None = None
+    context: typer.Context,
+    options: LaunchOptions,
+    check: Callable[[], int | None] | None = None,
+    again: Callable[[], bool] | None = None,
 ) -> bool:
     """Run the command as jobs, if ``--launcher`` is given.
 
@@ -57,6 +61,7 @@ def ran_as_jobs(
         check: function that raises AsrkdError for a mistake that is cheap to find before
             jobs wait in a queue (see :mod:`asrkd.commands.preflight`), and returns the
             number of shards, None if it is not known yet.
+        again: function that returns whether all jobs run once more, for a command in rounds.
 
     Returns:
         Whether jobs did everything; if not, the command continues in this process.
@@ -83,7 +88,9 @@ def ran_as_jobs(
     with stop_requests(hangup=True) as stop:
         if "jobs" in parameters:
             launch.run_parts(parameters["jobs"], stop)
-            if not options.gpus:
+            while again is not None and again():
+                launch.run_parts(parameters["jobs"], stop)
+            if not options.gpus or again is not None:
                 return False
         when_again = ["--resume"] if parameters.get("resume") is False else []
         print_report(context, launch.run_whole(stop, when_again), nl=False)

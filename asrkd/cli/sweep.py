@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from asrkd.cli.launcher import running
-from asrkd.cli.options import Device, Out, Shard, TimeLimit
+from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
+from asrkd.cli.options import Device, Gpus, Launcher, Out, Partition, Shard, SlurmSettings, TimeLimit
 from asrkd.core.errors import AsrkdError
 
 sweeping = typer.Typer()
@@ -47,12 +47,16 @@ def sweep(
     threads: Annotated[int, typer.Option(help="torch threads per run.")] = 1,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    launcher: Launcher = None,
+    partition: Partition = None,
+    gpus: Gpus = 0,
+    slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
     """Train CONFIG with several values of its keys, and choose the best on the dev set."""
     if seed is not None and samples is None:
         raise AsrkdError(f"--seed {seed}: no effect without --samples; --vary seed=1,2 trains two seeds")
     from asrkd.commands import sweep as stage
-    from asrkd.commands.train import TrainOptions, count_steps, train
+    from asrkd.commands.train import TrainOptions, check, count_steps, train
     from asrkd.core.shared_work import Workers, parse_shard_of
 
     options = TrainOptions(device, precision, workers, threads, True, stage.CHECKPOINT_EVERY_S)
@@ -67,7 +71,15 @@ def sweep(
         halve,
         halve_at,
         Workers(jobs, parse_shard_of(shard)),
+        trains=launcher is None,
     )
+    training = stage.Training(train, count_steps, options)
+
+    def check_launch() -> None:
+        stage.check(request, lambda path, folder, overrides: check(path, folder, overrides, options))
+
+    launch = LaunchOptions(launcher, partition, gpus, slurm)
+    ran_as_jobs(context, launch, check_launch, stage.Rounds(request, training).has_next)
     with running(context) as stop:
-        report = stage.sweep(request, stage.Training(train, count_steps, options), stop)
-    typer.echo(report.text(styled=sys.stdout.isatty()))
+        report = stage.sweep(request, training, stop)
+    print_report(context, report.text(styled=sys.stdout.isatty()))

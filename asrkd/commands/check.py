@@ -1,6 +1,6 @@
 """Command ``check``: verify an artifact; report its problems and the commands that fix them.
 
-Reads:   a cuts manifest, or a folder of prepare, train, distill or score, and
+Reads:   a cuts manifest, or a folder of prepare, train, sweep, distill or score, and
          its sources, as far as they exist.
 Writes:  nothing.
 """
@@ -21,8 +21,9 @@ from asrkd.commands.checks.folders import (
 from asrkd.commands.checks.nbest import audit_lists
 from asrkd.commands.checks.rescore import audit_rescore
 from asrkd.commands.checks.store import audit_store
+from asrkd.commands.checks.sweep import audit_sweep
 from asrkd.core import files
-from asrkd.core.artifacts import CONTRACT, LINEAGE, PREPARED, SCORE_REQUEST
+from asrkd.core.artifacts import CONTRACT, LINEAGE, PREPARED, SCORE_REQUEST, SWEEP_SETTINGS
 from asrkd.core.errors import AsrkdError, counted
 
 
@@ -71,7 +72,8 @@ def check(
     elif kind == "prepared corpus":
         audit_prepared(path, findings, deep=deep)
     else:
-        {"model": audit_model, "quantizer": audit_quantizer, "score": audit_score}[kind](path, findings)
+        of_folders = {"model": audit_model, "quantizer": audit_quantizer, "score": audit_score}
+        (of_folders | {"sweep": audit_sweep})[kind](path, findings)
     return CheckReport(path, tuple(findings.notes), tuple(findings.lines()))
 
 
@@ -91,7 +93,7 @@ def _kind(path: Path) -> str:
     """Return the kind of the artifact at ``path``, by the record in it."""
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return "manifest"
-    records = {PREPARED: "prepared corpus", LINEAGE: "model", SCORE_REQUEST: "score"}
+    records = {PREPARED: "prepared corpus", LINEAGE: "model", SWEEP_SETTINGS: "sweep", SCORE_REQUEST: "score"}
     for name, kind in records.items():
         if (path / name).is_file():
             return kind

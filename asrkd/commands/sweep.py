@@ -18,6 +18,7 @@ import yaml
 
 from asrkd import __version__
 from asrkd.commands.sweeping.child import Task, Train
+from asrkd.commands.sweeping.figure import draw
 from asrkd.commands.sweeping.grid import SEED, Grid, Run, read_grid
 from asrkd.commands.sweeping.halving import parse_rungs
 from asrkd.commands.sweeping.results import Results, Row, as_json, quality_text, results
@@ -25,18 +26,18 @@ from asrkd.commands.sweeping.rounds import Lengths, Standing
 from asrkd.commands.sweeping.side_by_side import run_side_by_side
 from asrkd.commands.sweeping.table import render
 from asrkd.core import config, files, output_folder
-from asrkd.core.artifacts import STAMP, SWEEP, SWEEP_SETTINGS
+from asrkd.core.artifacts import BEST_CONFIG, STAMP, SWEEP, SWEEP_SETTINGS
 from asrkd.core.command_record import current_command, write_command
 from asrkd.core.errors import AsrkdError, counted, one_line, warn
 from asrkd.core.output_folder import State
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import meter
-from asrkd.core.shared_work import Workers
+from asrkd.core.shared_work import FEWER_JOBS, Workers
 from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest
 from asrkd.training.config import TrainConfig
 
-TABLE, BEST = "sweep.txt", "best.yaml"
+TABLE, FIGURE = "sweep.txt", "sweep.svg"
 CHECKPOINT_EVERY_S = 60.0  # of each run
 
 
@@ -77,8 +78,10 @@ class SweepRequest:
         """Parse and validate the grid; AsrkdError if it, or another option, is not possible."""
         check_jobs(self.workers.jobs)
         parse_rungs(self.halve, self.halve_at)
-        if int(os.environ.get("WORLD_SIZE") or 1) > 1:
-            raise AsrkdError("WORLD_SIZE: each run of a sweep is one process; run it without torchrun")
+        if (world_size := os.environ.get("WORLD_SIZE") or "1") != "1":
+            raise AsrkdError(
+                f"WORLD_SIZE={world_size}: each run of a sweep is one process; run it without torchrun"
+            )
         return read_grid(TrainConfig, self.config, self.overrides, self.vary, self.samples, self.seed)
 
     def record(self, grid: Grid) -> dict[str, Any]:
@@ -110,12 +113,44 @@ class SweepReport:
             return f"{self.out}: {runs} left; finish with the other --shard runs, or without --shard"
         done = " (already complete)" if self.already_complete else ""
         line = f"{self.out}: {counted(len(self.results.rows), 'setting')}{done}; the chosen config: "
-        return f"{render(self.results, styled=styled)}\n\n{line}{command(self.out / BEST)}"
+        return f"{render(self.results, styled=styled)}\n\n{line}{command(self.out / BEST_CONFIG)}"
 
 
-def check(request: SweepRequest) -> None:
-    """Check a request of :func:`sweep` before jobs are submitted; AsrkdError if a mistake was found."""
-    output_folder.check_settings(request.out, SWEEP_SETTINGS, request.grid().record())
+def check(request: SweepRequest, check_run: Callable[[Path, Path, Sequence[str]], None]) -> None:
+    """Check a request of :func:`sweep` before jobs are submitted.
+
+    Args:
+        request: config, varied keys, and how much of the grid to train.
+        check_run: function that checks a config, model folder and overrides; called for the first run.
+
+    Raises:
+        AsrkdError: a mistake was found.
+    """
+    grid = request.grid()
+    output_folder.check_settings(request.out, SWEEP_SETTINGS, grid.record())
+    check_run(grid.config, request.out / grid.runs[0].folder, grid.overrides_of(grid.runs[0]))
+    if (idle := request.workers.jobs - len(grid.runs)) > 0:
+        jobs = f"{counted(len(grid.runs), 'run')} for {request.workers.jobs} jobs"
+        warn(f"warning: {jobs}; {idle} will idle: use {FEWER_JOBS}")
+
+
+class Rounds:
+    """Rounds of a sweep that is trained by jobs: a rung is decided when all of them have ended."""
+
+    def __init__(self, request: SweepRequest, training: Training) -> None:
+        """Start before the first round."""
+        self._request, self._training, self._last = request, training, 0
+
+    def has_next(self) -> bool:
+        """Return whether jobs have something to do in a round that follows the last one."""
+        if not self._request.rungs:
+            return False
+        grid = self._request.grid()
+        lengths = _lengths(self._request, grid, self._training)
+        standing = Standing(self._request.out, grid, self._request.rungs, lengths)
+        is_next = standing.present.number > self._last and not standing.is_over
+        self._last = standing.present.number
+        return is_next
 
 
 def sweep(request: SweepRequest, training: Training, stop: StopRequest) -> SweepReport:
@@ -140,10 +175,10 @@ def sweep(request: SweepRequest, training: Training, stop: StopRequest) -> Sweep
     standing, failures = work.standing(), dict[Path, str]()
     is_new = not standing.is_over or state is not State.COMPLETE
     while not standing.is_over and not failures:
-        (request.out / STAMP).unlink(missing_ok=True)
         share = work.share(standing)
         if not share or not request.trains:
             break
+        (request.out / STAMP).unlink(missing_ok=True)
         failures = work.train(standing, share, stop)
         standing = work.standing()
         work.write(results(standing, failures))
@@ -242,7 +277,9 @@ def _finish(request: SweepRequest, grid: Grid, work: _Sweep, ranked: Results, is
             f"{request.out}: every setting diverged; give lower values of optim.lr, or a longer warm-up, in "
             "another --out"
         )
-    with files.create(request.out / BEST) as stream:
+    if (figure := draw(ranked)) is not None:
+        files.write_lines(request.out / FIGURE, [figure])
+    with files.create(request.out / BEST_CONFIG) as stream:
         stream.write(_best_config(grid, ranked, ranked.chosen))
     summary = {"settings": len(ranked.rows), "runs": len(grid.runs), "chosen": ranked.chosen.setting.name}
     output_folder.stamp(request.out, summary | {ranked.measure: ranked.chosen.quality.value})

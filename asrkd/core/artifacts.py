@@ -23,4 +23,5 @@ PREPARED = "prepare.json"  # settings of a prepared corpus
 QUARANTINE = "quarantine.jsonl"  # items that were set aside, with their causes
 
 SWEEP_SETTINGS = "settings.json"  # settings that the runs of a sweep have in common
+BEST_CONFIG = "best.yaml"  # config of the chosen setting of a sweep
 SWEEP = "sweep.json"  # runs of a sweep, and the chosen setting

@@ -214,3 +214,22 @@ def test_best_wer_and_snapshots_are_those_of_the_checkpoint(config, tmp_path):
     assert found.position.best_wer == min(rates)
     assert len(found.snapshots) == 2
     assert all(torch.isfinite(value).all() for value in found.snapshots[0].values())
+
+
+@pytest.mark.slow
+def test_a_run_that_pauses_at_a_step_goes_on_to_the_same_bytes(config, overrides, whole, tmp_path):
+    """In the first phase and between validations; again at the same step; and at a step beyond the end."""
+    out = tmp_path / "run"
+    for until in (5, 5, 20):
+        words = command(config, out, overrides, "--until-step", str(until), "--resume")
+        done = forked.run(
+            [sys.executable, "-m", "asrkd", *words],
+            capture_output=True, text=True, timeout=TIMEOUT, check=False,
+        )  # fmt: skip
+        saved = f"{out}: checkpoint of step {until} written; run it with --resume to go on"
+        assert done.returncode == 75
+        assert done.stderr.splitlines()[-1] == f"asrkd: stopped by --until-step {until}: {saved}"
+        assert ckpt.list_checkpoints(out / "checkpoints")[-1].name == f"step-{until:08d}.safetensors"
+    options = TrainOptions("cpu", threads=1, resume=True, until_step=STEPS)
+    assert train(config, out, overrides, options, StopRequest()).steps == STEPS
+    check_equal(out, whole)

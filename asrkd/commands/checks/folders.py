@@ -212,5 +212,5 @@ def audit_unknown(path: Path) -> AsrkdError:
         return AsrkdError(f"{path}: no such file or folder")
     return AsrkdError(
         f"{path}: not an artifact of asrkd: expected a cuts manifest (.jsonl, .jsonl.gz), or a folder that "
-        "asrkd prepare, train, distill or score wrote"
+        "asrkd prepare, train, sweep, distill or score wrote"
     )

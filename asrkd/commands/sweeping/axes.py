@@ -1,6 +1,7 @@
 """Varied keys of a sweep: ``--vary KEY=VALUE,VALUE`` with YAML values, and their names in folders."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
 
 _PLAIN = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9._+-]*")
-_PAIRS = {"{": "}", "[": "]"}
 _LONGEST = 60  # characters of a value in a name
 
 
@@ -30,13 +30,13 @@ class Value:
         """The value in a file name: itself if it is plain, else its words and a hash."""
         if isinstance(self.value, (bool, int, float)) or self.value is None:
             return json.dumps(self.value)
-        if isinstance(self.value, str) and (number := _number(self.value)) is not None:
+        if isinstance(self.value, str) and (number := number_of(self.value)) is not None:
             return json.dumps(number)  # YAML 1.1 takes 1e-3 for a string, a config for a number
         if isinstance(self.value, str) and self._is_plain():
             return self.value
         written = json.dumps(self.value, sort_keys=True)
-        words = re.sub(r"[^A-Za-z0-9._+-]+", "-", written).strip("-")
-        return f"{words[:_LONGEST]}-{sha256(written.encode()).hexdigest()[:6]}"
+        words = re.sub(r"[^A-Za-z0-9._+-]+", "-", written).strip("-")[:_LONGEST]
+        return "-".join(filter(None, (words, sha256(written.encode()).hexdigest()[:6])))
 
     def _is_plain(self) -> bool:
         """Whether a string is no other value of YAML and needs no quotes in a shell."""
@@ -44,12 +44,13 @@ class Value:
         return is_short and isinstance(yaml.safe_load(self.value), str)
 
 
-def _number(text: str) -> float | None:
+def number_of(value: Any) -> float | None:
+    """Return a value as a finite number; None if it is something else, such as a truth value."""
     try:
-        number = float(text)
-    except ValueError:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
         return None
-    return number if abs(number) < float("inf") else None
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ def _axis(text: str) -> Axis:
     where = f"--vary {text}"
     if not equals or not key:
         raise AsrkdError(f"{where}: expected KEY=VALUE,VALUE, as in --vary optim.lr=0.01,0.02")
-    values = [Value(part.strip(), parse_value(part, where)) for part in split_values(rest, where)]
+    values = [Value(part, parse_value(part, where)) for part in split_values(rest, where)]
     if len(values) == 1:
         remedy = command("--set", text)
         raise AsrkdError(f"{where}: expected two values or more; set a single one with {remedy}")
@@ -111,35 +112,23 @@ def _axis(text: str) -> Axis:
 
 
 def split_values(text: str, where: str) -> list[str]:
-    """Split at commas outside of YAML's brackets and quotes.
+    """Split at the commas between values, as YAML does in a list in brackets.
 
     Args:
         text: values, with commas between them.
         where: beginning of messages.
 
     Raises:
-        AsrkdError: a value is empty, or a bracket or quote is not closed.
+        AsrkdError: a value is empty, or not YAML.
     """
-    parts, expected, quote = [""], [], ""
-    for character in text:
-        starts = parts[-1].rstrip()[-1:] in ("", "{", "[", ",", ":")
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"" and starts:
-            quote = character
-        elif character in _PAIRS:
-            expected.append(_PAIRS[character])
-        elif expected and character == expected[-1]:
-            expected.pop()
-        elif character == "," and not expected:
-            parts.append("")
-            continue
-        parts[-1] += character
-    if quote or expected:
-        raise AsrkdError(f"{where}: expected {quote or expected[-1]} at the end of {parts[-1].strip()}")
-    if any(not part.strip() for part in parts):
+    try:
+        items = yaml.compose(f"[{text}]", Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        raise AsrkdError(f"{where}: {text!r}: not YAML values with commas between them") from None
+    assert isinstance(items, yaml.SequenceNode)
+    if not text.strip() or text.rstrip().endswith(","):
         raise AsrkdError(f"{where}: empty value; expected VALUE,VALUE, with null for none")
-    return parts
+    return [text[item.start_mark.index - 1 : item.end_mark.index - 1] for item in items.value]
 
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:

@@ -75,6 +75,7 @@ def run_task(task: Task, sender: Connection) -> None:
     """Train in this process, which was started for it, and send the :class:`Exit`."""
     # The parent asks for stops by SIGTERM; Ctrl-C on a terminal reaches all processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["WORLD_SIZE"] = "1"  # also in a step of several tasks of a scheduler
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with _output_to(task.log), stop_requests() as stop, command_line(task.words):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # blocked in the server that forked

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from asrkd.commands.sweeping.axes import Axis
+from asrkd.commands.sweeping.axes import Axis, number_of
 from asrkd.commands.sweeping.grid import Run, Setting
 from asrkd.commands.sweeping.measures import PERPLEXITY, Quality, quality
 from asrkd.commands.sweeping.progress import Progress
@@ -102,8 +102,8 @@ def _edge_notes(axes: Sequence[Axis], chosen: Row | None) -> list[str]:
     """Note the keys whose chosen value is the lowest or highest of its range."""
     notes = []
     for axis in axes if chosen else ():
-        numbers = [_number(value.value) for value in axis.values]
-        value = _number(chosen.setting.values[axis.key].value) if chosen else None
+        numbers = [number_of(value.value) for value in axis.values]
+        value = number_of(chosen.setting.values[axis.key].value) if chosen else None
         if value is None or None in numbers:
             continue
         for edge, name in ((min, "lowest"), (max, "highest")):
@@ -113,13 +113,6 @@ def _edge_notes(axes: Sequence[Axis], chosen: Row | None) -> list[str]:
                     f"try {'lower' if edge is min else 'higher'} values too"
                 )
     return notes
-
-
-def _number(value: Any) -> float | None:
-    try:
-        return None if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return None
 
 
 def as_json(ranked: Results) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Command ``compare``: differences between systems, with confidence intervals and significance.
 
-Reads:   score folders, and the model folders that they are in.
+Reads:   score folders, and the model folders that they are in: configs, lineages, logs.
 Writes:  one JSON file (see :mod:`asrkd.evaluation.compare.comparison`).
 """
 
@@ -13,6 +13,7 @@ from asrkd.evaluation.compare.analysis import analyze
 from asrkd.evaluation.compare.comparison import Comparison, write_comparison
 from asrkd.evaluation.compare.conclusions import conclusions
 from asrkd.evaluation.compare.evidence import Evidence, Resampling
+from asrkd.evaluation.compare.fairness import examine
 from asrkd.evaluation.compare.systems import BASELINE, TEACHER, Roles, System, read_systems
 from asrkd.evaluation.costs.measuring import Costs, Protocol, measure_costs
 
@@ -61,6 +62,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         teacher=_name_of(TEACHER, systems),
         baseline=_name_of(BASELINE, systems),
         systems=analyze(systems, evidence, costs),
+        fairness=examine(systems),
         conclusions=[],
         costs_protocol=protocol,
         unit=score.unit,

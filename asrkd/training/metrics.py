@@ -1,6 +1,8 @@
 """Log of a run: a JSON line for each record, and its scalars in TensorBoard."""
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +27,8 @@ class MetricLog:
 
     Each record has a ``kind`` ('train', 'validation', ...), a ``step``, and
     numbers. A resumed run removes the records after the checkpoint's step, and
-    the 'end' of a run that was killed before its model was saved.
+    the 'end' of a run that was killed before its model was saved; ``kept`` are
+    those that it leaves.
     """
 
     def __init__(self, out: Path, resume_step: int | None) -> None:
@@ -35,6 +38,7 @@ class MetricLog:
         records = read_metrics(self.path)
         kept = [record for record in records if record["step"] <= resume_step and record["kind"] != "end"]
         files.write_jsonl(self.path, kept)
+        self.kept = kept
         self._stream = self.path.open("a", encoding="utf-8")
         self._board = SummaryWriter(str(out / "tensorboard"), purge_step=resume_step + 1)
 
@@ -69,3 +73,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
             break
         records.append(record)
     return records
+
+
+def curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
+    """List (step, value) of the records of a kind that have a finite number under the name, steps rising.
+
+    Of several records of a step, the last counts.
+    """
+    points = {record["step"]: record.get(name) for record in records if record["kind"] == kind}
+    return [
+        (step, float(value))
+        for step, value in sorted(points.items())
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    ]

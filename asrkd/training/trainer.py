@@ -7,6 +7,7 @@ snapshots, writes and prints, and the others wait for it.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner
 from asrkd.training.loader import Item
 from asrkd.training.metrics import MetricLog
+from asrkd.training.plateau import REMEDIES, PlateauWatch
 from asrkd.training.schedule import PhaseSchedule, learning_rate, make_optimizer
 from asrkd.training.update import Update, UpdateReport
 from asrkd.training.update_batches import UpdatePlan
@@ -62,6 +64,8 @@ class Trainer:
         self.snapshots: list[dict[str, torch.Tensor]] = []  # of the first process
         self.schedule = PhaseSchedule(config.phases, self.batches.per_epoch)
         self._dev_targets: dict[int, list[DevTargets]] = {}  # by phase
+        unigram = validator.unigram if isinstance(validator, Validator) else 0.0
+        self._plateau = PlateauWatch(self.total_steps, unigram, config.optim.warmup_steps)
         learner.to(environment.device)
         self.optimizer = self._new_optimizer()
 
@@ -135,9 +139,10 @@ class Trainer:
         self._started_at = time.monotonic() - self.position.train_seconds
         self._saved_at = time.monotonic()
         with self._log(out) as log, self._meter(out.name) as progress:
+            self._plateau.replay(log.kept if log else [])
             if self.position.step == 0:
-                if log and self.learner.notes:
-                    log.write("targets", 0, {"notes": self.learner.notes})
+                if log:
+                    self._record_data(log)
                 # A fault of the dev set shows now, not after the first hour.
                 self._record_validation(self.processes.first(self._validate), log)
             for share in self._updates():
@@ -212,7 +217,24 @@ class Trainer:
         if self._is_due(LOG_EVERY_STEPS) and log:
             place = {"epoch": self.position.epoch, "seconds": self._elapsed()}
             log.write("train", step, report.values() | place)
+            self._warn_of_plateau(report.losses, log)
         progress.advance(audio_s=report.audio_s, note=f"loss {report.loss:.3f}")
+
+    def _record_data(self, log: MetricLog) -> None:
+        """Log the size of the training data, what was left out of it, and the unigram loss."""
+        if isinstance(self.validator, Validator):
+            durations = [record.duration for record in self.batches.records]
+            size = {"cuts": len(durations), "hours": sum(durations) / 3600}
+            log.write("data", 0, size | {"unigram": self.validator.unigram})
+        if self.learner.notes:
+            log.write("targets", 0, {"notes": self.learner.notes})
+
+    def _warn_of_plateau(self, losses: dict[str, float], log: MetricLog) -> None:
+        plateau = self._plateau.observe(self.position.step, losses)
+        if plateau is not None:
+            place = f"{log.path.parent.name}: step {self.position.step:,}: on CTC's plateau"
+            warn(f"{place}: {plateau.text()}; {REMEDIES}")
+            log.write("plateau", self.position.step, asdict(plateau))
 
     def _record_validation(self, values: dict[str, Any], log: MetricLog | None) -> None:
         self.position.validation = values

@@ -1,6 +1,7 @@
 """Validation of a learner on dev cuts or sentences: losses, error rates, perplexity."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from lhotse import MonoCut
 
 from asrkd.core.device import Precision
 from asrkd.data.cuts.packed import CutsById
-from asrkd.data.cuts.records import records, reference
+from asrkd.data.cuts.records import CutRecord, records, reference
 from asrkd.data.tokens import Tokens
 from asrkd.decoding.greedy import greedy_tokens
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
@@ -26,6 +27,7 @@ from asrkd.training.dev_targets import DevTargets, dev_targets
 from asrkd.training.learner import Learner, LossTerm
 from asrkd.training.loader import BatchReader, Item, load_batches
 from asrkd.training.plan import EpochPlan, plan_in_order
+from asrkd.training.plateau import unigram_loss
 
 _TEXT = "text"
 
@@ -73,7 +75,8 @@ def _exp(nats: float) -> float:
 class Validator:
     """Validator of recognizers: losses and errors on dev cuts.
 
-    ``dropped`` counts the cuts that a CTC loss drops.
+    ``dropped`` counts the cuts that a CTC loss drops; ``unigram`` is the loss in nats per token that the
+    token frequencies of the transcripts alone give.
     """
 
     def __init__(
@@ -100,7 +103,14 @@ class Validator:
         self.max_duration, self.unit, self.sets = max_duration, unit, sets or {}
         self.plan = plan_in_order(records(cuts), max_duration)
         self.transcripts, self.dropped = TranscriptSource(tokens), TooShort()
-        self.transcripts.examine(cuts, self.dropped.add)
+        token_counts: Counter[int] = Counter()
+
+        def count(cut: CutRecord, token_ids: Sequence[int]) -> None:
+            self.dropped.add(cut, token_ids)
+            token_counts.update(token_ids)
+
+        self.transcripts.examine(cuts, count)
+        self.unigram = unigram_loss(token_counts)
         self.references = {record.id: reference(record) for record in records(cuts)}
 
     def dev_targets(self, terms: Sequence[LossTerm], sources: Mapping[str, TargetSource]) -> list[DevTargets]:

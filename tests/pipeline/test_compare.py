@@ -340,7 +340,8 @@ def test_what_was_written_is_read_back(folders, seeds, tmp_path):
     ("damage", "complaint"),
     [
         ("[]", "not a comparison of this version of asrkd; use a file written by asrkd compare"),
-        ('{"version": 2}', "set_name is missing; use a file written by asrkd compare"),
+        ('{"version": 2}', "not a comparison of this version of asrkd; use a file written by asrkd compare"),
+        ('{"version": 3}', "set_name is missing; use a file written by asrkd compare"),
         ('{"version"', "torn or not JSON"),
     ],
 )

@@ -14,12 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import explain
+from asrkd.evaluation.compare.fairness import Fairness
 from asrkd.evaluation.costs.measuring import Costs, Protocol
 from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import WORD, Unit
 
-VERSION = 2  # version of the record
+VERSION = 3  # version of the record
 FARTHEST = 10.0  # largest rate or difference that is printed; beyond it, "> 1000"
 
 
@@ -108,6 +109,7 @@ class Comparison:
     teacher: str | None
     baseline: str | None
     systems: list[SystemResult]  # in the order of the command line
+    fairness: Fairness
     conclusions: list[str]  # sentences
     costs_protocol: Protocol | None
     version: int = VERSION

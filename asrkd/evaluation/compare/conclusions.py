@@ -1,9 +1,10 @@
-"""Conclusions of a comparison in sentences: significant differences, and the power of the test set."""
+"""Conclusions of a comparison in sentences: unequal trainings, significant differences, the set's power."""
 
 from collections.abc import Iterator, Sequence
 
 from asrkd.evaluation.compare.comparison import Comparison, Difference, MatchedPairsTest, SystemResult
-from asrkd.evaluation.compare.systems import STUDENT
+from asrkd.evaluation.compare.reservations import reservations
+from asrkd.evaluation.compare.systems import STUDENT, TEACHER
 
 SIGNIFICANT = 0.05
 FEW_BLOCKS = 10  # results from fewer come with a warning
@@ -25,12 +26,22 @@ def conclusions(comparison: Comparison) -> list[str]:
     compared = [system for system in comparison.systems if system.difference and system.role == STUDENT]
     sentences = [*_without_spread(comparison), *_few_blocks(comparison)]
     if compared:
-        verdicts = _verdicts(compared, comparison.baseline or "")
+        verdicts = _verdicts(compared, comparison)
         sentences = [*verdicts, *_power(comparison, compared), *sentences, *_seeds(comparison)]
-    return sentences
+    return [*fairness_sentences(comparison), *sentences]
 
 
-def _verdicts(students: Sequence[SystemResult], baseline: str) -> Iterator[str]:
+def fairness_sentences(comparison: Comparison) -> list[str]:
+    """Write the sentences on unequal and unsettled trainings, which stand before the verdicts."""
+    names = [system.name for system in comparison.systems if system.role != TEACHER]
+    return reservations(comparison.fairness, sorted(names, key=lambda name: name != comparison.baseline))
+
+
+def _verdicts(students: Sequence[SystemResult], comparison: Comparison) -> Iterator[str]:
+    baseline = comparison.baseline or ""
+    doubtful = {
+        student.name for student in students if comparison.fairness.has_reservations(student.name, baseline)
+    }
     significant = [each for each in students if each.difference and is_significant(each.difference)]
     better = [student for student in significant if student.difference and student.difference.value < 0]
     worse = [student for student in significant if student not in better]
@@ -41,12 +52,19 @@ def _verdicts(students: Sequence[SystemResult], baseline: str) -> Iterator[str]:
         (f"Not significantly different from {baseline}", others),
     ):
         if group:
-            yield f"{verdict}: {', '.join(map(_with_points, group))}."
+            of_all = all(student.name in doubtful for student in group)
+            named = [
+                _with_points(
+                    student, ", with reservations" if student.name in doubtful and not of_all else ""
+                )
+                for student in group
+            ]
+            yield f"{verdict}{', with these reservations' if of_all else ''}: {', '.join(named)}."
 
 
-def _with_points(student: SystemResult) -> str:
+def _with_points(student: SystemResult, note: str) -> str:
     value = student.difference.value if student.difference else 0.0
-    return f"{student.name} ({100 * value:+.2f} points)"
+    return f"{student.name} ({100 * value:+.2f} points{note})"
 
 
 def _power(comparison: Comparison, students: Sequence[SystemResult]) -> Iterator[str]:

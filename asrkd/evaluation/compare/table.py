@@ -10,6 +10,8 @@ from rich.text import Text
 
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, Difference, Share, SystemResult
 from asrkd.evaluation.compare.conclusions import is_significant
+from asrkd.evaluation.compare.reservations import by_value
+from asrkd.evaluation.compare.settings import Setting
 from asrkd.evaluation.costs.measuring import Costs
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import Unit
@@ -29,7 +31,15 @@ def render(comparison: Comparison, *, styled: bool) -> str:
         if table := _table(comparison.systems, columns):
             console.print(table)
             console.print()
-    for sentence in [*comparison.conclusions, "", *_legend(comparison)]:
+    if differing := [setting for setting in comparison.fairness.settings if setting.differs]:
+        console.print(_settings(differing, [system.name for system in comparison.systems]))
+        console.print()
+    for sentence in [
+        *_equal(comparison.fairness.settings),
+        *comparison.conclusions,
+        "",
+        *_legend(comparison),
+    ]:
         console.print(Text(sentence))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
 
@@ -45,6 +55,25 @@ def _table(systems: Sequence[SystemResult], columns: Sequence[Column]) -> Table 
     for system in systems:
         table.add_row(*(Text(cell(system)) for _, cell in filled), style=_style(system))
     return table
+
+
+def _settings(settings: Sequence[Setting], names: Sequence[str]) -> Table:
+    """Build the table of the settings that differ, a row each."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("setting", overflow="fold")
+    table.add_column("of the systems", overflow="fold")
+    for setting in settings:
+        groups = by_value(setting, names).removeprefix(f"{setting.name} ")
+        table.add_row(Text(setting.name), Text(groups))
+    return table
+
+
+def _equal(settings: Sequence[Setting]) -> list[str]:
+    """Sum up the settings that are equal in all systems but the teacher."""
+    equal = [setting for setting in settings if not setting.differs and setting.is_condition]
+    if not equal or len(settings[0].values) < 2:
+        return []
+    return [f"{len(equal)} settings are equal in all systems but the teacher (see the JSON)."]
 
 
 def _style(system: SystemResult) -> str:

@@ -1,0 +1,91 @@
+"""Record of a training in its model folder: config, lineage, stamp and log, as far as they are there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asrkd.core import files
+from asrkd.core.artifacts import LINEAGE, METRICS, MODEL_CONFIG, STAMP
+from asrkd.evaluation.compare.systems import ScoredRun
+from asrkd.training.metrics import read_metrics
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """Record of a training; empty for transcripts that were scored without a model."""
+
+    seed: int
+    experiment: dict[str, Any]  # resolved config
+    architecture: dict[str, Any]
+    lineage: dict[str, Any]
+    stamp: dict[str, Any]
+    log: list[dict[str, Any]]
+    params: int | None
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether there is a config to compare."""
+        return isinstance(self.experiment.get("optim"), dict)
+
+    @property
+    def optim(self) -> dict[str, Any]:
+        """Settings of the optimizer."""
+        optim = self.experiment.get("optim")
+        return optim if isinstance(optim, dict) else {}
+
+    @property
+    def phases(self) -> list[dict[str, Any]]:
+        """Phases of the config."""
+        return _dicts(self.experiment.get("phases"))
+
+    @property
+    def objectives(self) -> list[list[dict[str, Any]]]:
+        """Objectives of each phase, by their names: ``{"ctc": {...}, "codebook": None}``."""
+        return [_dicts(phase.get("objectives")) for phase in self.phases]
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of the run, or of its log without a stamp; 0: unknown."""
+        steps = self.stamp.get("steps")
+        return steps if isinstance(steps, int) else max((record["step"] for record in self.log), default=0)
+
+    @property
+    def last_phase_step(self) -> int:
+        """Update at which the last phase began; 0 if lengths in epochs leave it unknown."""
+        steps = [phase.get("steps") for phase in self.phases]
+        if len(steps) < 2:
+            return 0
+        if isinstance(steps[-1], int):
+            return max(0, self.num_updates - steps[-1])
+        before = [number for number in steps[:-1] if isinstance(number, int)]
+        return sum(before) if len(before) == len(steps) - 1 else 0
+
+
+def read_training(run: ScoredRun) -> TrainingRecord:
+    """Read the record of a run's training; AsrkdError if a file of it is torn."""
+    if run.model is None:
+        return TrainingRecord(run.seed, {}, {}, {}, {}, [], run.params)
+    config = _object(run.model / MODEL_CONFIG)
+    return TrainingRecord(
+        seed=run.seed,
+        experiment=_section(config, "experiment"),
+        architecture=_section(config, "architecture"),
+        lineage=_object(run.model / LINEAGE),
+        stamp=_object(run.model / STAMP),
+        log=read_metrics(run.model / METRICS),
+        params=run.params,
+    )
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _object(path: Path) -> dict[str, Any]:
+    content = files.read_json(path) if path.is_file() else None
+    return content if isinstance(content, dict) else {}
+
+
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    section = config.get(name)
+    return section if isinstance(section, dict) else {}

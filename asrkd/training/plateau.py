@@ -58,6 +58,11 @@ def unigram_loss(counts: Mapping[int, int]) -> float:
     return sum(count / total * math.log(total / count) for count in counts.values())
 
 
+def is_ctc_loss(label: str) -> bool:
+    """Return whether a label is of a CTC loss: ``ctc``, ``ctc-nbest``, ``ctc#2``."""
+    return label.partition("-")[0].partition("#")[0] == "ctc"
+
+
 def ctc_loss(losses: Mapping[str, float], prefix: str = "") -> float | None:
     """Return the lowest CTC loss among the losses by label, in nats per token; None if there is none.
 
@@ -68,7 +73,7 @@ def ctc_loss(losses: Mapping[str, float], prefix: str = "") -> float | None:
     of_ctc = [
         loss
         for label, loss in losses.items()
-        if label.startswith(prefix) and label[len(prefix) :].partition("-")[0].partition("#")[0] == "ctc"
+        if label.startswith(prefix) and is_ctc_loss(label.removeprefix(prefix))
     ]
     return min(of_ctc, default=None)
 

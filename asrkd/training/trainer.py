@@ -65,7 +65,7 @@ class Trainer:
         self.schedule = PhaseSchedule(config.phases, self.batches.per_epoch)
         self._dev_targets: dict[int, list[DevTargets]] = {}  # by phase
         unigram = validator.unigram if isinstance(validator, Validator) else 0.0
-        self._plateau = PlateauWatch(self.total_steps, unigram, config.optim.warmup_steps)
+        self._plateau = PlateauWatch(self.total_steps, unigram, config.optim.warmup(self.total_steps))
         learner.to(environment.device)
         self.optimizer = self._new_optimizer()
 

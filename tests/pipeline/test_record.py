@@ -338,6 +338,8 @@ def test_many_updates_are_averaged_in_groups(runs, tmp_path):
             "kind": "train",
             "step": 20 * n,
             "loss": float(n * n),
+            "loss_ctc-nbest": float(n),
+            "loss_codebook": 3.0,
             "lr": 1.0 / n,
             "epoch": n // 9,
             "seconds": 1.5,
@@ -351,12 +353,20 @@ def test_many_updates_are_averaged_in_groups(runs, tmp_path):
     made = make_record(model)
     updates = [row for row in made.log if row["kind"] == "train"]
     assert len(updates) == 84 <= MOST_UPDATES
-    assert updates[0] == {"kind": "train", "step": 60, "loss": (1 + 4 + 9) / 3, "lr": 1 / 3, "epoch": 0}
+    assert updates[0] == {
+        "kind": "train",
+        "step": 60,
+        "loss": (1 + 4 + 9) / 3,
+        "loss_ctc-nbest": 2.0,
+        "lr": 1 / 3,
+        "epoch": 0,
+    }
     assert updates[33]["loss"] == (100**2 + 102**2) / 2
     assert updates[-1] == {
         "kind": "train",
         "step": 5020,
         "loss": (250**2 + 251**2) / 2,
+        "loss_ctc-nbest": 250.5,
         "lr": 1 / 251,
         "epoch": 27,
     }

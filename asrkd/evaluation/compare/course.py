@@ -85,8 +85,7 @@ def plateau_of(record: TrainingRecord) -> Plateau | None:
     wer = _after(begin, curve(record.log, "validation", "wer"))
     if any(loss < DEV_RULE.level * unigram for _, loss in dev) or (wer and wer[-1][1] < LEAST_WER):
         return None
-    warmup = record.optim.get("warmup_steps")
-    training = _after(begin + (warmup if isinstance(warmup, int) else 0), _training_losses(record))
+    training = _after(begin + record.warmup_steps, _training_losses(record))
     return find_plateau(training, total, unigram) if training else find_plateau(dev, total, unigram, DEV_RULE)
 
 
@@ -138,4 +137,5 @@ def _schedule(record: TrainingRecord) -> ScheduleEnd | None:
     rates = curve(record.log, "train", "lr")
     if not rates:
         return None
-    return schedule_end(record.optim, rates[-1][1], record.num_updates - record.last_phase_step)
+    in_warmup = record.num_updates - record.last_phase_step <= record.warmup_steps
+    return schedule_end(record.optim, rates[-1][1], in_warmup=in_warmup)

@@ -146,6 +146,8 @@ def _tree(record: TrainingRecord) -> dict[str, Any]:
     for section, keys in _IN_DIGESTS.items():
         if isinstance(tree.get(section), dict):
             tree[section] = {key: value for key, value in tree[section].items() if key not in keys}
+    if isinstance(tree.get("optim"), dict):
+        tree["optim"] = {**tree["optim"], "warmup_steps": record.warmup_steps}
     augment = tree.get("augment")
     if isinstance(augment, dict) and isinstance(augment.get("noise"), dict):
         noise = {key: value for key, value in augment["noise"].items() if key != "cuts"}

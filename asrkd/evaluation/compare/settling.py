@@ -72,19 +72,19 @@ class ScheduleEnd:
     share: float  # learning rate, as a share of its peak
 
 
-def schedule_end(optim: dict[str, Any], last_lr: float, num_updates: int) -> ScheduleEnd | None:
+def schedule_end(optim: dict[str, Any], last_lr: float, *, in_warmup: bool) -> ScheduleEnd | None:
     """Return the state of a schedule at its last update; None if the settings lack its keys.
 
     Args:
         optim: section ``optim`` of a config.
         last_lr: learning rate of the last update.
-        num_updates: updates of the last schedule.
+        in_warmup: whether that update was in the warm-up.
     """
     peak, final, name = (optim.get(key) for key in ("lr", "final_lr", "schedule"))
     if not isinstance(peak, (int, float)) or not isinstance(final, (int, float)) or peak <= 0:
         return None
     share = last_lr / peak
-    if num_updates <= (optim.get("warmup_steps") or 0):
+    if in_warmup:
         return ScheduleEnd("warm-up", share)
     if name == "constant":
         return ScheduleEnd("constant", share)

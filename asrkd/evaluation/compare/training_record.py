@@ -7,6 +7,7 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.artifacts import LINEAGE, METRICS, MODEL_CONFIG, STAMP
 from asrkd.evaluation.compare.systems import ScoredRun
+from asrkd.training.config import OptimConfig
 from asrkd.training.metrics import read_metrics
 
 
@@ -59,6 +60,14 @@ class TrainingRecord:
             return max(0, self.num_updates - steps[-1])
         before = [number for number in steps[:-1] if isinstance(number, int)]
         return sum(before) if len(before) == len(steps) - 1 else 0
+
+    @property
+    def warmup_steps(self) -> int:
+        """Updates of the warm-up; those of the default, where the config leaves them to it."""
+        steps = self.optim.get("warmup_steps", 0)
+        if isinstance(steps, int):
+            return steps
+        return OptimConfig().warmup(self.num_updates) if steps is None else 0
 
 
 def read_training(run: ScoredRun) -> TrainingRecord:

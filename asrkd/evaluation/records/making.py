@@ -26,6 +26,7 @@ from asrkd.evaluation.records.record import RunRecord, ScoreRecord, WeightsRecor
 from asrkd.models.directory import finish_command, is_restored, require_weights, train_again_command
 from asrkd.scoring.score_folder import KINDS, check_up_to_date, read_score, remake_command
 from asrkd.training.metrics import read_metrics
+from asrkd.training.plateau import is_ctc_loss
 
 MOST_UPDATES = 100  # records of updates in the log of a record; above it neighbors are averaged
 _IN_LINEAGE = ("tokens", "experiment")  # keys of config.json that the lineage has too
@@ -133,7 +134,8 @@ def _command(folder: Path) -> str | None:
 def _thinned_log(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the records of a log in their order, at most :data:`MOST_UPDATES` of them of updates.
 
-    A group of updates has the step, learning rate and epoch of its last, and the mean of their losses. The
+    A group of updates has the step, learning rate and epoch of its last, and the means of their losses: the
+    sum and the terms of CTC, by which `asrkd compare` knows a plateau. The
     end of the run is left out: the stamp has its step, the record its time. So are numbers that are not
     finite, which JSON has no words for.
     """
@@ -153,8 +155,9 @@ def _thinned_log(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _update(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Summarize successive records of updates."""
     kept = {name: group[-1][name] for name in _OF_UPDATES if _is_json(group[-1].get(name, math.nan))}
-    losses = [record["loss"] for record in group if _is_json(record.get("loss", math.nan))]
-    return kept | ({"loss": mean(losses)} if losses else {})
+    names = ["loss", *(name for name in group[-1] if is_ctc_loss(name.removeprefix("loss_")))]
+    losses = {name: [row[name] for row in group if _is_json(row.get(name, math.nan))] for name in names}
+    return kept | {name: mean(values) for name, values in losses.items() if values}
 
 
 def _is_json(value: Any) -> bool:

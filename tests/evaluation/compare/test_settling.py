@@ -85,11 +85,11 @@ def test_the_last_third_is_that_of_the_last_phase():
         ({"final_lr": 1.0}, 0.01, "ended"),
         ({"schedule": "constant"}, 0.01, "constant"),
         ({"schedule": "exponential", "epoch_factor": 0.99}, 0.0066, "unfinished"),
-        ({"warmup_steps": 100}, 0.01, "warm-up"),
-        ({"warmup_steps": 99}, 0.01, "unfinished"),
     ],
 )
 def test_a_schedule_is_at_its_end_when_little_is_left_of_its_way(changes, last, kind):
-    optim = {"lr": 0.01, "final_lr": 0.0, "schedule": "cosine", "warmup_steps": 10} | changes
-    assert schedule_end(optim, last, 100) == ScheduleEnd(kind, pytest.approx(last / 0.01))
-    assert schedule_end({"lr": "much"}, last, 100) is None
+    optim = {"lr": 0.01, "final_lr": 0.0, "schedule": "cosine"} | changes
+    share = pytest.approx(last / 0.01)
+    assert schedule_end(optim, last, in_warmup=False) == ScheduleEnd(kind, share)
+    assert schedule_end(optim, last, in_warmup=True) == ScheduleEnd("warm-up", share)
+    assert schedule_end({"lr": "much"}, last, in_warmup=False) is None

@@ -9,9 +9,7 @@ from asrkd.models.config import LanguageModelConfig, ModelConfig
 from asrkd.objectives import ObjectiveEntry
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.training.data_config import AnyDataConfig, AugmentConfig, TextDataConfig
-
-# A model that is still on CTC's plateau when the learning rate peaks may never leave it.
-WARMUP_SHARE, MOST_WARMUP_STEPS = 0.25, 10_000
+from asrkd.training.plateau import default_warmup
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -35,7 +33,7 @@ class OptimConfig(Section):
         """Return the updates of the warm-up in a schedule of ``total_steps`` updates."""
         if self.warmup_steps is not None:
             return self.warmup_steps
-        return min(round(WARMUP_SHARE * total_steps), MOST_WARMUP_STEPS)
+        return default_warmup(total_steps)
 
     @model_validator(mode="after")
     def _no_setting_without_effect(self) -> "OptimConfig":

@@ -20,6 +20,9 @@ import numpy as np
 
 Curve = Sequence[tuple[int, float]]  # (step, loss), steps rising
 
+# A model that is still on the plateau when the learning rate peaks may never leave it.
+WARMUP_SHARE, MOST_WARMUP_STEPS = 0.25, 10_000
+
 REMEDIES = (
     "if it stays, try another optim.lr (for small models 0.006 to 0.03), a longer optim.warmup_steps, and "
     "fewer and shorter masks in augment.specaugment"
@@ -50,6 +53,11 @@ class Plateau:
             f"CTC loss of {self.loss:.2f} nats per token for {self.num_updates:,} updates, "
             f"token frequencies alone give {self.unigram:.2f}"
         )
+
+
+def default_warmup(total_steps: int) -> int:
+    """Return the updates of the warm-up in a schedule of ``total_steps`` updates, where a config has none."""
+    return min(round(WARMUP_SHARE * total_steps), MOST_WARMUP_STEPS)
 
 
 def unigram_loss(counts: Mapping[int, int]) -> float:

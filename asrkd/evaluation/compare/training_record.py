@@ -7,8 +7,8 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.artifacts import LINEAGE, METRICS, MODEL_CONFIG, STAMP
 from asrkd.evaluation.compare.systems import ScoredRun
-from asrkd.training.config import OptimConfig
 from asrkd.training.metrics import read_metrics
+from asrkd.training.plateau import default_warmup
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TrainingRecord:
         steps = self.optim.get("warmup_steps", 0)
         if isinstance(steps, int):
             return steps
-        return OptimConfig().warmup(self.num_updates) if steps is None else 0
+        return default_warmup(self.num_updates) if steps is None else 0
 
 
 def read_training(run: ScoredRun) -> TrainingRecord:

@@ -57,7 +57,7 @@ def test_systems_trained_alike_get_no_sentence(tmp_path):
         (
             {"augment.specaugment": None},
             {},
-            "augment.specaugment feature_mask_size 12, frame_mask_size 15... (baseline), none (student)",
+            "augment.specaugment feature_mask_size 12, frame_mask_share 1... (baseline), none (student)",
         ),
         (
             {"augment.noise": {"cuts": "noise.jsonl.gz", "probability": 0.5, "snr_db": [10.0, 20.0]}},

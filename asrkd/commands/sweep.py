@@ -21,6 +21,7 @@ from asrkd.commands.sweeping.child import Task, Train
 from asrkd.commands.sweeping.figure import draw
 from asrkd.commands.sweeping.grid import SEED, Grid, Run, read_grid
 from asrkd.commands.sweeping.halving import parse_rungs
+from asrkd.commands.sweeping.progress import read_progress
 from asrkd.commands.sweeping.results import Results, Row, as_json, quality_text, results
 from asrkd.commands.sweeping.rounds import Lengths, Standing
 from asrkd.commands.sweeping.side_by_side import run_side_by_side
@@ -239,7 +240,7 @@ class _Sweep:
                     failures[tasks[task].folder] = ended.message
                     warn(f"run {task.name}: {ended.message}; its log: {task.log}")
                 if ended.kind != "stopped" or not stop.reason():
-                    progress.advance(1, note=task.name)
+                    progress.advance(1, note=f"{task.name}{_last_quality(task.out)}")
         return failures
 
     def _task(self, run: Run, until_step: int | None) -> Task:
@@ -253,6 +254,14 @@ class _Sweep:
         files.write_lines(self.request.out / TABLE, render(ranked, styled=False).splitlines())
         record = {"asrkd": __version__, "request": self.request.record(self.grid)} | as_json(ranked)
         files.write_json(self.request.out / SWEEP, record)
+
+
+def _last_quality(folder: Path) -> str:
+    """Describe the last validation of a run for the progress; empty if there is none."""
+    last = read_progress(folder).last
+    if last.get("wer") is not None:
+        return f": {last['wer']:.2%}"
+    return f": {last['perplexity']:.4g}" if last.get("perplexity") is not None else ""
 
 
 def _unfinished(

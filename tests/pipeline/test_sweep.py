@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,3 +294,12 @@ def test_a_mistake_is_one_line_before_anything_is_written(config, tmp_path, more
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr and len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "sweep").exists()
+
+
+def test_check_names_a_run_that_is_gone_and_its_remedy(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "sweep")
+    assert check(tmp_path / "sweep").problems == ()
+    chosen = tmp_path / "sweep/runs" / json.loads((whole / "stamp.json").read_text())["chosen"]
+    shutil.rmtree(chosen)
+    (problem,) = check(tmp_path / "sweep").problems
+    assert problem.startswith(f"{chosen}: no such folder; train the run again with: asrkd sweep ")

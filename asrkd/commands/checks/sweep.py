@@ -13,15 +13,18 @@ from asrkd.training.config import TrainConfig
 
 def audit_sweep(path: Path, findings: Findings) -> None:
     """Check a folder of `asrkd sweep`."""
+    maker = read_command(path) or command("asrkd", "sweep", "...", "--out", path)
     with findings.collect(path):
-        maker = read_command(path) or command("asrkd", "sweep", "...", "--out", path)
         stamp = output_folder.read_stamp(path, maker, ["settings", "runs", "chosen"])
         findings.note(f"{path}: chosen among {stamp['settings']}: {stamp['chosen']}")
         config.load(TrainConfig, path / BEST_CONFIG)
     with findings.collect(path):
         for setting in files.read_json(path / SWEEP)["settings"]:
             for run in setting["runs"]:
-                if run["state"] == "complete":
-                    audit_model(path / run["folder"], findings)
+                folder = path / run["folder"]
+                if not folder.is_dir():
+                    findings.problem(f"{folder}: no such folder; train the run again with: {maker}")
+                elif run["state"] == "complete":
+                    audit_model(folder, findings)
                 else:
-                    findings.note(f"{path / run['folder']}: {setting['state']} at step {run['step']}")
+                    findings.note(f"{folder}: {setting['state']} at step {run['step']}")

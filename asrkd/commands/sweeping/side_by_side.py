@@ -53,11 +53,12 @@ def run_side_by_side(
 
 @contextmanager
 def _server() -> Iterator[Any]:
-    """Start the process that others are forked from; it blocks the stop signals, which they handle."""
+    """Start the process that others are forked from; it blocks signals, which its children handle."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "lhotse"])
     resource_tracker.ensure_running()  # before, as it unblocks signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    # SIGINT while it imports would print a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGINT))
     try:
         forkserver.ensure_running()
     finally:

@@ -1,5 +1,6 @@
 """The stage `train`: what it leaves, that it learns, and that stopping it changes nothing."""
 
+import math
 import os
 from pathlib import Path
 
@@ -263,3 +264,34 @@ def test_more_workers_than_processors_are_one_line(capsys):
     assert capsys.readouterr().err.splitlines() == [line]
     TrainOptions("cpu", workers=1).environment(Processes())
     assert capsys.readouterr().err == ""
+
+
+def test_a_run_on_the_plateau_warns_once_also_when_it_is_resumed(config, tmp_path, capsys):
+    """A learning rate of nearly nothing keeps the loss, but for what batches differ by."""
+    slow = ("optim.lr=1e-9", "optim.warmup_steps=0", "phases.0.steps=400", "validation.every_steps=1000")
+
+    def train_to(step: int, out: Path) -> str:
+        options = TrainOptions(device="cpu", threads=1, resume=True, until_step=step)
+        with pytest.raises(StoppedInTime):
+            train(config, out, slow, options, StopRequest())
+        return "".join(line for line in capsys.readouterr().err.splitlines() if "on CTC's plateau" in line)
+
+    warning = train_to(120, tmp_path / "whole")
+    assert "asrkd: whole: step 120: on CTC's plateau: CTC loss of " in warning
+    assert "try another optim.lr" in warning and warning.count("plateau") == 1
+    warnings = [train_to(step, tmp_path / "parts") for step in (90, 120, 121)]
+    assert [bool(line) for line in warnings] == [False, True, False]
+    log = _without_times(tmp_path / "parts")
+    assert _without_times(tmp_path / "whole") == log
+    (noted,), (data,) = ([row for row in log if row["kind"] == kind] for kind in ("plateau", "data"))
+    assert noted["step"] == 120 and noted["unigram"] == data["unigram"]
+    assert data["cuts"] == 30 and data["hours"] > 0
+
+
+def test_the_logged_unigram_loss_is_that_of_the_dev_transcripts(config, corpus, tmp_path):
+    run(config, tmp_path / "run", "phases.0.steps=1")
+    text = [" ".join(s.text for s in cut.supervisions) for cut in read_cuts(corpus / "cuts_dev.jsonl.gz")]
+    letters = "".join(text)
+    shares = [letters.count(letter) / len(letters) for letter in set(letters)]
+    (data,) = [r for r in read_metrics(tmp_path / "run/metrics.jsonl") if r["kind"] == "data"]
+    assert data["unigram"] == pytest.approx(-sum(share * math.log(share) for share in shares))

@@ -15,7 +15,8 @@ from asrkd.evaluation.compare.systems import TEACHER, System
 from asrkd.evaluation.compare.training_record import TrainingRecord
 from asrkd.training.metrics import curve
 
-UPDATES, EPOCHS, TRAIN_SIZE, SEEDS, VALIDATION = "updates", "epochs", "train size", "seeds", "validation"
+UPDATES, EPOCHS, PARAMETERS = "updates", "epochs", "parameters"
+TRAIN_SIZE, SEEDS, VALIDATION = "train size", "seeds", "validation"
 MISSING = "\u2013"  # a key that a config lacks
 NUM_DIGITS = 12  # of a digest
 _DIGESTS = {  # keys of the lineage by setting
@@ -100,7 +101,7 @@ def _recorded(record: TrainingRecord) -> dict[str, str | None]:
         UPDATES: f"{record.num_updates:,}" if record.num_updates else None,
         "phases": _lengths(record.phases),
         EPOCHS: _epochs(record),
-        "parameters": None if record.params is None else f"{record.params:,}",
+        PARAMETERS: None if record.params is None else f"{record.params:,}",
         TRAIN_SIZE: _size(record),
     }
     for name, key in {**_DIGESTS, **_DEV_DIGESTS}.items():

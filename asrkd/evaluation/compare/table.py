@@ -11,13 +11,15 @@ from rich.text import Text
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, Difference, Share, SystemResult
 from asrkd.evaluation.compare.conclusions import is_significant
 from asrkd.evaluation.compare.reservations import by_value
-from asrkd.evaluation.compare.settings import Setting
+from asrkd.evaluation.compare.settings import MISSING, PARAMETERS, UPDATES, Setting
+from asrkd.evaluation.compare.systems import TEACHER
 from asrkd.evaluation.costs.measuring import Costs
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import Unit
 
 WIDTH = 100
 NOTHING = ""
+SUMMED_UP = (UPDATES, "optim.lr", "data.max_duration", PARAMETERS)  # equal settings that are named
 
 Column = tuple[str, Callable[[SystemResult], str]]
 
@@ -35,7 +37,7 @@ def render(comparison: Comparison, *, styled: bool) -> str:
         console.print(_settings(differing, [system.name for system in comparison.systems]))
         console.print()
     for sentence in [
-        *_equal(comparison.fairness.settings),
+        *_equal(comparison),
         *comparison.conclusions,
         "",
         *_legend(comparison),
@@ -68,12 +70,19 @@ def _settings(settings: Sequence[Setting], names: Sequence[str]) -> Table:
     return table
 
 
-def _equal(settings: Sequence[Setting]) -> list[str]:
-    """Sum up the settings that are equal in all systems but the teacher."""
-    equal = [setting for setting in settings if not setting.differs and setting.is_condition]
-    if not equal or len(settings[0].values) < 2:
+def _equal(comparison: Comparison) -> list[str]:
+    """Sum up the settings that are equal in all systems but the teacher, in a line."""
+    names = [system.name for system in comparison.systems if system.role != TEACHER]
+    equal = {
+        setting.name: next((texts[0] for name in names if (texts := setting.values.get(name))), MISSING)
+        for setting in comparison.fairness.settings
+        if not setting.differs and setting.is_condition
+    }
+    if not equal or len(names) < 2:
         return []
-    return [f"{len(equal)} settings are equal in all systems but the teacher (see the JSON)."]
+    shown = [f"{name} {equal[name]}" for name in SUMMED_UP if name in equal]
+    more = f"{len(equal) - len(shown)} more (--out has all)"
+    return [f"Equal settings: {', '.join(shown)}{' and ' if shown else ''}{more}."]
 
 
 def _style(system: SystemResult) -> str:

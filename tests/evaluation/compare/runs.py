@@ -94,7 +94,8 @@ def make_run(
     architecture = {"num_tokens": 17, "features": features}
     files.write_json(folder / "config.json", {"experiment": experiment, "architecture": architecture})
     digests = {"train_cuts": "1c3157506b9958", "train_texts": "7edc03e3bbc48d", "dev_cuts": "f5d58c34e00587"}
-    files.write_json(folder / "lineage.json", digests | {"tokens": "fdda4610a2566d"} | (lineage or {}))
+    written = {"tokens": "fdda4610a2566d", "target_stores": {}, "experiment": experiment}
+    files.write_json(folder / "lineage.json", digests | written | (lineage or {}))
     steps = log.get("steps", STEPS)
     files.write_json(folder / "stamp.json", {"params": params, "steps": steps, "validation": {}})
     write_log(folder, experiment, **log)

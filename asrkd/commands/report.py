@@ -18,6 +18,7 @@ from asrkd.evaluation.inheritance.error_classes import STUDENT
 from asrkd.evaluation.report import browser, clips, inherited, page
 from asrkd.evaluation.report.comparison_section import draw_comparison, read_matching
 from asrkd.evaluation.report.curves import curves
+from asrkd.evaluation.report.fairness_section import draw_fairness
 from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, draw_inheritance
 from asrkd.evaluation.report.scored_cuts import scored_cuts, snr_db
 from asrkd.evaluation.report.strata import strata
@@ -71,13 +72,17 @@ def report(request: ReportRequest) -> ReportResult:
         {u: e for u, e in browser.errors_by_utterance(browsed).items() if u in rows}
     )
     audio = clips.read_clips(cuts, chosen, request.num_clips)
+    comparison = draw_comparison(_comparison(request, systems), systems)
     html = page.render(
         version=__version__,
         title=_title(systems),
         score=systems[0].score,
         systems=systems,
         styles=[system.style for system in systems],
-        comparison=draw_comparison(_comparison(request, systems), systems),
+        comparison=comparison,
+        fairness=draw_fairness(
+            comparison.comparison, {row.result.name: row.style for row in comparison.rows}
+        ),
         curves=curves(systems),
         strata=strata(systems, ratios),
         targets=draw_targets(systems),

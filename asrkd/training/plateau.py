@@ -5,9 +5,9 @@ frequencies, the *unigram loss*), then where tokens are, and only then which tok
 take the last step either give blanks alone, or about the right number of words, nearly all of them wrong.
 
 The default rule was chosen on eleven trainings of Conformers of 54 k parameters on spoken digits, as
-characters (unigram loss 2.5 and 2.8 nats). Five of them stalled, at a WER of 93 to 117 %: their loss was 0.58 to
-0.87 times the unigram loss in training, and as much on dev. Of the others, at 18 to 47 %, it was 0.29 or less in
-training.
+characters (unigram loss 2.5 and 2.8 nats). Five of them stalled, at a WER of 93 to 117 %: their loss was 0.58
+to 0.87 times the unigram loss in training, and as much on dev. Of the others, at 18 to 47 %, it was 0.29 or
+less in training.
 """
 
 import math

@@ -11,7 +11,6 @@ from asrkd.core.shell import command
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, SystemResult, read_comparison
 from asrkd.evaluation.compare.conclusions import is_significant
 from asrkd.evaluation.compare.systems import STUDENT
-from asrkd.evaluation.report.fairness_section import FairnessSection, draw_fairness
 from asrkd.evaluation.report.figures.dots import Dot, DotRow, dot_figure
 from asrkd.evaluation.report.figures.svg import Style
 from asrkd.evaluation.report.page import end
@@ -42,8 +41,6 @@ class ComparisonSection:
     best: ComparedRow | None  # student
     teacher: ComparedRow | None
     baseline: ComparedRow | None
-    fairness: FairnessSection
-    verdicts: list[str]  # conclusions without those on fairness
     rates: Markup
     differences: Markup | None
 
@@ -91,15 +88,12 @@ def draw_comparison(comparison: Comparison, systems: Sequence[ReportedSystem]) -
         for result in comparison.systems
     ]
     by_name = {row.result.name: row for row in rows}
-    fairness = draw_fairness(comparison, {name: row.style for name, row in by_name.items()})
     return ComparisonSection(
         comparison,
         rows,
         by_name[best.name] if best else None,
         by_name.get(comparison.teacher or ""),
         by_name.get(comparison.baseline or ""),
-        fairness,
-        [each for each in comparison.conclusions if each not in fairness.sentences],
         _rates(rows, comparison.unit),
         _differences(rows, comparison),
     )

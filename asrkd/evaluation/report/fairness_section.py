@@ -36,6 +36,7 @@ class FairnessSection:
     """Sentences and tables; without rows, all is equal or nothing is known."""
 
     sentences: list[str]
+    verdicts: list[str]  # the other conclusions
     systems: list[Style]  # columns of the settings
     settings: list[SettingRow]
     num_equal: int  # settings that are equal in all systems but the teacher
@@ -48,8 +49,10 @@ def draw_fairness(comparison: Comparison, styles: Mapping[str, Style]) -> Fairne
     known = [system for system in comparison.systems if system.name in fairness.courses]
     differing = [setting for setting in fairness.settings if setting.differs]
     equal = [setting for setting in fairness.settings if not setting.differs and setting.is_condition]
+    sentences = fairness_sentences(comparison)
     return FairnessSection(
-        sentences=fairness_sentences(comparison),
+        sentences=sentences,
+        verdicts=[each for each in comparison.conclusions if each not in sentences],
         systems=[styles[system.name] for system in known],
         settings=[
             SettingRow(

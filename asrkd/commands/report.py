@@ -80,9 +80,7 @@ def report(request: ReportRequest) -> ReportResult:
         systems=systems,
         styles=[system.style for system in systems],
         comparison=comparison,
-        fairness=draw_fairness(
-            comparison.comparison, {row.result.name: row.style for row in comparison.rows}
-        ),
+        fairness=draw_fairness(comparison.comparison, comparison.styles),
         curves=curves(systems),
         strata=strata(systems, ratios),
         targets=draw_targets(systems),

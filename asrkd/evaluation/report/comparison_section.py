@@ -44,6 +44,11 @@ class ComparisonSection:
     rates: Markup
     differences: Markup | None
 
+    @property
+    def styles(self) -> dict[str, Style]:
+        """Style of each system, by name."""
+        return {row.result.name: row.style for row in self.rows}
+
 
 def read_matching(path: Path, systems: Sequence[ReportedSystem]) -> Comparison:
     """Read the output of `asrkd compare --out`, which must be of these systems.

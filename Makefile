@@ -107,6 +107,10 @@ fsdd: $(INSTALLED)  ## real spoken digits: make fsdd CORPUS=folder
 librispeech: $(INSTALLED)  ## any LibriSpeech tree: make librispeech CORPUS=folder
 	@SIZE=demo DATA=data/librispeech EXP=exp/librispeech bash stages/demo/run.sh librispeech
 
+.PHONY: tables
+tables: $(INSTALLED)  ## all tables of both corpora, deciding rows first: make tables CORPUS=fsdd-connected BUDGET=150m
+	@bash stages/tables.sh
+
 .PHONY: mvq-tables
 mvq-tables: mvq-digits mvq-fsdd  ## MVQ-KD by codebooks, beside regression: make mvq-tables CORPUS=fsdd-connected; 95 minutes
 

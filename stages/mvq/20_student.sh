@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Stage 20: a row of the MVQ-KD tables, the baseline's model trained on targets of the teacher of seed 1.
-# Usage:   20_student.sh CORPUS baseline | mvq-N | l1 | l2 | live
+# Usage:   20_student.sh CORPUS baseline | mvq-N | l1 | l2 | live [restore]
 #
-# Reads:   $DATA, $EXP/mvq/{codebook-N,hidden}; for live $EXP/teacher, which computes the targets of l2 on the fly
+# Reads:   $DATA, $EXP/mvq/{codebook-N,hidden}; for live $EXP/teacher, which computes the targets of l2 on the fly;
+#          with restore the row's record in $RECORDS, and nothing is trained
 # Writes:  $EXP/mvq/seed-$SEED/ROW
 # Takes:   three to six minutes on one core, live six times as long
 # Showed:  docs/results/mvq-kd.md
@@ -17,4 +18,4 @@ case $row in
   live) config=l2 targets=(--set stores.hidden="{teacher: ${MVQ_TEACHER:-$EXP/teacher}, layer: ${MVQ_LAYER:-3}}") ;;
   *) echo "$row: expected baseline, mvq-N, l1, l2 or live" >&2 && exit 2 ;;
 esac
-asrkd train "$CONF/$config.yaml" --out "$EXP/mvq/seed-$SEED/$row" "${STUDENT[@]}" "${targets[@]}"
+train_in "mvq/seed-$SEED/$row" "${3-}" "$CONF/$config.yaml" "${STUDENT[@]}" "${targets[@]}"

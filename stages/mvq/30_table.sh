@@ -40,4 +40,5 @@ seconds() { # of each store, and of its quantizer
     printf '%8s %12s\n' "$(< "$store.seconds")" "$(< "$quantizer")"
   done
 }
+if ((${#stores[@]} == 0)); then exit; fi # all rows were restored
 asrkd targets sizes "${stores[@]}" | paste -d ' ' - <(seconds) > "$EXP/mvq/storage.txt"

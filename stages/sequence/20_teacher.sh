@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Stage 20: for the tables of Seq-KD and ERR-KD, the teacher of a student, or a language model.
-# Usage:   20_teacher.sh CORPUS STUDENT | lm     (a folder of stages/corpora; a name in its conf)
+# Usage:   20_teacher.sh CORPUS STUDENT [restore] | lm     (a folder of stages/corpora; a name in its conf)
 #
-# Reads:   $SEQUENCE_TEACHER_CUTS, CORPUS/conf; for lm the transcripts of train
+# Reads:   $SEQUENCE_TEACHER_CUTS, CORPUS/conf; for lm the transcripts of train; with restore the record in $RECORDS
 # Writes:  $EXP/sequence/FAMILY/teacher, or $EXP/sequence/lm
 # Takes:   seven to eleven minutes on one core, las-teacher 25; lm one
 # Showed:  docs/results/seq-kd.md
@@ -12,5 +12,5 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 student=${2:?whose teacher? a student of $CONF, or lm}
 if [[ $student == lm ]]; then exec asrkd train "$CONF/lm.yaml" --out "$EXP/sequence/lm" "${TEXT[@]}"; fi
 source stages/sequence/families.sh
-asrkd train "$CONF/$FAMILY-teacher.yaml" --out "$SEQUENCE/$FAMILY/teacher" "${TRAIN[@]}" \
+train_in "sequence/$FAMILY/teacher" "${3-}" "$CONF/$FAMILY-teacher.yaml" "${TRAIN[@]}" \
   --set data.train="$SEQUENCE_TEACHER_CUTS"

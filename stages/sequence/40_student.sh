@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Stage 40: a row of the Seq-KD and ERR-KD tables.
-# Usage:   40_student.sh CORPUS STUDENT ROW      (a folder of stages/corpora; a name in its conf)
+# Usage:   40_student.sh CORPUS STUDENT ROW [restore]     (a folder of stages/corpora; a name in its conf)
 #
 #          baseline      the transcripts
 #          kN-bM         Seq-KD: the N best hypotheses of a beam of M in place of them
@@ -9,8 +9,8 @@
 #          fifth         the transcripts of a fifth of the cuts; the others are left out
 #          fifth-kN-bM   these, and hypotheses for the others
 #
-# Reads:   $DATA, $EXP/sequence/FAMILY/nbest-*
-# Writes:  $EXP/sequence/STUDENT/seed-$SEED/ROW
+# Reads:   $DATA, $EXP/sequence/FAMILY/nbest-*; with restore the row's record in $RECORDS, and nothing is trained
+# Writes:  $EXP/sequence/STUDENT/seed-$SEED/ROW; the baseline of ctc-tiny is that of the MVQ-KD tables
 # Takes:   three to six minutes on one core
 # Showed:  docs/results/seq-kd.md
 set -euo pipefail
@@ -18,6 +18,12 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 
 student=${2:?which student? one of the names in $CONF} row=${3:?which row?}
 source stages/sequence/families.sh
+
+if [[ $student/$row == ctc-tiny/baseline ]]; then
+  mkdir -p "$SEQUENCE/$student/seed-$SEED"
+  ln -sfn "../../../mvq/seed-$SEED/baseline" "$SEQUENCE/$student/seed-$SEED/baseline"
+  exec bash stages/mvq/20_student.sh "$1" baseline "${4-}"
+fi
 
 # ALONE SHARED SETTINGS: the student's losses with these settings; of scale ALONE, or SHARED where there are two losses.
 losses() {
@@ -52,5 +58,5 @@ case $row in
     objectives=$(losses 1.0 0.5 "$lists")
     ;;
 esac
-asrkd train "$CONF/$student.yaml" --out "$SEQUENCE/$student/seed-$SEED/$row" "${STUDENT[@]}" \
+train_in "sequence/$student/seed-$SEED/$row" "${4-}" "$CONF/$student.yaml" "${STUDENT[@]}" \
   --set data.train="$cuts" --set phases.0.objectives="[$objectives]"

@@ -1,7 +1,7 @@
 # Sourced by the stages of the Seq-KD and ERR-KD tables, after a corpus's settings and with the name of a student in
 # $student: the family of its architecture, and the searches of that family.
 #
-# ctc-small ctc-mid            a Conformer with a CTC head
+# ctc-tiny ctc-small ctc-mid   a Conformer with a CTC head; ctc-tiny is the student of the demo and of the MVQ-KD tables
 # joint-small joint-mid        with a CTC head and an attention decoder
 # las-small las-mid            the models of Mun'im et al. in small
 # transformer-a transformer-b  those of Kim et al. in small
@@ -13,7 +13,7 @@ case $FAMILY in
   joint | las | transformer)
     DISTILL_SEARCH=(--search joint --ctc-weight 0.5) SEARCH=("${DISTILL_SEARCH[@]}" --beam 5) SEARCH_LM=("${SEARCH[@]}")
     ;;
-  *) echo "$student: expected ctc-, joint- or las-, small or mid; transformer-a or -b" >&2; exit 2 ;;
+  *) echo "$student: expected ctc-, joint- or las-, small or mid; ctc-tiny; transformer-a or -b" >&2; exit 2 ;;
 esac
 SEARCH_LM+=(--lm "$SEQUENCE/lm" --lm-weight 0.3)
 SEARCH_ATTENTION=(--search attention --beam 5) # the decoder alone, as the papers' models have no CTC head

@@ -103,6 +103,14 @@ def test_a_record_has_no_reference_and_the_same_bytes_each_time(runs, corpus, tm
     assert "already complete" in again.text() and out.stat().st_mtime_ns == before
     record(runs / "1/baseline", (), tmp_path / "other.json")
     assert (tmp_path / "other.json").read_text() == text
+    moved = json.loads(text) | {"train_seconds": 1e6, "source": None, "command": "asrkd train elsewhere"}
+    moved["lineage"]["experiment"]["data"]["train"] = "elsewhere/cuts.jsonl.gz"
+    out.write_text(json.dumps(moved))
+    assert "already complete" in record(runs / "1/baseline", (), out).text()
+    moved["lineage"]["experiment"]["optim"]["clip_norm"] = 7.0
+    out.write_text(json.dumps(moved))
+    assert "already complete" not in record(runs / "1/baseline", (), out).text()
+    assert out.read_text() == text
     record(runs / "2/baseline", ("score-test",), out)
     assert read_record(out).seed == 2 and list(read_record(out).scores) == ["score-test"]
 

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -37,7 +39,7 @@ def test_the_scripts_of_all_recipes_are_shell(path):
 
 def test_the_head_of_every_script_is_whole():
     for path in SCRIPTS:
-        numbered = path.name[0].isdigit() or path.name in ("run.sh", "prepare.sh")
+        numbered = path.name[0].isdigit() or path.name in ("run.sh", "prepare.sh", "tables.sh")
         header = path.read_text().partition("set -euo")[0]
         for word in ("Usage", "Reads", "Writes", "Takes", "Showed") if numbered else ():
             assert f"\n# {word}:" in header, f"{path}: {word}"
@@ -137,19 +139,21 @@ def check_done(tmp_path: Path, script: str, **variables: str) -> None:
 def test_every_row_is_trained_and_scored_once_and_in_order(tmp_path):
     """Stores and cuts come before the trainings that read them, trainings before their scores."""
     (tmp_path / "demo/mvq").mkdir(parents=True)
-    for row, wer in (("mvq-1", 0.3), ("mvq-2", 0.1), ("mvq-4", 0.1), ("mvq-8", 0.2), ("l1", 0.15)):
+    wers = {"mvq-1": 0.3, "mvq-16": 0.1, "l1": 0.15, "l2": 0.2, "mvq-2": 0.1, "mvq-8": 0.2}
+    for row, wer in wers.items():
         (tmp_path / f"demo/mvq/seed-1/{row}").mkdir(parents=True)
         (tmp_path / f"demo/mvq/seed-1/{row}/stamp.json").write_text(
             f'{{"validation": {{\n "wer": {wer}\n}}}}'
         )
     mvq = record(tmp_path, "mvq/run.sh", "digits", AT_ONCE="1", MVQ_MORE_SEEDS="2 3")
-    assert (tmp_path / "demo/mvq/best").read_text() == "mvq-2\n"  # the first of equal ones
+    assert (tmp_path / "demo/mvq/best").read_text() == "mvq-16\n"  # the first of equal ones
     trained = [words[words.index("--out") + 1] for words in mvq.commands if words[0] == "train"]
-    rows = ["baseline", "mvq-1", "mvq-2", "mvq-4", "mvq-8", "mvq-16", "l1", "l2", "live"]
-    more = [f"seed-{seed}/{row}" for seed in (2, 3) for row in ("baseline", "mvq-16", "l2", "mvq-2")]
-    wanted = ["../teacher", *(f"seed-1/{row}" for row in rows), *more]
+    first = [f"seed-{seed}/{row}" for seed in (1, 2, 3) for row in ("baseline", "mvq-4")]
+    others = [f"seed-1/{row}" for row in ("mvq-1", "mvq-16", "l1", "l2", "mvq-2", "mvq-8", "live")]
+    wanted = ["../teacher", *first, *others, "seed-2/mvq-16", "seed-3/mvq-16"]
     assert [os.path.relpath(out, tmp_path / "demo/mvq") for out in trained] == wanted
-    check_order(mvq.commands)
+    complete = {str(tmp_path / f"demo/mvq/seed-1/{row}") for row in wers}  # they need no targets
+    check_order([words for words in mvq.commands if not complete & set(words)])
 
     for row, wer in (("err-1", 0.3), ("err-2", 0.1), ("err-5", 0.2)):
         (tmp_path / f"demo/sequence/joint-small/seed-1/{row}/score-dev").mkdir(parents=True)
@@ -157,20 +161,26 @@ def test_every_row_is_trained_and_scored_once_and_in_order(tmp_path):
         score.write_text(f'{{\n "wer": {wer}\n}}')
     (tmp_path / "demo/sequence/joint").mkdir(parents=True)
     (tmp_path / "demo/sequence/joint-small/none.txt").touch()
-    sequence = record(tmp_path, "sequence/run.sh", "digits", AT_ONCE="1")
+    only = {"SEQUENCE_STUDENTS": "joint-small", "AT_ONCE": "1"}
+    sequence = record(tmp_path, "sequence/run.sh", "digits", **only)
     trained = [words[words.index("--out") + 1] for words in sequence.commands if words[0] == "train"]
-    rows = ["baseline", "k1-b5", "k1-b10", "k5-b5", "k5-b10", "k10-b10", "err-1", "err-2", "err-5"]
-    rows += ["posterior", "fifth", "fifth-k5-b5"]
-    more = [f"seed-{seed}/{row}" for seed in (2, 3) for row in ("baseline", "k5-b5", "fifth-k5-b5", "err-2")]
-    wanted = ["../joint/teacher", "../lm", *(f"seed-1/{row}" for row in rows), *more]
+    first = [f"seed-1/{row}" for row in ("baseline", "k5-b5", "err-1", "err-2", "err-5")]
+    more = [f"seed-{seed}/{row}" for seed in (2, 3) for row in ("baseline", "k5-b5", "err-2")]
+    others = ["k1-b5", "k10-b10", "k1-b10", "k5-b10", "posterior", "fifth", "fifth-k5-b5"]
+    wanted = ["../joint/teacher", *first, *more, *(f"seed-1/{row}" for row in others)]
     assert [os.path.relpath(out, tmp_path / "demo/sequence/joint-small") for out in trained] == wanted
     scored = [words[words.index("--out") + 1] for words in sequence.commands if words[0] == "score"]
     scores = {os.path.relpath(out, tmp_path / "demo/sequence") for out in scored}
-    assert len(scored) == len(scores) == 3 + 2 * 12 + 3 + 3 + 2 * 8
-    assert {"joint/teacher/score-test-lm", "joint-small/seed-1/err-5/score-dev"} <= scores
+    assert len(scored) == len(scores) == 2 + 2 * 12 + 3 + 2 * 6
+    assert {"joint/teacher/score-test-attention", "joint-small/seed-1/err-5/score-dev"} <= scores
     check_order(sequence.commands)
+    with_lm = record(tmp_path, "sequence/run.sh", "digits", SEQUENCE_WITH_LM="k5-b5", **only)
+    added = {shlex.join(words) for words in with_lm.commands} - {
+        shlex.join(words) for words in sequence.commands
+    }
+    assert sorted(line.split()[0] for line in added) == ["score", "score", "train"]
 
-    fsdd = record(tmp_path, "sequence/run.sh", "fsdd", AT_ONCE="1", CORPUS="somewhere")
+    fsdd = record(tmp_path, "sequence/run.sh", "fsdd", CORPUS="somewhere", **only)
     assert fsdd.commands[0][:3] == ["prepare", "tsv", "somewhere"]
     assert not any("/fifth" in word or "train_others" in word for words in fsdd.commands for word in words)
 
@@ -231,8 +241,53 @@ def test_the_tables_of_methods_are_made_of_both_sets_of_fsdd(tmp_path):
     ]
 
 
+def test_the_smallest_student_shares_its_baseline_with_the_tables_of_mvq_kd(tmp_path):
+    (tmp_path / "demo/sequence/ctc-tiny").mkdir(parents=True)
+    (tmp_path / "demo/sequence/ctc-tiny/none.txt").touch()
+    only = {"SEQUENCE_STUDENTS": "ctc-tiny", "SEQUENCE_ROWS": "baseline k1-b5", "SEQUENCE_MORE_SEEDS": ""}
+    rows = record(tmp_path, "sequence/run.sh", "digits", **only).of("train")
+    mvq = record(tmp_path, "mvq/20_student.sh", "digits", "baseline", SEED="1").of("train")
+    assert len(rows) == 3 and set(mvq) < set(rows)
+    baseline = tmp_path / "demo/sequence/ctc-tiny/seed-1/baseline"
+    assert os.path.realpath(baseline) == os.path.realpath(tmp_path / "demo/mvq/seed-1/baseline")
+
+
+@pytest.mark.slow
+def test_rows_go_on_from_their_records_within_a_budget(tmp_path):
+    """A row whose record is of other settings is not restored; without time it is named below the table."""
+    wanted = ("MVQ_ROWS=baseline mvq-1", "MVQ_DECIDING=", "MVQ_MORE_SEEDS=")
+    first = make(tmp_path, "mvq-digits", *wanted)
+    assert first.returncode == 0, first.stderr[-2000:]
+    trained = {path.name: path for path in (tmp_path / "demo/mvq/seed-1").iterdir()}
+    weights = {name: (path / "model.safetensors").read_bytes() for name, path in trained.items()}
+    records = shutil.move(tmp_path / "demo/rows", tmp_path / "rows")
+    shutil.move(tmp_path / "demo", tmp_path / "before")
+    row = tmp_path / "rows/mvq/seed-1/mvq-1.json"
+    fields = json.loads(row.read_text())
+    fields["lineage"]["experiment"]["optim"]["lr"] = 0.5
+    row.write_text(json.dumps(fields))
+
+    within = make(tmp_path, "mvq-digits", *wanted, f"RECORDS={records}", "BUDGET=0s")
+    assert within.returncode == 0, within.stderr[-2000:]
+    assert "mvq-1.json: the record of another run: optim.lr was 0.5, is now " in within.stderr
+    assert not list((tmp_path / "demo").rglob("*.safetensors"))
+    assert within.stdout.count("not run: mvq-1 with seed 1\n") == 1
+    tables = [read_comparison(tmp_path / f"{name}/mvq/compare.json") for name in ("before", "demo")]
+    for before, after in zip(tables[0].systems, tables[1].systems, strict=False):
+        assert (before.name, before.wer, before.interval) == (after.name, after.wer, after.interval)
+    assert [system.name for system in tables[1].systems] == ["teacher", "baseline"]
+    assert json.loads(row.read_text()) == fields
+
+    fresh = make(tmp_path, "mvq-digits", *wanted, f"RECORDS={records}", "FRESH=1")
+    assert fresh.returncode == 0, fresh.stderr[-2000:]
+    for name, expected in weights.items():
+        assert (tmp_path / f"demo/mvq/seed-1/{name}/model.safetensors").read_bytes() == expected
+    assert json.loads(row.read_text())["lineage"]["experiment"]["optim"]["lr"] != 0.5
+
+
 def check_order(commands: list[list[str]]) -> None:
-    """Fail if a command reads a folder that a later one writes."""
+    """Fail if a command reads a folder that a later one writes; the same command may be repeated."""
+    commands = [list(words) for words in dict.fromkeys(map(tuple, commands))]
     outs = [words[words.index("--out") + 1] if "--out" in words else "" for words in commands]
     assert len(set(outs) - {""}) == len([out for out in outs if out])  # none is written twice
     for position, words in enumerate(commands):
@@ -257,6 +312,7 @@ def test_a_corpus_reaches_the_recipe_by_its_own_name(tmp_path):
         ({"SEEDS": " "}, "SEEDS= : expected seeds"),
         ({"SIZE": "typo"}, "SIZE=typo: expected demo or tiny"),
         ({"AT_ONCE": "0"}, "AT_ONCE=0: expected a number of stages, 1 or more"),
+        ({"BUDGET": "2"}, "BUDGET=2: expected a time, such as 150m"),
     ],
 )
 def test_a_wrong_variable_is_refused_before_any_command(tmp_path, variables, complaint):

@@ -32,14 +32,9 @@ def settings_difference(record: RunRecord, experiment: TrainConfig, where: str) 
     Raises:
         AsrkdError: this asrkd cannot read the recorded config.
     """
-    tree = copy.deepcopy(record.lineage["experiment"])
-    for entry in _objectives(tree):
-        for kind in [kind for kind, settings in entry.items() if settings is None]:
-            del entry[kind]  # another kind than the entry's; in a config it would mean the kind's defaults
-    recorded = config.parse(TrainConfig, tree, where)
     version = record.model.get("version", 1)  # older models have none
     layers = first_difference(version, VERSION, "the version of the layers")
-    return layers or first_difference(_settings(recorded), _settings(experiment))
+    return layers or first_difference(_settings(_experiment(record, where)), _settings(experiment))
 
 
 def data_difference(record: RunRecord, digests: dict[str, Any]) -> str | None:
@@ -55,6 +50,30 @@ def data_difference(record: RunRecord, digests: dict[str, Any]) -> str | None:
     for lineage, contracts in zip((recorded, present), stores, strict=True):
         lineage["target_stores"] = {name: contracts[name] for name in common}
     return first_difference(recorded, present)
+
+
+def records_difference(record: RunRecord, other: RunRecord, where: str) -> str | None:
+    """Describe the first difference between the runs of two records; None if they are of the same run.
+
+    Args:
+        record: a record.
+        other: a record of a model of this asrkd.
+        where: file of ``record``, for messages.
+
+    Raises:
+        AsrkdError: this asrkd cannot read a recorded config.
+    """
+    settings = settings_difference(record, _experiment(other, where), where)
+    return settings or data_difference(record, other.lineage)
+
+
+def _experiment(record: RunRecord, where: str) -> TrainConfig:
+    """Parse the recorded config; AsrkdError if this asrkd cannot read it."""
+    tree = copy.deepcopy(record.lineage["experiment"])
+    for entry in _objectives(tree):
+        for kind in [kind for kind, settings in entry.items() if settings is None]:
+            del entry[kind]  # another kind than the entry's; in a config it would mean the kind's defaults
+    return config.parse(TrainConfig, tree, where)
 
 
 def _settings(experiment: TrainConfig) -> dict[str, Any]:

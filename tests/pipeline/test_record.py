@@ -228,6 +228,16 @@ def test_an_edited_record_is_refused(restored, corpus, tmp_path, change):
     assert not (tmp_path / "model/score-test/stamp.json").exists()
 
 
+def test_updates_of_another_form_are_refused(restored, tmp_path):
+    fields = json.loads((tmp_path / "2.json").read_text())
+    count = len(fields["updates"]["step"])
+    changes = [({"lr": []}, "differ in length"), ({"step": [None] * count}, "whole numbers as step")]
+    for change, complaint in [*changes, ({"loss": ["x"] * count}, "updates.loss")]:
+        (tmp_path / "2.json").write_text(json.dumps(fields | {"updates": fields["updates"] | change}))
+        with pytest.raises(AsrkdError, match=complaint):
+            read_record(tmp_path / "2.json")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -342,43 +352,20 @@ def test_a_student_is_restored_without_its_store_but_not_beside_another_one(last
 def test_many_updates_are_averaged_in_groups(runs, tmp_path):
     model = shutil.copytree(runs / "2/baseline", tmp_path / "baseline")
     rows = [
-        {
-            "kind": "train",
-            "step": 20 * n,
-            "loss": float(n * n),
-            "loss_ctc-nbest": float(n),
-            "loss_codebook": 3.0,
-            "lr": 1.0 / n,
-            "epoch": n // 9,
-            "seconds": 1.5,
-        }
-        for n in range(1, 252)
+        {"kind": "train", "step": 20 * n, "loss": float(n * n), "lr": 1 / n, "epoch": n // 9, "seconds": 1}
+        for n in range(1, 1252)
     ]
     rows[100]["loss"] = float("nan")
-    rows += [{"kind": "validation", "step": 5020, "wer": 0.5, "loss": float("inf")}]
-    rows += [{"kind": "end", "step": 5020, "train_seconds": 7.25}]
+    rows += [{"kind": "validation", "step": 25020, "wer": 0.5, "loss": float("inf")}]
+    rows += [{"kind": "end", "step": 25020, "train_seconds": 7.25}]
     (model / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     made = make_record(model)
-    updates = [row for row in made.log if row["kind"] == "train"]
-    assert len(updates) == 84 <= MOST_UPDATES
-    assert updates[0] == {
-        "kind": "train",
-        "step": 60,
-        "loss": (1 + 4 + 9) / 3,
-        "loss_ctc-nbest": 2.0,
-        "lr": 1 / 3,
-        "epoch": 0,
-    }
-    assert updates[33]["loss"] == (100**2 + 102**2) / 2
-    assert updates[-1] == {
-        "kind": "train",
-        "step": 5020,
-        "loss": (250**2 + 251**2) / 2,
-        "loss_ctc-nbest": 250.5,
-        "lr": 1 / 251,
-        "epoch": 27,
-    }
-    assert made.log[-1] == {"kind": "validation", "step": 5020, "wer": 0.5}
+    assert {len(values) for values in made.updates.values()} == {417} and MOST_UPDATES == 500
+    columns = [made.updates[name] for name in ("step", "loss", "lr", "epoch")]
+    assert [column[0] for column in columns] == [60, (1 + 4 + 9) / 3, 1 / 3, 0]
+    assert made.updates["loss"][33] == (100**2 + 102**2) / 2
+    assert [column[-1] for column in columns] == [25020, (1249**2 + 1250**2 + 1251**2) / 3, 1 / 1251, 139]
+    assert made.log == [{"kind": "validation", "step": 25020, "wer": 0.5}]
     assert made.train_seconds == 7.25
 
 

@@ -2,7 +2,7 @@
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -26,11 +26,9 @@ from asrkd.evaluation.records.record import RunRecord, ScoreRecord, WeightsRecor
 from asrkd.models.directory import finish_command, is_restored, require_weights, train_again_command
 from asrkd.scoring.score_folder import KINDS, check_up_to_date, read_score, remake_command
 from asrkd.training.metrics import read_metrics
-from asrkd.training.plateau import is_ctc_loss
 
-MOST_UPDATES = 100  # records of updates in the log of a record; above it neighbors are averaged
+MOST_UPDATES = 500  # records of updates in a record; above it neighbors are averaged
 _IN_LINEAGE = ("tokens", "experiment")  # keys of config.json that the lineage has too
-_OF_UPDATES = ("kind", "step", "loss", "lr", "epoch")  # fields of an update's record that are kept
 
 
 def make_record(model: Path, score_names: Sequence[str] = ()) -> RunRecord:
@@ -66,7 +64,8 @@ def make_record(model: Path, score_names: Sequence[str] = ()) -> RunRecord:
             weights=WeightsRecord((model / WEIGHTS).stat().st_size, files.sha256(model / WEIGHTS)),
             stamp=stamp,
             train_seconds=ends[-1] if ends else None,
-            log=_thinned_log(records),
+            log=_log(records),
+            updates=_updates(records),
             scores={name: _score(model, name) for name in score_names or _all_scores(model)},
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -131,33 +130,39 @@ def _command(folder: Path) -> str | None:
     return line if isinstance(line, str) else None
 
 
-def _thinned_log(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the records of a log in their order, at most :data:`MOST_UPDATES` of them of updates.
+def _log(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of a log without those of updates, and without the end, which the stamp has.
 
-    A group of updates has the step, learning rate and epoch of its last, and the means of their losses: the
-    sum and the terms of CTC, by which `asrkd compare` knows a plateau. The
-    end of the run is left out: the stamp has its step, the record its time. So are numbers that are not
-    finite, which JSON has no words for.
+    Numbers that are not finite are left out, as JSON has no words for them.
+    """
+    return [
+        {name: value for name, value in record.items() if _is_json(value)}
+        for record in records
+        if record["kind"] not in ("train", "end")
+    ]
+
+
+def _updates(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:
+    """Return the records of updates by field, at most :data:`MOST_UPDATES` of them.
+
+    A group of neighbors has the step, learning rate and epoch of its last, and the means of their losses.
     """
     updates = [record for record in records if record["kind"] == "train"]
     size = max(1, -(-len(updates) // MOST_UPDATES))
-    last = {id(updates[min(start + size, len(updates)) - 1]): updates[start : start + size]
-            for start in range(0, len(updates), size)}  # fmt: skip
-    log = []
-    for record in records:
-        if id(record) in last:
-            log.append(_update(last[id(record)]))
-        elif record["kind"] not in ("train", "end"):
-            log.append({name: value for name, value in record.items() if _is_json(value)})
-    return log
+    groups = [updates[start : start + size] for start in range(0, len(updates), size)]
+    names = dict.fromkeys(name for record in updates for name in record if name.startswith("loss"))
+    last = {name: [_finite(group[-1].get(name)) for group in groups] for name in ("step", "lr", "epoch")}
+    return last | {name: [_mean(record.get(name) for record in group) for group in groups] for name in names}
 
 
-def _update(group: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarize successive records of updates."""
-    kept = {name: group[-1][name] for name in _OF_UPDATES if _is_json(group[-1].get(name, math.nan))}
-    names = ["loss", *(name for name in group[-1] if is_ctc_loss(name.removeprefix("loss_")))]
-    losses = {name: [row[name] for row in group if _is_json(row.get(name, math.nan))] for name in names}
-    return kept | {name: mean(values) for name, values in losses.items() if values}
+def _mean(values: Iterable[Any]) -> float | None:
+    """Return the mean of the finite numbers among values; None if there are none."""
+    finite = [value for value in map(_finite, values) if value is not None]
+    return mean(finite) if finite else None
+
+
+def _finite(value: Any) -> Any:
+    return value if isinstance(value, (int, float)) and _is_json(value) else None
 
 
 def _is_json(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
-from asrkd.core.schema import Count, Name, Positive, Record, Schema, Seconds, Sha256
+from asrkd.core.schema import Count, Finite, Name, Positive, Record, Schema, Seconds, Sha256
 from asrkd.core.source_version import SourceVersion
 
 KIND, VERSION = "asrkd-run", 1
@@ -55,7 +55,10 @@ class RunRecord:
     weights: WeightsRecord
     stamp: dict[str, Any]  # params, steps, validation
     train_seconds: float | None  # time in updates and validation
-    log: list[dict[str, Any]]  # records of metrics.jsonl, those of updates thinned, without the end
+    log: list[dict[str, Any]]  # records of metrics.jsonl without those of updates and the end
+    updates: dict[
+        str, list[float | None]
+    ]  # records of updates by field: step, loss, lr, epoch; averaged if many
     scores: dict[str, ScoreRecord]  # by the name of their folder
 
 
@@ -109,6 +112,7 @@ class _Run(Record):
     stamp: _Stamp
     train_seconds: Seconds | None
     log: list[_LogRecord]
+    updates: dict[Name, list[Finite | None]]
     scores: dict[Name, _Score]
 
 
@@ -143,6 +147,8 @@ def read_record(path: Path) -> RunRecord:
         raise AsrkdError(f"{path}: {error}; {remedy}") from None
     if bad := [name for name in fields["scores"] if Path(name).name != name or name == ".." or "\0" in name]:
         raise AsrkdError(f"{path}: scores.{bad[0]}: not the name of a folder; {remedy}")
+    if problem := _problem_of(fields["updates"]):
+        raise AsrkdError(f"{path}: updates: {problem}; {remedy}")
     names = RunRecord.__dataclass_fields__.keys() - {"scores", "source", "weights"}
     return RunRecord(
         **{name: fields[name] for name in names},
@@ -152,15 +158,23 @@ def read_record(path: Path) -> RunRecord:
     )
 
 
+def _problem_of(updates: dict[str, list[Any]]) -> str | None:
+    """Describe what is wrong with the lists of records of updates; None if nothing is."""
+    if "step" not in updates or not all(isinstance(step, int) and step >= 0 for step in updates["step"]):
+        return "expected a list of whole numbers as step"
+    return "its lists differ in length" if len(set(map(len, updates.values()))) > 1 else None
+
+
 def _only(kind: Any, fields: dict[str, Any]) -> Any:
     """Build a dataclass of its fields; others are ignored."""
     return kind(**{name: fields[name] for name in kind.__dataclass_fields__})
 
 
 def _json(value: Any, indent: int) -> str:
-    """Format a value as JSON: in one line if it fits, else a line for each of its items."""
+    """Format a value as JSON: in one line if it fits or is a list of numbers, else a line for each item."""
     line = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    if len(line) + indent <= LINE_WIDTH or not isinstance(value, (dict, list)):
+    has_inner = isinstance(value, dict) or (isinstance(value, list) and any(map(_is_long, value)))
+    if len(line) + indent <= LINE_WIDTH or not has_inner:
         return line
     inner, outer = " " * (indent + 2), " " * indent
     if isinstance(value, list):
@@ -171,3 +185,7 @@ def _json(value: Any, indent: int) -> str:
         ends = "{}"
     lines = f",\n{inner}".join(items)
     return f"{ends[0]}\n{inner}{lines}\n{outer}{ends[1]}"
+
+
+def _is_long(item: Any) -> bool:
+    return isinstance(item, (dict, list, str))

@@ -50,9 +50,20 @@ def restore_model(record: RunRecord, out: Path) -> None:
     ends = [] if record.train_seconds is None else [
         {"kind": "end", "step": record.stamp["steps"], "train_seconds": record.train_seconds}
     ]  # fmt: skip
-    files.write_jsonl(out / METRICS, [*record.log, *ends])
+    files.write_jsonl(out / METRICS, [*_log(record), *ends])
     _write_command(out, record.command)
     output_folder.stamp(out, record.stamp)
+
+
+def _log(record: RunRecord) -> list[dict[str, Any]]:
+    """Return the records of the log in the order of training: at a step, its update comes first."""
+    rows = zip(*record.updates.values(), strict=True)
+    fields = [dict(zip(record.updates, values, strict=True)) for values in rows]
+    updates = [
+        {"kind": "train"} | {name: value for name, value in update.items() if value is not None}
+        for update in fields
+    ]
+    return sorted([*updates, *record.log], key=lambda row: row["step"])
 
 
 def restore_score(

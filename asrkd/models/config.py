@@ -5,7 +5,14 @@ Frames of encoders and decoders are encoder frames: a quarter as many as feature
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from asrkd.core.config import OneOf, Section
 from asrkd.data.features.reading import FeatureConfig
@@ -51,7 +58,19 @@ class DecoderConfig(OneOf):
     las: LasDecoderConfig | None = None
 
 
-class ConformerConfig(Section):
+class FeatureNormConfig(Section):
+    """Normalization of an encoder's features."""
+
+    utterance_mean: bool = False  # subtract the mean of each utterance from its features, not that of train
+
+    @model_serializer(mode="wrap")
+    def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out an ``utterance_mean`` of False, which lineages written before it existed lack."""
+        fields: dict[str, Any] = dump(self)
+        return {name: value for name, value in fields.items() if name != "utterance_mean" or value}
+
+
+class ConformerConfig(FeatureNormConfig):
     """Sizes and options of a Conformer encoder; as a whole model, of a Conformer-CTC recognizer."""
 
     num_layers: int = Field(12, ge=1)
@@ -75,16 +94,18 @@ class ConformerConfig(Section):
             raise ValueError("left_chunks has no effect without chunk_frames")
         if self.chunk_frames is not None and not self.causal:
             raise ValueError("chunk_frames needs causal: true, or the convolutions would look past a chunk")
+        if self.causal and self.utterance_mean:
+            raise ValueError("utterance_mean needs causal: false, as the mean is known at the end only")
         return self
 
 
-class TransformerEncoderConfig(TransformerLayers):
+class TransformerEncoderConfig(FeatureNormConfig, TransformerLayers):
     """Sizes of a Transformer encoder, which follows the Conformer's front end."""
 
     front_end_channels: int = Field(32, ge=1)
 
 
-class LasEncoderConfig(Section):
+class LasEncoderConfig(FeatureNormConfig):
     """Sizes of the encoder of "Listen, attend and spell": convolutions and bidirectional GRUs."""
 
     num_layers: int = Field(5, ge=1)

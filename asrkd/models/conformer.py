@@ -80,7 +80,13 @@ class Conformer(Encoder):
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
         self.config, self.dim = config, config.dim
-        self.front_end = FrontEnd(num_features, config.front_end_channels, config.dim, causal=config.causal)
+        self.front_end = FrontEnd(
+            num_features,
+            config.front_end_channels,
+            config.dim,
+            causal=config.causal,
+            utterance_mean=config.utterance_mean,
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
 

@@ -27,7 +27,9 @@ def num_encoder_frames(num_frames: Tensor) -> Tensor:
 class FrontEnd(FeatureNorm):
     """Feature normalization and subsampling by four in time."""
 
-    def __init__(self, num_features: int, channels: int, dim: int, *, causal: bool) -> None:
+    def __init__(
+        self, num_features: int, channels: int, dim: int, *, causal: bool, utterance_mean: bool = False
+    ) -> None:
         """Create the layers, with unit statistics; see :meth:`FeatureNorm.set_statistics`.
 
         Args:
@@ -35,8 +37,9 @@ class FrontEnd(FeatureNorm):
             channels: C of both convolutions.
             dim: D of the output.
             causal: whether to pad in the past only, so that no frame depends on later frames.
+            utterance_mean: whether to subtract the mean of the utterance, not that of the training data.
         """
-        super().__init__(num_features)
+        super().__init__(num_features, utterance_mean=utterance_mean)
         self.first = nn.Conv2d(1, channels, 3, stride=2, padding=0)
         self.second = nn.Conv2d(channels, channels, 3, stride=2, padding=0)
         reduced = (num_features + 3) // 4
@@ -54,7 +57,7 @@ class FrontEnd(FeatureNorm):
         Returns:
             (N, ceil(T / 4), D) encoder frames, and their (N,) counts.
         """
-        frames = self.normalize(features)[:, None]  # (N, 1, T, F)
+        frames = self.normalize(features, num_frames)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
             real = zero_padding_of_channels(frames, num_frames)
             padded = nn.functional.pad(real, (1, 1, *self._time_padding))

@@ -29,9 +29,11 @@ from asrkd.models.masks import frame_mask, zero_padding, zero_padding_of_channel
 class LasFrontEnd(FeatureNorm):
     """Feature normalization, and two convolutions of stride 2 over time and frequency."""
 
-    def __init__(self, num_features: int, channels: int, kernel_size: tuple[int, int]) -> None:
+    def __init__(
+        self, num_features: int, channels: int, kernel_size: tuple[int, int], *, utterance_mean: bool = False
+    ) -> None:
         """Create the convolutions; AsrkdError if the features are too few for two of them."""
-        super().__init__(num_features)
+        super().__init__(num_features, utterance_mean=utterance_mean)
         self.first = nn.Conv2d(1, channels, kernel_size, stride=2)
         self.second = nn.Conv2d(channels, channels, kernel_size, stride=2)
         self._time_padding = (kernel_size[0] // 2, kernel_size[0] // 2)
@@ -54,7 +56,7 @@ class LasFrontEnd(FeatureNorm):
         Returns:
             (N, ceil(T / 4), C * F') encoder frames, F' bands each, and their (N,) counts.
         """
-        frames = self.normalize(features)[:, None]  # (N, 1, T, F)
+        frames = self.normalize(features, num_frames)[:, None]  # (N, 1, T, F)
         for convolution in (self.first, self.second):
             real = zero_padding_of_channels(frames, num_frames)
             padded = nn.functional.pad(real, (0, 0, *self._time_padding))
@@ -70,7 +72,9 @@ class LasEncoder(Encoder):
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
         self.dim = 2 * config.dim
-        front_end = LasFrontEnd(num_features, config.channels, config.kernel_size)
+        front_end = LasFrontEnd(
+            num_features, config.channels, config.kernel_size, utterance_mean=config.utterance_mean
+        )
         self.front_end = front_end
         sizes = [front_end.dim] + [self.dim] * (config.num_layers - 1)
         self.layers = nn.ModuleList(

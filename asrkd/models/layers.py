@@ -9,16 +9,28 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from asrkd.models.masks import frame_mask, zero_padding
+
 
 class FeatureNorm(nn.Module):
-    """Normalization of features by their mean and standard deviation over the training data, both (F,)."""
+    """Normalization of features by their mean and standard deviation over the training data, both (F,).
+
+    The mean may be that of each utterance instead (cepstral mean normalization, of log-mel features), which
+    removes what a microphone or a room adds to all frames.
+    """
 
     mean: Tensor  # (F,)
     std: Tensor  # (F,), at least 0.001
 
-    def __init__(self, num_features: int) -> None:
-        """Build with mean 0 and standard deviation 1; see :meth:`set_statistics`."""
+    def __init__(self, num_features: int, *, utterance_mean: bool = False) -> None:
+        """Build with mean 0 and standard deviation 1; see :meth:`set_statistics`.
+
+        Args:
+            num_features: F, number of features.
+            utterance_mean: whether to subtract the mean of the utterance, not that of the training data.
+        """
         super().__init__()
+        self._utterance_mean = utterance_mean
         self.register_buffer("mean", torch.zeros(num_features))
         self.register_buffer("std", torch.ones(num_features))
 
@@ -27,9 +39,20 @@ class FeatureNorm(nn.Module):
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=1e-3))  # for empty mel bands
 
-    def normalize(self, features: Tensor) -> Tensor:
-        """Normalize (N, T, F) features to mean 0 and standard deviation 1 over the training data."""
-        return (features - self.mean) / self.std
+    def normalize(self, features: Tensor, num_frames: Tensor) -> Tensor:
+        """Normalize (N, T, F) features to mean 0 and standard deviation 1.
+
+        Args:
+            features: (N, T, F) features; padding may hold anything.
+            num_frames: (N,) real frames of each utterance.
+        """
+        normalized = (features - self.mean) / self.std
+        if not self._utterance_mean:
+            return normalized
+        real = zero_padding(normalized, frame_mask(num_frames, features.shape[1]))
+        # In float64, so that padding, which changes the order of the sum, changes no bit of the mean.
+        means = real.double().sum(dim=1) / num_frames.clamp(min=1)[:, None]
+        return normalized - means[:, None].to(normalized.dtype)
 
 
 def global_statistics(features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

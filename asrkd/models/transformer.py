@@ -42,7 +42,13 @@ class TransformerEncoder(Encoder):
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
         self.dim = config.dim
-        self.front_end = FrontEnd(num_features, config.front_end_channels, config.dim, causal=False)
+        self.front_end = FrontEnd(
+            num_features,
+            config.front_end_channels,
+            config.dim,
+            causal=False,
+            utterance_mean=config.utterance_mean,
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_layers))
         self.norm = LayerNorm(config.dim)

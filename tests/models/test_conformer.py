@@ -34,13 +34,13 @@ def features() -> torch.Tensor:
 STREAMING = {"causal": True, "chunk_frames": 4, "left_chunks": 1}
 
 
-@pytest.mark.parametrize("switches", [{}, {"causal": True}, STREAMING])
+@pytest.mark.parametrize("switches", [{}, {"causal": True}, STREAMING, {"utterance_mean": True}])
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e9])
 def test_padding_changes_neither_outputs_nor_gradients(features, switches, garbage):
     check_padding(encoder(**switches), features, COUNTS, [Tap(1), Tap(2, "before_norm")], garbage)
 
 
-@pytest.mark.parametrize("switches", [{}, STREAMING])
+@pytest.mark.parametrize("switches", [{}, STREAMING, {"utterance_mean": True}])
 def test_an_utterance_alone_and_in_a_batch_give_the_same(features, switches):
     model = encoder(**switches)
     together = model(features, COUNTS)
@@ -49,6 +49,30 @@ def test_an_utterance_alone_and_in_a_batch_give_the_same(features, switches):
         frames = int(together.num_frames[row])
         assert alone.frames.shape[1] == frames == math.ceil(count / 4)
         torch.testing.assert_close(together.frames[row, :frames], alone.frames[0], rtol=0, atol=1e-5)
+
+
+def test_the_mean_of_an_utterance_removes_what_a_channel_adds_to_all_of_its_frames(features):
+    channels = torch.randn(3, 1, 20, generator=torch.Generator().manual_seed(6))
+    for switch, is_removed in ((True, True), (False, False)):
+        model = encoder(utterance_mean=switch)
+        model.front_end.set_statistics(torch.full((20,), 0.5), torch.full((20,), 2.0))
+        with_channel = model(features + channels, COUNTS).frames
+        assert torch.allclose(model(features, COUNTS).frames, with_channel, atol=1e-4) == is_removed
+
+
+def test_features_of_an_utterance_have_mean_zero_over_its_real_frames(features):
+    front = encoder(utterance_mean=True).front_end
+    front.set_statistics(torch.full((20,), 0.5), torch.full((20,), 2.0))
+    normalized = front.normalize(features, COUNTS)
+    for row, count in enumerate(COUNTS.tolist()):
+        frames = features[row, :count].double() / 2
+        expected = (frames - frames.mean(dim=0)).float()
+        torch.testing.assert_close(normalized[row, :count], expected, rtol=0, atol=1e-5)
+
+
+def test_the_mean_of_an_utterance_is_refused_in_streaming():
+    with pytest.raises(ValueError, match="utterance_mean needs causal: false"):
+        encoder(causal=True, utterance_mean=True)
 
 
 def test_streaming_outputs_do_not_depend_on_later_chunks(features):

@@ -6,11 +6,12 @@ from torch import nn
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.attention import CrossAttention
-from asrkd.models.config import LasEncoderConfig
+from asrkd.models.config import EncoderConfig, LasEncoderConfig
 from asrkd.models.encoder import Tap
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder, LasFrontEnd
 from asrkd.models.masks import frame_mask
+from asrkd.models.recognizer import build_encoder
 from tests.models.padding import check_padding
 from tests.models.small import ENCODERS, recognizer
 
@@ -30,6 +31,17 @@ def test_padding_changes_neither_outputs_nor_gradients(features, kind, garbage):
     check_padding(
         recognizer(kind, None, ctc=True).encoder, features, COUNTS, [Tap(1, "before_norm")], garbage
     )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_mean_of_an_utterance_removes_what_a_channel_adds(features, kind):
+    sizes = ENCODERS[kind][kind] | {"utterance_mean": True}
+    torch.manual_seed(3)
+    model = build_encoder(EncoderConfig(**{kind: sizes}), 20).eval()
+    channels = torch.randn(3, 1, 20, generator=torch.Generator().manual_seed(6))
+    outputs = [model(values, COUNTS).frames for values in (features, features + channels)]
+    real = frame_mask(num_encoder_frames(COUNTS), outputs[0].shape[1])
+    torch.testing.assert_close(outputs[0][real], outputs[1][real], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -20,7 +20,7 @@ from asrkd.core.artifacts import (
     WEIGHTS,
 )
 from asrkd.core.errors import AsrkdError
-from asrkd.core.shell import make_again
+from asrkd.core.shell import command, make_again
 from asrkd.core.source_version import source_version
 from asrkd.evaluation.records.record import RunRecord, ScoreRecord, WeightsRecord, read_record
 from asrkd.models.directory import finish_command, is_restored, require_weights, train_again_command
@@ -99,7 +99,8 @@ def _score(model: Path, name: str) -> ScoreRecord:
     check_up_to_date(folder, model)
     request = files.read_json(folder / SCORE_REQUEST)
     if not isinstance(request, dict) or "model" not in request:
-        raise AsrkdError(f"{folder}: a score of transcripts, expected one of asrkd score {model} --cuts CUTS")
+        expected = command("asrkd", "score", model, "--cuts", "CUTS")
+        raise AsrkdError(f"{folder}: a score of transcripts, expected one of: {expected}")
     return ScoreRecord(
         set=score.set_name,
         command=_command(folder),

@@ -42,10 +42,6 @@ TABLE, FIGURE = "sweep.txt", "sweep.svg"
 CHECKPOINT_EVERY_S = 60.0  # of each run
 
 
-FIGURE = "sweep.svg"
-CHECKPOINT_EVERY_S = 60.0
-
-
 @dataclass(frozen=True)
 class Training:
     """``asrkd train``, handed over: its functions, and its options for every run."""

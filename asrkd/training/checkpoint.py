@@ -82,6 +82,11 @@ def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:08d}.safetensors"
 
 
+def checkpoint_step(path: Path) -> int:
+    """Return the step of the checkpoint at ``path``."""
+    return int(path.stem.removeprefix("step-"))
+
+
 def list_checkpoints(folder: Path) -> list[Path]:
     """List the checkpoints in ``folder``, oldest first."""
     return sorted(folder.glob("step-*.safetensors"))

@@ -75,6 +75,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     return records
 
 
+def train_seconds(records: Sequence[dict[str, Any]]) -> float | None:
+    """Return the seconds that a finished run took; None if the log has no end."""
+    ends = [record.get("train_seconds") for record in records if record["kind"] == "end"]
+    return ends[-1] if ends else None
+
+
 def curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
     """List (step, value) of the records of a kind that have a finite number under the name, steps rising.
 

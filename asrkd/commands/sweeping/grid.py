@@ -135,14 +135,14 @@ def read_grid(
             the option.
     """
     axes = parse_axes(vary, overrides)
-    config.load_tree(path, overrides)
+    base = config.load_tree(path, overrides)
     varied = tuple(axis for axis in axes if axis.key != SEED)
     seeds = next((axis.values for axis in axes if axis.key == SEED), ())
     settings = _settings(varied, path.stem)
     if samples is not None:
         settings = sample(settings, samples, seed)
     grid = Grid(path, tuple(overrides), varied, tuple(seeds), tuple(settings))
-    _validate(grid, kind)
+    _validate(grid, kind, base)
     return grid
 
 
@@ -172,9 +172,8 @@ def sample(settings: Sequence[Setting], count: int, seed: int) -> list[Setting]:
     return [setting for setting in settings if setting.name in chosen]
 
 
-def _validate(grid: Grid, kind: type[Section]) -> None:
-    """Raise AsrkdError if the config of a run is not valid, or two runs have the same."""
-    base = config.load_tree(grid.config, grid.overrides)
+def _validate(grid: Grid, kind: type[Section], base: dict[str, Any]) -> None:
+    """Raise AsrkdError if a run changes the tree ``base`` to no valid config, or to that of another run."""
     earlier: dict[str, Run] = {}
     for run in grid.runs:
         options = [word for each in run.varied for word in ("--vary", each)]

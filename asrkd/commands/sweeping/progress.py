@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from asrkd.core import files
 from asrkd.core.artifacts import DIVERGED, METRICS, STAMP
-from asrkd.training.checkpoint import list_checkpoints
-from asrkd.training.metrics import read_metrics
+from asrkd.training.checkpoint import checkpoint_step, list_checkpoints
+from asrkd.training.metrics import read_metrics, train_seconds
 
 State = Literal["new", "unfinished", "complete", "diverged"]
 
@@ -41,11 +41,10 @@ def read_progress(folder: Path) -> Progress:
     records = read_metrics(folder / METRICS)
     if (folder / STAMP).is_file():
         stamp = files.read_json(folder / STAMP)
-        ends = [record.get("train_seconds") for record in records if record["kind"] == "end"]
         validations = _validations(records, stamp["steps"])
-        return Progress("complete", stamp["steps"], validations, stamp["params"], ends[-1] if ends else None)
+        return Progress("complete", stamp["steps"], validations, stamp["params"], train_seconds(records))
     paths = list_checkpoints(folder / "checkpoints")
-    step = int(paths[-1].name[5:13]) if paths else 0
+    step = checkpoint_step(paths[-1]) if paths else 0
     validations = _validations(records, step)
     if (folder / DIVERGED).is_file():
         return Progress("diverged", step, validations, reason=files.read_json(folder / DIVERGED)["reason"])

@@ -1,37 +1,27 @@
 """Table of a sweep: a row for each setting, its values as columns, best first; plain or in color."""
 
-import io
 from collections.abc import Callable, Sequence
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from asrkd.commands.sweeping.axes import short_names
 from asrkd.commands.sweeping.measures import PERPLEXITY
 from asrkd.commands.sweeping.results import Results, Row
+from asrkd.core.text_tables import new_table, render_text
 
-WIDTH = 100
 Column = tuple[str, Callable[[Row], str]]
 
 
 def render(results: Results, *, styled: bool) -> str:
     """Render the table and the notes below it; ``styled`` is for terminals."""
-    options = {"force_terminal": True} if styled else {"force_terminal": False, "no_color": True}
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, highlight=False, **options)  # type: ignore[arg-type]
     columns = [column for column in _columns(results) if any(map(column[1], results.rows))]
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = new_table()
     for title, _ in columns:
         table.add_column(title, justify="left" if title in ("", "state") else "right", overflow="fold")
     for row in results.rows:
         style = "green" if row is results.chosen else ""
         table.add_row(*(Text(cell(row)) for _, cell in columns), style=style)
-    console.print(table)
-    for sentence in _sentences(results):
-        console.print(Text(sentence))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    return render_text([table, *map(Text, _sentences(results))], styled=styled)
 
 
 def _columns(results: Results) -> list[Column]:

@@ -17,7 +17,7 @@ from asrkd.scoring.score_folder import (
     remake_command,
     require_comparable,
 )
-from asrkd.training.metrics import read_metrics
+from asrkd.training.metrics import read_metrics, train_seconds
 
 TEACHER, BASELINE, STUDENT = "teacher", "baseline", "student"  # roles, and names that imply them
 
@@ -119,8 +119,7 @@ def _read_run(folder: Path, score_name: str, runs: dict[str, list[ScoredRun]]) -
             raise AsrkdError(f"{folder}: duplicate folder; name it once")
         return name, ScoredRun(len(runs.get(name, [])) + 1, scored, None, None, None)
     check_up_to_date(path, model)
-    ends = [record for record in read_metrics(model / METRICS) if record["kind"] == "end"]
-    seconds = ends[-1].get("train_seconds") if ends else None
+    seconds = train_seconds(read_metrics(model / METRICS))
     params = files.read_json(path / SCORE).get("params")
     return name, ScoredRun(_seed(model), scored, model, params, seconds)
 

@@ -1,13 +1,12 @@
 """Tables of a comparison, 100 columns wide, plain or in color."""
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from rich import box
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from asrkd.core.text_tables import new_table, render_text
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, Difference, Share, SystemResult
 from asrkd.evaluation.compare.conclusions import is_significant
 from asrkd.evaluation.compare.reservations import by_value
@@ -17,7 +16,6 @@ from asrkd.evaluation.costs.measuring import Costs
 from asrkd.scoring.significance.bootstrap import Interval
 from asrkd.scoring.units import Unit
 
-WIDTH = 100
 NOTHING = ""
 SUMMED_UP = (UPDATES, "optim.lr", "data.max_duration", PARAMETERS)  # equal settings that are named
 
@@ -26,24 +24,17 @@ Column = tuple[str, Callable[[SystemResult], str]]
 
 def render(comparison: Comparison, *, styled: bool) -> str:
     """Render the tables and the sentences below them; ``styled`` is for terminals."""
-    options = {"force_terminal": True} if styled else {"force_terminal": False, "no_color": True}
-    stream = io.StringIO()
-    console = Console(file=stream, width=WIDTH, highlight=False, **options)  # type: ignore[arg-type]
+    return render_text(_parts(comparison), styled=styled)
+
+
+def _parts(comparison: Comparison) -> Iterator[RenderableType]:
+    """Yield the tables, each with an empty line below it, and the sentences."""
     for columns in (_errors(comparison.unit), SHARES, SIZES):
         if table := _table(comparison.systems, columns):
-            console.print(table)
-            console.print()
+            yield from (table, "")
     if differing := [setting for setting in comparison.fairness.settings if setting.differs]:
-        console.print(_settings(differing, [system.name for system in comparison.systems]))
-        console.print()
-    for sentence in [
-        *_equal(comparison),
-        *comparison.conclusions,
-        "",
-        *_legend(comparison),
-    ]:
-        console.print(Text(sentence))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+        yield from (_settings(differing, [system.name for system in comparison.systems]), "")
+    yield from map(Text, [*_equal(comparison), *comparison.conclusions, "", *_legend(comparison)])
 
 
 def _table(systems: Sequence[SystemResult], columns: Sequence[Column]) -> Table | None:
@@ -51,7 +42,7 @@ def _table(systems: Sequence[SystemResult], columns: Sequence[Column]) -> Table 
     filled = [(title, cell) for title, cell in columns if any(cell(system) for system in systems)]
     if len(filled) < 2:
         return None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = new_table()
     for title, _ in filled:
         table.add_column(title, justify="left" if title == "system" else "right", overflow="fold")
     for system in systems:
@@ -61,7 +52,7 @@ def _table(systems: Sequence[SystemResult], columns: Sequence[Column]) -> Table 
 
 def _settings(settings: Sequence[Setting], names: Sequence[str]) -> Table:
     """Build the table of the settings that differ, a row each."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = new_table()
     table.add_column("setting", overflow="fold")
     table.add_column("of the systems", overflow="fold")
     for setting in settings:

@@ -25,7 +25,7 @@ from asrkd.core.source_version import source_version
 from asrkd.evaluation.records.record import RunRecord, ScoreRecord, WeightsRecord, read_record
 from asrkd.models.directory import finish_command, is_restored, require_weights, train_again_command
 from asrkd.scoring.score_folder import KINDS, check_up_to_date, read_score, remake_command
-from asrkd.training.metrics import read_metrics
+from asrkd.training.metrics import read_metrics, train_seconds
 
 MOST_UPDATES = 500  # records of updates in a record; above it neighbors are averaged
 _IN_LINEAGE = ("tokens", "experiment")  # keys of config.json that the lineage has too
@@ -47,7 +47,6 @@ def make_record(model: Path, score_names: Sequence[str] = ()) -> RunRecord:
     require_weights(model)
     lineage, config = files.read_json(model / LINEAGE), files.read_json(model / MODEL_CONFIG)
     records = read_metrics(model / METRICS)
-    ends = [record.get("train_seconds") for record in records if record["kind"] == "end"]
     try:
         return RunRecord(
             system=model.resolve().name,
@@ -63,7 +62,7 @@ def make_record(model: Path, score_names: Sequence[str] = ()) -> RunRecord:
             model={name: value for name, value in config.items() if name not in _IN_LINEAGE},
             weights=WeightsRecord((model / WEIGHTS).stat().st_size, files.sha256(model / WEIGHTS)),
             stamp=stamp,
-            train_seconds=ends[-1] if ends else None,
+            train_seconds=train_seconds(records),
             log=_log(records),
             updates=_updates(records),
             scores={name: _score(model, name) for name in score_names or _all_scores(model)},

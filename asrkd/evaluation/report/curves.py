@@ -1,6 +1,5 @@
 """Training curves of systems: losses and error rates by step, from their logs."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
@@ -12,7 +11,7 @@ from asrkd.core.artifacts import METRICS
 from asrkd.evaluation.report.figures.lines import LineAxes, Series, line_figure
 from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.scoring.units import WORD, Unit, find_unit
-from asrkd.training.metrics import read_metrics
+from asrkd.training.metrics import curve, read_metrics
 
 MOST_POINTS = 50  # largest number of points of a curve; above it neighbors are averaged
 MOST_WER = 1.1  # largest error rate that is drawn, since error rates of untrained systems have no limit
@@ -35,7 +34,7 @@ def curves(systems: Sequence[ReportedSystem]) -> Curves:
     logs = [(system, _log(system)) for system in systems]
 
     def series(kind: str, name: str) -> list[Series]:
-        return [Series(system.style, thinned(_points(log, kind, name))) for system, log in logs]
+        return [Series(system.style, thinned(curve(log, kind, name))) for system, log in logs]
 
     by_unit = _units(logs)
     rate_name = next(iter(by_unit)).rate_name if len(by_unit) == 1 else "Error rate"
@@ -53,11 +52,11 @@ def curves(systems: Sequence[ReportedSystem]) -> Curves:
     )
 
 
-def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+def thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Reduce to at most :data:`MOST_POINTS` points, each the mean of a group at its last step."""
     size = -(-len(points) // MOST_POINTS)
     if size <= 1:
-        return points
+        return list(points)
     groups = [points[start : start + size] for start in range(0, len(points), size)]
     return [(group[-1][0], mean(value for _, value in group)) for group in groups]
 
@@ -74,11 +73,3 @@ def _units(logs: Sequence[tuple[ReportedSystem, list[dict[str, Any]]]]) -> dict[
 
 def _log(system: ReportedSystem) -> list[dict[str, Any]]:
     return read_metrics(system.folder / METRICS) if system.folder else []
-
-
-def _points(log: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[float, float]]:
-    """List (step, value) of the records of a kind that have a finite number under the name."""
-    points = [(record["step"], record.get(name)) for record in log if record["kind"] == kind]
-    return [
-        (step, value) for step, value in points if isinstance(value, (int, float)) and math.isfinite(value)
-    ]

@@ -9,12 +9,13 @@ stage() { SEED=$1 bash "stages/$2.sh" "$corpus" "${@:3}"; }
 export -f stage
 
 # COMMAND, with the words of each line of the input as arguments. After a failure no further line is begun, and its
-# exit status is that of the whole.
+# exit status, of several the first one's, is that of the whole, once all that were begun have ended.
 side_by_side() {
   local failed status=0
   failed=$(mktemp)
-  xargs -r -L 1 -P "$AT_ONCE" bash -c '"${@:2}" || { echo "$?" > "$1"; exit 255; }' side_by_side "$failed" "$@" ||
-    status=$(cat "$failed")
+  # xargs does not wait for the others once one has failed; `cat` does, as each of them holds its pipe open, as file 3.
+  { xargs -r -L 1 -P "$AT_ONCE" bash -c '"${@:2}" || { echo "$?" >> "$1"; exit 255; }' side_by_side "$failed" "$@" 3>&1 >&4 | cat; } 4>&1 ||
+    status=$(head -n 1 "$failed")
   rm "$failed"
   return "${status:-1}"
 }

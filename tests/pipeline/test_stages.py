@@ -335,3 +335,17 @@ def test_a_table_that_was_killed_half_way_is_printed_again(tmp_path):
     done = run_recorded(tmp_path, "demo/run.sh", "digits")
     assert done.returncode == 0
     assert "asrkd compare" in done.stdout
+
+
+def test_stages_side_by_side_have_all_ended_when_one_fails_and_the_first_status_counts(tmp_path):
+    script = """
+        set -euo pipefail; source stages/corpora/digits/settings.sh
+        corpus=digits; source stages/shared.sh
+        work() { if [[ $1 == late ]]; then sleep 0.3; touch "$EXP/$1"; return 3; fi; echo "$1" >> "$EXP/begun"; return "$2"; }
+        export -f work
+        printf '%s\\n' "late 0" "first 75" "never 0" | side_by_side work
+    """
+    places = environment() | {"EXP": str(tmp_path), "DATA": str(tmp_path), "AT_ONCE": "2"}
+    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=places, capture_output=True, text=True, check=False)
+    assert done.returncode == 75
+    assert (tmp_path / "late").exists() and (tmp_path / "begun").read_text() == "first\n"

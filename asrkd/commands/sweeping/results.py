@@ -107,7 +107,8 @@ def _edge_notes(axes: Sequence[Axis], chosen: Row | None) -> list[str]:
         if value is None or None in numbers:
             continue
         for edge, name in ((min, "lowest"), (max, "highest")):
-            if value == edge(numbers):  # type: ignore[type-var]
+            off = edge is min and value == 0  # no key of a config has values below
+            if value == edge(numbers) and not off:  # type: ignore[type-var]
                 notes.append(
                     f"{axis.key}: the chosen {value:g} is the {name} of its range; "
                     f"try {'lower' if edge is min else 'higher'} values too"

@@ -3,7 +3,7 @@
 # Usage:   20_teacher.sh CORPUS STUDENT [restore] | lm     (a folder of stages/corpora; a name in its conf)
 #
 # Reads:   $SEQUENCE_TEACHER_CUTS, CORPUS/conf; for lm the transcripts of train; with restore the record in $RECORDS
-# Writes:  $EXP/sequence/FAMILY/teacher, or $EXP/sequence/lm
+# Writes:  $EXP/sequence/FAMILY/teacher, for ctc of the same cuts a link to $EXP/teacher; or $EXP/sequence/lm
 # Takes:   seven to eleven minutes on one core, las-teacher 25; lm one
 # Showed:  docs/results/seq-kd.md
 set -euo pipefail
@@ -12,5 +12,10 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 student=${2:?whose teacher? a student of $CONF, or lm}
 if [[ $student == lm ]]; then exec asrkd train "$CONF/lm.yaml" --out "$EXP/sequence/lm" "${TEXT[@]}"; fi
 source stages/sequence/families.sh
+if [[ $FAMILY == ctc && $SEQUENCE_TEACHER_CUTS == "$TEACHER_CUTS" ]]; then
+  mkdir -p "$SEQUENCE/$FAMILY"
+  ln -sfnT ../../teacher "$SEQUENCE/$FAMILY/teacher"
+  exec bash stages/demo/10_teacher.sh "$1" "${3-}"
+fi
 train_in "sequence/$FAMILY/teacher" "${3-}" "$CONF/$FAMILY-teacher.yaml" "${TRAIN[@]}" \
   --set data.train="$SEQUENCE_TEACHER_CUTS"

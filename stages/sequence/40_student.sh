@@ -21,7 +21,7 @@ source stages/sequence/families.sh
 
 if [[ $student/$row == ctc-tiny/baseline ]]; then
   mkdir -p "$SEQUENCE/$student/seed-$SEED"
-  ln -sfn "../../../mvq/seed-$SEED/baseline" "$SEQUENCE/$student/seed-$SEED/baseline"
+  ln -sfnT "../../../mvq/seed-$SEED/baseline" "$SEQUENCE/$student/seed-$SEED/baseline"
   exec bash stages/mvq/20_student.sh "$1" baseline "${4-}"
 fi
 

@@ -46,6 +46,10 @@ scores() { # without those with a language model, which is not recorded
   done
   if [[ ${1-}/${2-} == 1/err-* ]]; then echo score-dev; fi
 }
+# That of ctc students is the one of the MVQ-KD tables where it has the same cuts.
+teacher_folder() {
+  if [[ $student == ctc-* && $SEQUENCE_TEACHER_CUTS == "$TEACHER_CUTS" ]]; then echo teacher; else echo "sequence/${student%%-*}/teacher"; fi
+}
 teacher() { stage 1 sequence/20_teacher "$student" "$@"; }
 score_teacher() {
   local family=${student%%-*}
@@ -57,7 +61,7 @@ score_teacher() {
 }
 targets() { # ROW ...: the lists of the beams that they read
   local row
-  if [[ $(without "$*" "baseline fifth") ]]; then require_weights "sequence/${student%%-*}/teacher" $(scores); fi
+  if [[ $(without "$*" "baseline fifth") ]]; then require_weights "$(teacher_folder)" $(scores); fi
   for row in "$@"; do
     case ${row#fifth-} in
       k*-b*) echo "1 sequence/30_targets $student ${row##*-b}" ;;
@@ -80,7 +84,7 @@ prepare_corpus
 stage 1 sequence/10_cuts
 if [[ -n $with_lm ]]; then stage 1 sequence/20_teacher lm; fi
 for student in $students; do
-  make_teacher "sequence/${student%%-*}/teacher" $(scores)
+  make_teacher "$(teacher_folder)" $(scores)
   make_rows 1 $deciding $weighted
   make_rows "$more_seeds" $(seeded)
 done
@@ -88,5 +92,5 @@ for student in $students; do
   make_rows 1 $(without "$rows" "$deciding $weighted")
   stage 1 sequence/60_tables "$student" $(finished 1 $rows)
   note_missing "$EXP/sequence/$student"/*.txt <<< "$(not_run 1 $rows; not_run "$more_seeds" $(seeded))"
-  (cd "$EXP/sequence/$student" && tail -n +1 *.txt)
+  (cd "$EXP/sequence/$student" && find . -maxdepth 1 -name '*.txt' -printf '%f\n' | sort | xargs -r tail -v -n +1)
 done

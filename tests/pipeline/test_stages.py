@@ -346,6 +346,21 @@ def test_stages_side_by_side_have_all_ended_when_one_fails_and_the_first_status_
         printf '%s\\n' "late 0" "first 75" "never 0" | side_by_side work
     """
     places = environment() | {"EXP": str(tmp_path), "DATA": str(tmp_path), "AT_ONCE": "2"}
-    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=places, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=places, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 75
     assert (tmp_path / "late").exists() and (tmp_path / "begun").read_text() == "first\n"
+
+
+def test_ctc_students_share_a_teacher_of_the_same_cuts_with_the_tables_of_mvq_kd(tmp_path):
+    wanted = {"SEQUENCE_STUDENTS": "ctc-tiny", "SEQUENCE_ROWS": "baseline k5-b5", "SEQUENCE_MORE_SEEDS": ""}
+    for corpus, own in (("digits", True), ("fsdd", False)):
+        folder = tmp_path / corpus
+        folder.mkdir()
+        done = record(folder, "sequence/run.sh", corpus, CORPUS="corpus", AT_ONCE="1", **wanted)
+        (teacher,) = [line for line in done.of("train") if "teacher.yaml" in line]
+        assert f"--out {folder}/demo/{'sequence/ctc/teacher' if own else 'teacher'} " in teacher
+        assert (folder / "demo/sequence/ctc/teacher").is_symlink() != own
+        (nbest,) = [line for line in done.of("distill") if "nbest" in line]
+        assert f"--teacher {folder}/demo/sequence/ctc/teacher " in nbest

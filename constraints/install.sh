@@ -38,6 +38,13 @@ pip_install() {
 if [ -e "$venv" ] && [ ! -e "$venv/$stamp" ]; then
   [ -f "$venv/pyvenv.cfg" ] || [ -z "$(ls -A "$venv")" ] ||
     die "$venv: is not a virtual environment, so it is not ours to replace; remove it or give another VENV="
+  # One that was finished and lies elsewhere may be what others work with.
+  case $(realpath -- "$venv") in "$(pwd -P)"/*) ;; *)
+    if compgen -G "$venv/installed-*" >/dev/null; then
+      die "$venv: made by another folder, or for another stack or Python; give another VENV=, or to make it anew:" \
+        "rm -r $(printf %q "$venv")"
+    fi ;;
+  esac
   say "removing $venv: unfinished, or made for another stack, Python or place"
   rm -rf -- "$venv"
 fi

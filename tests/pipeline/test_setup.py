@@ -242,3 +242,22 @@ def test_a_folder_that_is_no_environment_is_never_replaced(machine, tmp_path):
     assert done.returncode == 1
     assert "not ours to replace" in done.stderr
     assert (tmp_path / "venv" / "thesis.tex").read_text() == "mine"
+
+
+def test_a_finished_environment_elsewhere_is_not_replaced(machine, tmp_path):
+    """It may be another clone's, with programs at work in it."""
+    python = machine("mine/python", "exit 1")
+    venv = tmp_path / "it's theirs"
+    for name in ("pyvenv.cfg", "installed-k2-3.10.13-1", "library.py"):
+        venv.mkdir(exist_ok=True)
+        (venv / name).touch()
+    done = install(venv, python)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"asrkd: {venv}: made by another folder, or for another stack or Python; give another VENV=, "
+        f"or to make it anew: rm -r {str(venv).replace(' ', chr(92) + ' ').replace(chr(39), chr(92) + chr(39))}\n"
+    )
+    assert len(list(venv.iterdir())) == 3
+    (venv / "installed-k2-3.10.13-1").unlink()  # an installation that was stopped
+    install(venv, python)
+    assert not (venv / "library.py").exists()

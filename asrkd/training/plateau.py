@@ -120,12 +120,13 @@ class PlateauWatch:
     def __init__(self, total_steps: int, unigram: float, warmup_steps: int) -> None:
         self.total_steps, self.unigram, self.warmup_steps = total_steps, unigram, warmup_steps
         self.has_reported = False
+        self._begin = 0  # last update without a CTC loss
         self._curve: list[tuple[int, float]] = []
 
     def observe(self, step: int, losses: Mapping[str, float]) -> Plateau | None:
         """Add the losses of an update by label, and return a plateau that was not reported yet.
 
-        A phase without a CTC loss starts the watch anew.
+        A phase without a CTC loss starts the watch anew, and the warm-up after it counts as such.
         """
         self._add(step, losses)
         if self.has_reported:
@@ -146,5 +147,6 @@ class PlateauWatch:
         loss = ctc_loss(losses)
         if loss is None:
             self._curve.clear()
-        elif step > self.warmup_steps and math.isfinite(loss):
+            self._begin = step
+        elif step > self._begin + self.warmup_steps and math.isfinite(loss):
             self._curve.append((step, loss))

@@ -65,7 +65,8 @@ class Trainer:
         self.schedule = PhaseSchedule(config.phases, self.batches.per_epoch)
         self._dev_targets: dict[int, list[DevTargets]] = {}  # by phase
         unigram = validator.unigram if isinstance(validator, Validator) else 0.0
-        self._plateau = PlateauWatch(self.total_steps, unigram, config.optim.warmup(self.total_steps))
+        schedules = [self.schedule.place(phase, 0)[1] for phase in range(len(self.schedule.steps))]
+        self._plateau = PlateauWatch(self.total_steps, unigram, config.optim.warmup(max(schedules)))
         learner.to(environment.device)
         self.optimizer = self._new_optimizer()
 

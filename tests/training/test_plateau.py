@@ -84,6 +84,13 @@ def test_a_phase_without_ctc_starts_the_watch_anew():
     assert reports(watch, points[30:]) == [points[54][0]]
 
 
+def test_the_warmup_of_a_phase_that_begins_with_ctc_is_left_out():
+    watch = PlateauWatch(STEPS, UNIGRAM, 200)
+    points = curve(lambda share: 2.0, noise=0)
+    assert reports(watch, points[:40], "codebook") == []
+    assert reports(watch, points[40:]) == [800 + 200 + 20 + 480]
+
+
 @pytest.mark.parametrize("resumed_at", [300, 480, 500, 520])
 def test_a_resumed_watch_reports_where_the_run_left_alone_would(resumed_at):
     points = curve(lambda share: 2.0, noise=0)

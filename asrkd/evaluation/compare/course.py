@@ -76,16 +76,19 @@ def plateau_of(record: TrainingRecord) -> Plateau | None:
 
     At the last update the CTC loss in training (that on dev, for a training without one) must be on it; no
     loss on dev of the last phase may be below its level, and the last WER on dev not below :data:`LEAST_WER`.
-    A model that has learned its training data by heart, and is bad on dev, is on none.
+    A model that has learned its training data by heart, and is bad on dev, is on none. As in the watch of
+    ``asrkd train``, phases with CTC that follow one another are one curve.
     """
-    if not any("ctc" in entry for phase in record.objectives[-1:] for entry in phase):
+    with_ctc = [any("ctc" in entry for entry in phase) for phase in record.objectives]
+    if not any(with_ctc[-1:]):
         return None
+    first = len(with_ctc) - (with_ctc[::-1] + [False]).index(False)
     begin, total, unigram = record.last_phase_step, record.num_updates, _unigram(record)
     dev = _after(begin, curve(record.log, "validation", "loss"))
     wer = _after(begin, curve(record.log, "validation", "wer"))
     if any(loss < DEV_RULE.level * unigram for _, loss in dev) or (wer and wer[-1][1] < LEAST_WER):
         return None
-    training = _after(begin + record.warmup_steps, _training_losses(record))
+    training = _after(record.begin_of(first) + record.warmup_steps, _training_losses(record))
     return find_plateau(training, total, unigram) if training else find_plateau(dev, total, unigram, DEV_RULE)
 
 
@@ -137,5 +140,5 @@ def _schedule(record: TrainingRecord) -> ScheduleEnd | None:
     rates = curve(record.log, "train", "lr")
     if not rates:
         return None
-    in_warmup = record.num_updates - record.last_phase_step <= record.warmup_steps
+    in_warmup = record.num_updates - record.schedule_step <= record.warmup_steps
     return schedule_end(record.optim, rates[-1][1], in_warmup=in_warmup)

@@ -50,24 +50,35 @@ class TrainingRecord:
         steps = self.stamp.get("steps")
         return steps if isinstance(steps, int) else max((record["step"] for record in self.log), default=0)
 
+    def begin_of(self, phase: int) -> int:
+        """Return the update after which a phase began; 0 if lengths in epochs leave it unknown."""
+        steps = [each.get("steps") for each in self.phases]
+        before = [number for number in steps[:phase] if isinstance(number, int)]
+        after = [number for number in steps[phase:] if isinstance(number, int)]
+        if phase > 0 and len(after) == len(steps) - phase:
+            return max(0, self.num_updates - sum(after))
+        return sum(before) if len(before) == phase else 0
+
     @property
     def last_phase_step(self) -> int:
-        """Update at which the last phase began; 0 if lengths in epochs leave it unknown."""
-        steps = [phase.get("steps") for phase in self.phases]
-        if len(steps) < 2:
-            return 0
-        if isinstance(steps[-1], int):
-            return max(0, self.num_updates - steps[-1])
-        before = [number for number in steps[:-1] if isinstance(number, int)]
-        return sum(before) if len(before) == len(steps) - 1 else 0
+        """Update after which the last phase began; 0 if lengths in epochs leave it unknown."""
+        return self.begin_of(max(0, len(self.phases) - 1))
+
+    @property
+    def schedule_step(self) -> int:
+        """Update after which the last schedule began, which extends over phases without a restart."""
+        first = max(0, len(self.phases) - 1)
+        while first > 0 and not self.phases[first].get("restart", True):
+            first -= 1
+        return self.begin_of(first)
 
     @property
     def warmup_steps(self) -> int:
-        """Updates of the warm-up; those of the default, where the config leaves them to it."""
+        """Updates of the last schedule's warm-up; the default's, where the config leaves them to it."""
         steps = self.optim.get("warmup_steps", 0)
         if isinstance(steps, int):
             return steps
-        return default_warmup(self.num_updates) if steps is None else 0
+        return default_warmup(self.num_updates - self.schedule_step) if steps is None else 0
 
 
 def read_training(run: ScoredRun) -> TrainingRecord:

@@ -169,6 +169,49 @@ def test_a_run_that_was_stopped_early_is_not_at_the_end_of_its_schedule(tmp_path
     assert "student (ended at 15 % of the peak learning rate)" in sentence(compared(folders), "Not settled")
 
 
+CTC = [{"ctc": None}]
+CODEBOOK = [{"codebook": {"scale": 1.0}}]
+
+
+def phases(*lengths, restart=True, first=CTC):
+    """Keys of a config with phases of so many updates, the first with the objectives ``first``."""
+    later = [{"steps": steps, "objectives": CTC, "restart": restart} for steps in lengths[1:]]
+    return {"phases": [{"steps": lengths[0], "objectives": first}, *later]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "in_warmup"),
+    [
+        # The schedule began in the first phase, and so did its warm-up.
+        (phases(2200, 200, restart=False), False),
+        (phases(1000, 1200, 200, restart=False), False),
+        (phases(2200, 200), True),
+        # The default is a quarter of the last schedule's 400 updates, not of the run.
+        (phases(2000, 400) | {"optim.warmup_steps": None}, False),
+    ],
+)
+def test_the_warmup_is_that_of_the_last_schedule(tmp_path, changes, in_warmup):
+    systems = {"a": 90, "b": 60}
+    folders = [make_run(tmp_path / name, systems[name], changes=changes, every=20) for name in systems]
+    assert ("in the warm-up" in sentence(compared(folders), "Not settled")) == in_warmup
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_stuck"),
+    [
+        (phases(2200, 200, restart=False), True),
+        (phases(2000, 400), True),
+        (phases(1200, 1200, first=CODEBOOK), True),
+        # Fewer updates with CTC after the warm-up than a fifth of the run.
+        (phases(1800, 600, first=CODEBOOK), False),
+    ],
+)
+def test_a_plateau_may_begin_in_an_earlier_phase_with_ctc(tmp_path, changes, is_stuck):
+    stuck = {"wer": settled(1.0, 1.0), "dev": settled(2.5, 2.4), "train": settled(2.5, 2.4)}
+    comparison = compared(pair(tmp_path, changes=changes, **stuck))
+    assert bool(comparison.fairness.courses["student"].plateaus) == is_stuck
+
+
 def test_a_constant_learning_rate_is_a_fact_and_no_reservation(tmp_path):
     constant = {"optim.schedule": "constant"}
     folders = [make_run(tmp_path / name, errors, changes=constant) for name, errors in (("a", 90), ("b", 60))]

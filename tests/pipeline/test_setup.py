@@ -253,9 +253,10 @@ def test_a_finished_environment_elsewhere_is_not_replaced(machine, tmp_path):
         (venv / name).touch()
     done = install(venv, python)
     assert done.returncode == 1
+    quoted = str(venv).replace(" ", "\\ ").replace("'", "\\'")
     assert done.stderr == (
         f"asrkd: {venv}: made by another folder, or for another stack or Python; give another VENV=, "
-        f"or to make it anew: rm -r {str(venv).replace(' ', chr(92) + ' ').replace(chr(39), chr(92) + chr(39))}\n"
+        f"or to make it anew: rm -r {quoted}\n"
     )
     assert len(list(venv.iterdir())) == 3
     (venv / "installed-k2-3.10.13-1").unlink()  # an installation that was stopped

@@ -341,7 +341,10 @@ def test_stages_side_by_side_have_all_ended_when_one_fails_and_the_first_status_
     script = """
         set -euo pipefail; source stages/corpora/digits/settings.sh
         corpus=digits; source stages/shared.sh
-        work() { if [[ $1 == late ]]; then sleep 0.3; touch "$EXP/$1"; return 3; fi; echo "$1" >> "$EXP/begun"; return "$2"; }
+        work() {
+            if [[ $1 == late ]]; then sleep 0.3; touch "$EXP/$1"; return 3; fi
+            echo "$1" >> "$EXP/begun"; return "$2"
+        }
         export -f work
         printf '%s\\n' "late 0" "first 75" "never 0" | side_by_side work
     """

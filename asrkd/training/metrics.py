@@ -1,7 +1,6 @@
 """Log of a run: a JSON line for each record, and its scalars in TensorBoard."""
 
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +11,8 @@ from torch.utils.tensorboard import SummaryWriter
 from asrkd.core import files
 from asrkd.core.artifacts import METRICS
 from asrkd.core.schema import Count, Record, Schema
+
+LARGEST = 1e100  # largest number of a curve; sums and squares of larger ones may not be finite
 
 
 class _Record(Record):
@@ -77,8 +78,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def train_seconds(records: Sequence[dict[str, Any]]) -> float | None:
     """Return the seconds that a finished run took; None if the log has no end."""
-    ends = [record.get("train_seconds") for record in records if record["kind"] == "end"]
-    return ends[-1] if ends else None
+    ends = curve(records, "end", "train_seconds")
+    return ends[-1][1] if ends else None
 
 
 def curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple[int, float]]:
@@ -90,5 +91,5 @@ def curve(records: Sequence[dict[str, Any]], kind: str, name: str) -> list[tuple
     return [
         (step, float(value))
         for step, value in sorted(points.items())
-        if isinstance(value, (int, float)) and math.isfinite(value)
+        if isinstance(value, (int, float)) and abs(value) < LARGEST  # False for NaN too
     ]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import mean
 
 from asrkd.evaluation.compare.settling import ScheduleEnd, Trend, fit_trend, last_third, schedule_end
@@ -35,6 +35,7 @@ class Course:
     loss: Trend | None
     schedule: ScheduleEnd | None  # of the seed whose learning rate ended highest; None: not logged
     plateaus: list[SeedPlateau]  # of the seeds that ended on one
+    unlogged: list[int] = field(default_factory=list)  # seeds whose logs have no validation
 
     @property
     def is_falling(self) -> bool:
@@ -59,7 +60,7 @@ def course_of(records: Sequence[TrainingRecord]) -> Course:
     return Course(
         num_seeds=len(records),
         rate=_rate(records),
-        num_validations=len(loss),
+        num_validations=max(len(wer), len(loss)),  # a loss may be infinite where there are errors to count
         wer=fit_trend(wer),
         loss=fit_trend(loss),
         schedule=max(schedules, key=lambda schedule: schedule.share, default=None),
@@ -68,7 +69,12 @@ def course_of(records: Sequence[TrainingRecord]) -> Course:
             for record in records
             if (plateau := plateau_of(record)) is not None
         ],
+        unlogged=[record.seed for record in records if not _is_validated(record)],
     )
+
+
+def _is_validated(record: TrainingRecord) -> bool:
+    return any(curve(record.log, "validation", name) for name in ("wer", "loss"))
 
 
 def plateau_of(record: TrainingRecord) -> Plateau | None:

@@ -55,13 +55,15 @@ def _unequal(settings: Sequence[Setting], names: Sequence[str]) -> Iterator[str]
 def by_value(setting: Setting, names: Sequence[str], most_text: int = sys.maxsize) -> str:
     """Group the systems ``names`` by their values: 'optim.lr 0.006 (baseline), 0.012 (mvq-kd)'.
 
-    A value of more than ``most_text`` characters loses its end.
+    A value of more than ``most_text`` characters loses its end, unless two would then read alike.
     """
     groups: dict[str, list[str]] = {}
     for name in names:
         for value in dict.fromkeys(setting.values.get(name, [])):
             groups.setdefault(value, []).append(name)
     shown = {value: value if len(value) <= most_text else f"{value[:most_text]}..." for value in groups}
+    if len(set(shown.values())) < len(groups):
+        shown = {value: value for value in groups}
     return f"{setting.name} " + ", ".join(
         f"{shown[value]} ({', '.join(group)})" for value, group in groups.items()
     )
@@ -117,17 +119,27 @@ def _constant(courses: dict[str, Course]) -> Iterator[str]:
 
 def _undecided(courses: dict[str, Course]) -> Iterator[str]:
     """Name the systems with too few validations, unless other signs show that they had not settled."""
-    few = {name: course for name, course in courses.items() if course.num_validations < MIN_VALIDATIONS}
+    few = {
+        name: course
+        for name, course in courses.items()
+        if course.num_validations < MIN_VALIDATIONS or course.unlogged
+    }
     described = [
-        f"{name} ({counted(course.num_validations, 'validation')})"
-        for name, course in few.items()
-        if not course.has_reservations
+        f"{name} ({_validations(course)})" for name, course in few.items() if not course.has_reservations
     ]
     if described:
         yield (
             f"Not known whether settled: {', '.join(described)}; it takes {MIN_VALIDATIONS} validations in "
             "the last third, so lower validation.every_steps."
         )
+
+
+def _validations(course: Course) -> str:
+    """Count the validations of a system, which all its seeds have to have in the same steps."""
+    if course.num_seeds > 1 and course.unlogged:
+        return f"none in the log of seed {', '.join(map(str, course.unlogged))}"
+    shared = " at steps that all seeds have" if course.num_seeds > 1 else ""
+    return counted(course.num_validations, "validation") + shared
 
 
 def _unknown(names: Sequence[str]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from asrkd.evaluation.compare.comparison import Comparison
 from asrkd.evaluation.compare.conclusions import fairness_sentences
 from asrkd.evaluation.compare.course import Course
-from asrkd.evaluation.compare.settling import ScheduleEnd, Trend
+from asrkd.evaluation.compare.settling import MIN_VALIDATIONS, ScheduleEnd, Trend
 from asrkd.evaluation.report.figures.svg import Style
 from asrkd.evaluation.report.page import p_value, percent, points
 
@@ -79,11 +79,17 @@ def _course(course: Course, style: Style) -> CourseRow:
 
 def _trend(trend: Trend | None, num_validations: int, *, in_points: bool) -> str:
     """Describe the change over the last third, negative if it falls."""
+    if trend is None and num_validations >= MIN_VALIDATIONS:
+        return "not logged"
     if trend is None:
         return f"too few validations ({num_validations})"
-    change = points(-trend.fall if in_points else -trend.fall / trend.start, 1, signed=True)
-    unit = "points" if in_points else "%"
-    return f"{change} {unit}, p {p_value(trend.p)}{'; still falling' if trend.is_falling else ''}"
+    if in_points:
+        change = f"{points(-trend.fall, 1, signed=True)} points"
+    elif trend.start > 0:
+        change = f"{points(-trend.fall / trend.start, 1, signed=True)} %"
+    else:  # a loss near 0, whose line begins at 0 or below it
+        change = f"{-trend.fall:+.3g} nats per token"
+    return f"{change}, p {p_value(trend.p)}{'; still falling' if trend.is_falling else ''}"
 
 
 def _schedule(schedule: ScheduleEnd | None) -> str:

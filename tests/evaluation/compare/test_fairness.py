@@ -229,6 +229,34 @@ def test_too_few_validations_leave_it_open(tmp_path):
     assert comparison.fairness.courses["student"].wer is None
 
 
+def rewrite(folder, kinds, **values):
+    """Give the records of some kinds in a log other values."""
+    log = folder / "metrics.jsonl"
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    changed = [record | values if record["kind"] in kinds else record for record in records]
+    log.write_text("".join(json.dumps(record) + "\n" for record in changed))
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), 10**400, -1e308, None, "much"])
+def test_where_losses_are_no_numbers_the_error_rate_shows_whether_it_settled(tmp_path, loss):
+    folders = pair(tmp_path)
+    rewrite(folders[1], ("train", "validation"), loss=loss, loss_ctc=loss)
+    rewrite(folders[1], ("end",), train_seconds=loss)
+    comparison = compared(folders)
+    assert not [each for each in comparison.conclusions if each.startswith(SILENT)]
+    course = comparison.fairness.courses["student"]
+    assert course.loss is None and course.num_validations == course.wer.num_validations == 9
+    write_comparison(tmp_path / "compare.json", comparison)
+    assert read_comparison(tmp_path / "compare.json") == comparison
+
+
+def test_a_value_is_shown_whole_where_two_would_read_alike(tmp_path):
+    folders = pair(tmp_path, changes={"augment.specaugment.probability": 0.5})
+    folders.append(make_run(tmp_path / "none", 60, changes={"augment.specaugment": None}))
+    said = sentence(compared(folders), "Unequal settings")
+    assert "probability 0.9 (baseline)" in said and "probability 0.5 (student)" in said
+
+
 def test_a_system_on_the_plateau_is_named_with_those_that_are_not(tmp_path):
     stuck = {"wer": settled(1.0, 0.83), "dev": settled(2.3, 1.4), "train": settled(2.5, 1.35)}
     folders = [make_run(tmp_path / "baseline", 120, **stuck), make_run(tmp_path / "student", 60)]
@@ -326,6 +354,18 @@ def test_seeds_of_a_system_have_to_agree(tmp_path):
     )
     assert settings(comparison)["optim.lr"].values["student"] == ["0.006", "0.006", "0.012"]
     assert settings(comparison)["seeds"].values["student"] == ["1, 2, 3"]
+
+
+def test_seeds_without_a_log_or_with_other_validations_leave_it_open(tmp_path):
+    folders = [*seeds_of(tmp_path, "baseline", 120), *seeds_of(tmp_path, "student", 60)]
+    (folders[1] / "metrics.jsonl").unlink()
+    shutil.rmtree(folders[5])
+    make_run(folders[5], 63, seed=3, every=600)
+    said = sentence(compared(folders), "Not known whether settled")
+    assert said.startswith(
+        "Not known whether settled: baseline (none in the log of seed 2), student (2 validations at steps "
+        "that all seeds have); it takes 4 validations in the last third"
+    )
 
 
 def test_the_trend_is_that_of_the_mean_over_seeds_and_plateaus_are_by_seed(tmp_path):

@@ -46,6 +46,15 @@ def test_trainings_that_are_alike_get_tables_without_a_word_of_warning(tmp_path)
     )
 
 
+def test_a_loss_near_zero_has_no_share_to_fall_by(tmp_path):
+    shapes = {"baseline": lambda share: 0.0, "student": lambda share: max(0.0, 3 * share - 2.8)}
+    folders = [make_run(tmp_path / name, 60, dev=shape) for name, shape in shapes.items()]
+    text = text_of(folders, tmp_path)
+    assert "+0 nats per token" in text
+    rise = re.search(r"\+(0[.][0-9]+) nats per token", text)
+    assert rise and 0.05 < float(rise[1]) < 0.3
+
+
 def test_transcripts_alone_have_no_section(scored, tmp_path):
     text = text_of(scored.models, tmp_path)
     assert "Settings and training" not in text

@@ -5,6 +5,7 @@ differences; lists are replaced whole. ``--set a.b=c`` overrides a value before
 the schema is checked; ``a.0.b=c`` addresses an element of a list.
 """
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -164,11 +165,22 @@ def set_key(tree: dict[str, Any], override: str) -> None:
 
 
 def parse_value(text: str, where: str) -> Any:
-    """Parse the YAML value of an option; AsrkdError, which begins with ``where``, if it is not one."""
+    """Parse the YAML value of an option; AsrkdError, which begins with ``where``, if it is not one.
+
+    YAML has values that no key of a config takes and no JSON file can record: dates, bytes, sets.
+    """
     try:
-        return yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except _NOT_YAML:
         raise AsrkdError(f"{where}: {text!r} is not a YAML value") from None
+    try:
+        json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):  # ValueError: a list within itself, by an anchor
+        raise AsrkdError(
+            f"{where}: {text!r}: expected text, a number, true, false, null, or lists and mappings of them; "
+            "put quotes around text"
+        ) from None
+    return value
 
 
 def _size(tree: Any, parents: Sequence[str]) -> str:

@@ -150,7 +150,8 @@ def _settings(axes: Sequence[Axis], plain_name: str) -> list[Setting]:
     """List the full grid, the last key fastest; ``plain_name`` is that of the only setting without keys."""
     if (count := prod(len(axis.values) for axis in axes)) > LARGEST:
         raise AsrkdError(f"--vary: {count} settings, expected at most {LARGEST}; give fewer values or keys")
-    names = short_names([axis.key for axis in axes])
+    # The name of a store may hold a slash, which would lead to another folder.
+    names = {key: name.replace("/", "-") for key, name in short_names([axis.key for axis in axes]).items()}
     settings = []
     for values in product(*(axis.values for axis in axes)):
         parts = [f"{names[axis.key]}={value.label}" for axis, value in zip(axes, values, strict=True)]

@@ -52,6 +52,10 @@ def test_values_between_commas_are_those_that_were_joined(values):
         (["a=*,2"], "not YAML values with commas between them"),
         (["a=1,2]"], "not YAML values with commas between them"),
         (["a=2024-13-01,2"], "'2024-13-01' is not a YAML value"),
+        (["a=2024-01-01,2"], "'2024-01-01': expected text, a number, .*; put quotes around text"),
+        (["a=!!binary aGk=,2"], "'!!binary aGk=': expected text"),
+        (["a={1: x, b: y},2"], "expected text, a number"),
+        (["a=&b [*b],2"], "expected text, a number"),
         (["a=1,2", "a=3,4"], "--vary a: varied twice"),
         (["a.b=1,2", "a={b: 1},{b: 2}"], r"--vary a: part of a\.b, varied too|--vary a: "),
         ([], "--vary is missing"),
@@ -93,6 +97,11 @@ def test_short_names_are_unique_endings():
         "optim.betas.0": "betas.0",
         "seed": "seed",
     }
+
+
+def test_the_name_of_a_store_does_not_lead_out_of_the_sweep(config):
+    grid = grid_of(config, "stores./tmp/a/b=x,y")
+    assert [str(run.folder) for run in grid.runs] == ["runs/-tmp-a-b=x", "runs/-tmp-a-b=y"]
 
 
 VARY = ["optim.lr=0.01,0.02,0.03", "model.dropout=0,0.1", "averaging.last=1,2", "seed=1,2"]

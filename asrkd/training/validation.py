@@ -9,6 +9,7 @@ import torch
 from lhotse import MonoCut
 
 from asrkd.core.device import Precision
+from asrkd.core.errors import DivergedError
 from asrkd.data.cuts.packed import CutsById
 from asrkd.data.cuts.records import CutRecord, records, reference
 from asrkd.data.tokens import Tokens
@@ -194,6 +195,7 @@ class Losses:
 
         Raises:
             AsrkdError: features or targets of a cut cannot be read.
+            DivergedError: a loss is NaN.
         """
         taps = {tap for objective in self.objectives.values() for tap in objective.taps()}
         for batch in load_batches(BatchReader(cuts, self.sources), plan.batches):
@@ -203,7 +205,16 @@ class Losses:
                 for label, objective in self.objectives.items():
                     self._sums[label] += float(objective(output, batch.targets[label]))
                     self._counts[label] += objective.count(batch.targets[label], output.num_frames)
+            self._refuse_nan()
             yield batch.cut_ids, output
+
+    def _refuse_nan(self) -> None:
+        """Raise DivergedError if a loss is NaN, before a search of the outputs fails or decodes nonsense."""
+        for label, total in self._sums.items():
+            if math.isnan(total):
+                raise DivergedError(
+                    f"the {label} loss on the dev set is NaN; lower optim.lr or raise optim.warmup_steps"
+                )
 
     def means(self) -> dict[str, float]:
         """Return each loss, averaged over the units that its objective counts.

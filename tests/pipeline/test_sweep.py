@@ -135,6 +135,15 @@ def test_a_run_that_diverges_is_a_row(config, tmp_path):
     assert (out / "sweep.txt").read_bytes() == before
 
 
+def test_a_run_that_diverges_before_a_validation_is_a_row(config, tmp_path):
+    """Its model gives NaN for the dev set long before 51 updates are without a finite gradient."""
+    more = {"overrides": ("phases.0.steps=2", "validation.every_steps=2")}
+    report = sweep_here(config, tmp_path / "sweep", ("optim.lr=0.01,1e30",), **more)
+    assert [row.state for row in report.results.rows] == ["complete", "diverged"]
+    reason = "the transcript loss on the dev set is NaN; lower optim.lr or raise"
+    assert f"lr=1e+30: diverged: {reason}" in (tmp_path / "sweep/sweep.txt").read_text()
+
+
 def _diverges(path, out, overrides, options, stop):
     """In place of training."""
     raise DivergedError("no finite gradient")

@@ -11,7 +11,7 @@ from pathlib import Path
 from asrkd.commands.sweeping.grid import Grid, Run, Setting
 from asrkd.commands.sweeping.halving import better_half, rung_step
 from asrkd.commands.sweeping.measures import quality
-from asrkd.commands.sweeping.progress import Progress, read_progress
+from asrkd.commands.sweeping.progress import Progress, read_progress, require_validation
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Standing:
             rungs: shares of the updates at which settings are halved.
             lengths: lengths of the runs, by folder; not needed without rungs.
         """
-        self.grid, self.rungs, self.lengths = grid, rungs, lengths
+        self.out, self.grid, self.rungs, self.lengths = out, grid, rungs, lengths
         self.progress = {run.folder: read_progress(out / run.folder) for run in grid.runs}
 
     @cached_property
@@ -105,5 +105,7 @@ class Standing:
         records = []
         for run in self.grid.runs_of(setting):
             progress, until = self.progress[run.folder], of.until[run.folder]
-            records.append(progress.last if until is None else progress.validations.get(until, {}))
+            if until is not None:
+                require_validation(self.out / run.folder, progress.validations, until)
+            records.append(progress.last if until is None else progress.validations[until])
         return records

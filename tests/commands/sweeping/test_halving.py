@@ -88,6 +88,36 @@ def test_a_diverged_run_takes_no_place_in_the_better_half(config, tmp_path):
     assert [row.state for row in results(now, {}).rows] == ["unfinished", "unfinished", "dropped", "diverged"]
 
 
+def test_a_log_that_lacks_the_validation_at_a_rung_is_refused(config, tmp_path):
+    """Without its errors the setting would be dropped as the worst."""
+    for value in (1, 2):
+        write(tmp_path / f"runs/last={value}", CURVES[value], 20, 1.0)
+    (tmp_path / "runs/last=1/metrics.jsonl").write_text("garbage\n")
+    with pytest.raises(AsrkdError, match=r"last=1/metrics\.jsonl: damaged: no validation at step 20"):
+        _ = standing(config, tmp_path, (1, 2), (0.25,)).present
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("stamp.json", "{}", r"not a stamp of this command \(steps is missing\); remove it"),
+        ("stamp.json", "[80]", "not a stamp of this command"),
+        ("stamp.json", '{"steps": "80", "params": 9}', "steps is '80', expected an integer"),
+        ("stamp.json", '{"steps": 80, "params": []}', r"params is \[\], expected an integer"),
+        ("metrics.jsonl", "", r"damaged: no validation at step 80, .* rm -r .*last=1"),
+        ("diverged.json", "{}", r"diverged\.json: reason is missing; remove it, .* rm .*diverged\.json"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named_and_its_remedy(config, tmp_path, name, text, message):
+    run = tmp_path / "runs/last=1"
+    write(run, CURVES[1], 80, 1.0)
+    if name == "diverged.json":
+        (run / "stamp.json").unlink()
+    (run / name).write_text(text)
+    with pytest.raises(AsrkdError, match=message):
+        standing(config, tmp_path, (1, 2), ())
+
+
 def test_without_rungs_all_are_trained_to_the_end_at_once(config, tmp_path):
     now = standing(config, tmp_path, rungs=())
     assert (now.present.number, len(now.left(now.present))) == (0, 7)

@@ -61,8 +61,8 @@ def course_of(records: Sequence[TrainingRecord]) -> Course:
         num_seeds=len(records),
         rate=_rate(records),
         num_validations=max(len(wer), len(loss)),  # a loss may be infinite where there are errors to count
-        wer=fit_trend(wer),
-        loss=fit_trend(loss),
+        wer=fit_trend(wer, records[0].averaging),
+        loss=fit_trend(loss, records[0].averaging),
         schedule=max(schedules, key=lambda schedule: schedule.share, default=None),
         plateaus=[
             SeedPlateau(record.seed, plateau)

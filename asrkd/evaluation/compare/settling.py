@@ -1,13 +1,14 @@
 """Settling of a training: whether the dev curve still falls, and how far the learning rate fell.
 
-A line is fitted to the validations in the last third of the last phase. Of more than five, the means of five
-runs of neighbors are fitted, as validations near each other are not independent: their weights are averages
-of overlapping snapshots. The fall is significant if a one-sided t test of the slope is, of WER and of loss at
-half of 5 % each, and counts from 2 % of the value that it starts from.
+A line is fitted to the validations in the last third of the last phase; of more than five, to the means of
+five runs of neighbors. Validations near each other are not independent, as their weights are averages of
+overlapping snapshots: the error of the slope allows for the snapshots that two of them share, with the
+degrees of freedom by Satterthwaite. The fall is significant if a one-sided t test of the slope is, of WER and
+of loss at half of 5 % each, and counts from 2 % of the value that it starts from.
 
-Of simulated flat curves with independent noise, 5 % are called falling by one of the two tests; of those that
-fall by six times the noise of a validation, 97 % with 12 validations in the last third, 64 % with 4
-(tests/evaluation/compare/test_settling.py).
+Of simulated flat curves 2 to 5 % are called falling by one of the two tests, however much neighbors share; of
+those that fall by six times the noise of a validation, 97 % with 12 validations in the last third that share
+nothing, 64 % with 4 (tests/evaluation/compare/test_settling.py).
 """
 
 import math
@@ -17,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from asrkd.scoring.significance.bootstrap import Numbers
 from asrkd.scoring.significance.p_values import t_cdf
 
 MIN_VALIDATIONS = 4  # in the last third; fewer leave no estimate of the noise
 MAX_GROUPS = 5
 ALPHA = 0.05  # for the two curves together
 SMALLEST_FALL = 0.02  # smallest fall that counts, as a share of the value it starts from
+TINY = 1e-9  # expected squared residuals of validations that all are of the same snapshots
 AT_END = 0.1  # largest share of the way from peak to final learning rate that may be left at the end
 
 
@@ -47,21 +50,55 @@ def last_third(curve: Sequence[tuple[int, float]], begin: int, end: int) -> list
     return [(step, value) for step, value in curve if step >= first]
 
 
-def fit_trend(points: Sequence[tuple[int, float]]) -> Trend | None:
-    """Fit a line to (step, value) points; None if there are fewer than :data:`MIN_VALIDATIONS`."""
+def fit_trend(points: Sequence[tuple[int, float]], averaging: tuple[int, int] = (1, 1)) -> Trend | None:
+    """Fit a line to (step, value) points; None if there are fewer than :data:`MIN_VALIDATIONS`.
+
+    Args:
+        points: the validations.
+        averaging: updates between two snapshots, and the number of snapshots that a validation averages.
+    """
     if len(points) < MIN_VALIDATIONS:
         return None
-    groups = np.array_split(np.array(points, np.float64), min(MAX_GROUPS, len(points)))
-    steps, values = np.array([group.mean(axis=0) for group in groups]).T  # (G,) each
+    all_steps, all_values = np.array(points, np.float64).T  # (N,) each
+    groups = _groups(len(points))
+    steps, values = groups @ all_steps, groups @ all_values  # (G,) each
     centered = steps - steps.mean()
     slope = float(centered @ values / (centered @ centered))
-    degrees = len(groups) - 2
+    start = float(values.mean()) + slope * (points[0][0] - float(steps.mean()))
     residuals = values - values.mean() - slope * centered
-    std_error = math.sqrt(float(residuals @ residuals) / degrees / float(centered @ centered))
-    first, last = points[0][0], points[-1][0]
-    start = float(values.mean()) + slope * (first - float(steps.mean()))
-    p = t_cdf(slope / std_error, degrees) if std_error else float(slope >= 0)  # 0: all on one line
-    return Trend(len(points), start, -slope * (last - first), p)
+    covariance = groups @ _shared_snapshots(all_steps, *averaging) @ groups.T  # but for the noise's variance
+    p = _p_of_slope(slope, centered, residuals, covariance)
+    return Trend(len(points), start, -slope * (points[-1][0] - points[0][0]), p)
+
+
+def _groups(number: int) -> Numbers:
+    """Return the (G, N) weights whose products with N values are means of runs of neighbors."""
+    runs = np.array_split(np.arange(number), min(MAX_GROUPS, number))
+    weights = np.zeros((len(runs), number))
+    for row, run in zip(weights, runs, strict=True):
+        row[run] = 1 / len(run)
+    return weights
+
+
+def _shared_snapshots(steps: Numbers, every_steps: int, last: int) -> Numbers:
+    """Return the (N, N) shares of snapshots that the averages of two validations have in common."""
+    newest = steps // every_steps
+    return np.maximum(0, last - np.abs(newest[:, None] - newest)) / last
+
+
+def _p_of_slope(slope: float, centered: Numbers, residuals: Numbers, covariance: Numbers) -> float:
+    """Return the p value of a slope of 0 or above, given the (G, G) covariance in units of the variance."""
+    norm = float(centered @ centered)
+    number = len(centered)
+    off_line = np.eye(number) - 1 / number - np.outer(centered, centered) / norm  # to residuals
+    spread = off_line @ covariance
+    expected = float(np.trace(spread))  # of the squared residuals
+    if expected < TINY:
+        return 1.0
+    if not residuals.any():
+        return float(slope >= 0)
+    std_error = math.sqrt(float(residuals @ residuals) / expected * float(centered @ covariance @ centered))
+    return t_cdf(slope * norm / std_error, expected**2 / float(np.trace(spread @ spread)))
 
 
 @dataclass(frozen=True)

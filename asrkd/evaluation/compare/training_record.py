@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from asrkd.core import files
 from asrkd.core.artifacts import LINEAGE, METRICS, MODEL_CONFIG, STAMP
 from asrkd.evaluation.compare.systems import ScoredRun
 from asrkd.training.metrics import read_metrics
 from asrkd.training.plateau import default_warmup
+
+MOST_UPDATES = 2**53  # beyond it, integers are not exact as floats
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class TrainingRecord:
     def num_updates(self) -> int:
         """Updates of the run, or of its log without a stamp; 0: unknown."""
         steps = self.stamp.get("steps")
-        return steps if isinstance(steps, int) else max((record["step"] for record in self.log), default=0)
+        return steps if _is_count(steps) else max((record["step"] for record in self.log), default=0)
 
     def begin_of(self, phase: int) -> int:
         """Return the update after which a phase began; 0 if lengths in epochs leave it unknown."""
@@ -80,6 +82,14 @@ class TrainingRecord:
             return steps
         return default_warmup(self.num_updates - self.schedule_step) if steps is None else 0
 
+    @property
+    def averaging(self) -> tuple[int, int]:
+        """Updates between two snapshots, and the number that a validation averages; (1, 1): unknown."""
+        section = self.experiment.get("averaging")
+        settings = section if isinstance(section, dict) else {}
+        every_steps, last = (settings.get(key) for key in ("every_steps", "last"))
+        return (every_steps, last) if _is_count(every_steps) and _is_count(last) else (1, 1)
+
 
 def read_training(run: ScoredRun) -> TrainingRecord:
     """Read the record of a run's training; AsrkdError if a file of it is torn."""
@@ -95,6 +105,10 @@ def read_training(run: ScoredRun) -> TrainingRecord:
         log=read_metrics(run.model / METRICS),
         params=run.params,
     )
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 < value < MOST_UPDATES
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:

@@ -42,11 +42,34 @@ def test_flat_noisy_curves_are_called_falling_in_one_of_twenty(number):
     assert falling_share(wer, loss) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / RUNS)
 
 
-def test_noise_that_neighbors_share_gives_few_more_false_alarms():
-    """Averages of five snapshots, of which one is new at each validation."""
-    noise = np.random.default_rng(2).normal(0, 0.05, (RUNS, 16 + 4))
-    curves = 0.3 + np.stack([noise[:, begin : begin + 5].mean(axis=1) for begin in range(16)], axis=1)
-    assert falling_share(curves) < 0.09
+def averages(rng, runs, number, new):
+    """Flat (runs, number) curves of averages of five snapshots, of which ``new`` are new each time."""
+    noise = rng.normal(0, 0.05, (runs, number * new + 5))
+    return 0.3 + np.stack([noise[:, new * i : new * i + 5].mean(axis=1) for i in range(number)], axis=1)
+
+
+@pytest.mark.parametrize("number", [5, 6, 16])
+@pytest.mark.parametrize("new", [1, 2, 3])
+def test_noise_that_neighbors_share_gives_no_more_false_alarms(number, new):
+    """A snapshot every 50 updates; without a word of them, up to 25 % of these are called falling."""
+    wer, loss = (averages(np.random.default_rng(seed), RUNS, number, new) for seed in (number, 99))
+
+    def is_falling(curve):
+        points = [(1000 + 50 * new * i, value) for i, value in enumerate(curve)]
+        return fit_trend(points, (50, 5)).is_falling
+
+    alarms = [any(map(is_falling, curves)) for curves in zip(wer, loss, strict=True)]
+    assert np.mean(alarms) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / RUNS)
+
+
+def test_a_fall_of_averages_is_noticed():
+    curves = averages(np.random.default_rng(3), RUNS, 16, 2) - 0.13 * np.linspace(0, 1, 16)
+    found = [fit_trend([(100 * i, v) for i, v in enumerate(curve)], (50, 5)).is_falling for curve in curves]
+    assert np.mean(found) > 0.8
+
+
+def test_validations_of_the_same_snapshots_show_nothing():
+    assert fit_trend([(step, 0.5 - step / 100) for step in range(4)], (1000, 1)).p == 1
 
 
 @pytest.mark.parametrize(("number", "power"), [(4, 0.6), (6, 0.75), (12, 0.95)])

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from asrkd.core import files
 from asrkd.core.artifacts import CONTRACT
-from asrkd.core.errors import AsrkdError, warn
+from asrkd.core.errors import AsrkdError, counted, warn
 from asrkd.core.randomness import seeded
+from asrkd.core.shell import command
 from asrkd.data.cuts.manifests import pool_cuts, read_cuts, set_name
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, texts_digest
+from asrkd.data.cuts.shared_recordings import utterance_of
 from asrkd.data.features.noise import verify_noise
 from asrkd.data.features.reading import feature_config, load_features
 from asrkd.data.tokens import Tokens
@@ -102,6 +104,7 @@ class SpeechData:
                 raise AsrkdError(
                     f"{path}: its features differ from those of {data.train}; prepare both alike"
                 )
+        _warn_of_trained(usable, data.train, dev)
         if experiment.augment.noise is not None:
             verify_noise(experiment.augment.noise, features)
         assert not isinstance(experiment.model, LanguageModelConfig)  # the config refuses it
@@ -172,6 +175,19 @@ def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:
     if not kept:
         raise AsrkdError(f"{data.train}: all cuts are in the fold that is left out; set data.folds.by: cut")
     return kept
+
+
+def _warn_of_trained(train_cuts: PackedCuts, train: Path, dev: Mapping[Path, PackedCuts]) -> None:
+    """Warn of dev cuts that are training cuts, at any speed: their errors say nothing of other speech."""
+    trained = {utterance_of(record.id) for record in train_cuts.records}
+    for path, cuts in dev.items():
+        shared = sum(utterance_of(record.id) in trained for record in cuts.records)
+        if shared:
+            remedy = command("asrkd", "prepare", "subset", train, "--without", path, "--out", "FILE")
+            warn(
+                f"{path}: {shared} of {counted(len(cuts), 'cut')} in training too, by which its error rate "
+                f"is too low; leave them out of it: {remedy}"
+            )
 
 
 @dataclass(frozen=True)

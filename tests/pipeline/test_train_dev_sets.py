@@ -77,6 +77,24 @@ def test_errors_are_those_of_scores_of_the_sets_names(runs, sets, tmp_path):
         assert stamp[f"words_{scored['set']}"] == scored["counts"]["reference_length"]
 
 
+def test_dev_cuts_that_are_trained_on_are_a_warning(corpus, config, sets, tmp_path, capsys):
+    cuts = list(read_cuts(corpus / "cuts_train.jsonl.gz"))
+    copy = replace(cuts[1], id=f"{cuts[1].id}_sp0.9")
+    mixed, rest = tmp_path / "cuts_mixed.jsonl.gz", tmp_path / "cuts_rest.jsonl.gz"
+    write_cuts(mixed, [cuts[0], *(replace(cut, id=f"new-{cut.id}") for cut in cuts[1:3])])
+    write_cuts(rest, [copy, *cuts[2:]])
+    overrides = ["phases.0.steps=1", f"data.dev=[{sets[0]},{mixed}]"]
+    train(config, tmp_path / "run", overrides, OPTIONS, StopRequest())
+    warned = [line for line in capsys.readouterr().err.splitlines() if "in training too" in line]
+    assert len(warned) == 1 and f"{mixed}: 1 of 3 cuts in training too" in warned[0]
+    assert f"asrkd prepare subset {corpus / 'cuts_train.jsonl.gz'} --without {mixed}" in warned[0]
+    train(config, tmp_path / "rest", [*overrides, f"data.train={rest}"], OPTIONS, StopRequest())
+    assert "in training too" not in capsys.readouterr().err
+    write_cuts(mixed, cuts[:2])
+    train(config, tmp_path / "copies", [*overrides, f"data.train={rest}"], OPTIONS, StopRequest())
+    assert f"{mixed}: 1 of 2 cuts in training too" in capsys.readouterr().err
+
+
 def test_a_complete_run_says_the_rate_of_each(runs, sets):
     config = runs.both.parent / "config.yaml"
     report = train(config, runs.both, [*OVERRIDES, f"data.dev=[{sets[0]},{sets[1]}]"], OPTIONS, StopRequest())

@@ -36,7 +36,7 @@ class PlateauRule:
     level: float = 0.5  # lowest loss, as a share of the unigram loss
     stretch: float = 0.2  # share of the run over which the loss must have stayed
     most_fall: float = 0.1  # largest fall over the stretch, as a share of the loss
-    min_points: int = 5  # losses in the stretch
+    min_points: int = 5  # losses in the stretch, which is longer where a run logs fewer
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ def find_plateau(
     """Return the plateau that a run is on at the last step of a curve; None if it is on none.
 
     The stretch ends at the last step, so that a growing curve can be checked at each step. It begins at the
-    last loss that is at least ``rule.stretch`` of the run old; a shorter curve has no plateau.
+    last loss that is at least ``rule.stretch`` of the run old, or earlier where a short run has few losses; a
+    shorter curve has no plateau.
 
     Args:
         curve: CTC losses in nats per token by step, without those of the warm-up.
@@ -103,8 +104,8 @@ def find_plateau(
     if not curve or unigram <= 0:
         return None
     begin = curve[-1][0] - rule.stretch * total_steps
-    first = bisect_right(curve, (begin, math.inf)) - 1
-    if first < 0 or len(curve) - first < rule.min_points:
+    first = min(bisect_right(curve, (begin, math.inf)) - 1, len(curve) - rule.min_points)
+    if first < 0:
         return None
     steps, losses = np.array(curve[first:], np.float64).T  # (N,) each
     loss = float(losses.mean())

@@ -55,6 +55,12 @@ def test_a_fifth_of_the_run_has_to_pass_first():
     assert find_plateau([], STEPS, UNIGRAM) is None
 
 
+@pytest.mark.parametrize(("steps", "first"), [(80, None), (100, 100), (300, 100), (400, 100), (1000, 220)])
+def test_in_a_short_run_the_stretch_is_as_long_as_five_losses(steps, first):
+    watch = PlateauWatch(steps, UNIGRAM, 0)
+    assert reports(watch, [(step, 2.0) for step in range(20, steps + 1, 20)]) == ([first] if first else [])
+
+
 def test_without_a_unigram_loss_nothing_is_a_plateau():
     """A single token, or a validator of text."""
     assert find_plateau(curve(lambda share: 2.0), STEPS, 0.0) is None

@@ -223,7 +223,32 @@ def test_an_edited_record_is_refused(restored, corpus, tmp_path, change):
     else:
         recorded["request"]["normalizer"]["sha256"] = "0" * 64
     (tmp_path / "2.json").write_text(json.dumps(fields))
-    with pytest.raises(AsrkdError, match="restore it with the asrkd that recorded it"):
+    with pytest.raises(AsrkdError, match="restore it .*with the asrkd that recorded it"):
+        restore(tmp_path / "2.json", [corpus / "cuts_dev.jsonl.gz"], tmp_path / "model", StopRequest())
+    assert not (tmp_path / "model/score-test/stamp.json").exists()
+
+
+EDITS = {
+    ("scores", "score-test", "counts"): ({}, r"scores\.score-test\.counts\.hits is missing; use a file"),
+    ("scores", "score-test", "request", "alignment"): ("diff", "this asrkd has no alignment 'diff'; restore"),
+    ("scores", "score-test", "references_sha256"): ("0" * 64, "references to other words .*is 000000000000"),
+    ("scores", "score-test", "hypotheses", "unknown"): ("ONE", "hypotheses, which are not those of the"),
+    ("stamp", "validation", "wer"): (0.0125, r"stamp\.validation\.wer is 0\.0125, in the log .*; use a file"),
+    ("stamp", "validation", "words"): (7, r"stamp\.validation\.words is 7, in the log"),
+    ("log", -1, "wer"): (0.0125, r"log: wer at step 40 is 0\.0125, of \d+ errors in \d+ words; use a file"),
+    ("log", -1, "errors"): (7000, r"log: wer at step 40 is .*, of 7000 errors in"),
+}
+
+
+@pytest.mark.parametrize("place", EDITS, ids=lambda place: "-".join(map(str, place[-2:])))
+def test_an_edited_number_of_a_record_is_named(restored, corpus, tmp_path, place):
+    fields = inner = json.loads((tmp_path / "2.json").read_text())
+    *outer, last = place
+    for key in outer:
+        inner = inner[key]
+    inner[last], message = EDITS[place]
+    (tmp_path / "2.json").write_text(json.dumps(fields))
+    with pytest.raises(AsrkdError, match=message):
         restore(tmp_path / "2.json", [corpus / "cuts_dev.jsonl.gz"], tmp_path / "model", StopRequest())
     assert not (tmp_path / "model/score-test/stamp.json").exists()
 

@@ -7,6 +7,7 @@ corpus; :mod:`asrkd.evaluation.records.restoring` counts the errors again.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -88,12 +89,19 @@ class _Lineage(Record):
     experiment: dict[str, Any]
 
 
+class _Counts(Record):
+    hits: Count
+    substitutions: Count
+    deletions: Count
+    insertions: Count
+
+
 class _Score(Record):
     set: Name
     command: str | None
     request: dict[str, Any]
     params: Count | None
-    counts: dict[str, Count]
+    counts: _Counts
     references_sha256: Sha256
     hypotheses: dict[Name, str]
 
@@ -149,6 +157,8 @@ def read_record(path: Path) -> RunRecord:
         raise AsrkdError(f"{path}: scores.{bad[0]}: not the name of a folder; {remedy}")
     if problem := _problem_of(fields["updates"]):
         raise AsrkdError(f"{path}: updates: {problem}; {remedy}")
+    if problem := _contradiction(fields["log"], fields["stamp"]):
+        raise AsrkdError(f"{path}: {problem}; {remedy}")
     names = RunRecord.__dataclass_fields__.keys() - {"scores", "source", "weights"}
     return RunRecord(
         **{name: fields[name] for name in names},
@@ -163,6 +173,25 @@ def _problem_of(updates: dict[str, list[Any]]) -> str | None:
     if "step" not in updates or not all(isinstance(step, int) and step >= 0 for step in updates["step"]):
         return "expected a list of whole numbers as step"
     return "its lists differ in length" if len(set(map(len, updates.values()))) > 1 else None
+
+
+def _contradiction(log: list[dict[str, Any]], stamp: dict[str, Any]) -> str | None:
+    """Describe a number of the validations that contradicts another, as one that was edited does."""
+    validations = [row for row in log if row["kind"] == "validation"]
+    for row in validations:
+        for name in [name for name in row if name == "wer" or name.startswith("wer_")]:
+            errors, words = (row.get(name.replace("wer", part, 1), 0) for part in ("errors", "words"))
+            if not all(isinstance(number, (int, float)) for number in (row[name], errors, words)):
+                return f"log: {name} at step {row['step']} is {row[name]!r}, expected a number"
+            if words and not math.isclose(row[name] * words, errors, rel_tol=1e-9):
+                return (
+                    f"log: {name} at step {row['step']} is {row[name]}, of {errors} errors in {words} words"
+                )
+    last = validations[-1] if validations else {}
+    for name, value in stamp["validation"].items():
+        if last.get(name, value) != value:
+            return f"stamp.validation.{name} is {value!r}, in the log {last[name]!r}"
+    return None
 
 
 def _only(kind: Any, fields: dict[str, Any]) -> Any:

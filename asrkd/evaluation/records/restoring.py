@@ -24,6 +24,7 @@ from asrkd.scoring.score_corpus import Rules, score_utterances
 from asrkd.scoring.score_files import aligning, write_score
 from asrkd.scoring.score_folder import KINDS, read_counts, references_sha256
 from asrkd.scoring.units import read_unit
+from asrkd.scoring.word_alignment import ALIGNMENTS
 
 
 def restore_model(record: RunRecord, out: Path) -> None:
@@ -84,17 +85,26 @@ def restore_score(
     """
     _check_cuts(score, cuts, manifest, out)
     rules = _rules(score.request, out)
+    utterances = list(reference_utterances(cuts))
+    if {utterance.id for utterance in utterances} != score.hypotheses.keys():
+        raise AsrkdError(
+            f"{out}: the record has {len(score.hypotheses)} hypotheses, which are not those of the "
+            f"{len(utterances)} utterances of {manifest}; restore it from another copy of the record"
+        )
     if output_folder.claim(out, SCORE_REQUEST, score.request) is State.COMPLETE:
         return read_counts(out)
     with aligning(len(cuts), stop) as advance:
-        scored = score_utterances(reference_utterances(cuts), score.hypotheses, rules, advance)
+        scored = score_utterances(utterances, score.hypotheses, rules, advance)
     counts = {kind: getattr(scored.counts, kind) for kind in KINDS}
     texts = [(utterance.id, utterance.transcript) for utterance in scored.utterances]
-    if counts != score.counts or references_sha256(texts) != score.references_sha256:
+    remedy = "restore it from another copy of the record, or with the asrkd that recorded it"
+    if counts != score.counts:
         raise AsrkdError(
-            f"{out}: {_counted(counts)} by this asrkd, recorded are {_counted(score.counts)}; "
-            "restore it with the asrkd that recorded it"
+            f"{out}: {_counted(counts)} by this asrkd, recorded are {_counted(score.counts)}; {remedy}"
         )
+    if (digest := references_sha256(texts)) != score.references_sha256:
+        recorded = f"sha256 {digest[:12]}, recorded is {score.references_sha256[:12]}"
+        raise AsrkdError(f"{out}: this asrkd normalizes references to other words ({recorded}); {remedy}")
     _write_command(out, score.command)
     described = {"set": score.set, "params": score.params, "search": score.request.get("search")}
     write_score(out, described, scored)
@@ -119,7 +129,9 @@ def _rules(request: dict[str, Any], out: Path) -> Rules:
     remedy = "restore it with the asrkd that recorded it"
     unit = read_unit(request, str(out), remedy)
     try:
-        rules = Rules(request["alignment"], find_normalizer(request["normalizer"]["name"]), unit)
+        if (alignment := request["alignment"]) not in ALIGNMENTS:
+            raise AsrkdError(f"{out}: this asrkd has no alignment {alignment!r}; {remedy}")
+        rules = Rules(alignment, find_normalizer(request["normalizer"]["name"]), unit)
     except (KeyError, TypeError) as error:
         raise AsrkdError(f"{out}: the recorded request lacks its rules ({error!r}); {remedy}") from None
     if rules.record()["normalizer"] != request["normalizer"]:

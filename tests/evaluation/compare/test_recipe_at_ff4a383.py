@@ -1,8 +1,8 @@
 """The recipe of spoken digits as it was at commit ff4a383: its baseline stalled, and its students did not.
 
-``NAME.json`` has a config of that commit in today's keys. ``NAME.log.jsonl`` is the log of a training by it on FSDD, without seconds
-and gradients, with the code of commit 38cdb7c, whose front end is the one of that time: of the baselines with seeds 1 to 3 the one
-that stalled, seed 3, at a dev WER of 106 %.
+``NAME.json`` has a config of that commit in today's keys. ``NAME.log.jsonl`` is the log of a training by it on
+FSDD, without seconds and gradients, with the code of commit 38cdb7c, whose front end is the one of that time: of
+the baselines with seeds 1 to 3 the one that stalled, seed 3, at a dev WER of 106 %.
 """
 
 import shutil
@@ -46,8 +46,8 @@ def test_the_logs_of_its_trainings_say_so(tmp_path):
         shutil.copy(FIXTURE / f"{folder.name}.log.jsonl", folder / "metrics.jsonl")
     comparison = compared(folders)
     assert sentence(comparison, "On CTC's plateau") == (
-        "On CTC's plateau: baseline (CTC loss of 1.45 nats per token for 480 updates, token frequencies alone "
-        "give 2.51), unlike mvq-kd."
+        "On CTC's plateau: baseline (CTC loss of 1.45 nats per token for 480 updates, token "
+        "frequencies alone give 2.51), unlike mvq-kd."
     )
     assert sentence(comparison, "Significantly better than baseline, with these reservations: mvq-kd")
 

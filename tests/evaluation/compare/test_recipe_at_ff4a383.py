@@ -1,8 +1,8 @@
 """The recipe of spoken digits as it was at commit ff4a383: its baseline stalled, and its students did not.
 
-``NAME.json`` has a config of that commit in today's keys. ``NAME.log.jsonl`` is the log of a training by it on
-FSDD, without seconds and gradients, with the code of commit 38cdb7c, whose front end is the one of that time: of
-the baselines with seeds 1 to 3 the one that stalled, seed 3, at a dev WER of 106 %.
+``NAME.json`` has a config of that commit in today's keys. ``NAME.log.jsonl`` is the log of a training by it
+on FSDD, without seconds and gradients, with the code of commit 38cdb7c, whose front end is that of the
+time: of the baselines with seeds 1 to 3 the one that stalled, seed 3, at a dev WER of 106 %.
 """
 
 import shutil

@@ -7,8 +7,11 @@
 # STUDENT       on STUDENT_CUTS, which the teacher computes targets of
 # TEXT          of a language model
 #
+# COMPARE       options of asrkd compare, an array; settings may have filled it
+#
 # RECORDS       run records (asrkd record) of rows, FOLDER.json of each folder in EXP; empty: none are written or read
 # FRESH         anything: rows are trained though they have a record
+COMPARE+=()
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 # One thread each: two runs side by side use two cores better than one run's two threads.
 TRAIN+=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA")

@@ -38,7 +38,7 @@ for set in $SCORED; do
   # Costs are measured now that nothing else runs. A compare.json of several seeds, as it once was, is made again.
   if [[ ! -s $table.txt ]] || is_stale "$table.json" "${systems[@]/%//score-$set/stamp.json}" ||
     { [[ -z $named ]] && grep -qs "\"$EXP/seed-" "$table.json"; }; then
-    asrkd compare "${systems[@]}" --score "score-$set" --costs "$DATA/cuts_$set.jsonl.gz" \
+    asrkd compare "${systems[@]}" --score "score-$set" "${COMPARE[@]}" --costs "$DATA/cuts_$set.jsonl.gz" \
       --out "$table.json" > "$table.txt.partial"
     mv "$table.txt.partial" "$table.txt"
   fi

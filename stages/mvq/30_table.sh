@@ -14,7 +14,7 @@ table() { # NAME FOLDER ...
   local set file
   for set in $SCORED; do
     file=$EXP/mvq/$1$(ending "$set")
-    asrkd compare "$EXP/teacher" "${@:2}" --score "score-$set" --out "$file.json" > "$file.txt"
+    asrkd compare "$EXP/teacher" "${@:2}" --score "score-$set" "${COMPARE[@]}" --out "$file.json" > "$file.txt"
   done
 }
 table compare "${rows[@]/#/$EXP/mvq/seed-1/}"

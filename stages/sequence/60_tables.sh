@@ -29,7 +29,7 @@ table() {
     for system in "${@:4}"; do if [[ -f $system/$score/stamp.json ]]; then scored+=("$system"); fi; done
     rm -f "$file".{json,txt}
     if [[ " ${scored[*]##*/} " == *" $2 "* ]] && ((${#scored[@]} > 1)); then
-      asrkd compare "${scored[@]}" --baseline "$2" --score "$score" --out "$file.json" > "$file.txt"
+      asrkd compare "${scored[@]}" --baseline "$2" --score "$score" "${COMPARE[@]}" --out "$file.json" > "$file.txt"
     fi
   done
 }

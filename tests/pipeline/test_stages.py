@@ -367,3 +367,22 @@ def test_ctc_students_share_a_teacher_of_the_same_cuts_with_the_tables_of_mvq_kd
         assert (folder / "demo/sequence/ctc/teacher").is_symlink() != own
         (nbest,) = [line for line in done.of("distill") if "nbest" in line]
         assert f"--teacher {folder}/demo/sequence/ctc/teacher " in nbest
+
+
+@pytest.mark.parametrize(("corpus", "resampled"), [("digits", False), ("fsdd", True)])
+def test_tables_of_a_single_speaker_resample_utterances(tmp_path, corpus, resampled):
+    for row in (
+        "teacher",
+        "mvq/seed-1/baseline",
+        "sequence/joint/teacher",
+        "sequence/joint-small/seed-1/baseline",
+    ):
+        for set_name in ("test", "dev"):
+            (tmp_path / f"demo/{row}/score-{set_name}").mkdir(parents=True)
+            (tmp_path / f"demo/{row}/score-{set_name}/stamp.json").touch()
+    for script, *words in (
+        ("mvq/30_table.sh", "baseline"),
+        ("sequence/60_tables.sh", "joint-small", "baseline"),
+    ):
+        lines = record(tmp_path, script, corpus, *words).of("compare")
+        assert lines and {"--blocks utterance" in line for line in lines} == {resampled}

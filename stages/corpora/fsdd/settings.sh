@@ -11,6 +11,8 @@ CONF=stages/corpora/fsdd/conf SCORED=${SCORED:-dev heldout} SIZE=${SIZE:-demo}
 DATA=${DATA:-data/fsdd} EXP=${EXP:-exp/fsdd}
 QUANTIZER=() TRAIN=() STUDENT_CUTS=$DATA/cuts_train_rest.jsonl.gz STUDENTS=${STUDENTS:-seq-kd mvq-kd}
 TEACHER_CUTS=$STUDENT_CUTS DEV_CUTS=("$DATA"/cuts_{dev,heldout}.jsonl.gz)
+# dev has one speaker: intervals are about these speakers, not about others.
+COMPARE=(--blocks utterance)
 # As in the papers, for there is little speech: the teacher labels the cuts that it was trained on. So there is no row of a
 # fifth of the transcripts, as the teacher has read the others.
 SEQUENCE_TEACHER_CUTS=$STUDENT_CUTS

@@ -76,10 +76,11 @@ def _power(comparison: Comparison, students: Sequence[SystemResult]) -> Iterator
     if not smallest:
         return
     low, high = f"{min(smallest):.2f}", f"{max(smallest):.2f}"
+    blocks = "" if comparison.blocks == "utterance" else f", {_blocks(comparison)}"
     size = f"{low} points" if low == high else f"{low} to {high} points, depending on the student"
     yield (
         f"The smallest difference from {comparison.baseline} that this test set can detect is {size} "
-        f"(two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances, {_blocks(comparison)})."
+        f"(two-sided 5 %, power 80 %; {comparison.num_utterances:,} utterances{blocks})."
     )
 
 

@@ -68,7 +68,7 @@ has_time() {
   if [[ -z ${DEADLINE-} ]]; then return; fi
   longest=$(cat "$EXP/$1"/seed-*/*/metrics.jsonl 2> /dev/null | grep -o '"train_seconds": [0-9]*' | sort -k 2 -n | tail -n 1) || true
   longest=${longest##* }
-  (($(date +%s) + ${longest:-0} <= DEADLINE))
+  (($(date +%s) + ${longest:-0} < DEADLINE))
 }
 
 # FOLDER SCORE ...: writes the run record of a folder of EXP, with these of its scores.
@@ -107,11 +107,11 @@ make_rows() {
   printf '%s\n' "${lines[@]}" | side_by_side make_row
 }
 
-# FOLDER SCORE ...: restores or trains the teacher, scores it and records these scores.
+# FOLDER SCORE ...: restores the teacher, or trains it within the budget, scores it and records these scores.
 make_teacher() {
   teacher restore
   if is_restored "$1"; then score_teacher || rm -r "${EXP:?}/$1"; fi
-  if ! is_restored "$1"; then teacher && score_teacher && record "$@"; fi
+  if ! is_restored "$1" && { is_done "$1" || has_time "$1"; }; then teacher && score_teacher && record "$@"; fi
 }
 # FOLDER SCORE ...: trains a teacher that was restored, as targets are computed with its weights.
 require_weights() { if is_restored "$1"; then FRESH=1 make_teacher "$@"; fi; }

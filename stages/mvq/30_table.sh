@@ -10,11 +10,14 @@ set -euo pipefail
 source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 
 rows=("${@:2}")
+if ((${#rows[@]} == 0)); then exit; fi # none was run
 table() { # NAME FOLDER ...
-  local set file
+  local set file teacher
   for set in $SCORED; do
     file=$EXP/mvq/$1$(ending "$set")
-    asrkd compare "$EXP/teacher" "${@:2}" --score "score-$set" "${COMPARE[@]}" --out "$file.json" > "$file.txt"
+    teacher=()
+    if [[ -f $EXP/teacher/score-$set/stamp.json ]]; then teacher=("$EXP/teacher"); fi
+    asrkd compare "${teacher[@]}" "${@:2}" --score "score-$set" "${COMPARE[@]}" --out "$file.json" > "$file.txt"
   done
 }
 table compare "${rows[@]/#/$EXP/mvq/seed-1/}"

@@ -47,6 +47,7 @@ make_rows "$more_seeds" $deciding
 make_rows 1 $(without "$rows" "$deciding")
 candidates=$(finished 1 $(without "$rows" "$deciding live"))
 best=${candidates:+$(best_row "$EXP/mvq/seed-1" stamp.json $candidates)}
+mkdir -p "$EXP/mvq"
 echo "$best" > "$EXP/mvq/best"
 make_rows "$more_seeds" $best
 stage 1 mvq/30_table $(finished 1 $rows)

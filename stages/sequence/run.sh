@@ -92,5 +92,6 @@ for student in $students; do
   make_rows 1 $(without "$rows" "$deciding $weighted")
   stage 1 sequence/60_tables "$student" $(finished 1 $rows)
   note_missing "$EXP/sequence/$student"/*.txt <<< "$(not_run 1 $rows; not_run "$more_seeds" $(seeded))"
+  mkdir -p "$EXP/sequence/$student"
   (cd "$EXP/sequence/$student" && find . -maxdepth 1 -name '*.txt' -printf '%f\n' | sort | xargs -r tail -v -n +1)
 done

@@ -386,3 +386,9 @@ def test_tables_of_a_single_speaker_resample_utterances(tmp_path, corpus, resamp
     ):
         lines = record(tmp_path, script, corpus, *words).of("compare")
         assert lines and {"--blocks utterance" in line for line in lines} == {resampled}
+
+
+def test_without_time_left_no_teacher_is_trained(tmp_path):
+    wanted = {"SEQUENCE_STUDENTS": "joint-small", "SEQUENCE_ROWS": "baseline", "BUDGET": "0m"}
+    for script in ("sequence/run.sh", "mvq/run.sh"):
+        assert not record(tmp_path, script, "digits", **wanted).of("train", "distill", "compare")

@@ -83,7 +83,8 @@ def _groups(number: int) -> Numbers:
 def _shared_snapshots(steps: Numbers, every_steps: int, last: int) -> Numbers:
     """Return the (N, N) shares of snapshots that the averages of two validations have in common."""
     newest = steps // every_steps
-    return np.maximum(0, last - np.abs(newest[:, None] - newest)) / last
+    shares: Numbers = np.maximum(0, last - np.abs(newest[:, None] - newest)) / last
+    return shares
 
 
 def _p_of_slope(slope: float, centered: Numbers, residuals: Numbers, covariance: Numbers) -> float:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -33,6 +33,19 @@ class Section(BaseModel):
     """Frozen section of a config; unknown keys, infinities and NaN are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LaterKeys(Section):
+    """Section some of whose keys are younger than the lineages and folders that hold its dumps."""
+
+    later_keys: ClassVar[frozenset[str]]
+
+    @model_serializer(mode="wrap")
+    def _without_later_keys(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit the later keys that have their defaults, so that old and new dumps of one config are equal."""
+        unused = {name: type(self).model_fields[name].default for name in self.later_keys}
+        fields: dict[str, Any] = dump(self)
+        return {name: value for name, value in fields.items() if name not in unused or value != unused[name]}
 
 
 class OneOf(Section):

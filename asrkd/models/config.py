@@ -3,18 +3,11 @@
 Frames of encoders and decoders are encoder frames: a quarter as many as feature frames.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    Discriminator,
-    Field,
-    SerializerFunctionWrapHandler,
-    Tag,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from asrkd.core.config import OneOf, Section
+from asrkd.core.config import LaterKeys, OneOf, Section
 from asrkd.data.features.reading import FeatureConfig
 
 
@@ -58,16 +51,11 @@ class DecoderConfig(OneOf):
     las: LasDecoderConfig | None = None
 
 
-class FeatureNormConfig(Section):
+class FeatureNormConfig(LaterKeys):
     """Normalization of an encoder's features."""
 
+    later_keys: ClassVar[frozenset[str]] = frozenset({"utterance_mean"})
     utterance_mean: bool = False  # subtract the mean of each utterance from its features, not that of train
-
-    @model_serializer(mode="wrap")
-    def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out an ``utterance_mean`` of False, which lineages written before it existed lack."""
-        fields: dict[str, Any] = dump(self)
-        return {name: value for name, value in fields.items() if name != "utterance_mean" or value}
 
 
 class ConformerConfig(FeatureNormConfig):

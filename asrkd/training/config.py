@@ -1,10 +1,10 @@
 """Settings of an experiment: data, model, optimizer, augmentation, and phases of objectives."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from asrkd.core.config import Section
+from asrkd.core.config import LaterKeys, Section
 from asrkd.models.config import LanguageModelConfig, ModelConfig
 from asrkd.objectives import ObjectiveEntry
 from asrkd.targets.sources.settings import LiveTargets
@@ -14,9 +14,10 @@ from asrkd.training.plateau import default_warmup
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class OptimConfig(Section):
+class OptimConfig(LaterKeys):
     """Settings of AdamW and of the schedule of its learning rate."""
 
+    later_keys: ClassVar[frozenset[str]] = frozenset({"epoch_factor"})
     lr: float = Field(1e-3, gt=0)  # peak of the schedule
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # weight decay of matrices; vectors are not decayed
@@ -49,25 +50,14 @@ class OptimConfig(Section):
             raise ValueError(f"{', '.join(idle)}: no effect with schedule: {self.schedule}; set {needed}")
         return self
 
-    @model_serializer(mode="wrap")
-    def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out an ``epoch_factor`` of None, which lineages written before it existed lack."""
-        fields: dict[str, Any] = dump(self)
-        return {name: value for name, value in fields.items() if name != "epoch_factor" or value is not None}
 
-
-class ValidationConfig(Section):
+class ValidationConfig(LaterKeys):
     """Interval of validation, its batches, and the unit of errors."""
 
+    later_keys: ClassVar[frozenset[str]] = frozenset({"unit"})
     every_steps: int = Field(500, ge=1)
     max_duration: float = Field(120.0, gt=0)  # seconds of audio in a batch
     unit: Literal["word", "char", "mixed"] = "word"  # unit of errors; see asrkd.scoring.units
-
-    @model_serializer(mode="wrap")
-    def _as_used(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the unit ``word``, which lineages written before other units existed lack."""
-        fields: dict[str, Any] = dump(self)
-        return {name: value for name, value in fields.items() if name != "unit" or value != "word"}
 
 
 class AveragingConfig(Section):

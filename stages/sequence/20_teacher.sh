@@ -12,10 +12,10 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 student=${2:?whose teacher? a student of $CONF, or lm}
 if [[ $student == lm ]]; then exec asrkd train "$CONF/lm.yaml" --out "$EXP/sequence/lm" "${TEXT[@]}"; fi
 source stages/sequence/families.sh
-if [[ $FAMILY == ctc && $SEQUENCE_TEACHER_CUTS == "$TEACHER_CUTS" ]]; then
+if [[ $TEACHER_FOLDER == teacher ]]; then
   mkdir -p "$SEQUENCE/$FAMILY"
   ln -sfnT ../../teacher "$SEQUENCE/$FAMILY/teacher"
   exec bash stages/demo/10_teacher.sh "$1" "${3-}"
 fi
-train_in "sequence/$FAMILY/teacher" "${3-}" "$CONF/$FAMILY-teacher.yaml" "${TRAIN[@]}" \
+train_in "$TEACHER_FOLDER" "${3-}" "$CONF/$FAMILY-teacher.yaml" "${TRAIN[@]}" \
   --set data.train="$SEQUENCE_TEACHER_CUTS"

@@ -46,22 +46,17 @@ scores() { # without those with a language model, which is not recorded
   done
   if [[ ${1-}/${2-} == 1/err-* ]]; then echo score-dev; fi
 }
-# That of ctc students is the one of the MVQ-KD tables where it has the same cuts.
-teacher_folder() {
-  if [[ $student == ctc-* && $SEQUENCE_TEACHER_CUTS == "$TEACHER_CUTS" ]]; then echo teacher; else echo "sequence/${student%%-*}/teacher"; fi
-}
 teacher() { stage 1 sequence/20_teacher "$student" "$@"; }
 score_teacher() {
-  local family=${student%%-*}
   {
-    echo "1 sequence/50_score $student $family/teacher"
-    if has_decoder; then echo "1 sequence/50_score $student $family/teacher attention"; fi
-    if [[ -n $with_lm ]]; then echo "1 sequence/50_score $student $family/teacher lm"; fi
+    echo "1 sequence/50_score $student $FAMILY/teacher"
+    if has_decoder; then echo "1 sequence/50_score $student $FAMILY/teacher attention"; fi
+    if [[ -n $with_lm ]]; then echo "1 sequence/50_score $student $FAMILY/teacher lm"; fi
   } | side_by_side stage
 }
 targets() { # ROW ...: the lists of the beams that they read
   local row
-  if [[ $(without "$*" "baseline fifth") ]]; then require_weights "$(teacher_folder)" $(scores); fi
+  if [[ $(without "$*" "baseline fifth") ]]; then require_weights "$TEACHER_FOLDER" $(scores); fi
   for row in "$@"; do
     case ${row#fifth-} in
       k*-b*) echo "1 sequence/30_targets $student ${row##*-b}" ;;
@@ -84,11 +79,13 @@ prepare_corpus
 stage 1 sequence/10_cuts
 if [[ -n $with_lm ]]; then stage 1 sequence/20_teacher lm; fi
 for student in $students; do
-  make_teacher "$(teacher_folder)" $(scores)
+  source stages/sequence/families.sh
+  make_teacher "$TEACHER_FOLDER" $(scores)
   make_rows 1 $deciding $weighted
   make_rows "$more_seeds" $(seeded)
 done
 for student in $students; do
+  source stages/sequence/families.sh
   make_rows 1 $(without "$rows" "$deciding $weighted")
   stage 1 sequence/60_tables "$student" $(finished 1 $rows)
   note_missing "$EXP/sequence/$student"/*.txt <<< "$(not_run 1 $rows; not_run "$more_seeds" $(seeded))"

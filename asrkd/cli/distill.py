@@ -218,7 +218,9 @@ def distill_posterior(
     teacher: Teacher,
     cuts: Cuts,
     out: Out,
-    top_k: Annotated[int, typer.Option(help="Tokens stored per frame; the rest is summed up.")] = 8,
+    top_k: Annotated[
+        str, typer.Option(help="Tokens stored per frame, the rest is summed up; or all, in their order.")
+    ] = "8",
     dtype: Dtype = "float16",
     jobs: Jobs = 1,
     device: Device = "cpu",
@@ -230,18 +232,19 @@ def distill_posterior(
     gpus: Gpus = 0,
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Store the teacher's most probable tokens at each frame, with their log-probabilities."""
+    """Store the log-probabilities of the teacher's most probable tokens at each frame, or of all."""
     from asrkd.commands import distill as stage
     from asrkd.commands import preflight
-    from asrkd.commands.distill_request import DistillRequest
+    from asrkd.commands.distill_request import DistillRequest, parse_top_k
     from asrkd.core.shared_work import parse_shard_of
 
+    tokens = parse_top_k(top_k)
     request = DistillRequest(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard))
     launch = LaunchOptions(launcher, partition, gpus, slurm)
-    if ran_as_jobs(context, launch, lambda: preflight.posterior(request, top_k, dtype)):
+    if ran_as_jobs(context, launch, lambda: preflight.posterior(request, dtype)):
         return
     with running(context) as stop:
-        print_report(context, stage.posterior(request, top_k, dtype, stop))
+        print_report(context, stage.posterior(request, tokens, dtype, stop))
 
 
 @distill.command("hidden")

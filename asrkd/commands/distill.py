@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.commands.distill_quantizer import quantizer_beside
-from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype, check_top_k
+from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
 from asrkd.core.errors import counted, warn
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.records import texts_digest
@@ -21,6 +21,7 @@ from asrkd.quantizer.search.search import STANDARD
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.nbest import RECORD
+from asrkd.targets.posteriors import ALL, TopK
 from asrkd.targets.store.building import make_store
 from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.writers import arrays
@@ -109,12 +110,12 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     return made.text(f", {counted(loaded.quantizer.num_codebooks, 'codebook')} of layer {tap.layer}")
 
 
-def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
-    """Store the most probable tokens of each frame with their log-probabilities, and that of all others.
+def posterior(request: DistillRequest, top_k: TopK, dtype: str, stop: StopRequest) -> str:
+    """Store the log-probabilities of each frame's likeliest tokens, and that of all others; or of all tokens.
 
     Args:
         request: teacher, cuts and store.
-        top_k: tokens per frame, 1 or more; all tokens if there are fewer.
+        top_k: tokens per frame, 1 or more; 'all': all tokens in their order.
         dtype: 'float16' or 'float32'.
         stop: request to stop.
 
@@ -126,19 +127,19 @@ def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest
         StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     check_dtype(dtype)
-    check_top_k(top_k)
     teacher, cuts = request.open("posterior")
     model = teacher.recognizer("posterior")
     check_ctc(model)
-    top_k = min(top_k, model.tokens.size)
-    details = {
-        "top_k": top_k,
-        "dtype": dtype,
-        "score": "natural logarithms, best first; the last is that of all other tokens together",
-    }
+    num_tokens = model.tokens.size
+    details: dict[str, Any] = {"top_k": top_k if top_k == ALL else min(top_k, num_tokens), "dtype": dtype}
+    if top_k == ALL:
+        details |= {"num_tokens": num_tokens, "score": "natural logarithms of all tokens, in their order"}
+    else:
+        best_first = "natural logarithms, best first; the last is that of all other tokens together"
+        details |= {"score": best_first}
     plan = request.plan(teacher, cuts, "posterior", details)
-    made = make_store(plan, arrays.posterior_writer(top_k, dtype), request.workers, stop)
-    return made.text(f", {top_k} tokens a frame")
+    made = make_store(plan, arrays.posterior_writer(details["top_k"], dtype), request.workers, stop)
+    return made.text(f", {f'all {num_tokens}' if top_k == ALL else details['top_k']} tokens a frame")
 
 
 def hidden(

@@ -21,20 +21,22 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.masks import frame_mask
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
+from asrkd.targets.posteriors import PosteriorTargets
 from asrkd.targets.sources.base import TargetSource
-from asrkd.targets.sources.dense import PosteriorSource, PosteriorTargets
+from asrkd.targets.sources.dense import LivePosteriorSource, PosteriorSource, posterior_source
+from asrkd.targets.sources.settings import LiveTargets
 
 
 class SoftmaxConfig(ObjectiveConfig):
     """Settings of the objective ``softmax``."""
 
-    targets: str  # path of a store made by `asrkd distill posterior`
+    targets: LiveTargets | str  # path of a store made by `asrkd distill posterior`, or a live teacher
 
 
 class Softmax(Objective):
     """Distance of posteriors at equal frame rates; it has no parameters."""
 
-    def __init__(self, source: PosteriorSource, student: Recognizer) -> None:
+    def __init__(self, source: PosteriorSource | LivePosteriorSource, student: Recognizer) -> None:
         """Raise AsrkdError unless the frame rates of teacher and student are equal."""
         super().__init__()
         if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
@@ -50,12 +52,11 @@ class Softmax(Objective):
     def forward(self, output: RecognizerOutput, targets: PosteriorTargets) -> Tensor:
         """Sum the squared distances over frames, a scalar ()."""
         logits = output.frame_logits()
-        shared = min(logits.shape[1], targets.tokens.shape[1])
+        shared = min(logits.shape[1], targets.log_probs.shape[1])
         real = frame_mask(torch.minimum(targets.num_frames, output.num_frames), shared)  # (N, T)
         student = logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
-        return posterior_distance(
-            student, targets.log_probs[:, :shared][real].exp(), targets.tokens[:, :shared][real]
-        )
+        log_probs, tokens = targets.frames(real)
+        return posterior_distance(student, log_probs.exp(), tokens)
 
 
 def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tensor:
@@ -72,7 +73,7 @@ def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tens
 
 
 def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:
-    return PosteriorSource(settings.targets, tokens)
+    return posterior_source(settings.targets, tokens)
 
 
 def _build(settings: SoftmaxConfig, source: Any, student: Recognizer) -> Objective:

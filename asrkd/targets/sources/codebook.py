@@ -12,7 +12,7 @@ from asrkd.core.shell import command
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import CodebookTargets, ReadSource
-from asrkd.targets.sources.live import LiveRequest, LiveSource, live_settings
+from asrkd.targets.sources.live import LiveLayer, LiveRequest, live_settings
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.loading import open_teacher
@@ -69,7 +69,7 @@ class CodebookSource(ReadSource):
         return LiveCodebookSource(live_settings(self.store))
 
 
-class LiveCodebookSource(LiveSource):
+class LiveCodebookSource(LiveLayer):
     """Codebook indexes that a teacher and a quantizer compute while the student is trained.
 
     Raises:

@@ -1,6 +1,6 @@
 """Sizes of models, as an experiment's config and a model folder hold them.
 
-Frames of encoders and decoders are encoder frames: a quarter as many as feature frames.
+Frames of encoders and decoders are encoder frames, a ``subsampling``-th of the feature frames.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -51,14 +51,15 @@ class DecoderConfig(OneOf):
     las: LasDecoderConfig | None = None
 
 
-class FeatureNormConfig(LaterKeys):
-    """Normalization of an encoder's features."""
+class FrontEndConfig(LaterKeys):
+    """Settings of every encoder's front end: normalization of features, and the rate of encoder frames."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"utterance_mean"})
+    later_keys: ClassVar[frozenset[str]] = frozenset({"utterance_mean", "subsampling"})
     utterance_mean: bool = False  # subtract the mean of each utterance from its features, not that of train
+    subsampling: Literal[1, 2, 4, 8] = 4  # feature frames in an encoder frame
 
 
-class ConformerConfig(FeatureNormConfig):
+class ConformerConfig(FrontEndConfig):
     """Sizes and options of a Conformer encoder; as a whole model, of a Conformer-CTC recognizer."""
 
     num_layers: int = Field(12, ge=1)
@@ -87,13 +88,13 @@ class ConformerConfig(FeatureNormConfig):
         return self
 
 
-class TransformerEncoderConfig(FeatureNormConfig, TransformerLayers):
+class TransformerEncoderConfig(FrontEndConfig, TransformerLayers):
     """Sizes of a Transformer encoder, which follows the Conformer's front end."""
 
     front_end_channels: int = Field(32, ge=1)
 
 
-class LasEncoderConfig(FeatureNormConfig):
+class LasEncoderConfig(FrontEndConfig):
     """Sizes of the encoder of "Listen, attend and spell": convolutions and bidirectional GRUs."""
 
     num_layers: int = Field(5, ge=1)

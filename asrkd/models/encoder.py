@@ -1,6 +1,7 @@
 """Encoder interface: a front end, and layers whose values can be tapped.
 
-Notation: N utterances, T' feature frames, F features, T encoder frames, D model size.
+Notation: N utterances, T' feature frames, S of them in an encoder frame, F features, T encoder frames, D
+model size.
 """
 
 from collections.abc import Collection
@@ -31,9 +32,10 @@ class EncoderOutput:
 
 
 class Encoder(nn.Module):
-    """Front end and layers: features to a quarter as many encoder frames."""
+    """Front end and layers: features to encoder frames, a ``subsampling``-th as many."""
 
     dim: int  # D, of the frames and of every tap
+    subsampling: int  # S; frame k is centered on feature frame S * k
     front_end: FeatureNorm
     layers: nn.ModuleList
 
@@ -46,7 +48,7 @@ class Encoder(nn.Module):
             taps: taps whose values are returned too.
 
         Returns:
-            (N, T, D) frames and their (N,) counts; T is ceil(T' / 4), and each count likewise.
+            (N, T, D) frames and their (N,) counts; T is ceil(T' / S), and each count likewise.
 
         Raises:
             ValueError: the encoder has no such layer, or the layer no such place.

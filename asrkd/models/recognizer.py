@@ -25,7 +25,7 @@ from asrkd.models.config import (
 )
 from asrkd.models.conformer import Conformer
 from asrkd.models.encoder import Encoder, Tap
-from asrkd.models.front_end import SUBSAMPLING
+from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder
 from asrkd.models.las_decoder import LasDecoder
 from asrkd.models.stepwise import Decoder, StepState
@@ -92,12 +92,16 @@ class Recognizer(nn.Module):
     @property
     def frame_shift(self) -> float:
         """Seconds between the centers of successive encoder frames."""
-        return self.architecture.features.frame_shift * SUBSAMPLING
+        return self.architecture.features.frame_shift * self.encoder.subsampling
+
+    def num_frames(self, num_feature_frames: Tensor) -> Tensor:
+        """Return the encoder frames of each utterance, (N,), from its (N,) feature frames."""
+        return num_encoder_frames(num_feature_frames, self.encoder.subsampling)
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
         """Encode (N, T', F) features of (N,) feature frames each; padding may hold anything.
 
-        The output has T = ceil(T' / 4) frames. ValueError if a tap's layer does not exist.
+        T is :meth:`num_frames` of T'. ValueError if a tap's layer does not exist.
         """
         encoded = self.encoder(features, num_frames, taps)
         logits = None if self.ctc_head is None else self.ctc_head(self.dropout(encoded.frames))
@@ -114,6 +118,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.decoder = TransformerDecoder(architecture.language_model, architecture.num_tokens, None)
+
+    def num_frames(self, num_feature_frames: Tensor) -> Tensor:
+        """Return the frames of N texts, zeros (N,), as given."""
+        return num_feature_frames
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
         """Return the empty memory that its decoder attends to, for each of N texts.

@@ -37,6 +37,11 @@ class CtcConfig(SequenceSettings, ObjectiveConfig):
 class Ctc(Objective):
     """Weighted CTC loss over the sequences of each utterance."""
 
+    def __init__(self, subsampling: int) -> None:
+        """Keep the student's feature frames in an encoder frame, which say what sequences are too long."""
+        super().__init__()
+        self._subsampling = subsampling
+
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
         """Count the tokens that ``num_frames`` (N,) can align, averaged over an utterance's sequences.
 
@@ -47,7 +52,7 @@ class Ctc(Objective):
 
     def dropped(self) -> TooShort:
         """Return a counter of sequences that need more frames than the encoder has."""
-        return TooShort()
+        return TooShort(self._subsampling)
 
     def forward(self, output: RecognizerOutput, targets: SequenceTargets) -> Tensor:
         """Compute the weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""
@@ -122,7 +127,7 @@ def _source(settings: CtcConfig, tokens: Tokens) -> TargetSource:
 
 def _build(settings: CtcConfig, source: Any, student: Recognizer) -> Objective:
     need_ctc("ctc", student)
-    return Ctc()
+    return Ctc(student.encoder.subsampling)
 
 
 KIND = Kind("ctc", CtcConfig, _source, _build)

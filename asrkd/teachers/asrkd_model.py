@@ -9,7 +9,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.models.encoder import Tap
-from asrkd.models.frame_timing import FRONT_END_RULE
+from asrkd.models.frame_timing import front_end_rule
 from asrkd.models.inference import check_features, encode_cuts
 from asrkd.models.recognizer import LoadedModel
 from asrkd.teachers.teacher import Embedded, Teacher
@@ -49,7 +49,7 @@ class AsrkdTeacher(Teacher):
             "features": model.architecture.features.model_dump(mode="json"),
             "frame_shift": self.frame_shift,
             "first_frame_offset": 0.0,  # seconds from the first feature frame's center to the first target's
-            "length_rule": FRONT_END_RULE,
+            "length_rule": front_end_rule(model.recognizer.encoder.subsampling),
         }
 
     def recognizer(self, kind: str) -> LoadedModel:

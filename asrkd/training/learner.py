@@ -12,7 +12,7 @@ from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import is_transcribed
 from asrkd.data.tokens import Tokens
 from asrkd.models.encoder import Tap
-from asrkd.models.recognizer import Student
+from asrkd.models.recognizer import Recognizer, Student
 from asrkd.objectives import kinds
 from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.sources.base import Selective, TargetSource, ignore
@@ -107,11 +107,12 @@ class Learner(nn.Module):
             AsrkdError: targets of a cut are missing or do not fit it, no cut is left, or an objective
                 uses none of the cuts.
         """
+        assert isinstance(self.student, Recognizer)  # a language model is trained on text
         covered: set[str] | None = set()
         for label, source in self.sources.items():
             _refuse_without_cuts(label, self._settings[label], cuts)
             if not isinstance(source, Selective):
-                source.verify(cuts)
+                source.verify(cuts, self.student.frame_shift)
                 covered = None  # all
                 continue
             dropped = self.objective(label).dropped()

@@ -147,8 +147,17 @@ class SpeechData:
         """Build the validator; note the dev cuts that a CTC loss drops."""
         settings = self.experiment.validation
         unit = find_unit(settings.unit)
-        validator = Validator(self.dev_cuts, self.tokens, settings.max_duration, unit, self.dev_sets)
-        if isinstance(learner.student, Recognizer) and learner.student.has_ctc:
+        student = learner.student
+        assert isinstance(student, Recognizer)
+        validator = Validator(
+            self.dev_cuts,
+            self.tokens,
+            settings.max_duration,
+            unit,
+            self.dev_sets,
+            subsampling=student.encoder.subsampling,
+        )
+        if student.has_ctc:
             learner.note(validator.dropped.lines("CTC loss of dev"))
         return validator
 

@@ -7,7 +7,6 @@ import torch
 
 from asrkd.core.errors import DivergedError
 from asrkd.core.randomness import derive, seed_torch
-from asrkd.models.front_end import num_encoder_frames
 from asrkd.training.config import TrainConfig
 from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner, LossTerm
@@ -102,7 +101,7 @@ class Update:
         """Count the summands of each term in all batches of all processes, by label."""
         counts = {term.label: 0.0 for term in terms}
         for batch in batches:
-            num_frames = num_encoder_frames(batch.num_frames)
+            num_frames = self.learner.student.num_frames(batch.num_frames)
             for label in counts:
                 counts[label] += self.learner.objective(label).count(batch.targets[label], num_frames)
         everywhere = self.environment.processes.exchange(counts)

@@ -27,10 +27,13 @@ DECODERS = {
 }
 
 
-def recognizer(encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7) -> Recognizer:
+def recognizer(
+    encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7, subsampling: int = 4
+) -> Recognizer:
     """One with random weights, in evaluation mode."""
     chosen = None if decoder is None else DECODERS[decoder]
-    parts = EncoderDecoderConfig(encoder=ENCODERS[encoder], decoder=chosen, ctc=ctc)
+    sizes = {kind: sizes | {"subsampling": subsampling} for kind, sizes in ENCODERS[encoder].items()}
+    parts = EncoderDecoderConfig(encoder=sizes, decoder=chosen, ctc=ctc)
     architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=num_tokens)
     torch.manual_seed(3)
     return Recognizer(architecture).eval()

@@ -60,9 +60,9 @@ class CodebookSource(ReadSource):
         counts = torch.tensor([len(array) for array in arrays])
         return FrameTargets(values, counts, self.frame_shift)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has indexes, computed of the same audio."""
-        self.store.verify(cuts)
+        self.store.verify(cuts, student_shift)
 
     def live(self) -> "LiveCodebookSource":
         """Return a live source of the store's teacher and quantizer; AsrkdError if they have changed."""

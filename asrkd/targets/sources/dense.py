@@ -53,9 +53,9 @@ class HiddenSource(ReadSource):
         counts = torch.tensor([len(array) for array in arrays])
         return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has hidden states, computed of the same audio."""
-        self.store.verify(cuts)
+        self.store.verify(cuts, student_shift)
 
     def live(self) -> "LiveHiddenSource":
         """Return a live source of the store's teacher; AsrkdError if it has changed."""
@@ -117,9 +117,9 @@ class PosteriorSource(ReadSource):
         values, tokens = zip(*(self.store.read_named(cut.id, VALUES, "tokens") for cut in cuts), strict=True)
         return PosteriorTargets.of_some(values, tokens)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has posteriors, computed of the same audio."""
-        self.store.verify(cuts)
+        self.store.verify(cuts, student_shift)
 
     def live(self) -> "LivePosteriorSource":
         """Return a live source of the store's teacher and number of tokens; AsrkdError if it has changed."""

@@ -66,11 +66,11 @@ class LiveSource:
         """Return the cuts as a request; this runs in any process."""
         return LiveRequest(tuple(cuts))
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless the teacher can read each cut, and its frames fit the student's."""
         self.teacher("cpu").check_cuts(cuts, f"targets of {self.spec}")
         for features in sorted({record.features for record in records(cuts) if record.features is not None}):
-            if problem := offset_problem(self._contract, features):
+            if problem := offset_problem(self._contract, features, student_shift):
                 raise AsrkdError(
                     f"targets of {self.spec}: its frames {problem}; use a teacher whose first frame is where "
                     "the student's is"

@@ -164,10 +164,11 @@ def hidden(
     check_dtype(dtype)
     teacher, cuts = request.open()
     tap = teacher.tap(layer, place)
-    details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
+    dim = teacher.layer_dim(tap)
+    details = _place(tap) | {"dim": dim, "dtype": dtype}
     plan = request.plan(teacher, cuts, "hidden", details)
     made = make_store(plan, arrays.hidden_writer(tap, dtype), request.workers, stop)
-    return made.text(f", {teacher.dim} values a frame of layer {layer}")
+    return made.text(f", {dim} values a frame of layer {layer}")
 
 
 def _place(tap: Tap) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class RecognizerOutput:
 
     logits: Tensor | None  # (N, T, V) of the CTC head, before the softmax; None without a CTC head
     num_frames: Tensor  # (N,)
-    tapped: dict[Tap, Tensor]  # each (N, T, D)
+    tapped: dict[Tap, Tensor]  # each (N, T, size of the layer)
     encoded: Tensor | None = None  # (N, T, D) that a decoder attends to
 
     def frame_logits(self) -> Tensor:
@@ -76,7 +76,7 @@ class Recognizer(nn.Module):
 
     @property
     def dim(self) -> int:
-        """D, the size of every tapped layer."""
+        """D, the size of an encoder frame; layers have that of :meth:`Encoder.layer_dim`."""
         return self.encoder.dim
 
     @property

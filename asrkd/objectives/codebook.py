@@ -45,14 +45,15 @@ class Codebook(FrameObjective):
     def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recognizer) -> None:
         """Build the classifiers for the source's codebooks on the student's layer."""
         num_indexes = source.num_codebooks * frames_within(student.frame_shift, source.frame_shift)
-        super().__init__(FrameAlignment("codebook", settings, student), num_indexes)
+        alignment = FrameAlignment("codebook", settings, student)
+        super().__init__(alignment, num_indexes)
         self.num_indexes = num_indexes
         self.codebook_size = source.codebook_size
-        self.predict = nn.Linear(student.dim, self.num_indexes * source.codebook_size)
+        self.predict = nn.Linear(alignment.dim, self.num_indexes * source.codebook_size)
         self.joint: Autoregression | None = None
         if settings.head == "joint":
             self.joint = Autoregression(
-                student.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
+                alignment.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
             )
 
     def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:

@@ -38,6 +38,7 @@ class FrameAlignment:
             student.encoder.check_taps([self.tap])
         except ValueError as error:
             raise AsrkdError(f"objectives, {name}: {error}") from None
+        self.dim = student.encoder.layer_dim(self.tap)  # D
 
     def num_frames(self, targets: FrameTargets, num_frames: Tensor) -> float:
         """Count the student's frames that have a target; ``num_frames`` is (N,)."""
@@ -76,4 +77,4 @@ class Projection(FrameObjective):
         dim = source.dim * frames_within(student.frame_shift, source.frame_shift)
         super().__init__(alignment, dim)
         self.dim = dim
-        self.project = nn.Linear(student.dim, self.dim)
+        self.project = nn.Linear(alignment.dim, self.dim)

@@ -22,7 +22,6 @@ class AsrkdTeacher(Teacher):
         """Wrap ``model``, on the device that it is on."""
         self.model = model
         self.name = str(model.path)
-        self.dim = model.recognizer.dim
         self.num_layers = len(model.recognizer.encoder.layers)
         self.frame_shift = model.recognizer.frame_shift
         self.weights_sha256 = model.weights_sha256
@@ -31,6 +30,10 @@ class AsrkdTeacher(Teacher):
     def places(self, layer: int) -> Collection[str]:
         """Return the places of the encoder's ``layer``; see :meth:`asrkd.models.encoder.Encoder.places`."""
         return self.model.recognizer.encoder.places(layer)
+
+    def layer_dim(self, tap: Tap) -> int:
+        """Return D, the size of the values at ``tap``."""
+        return self.model.recognizer.encoder.layer_dim(tap)
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
         """Raise AsrkdError unless ``cuts``, of manifest ``where``, have the features that the model reads."""

@@ -22,7 +22,8 @@ def randn(*shape: int, seed: int = 1) -> torch.Tensor:
 
 def student(frame_shift: float = 0.04) -> SimpleNamespace:
     return SimpleNamespace(
-        frame_shift=frame_shift, dim=6, encoder=SimpleNamespace(check_taps=lambda taps: None)
+        frame_shift=frame_shift,
+        encoder=SimpleNamespace(check_taps=lambda taps: None, layer_dim=lambda tap: 6),
     )
 
 

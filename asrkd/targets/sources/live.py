@@ -95,7 +95,8 @@ class LiveLayer(LiveSource):
         """Open the teacher; AsrkdError if there is none, or it has no such ``layer`` or ``place``."""
         super().__init__(settings)
         teacher = self.teacher("cpu")
-        self.dim, self.tap = teacher.dim, teacher.tap(layer, place)
+        self.tap = teacher.tap(layer, place)
+        self.dim = teacher.layer_dim(self.tap)
 
     @torch.no_grad()
     def finish(self, fetched: LiveRequest) -> FrameTargets:

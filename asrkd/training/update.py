@@ -64,6 +64,7 @@ class Update:
         terms: Sequence[LossTerm],
         lr: float,
         step: int,
+        clip_norm: float,
     ) -> UpdateReport:
         """Sum the gradients of ``terms`` over ``batches`` in all processes, and step once.
 
@@ -93,7 +94,7 @@ class Update:
                 precision.scaler.scale(loss * processes.count).backward()
             for label, share in shares.items():
                 losses[label] += float(share)
-        norm = self._step(optimizer, step)
+        norm = self._step(optimizer, step, clip_norm)
         total = sum(term.scale * losses[term.label] for term in terms)
         return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches.batches.values()))
 
@@ -107,11 +108,11 @@ class Update:
         everywhere = self.environment.processes.exchange(counts)
         return {label: max(sum(share[label] for share in everywhere), 1.0) for label in counts}
 
-    def _step(self, optimizer: torch.optim.Optimizer, step: int) -> float:
+    def _step(self, optimizer: torch.optim.Optimizer, step: int, clip_norm: float) -> float:
         """Clip and step, unless the gradient is not finite; return its norm before clipping."""
         scaler = self.environment.precision.scaler
         scaler.unscale_(optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.config.optim.clip_norm))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), clip_norm))
         if norm < float("inf"):  # False for NaN too
             scaler.step(optimizer)
             self._skipped = 0

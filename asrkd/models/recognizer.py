@@ -5,7 +5,7 @@ sequences, V tokens with the blank or boundary at 0, D model size.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -41,16 +41,24 @@ class RecognizerOutput:
     num_frames: Tensor  # (N,)
     tapped: dict[Tap, Tensor]  # each (N, T, size of the layer)
     encoded: Tensor | None = None  # (N, T, D) that a decoder attends to
+    intermediate: dict[Tap, Tensor] = field(
+        default_factory=dict
+    )  # (N, T, V) logits of heads for training alone
 
-    def frame_logits(self) -> Tensor:
-        """Return the CTC head's logits (N, T, V); ValueError if there is no CTC head."""
-        if self.logits is None:
+    def frame_logits(self, tap: Tap | None = None) -> Tensor:
+        """Return the CTC head's logits (N, T, V), or those of the intermediate head at ``tap``.
+
+        Raises:
+            ValueError: there is no CTC head.
+        """
+        logits = self.logits if tap is None else self.intermediate[tap]
+        if logits is None:
             raise ValueError("the recognizer has no CTC head, so no logits of frames")
-        return self.logits
+        return logits
 
-    def log_probs(self) -> Tensor:
-        """Return the CTC head's log-probabilities (N, T, V) in nats, float32; ValueError without one."""
-        return self.frame_logits().float().log_softmax(dim=-1)
+    def log_probs(self, tap: Tap | None = None) -> Tensor:
+        """Return log-probabilities (N, T, V) in nats, float32, of :meth:`frame_logits`."""
+        return self.frame_logits(tap).float().log_softmax(dim=-1)
 
     def memory(self) -> Tensor:
         """Return the encoder frames (N, T, D) that a decoder attends to; ValueError without them."""

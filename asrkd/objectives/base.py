@@ -17,16 +17,31 @@ from asrkd.core.config import Section
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
 from asrkd.models.encoder import Tap
-from asrkd.models.recognizer import RecognizerOutput, Student
+from asrkd.models.recognizer import Recognizer, RecognizerOutput, Student
 from asrkd.models.stepwise import Decoder
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sources.base import TargetSource
 
 
-def need_ctc(name: str, student: Student) -> None:
-    """Raise AsrkdError, which names the objective, unless the student has a CTC head."""
-    if not student.has_ctc:
-        raise AsrkdError(f"objectives, {name}: the model has no CTC head; give it one with model.ctc: true")
+def head_tap(name: str, layer: int | None, student: Student) -> Tap | None:
+    """Return the tap of the intermediate head on ``layer``, at its output; None for the student's own head.
+
+    Raises:
+        AsrkdError: the student has no such layer, or no CTC head of its own; the objective is named.
+    """
+    if layer is None:
+        if not student.has_ctc:
+            raise AsrkdError(
+                f"objectives, {name}: the model has no CTC head; give it one with model.ctc: true"
+            )
+        return None
+    if not isinstance(student, Recognizer):
+        raise AsrkdError(f"objectives, {name}: layer {layer}: a language model has no encoder layers")
+    if layer > len(student.encoder.layers):
+        raise AsrkdError(
+            f"objectives, {name}: layer {layer}: the encoder has layers 1 to {len(student.encoder.layers)}"
+        )
+    return Tap(layer, student.encoder.places(layer)[0])
 
 
 def need_decoder(name: str, student: Student) -> Decoder:
@@ -58,6 +73,10 @@ class Objective(nn.Module):
 
     def taps(self) -> Collection[Tap]:
         """Return the encoder layers whose values :meth:`forward` reads."""
+        return ()
+
+    def heads(self) -> Collection[Tap]:
+        """Return the encoder layers whose intermediate CTC heads :meth:`forward` reads."""
         return ()
 
     def dropped(self) -> TooShort | None:

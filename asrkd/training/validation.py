@@ -207,11 +207,10 @@ class Losses:
             AsrkdError: features or targets of a cut cannot be read.
             DivergedError: a loss is NaN.
         """
-        taps = {tap for objective in self.objectives.values() for tap in objective.taps()}
         for batch in load_batches(BatchReader(cuts, self.sources), plan.batches):
             batch = batch.to(self.device, self.sources)
             with self.precision.autocast():
-                output = self.learner.student(batch.features, batch.num_frames, taps)
+                output = self.learner.outputs(batch, self.objectives.values())
                 for label, objective in self.objectives.items():
                     self._sums[label] += float(objective(output, batch.targets[label]))
                     self._counts[label] += objective.count(batch.targets[label], output.num_frames)

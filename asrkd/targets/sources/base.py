@@ -69,6 +69,13 @@ class HiddenTargets(TargetSource, Protocol):
     frame_shift: float  # seconds between the teacher's frames
 
 
+class PosteriorSource(TargetSource, Protocol):
+    """A source of token posteriors, as :class:`asrkd.targets.posteriors.PosteriorTargets`."""
+
+    frame_shift: float  # seconds between the teacher's frames
+    has_all_tokens: bool  # whether each frame has the log-probabilities of all tokens
+
+
 class ReadSource:
     """A source whose targets are complete when they are read."""
 

@@ -17,7 +17,7 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.inference import check_ctc, encode_cuts
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.posteriors import ALL, PosteriorTargets, TopK, top_tokens
-from asrkd.targets.sources.base import HiddenTargets, ReadSource, TargetSource
+from asrkd.targets.sources.base import HiddenTargets, PosteriorSource, ReadSource
 from asrkd.targets.sources.live import LiveLayer, LiveRequest, LiveSource, live_settings
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import VALUES, ArrayStore
@@ -79,18 +79,18 @@ class LiveHiddenSource(LiveLayer):
         super().__init__(settings, settings.layer, settings.tap)
 
 
-def posterior_source(targets: LiveTargets | str, tokens: Tokens) -> TargetSource:
+def posterior_source(targets: LiveTargets | str, tokens: Tokens) -> PosteriorSource:
     """Open the source that a config names, for a student of the same tokens: a store, or a live teacher.
 
     Raises:
         AsrkdError: the source cannot be opened, holds other targets, or is over other tokens.
     """
     if isinstance(targets, str):
-        return PosteriorSource(targets, tokens)
+        return StoredPosteriors(targets, tokens)
     return LivePosteriorSource(targets, tokens)
 
 
-class PosteriorSource(ReadSource):
+class StoredPosteriors(ReadSource):
     """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens.
 
     Raises:
@@ -103,6 +103,7 @@ class PosteriorSource(ReadSource):
         self.store = ArrayStore(Path(path), "posterior")
         self.frame_shift = float(_entry(self.store, "frame_shift"))
         self._top_k: TopK = _entry(self.store, "top_k")
+        self.has_all_tokens = _has_all(self._top_k, tokens)
         self._tokens = tokens
         _check_tokens(path, _entry(self.store, "teacher")["tokens"], tokens)
 
@@ -143,6 +144,7 @@ class LivePosteriorSource(LiveSource):
         check_teacher(settings.teacher, "posterior")
         super().__init__(settings)
         self._top_k = top_k
+        self.has_all_tokens = _has_all(top_k, tokens)
         model = self.teacher("cpu").recognizer("posterior")
         check_ctc(model)
         _check_tokens(f"targets of {settings.teacher}", model.tokens.identity(), tokens)
@@ -159,6 +161,10 @@ class LivePosteriorSource(LiveSource):
             return PosteriorTargets.of_all(log_probs)
         values, tokens = zip(*(top_tokens(frames, self._top_k) for frames in log_probs), strict=True)
         return PosteriorTargets.of_some(values, tokens)
+
+
+def _has_all(top_k: TopK, tokens: Tokens) -> bool:
+    return top_k == ALL or top_k >= tokens.size
 
 
 def _check_tokens(where: str, stored: str, tokens: Tokens) -> None:

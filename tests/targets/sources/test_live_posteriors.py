@@ -18,8 +18,9 @@ from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
 from asrkd.models.inference import encode_cuts
 from asrkd.models.recognizer import RecognizerOutput
+from asrkd.objectives.kl import Kl, KlConfig
 from asrkd.objectives.representation import Representation, RepresentationConfig
-from asrkd.objectives.softmax import Softmax
+from asrkd.objectives.softmax import Softmax, SoftmaxConfig
 from asrkd.targets.posteriors import TopK
 from asrkd.targets.sources.dense import hidden_source, posterior_source
 from asrkd.targets.sources.settings import LiveTargets
@@ -76,7 +77,7 @@ def test_a_full_store_is_half_as_large_as_one_of_as_many_ranked_tokens(teacher, 
     assert num_bytes[0] / num_bytes[1] == pytest.approx(expected, rel=0.01)
 
 
-def test_the_softmax_loss_of_stores_is_that_of_the_live_teacher_and_of_the_paper(teacher, corpus, tmp_path):
+def test_losses_of_stores_are_those_of_the_live_teacher_and_of_the_paper(teacher, corpus, tmp_path):
     tokens, cuts = Tokens.load(corpus), read_cuts(corpus / "cuts_train.jsonl.gz")[:5]
     answers = [outputs.log_probs for outputs in encode_cuts(load_model(teacher), cuts)]
     generator = torch.Generator().manual_seed(7)
@@ -89,14 +90,22 @@ def test_the_softmax_loss_of_stores_is_that_of_the_live_teacher_and_of_the_paper
                 (p - q) ** 2
                 for p, q in zip(one.softmax(-1).tolist(), other.softmax(-1).tolist(), strict=True)
             )
-    rate = SimpleNamespace(frame_shift=0.04)
+    learner = SimpleNamespace(frame_shift=0.04, has_ctc=True)
     for top_k, dtype in (("all", "float16"), (99, "float16"), ("all", "float32")):
         store = distilled(teacher, corpus, tmp_path / f"{top_k}-{dtype}", top_k, dtype)
         stored = posterior_source(store, tokens)
         live = posterior_source(LiveTargets(teacher=str(teacher)), tokens)
-        losses = [float(Softmax(rate, rate)(output, targets_of(source, cuts))) for source in (stored, live)]
+        losses = [
+            float(objective(output, targets_of(source, cuts)))
+            for objective in (
+                Softmax(SoftmaxConfig(targets=""), live, learner),
+                Kl(KlConfig(targets=""), live, learner),
+            )
+            for source in (stored, live)
+        ]
         assert losses[0] == pytest.approx(losses[1], rel=1e-3)
         assert losses[1] == pytest.approx(total, rel=1e-5)
+        assert losses[2] == pytest.approx(losses[3], rel=1e-3)
 
 
 def test_the_representation_loss_of_a_half_precision_store_is_that_of_the_live_teacher(

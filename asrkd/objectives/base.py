@@ -6,7 +6,7 @@ counts over all accumulated batches, so a loss does not depend on the
 division of utterances into batches.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,27 @@ class Objective(nn.Module):
 
     Its parameters are optimized and checkpointed with the student, and never exported.
     """
+
+    measures_targets = False  # whether :meth:`measure` has an effect
+
+    @property
+    def factor(self) -> Tensor | float:
+        """Factor in the total loss beside the scale, by which a scale means the same whatever the targets."""
+        return 1.0
+
+    def measure(self, targets: Sequence[Any]) -> list[str]:
+        """Set the values that follow from the targets of some training cuts, before the first step.
+
+        Args:
+            targets: targets of batches of cuts, from the source.
+
+        Returns:
+            Human-readable lines for the log.
+
+        Raises:
+            AsrkdError: there is nothing to learn from the targets.
+        """
+        return []
 
     def taps(self) -> Collection[Tap]:
         """Return the encoder layers whose values :meth:`forward` reads."""

@@ -8,8 +8,11 @@ before it, as in JointCodebookLoss of the package ``multi_quantization``, whose
 authors find no difference and recommend the independent one.
 
 Departure: the paper sums over frames and codebooks; this is divided by the
-number of indexes (by the trainer), so that a scale means the same for 4
-codebooks and for 32. At chance it is ln 256 = 5.55 nats.
+number of indexes (by the trainer): at chance it is ln 256 = 5.55 nats. In the
+total loss it counts FACTOR * sqrt(C) times, that is, FACTOR times the sum over
+codebooks from sqrt(C): gradients of different codebooks point in unrelated
+directions, so that their sum grows with sqrt(C) alone, and a scale means the
+same for one codebook and for 16.
 
 Notation: C indexes of a student frame, K entries of a codebook, D size of the
 student's layer, H hidden values of the joint head.
@@ -30,6 +33,8 @@ from asrkd.objectives.linear_cross_entropy import linear_cross_entropy
 from asrkd.targets.frames import FrameTargets, frames_within
 from asrkd.targets.sources.base import CodebookTargets, TargetSource
 from asrkd.targets.sources.codebook import codebook_source
+
+FACTOR = 0.3  # by which a scale of 1 is near the best for 1 to 16 codebooks; docs/results/scales.md
 
 
 class CodebookConfig(FrameConfig):
@@ -55,6 +60,11 @@ class Codebook(FrameObjective):
             self.joint = Autoregression(
                 alignment.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
             )
+
+    @property
+    def factor(self) -> float:
+        """FACTOR * sqrt(C), the factor of the mean over codebooks in the total loss."""
+        return FACTOR * math.sqrt(self.num_indexes)
 
     def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
         """Sum -log P(index) over frames and codebooks, a scalar () in nats."""

@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import torch
+from lhotse import MonoCut
 from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError, warn
@@ -20,13 +21,15 @@ from asrkd.targets.sources.settings import LiveTargets, SequenceSettings
 from asrkd.training.config import PhaseConfig
 from asrkd.training.loader import Batch
 
+MEASURED_TOGETHER = 8  # cuts of a batch
+
 
 @dataclass(frozen=True)
 class LossTerm:
     """A term of a phase's loss."""
 
     label: str  # of objective and source, as in logs: 'ctc', 'ctc-nbest', 'codebook'
-    scale: float
+    scale: float  # of the config
 
 
 class Learner(nn.Module):
@@ -91,9 +94,26 @@ class Learner(nn.Module):
             label: self.objective(label)(output, batch.targets[label]) / count
             for label, count in counts.items()
         }
-        total = torch.stack([term.scale * losses[term.label] for term in terms]).sum()
+        total = torch.stack([self.factor(term) * losses[term.label] for term in terms]).sum()
         total = total if total.requires_grad else total + zero  # no target fits its audio
         return total, {label: loss.detach() for label, loss in losses.items()}
+
+    def factor(self, term: LossTerm) -> Tensor | float:
+        """Return the factor of a term in the total loss: its scale, times the factor of its objective."""
+        return term.scale * self.objective(term.label).factor
+
+    def measure(self, cuts: Sequence[MonoCut], device: torch.device) -> None:
+        """Let objectives measure the targets of some training cuts, before the first step; keep their notes.
+
+        Raises:
+            AsrkdError: targets cannot be read, or there is nothing to learn from them.
+        """
+        groups = [cuts[first : first + MEASURED_TOGETHER] for first in range(0, len(cuts), MEASURED_TOGETHER)]
+        for label, source in self.sources.items():
+            objective = self.objective(label)
+            if objective.measures_targets:
+                targets = [source.finish(source.fetch(group).to(device)) for group in groups]
+                self.notes += objective.measure(targets)
 
     def objective(self, label: str) -> Objective:
         """Return the objective of a term."""

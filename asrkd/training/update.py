@@ -95,7 +95,7 @@ class Update:
             for label, share in shares.items():
                 losses[label] += float(share)
         norm = self._step(optimizer, step, clip_norm)
-        total = sum(term.scale * losses[term.label] for term in terms)
+        total = sum(float(self.learner.factor(term)) * losses[term.label] for term in terms)
         return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches.batches.values()))
 
     def _counts(self, batches: Iterable[Batch], terms: Sequence[LossTerm]) -> dict[str, float]:

@@ -92,8 +92,8 @@ def _kind(store: Path) -> str | None:
 def _weigh_frames(request: WeighRequest) -> str:
     """Describe TutorNet's frame weights of a store of hidden states."""
     idle = {"--beta": request.betas is not None, "--set": request.overrides, "--cuts": request.cuts}
-    for option, is_given in idle.items():
-        if is_given:
+    for option, is_set in idle.items():
+        if is_set:
             raise AsrkdError(f"{option}: no effect on {request.store}, which holds hidden states; remove it")
     return f"{request.store}: {measure_hidden(request.store).text()}"
 

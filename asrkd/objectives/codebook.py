@@ -10,7 +10,7 @@ authors find no difference and recommend the independent one.
 Departure: the paper sums over frames and codebooks; this is divided by the
 number of indexes (by the trainer): at chance it is ln 256 = 5.55 nats. In the
 total loss it counts FACTOR * sqrt(C) times, that is, FACTOR times the sum over
-codebooks from sqrt(C): gradients of different codebooks point in unrelated
+codebooks, divided by sqrt(C): gradients of different codebooks point in unrelated
 directions, so that their sum grows with sqrt(C) alone, and a scale means the
 same for one codebook and for 16.
 

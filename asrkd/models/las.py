@@ -16,20 +16,18 @@ size of an encoder frame, twice that of the GRU of a direction.
 
 from collections.abc import Collection
 
-import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.config import LasEncoderConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
-from asrkd.models.front_end import SUBSAMPLING, TIME_STRIDES, num_encoder_frames
-from asrkd.models.layers import FeatureNorm
-from asrkd.models.masks import frame_mask, zero_padding, zero_padding_of_channels
+from asrkd.models.front_end import SUBSAMPLING, ConvolutionalFrontEnd
+from asrkd.models.layers import over_time
+from asrkd.models.masks import frame_mask, zero_padding
 
 
-class LasFrontEnd(FeatureNorm):
-    """Feature normalization, and two convolutions over time and frequency, of stride 2 in frequency."""
+class LasFrontEnd(ConvolutionalFrontEnd):
+    """Feature normalization, and two convolutions of one kernel size, without padding in frequency."""
 
     def __init__(
         self,
@@ -41,37 +39,24 @@ class LasFrontEnd(FeatureNorm):
         subsampling: int = SUBSAMPLING,
     ) -> None:
         """Create the convolutions; AsrkdError if the features are too few for two of them."""
-        super().__init__(num_features, utterance_mean=utterance_mean)
-        strides = TIME_STRIDES[subsampling]
-        self.first = nn.Conv2d(1, channels, kernel_size, stride=(strides[0], 2))
-        self.second = nn.Conv2d(channels, channels, kernel_size, stride=(strides[1], 2))
-        self._time_padding = (kernel_size[0] // 2, kernel_size[0] // 2)
-        once = (num_features - kernel_size[1]) // 2 + 1
-        bands = (once - kernel_size[1]) // 2 + 1
-        if bands < 1:
+        super().__init__(
+            num_features,
+            channels,
+            (kernel_size, kernel_size),
+            subsampling=subsampling,
+            pad_features=False,
+            utterance_mean=utterance_mean,
+        )
+        if self.bands < 1:
             raise AsrkdError(
                 f"model.encoder.las: {num_features} features are too few for two convolutions over "
                 f"{kernel_size[1]} of them; give a smaller kernel_size: [{kernel_size[0]}, 2]"
             )
-        self.dim = channels * bands
+        self.dim = channels * self.bands
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample feature frames to encoder frames.
-
-        Args:
-            features: (N, T, F) features; padding may hold anything.
-            num_frames: (N,) feature frames.
-
-        Returns:
-            (N, ceil(T / S), C * F') encoder frames, F' bands each, and their (N,) counts.
-        """
-        frames = self.normalize(features, num_frames)[:, None]  # (N, 1, T, F)
-        for convolution in (self.first, self.second):
-            real = zero_padding_of_channels(frames, num_frames)
-            padded = nn.functional.pad(real, (0, 0, *self._time_padding))
-            frames = nn.functional.silu(convolution(padded))  # (N, C, T / stride, ...)
-            num_frames = num_encoder_frames(num_frames, convolution.stride[0])
-        return frames.transpose(1, 2).flatten(2), num_frames
+        """Subsample (N, T, F) features, of (N,) frames, to (N, ceil(T / S), C * bands), and their counts."""
+        return self.convolve(features, num_frames)
 
 
 class LasEncoder(Encoder):
@@ -109,24 +94,3 @@ class LasEncoder(Encoder):
     def places(self, layer: int) -> tuple[Place, ...]:
         """Return before_norm alone, a layer's output: no layer has a norm."""
         return ("before_norm",)
-
-
-def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
-    """Run a recurrent layer over the real frames, in float32.
-
-    Frames are packed, so that the backward direction begins at the last real frame.
-
-    Args:
-        layer: GRU, batch first.
-        frames: (N, T, D) frames.
-        num_frames: (N,) real frames, at least 1 each.
-
-    Returns:
-        Outputs (N, T, size of the layer), zeros at padding.
-    """
-    packed = pack_padded_sequence(frames.float(), num_frames.cpu(), batch_first=True, enforce_sorted=False)
-    with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no GRU in bf16 on CPU
-        outputs, _ = layer(packed)
-    padded: Tensor
-    padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=frames.shape[1])
-    return padded

@@ -110,12 +110,97 @@ class LasEncoderConfig(FrontEndConfig):
         return self
 
 
+class ConvolutionConfig(Section):
+    """Sizes of a convolution over time."""
+
+    channels: int = Field(ge=1)
+    kernel_size: int = Field(ge=1)  # frames, an odd number
+    dilation: int = Field(1, ge=1)  # frames from one that the kernel takes to the next
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> "ConvolutionConfig":
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
+        return self
+
+
+class BlockConfig(ConvolutionConfig):
+    """Sizes of a block of equal convolutions over time."""
+
+    repeat: int = Field(2, ge=1)  # convolutions in the block
+
+
+class ConvolutionalEncoderConfig(FrontEndConfig):
+    """Sizes of an encoder of convolutions over time, most of them in blocks with residual connections."""
+
+    prologue: ConvolutionConfig  # its stride is the subsampling
+    blocks: tuple[BlockConfig, ...] = Field(min_length=1)
+    epilogue: tuple[ConvolutionConfig, ...]
+    separable: bool  # each channel by itself, then a linear map of the channels
+    residual: Literal["block", "dense", "none"]  # of the block's input, of all outputs before it, or none
+    activation: Literal["silu", "relu"] = "silu"
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_stride(self) -> "ConvolutionalEncoderConfig":
+        if self.prologue.kernel_size < self.subsampling or self.prologue.dilation > 1:
+            raise ValueError(
+                f"prologue: expected a kernel_size of at least the subsampling, {self.subsampling}, and no "
+                "dilation, or frames are left out"
+            )
+        return self
+
+
+class JasperConfig(ConvolutionalEncoderConfig):
+    """Sizes of a Jasper encoder, of dense convolutions."""
+
+    prologue: ConvolutionConfig = ConvolutionConfig(channels=32, kernel_size=11)
+    blocks: tuple[BlockConfig, ...] = Field(
+        tuple(BlockConfig(channels=32, kernel_size=size) for size in (7, 9, 11)), min_length=1
+    )
+    epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=64, kernel_size=1),)
+    separable: bool = False
+    residual: Literal["block", "dense", "none"] = "dense"
+
+
+class QuartzNetConfig(ConvolutionalEncoderConfig):
+    """Sizes of a QuartzNet encoder, of separable convolutions."""
+
+    prologue: ConvolutionConfig = ConvolutionConfig(channels=64, kernel_size=11)
+    blocks: tuple[BlockConfig, ...] = Field(
+        tuple(BlockConfig(channels=64, kernel_size=size) for size in (11, 15, 19)), min_length=1
+    )
+    epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=96, kernel_size=1),)
+    separable: bool = True
+    residual: Literal["block", "dense", "none"] = "block"
+
+
+class DeepSpeech2Config(FrontEndConfig):
+    """Sizes of a DeepSpeech2 encoder: convolutions, bidirectional LSTMs and a fully connected layer."""
+
+    channels: int = Field(8, ge=1)  # channels of both convolutions
+    kernel_sizes: tuple[tuple[int, int], tuple[int, int]] = ((5, 11), (5, 11))  # frames and features, odd
+    num_layers: int = Field(2, ge=1)  # of LSTMs
+    dim: int = Field(48, ge=1)  # size of each direction of an LSTM, and of the sum of both
+    output_dim: int = Field(64, ge=1)  # size of the fully connected layer
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_kernels(self) -> "DeepSpeech2Config":
+        if any(size < 1 or size % 2 == 0 for kernel in self.kernel_sizes for size in kernel):
+            raise ValueError(f"kernel_sizes {list(map(list, self.kernel_sizes))}: expected odd numbers")
+        return self
+
+
 class EncoderConfig(OneOf):
     """Choice of one kind of encoder, with its sizes."""
 
     conformer: ConformerConfig | None = None
     transformer: TransformerEncoderConfig | None = None
     las: LasEncoderConfig | None = None
+    jasper: JasperConfig | None = None
+    quartznet: QuartzNetConfig | None = None
+    deepspeech2: DeepSpeech2Config | None = None
 
     @property
     def dropout(self) -> float:

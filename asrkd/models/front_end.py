@@ -66,7 +66,7 @@ class ConvolutionalFrontEnd(FeatureNorm):
             bands = (bands + 2 * padding - kernel[1]) // 2 + 1
         self.bands = bands  # below 1 if the features are too few
 
-    def convolve(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Normalize and subsample feature frames.
 
         Args:
@@ -124,5 +124,5 @@ class FrontEnd(ConvolutionalFrontEnd):
         Returns:
             (N, ceil(T / S), D) encoder frames, and their (N,) counts.
         """
-        frames, num_frames = self.convolve(features, num_frames)
+        frames, num_frames = super().forward(features, num_frames)
         return self.norm(self.project(frames)), num_frames

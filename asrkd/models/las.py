@@ -16,13 +16,14 @@ size of an encoder frame, twice that of the GRU of a direction.
 
 from collections.abc import Collection
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asrkd.core.errors import AsrkdError
 from asrkd.models.config import LasEncoderConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.front_end import SUBSAMPLING, ConvolutionalFrontEnd
-from asrkd.models.layers import over_time
 from asrkd.models.masks import frame_mask, zero_padding
 
 
@@ -53,10 +54,6 @@ class LasFrontEnd(ConvolutionalFrontEnd):
                 f"{kernel_size[1]} of them; give a smaller kernel_size: [{kernel_size[0]}, 2]"
             )
         self.dim = channels * self.bands
-
-    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample (N, T, F) features, of (N,) frames, to (N, ceil(T / S), C * bands), and their counts."""
-        return self.convolve(features, num_frames)
 
 
 class LasEncoder(Encoder):
@@ -94,3 +91,24 @@ class LasEncoder(Encoder):
     def places(self, layer: int) -> tuple[Place, ...]:
         """Return before_norm alone, a layer's output: no layer has a norm."""
         return ("before_norm",)
+
+
+def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
+    """Run a recurrent layer over the real frames, in float32.
+
+    Frames are packed, so that the backward direction begins at the last real frame.
+
+    Args:
+        layer: GRU, batch first.
+        frames: (N, T, D) frames.
+        num_frames: (N,) real frames, at least 1 each.
+
+    Returns:
+        Outputs (N, T, size of the layer), zeros at padding.
+    """
+    packed = pack_padded_sequence(frames.float(), num_frames.cpu(), batch_first=True, enforce_sorted=False)
+    with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no GRU in bf16 on CPU
+        outputs, _ = layer(packed)
+    padded: Tensor
+    padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=frames.shape[1])
+    return padded

@@ -1,4 +1,4 @@
-"""Layers shared by encoders and decoders: normalization, feed-forward modules, recurrence over real frames.
+"""Layers shared by encoders and decoders: feature and layer normalization, feed-forward modules.
 
 Notation: N utterances, T frames, F features, D model size.
 """
@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from asrkd.models.masks import frame_mask, zero_padding
 
@@ -103,24 +102,3 @@ class FeedForward(nn.Sequential):
             nn.Linear(sizes.feed_forward_dim, sizes.dim),
             nn.Dropout(sizes.dropout),
         )
-
-
-def over_time(layer: nn.Module, frames: Tensor, num_frames: Tensor) -> Tensor:
-    """Run a recurrent layer over the real frames, in float32.
-
-    Frames are packed, so that the backward direction begins at the last real frame.
-
-    Args:
-        layer: GRU or LSTM, batch first.
-        frames: (N, T, D) frames.
-        num_frames: (N,) real frames, at least 1 each.
-
-    Returns:
-        Outputs (N, T, size of the layer), zeros at padding.
-    """
-    packed = pack_padded_sequence(frames.float(), num_frames.cpu(), batch_first=True, enforce_sorted=False)
-    with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no GRU in bf16 on CPU
-        outputs, _ = layer(packed)
-    padded: Tensor
-    padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=frames.shape[1])
-    return padded

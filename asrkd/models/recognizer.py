@@ -14,7 +14,9 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
     AnyArchitecture,
     ConformerConfig,
+    ConvolutionalEncoderConfig,
     DecoderConfig,
+    DeepSpeech2Config,
     EncoderConfig,
     LanguageModelArchitecture,
     LasDecoderConfig,
@@ -24,6 +26,8 @@ from asrkd.models.config import (
     TransformerLayers,
 )
 from asrkd.models.conformer import Conformer
+from asrkd.models.convolutional import ConvolutionalEncoder
+from asrkd.models.deep_speech import DeepSpeech2
 from asrkd.models.encoder import Encoder, Tap
 from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder
@@ -165,6 +169,10 @@ def build_encoder(config: EncoderConfig, num_features: int) -> Encoder:
         return Conformer(chosen, num_features)
     if isinstance(chosen, TransformerEncoderConfig):
         return TransformerEncoder(chosen, num_features)
+    if isinstance(chosen, ConvolutionalEncoderConfig):
+        return ConvolutionalEncoder(chosen, num_features)
+    if isinstance(chosen, DeepSpeech2Config):
+        return DeepSpeech2(chosen, num_features)
     assert isinstance(chosen, LasEncoderConfig)
     return LasEncoder(chosen, num_features)
 

@@ -4,14 +4,17 @@ Reads:   a teacher (see :mod:`asrkd.teachers.loading`) and cuts; for codebook in
 Writes:  a target store: contract, shards, stamp.
 """
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from asrkd.commands.distill_quantizer import quantizer_beside
+from asrkd.commands.distill_quantizer import dry_run_beside, quantizer_beside
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
+from asrkd.commands.dry_run_store import dry_run_store
 from asrkd.core.errors import counted, warn
 from asrkd.core.stopping import StopRequest
+from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.decoding.recognition import search_for, search_record
@@ -27,7 +30,7 @@ from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.writers import arrays
 from asrkd.targets.writers.nbest import PLAIN, DecodingConditions, nbest_writer
 from asrkd.teachers.folds import fold_warning
-from asrkd.teachers.teacher import check_quantizer
+from asrkd.teachers.teacher import Teacher, check_quantizer
 
 
 def nbest(
@@ -74,7 +77,10 @@ def nbest(
         "lm": options.lm,
     }
     plan = request.plan(teacher, cuts, "nbest", details | conditions.contract(), **models)
-    made = make_store(plan, nbest_writer(search, options, conditions, unit), request.workers, stop)
+    write = nbest_writer(search, options, conditions, unit)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
     return made.text() + (_quality(request.out) if made.is_complete else "")
 
 
@@ -97,7 +103,19 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     teacher, cuts = request.open()
     if isinstance(source, QuantizerRequest):
         teacher.tap(source.layer, source.tap)
+        if request.dry_run is not None:
+            with dry_run_beside(request, source, stop) as dry_run:
+                next_run = replace(request.dry_run, started_at=time.monotonic())
+                text = _codebook(replace(request, dry_run=next_run), teacher, cuts, dry_run.folder, stop)
+                return f"{dry_run.text}\n{text}".strip()
         source = quantizer_beside(request, source, stop)
+    return _codebook(request, teacher, cuts, source, stop)
+
+
+def _codebook(
+    request: DistillRequest, teacher: Teacher, cuts: PackedCuts, source: Path, stop: StopRequest
+) -> str:
+    """Store the codebook indexes by the quantizer in the folder ``source``."""
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -106,7 +124,10 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
         "search": asdict(STANDARD),
     }
     plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
-    made = make_store(plan, arrays.codebook_writer(source, tap), request.workers, stop)
+    write = arrays.codebook_writer(source, tap)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
     return made.text(f", {counted(loaded.quantizer.num_codebooks, 'codebook')} of layer {tap.layer}")
 
 
@@ -138,7 +159,10 @@ def posterior(request: DistillRequest, top_k: TopK, dtype: str, stop: StopReques
         best_first = "natural logarithms, best first; the last is that of all other tokens together"
         details |= {"score": best_first}
     plan = request.plan(teacher, cuts, "posterior", details)
-    made = make_store(plan, arrays.posterior_writer(details["top_k"], dtype), request.workers, stop)
+    write = arrays.posterior_writer(details["top_k"], dtype)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
     return made.text(f", {f'all {num_tokens}' if top_k == ALL else details['top_k']} tokens a frame")
 
 
@@ -167,7 +191,10 @@ def hidden(
     dim = teacher.layer_dim(tap)
     details = _place(tap) | {"dim": dim, "dtype": dtype}
     plan = request.plan(teacher, cuts, "hidden", details)
-    made = make_store(plan, arrays.hidden_writer(tap, dtype), request.workers, stop)
+    write = arrays.hidden_writer(tap, dtype)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
     return made.text(f", {dim} values a frame of layer {layer}")
 
 

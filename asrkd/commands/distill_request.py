@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from asrkd.commands.dry_run import DryRun
 from asrkd.core.command_record import current_command
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
@@ -40,6 +41,7 @@ class DistillRequest:
     cuts_per_shard: int = 200
     shard_of: ShardOf | None = None  # share of the list of shards; None: all missing shards
     resample: bool = False  # resample audio to the sampling rate of a waveform teacher
+    dry_run: DryRun | None = None  # measure a few cuts in place of the work
 
     @property
     def workers(self) -> Workers:

@@ -112,8 +112,10 @@ def _write_shard(task: SampleTask, name: str, cuts: Sequence[MonoCut]) -> ShardC
     folder = task.folder / f"{task.number}" / name
     path = folder / shard_name(0, 1, task.shard.path.suffix)
     marks = [time.monotonic()]
-    own = TaskMonitor(lambda _: marks.append(time.monotonic()), lambda: False)
-    task.write(Shard(path, cuts, task.shard.model, task.shard.device, task.shard.request, indexed=True), own)
+    watch = TaskMonitor(lambda _: marks.append(time.monotonic()), lambda: False)
+    task.write(
+        Shard(path, cuts, task.shard.model, task.shard.device, task.shard.request, indexed=True), watch
+    )
     ended_at, audio_s = time.monotonic(), sum(record.duration for record in records(cuts))
     return ShardCost(audio_s, marks[-1] - marks[0], ended_at - marks[-1], path)
 

@@ -129,10 +129,11 @@ def test_other_settings_and_mistakes_are_refused_as_by_the_command(kinds, reques
         kinds["hidden"](dry(replace(request_, out=tmp_path / "foreign")))
 
 
-def test_a_stop_ends_a_dry_run_and_leaves_nothing(request_, tmp_path):
+@pytest.mark.parametrize("stops_at", [0, 1])
+def test_a_stop_ends_a_dry_run_and_leaves_nothing(stops_at, request_, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoppedInTime, match="a dry run writes nothing"):
-        distill.hidden(dry(request_), 1, "float16", StopAfter(3))
+        distill.hidden(dry(request_), 1, "float16", StopAfter(stops_at))
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -160,7 +161,8 @@ def test_a_resumed_quantizer_has_fewer_steps_left(request_, corpus):
 def test_processes_are_measured_side_by_side(kinds, request_, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     text = kinds["nbest"](dry(replace(request_, jobs=2)))
-    assert sorted(tmp_path.rglob("*")) == before
+    after = sorted(path for path in tmp_path.rglob("*") if "pymp-" not in str(path))  # of the fork server
+    assert after == before
     assert " with --jobs 2, " in text and "; 30 cuts measured" in text
     kinds["nbest"](request_)
     assert size(text) == pytest.approx(written(request_.out), rel=0.03)
@@ -221,8 +223,8 @@ def test_lengths_of_lists_follow_durations_and_texts(stores, corpus):
     exact = {cut.id: round(100 + 20 * cut.duration + 3 * len(cut.texts[0])) for cut in cuts}
     measured = {cut.id: exact[cut.id] for cut in cuts[:14]}
     assert predicted_lengths({"kind": "nbest"}, measured, cuts) == pytest.approx(exact, abs=1)
-    few = predicted_lengths({"kind": "nbest"}, {cut.id: lengths[cut.id] for cut in cuts[::3]}, cuts)
-    assert all(few[cut.id] == lengths[cut.id] for cut in cuts[::3])
+    few = predicted_lengths({"kind": "nbest"}, {cut.id: lengths[cut.id] for cut in cuts[::2]}, cuts)
+    assert all(few[cut.id] == lengths[cut.id] for cut in cuts[::2])
     assert sum(few.values()) == pytest.approx(sum(lengths.values()), rel=0.1)
 
 

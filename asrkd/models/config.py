@@ -172,7 +172,7 @@ class QuartzNetConfig(ConvolutionalEncoderConfig):
     )
     epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=96, kernel_size=1),)
     separable: bool = True
-    residual: Literal["block", "dense", "none"] = "block"
+    residual: Literal["block", "dense", "none"] = "dense"  # the paper's, block, stalls at these sizes
 
 
 class DeepSpeech2Config(FrontEndConfig):

@@ -134,7 +134,7 @@ class ConvolutionalEncoderConfig(FrontEndConfig):
     """Sizes of an encoder of convolutions over time, most of them in blocks with residual connections."""
 
     prologue: ConvolutionConfig  # its stride is the subsampling
-    blocks: tuple[BlockConfig, ...] = Field(min_length=1)
+    blocks: tuple[BlockConfig, ...]
     epilogue: tuple[ConvolutionConfig, ...]
     separable: bool  # each channel by itself, then a linear map of the channels
     residual: Literal["block", "dense", "none"]  # of the block's input, of all outputs before it, or none
@@ -142,7 +142,9 @@ class ConvolutionalEncoderConfig(FrontEndConfig):
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
 
     @model_validator(mode="after")
-    def _check_stride(self) -> "ConvolutionalEncoderConfig":
+    def _check_layers(self) -> "ConvolutionalEncoderConfig":
+        if not self.blocks:
+            raise ValueError("blocks: expected one at least")
         if self.prologue.kernel_size < self.subsampling or self.prologue.dilation > 1:
             raise ValueError(
                 f"prologue: expected a kernel_size of at least the subsampling, {self.subsampling}, and no "
@@ -155,9 +157,7 @@ class JasperConfig(ConvolutionalEncoderConfig):
     """Sizes of a Jasper encoder, of dense convolutions."""
 
     prologue: ConvolutionConfig = ConvolutionConfig(channels=32, kernel_size=11)
-    blocks: tuple[BlockConfig, ...] = Field(
-        tuple(BlockConfig(channels=32, kernel_size=size) for size in (7, 9, 11)), min_length=1
-    )
+    blocks: tuple[BlockConfig, ...] = tuple(BlockConfig(channels=32, kernel_size=size) for size in (7, 9, 11))
     epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=64, kernel_size=1),)
     separable: bool = False
     residual: Literal["block", "dense", "none"] = "dense"
@@ -167,8 +167,8 @@ class QuartzNetConfig(ConvolutionalEncoderConfig):
     """Sizes of a QuartzNet encoder, of separable convolutions."""
 
     prologue: ConvolutionConfig = ConvolutionConfig(channels=64, kernel_size=11)
-    blocks: tuple[BlockConfig, ...] = Field(
-        tuple(BlockConfig(channels=64, kernel_size=size) for size in (11, 15, 19)), min_length=1
+    blocks: tuple[BlockConfig, ...] = tuple(
+        BlockConfig(channels=64, kernel_size=size) for size in (11, 15, 19)
     )
     epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=96, kernel_size=1),)
     separable: bool = True

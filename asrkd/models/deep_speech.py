@@ -36,6 +36,8 @@ class SummedLstm(nn.Module):
         self.norm = LayerNorm(in_dim)
         self.forwards = nn.LSTM(in_dim, dim, batch_first=True)
         self.backwards = nn.LSTM(in_dim, dim, batch_first=True)
+        for lstm in (self.forwards, self.backwards):
+            _remember(lstm)
 
     def forward(self, frames: Tensor, num_frames: Tensor) -> Tensor:
         """Compute (N, T, D) of (N, T, in_dim) frames, of which (N,) are real; zeros at padding.
@@ -54,6 +56,15 @@ class SummedLstm(nn.Module):
             ahead, _ = self.forwards(normed)
             back, _ = self.backwards(normed.gather(1, mirror.expand_as(normed)))
         return zero_padding(ahead + back.gather(1, mirror.expand_as(back)), mask)
+
+
+def _remember(lstm: nn.LSTM) -> None:
+    """Set the bias of the forget gate to 1, so that an untrained LSTM remembers some frames.
+
+    Source: Jozefowicz et al., ICML 2015. A small DeepSpeech2 leaves CTC's plateau earlier with it.
+    """
+    bias = dict(lstm.named_parameters())["bias_hh_l0"]
+    nn.init.ones_(bias.data[lstm.hidden_size : 2 * lstm.hidden_size])
 
 
 class DeepSpeech2(Encoder):

@@ -141,6 +141,14 @@ def test_recurrent_layers_equal_lstms_run_by_hand_in_both_directions(features):
         torch.testing.assert_close(together.frames[row, : len(frames)], frames, rtol=1e-4, atol=1e-5)
 
 
+def test_an_untrained_lstm_remembers_some_frames():
+    """The forget gate, the second of four in torch's order, is open by a bias of 1 beside a random one."""
+    cell = encoder("deepspeech2").layers[0].forwards
+    gates = cell.bias_hh_l0.detach().chunk(4)
+    assert torch.equal(gates[1], torch.ones(7))
+    assert all(float(gate.abs().max()) < 0.5 for gate in (gates[0], gates[2], gates[3]))
+
+
 @pytest.mark.parametrize("kind", NEW)
 def test_taps_have_the_sizes_of_their_layers(features, kind):
     model = encoder(kind)
@@ -177,6 +185,7 @@ def test_bf16_is_near_float32(features, kind):
     [
         ("jasper", {"prologue": {"channels": 4, "kernel_size": 4}}, "kernel_size 4 must be odd"),
         ("jasper", {"prologue": {"channels": 4, "kernel_size": 3}}, "at least the subsampling, 4"),
+        ("quartznet", {"blocks": []}, "expected one at least"),
         ("quartznet", {"prologue": {"channels": 4, "kernel_size": 5, "dilation": 2}}, "no dilation"),
         ("deepspeech2", {"kernel_sizes": ((5, 4), (5, 3))}, "expected odd numbers"),
     ],

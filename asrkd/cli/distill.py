@@ -1,11 +1,13 @@
 """Commands `asrkd distill ...`: store the targets that a teacher computes for cuts."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
+from asrkd.cli.launcher import LaunchOptions, launch_of, print_report, ran_as_jobs, running
 from asrkd.cli.options import (
     Alpha,
     AnyTeacher,
@@ -13,6 +15,7 @@ from asrkd.cli.options import (
     Cuts,
     CutsPerShard,
     Device,
+    DryRun,
     Dtype,
     EosFactor,
     Gpus,
@@ -36,9 +39,36 @@ from asrkd.cli.options import (
     search_options,
 )
 
+if TYPE_CHECKING:
+    from asrkd.commands.distill_request import DistillRequest
+
 distill = typer.Typer(
     no_args_is_help=True, help="Run a teacher once and store its targets; no student is trained here."
 )
+
+_STARTED_AT = "asrkd.started_at"  # key of click's context: when the process began, for dry runs
+MAX_START_S = 1.0
+
+
+@distill.callback()
+def _begin(context: typer.Context) -> None:
+    started_s = min(time.process_time(), MAX_START_S)  # of the interpreter; a process may have run others
+    context.meta[_STARTED_AT] = time.monotonic() - started_s
+
+
+def _dry_run(context: typer.Context, request: "DistillRequest", options: LaunchOptions) -> "DistillRequest":
+    """Return the request of a dry run: of the command, or of the first of the jobs of ``--launcher``."""
+    from asrkd.commands.dry_run import DryRun
+    from asrkd.core.shared_work import ShardOf
+
+    request.check_numbers()
+    launch, started_at = launch_of(context, options), context.meta[_STARTED_AT]
+    if launch is None:
+        return replace(request, dry_run=DryRun(started_at))
+    jobs = request.jobs
+    dry_run = DryRun(started_at, tasks=jobs, side_by_side=jobs if launch.launcher == "local" else 1)
+    return replace(request, jobs=1, shard_of=ShardOf(1, jobs), dry_run=dry_run)
+
 
 Layer = Annotated[int, typer.Option(help="Layer of the teacher, from 1.")]
 
@@ -79,6 +109,7 @@ def distill_nbest(
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
     lm: Lm = None,
     lm_weight: LmWeight = None,
     token_bonus: TokenBonus = None,
@@ -122,7 +153,9 @@ def distill_nbest(
         first, tuple(cuts), out, device, jobs, cuts_per_shard, shard_of=parse_shard_of(shard)
     )
     launch = LaunchOptions(launcher, partition, gpus, slurm)
-    if ran_as_jobs(context, launch, lambda: preflight.nbest(request, teacher, search, options, error_unit)):
+    if dry_run:
+        request = _dry_run(context, request, launch)
+    elif ran_as_jobs(context, launch, lambda: preflight.nbest(request, teacher, search, options, error_unit)):
         return
     with running(context) as stop:
         print_report(context, stage.nbest(request, search, options, stop, conditions, error_unit))
@@ -144,6 +177,7 @@ def distill_quantizer(
     resample: Resample = False,
     device: Device = "cpu",
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
     launcher: LauncherOfOne = None,
     partition: Partition = None,
     gpus: Gpus = 0,
@@ -159,7 +193,9 @@ def distill_quantizer(
     )
     request = DistillRequest(teacher, tuple(cuts), out, device, resample=resample)
     launch = LaunchOptions(launcher, partition, gpus, slurm)
-    if ran_as_jobs(context, launch, lambda: preflight.quantizer(request, settings)):
+    if dry_run:
+        request = _dry_run(context, request, launch)
+    elif ran_as_jobs(context, launch, lambda: preflight.quantizer(request, settings)):
         return
     with running(context) as stop:
         print_report(context, stage.quantizer(request, settings, stop))
@@ -186,6 +222,7 @@ def distill_codebook(
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
     launcher: Launcher = None,
     partition: Partition = None,
     gpus: Gpus = 0,
@@ -206,7 +243,9 @@ def distill_codebook(
         teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
     )
     launch = LaunchOptions(launcher, partition, gpus, slurm)
-    if ran_as_jobs(context, launch, lambda: preflight.codebook(request, source)):
+    if dry_run:
+        request = _dry_run(context, request, launch)
+    elif ran_as_jobs(context, launch, lambda: preflight.codebook(request, source)):
         return
     with running(context) as stop:
         print_report(context, stage.codebook(request, source, stop))
@@ -218,30 +257,36 @@ def distill_posterior(
     teacher: Teacher,
     cuts: Cuts,
     out: Out,
-    top_k: Annotated[int, typer.Option(help="Tokens stored per frame; the rest is summed up.")] = 8,
+    top_k: Annotated[
+        str, typer.Option(help="Tokens stored per frame, the rest is summed up; or all, in their order.")
+    ] = "8",
     dtype: Dtype = "float16",
     jobs: Jobs = 1,
     device: Device = "cpu",
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
     launcher: Launcher = None,
     partition: Partition = None,
     gpus: Gpus = 0,
     slurm: SlurmSettings = [],  # noqa: B006
 ) -> None:
-    """Store the teacher's most probable tokens at each frame, with their log-probabilities."""
+    """Store the log-probabilities of the teacher's most probable tokens at each frame, or of all."""
     from asrkd.commands import distill as stage
     from asrkd.commands import preflight
-    from asrkd.commands.distill_request import DistillRequest
+    from asrkd.commands.distill_request import DistillRequest, parse_top_k
     from asrkd.core.shared_work import parse_shard_of
 
+    tokens = parse_top_k(top_k)
     request = DistillRequest(teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard))
     launch = LaunchOptions(launcher, partition, gpus, slurm)
-    if ran_as_jobs(context, launch, lambda: preflight.posterior(request, top_k, dtype)):
+    if dry_run:
+        request = _dry_run(context, request, launch)
+    elif ran_as_jobs(context, launch, lambda: preflight.posterior(request, dtype)):
         return
     with running(context) as stop:
-        print_report(context, stage.posterior(request, top_k, dtype, stop))
+        print_report(context, stage.posterior(request, tokens, dtype, stop))
 
 
 @distill.command("hidden")
@@ -259,6 +304,7 @@ def distill_hidden(
     cuts_per_shard: CutsPerShard = 200,
     shard: Shard = None,
     time_limit: TimeLimit = None,
+    dry_run: DryRun = False,
     launcher: Launcher = None,
     partition: Partition = None,
     gpus: Gpus = 0,
@@ -274,7 +320,9 @@ def distill_hidden(
         teacher, tuple(cuts), out, device, jobs, cuts_per_shard, parse_shard_of(shard), resample
     )
     launch = LaunchOptions(launcher, partition, gpus, slurm)
-    if ran_as_jobs(context, launch, lambda: preflight.hidden(request, layer, dtype)):
+    if dry_run:
+        request = _dry_run(context, request, launch)
+    elif ran_as_jobs(context, launch, lambda: preflight.hidden(request, layer, dtype)):
         return
     with running(context) as stop:
         print_report(context, stage.hidden(request, layer, dtype, stop, tap))

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # Options that do not change the result: output folder, processes, and resuming.
 _NOT_OF_THE_RESULT = frozenset(
-    "out jobs shard time_limit until_step from_record launcher partition gpus slurm resume workers".split()
+    "out jobs shard dry_run time_limit until_step from_record launcher partition gpus slurm resume "
+    "workers".split()
 )
 
 _MADE_BY_JOBS = "asrkd.made_by_jobs"  # key of click's context
@@ -72,12 +73,9 @@ def ran_as_jobs(
         StoppedInTime: stopped while waiting; the jobs were canceled.
     """
     parameters = context.params
-    limit_s = parse_time_limit(parameters["time_limit"])
-    if options.launcher is None:
-        if options.partition or options.gpus or options.slurm:
-            raise AsrkdError("--partition, --gpus, --slurm: no effect without jobs; add --launcher slurm")
+    launch = launch_of(context, options)
+    if launch is None:
         return False
-    launch = _launch(options.launcher, options, limit_s, parameters)
     num_shards = None if check is None else check()
     if num_shards is not None and "jobs" in parameters:
         from asrkd.core.shared_work import FEWER_JOBS, SMALLER_SHARDS, warn_of_idle_jobs
@@ -112,6 +110,24 @@ def print_report(context: typer.Context, text: str, *, nl: bool = True) -> None:
         for before in (": ", "("):
             text = text.replace(f"{before}already complete", f"{before}complete")
     typer.echo(text, nl=nl)
+
+
+def launch_of(context: typer.Context, options: LaunchOptions) -> "Launch | None":
+    """Return the launch of a command; None without ``--launcher``. Nothing is submitted or written.
+
+    Args:
+        context: the command's typer context, with its ``--out`` and ``--time-limit``.
+        options: the command's options for launching.
+
+    Raises:
+        AsrkdError: an option has no effect without ``--launcher`` or does not go with jobs.
+    """
+    limit_s = parse_time_limit(context.params["time_limit"])
+    if options.launcher is not None:
+        return _launch(options.launcher, options, limit_s, context.params)
+    if options.partition or options.gpus or options.slurm:
+        raise AsrkdError("--partition, --gpus, --slurm: no effect without jobs; add --launcher slurm")
+    return None
 
 
 @contextmanager

@@ -45,6 +45,11 @@ Resample = Annotated[
 Dtype = Annotated[str, typer.Option(help="Stored type: float16 or float32.")]
 CutsPerShard = Annotated[int, typer.Option(help="Cuts per shard of the store.")]
 
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Write nothing: measure a few cuts, and print the disk and time needed."),
+]
+
 # Processes, jobs and stopping.
 Jobs = Annotated[int, typer.Option(help="Number of processes; does not change the result.")]
 Shard = Annotated[

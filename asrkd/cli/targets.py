@@ -51,8 +51,8 @@ def targets_import(
 
 @targets.command("weights")
 def targets_weights(
-    store: Annotated[Path, typer.Argument(help="Store, made by `asrkd distill nbest`.")],
-    beta: Annotated[list[float], typer.Option(help="beta of ERR-KD; repeatable.")] = [1, 2, 5],  # noqa: B006
+    store: Annotated[Path, typer.Argument(help="Store, made by `asrkd distill nbest` or `hidden`.")],
+    beta: Annotated[list[float], typer.Option(help="beta of ERR-KD; repeatable; default 1, 2 and 5.")] = [],  # noqa: B006
     set_: Annotated[
         list[str],
         typer.Option(
@@ -61,10 +61,10 @@ def targets_weights(
     ] = [],  # noqa: B006
     cuts: Annotated[list[Path], typer.Option(help="Manifest of its cuts, if it has moved; repeatable.")] = [],  # noqa: B006
 ) -> None:
-    """Print the spread of the hypotheses' weights and what filters remove; train nothing."""
+    """Print the spread of weights, of hypotheses (and what filters remove) or of frames; train nothing."""
     from asrkd.commands import targets as stage
 
-    typer.echo(stage.weigh(stage.WeighRequest(store, tuple(cuts), tuple(set_), tuple(beta))))
+    typer.echo(stage.weigh(stage.WeighRequest(store, tuple(cuts), tuple(set_), tuple(beta) or None)))
 
 
 @targets.command("sizes")

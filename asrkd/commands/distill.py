@@ -4,14 +4,17 @@ Reads:   a teacher (see :mod:`asrkd.teachers.loading`) and cuts; for codebook in
 Writes:  a target store: contract, shards, stamp.
 """
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from asrkd.commands.distill_quantizer import quantizer_beside
-from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype, check_top_k
+from asrkd.commands.distill_quantizer import dry_run_beside, quantizer_beside
+from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
+from asrkd.commands.dry_run_store import dry_run_store
 from asrkd.core.errors import counted, warn
 from asrkd.core.stopping import StopRequest
+from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import texts_digest
 from asrkd.decoding import SearchOptions, find_search
 from asrkd.decoding.recognition import search_for, search_record
@@ -21,12 +24,13 @@ from asrkd.quantizer.search.search import STANDARD
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.nbest import RECORD
+from asrkd.targets.posteriors import ALL, TopK
 from asrkd.targets.store.building import make_store
 from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.writers import arrays
 from asrkd.targets.writers.nbest import PLAIN, DecodingConditions, nbest_writer
 from asrkd.teachers.folds import fold_warning
-from asrkd.teachers.teacher import check_quantizer
+from asrkd.teachers.teacher import Teacher, check_quantizer
 
 
 def nbest(
@@ -73,7 +77,10 @@ def nbest(
         "lm": options.lm,
     }
     plan = request.plan(teacher, cuts, "nbest", details | conditions.contract(), **models)
-    made = make_store(plan, nbest_writer(search, options, conditions, unit), request.workers, stop)
+    write = nbest_writer(search, options, conditions, unit)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
     return made.text() + (_quality(request.out) if made.is_complete else "")
 
 
@@ -96,7 +103,19 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     teacher, cuts = request.open()
     if isinstance(source, QuantizerRequest):
         teacher.tap(source.layer, source.tap)
+        if request.dry_run is not None:
+            with dry_run_beside(request, source, stop) as dry_run:
+                next_run = replace(request.dry_run, started_at=time.monotonic())
+                text = _codebook(replace(request, dry_run=next_run), teacher, cuts, dry_run.folder, stop)
+                return f"{dry_run.text}\n{text}".strip()
         source = quantizer_beside(request, source, stop)
+    return _codebook(request, teacher, cuts, source, stop)
+
+
+def _codebook(
+    request: DistillRequest, teacher: Teacher, cuts: PackedCuts, source: Path, stop: StopRequest
+) -> str:
+    """Store the codebook indexes by the quantizer in the folder ``source``."""
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -105,16 +124,19 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
         "search": asdict(STANDARD),
     }
     plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
-    made = make_store(plan, arrays.codebook_writer(source, tap), request.workers, stop)
+    write = arrays.codebook_writer(source, tap)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
     return made.text(f", {counted(loaded.quantizer.num_codebooks, 'codebook')} of layer {tap.layer}")
 
 
-def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest) -> str:
-    """Store the most probable tokens of each frame with their log-probabilities, and that of all others.
+def posterior(request: DistillRequest, top_k: TopK, dtype: str, stop: StopRequest) -> str:
+    """Store the log-probabilities of each frame's likeliest tokens, and that of all others; or of all tokens.
 
     Args:
         request: teacher, cuts and store.
-        top_k: tokens per frame, 1 or more; all tokens if there are fewer.
+        top_k: tokens per frame, 1 or more; 'all': all tokens in their order.
         dtype: 'float16' or 'float32'.
         stop: request to stop.
 
@@ -126,19 +148,22 @@ def posterior(request: DistillRequest, top_k: int, dtype: str, stop: StopRequest
         StoppedInTime: a stop was requested; finished cuts stay, run again to continue.
     """
     check_dtype(dtype)
-    check_top_k(top_k)
     teacher, cuts = request.open("posterior")
     model = teacher.recognizer("posterior")
     check_ctc(model)
-    top_k = min(top_k, model.tokens.size)
-    details = {
-        "top_k": top_k,
-        "dtype": dtype,
-        "score": "natural logarithms, best first; the last is that of all other tokens together",
-    }
+    num_tokens = model.tokens.size
+    details: dict[str, Any] = {"top_k": top_k if top_k == ALL else min(top_k, num_tokens), "dtype": dtype}
+    if top_k == ALL:
+        details |= {"num_tokens": num_tokens, "score": "natural logarithms of all tokens, in their order"}
+    else:
+        best_first = "natural logarithms, best first; the last is that of all other tokens together"
+        details |= {"score": best_first}
     plan = request.plan(teacher, cuts, "posterior", details)
-    made = make_store(plan, arrays.posterior_writer(top_k, dtype), request.workers, stop)
-    return made.text(f", {top_k} tokens a frame")
+    write = arrays.posterior_writer(details["top_k"], dtype)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
+    return made.text(f", {f'all {num_tokens}' if top_k == ALL else details['top_k']} tokens a frame")
 
 
 def hidden(
@@ -163,10 +188,14 @@ def hidden(
     check_dtype(dtype)
     teacher, cuts = request.open()
     tap = teacher.tap(layer, place)
-    details = _place(tap) | {"dim": teacher.dim, "dtype": dtype}
+    dim = teacher.layer_dim(tap)
+    details = _place(tap) | {"dim": dim, "dtype": dtype}
     plan = request.plan(teacher, cuts, "hidden", details)
-    made = make_store(plan, arrays.hidden_writer(tap, dtype), request.workers, stop)
-    return made.text(f", {teacher.dim} values a frame of layer {layer}")
+    write = arrays.hidden_writer(tap, dtype)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
+    return made.text(f", {dim} values a frame of layer {layer}")
 
 
 def _place(tap: Tap) -> dict[str, Any]:

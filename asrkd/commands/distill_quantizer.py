@@ -5,14 +5,17 @@ Writes:  a quantizer folder; until it is complete, also the sample and a checkpo
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lhotse import MonoCut
 
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest
+from asrkd.commands.dry_run_quantizer import CHECKPOINT, UNFINISHED, QuantizerDryRun, quantizer_dry_run
 from asrkd.core import output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.locks import lock
@@ -29,8 +32,6 @@ from asrkd.quantizer.storage import is_whole, load_quantizer, save_quantizer
 from asrkd.targets.store.contract import contract
 from asrkd.teachers.embedding_sample import Sample, sample_embeddings
 from asrkd.teachers.teacher import Teacher
-
-UNFINISHED = "unfinished"  # subfolder with sample and checkpoint, to resume from
 
 
 def quantizer(request: DistillRequest, settings: QuantizerRequest, stop: StopRequest) -> str:
@@ -50,8 +51,14 @@ def quantizer(request: DistillRequest, settings: QuantizerRequest, stop: StopReq
     """
     teacher, cuts = request.open()
     tap = teacher.tap(settings.layer, settings.tap)
-    record = contract("quantizer", teacher, cuts, asdict(settings) | {"tap": tap.place})
+    record = _contract(teacher, cuts, settings, tap)
     already = output_folder.survey(request.out, CONTRACT, record) is State.COMPLETE
+    if request.dry_run is not None:
+        if already:
+            return f"{request.out}: dry run: already complete, nothing to do"
+        sample = _sample(teacher, cuts, tap, settings)
+        with quantizer_dry_run(request, teacher, sample, settings, record, stop) as dry_run:
+            return dry_run.text
     if not is_whole(request.out):
         sample = _sample(teacher, cuts, tap, settings)
         already = False
@@ -64,6 +71,12 @@ def quantizer(request: DistillRequest, settings: QuantizerRequest, stop: StopReq
     if not already:
         output_folder.stamp(request.out, asdict(report))
     return f"{request.out}: {'already complete, ' if already else ''}{len(cuts)} cuts; {report.text()}"
+
+
+def _contract(
+    teacher: Teacher, cuts: Sequence[MonoCut], settings: QuantizerRequest, tap: Tap
+) -> dict[str, Any]:
+    return contract("quantizer", teacher, cuts, asdict(settings) | {"tap": tap.place})
 
 
 def _sample(teacher: Teacher, cuts: Sequence[MonoCut], tap: Tap, settings: QuantizerRequest) -> Sample:
@@ -85,14 +98,36 @@ def _trained(
     frames = sample_embeddings(folder, teacher, sample, stop)
     order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(settings.options.seed))
     frames = frames[order[: settings.max_frames]].to(teacher.device)
-    checkpoint = QuantizerCheckpoint(folder / "checkpoint.safetensors")
+    checkpoint = QuantizerCheckpoint(folder / CHECKPOINT)
     with meter("quantizer", settings.options.steps, "steps") as progress:
         return train_quantizer(frames, settings.options, stop=stop, meter=progress, checkpoint=checkpoint)
 
 
+@contextmanager
+def dry_run_beside(
+    request: DistillRequest, settings: QuantizerRequest, stop: StopRequest
+) -> Iterator[QuantizerDryRun]:
+    """Measure the training of `<store>-quantizer`, and yield a quantizer of its sizes, or it."""
+    beside = replace(request, out=_beside(request))
+    if is_whole(beside.out):
+        yield QuantizerDryRun("", beside.out)
+        return
+    teacher, cuts = request.open()
+    tap = teacher.tap(settings.layer, settings.tap)
+    record = _contract(teacher, cuts, settings, tap)
+    output_folder.survey(beside.out, CONTRACT, record)
+    sample = _sample(teacher, cuts, tap, settings)
+    with quantizer_dry_run(beside, teacher, sample, settings, record, stop) as dry_run:
+        yield dry_run
+
+
+def _beside(request: DistillRequest) -> Path:
+    return request.out.with_name(request.out.name + "-quantizer")
+
+
 def quantizer_beside(request: DistillRequest, settings: QuantizerRequest, stop: StopRequest) -> Path:
     """Train the quantizer `<store>-quantizer`, unless it exists; wait while another process trains it."""
-    out = request.out.with_name(request.out.name + "-quantizer")
+    out = _beside(request)
     waiting = f"{out}: another process is training it"
     with lock(out.with_name(out.name + ".lock"), lambda: stop.check(waiting)):
         quantizer(replace(request, out=out), settings, stop)

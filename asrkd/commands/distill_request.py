@@ -1,11 +1,13 @@
 """Requests of `asrkd distill`: teacher, cuts and store of all its commands, and settings of a quantizer."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from asrkd.commands.dry_run import DryRun
 from asrkd.core.command_record import current_command
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
@@ -15,6 +17,7 @@ from asrkd.core.shared_work import ShardOf, Workers
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.quantizer.options import QuantizerOptions
+from asrkd.targets.posteriors import ALL, TopK
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.targets.store.building import StorePlan
 from asrkd.targets.store.contract import contract
@@ -38,6 +41,7 @@ class DistillRequest:
     cuts_per_shard: int = 200
     shard_of: ShardOf | None = None  # share of the list of shards; None: all missing shards
     resample: bool = False  # resample audio to the sampling rate of a waveform teacher
+    dry_run: DryRun | None = None  # measure a few cuts in place of the work
 
     @property
     def workers(self) -> Workers:
@@ -154,10 +158,13 @@ def quantizer_request(
     return QuantizerRequest(layer, options, utterances, tap=tap)
 
 
-def check_top_k(top_k: int) -> None:
-    """Raise AsrkdError unless there is a token to store."""
-    if top_k < 1:
-        raise AsrkdError(f"--top-k {top_k}: expected 1 or more")
+def parse_top_k(text: str) -> TopK:
+    """Parse ``--top-k``: a number of tokens, 1 or more, or all; AsrkdError if it is neither."""
+    if text == ALL:
+        return ALL
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise AsrkdError(f"--top-k {text}: expected 1 or more, or {ALL}")
+    return int(text)
 
 
 def check_dtype(name: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype, check_top_k
+from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
 from asrkd.core import output_folder
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError
@@ -68,10 +68,9 @@ def quantizer(request: DistillRequest, settings: QuantizerRequest) -> None:
     output_folder.check_settings(request.out, CONTRACT, _record("quantizer", cuts) | known)
 
 
-def posterior(request: DistillRequest, top_k: int, dtype: str) -> int:
+def posterior(request: DistillRequest, dtype: str) -> int:
     """Check ``distill posterior``; return the number of shards."""
     check_dtype(dtype)
-    check_top_k(top_k)
     return _check_store(request, "posterior", _open(request, "posterior"), {"dtype": dtype})
 
 

@@ -79,9 +79,10 @@ def import_quantizer(source: Source, out: Path) -> str:
         raise AsrkdError(f"{source.state}: {error}") from None
     teacher = open_teacher(source.teacher, str(pick_device(source.device)))
     tap = teacher.tap(source.layer, source.tap)
-    if quantizer.dim != teacher.dim:
+    if quantizer.dim != (dim := teacher.layer_dim(tap)):
         raise AsrkdError(
-            f"{source.state}: takes embeddings of {quantizer.dim} values, {source.teacher} has {teacher.dim}"
+            f"{source.state}: takes embeddings of {quantizer.dim} values, "
+            f"layer {tap.layer} of {source.teacher} has {dim}"
         )
     record: dict[str, Any] = {
         "kind": "quantizer",

@@ -34,22 +34,25 @@ from asrkd.targets.store import icefall
 from asrkd.targets.store.arrays import VALUES, ArrayStore, write_array_shard
 from asrkd.targets.store.building import StorePlan, make_store
 from asrkd.targets.store.contract import FORMAT
+from asrkd.targets.store.hidden_statistics import measure_hidden
 from asrkd.targets.store.provenance import Sources, read_sources
 from asrkd.targets.store.shards import Shard
+
+PAPER_BETAS = (1.0, 2.0, 5.0)
 
 
 @dataclass(frozen=True)
 class WeighRequest:
-    """Request of a preview of weights: an N-best store, and settings of an objective."""
+    """Request of a preview of weights: a store, and settings of an objective."""
 
     store: Path
     cuts: tuple[Path, ...] = ()  # manifests; if empty, the manifests that the store was made from
     overrides: tuple[str, ...] = ()  # key=value, as in an objective's config
-    betas: tuple[float, ...] = (1.0, 2.0, 5.0)
+    betas: tuple[float, ...] | None = None  # None: those of ERR-KD's paper
 
 
 def weigh(request: WeighRequest) -> str:
-    """Preview what filters remove, and how weights are spread, for each beta.
+    """Preview what filters remove and how weights are spread, for each beta; or the weights of frames.
 
     Returns:
         Human-readable lines.
@@ -58,9 +61,11 @@ def weigh(request: WeighRequest) -> str:
         AsrkdError: a setting is unknown, the store lacks data for it, or its cuts
             manifests have moved.
     """
-    cuts = _cuts(request)
+    if _kind(request.store) == "hidden":
+        return _weigh_frames(request)
+    cuts, betas = _cuts(request), PAPER_BETAS if request.betas is None else request.betas
     lines, unit = list[str](), WORD
-    for beta in request.betas:
+    for beta in betas:
         tree: dict[str, object] = {"targets": str(request.store)}
         for override in (*request.overrides, f"weights.beta={beta:g}"):
             config.set_key(tree, override)
@@ -78,12 +83,27 @@ def weigh(request: WeighRequest) -> str:
     return "\n".join([*lines, f"{request.store}: {left} of {len(cuts)} cuts have hypotheses left{note}"])
 
 
+def _kind(store: Path) -> str | None:
+    """Return the kind of a store; None if its contract does not say."""
+    contract = files.read_json(store / CONTRACT) if (store / CONTRACT).is_file() else None
+    return contract.get("kind") if isinstance(contract, dict) else None
+
+
+def _weigh_frames(request: WeighRequest) -> str:
+    """Describe TutorNet's frame weights of a store of hidden states."""
+    idle = {"--beta": request.betas is not None, "--set": request.overrides, "--cuts": request.cuts}
+    for option, is_set in idle.items():
+        if is_set:
+            raise AsrkdError(f"{option}: no effect on {request.store}, which holds hidden states; remove it")
+    return f"{request.store}: {measure_hidden(request.store).text()}"
+
+
 def _cuts(request: WeighRequest) -> PackedCuts:
     sources = read_sources(request.store)
     manifests: Sequence[Path] = request.cuts or (sources.cuts if sources else ())
     if not manifests or not all(path.is_file() for path in manifests):
         raise AsrkdError(f"{request.store}: its cuts manifests have moved; give them with --cuts")
-    if not request.betas:
+    if request.betas == ():
         raise AsrkdError("--beta: expected one or more")
     first, *rest = (read_cuts(path) for path in manifests)
     return PackedCuts(chain(first, *rest)) if rest else first

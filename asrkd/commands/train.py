@@ -138,9 +138,10 @@ def train(
         report = processes.first(lambda: _complete(out, inputs, options))
         if report is None:
             trainer = inputs.trainer(environment)
+            if processes.first(lambda: not list_checkpoints(out / "checkpoints")):
+                inputs.data.initialize(trainer.learner)
             processes.first(lambda: _claim(out, inputs))
-            if not trainer.resume(out / "checkpoints"):
-                inputs.data.initialize(trainer.learner.student)
+            trainer.resume(out / "checkpoints")
             validation = trainer.run(out, stop, options.until_step)
             report = processes.first(lambda: _finish(out, inputs, trainer, validation))
         return replace(report, rank=processes.rank)

@@ -1,6 +1,6 @@
 """Sizes of models, as an experiment's config and a model folder hold them.
 
-Frames of encoders and decoders are encoder frames: a quarter as many as feature frames.
+Frames of encoders and decoders are encoder frames, a ``subsampling``-th of the feature frames.
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -51,14 +51,15 @@ class DecoderConfig(OneOf):
     las: LasDecoderConfig | None = None
 
 
-class FeatureNormConfig(LaterKeys):
-    """Normalization of an encoder's features."""
+class FrontEndConfig(LaterKeys):
+    """Settings of every encoder's front end: normalization of features, and the rate of encoder frames."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"utterance_mean"})
+    later_keys: ClassVar[frozenset[str]] = frozenset({"utterance_mean", "subsampling"})
     utterance_mean: bool = False  # subtract the mean of each utterance from its features, not that of train
+    subsampling: Literal[1, 2, 4, 8] = 4  # feature frames in an encoder frame
 
 
-class ConformerConfig(FeatureNormConfig):
+class ConformerConfig(FrontEndConfig):
     """Sizes and options of a Conformer encoder; as a whole model, of a Conformer-CTC recognizer."""
 
     num_layers: int = Field(12, ge=1)
@@ -87,13 +88,13 @@ class ConformerConfig(FeatureNormConfig):
         return self
 
 
-class TransformerEncoderConfig(FeatureNormConfig, TransformerLayers):
+class TransformerEncoderConfig(FrontEndConfig, TransformerLayers):
     """Sizes of a Transformer encoder, which follows the Conformer's front end."""
 
     front_end_channels: int = Field(32, ge=1)
 
 
-class LasEncoderConfig(FeatureNormConfig):
+class LasEncoderConfig(FrontEndConfig):
     """Sizes of the encoder of "Listen, attend and spell": convolutions and bidirectional GRUs."""
 
     num_layers: int = Field(5, ge=1)
@@ -109,12 +110,97 @@ class LasEncoderConfig(FeatureNormConfig):
         return self
 
 
+class ConvolutionConfig(Section):
+    """Sizes of a convolution over time."""
+
+    channels: int = Field(ge=1)
+    kernel_size: int = Field(ge=1)  # frames, an odd number
+    dilation: int = Field(1, ge=1)  # frames from one that the kernel takes to the next
+
+    @model_validator(mode="after")
+    def _check_kernel(self) -> "ConvolutionConfig":
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size {self.kernel_size} must be odd")
+        return self
+
+
+class BlockConfig(ConvolutionConfig):
+    """Sizes of a block of equal convolutions over time."""
+
+    repeat: int = Field(2, ge=1)  # convolutions in the block
+
+
+class ConvolutionalEncoderConfig(FrontEndConfig):
+    """Sizes of an encoder of convolutions over time, most of them in blocks with residual connections."""
+
+    prologue: ConvolutionConfig  # its stride is the subsampling
+    blocks: tuple[BlockConfig, ...]
+    epilogue: tuple[ConvolutionConfig, ...]
+    separable: bool  # each channel by itself, then a linear map of the channels
+    residual: Literal["block", "dense", "none"]  # of the block's input, of all outputs before it, or none
+    activation: Literal["silu", "relu"] = "silu"
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_layers(self) -> "ConvolutionalEncoderConfig":
+        if not self.blocks:
+            raise ValueError("blocks: expected one at least")
+        if self.prologue.kernel_size < self.subsampling or self.prologue.dilation > 1:
+            raise ValueError(
+                f"prologue: expected a kernel_size of at least the subsampling, {self.subsampling}, and no "
+                "dilation, or frames are left out"
+            )
+        return self
+
+
+class JasperConfig(ConvolutionalEncoderConfig):
+    """Sizes of a Jasper encoder, of dense convolutions."""
+
+    prologue: ConvolutionConfig = ConvolutionConfig(channels=32, kernel_size=11)
+    blocks: tuple[BlockConfig, ...] = tuple(BlockConfig(channels=32, kernel_size=size) for size in (7, 9, 11))
+    epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=64, kernel_size=1),)
+    separable: bool = False
+    residual: Literal["block", "dense", "none"] = "dense"
+
+
+class QuartzNetConfig(ConvolutionalEncoderConfig):
+    """Sizes of a QuartzNet encoder, of separable convolutions."""
+
+    prologue: ConvolutionConfig = ConvolutionConfig(channels=64, kernel_size=11)
+    blocks: tuple[BlockConfig, ...] = tuple(
+        BlockConfig(channels=64, kernel_size=size) for size in (11, 15, 19)
+    )
+    epilogue: tuple[ConvolutionConfig, ...] = (ConvolutionConfig(channels=96, kernel_size=1),)
+    separable: bool = True
+    residual: Literal["block", "dense", "none"] = "dense"  # the paper's, block, stalls at these sizes
+
+
+class DeepSpeech2Config(FrontEndConfig):
+    """Sizes of a DeepSpeech2 encoder: convolutions, bidirectional LSTMs and a fully connected layer."""
+
+    channels: int = Field(8, ge=1)  # channels of both convolutions
+    kernel_sizes: tuple[tuple[int, int], tuple[int, int]] = ((5, 11), (5, 11))  # frames and features, odd
+    num_layers: int = Field(2, ge=1)  # of LSTMs
+    dim: int = Field(48, ge=1)  # size of each direction of an LSTM, and of the sum of both
+    output_dim: int = Field(64, ge=1)  # size of the fully connected layer
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _check_kernels(self) -> "DeepSpeech2Config":
+        if any(size < 1 or size % 2 == 0 for kernel in self.kernel_sizes for size in kernel):
+            raise ValueError(f"kernel_sizes {list(map(list, self.kernel_sizes))}: expected odd numbers")
+        return self
+
+
 class EncoderConfig(OneOf):
     """Choice of one kind of encoder, with its sizes."""
 
     conformer: ConformerConfig | None = None
     transformer: TransformerEncoderConfig | None = None
     las: LasEncoderConfig | None = None
+    jasper: JasperConfig | None = None
+    quartznet: QuartzNetConfig | None = None
+    deepspeech2: DeepSpeech2Config | None = None
 
     @property
     def dropout(self) -> float:

@@ -74,18 +74,19 @@ class ConformerLayer(nn.Module):
 
 
 class Conformer(Encoder):
-    """Front end and Conformer layers: features to a quarter as many encoder frames."""
+    """Front end and Conformer layers."""
 
     def __init__(self, config: ConformerConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
-        self.config, self.dim = config, config.dim
+        self.config, self.dim, self.subsampling = config, config.dim, config.subsampling
         self.front_end = FrontEnd(
             num_features,
             config.front_end_channels,
             config.dim,
             causal=config.causal,
             utterance_mean=config.utterance_mean,
+            subsampling=config.subsampling,
         )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))

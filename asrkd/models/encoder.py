@@ -1,6 +1,7 @@
 """Encoder interface: a front end, and layers whose values can be tapped.
 
-Notation: N utterances, T' feature frames, F features, T encoder frames, D model size.
+Notation: N utterances, T' feature frames, S of them in an encoder frame, F features, T encoder frames, D
+model size.
 """
 
 from collections.abc import Collection
@@ -27,13 +28,14 @@ class EncoderOutput:
 
     frames: Tensor  # (N, T, D) of the last layer, after its norm
     num_frames: Tensor  # (N,)
-    tapped: dict[Tap, Tensor]  # each (N, T, D)
+    tapped: dict[Tap, Tensor]  # each (N, T, size of the layer)
 
 
 class Encoder(nn.Module):
-    """Front end and layers: features to a quarter as many encoder frames."""
+    """Front end and layers: features to encoder frames, a ``subsampling``-th as many."""
 
-    dim: int  # D, of the frames and of every tap
+    dim: int  # D, of the frames; layers may have other sizes, see :meth:`layer_dim`
+    subsampling: int  # S; frame k is centered on feature frame S * k
     front_end: FeatureNorm
     layers: nn.ModuleList
 
@@ -46,7 +48,7 @@ class Encoder(nn.Module):
             taps: taps whose values are returned too.
 
         Returns:
-            (N, T, D) frames and their (N,) counts; T is ceil(T' / 4), and each count likewise.
+            (N, T, D) frames and their (N,) counts; T is ceil(T' / S), and each count likewise.
 
         Raises:
             ValueError: the encoder has no such layer, or the layer no such place.
@@ -56,6 +58,10 @@ class Encoder(nn.Module):
     def places(self, layer: int) -> tuple[Place, ...]:
         """Return where ``layer`` can be tapped, the layer's output first."""
         raise NotImplementedError
+
+    def layer_dim(self, tap: Tap) -> int:
+        """Return the size of the values at ``tap``, which the encoder has; D unless layers differ."""
+        return self.dim
 
     def check_taps(self, taps: Collection[Tap]) -> None:
         """Raise ValueError unless every tap's layer is one of 1 ... num_layers, and has such a place."""

@@ -17,7 +17,6 @@ from typing import Any
 from lhotse.utils import compute_num_frames, compute_num_samples
 
 from asrkd.data.cuts.records import FeatureKind
-from asrkd.models.front_end import SUBSAMPLING
 
 
 def hop(stack: Sequence[Sequence[int]]) -> int:
@@ -54,17 +53,21 @@ def first_frame(contract: dict[str, Any]) -> float | None:
     return float(offset) + features["frame_shift"] / 2 if isinstance(features, dict) else None
 
 
-def offset_problem(contract: dict[str, Any], features: FeatureKind) -> str | None:
+def offset_problem(
+    contract: dict[str, Any], features: FeatureKind, student_shift: float | None = None
+) -> str | None:
     """Describe why a store's frames do not align with a student's, as the end of a sentence; None if they do.
 
     Args:
         contract: contract of the store.
         features: features of the student; its first frame is centered on the first of them.
+        student_shift: seconds between the student's frames; None if no student is known, which is then taken
+            to be as fast as the store at most.
     """
     store_start, shift = first_frame(contract), contract.get("frame_shift")
     if store_start is None or not isinstance(shift, (int, float)):
         return None
-    student_start, limit = features.frame_shift / 2, min(shift, features.frame_shift * SUBSAMPLING) / 2
+    student_start, limit = features.frame_shift / 2, min(shift, student_shift or shift) / 2
     if abs(store_start - student_start) <= limit + 1e-9:
         return None
     return (
@@ -74,8 +77,9 @@ def offset_problem(contract: dict[str, Any], features: FeatureKind) -> str | Non
     )
 
 
-# The front ends of asrkd: T feature frames give ceil(T / 4) encoder frames.
-FRONT_END_RULE = {"of": "feature frames", "divisor": SUBSAMPLING, "round": "up"}
+def front_end_rule(subsampling: int) -> dict[str, Any]:
+    """Return the length rule of asrkd's encoders: T feature frames give ceil(T / S) encoder frames."""
+    return {"of": "feature frames", "divisor": subsampling, "round": "up"}
 
 
 def convolution_rule(stack: Sequence[Sequence[int]], sampling_rate: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class CutOutputs:
 
     cut: MonoCut
     log_probs: Tensor  # (T, V) of the CTC head, in nats; (T, 0) without a CTC head
-    tapped: dict[Tap, Tensor]  # each (T, D)
+    tapped: dict[Tap, Tensor]  # each (T, size of the layer)
     encoded: Tensor | None = None  # (T, D) that a decoder attends to; None without a decoder
 
 

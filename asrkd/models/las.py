@@ -5,11 +5,12 @@ convolutions of 32 filters, kernel (5, 8) and stride (2, 2), then bi-GRU
 layers), after Chan et al., arXiv:1508.01211.
 
 Departures: features are log-mel energies, not spectra of 20 ms windows.
-Convolutions are centered in time, as in the Conformer's front end, so frame k
-is at feature frame 4k. There is no padding in frequency, which gives the
-paper's numbers of parameters.
+Convolutions are centered in time, as in the Conformer's front end, so with a
+subsampling of S frame k is at feature frame S * k; the paper's S is 4. There
+is no padding in frequency, which gives the paper's numbers of parameters.
 
-Notation: N utterances, T feature or encoder frames, F features, C channels, D
+Notation: N utterances, T feature or encoder frames, S feature frames in an
+encoder frame, F features, C channels, D
 size of an encoder frame, twice that of the GRU of a direction.
 """
 
@@ -22,47 +23,37 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from asrkd.core.errors import AsrkdError
 from asrkd.models.config import LasEncoderConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
-from asrkd.models.layers import FeatureNorm
-from asrkd.models.masks import frame_mask, zero_padding, zero_padding_of_channels
+from asrkd.models.front_end import SUBSAMPLING, ConvolutionalFrontEnd
+from asrkd.models.masks import frame_mask, zero_padding
 
 
-class LasFrontEnd(FeatureNorm):
-    """Feature normalization, and two convolutions of stride 2 over time and frequency."""
+class LasFrontEnd(ConvolutionalFrontEnd):
+    """Feature normalization, and two convolutions of one kernel size, without padding in frequency."""
 
     def __init__(
-        self, num_features: int, channels: int, kernel_size: tuple[int, int], *, utterance_mean: bool = False
+        self,
+        num_features: int,
+        channels: int,
+        kernel_size: tuple[int, int],
+        *,
+        utterance_mean: bool = False,
+        subsampling: int = SUBSAMPLING,
     ) -> None:
         """Create the convolutions; AsrkdError if the features are too few for two of them."""
-        super().__init__(num_features, utterance_mean=utterance_mean)
-        self.first = nn.Conv2d(1, channels, kernel_size, stride=2)
-        self.second = nn.Conv2d(channels, channels, kernel_size, stride=2)
-        self._time_padding = (kernel_size[0] // 2, kernel_size[0] // 2)
-        once = (num_features - kernel_size[1]) // 2 + 1
-        bands = (once - kernel_size[1]) // 2 + 1
-        if bands < 1:
+        super().__init__(
+            num_features,
+            channels,
+            (kernel_size, kernel_size),
+            subsampling=subsampling,
+            pad_features=False,
+            utterance_mean=utterance_mean,
+        )
+        if self.bands < 1:
             raise AsrkdError(
                 f"model.encoder.las: {num_features} features are too few for two convolutions over "
                 f"{kernel_size[1]} of them; give a smaller kernel_size: [{kernel_size[0]}, 2]"
             )
-        self.dim = channels * bands
-
-    def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Subsample feature frames to encoder frames.
-
-        Args:
-            features: (N, T, F) features; padding may hold anything.
-            num_frames: (N,) feature frames.
-
-        Returns:
-            (N, ceil(T / 4), C * F') encoder frames, F' bands each, and their (N,) counts.
-        """
-        frames = self.normalize(features, num_frames)[:, None]  # (N, 1, T, F)
-        for convolution in (self.first, self.second):
-            real = zero_padding_of_channels(frames, num_frames)
-            padded = nn.functional.pad(real, (0, 0, *self._time_padding))
-            frames = nn.functional.silu(convolution(padded))  # (N, C, T / 2, ...)
-            num_frames = torch.div(num_frames + 1, 2, rounding_mode="floor")
-        return frames.transpose(1, 2).flatten(2), num_frames
+        self.dim = channels * self.bands
 
 
 class LasEncoder(Encoder):
@@ -71,9 +62,13 @@ class LasEncoder(Encoder):
     def __init__(self, config: LasEncoderConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
-        self.dim = 2 * config.dim
+        self.dim, self.subsampling = 2 * config.dim, config.subsampling
         front_end = LasFrontEnd(
-            num_features, config.channels, config.kernel_size, utterance_mean=config.utterance_mean
+            num_features,
+            config.channels,
+            config.kernel_size,
+            utterance_mean=config.utterance_mean,
+            subsampling=config.subsampling,
         )
         self.front_end = front_end
         sizes = [front_end.dim] + [self.dim] * (config.num_layers - 1)

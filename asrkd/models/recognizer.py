@@ -5,7 +5,7 @@ sequences, V tokens with the blank or boundary at 0, D model size.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,7 +14,9 @@ from asrkd.data.tokens import Tokens
 from asrkd.models.config import (
     AnyArchitecture,
     ConformerConfig,
+    ConvolutionalEncoderConfig,
     DecoderConfig,
+    DeepSpeech2Config,
     EncoderConfig,
     LanguageModelArchitecture,
     LasDecoderConfig,
@@ -24,8 +26,10 @@ from asrkd.models.config import (
     TransformerLayers,
 )
 from asrkd.models.conformer import Conformer
+from asrkd.models.convolutional import ConvolutionalEncoder
+from asrkd.models.deep_speech import DeepSpeech2
 from asrkd.models.encoder import Encoder, Tap
-from asrkd.models.front_end import SUBSAMPLING
+from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder
 from asrkd.models.las_decoder import LasDecoder
 from asrkd.models.stepwise import Decoder, StepState
@@ -39,18 +43,26 @@ class RecognizerOutput:
 
     logits: Tensor | None  # (N, T, V) of the CTC head, before the softmax; None without a CTC head
     num_frames: Tensor  # (N,)
-    tapped: dict[Tap, Tensor]  # each (N, T, D)
+    tapped: dict[Tap, Tensor]  # each (N, T, size of the layer)
     encoded: Tensor | None = None  # (N, T, D) that a decoder attends to
+    intermediate: dict[Tap, Tensor] = field(
+        default_factory=dict
+    )  # (N, T, V) logits of heads for training alone
 
-    def frame_logits(self) -> Tensor:
-        """Return the CTC head's logits (N, T, V); ValueError if there is no CTC head."""
-        if self.logits is None:
+    def frame_logits(self, tap: Tap | None = None) -> Tensor:
+        """Return the CTC head's logits (N, T, V), or those of the intermediate head at ``tap``.
+
+        Raises:
+            ValueError: there is no CTC head.
+        """
+        logits = self.logits if tap is None else self.intermediate[tap]
+        if logits is None:
             raise ValueError("the recognizer has no CTC head, so no logits of frames")
-        return self.logits
+        return logits
 
-    def log_probs(self) -> Tensor:
-        """Return the CTC head's log-probabilities (N, T, V) in nats, float32; ValueError without one."""
-        return self.frame_logits().float().log_softmax(dim=-1)
+    def log_probs(self, tap: Tap | None = None) -> Tensor:
+        """Return log-probabilities (N, T, V) in nats, float32, of :meth:`frame_logits`."""
+        return self.frame_logits(tap).float().log_softmax(dim=-1)
 
     def memory(self) -> Tensor:
         """Return the encoder frames (N, T, D) that a decoder attends to; ValueError without them."""
@@ -76,7 +88,7 @@ class Recognizer(nn.Module):
 
     @property
     def dim(self) -> int:
-        """D, the size of every tapped layer."""
+        """D, the size of an encoder frame; layers have that of :meth:`Encoder.layer_dim`."""
         return self.encoder.dim
 
     @property
@@ -92,12 +104,16 @@ class Recognizer(nn.Module):
     @property
     def frame_shift(self) -> float:
         """Seconds between the centers of successive encoder frames."""
-        return self.architecture.features.frame_shift * SUBSAMPLING
+        return self.architecture.features.frame_shift * self.encoder.subsampling
+
+    def num_frames(self, num_feature_frames: Tensor) -> Tensor:
+        """Return the encoder frames of each utterance, (N,), from its (N,) feature frames."""
+        return num_encoder_frames(num_feature_frames, self.encoder.subsampling)
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
         """Encode (N, T', F) features of (N,) feature frames each; padding may hold anything.
 
-        The output has T = ceil(T' / 4) frames. ValueError if a tap's layer does not exist.
+        T is :meth:`num_frames` of T'. ValueError if a tap's layer does not exist.
         """
         encoded = self.encoder(features, num_frames, taps)
         logits = None if self.ctc_head is None else self.ctc_head(self.dropout(encoded.frames))
@@ -114,6 +130,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.decoder = TransformerDecoder(architecture.language_model, architecture.num_tokens, None)
+
+    def num_frames(self, num_feature_frames: Tensor) -> Tensor:
+        """Return the frames of N texts, zeros (N,), as given."""
+        return num_feature_frames
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> RecognizerOutput:
         """Return the empty memory that its decoder attends to, for each of N texts.
@@ -149,6 +169,10 @@ def build_encoder(config: EncoderConfig, num_features: int) -> Encoder:
         return Conformer(chosen, num_features)
     if isinstance(chosen, TransformerEncoderConfig):
         return TransformerEncoder(chosen, num_features)
+    if isinstance(chosen, ConvolutionalEncoderConfig):
+        return ConvolutionalEncoder(chosen, num_features)
+    if isinstance(chosen, DeepSpeech2Config):
+        return DeepSpeech2(chosen, num_features)
     assert isinstance(chosen, LasEncoderConfig)
     return LasEncoder(chosen, num_features)
 

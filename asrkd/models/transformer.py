@@ -41,13 +41,14 @@ class TransformerEncoder(Encoder):
     def __init__(self, config: TransformerEncoderConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
         super().__init__()
-        self.dim = config.dim
+        self.dim, self.subsampling = config.dim, config.subsampling
         self.front_end = FrontEnd(
             num_features,
             config.front_end_channels,
             config.dim,
             causal=False,
             utterance_mean=config.utterance_mean,
+            subsampling=config.subsampling,
         )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_layers))

@@ -10,7 +10,7 @@ import pkgutil
 from functools import cache
 from typing import Any
 
-from pydantic import create_model, model_validator
+from pydantic import SerializerFunctionWrapHandler, create_model, model_serializer, model_validator
 
 from asrkd.core.config import Section
 from asrkd.objectives.base import Kind, ObjectiveConfig
@@ -24,8 +24,20 @@ def kinds() -> dict[str, Kind]:
     return {module.KIND.name: module.KIND for module in modules if hasattr(module, "KIND")}
 
 
+# Objectives that old dumps of configs name, the absent ones as null. A dump of today has these, and of
+# younger ones the chosen one alone, so that a new objective does not change the dumps of other configs.
+NAMED_IN_DUMPS = frozenset(
+    {"attention", "codebook", "ctc", "embedding", "language_model", "representation", "softmax"}
+)
+
+
 class _Entry(Section):
     """Entry of a phase's objectives: exactly one name with its settings."""
+
+    @model_serializer(mode="wrap")
+    def _without_younger_names(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Omit the absent objectives that old dumps do not name."""
+        return {name: each for name, each in dump(self).items() if each is not None or name in NAMED_IN_DUMPS}
 
     @model_validator(mode="before")
     @classmethod

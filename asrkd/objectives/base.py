@@ -6,7 +6,7 @@ counts over all accumulated batches, so a loss does not depend on the
 division of utterances into batches.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,16 +17,31 @@ from asrkd.core.config import Section
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
 from asrkd.models.encoder import Tap
-from asrkd.models.recognizer import RecognizerOutput, Student
+from asrkd.models.recognizer import Recognizer, RecognizerOutput, Student
 from asrkd.models.stepwise import Decoder
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sources.base import TargetSource
 
 
-def need_ctc(name: str, student: Student) -> None:
-    """Raise AsrkdError, which names the objective, unless the student has a CTC head."""
-    if not student.has_ctc:
-        raise AsrkdError(f"objectives, {name}: the model has no CTC head; give it one with model.ctc: true")
+def head_tap(name: str, layer: int | None, student: Student) -> Tap | None:
+    """Return the tap of the intermediate head on ``layer``, at its output; None for the student's own head.
+
+    Raises:
+        AsrkdError: the student has no such layer, or no CTC head of its own; the objective is named.
+    """
+    if layer is None:
+        if not student.has_ctc:
+            raise AsrkdError(
+                f"objectives, {name}: the model has no CTC head; give it one with model.ctc: true"
+            )
+        return None
+    if not isinstance(student, Recognizer):
+        raise AsrkdError(f"objectives, {name}: layer {layer}: a language model has no encoder layers")
+    if layer > len(student.encoder.layers):
+        raise AsrkdError(
+            f"objectives, {name}: layer {layer}: the encoder has layers 1 to {len(student.encoder.layers)}"
+        )
+    return Tap(layer, student.encoder.places(layer)[0])
 
 
 def need_decoder(name: str, student: Student) -> Decoder:
@@ -56,8 +71,33 @@ class Objective(nn.Module):
     Its parameters are optimized and checkpointed with the student, and never exported.
     """
 
+    measures_targets = False  # whether :meth:`measure` has an effect
+
+    @property
+    def factor(self) -> Tensor | float:
+        """Factor in the total loss beside the scale, by which a scale means the same whatever the targets."""
+        return 1.0
+
+    def measure(self, targets: Sequence[Any]) -> list[str]:
+        """Set the values that follow from the targets of some training cuts, before the first step.
+
+        Args:
+            targets: targets of batches of cuts, from the source.
+
+        Returns:
+            Human-readable lines for the log.
+
+        Raises:
+            AsrkdError: there is nothing to learn from the targets.
+        """
+        return []
+
     def taps(self) -> Collection[Tap]:
         """Return the encoder layers whose values :meth:`forward` reads."""
+        return ()
+
+    def heads(self) -> Collection[Tap]:
+        """Return the encoder layers whose intermediate CTC heads :meth:`forward` reads."""
         return ()
 
     def dropped(self) -> TooShort | None:

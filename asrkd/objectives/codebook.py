@@ -8,8 +8,11 @@ before it, as in JointCodebookLoss of the package ``multi_quantization``, whose
 authors find no difference and recommend the independent one.
 
 Departure: the paper sums over frames and codebooks; this is divided by the
-number of indexes (by the trainer), so that a scale means the same for 4
-codebooks and for 32. At chance it is ln 256 = 5.55 nats.
+number of indexes (by the trainer): at chance it is ln 256 = 5.55 nats. In the
+total loss it counts FACTOR * sqrt(C) times, that is, FACTOR times the sum over
+codebooks, divided by sqrt(C): gradients of different codebooks point in unrelated
+directions, so that their sum grows with sqrt(C) alone, and a scale means the
+same for one codebook and for 16.
 
 Notation: C indexes of a student frame, K entries of a codebook, D size of the
 student's layer, H hidden values of the joint head.
@@ -31,6 +34,8 @@ from asrkd.targets.frames import FrameTargets, frames_within
 from asrkd.targets.sources.base import CodebookTargets, TargetSource
 from asrkd.targets.sources.codebook import codebook_source
 
+FACTOR = 0.3  # by which a scale of 1 is near the best for 1 to 16 codebooks; docs/results/scales.md
+
 
 class CodebookConfig(FrameConfig):
     """Settings of the objective ``codebook``; targets are from ``asrkd distill codebook``, or live."""
@@ -45,15 +50,21 @@ class Codebook(FrameObjective):
     def __init__(self, settings: CodebookConfig, source: CodebookTargets, student: Recognizer) -> None:
         """Build the classifiers for the source's codebooks on the student's layer."""
         num_indexes = source.num_codebooks * frames_within(student.frame_shift, source.frame_shift)
-        super().__init__(FrameAlignment("codebook", settings, student), num_indexes)
+        alignment = FrameAlignment("codebook", settings, student)
+        super().__init__(alignment, num_indexes)
         self.num_indexes = num_indexes
         self.codebook_size = source.codebook_size
-        self.predict = nn.Linear(student.dim, self.num_indexes * source.codebook_size)
+        self.predict = nn.Linear(alignment.dim, self.num_indexes * source.codebook_size)
         self.joint: Autoregression | None = None
         if settings.head == "joint":
             self.joint = Autoregression(
-                student.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
+                alignment.dim, self.num_indexes, source.codebook_size, settings.hidden_dim
             )
+
+    @property
+    def factor(self) -> float:
+        """FACTOR * sqrt(C), the factor of the mean over codebooks in the total loss."""
+        return FACTOR * math.sqrt(self.num_indexes)
 
     def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
         """Sum -log P(index) over frames and codebooks, a scalar () in nats."""

@@ -13,15 +13,18 @@ Notation: N utterances, S sequences (one or several for each utterance), T
 encoder frames, U tokens after padding, V tokens with blank at 0.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from asrkd.core.config import LaterKeys
 from asrkd.data.tokens import BLANK_ID, Tokens
+from asrkd.models.encoder import Tap
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
+from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, head_tap
 from asrkd.objectives.ctc_tree.one_pass import OnePassSum, is_worthwhile
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sequences import SequenceTargets
@@ -30,12 +33,29 @@ from asrkd.targets.sources.nbest import sequence_source
 from asrkd.targets.sources.settings import SequenceSettings
 
 
-class CtcConfig(SequenceSettings, ObjectiveConfig):
+class CtcConfig(LaterKeys, SequenceSettings, ObjectiveConfig):
     """Settings of the objective ``ctc``."""
+
+    later_keys: ClassVar[frozenset[str]] = frozenset({"layer"})
+    layer: int | None = Field(None, ge=1)  # layer of the student for an intermediate head; None: its own head
 
 
 class Ctc(Objective):
     """Weighted CTC loss over the sequences of each utterance."""
+
+    def __init__(self, subsampling: int, head: Tap | None = None) -> None:
+        """Keep the student's rate and the tap of an intermediate head.
+
+        Args:
+            subsampling: feature frames in an encoder frame, which say what sequences are too long.
+            head: tap of an intermediate head; None: the student's own.
+        """
+        super().__init__()
+        self._subsampling, self._head = subsampling, head
+
+    def heads(self) -> list[Tap]:
+        """Return the layer of the intermediate head, if it is one."""
+        return [] if self._head is None else [self._head]
 
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
         """Count the tokens that ``num_frames`` (N,) can align, averaged over an utterance's sequences.
@@ -47,11 +67,11 @@ class Ctc(Objective):
 
     def dropped(self) -> TooShort:
         """Return a counter of sequences that need more frames than the encoder has."""
-        return TooShort()
+        return TooShort(self._subsampling)
 
     def forward(self, output: RecognizerOutput, targets: SequenceTargets) -> Tensor:
         """Compute the weighted sum over the batch of -log P(sequence | audio), a scalar () in nats."""
-        return ctc_sum(output.log_probs(), output.num_frames, targets)
+        return ctc_sum(output.log_probs(self._head), output.num_frames, targets)
 
 
 def ctc_sum(log_probs: Tensor, num_frames: Tensor, targets: SequenceTargets) -> Tensor:
@@ -121,8 +141,7 @@ def _source(settings: CtcConfig, tokens: Tokens) -> TargetSource:
 
 
 def _build(settings: CtcConfig, source: Any, student: Recognizer) -> Objective:
-    need_ctc("ctc", student)
-    return Ctc()
+    return Ctc(student.encoder.subsampling, head_tap("ctc", settings.layer, student))
 
 
 KIND = Kind("ctc", CtcConfig, _source, _build)

@@ -7,7 +7,9 @@ MVQ-KD with two losses on the embeddings themselves: the paper's l1 is the
 The paper had to clamp the teacher's values for both.
 
 Departure: the paper sums over frames and dimensions; this is divided by
-their number (by the trainer), so that a scale means the same at any width.
+their number (by the trainer), and in the total loss by that of a constant
+(:class:`asrkd.objectives.frame_objective.Projection`), so that a scale means
+the same for any teacher.
 
 Notation: D dimensions of the teacher's embedding (times the teacher's frames
 in a student frame).
@@ -19,10 +21,9 @@ from pydantic import model_validator
 from torch import Tensor
 
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import Recognizer, RecognizerOutput
+from asrkd.models.recognizer import Recognizer
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, Projection
-from asrkd.targets.frames import FrameTargets
+from asrkd.objectives.frame_objective import FrameConfig, Projection
 from asrkd.targets.sources.base import HiddenTargets, TargetSource
 from asrkd.targets.sources.dense import hidden_source
 
@@ -47,15 +48,16 @@ class Embedding(Projection):
 
     def __init__(self, settings: EmbeddingConfig, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the teacher's."""
-        super().__init__(FrameAlignment("embedding", settings, student), source, student)
+        super().__init__("embedding", settings, source, student)
         self._settings = settings
 
-    def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
-        """Sum the distances over frames and dimensions, a scalar ()."""
-        frames, teacher = self._alignment.frames(output, targets)
-        if self._settings.clamp is not None:
-            teacher = teacher.clamp(*self._settings.clamp)
-        return embedding_distance(self.project(frames).float(), teacher.float(), self._settings.distance)
+    def bounded(self, teacher: Tensor) -> Tensor:
+        """Clamp the teacher's values (frames, D), if there are bounds."""
+        return teacher if self._settings.clamp is None else teacher.clamp(*self._settings.clamp)
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Sum the distances of (frames, D) over frames and dimensions, a scalar ()."""
+        return embedding_distance(student, teacher, self._settings.distance)
 
 
 def embedding_distance(student: Tensor, teacher: Tensor, distance: Distance) -> Tensor:

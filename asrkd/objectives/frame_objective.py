@@ -4,8 +4,10 @@ Notation: N utterances, T student frames, D size of the student's layer, W * C
 target values of a student frame (see :mod:`asrkd.targets.frames`).
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -38,6 +40,7 @@ class FrameAlignment:
             student.encoder.check_taps([self.tap])
         except ValueError as error:
             raise AsrkdError(f"objectives, {name}: {error}") from None
+        self.dim = student.encoder.layer_dim(self.tap)  # D
 
     def num_frames(self, targets: FrameTargets, num_frames: Tensor) -> float:
         """Count the student's frames that have a target; ``num_frames`` is (N,)."""
@@ -69,11 +72,60 @@ class FrameObjective(Objective):
 
 
 class Projection(FrameObjective):
-    """Objective with a linear map of a layer of the student to the teacher's, frame by frame."""
+    """Objective with a linear map of a layer of the student to the teacher's, frame by frame.
 
-    def __init__(self, alignment: FrameAlignment, source: HiddenTargets, student: Recognizer) -> None:
+    Its factor divides the loss by that of a constant, the mean of the teacher's frames, so that the loss is
+    the share that the student does not explain, whatever the size and the spread of the teacher's values.
+    The map begins as that constant plus what its random weights add.
+    """
+
+    measures_targets = True
+    of_constant: Tensor  # () loss of the constant, a mean over values
+
+    def __init__(self, name: str, settings: FrameConfig, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the teacher's."""
-        dim = source.dim * frames_within(student.frame_shift, source.frame_shift)
-        super().__init__(alignment, dim)
-        self.dim = dim
-        self.project = nn.Linear(student.dim, self.dim)
+        alignment = FrameAlignment(name, settings, student)
+        self.num_stacked = frames_within(student.frame_shift, source.frame_shift)
+        super().__init__(alignment, source.dim * self.num_stacked)
+        self.dim = source.dim * self.num_stacked
+        self.project = nn.Linear(alignment.dim, self.dim)
+        self.register_buffer("of_constant", torch.ones(()))
+        self._where = f"objectives, {name}: {named_targets(settings.targets)}"
+
+    @property
+    def factor(self) -> Tensor:
+        """One over the loss of the constant, a scalar ()."""
+        return 1 / self.of_constant
+
+    @torch.no_grad()
+    def measure(self, targets: Sequence[FrameTargets]) -> list[str]:
+        """Measure the mean of the teacher's frames and its loss; AsrkdError if they are all the same."""
+        frames = self.bounded(torch.cat([batch.real() for batch in targets]).float())
+        mean = frames.mean(dim=0)
+        loss = self.distance(mean.expand_as(frames), frames) / max(frames.numel(), 1)
+        if not 0 < float(loss) < float("inf"):
+            raise AsrkdError(
+                f"{self._where}: the layer has the same values at all {len(frames)} frames of some training "
+                "cuts, or infinite ones; take another layer of the teacher"
+            )
+        self.of_constant.copy_(loss)
+        self.project.bias.copy_(mean.repeat(self.num_stacked))
+        return []
+
+    def bounded(self, teacher: Tensor) -> Tensor:
+        """Return the values (frames, D) of the teacher that are learned: as they are, if it has no bounds."""
+        return teacher
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Sum the distances of mapped frames (frames, D) of the student and the teacher's, a scalar ()."""
+        raise NotImplementedError
+
+    def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
+        """Sum the distances over frames and dimensions, a scalar ()."""
+        frames, teacher = self._alignment.frames(output, targets)
+        return self.distance(self.project(frames).float(), self.bounded(teacher.float()))
+
+
+def named_targets(targets: LiveTargets | str) -> str:
+    """Return how a message names targets: the path of a store, or of a live teacher."""
+    return targets if isinstance(targets, str) else f"targets of {targets.teacher}"

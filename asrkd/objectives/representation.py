@@ -8,20 +8,26 @@ sigmoid of the mean of the teacher's frame over its dimensions. M is inside
 the norm, so the weight of a frame is M squared.
 
 Departure: the paper sums over frames and dimensions; this is divided by
-their number (by the trainer), so that a scale means the same at any width.
+their number (by the trainer), and in the total loss by that of a constant
+(:class:`asrkd.objectives.frame_objective.Projection`), so that a scale means
+the same for any teacher.
 
-Notation: N utterances, D size of the teacher's layer (times the teacher's
+Notation: D size of the teacher's layer (times the teacher's
 frames in a student frame).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
-from asrkd.models.recognizer import Recognizer, RecognizerOutput
+from asrkd.models.recognizer import Recognizer
 from asrkd.objectives.base import Kind, Objective
-from asrkd.objectives.frame_objective import FrameAlignment, FrameConfig, Projection
+from asrkd.objectives.frame_objective import FrameConfig, Projection
+from asrkd.targets.frame_weights import WeightSpread, frame_weights
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import HiddenTargets, TargetSource
 from asrkd.targets.sources.dense import hidden_source
@@ -38,14 +44,26 @@ class Representation(Projection):
 
     def __init__(self, settings: RepresentationConfig, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the teacher's."""
-        super().__init__(FrameAlignment("representation", settings, student), source, student)
+        super().__init__("representation", settings, source, student)
         self._settings = settings
 
-    def forward(self, output: RecognizerOutput, targets: FrameTargets) -> Tensor:
-        """Sum the weighted squared differences over frames and dimensions, a scalar ()."""
-        frames, teacher = self._alignment.frames(output, targets)
-        weighted = self._settings.frame_weighting
-        return weighted_distance(self.project(frames).float(), teacher.float(), frame_weighting=weighted)
+    def measure(self, targets: Sequence[FrameTargets]) -> list[str]:
+        """Measure the teacher's frames and the spread of their weights; AsrkdError if these are all alike."""
+        lines = super().measure(targets)
+        if not self._settings.frame_weighting:
+            return lines
+        spread = WeightSpread.of(torch.cat([frame_weights(batch.real().float()) for batch in targets]))
+        if spread.is_degenerate:
+            raise AsrkdError(
+                f"{self._where}: frame weights are nearly all alike ({spread.text()}), as after a LayerNorm; "
+                "store the layer before it: asrkd distill hidden --tap before_norm, "
+                "or set frame_weighting: false"
+            )
+        return [*lines, f"{self._where}: frame weights {spread.text()}"]
+
+    def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Sum the weighted squared differences of (frames, D) over frames and dimensions, a scalar ()."""
+        return weighted_distance(student, teacher, frame_weighting=self._settings.frame_weighting)
 
 
 def weighted_distance(student: Tensor, teacher: Tensor, *, frame_weighting: bool) -> Tensor:
@@ -58,7 +76,7 @@ def weighted_distance(student: Tensor, teacher: Tensor, *, frame_weighting: bool
     """
     difference = teacher - student
     if frame_weighting:
-        difference = difference * teacher.mean(dim=-1, keepdim=True).sigmoid()
+        difference = difference * frame_weights(teacher)[:, None]
     return difference.square().sum()
 
 

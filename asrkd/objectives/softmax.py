@@ -1,61 +1,45 @@
 """Squared distance between the token posteriors of student and teacher, frame by frame (TutorNet).
 
 Source: Yoon et al., "TutorNet", arXiv:2008.00671, softmax-level distillation:
-|| softmax(teacher) - softmax(student) ||^2 over all tokens, with blank. The
-paper states no value of the temperature; it is 1 here.
+|| softmax(teacher / tau) - softmax(student / tau) ||^2 over all tokens, with blank. The paper
+states no value of the temperature tau; it is 1 here by default.
 
-Departure: where a store holds k of the V tokens, all others together count as
-one more; with k = V it is the paper's quantity. It is summed over frames and
-divided by their number (by the trainer).
+Departures: where a store holds k of the V tokens, all others together count as one more; with
+all tokens it is the paper's quantity. It is summed over frames and divided by their number (by
+the trainer): see docs/methods/tutornet.md for the factor to the paper's sums.
 
 Notation: N utterances, T frames, V tokens, k of them stored.
 """
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
-from asrkd.models.masks import frame_mask
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
-from asrkd.objectives.base import Kind, Objective, ObjectiveConfig, need_ctc
-from asrkd.targets.sources.base import TargetSource
-from asrkd.targets.sources.dense import PosteriorSource, PosteriorTargets
+from asrkd.objectives.base import Kind, Objective
+from asrkd.objectives.posteriors import PosteriorObjective, TemperatureConfig, at_temperature
+from asrkd.targets.posteriors import PosteriorTargets
+from asrkd.targets.sources.base import PosteriorSource, TargetSource
+from asrkd.targets.sources.dense import posterior_source
 
 
-class SoftmaxConfig(ObjectiveConfig):
+class SoftmaxConfig(TemperatureConfig):
     """Settings of the objective ``softmax``."""
 
-    targets: str  # path of a store made by `asrkd distill posterior`
 
+class Softmax(PosteriorObjective):
+    """Squared distance of posteriors."""
 
-class Softmax(Objective):
-    """Distance of posteriors at equal frame rates; it has no parameters."""
-
-    def __init__(self, source: PosteriorSource, student: Recognizer) -> None:
-        """Raise AsrkdError unless the frame rates of teacher and student are equal."""
-        super().__init__()
-        if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
-            raise AsrkdError(
-                f"objectives, softmax: a student frame every {student.frame_shift:g} s and a posterior every "
-                f"{source.frame_shift:g} s, expected equal rates; use a teacher or student of the same rate"
-            )
-
-    def count(self, targets: PosteriorTargets, num_frames: Tensor) -> float:
-        """Count the frames that both the teacher and the student, with ``num_frames`` (N,), have."""
-        return float(torch.minimum(targets.num_frames, num_frames).sum())
+    def __init__(self, settings: SoftmaxConfig, source: PosteriorSource, student: Recognizer) -> None:
+        """Raise AsrkdError unless rates, temperature and head fit."""
+        super().__init__("softmax", settings, source, student)
+        self._temperature = settings.temperature
 
     def forward(self, output: RecognizerOutput, targets: PosteriorTargets) -> Tensor:
         """Sum the squared distances over frames, a scalar ()."""
-        logits = output.frame_logits()
-        shared = min(logits.shape[1], targets.tokens.shape[1])
-        real = frame_mask(torch.minimum(targets.num_frames, output.num_frames), shared)  # (N, T)
-        student = logits[:, :shared][real].float().softmax(dim=-1)  # (frames, V)
-        return posterior_distance(
-            student, targets.log_probs[:, :shared][real].exp(), targets.tokens[:, :shared][real]
-        )
+        events = at_temperature(self.events(output, targets), self._temperature)
+        return posterior_distance(events.student.softmax(dim=-1), events.teacher.exp(), events.tokens)
 
 
 def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tensor:
@@ -72,12 +56,11 @@ def posterior_distance(student: Tensor, teacher: Tensor, tokens: Tensor) -> Tens
 
 
 def _source(settings: SoftmaxConfig, tokens: Tokens) -> TargetSource:
-    return PosteriorSource(settings.targets, tokens)
+    return posterior_source(settings.targets, tokens)
 
 
 def _build(settings: SoftmaxConfig, source: Any, student: Recognizer) -> Objective:
-    need_ctc("softmax", student)
-    return Softmax(source, student)
+    return Softmax(settings, source, student)
 
 
 KIND = Kind("softmax", SoftmaxConfig, _source, _build)

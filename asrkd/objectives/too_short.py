@@ -11,7 +11,6 @@ from lhotse.utils import compute_num_frames
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.cuts.records import CutRecord
-from asrkd.models.front_end import SUBSAMPLING
 
 MAX_EXAMPLES = 3
 
@@ -21,18 +20,19 @@ def frames_needed(tokens: Sequence[int]) -> int:
     return len(tokens) + sum(one == other for one, other in zip(tokens, tokens[1:], strict=False))
 
 
-def encoder_frames(cut: CutRecord) -> int:
-    """Return the number of encoder frames of a cut with features."""
+def encoder_frames(cut: CutRecord, subsampling: int) -> int:
+    """Return the number of encoder frames of a cut with features, of ``subsampling`` feature frames each."""
     assert cut.features is not None
     frames = compute_num_frames(cut.duration, cut.features.frame_shift, cut.sampling_rate)
-    return -(-int(frames) // SUBSAMPLING)
+    return -(-int(frames) // subsampling)
 
 
 class TooShort:
     """Counts of the sequences that an objective drops, and of the cuts that lose all sequences."""
 
-    def __init__(self) -> None:
-        """Create zero counts."""
+    def __init__(self, subsampling: int) -> None:
+        """Create zero counts, for an encoder with a frame every ``subsampling`` feature frames."""
+        self._subsampling = subsampling
         self.num_sequences = self.num_dropped = 0
         self._fitting: set[str] = set()  # ids of cuts with a sequence that fits
         self._dropped: dict[str, tuple[float, str]] = {}  # seconds and example of cuts with a dropped one
@@ -40,7 +40,7 @@ class TooShort:
     def add(self, cut: CutRecord, tokens: Sequence[int]) -> None:
         """Count a sequence of a cut."""
         self.num_sequences += 1
-        frames, needed = encoder_frames(cut), frames_needed(tokens)
+        frames, needed = encoder_frames(cut, self._subsampling), frames_needed(tokens)
         if needed <= frames:
             self._fitting.add(cut.id)
             return

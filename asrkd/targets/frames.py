@@ -35,6 +35,10 @@ class FrameTargets:
     num_frames: Tensor  # (N,)
     frame_shift: float  # seconds between teacher frames
 
+    def real(self) -> Tensor:
+        """Return the (frames, C) values of the teacher's frames, utterance by utterance, without padding."""
+        return self.values[frame_mask(self.num_frames, self.values.shape[1])]
+
     def to(self, device: torch.device) -> "FrameTargets":
         """Return a copy on another device."""
         return replace(self, values=self.values.to(device), num_frames=self.num_frames.to(device))

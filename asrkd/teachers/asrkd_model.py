@@ -9,7 +9,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.models.encoder import Tap
-from asrkd.models.frame_timing import FRONT_END_RULE
+from asrkd.models.frame_timing import front_end_rule
 from asrkd.models.inference import check_features, encode_cuts
 from asrkd.models.recognizer import LoadedModel
 from asrkd.teachers.teacher import Embedded, Teacher
@@ -22,7 +22,6 @@ class AsrkdTeacher(Teacher):
         """Wrap ``model``, on the device that it is on."""
         self.model = model
         self.name = str(model.path)
-        self.dim = model.recognizer.dim
         self.num_layers = len(model.recognizer.encoder.layers)
         self.frame_shift = model.recognizer.frame_shift
         self.weights_sha256 = model.weights_sha256
@@ -31,6 +30,10 @@ class AsrkdTeacher(Teacher):
     def places(self, layer: int) -> Collection[str]:
         """Return the places of the encoder's ``layer``; see :meth:`asrkd.models.encoder.Encoder.places`."""
         return self.model.recognizer.encoder.places(layer)
+
+    def layer_dim(self, tap: Tap) -> int:
+        """Return D, the size of the values at ``tap``."""
+        return self.model.recognizer.encoder.layer_dim(tap)
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
         """Raise AsrkdError unless ``cuts``, of manifest ``where``, have the features that the model reads."""
@@ -49,7 +52,7 @@ class AsrkdTeacher(Teacher):
             "features": model.architecture.features.model_dump(mode="json"),
             "frame_shift": self.frame_shift,
             "first_frame_offset": 0.0,  # seconds from the first feature frame's center to the first target's
-            "length_rule": FRONT_END_RULE,
+            "length_rule": front_end_rule(model.recognizer.encoder.subsampling),
         }
 
     def recognizer(self, kind: str) -> LoadedModel:

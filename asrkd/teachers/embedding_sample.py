@@ -75,6 +75,15 @@ def sample_embeddings(
     return torch.cat(parts)
 
 
+def num_sampled(folder: Path) -> int:
+    """Count the cuts whose frames the parts in ``folder`` hold, by their names; none is read or removed."""
+    spans = [path.stem.split("-")[1:] for path in sorted(folder.glob("embeddings-*.safetensors"))]
+    done = 0
+    for first, end in spans:
+        done = int(end) if int(first) == done else done
+    return done
+
+
 def _some_frames(embeddings: Tensor, sample: Sample, cut_id: str) -> Tensor:
     """Draw at most ``frames_per_cut`` of embeddings (T, D), in order; seed and cut id decide which."""
     if len(embeddings) <= sample.frames_per_cut:

@@ -41,10 +41,9 @@ class Embedded:
 
 
 class Teacher(ABC):
-    """Encoder of layers 1 to ``num_layers``, each of size ``dim``; a frame every ``frame_shift`` seconds."""
+    """Encoder of layers 1 to ``num_layers``; a frame every ``frame_shift`` seconds."""
 
     name: str  # name on the command line: a path, or a bundle's name
-    dim: int  # D
     num_layers: int
     frame_shift: float  # seconds
     weights_sha256: str  # hex, of the file of weights
@@ -53,6 +52,10 @@ class Teacher(ABC):
     @abstractmethod
     def places(self, layer: int) -> Collection[str]:
         """Return where ``layer`` can be tapped, the default first: 'after_norm', 'before_norm'."""
+
+    @abstractmethod
+    def layer_dim(self, tap: Tap) -> int:
+        """Return D, the size of the values at ``tap``, which is from :meth:`tap`."""
 
     @abstractmethod
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:

@@ -32,7 +32,7 @@ class WaveformTeacher(Teacher):
             resample: whether to accept audio of other sampling rates too.
         """
         self.name, self.encoder = name, encoder
-        self.dim, self.frame_shift = encoder.dim, encoder.frame_shift
+        self.frame_shift = encoder.frame_shift
         self.num_layers = len(_layers(encoder.stack))
         self.weights_sha256 = encoder.identity["weights_sha256"]
         self.device = next(encoder.model.parameters()).device
@@ -43,6 +43,10 @@ class WaveformTeacher(Teacher):
         if self.encoder.ends_in_norm:
             return ("after_norm", "before_norm")
         return ("before_norm", "after_norm") if layer == self.num_layers else ("before_norm",)
+
+    def layer_dim(self, tap: Tap) -> int:
+        """Return D, the size of every layer."""
+        return self.encoder.dim
 
     def check_cuts(self, cuts: Sequence[MonoCut], where: str) -> None:
         """Raise AsrkdError unless all cuts have the teacher's sampling rate, and a permitted length."""

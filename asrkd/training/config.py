@@ -67,13 +67,15 @@ class AveragingConfig(Section):
     last: int = Field(5, ge=1)  # snapshots; 1: the latest weights alone
 
 
-class PhaseConfig(Section):
+class PhaseConfig(LaterKeys):
     """A phase of training with fixed objectives."""
 
+    later_keys: ClassVar[frozenset[str]] = frozenset({"optim"})
     steps: int | None = Field(None, ge=1)
     epochs: float | None = Field(None, gt=0)  # updates of the first plan times the passes of an epoch
     objectives: list[ObjectiveEntry] = Field(min_length=1)  # type: ignore[valid-type]
     restart: bool = True  # optimizer and schedule start again
+    optim: OptimConfig | None = None  # from this phase on; other keys are those of the experiment's optim
 
     @property
     def passes_per_epoch(self) -> int:
@@ -84,6 +86,12 @@ class PhaseConfig(Section):
     def _one_length(self) -> "PhaseConfig":
         if (self.steps is None) == (self.epochs is None):
             raise ValueError("expected exactly one of steps and epochs in a phase")
+        return self
+
+    @model_validator(mode="after")
+    def _optim_of_a_new_schedule(self) -> "PhaseConfig":
+        if self.optim is not None and not self.restart:
+            raise ValueError("optim of a phase needs restart: true, a new optimizer and schedule")
         return self
 
 
@@ -107,6 +115,31 @@ class TrainConfig(Section):
         stores = tree.get("stores") if isinstance(tree, dict) else None
         return _renamed(tree, stores) if isinstance(stores, dict) else tree
 
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_optim(cls, tree: Any) -> Any:
+        """Complete the ``optim`` of phases by the keys of the experiment's."""
+        if not isinstance(tree, dict) or not isinstance(tree.get("phases"), list):
+            return tree
+        return tree | {"phases": [_with_optim(phase, tree.get("optim")) for phase in tree["phases"]]}
+
+    def optim_of(self, phase: int) -> OptimConfig:
+        """Return the settings of the optimizer and schedule of a phase, numbered from 0.
+
+        A phase without restart goes on with those of the one before.
+        """
+        while phase > 0 and not self.phases[phase].restart:
+            phase -= 1
+        return self.phases[phase].optim or self.optim
+
+    @model_validator(mode="after")
+    def _one_size_of_updates(self) -> "TrainConfig":
+        if any(phase.optim and phase.optim.accumulate != self.optim.accumulate for phase in self.phases):
+            raise ValueError(
+                "phases: optim.accumulate must be one for all phases, that of the experiment's optim"
+            )
+        return self
+
     @model_validator(mode="after")
     def _text_is_for_language_models(self) -> "TrainConfig":
         named = {entry.name for phase in self.phases for entry in phase.objectives}
@@ -123,6 +156,11 @@ class TrainConfig(Section):
         if is_text and "augment" in self.model_fields_set:
             raise ValueError("augment: no effect on text; remove it")
         return self
+
+
+def _with_optim(phase: Any, optim: Any) -> Any:
+    both = isinstance(phase, dict) and isinstance(phase.get("optim"), dict) and isinstance(optim, dict)
+    return phase | {"optim": optim | phase["optim"]} if both else phase
 
 
 def _renamed(tree: Any, stores: dict[str, Any]) -> Any:

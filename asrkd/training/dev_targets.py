@@ -75,6 +75,6 @@ class _CachedTargets:
             self._targets[key] = self._source.finish(fetched)
         return self._targets[key]
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless there are fitting targets for every cut."""
-        self._source.verify(cuts)
+        self._source.verify(cuts, student_shift)

@@ -1,24 +1,27 @@
 """Learner: a student with the training-only parameters of its objectives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import torch
+from lhotse import MonoCut
 from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError, warn
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import is_transcribed
 from asrkd.data.tokens import Tokens
-from asrkd.models.encoder import Tap
-from asrkd.models.recognizer import Student
+from asrkd.models.recognizer import Recognizer, RecognizerOutput, Student
 from asrkd.objectives import kinds
 from asrkd.objectives.base import Objective, ObjectiveConfig
+from asrkd.objectives.intermediate_heads import IntermediateHeads
 from asrkd.targets.sources.base import Selective, TargetSource, ignore
 from asrkd.targets.sources.settings import LiveTargets, SequenceSettings
 from asrkd.training.config import PhaseConfig
 from asrkd.training.loader import Batch
+
+MEASURED_TOGETHER = 8  # cuts of a batch
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class LossTerm:
     """A term of a phase's loss."""
 
     label: str  # of objective and source, as in logs: 'ctc', 'ctc-nbest', 'codebook'
-    scale: float
+    scale: float  # of the config
 
 
 class Learner(nn.Module):
@@ -54,13 +57,20 @@ class Learner(nn.Module):
                 settings = entry.settings
                 key = f"{entry.name} {settings.model_dump_json(exclude={'scale'})}"
                 if key not in built:
-                    label = built[key] = _free_label(entry.name, settings, objectives)
-                    self._settings[label], kind = settings, kinds()[entry.name]
-                    self.sources[label] = kind.source(settings, tokens)
-                    objectives[label] = kind.build(settings, self.sources[label], student)
+                    kind = kinds()[entry.name]
+                    source = kind.source(settings, tokens)
+                    objective = kind.build(settings, source, student)
+                    label = built[key] = _free_label(entry.name, settings, objective, objectives)
+                    self._settings[label], self.sources[label], objectives[label] = (
+                        settings,
+                        source,
+                        objective,
+                    )
                 terms.append(LossTerm(built[key], settings.scale))
             self.terms.append(terms)
         self.objectives = nn.ModuleDict(objectives)
+        heads = {tap for label in objectives for tap in self.objective(label).heads()}
+        self.intermediate_heads = IntermediateHeads(student, heads)
 
     def forward(
         self, batch: Batch | None, terms: Sequence[LossTerm], counts: Mapping[str, float]
@@ -79,14 +89,31 @@ class Learner(nn.Module):
         zero = next(self.parameters()).flatten()[:0].sum()  # with a gradient of zero
         if batch is None:
             return zero, {}
-        output = self.student(batch.features, batch.num_frames, self.taps(terms))
+        output = self.outputs(batch, [self.objective(term.label) for term in terms])
         losses = {
             label: self.objective(label)(output, batch.targets[label]) / count
             for label, count in counts.items()
         }
-        total = torch.stack([term.scale * losses[term.label] for term in terms]).sum()
+        total = torch.stack([self.factor(term) * losses[term.label] for term in terms]).sum()
         total = total if total.requires_grad else total + zero  # no target fits its audio
         return total, {label: loss.detach() for label, loss in losses.items()}
+
+    def factor(self, term: LossTerm) -> Tensor | float:
+        """Return the factor of a term in the total loss: its scale, times the factor of its objective."""
+        return term.scale * self.objective(term.label).factor
+
+    def measure(self, cuts: Sequence[MonoCut], device: torch.device) -> None:
+        """Let objectives measure the targets of some training cuts, before the first step; keep their notes.
+
+        Raises:
+            AsrkdError: targets cannot be read, or there is nothing to learn from them.
+        """
+        groups = [cuts[first : first + MEASURED_TOGETHER] for first in range(0, len(cuts), MEASURED_TOGETHER)]
+        for label, source in self.sources.items():
+            objective = self.objective(label)
+            if objective.measures_targets:
+                targets = [source.finish(source.fetch(group).to(device)) for group in groups]
+                self.notes += objective.measure(targets)
 
     def objective(self, label: str) -> Objective:
         """Return the objective of a term."""
@@ -94,9 +121,12 @@ class Learner(nn.Module):
         assert isinstance(objective, Objective)
         return objective
 
-    def taps(self, terms: Sequence[LossTerm]) -> set[Tap]:
-        """Return all layers that the terms read."""
-        return {tap for term in terms for tap in self.objective(term.label).taps()}
+    def outputs(self, batch: Batch, objectives: Collection[Objective]) -> RecognizerOutput:
+        """Compute the student's outputs for a batch, with the layers and heads that ``objectives`` read."""
+        heads = {tap for objective in objectives for tap in objective.heads()}
+        taps = heads.union(*(objective.taps() for objective in objectives))
+        output = self.student(batch.features, batch.num_frames, taps)
+        return self.intermediate_heads.outputs(output, heads)
 
     def verify(self, cuts: PackedCuts) -> PackedCuts:
         """Verify the targets of training cuts, and return the cuts that have any.
@@ -107,11 +137,12 @@ class Learner(nn.Module):
             AsrkdError: targets of a cut are missing or do not fit it, no cut is left, or an objective
                 uses none of the cuts.
         """
+        assert isinstance(self.student, Recognizer)  # a language model is trained on text
         covered: set[str] | None = set()
         for label, source in self.sources.items():
             _refuse_without_cuts(label, self._settings[label], cuts)
             if not isinstance(source, Selective):
-                source.verify(cuts)
+                source.verify(cuts, self.student.frame_shift)
                 covered = None  # all
                 continue
             dropped = self.objective(label).dropped()
@@ -166,12 +197,13 @@ def _only(cuts: PackedCuts, ids: AbstractSet[str]) -> tuple[PackedCuts, list[str
     ]
 
 
-def _free_label(name: str, settings: object, taken: Mapping[str, object]) -> str:
+def _free_label(name: str, settings: object, objective: Objective, taken: Mapping[str, object]) -> str:
     """Return a label for logs and parameter names that is not in ``taken``."""
     named = getattr(settings, "targets", "transcript")
     spec = named.teacher if isinstance(named, LiveTargets) else str(named)
     targets = spec.rstrip("/").rsplit("/", 1)[-1]
     label = name if targets in ("transcript", name) else f"{name}-{targets}".replace(".", "_")
+    label += "".join(f"-layer{tap.layer}" for tap in objective.heads())
     number = 2
     while label in taken:
         label, number = f"{label.rsplit('#', 1)[0]}#{number}", number + 1

@@ -19,7 +19,7 @@ from asrkd.core.progress import Meter, meter
 from asrkd.core.shell import command
 from asrkd.core.stopping import StopRequest, stopped
 from asrkd.training import checkpoint as ckpt
-from asrkd.training.config import TrainConfig
+from asrkd.training.config import OptimConfig, TrainConfig
 from asrkd.training.dev_targets import DevTargets
 from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner
@@ -65,8 +65,7 @@ class Trainer:
         self.schedule = PhaseSchedule(config.phases, self.batches.per_epoch)
         self._dev_targets: dict[int, list[DevTargets]] = {}  # by phase
         unigram = validator.unigram if isinstance(validator, Validator) else 0.0
-        schedules = [self.schedule.place(phase, 0)[1] for phase in range(len(self.schedule.steps))]
-        self._plateau = PlateauWatch(self.total_steps, unigram, config.optim.warmup(max(schedules)))
+        self._plateau = PlateauWatch(self.total_steps, unigram, self._longest_warmup())
         learner.to(environment.device)
         self.optimizer = self._new_optimizer()
 
@@ -74,6 +73,16 @@ class Trainer:
     def total_steps(self) -> int:
         """Updates over all phases."""
         return self.schedule.total
+
+    def _longest_warmup(self) -> int:
+        """Return the updates of the longest warm-up of all phases."""
+        phases = range(len(self.config.phases))
+        return max(self.config.optim_of(phase).warmup(self.schedule.place(phase, 0)[1]) for phase in phases)
+
+    @property
+    def _optim(self) -> OptimConfig:
+        """Settings of the optimizer and schedule at this position, at the end those of the last phase."""
+        return self.config.optim_of(min(self.position.phase, len(self.config.phases) - 1))
 
     def resume(self, folder: Path) -> bool:
         """Resume from the newest readable checkpoint in ``folder``; False if there is none.
@@ -91,13 +100,14 @@ class Trainer:
         checkpoint = checkpoint or ckpt.load_checkpoint(ckpt.checkpoint_path(folder, step))
         self.processes.exchange(None)  # a process that cannot read it ends all, here
         self.learner.load_state_dict(checkpoint.weights)
-        ckpt.restore_moments(self.optimizer, checkpoint.moments)
         self.snapshots = [
             {name: value.to(self.environment.device) for name, value in snapshot.items()}
             for snapshot in checkpoint.snapshots
             if self.processes.is_first
         ]
         self.position = checkpoint.position
+        self.optimizer = self._new_optimizer()  # that of the phase
+        ckpt.restore_moments(self.optimizer, checkpoint.moments)
         if checkpoint.position.scaler:
             self.environment.precision.scaler.load_state_dict(checkpoint.position.scaler)
         self._warn_of_changes(folder)
@@ -189,7 +199,7 @@ class Trainer:
             sources = {term.label: self.learner.sources[term.label] for term in terms}
             for batches in self.batches.rest_of_epoch(position, sources):
                 rate = self._learning_rate()
-                report = update(self.optimizer, batches, terms, rate, position.step)
+                report = update(self.optimizer, batches, terms, rate, position.step, self._optim.clip_norm)
                 position.batch += batches.size
                 position.step += 1
                 position.phase_step += 1
@@ -207,7 +217,7 @@ class Trainer:
 
     def _learning_rate(self) -> float:
         """Compute the learning rate of the next update."""
-        here, optim = (self.position.phase, self.position.phase_step), self.config.optim
+        here, optim = (self.position.phase, self.position.phase_step), self._optim
         epochs = self.schedule.epochs(*here) if optim.schedule == "exponential" else 0
         return learning_rate(*self.schedule.place(*here), optim, epochs)
 
@@ -290,4 +300,4 @@ class Trainer:
         return meter(f"train {name}", self.total_steps, "steps", done=self.position.step)
 
     def _new_optimizer(self) -> torch.optim.AdamW:
-        return make_optimizer(dict(self.learner.named_parameters()), self.config.optim)
+        return make_optimizer(dict(self.learner.named_parameters()), self._optim)

@@ -25,7 +25,7 @@ from asrkd.models.config import (
     recognizer_architecture,
 )
 from asrkd.models.layers import global_statistics
-from asrkd.models.recognizer import Recognizer, Student, build_model
+from asrkd.models.recognizer import Recognizer, build_model
 from asrkd.scoring.units import find_unit
 from asrkd.targets.sources.live import live_identities
 from asrkd.targets.sources.settings import LiveTargets
@@ -36,6 +36,7 @@ from asrkd.training.learner import Learner
 from asrkd.training.loader import Item
 from asrkd.training.validation import TextValidator, Validator
 
+MEASURED_CUTS = 64  # evenly spaced, so that all seeds measure the same
 STATISTICS_CUTS = 500  # enough frames to place 80 mel bands within a hundredth of their spread
 
 
@@ -58,8 +59,12 @@ class TrainingData(Protocol):
     def validator(self, learner: Learner) -> Validator | TextValidator:
         """Build the validator; the cuts that it leaves out are added to the notes of ``learner``."""
 
-    def initialize(self, student: Student) -> None:
-        """Set the values of a new student that are computed from the data, not trained."""
+    def initialize(self, learner: Learner) -> None:
+        """Set the values of a new learner that are computed from the data, not trained.
+
+        Raises:
+            AsrkdError: features or targets cannot be read, or there is nothing to learn from targets.
+        """
 
 
 def read_training_data(experiment: TrainConfig, tokens: Tokens) -> TrainingData:
@@ -147,18 +152,31 @@ class SpeechData:
         """Build the validator; note the dev cuts that a CTC loss drops."""
         settings = self.experiment.validation
         unit = find_unit(settings.unit)
-        validator = Validator(self.dev_cuts, self.tokens, settings.max_duration, unit, self.dev_sets)
-        if isinstance(learner.student, Recognizer) and learner.student.has_ctc:
+        student = learner.student
+        assert isinstance(student, Recognizer)
+        validator = Validator(
+            self.dev_cuts,
+            self.tokens,
+            settings.max_duration,
+            unit,
+            self.dev_sets,
+            subsampling=student.encoder.subsampling,
+        )
+        if student.has_ctc:
             learner.note(validator.dropped.lines("CTC loss of dev"))
         return validator
 
-    def initialize(self, student: Student) -> None:
-        """Give the front end the mean and spread of the training features."""
+    def initialize(self, learner: Learner) -> None:
+        """Give the front end the mean and spread of training features, and objectives some targets."""
+        student = learner.student
         assert isinstance(student, Recognizer)
         with seeded(self.experiment.seed, "statistics") as rng:
             rows = rng.sample(range(len(self.train_cuts)), min(STATISTICS_CUTS, len(self.train_cuts)))
         mean, std = global_statistics([load_features(self.train_cuts[row]) for row in rows])
         student.encoder.front_end.set_statistics(mean, std)
+        every = -(-len(self.train_cuts) // MEASURED_CUTS)
+        some = [self.train_cuts[row] for row in range(0, len(self.train_cuts), every)]
+        learner.measure(some, next(student.parameters()).device)
 
 
 def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:
@@ -228,5 +246,5 @@ class TextData:
         """Build the validator."""
         return TextValidator(self.dev, self.tokens, self.experiment.data.batch_limit.size)
 
-    def initialize(self, student: Student) -> None:
+    def initialize(self, learner: Learner) -> None:
         """Do nothing: text has no statistics."""

@@ -7,7 +7,6 @@ import torch
 
 from asrkd.core.errors import DivergedError
 from asrkd.core.randomness import derive, seed_torch
-from asrkd.models.front_end import num_encoder_frames
 from asrkd.training.config import TrainConfig
 from asrkd.training.environment import Environment
 from asrkd.training.learner import Learner, LossTerm
@@ -65,6 +64,7 @@ class Update:
         terms: Sequence[LossTerm],
         lr: float,
         step: int,
+        clip_norm: float,
     ) -> UpdateReport:
         """Sum the gradients of ``terms`` over ``batches`` in all processes, and step once.
 
@@ -94,25 +94,25 @@ class Update:
                 precision.scaler.scale(loss * processes.count).backward()
             for label, share in shares.items():
                 losses[label] += float(share)
-        norm = self._step(optimizer, step)
-        total = sum(term.scale * losses[term.label] for term in terms)
+        norm = self._step(optimizer, step, clip_norm)
+        total = sum(float(self.learner.factor(term)) * losses[term.label] for term in terms)
         return UpdateReport(total, losses, norm, lr, sum(batch.audio_s for batch in batches.batches.values()))
 
     def _counts(self, batches: Iterable[Batch], terms: Sequence[LossTerm]) -> dict[str, float]:
         """Count the summands of each term in all batches of all processes, by label."""
         counts = {term.label: 0.0 for term in terms}
         for batch in batches:
-            num_frames = num_encoder_frames(batch.num_frames)
+            num_frames = self.learner.student.num_frames(batch.num_frames)
             for label in counts:
                 counts[label] += self.learner.objective(label).count(batch.targets[label], num_frames)
         everywhere = self.environment.processes.exchange(counts)
         return {label: max(sum(share[label] for share in everywhere), 1.0) for label in counts}
 
-    def _step(self, optimizer: torch.optim.Optimizer, step: int) -> float:
+    def _step(self, optimizer: torch.optim.Optimizer, step: int, clip_norm: float) -> float:
         """Clip and step, unless the gradient is not finite; return its norm before clipping."""
         scaler = self.environment.precision.scaler
         scaler.unscale_(optimizer)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), self.config.optim.clip_norm))
+        norm = float(torch.nn.utils.clip_grad_norm_(self.learner.parameters(), clip_norm))
         if norm < float("inf"):  # False for NaN too
             scaler.step(optimizer)
             self._skipped = 0

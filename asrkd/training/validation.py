@@ -87,6 +87,8 @@ class Validator:
         max_duration: float,
         unit: Unit = WORD,
         sets: Mapping[str, Collection[str]] | None = None,
+        *,
+        subsampling: int,
     ) -> None:
         """Plan the dev batches, and check that each cut has a transcript.
 
@@ -96,6 +98,7 @@ class Validator:
             max_duration: seconds of audio in a batch.
             unit: the unit of errors.
             sets: ids of the cuts of each set whose errors are recorded too, by its name.
+            subsampling: feature frames in an encoder frame of the student.
 
         Raises:
             AsrkdError: a cut has no transcript, or one with unknown symbols.
@@ -103,7 +106,7 @@ class Validator:
         self.cuts, self.by_id, self.tokens = cuts, CutsById(cuts), tokens
         self.max_duration, self.unit, self.sets = max_duration, unit, sets or {}
         self.plan = plan_in_order(records(cuts), max_duration)
-        self.transcripts, self.dropped = TranscriptSource(tokens), TooShort()
+        self.transcripts, self.dropped = TranscriptSource(tokens), TooShort(subsampling)
         token_counts: Counter[int] = Counter()
 
         def count(cut: CutRecord, token_ids: Sequence[int]) -> None:
@@ -135,7 +138,7 @@ class Validator:
         learner.eval()
         student = learner.student
         assert isinstance(student, Recognizer)
-        reference_loss = Ctc() if student.has_ctc else Attention(AttentionConfig(), student).eval()
+        reference_loss = _transcript_loss(student)
         whole = [t for t in terms if t.cuts is None]
         objectives: dict[str, Objective] = {TRANSCRIPT: reference_loss} | {
             t.term.label: learner.objective(t.term.label) for t in whole
@@ -164,6 +167,13 @@ class Validator:
         return {"loss": losses.pop(TRANSCRIPT), **words, **unit} | {
             f"loss_{k}": loss for k, loss in losses.items()
         }
+
+
+def _transcript_loss(student: Recognizer) -> Objective:
+    """Return the loss of transcripts: CTC's, or attention's for a student without a CTC head."""
+    if student.has_ctc:
+        return Ctc(student.encoder.subsampling)
+    return Attention(AttentionConfig(), student).eval()
 
 
 def _rates(counts: Iterable[Counts], suffix: str) -> dict[str, float]:
@@ -197,11 +207,10 @@ class Losses:
             AsrkdError: features or targets of a cut cannot be read.
             DivergedError: a loss is NaN.
         """
-        taps = {tap for objective in self.objectives.values() for tap in objective.taps()}
         for batch in load_batches(BatchReader(cuts, self.sources), plan.batches):
             batch = batch.to(self.device, self.sources)
             with self.precision.autocast():
-                output = self.learner.student(batch.features, batch.num_frames, taps)
+                output = self.learner.outputs(batch, self.objectives.values())
                 for label, objective in self.objectives.items():
                     self._sums[label] += float(objective(output, batch.targets[label]))
                     self._counts[label] += objective.count(batch.targets[label], output.num_frames)

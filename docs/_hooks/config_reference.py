@@ -6,7 +6,7 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -73,11 +73,13 @@ def _type(annotation: Any) -> str:
     origin, inner = getattr(annotation, "__origin__", None), get_args(annotation)
     if hasattr(annotation, "__metadata__"):  # Annotated
         return _type(inner[0])
-    if origin in (list, tuple):
-        return ("list of " if origin is list else "") + ", ".join(_type(part) for part in inner)
+    if origin is list or inner[1:] == (...,):
+        return f"list of {_type(inner[0])}"
+    if origin is tuple:
+        return ", ".join(_type(part) for part in inner)
     if origin is dict:
         return f"names: {_type(inner[1])}"
-    if all(isinstance(part, str) for part in inner):  # Literal
+    if origin is Literal:
         return " or ".join(f"`{part}`" for part in inner)
     return " or ".join(_type(part) for part in inner)
 
@@ -87,10 +89,21 @@ def _default(field: FieldInfo) -> str:
     if value is PydanticUndefined:
         return "required"
     if isinstance(value, BaseModel):
-        return "its defaults"
+        return f"`{_flow(value)}`" if value.model_fields_set else "its defaults"
+    if isinstance(value, tuple):
+        return f"`{_flow(value)}`"
     if value is None or isinstance(value, bool):
         return {None: "`null`", True: "`true`", False: "`false`"}[value]
-    return f"`{list(value) if isinstance(value, tuple) else value}`"
+    return f"`{value}`"
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML in one line."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(exclude_unset=True)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_flow(part)}" for key, part in value.items()) + "}"
+    return f"[{', '.join(map(_flow, value))}]" if isinstance(value, (list, tuple)) else str(value)
 
 
 def _comments(section: type[BaseModel]) -> dict[str, str]:

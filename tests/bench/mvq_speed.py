@@ -133,4 +133,4 @@ class _Stepper:
         return (time.perf_counter() - started_at) / STEPS
 
     def _step(self, group: UpdateBatches) -> None:
-        self._update(self._optimizer, group, self.learner.terms[0], 1e-4, 0)
+        self._update(self._optimizer, group, self.learner.terms[0], 1e-4, 0, 5.0)

@@ -78,8 +78,8 @@ def test_the_module_passes_what_make_check_runs(checkout, monkeypatch):
 def test_the_objective_shown_is_its_sum_without_padding(cosine):
     kind, counts = cosine.KIND, torch.tensor([4, 2])
     settings = kind.config.model_validate({"targets": "exp/x/hidden", "layer": 1, "scale": 0.5})
-    encoder = SimpleNamespace(check_taps=lambda taps: None)
-    student = SimpleNamespace(frame_shift=0.04, dim=6, encoder=encoder)
+    encoder = SimpleNamespace(check_taps=lambda taps: None, layer_dim=lambda tap: 6)
+    student = SimpleNamespace(frame_shift=0.04, encoder=encoder)
     objective = kind.build(settings, SimpleNamespace(dim=5, frame_shift=0.04), student)
     generator = torch.Generator().manual_seed(1)
     layer = torch.randn(2, 4, 6, generator=generator)

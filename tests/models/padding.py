@@ -17,7 +17,7 @@ def check_padding(
     for fill in (0.0, garbage):
         output = model(features.masked_fill(padding[..., None], fill), counts, taps)
         real = frame_mask(output.num_frames, output.frames.shape[1])
-        taken = [value[real] for value in (output.frames, *output.tapped.values())]
+        taken = [value[real].flatten() for value in (output.frames, *output.tapped.values())]
         model.zero_grad()
         sum(value.square().sum() for value in taken).backward()
         outputs.append(torch.cat(taken))

@@ -12,7 +12,29 @@ ENCODERS = {
     "conformer": {"conformer": LAYERS | {"kernel_size": 5, "front_end_channels": 3}},
     "transformer": {"transformer": LAYERS | {"front_end_channels": 3}},
     "las": {"las": {"num_layers": 2, "dim": 7, "channels": 3, "kernel_size": (5, 4)}},
-}
+    "jasper": {
+        "jasper": {
+            "prologue": {"channels": 6, "kernel_size": 9},
+            "blocks": [{"channels": 7, "kernel_size": 3}, {"channels": 8, "kernel_size": 5, "repeat": 3}],
+            "epilogue": [
+                {"channels": 9, "kernel_size": 3, "dilation": 2},
+                {"channels": 10, "kernel_size": 1},
+            ],
+        }
+    },
+    "quartznet": {
+        "quartznet": {
+            "prologue": {"channels": 6, "kernel_size": 11},
+            "blocks": [{"channels": 7, "kernel_size": 5}, {"channels": 8, "kernel_size": 7}],
+            "epilogue": [{"channels": 9, "kernel_size": 1}],
+        }
+    },
+    "deepspeech2": {
+        "deepspeech2": {
+            "channels": 3, "kernel_sizes": ((5, 5), (5, 3)), "num_layers": 2, "dim": 7, "output_dim": 9,
+        }
+    },
+}  # fmt: skip
 DECODERS = {
     "transformer": {"transformer": LAYERS | {"dim": 12}},
     "las": {
@@ -27,10 +49,13 @@ DECODERS = {
 }
 
 
-def recognizer(encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7) -> Recognizer:
+def recognizer(
+    encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7, subsampling: int = 4
+) -> Recognizer:
     """One with random weights, in evaluation mode."""
     chosen = None if decoder is None else DECODERS[decoder]
-    parts = EncoderDecoderConfig(encoder=ENCODERS[encoder], decoder=chosen, ctc=ctc)
+    sizes = {kind: sizes | {"subsampling": subsampling} for kind, sizes in ENCODERS[encoder].items()}
+    parts = EncoderDecoderConfig(encoder=sizes, decoder=chosen, ctc=ctc)
     architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=num_tokens)
     torch.manual_seed(3)
     return Recognizer(architecture).eval()

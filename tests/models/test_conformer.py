@@ -130,7 +130,7 @@ def test_a_channel_that_is_negative_everywhere_still_learns():
 def test_the_length_rule_is_what_the_convolutions_give(count):
     front = FrontEnd(20, 2, 8, causal=False)
     frames, num_frames = front(torch.zeros(1, count, 20), torch.tensor([count]))
-    assert frames.shape[1] == int(num_frames) == int(num_encoder_frames(torch.tensor(count)))
+    assert frames.shape[1] == int(num_frames) == int(num_encoder_frames(torch.tensor(count), 4))
 
 
 def test_attention_equals_its_definition_written_out():

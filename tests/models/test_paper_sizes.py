@@ -1,8 +1,10 @@
-"""Sizes of Kim et al. (ERR-KD) and of Mun'im et al. (Seq-KD): configs of both against the papers' figures."""
+"""Sizes of the models of ERR-KD, Seq-KD and TutorNet: configs against the papers' figures."""
 
 from pathlib import Path
 
 import pytest
+import torch
+from torch.overrides import TorchFunctionMode
 
 from asrkd.core.config import load
 from asrkd.data.features.reading import FeatureConfig
@@ -25,6 +27,16 @@ def core(encoder_layers: int, decoder_layers: int, dim: int, filters: int) -> in
     """Weights of the layers alone: 4 d^2 + 2 d f in an encoder layer, 8 d^2 + 2 d f in a decoder layer."""
     encoder, decoder = 4 * dim**2 + 2 * dim * filters, 8 * dim**2 + 2 * dim * filters
     return encoder_layers * encoder + decoder_layers * decoder
+
+
+class _Meta(TorchFunctionMode):
+    """Mode in which new tensors have a shape and no numbers."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (torch.empty, torch.zeros, torch.ones):
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 KIM = [
@@ -53,6 +65,24 @@ def test_the_las_models_of_munim_have_the_papers_parameters(name, millions):
     """161 bins of a 20 ms window at 16 kHz and 31 classes, as in the paper."""
     model = built(f"wsj/conf/munim-{name}.yaml", 161, 31)
     assert num_parameters(model) == pytest.approx(millions * 1e6, rel=0.03)
+
+
+YOON = [
+    ("jasper-dr", 332.63, 1e-5),
+    ("jasper-mini", 8.19, 1e-3),
+    ("quartznet", 13.09, 0.03),
+    ("deepspeech2", 13.19, 0.005),
+]
+
+
+@pytest.mark.parametrize(("name", "millions", "tolerance"), YOON, ids=[row[0] for row in YOON])
+def test_the_encoders_of_yoon_have_the_papers_parameters(name, millions, tolerance):
+    """64 features and 29 characters; built without numbers, as a gigabyte would be drawn."""
+    with _Meta():
+        model = built(f"librispeech/conf/yoon-{name}.yaml", 64, 29)
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+    assert num_parameters(model) == pytest.approx(millions * 1e6, rel=tolerance)
+    assert model.frame_shift == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,8 @@ def source(num_codebooks: int = 2, codebook_size: int = 16) -> SimpleNamespace:
 
 def objective(frame_shift: float = 0.04, num_codebooks: int = 2, **settings: object) -> Codebook:
     torch.manual_seed(0)
-    encoder = SimpleNamespace(check_taps=lambda taps: None)
-    student = SimpleNamespace(frame_shift=frame_shift, dim=6, encoder=encoder)
+    encoder = SimpleNamespace(check_taps=lambda taps: None, layer_dim=lambda tap: 6)
+    student = SimpleNamespace(frame_shift=frame_shift, encoder=encoder)
     config = CodebookConfig.model_validate({"targets": "store", "layer": 1} | settings)
     return Codebook(config, source(num_codebooks), student)
 

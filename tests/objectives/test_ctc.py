@@ -48,7 +48,7 @@ def test_a_transcript_repeated_as_hypotheses_is_the_transcript(log_probs):
     once, thrice = collate([[[1, 2]], [[2]]]), collate([[[1, 2]] * 3, [[2]]])
     num_frames = torch.tensor([4, 4])
     torch.testing.assert_close(ctc_sum(log_probs, num_frames, once), ctc_sum(log_probs, num_frames, thrice))
-    assert Ctc().count(once, num_frames) == pytest.approx(Ctc().count(thrice, num_frames))
+    assert Ctc(4).count(once, num_frames) == pytest.approx(Ctc(4).count(thrice, num_frames))
 
 
 @pytest.mark.parametrize("garbage", [0.0, float("nan"), float("inf")])
@@ -60,7 +60,7 @@ def test_padding_changes_neither_value_nor_gradient(garbage):
         z = logits.clone()
         z[1, 2:] = fill
         z.requires_grad_()
-        loss = Ctc()(RecognizerOutput(z, num_frames, {}), targets)
+        loss = Ctc(4)(RecognizerOutput(z, num_frames, {}), targets)
         loss.backward()
         values.append(loss.detach())
         gradients.append(z.grad[0].clone())
@@ -77,7 +77,7 @@ def test_too_long_sequences_are_left_out_of_sum_and_count(log_probs):
     assert alignable(targets, num_frames).tolist() == [False, True]
     only = ctc_sum(log_probs[1:], num_frames[1:], collate([[[2]]]))
     torch.testing.assert_close(ctc_sum(log_probs, num_frames, targets), only)
-    assert Ctc().count(targets, num_frames) == 1.0
+    assert Ctc(4).count(targets, num_frames) == 1.0
 
 
 @pytest.mark.parametrize("tokens", [[], [1], [1, 1], [1, 2, 2, 1], [2, 2, 2]])

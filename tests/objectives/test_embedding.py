@@ -21,8 +21,8 @@ def randn(*shape: int, seed: int = 1) -> torch.Tensor:
 
 def objective(frame_shift: float = 0.04, **settings: object) -> Embedding:
     torch.manual_seed(0)
-    encoder = SimpleNamespace(check_taps=lambda taps: None)
-    student = SimpleNamespace(frame_shift=frame_shift, dim=6, encoder=encoder)
+    encoder = SimpleNamespace(check_taps=lambda taps: None, layer_dim=lambda tap: 6)
+    student = SimpleNamespace(frame_shift=frame_shift, encoder=encoder)
     whole = EmbeddingConfig.model_validate({"targets": "store", "layer": 1} | settings)
     return Embedding(whole, SimpleNamespace(dim=5, frame_shift=0.04), student)
 

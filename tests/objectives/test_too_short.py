@@ -28,7 +28,7 @@ def test_the_loss_is_infinite_where_frames_are_missing(tokens, frames):
 
 
 def test_frames_are_10_ms_and_encoder_frames_40_ms():
-    assert [encoder_frames(record("a", seconds)) for seconds in (0.04, 0.05, 0.08, 0.22, 1.0)] == [
+    assert [encoder_frames(record("a", seconds), 4) for seconds in (0.04, 0.05, 0.08, 0.22, 1.0)] == [
         1,
         2,
         2,
@@ -38,7 +38,7 @@ def test_frames_are_10_ms_and_encoder_frames_40_ms():
 
 
 def test_a_cut_is_lost_with_its_last_hypothesis():
-    counted = TooShort()
+    counted = TooShort(4)
     for cut, tokens in (
         (record("a", 0.08), [1, 2, 3]),
         (record("a", 0.08), [1]),
@@ -52,6 +52,6 @@ def test_a_cut_is_lost_with_its_last_hypothesis():
 
 
 def test_nothing_is_said_where_nothing_is_dropped():
-    counted = TooShort()
+    counted = TooShort(4)
     counted.add(record("a", 1.0), [1, 2])
     assert counted.lines("ctc") == []

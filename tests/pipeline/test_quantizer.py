@@ -57,8 +57,9 @@ def test_what_cannot_be_taken_in_is_refused(exported, stores, teacher, tmp_path)
         "to_logits.weight": torch.zeros(8, 7), "to_logits.bias": torch.zeros(8),
     }  # fmt: skip
     torch.save(state, tmp_path / "seven.pt")
-    dim = open_teacher(teacher).dim
-    with pytest.raises(AsrkdError, match=f"seven.pt: takes embeddings of 7 values, .* has {dim}"):
+    opened = open_teacher(teacher)
+    dim = opened.layer_dim(opened.tap(2))
+    with pytest.raises(AsrkdError, match=f"seven.pt: takes embeddings of 7 values, layer 2 of .* has {dim}"):
         quantizer.import_quantizer(quantizer.Source(tmp_path / "seven.pt", teacher, 2), tmp_path / "q")
     assert not (tmp_path / "q").exists()
 

@@ -10,11 +10,13 @@ from safetensors.torch import load_file
 
 from asrkd.commands.check import check
 from asrkd.commands.train import TrainOptions, train
+from asrkd.core.config import load
 from asrkd.core.errors import AsrkdError, StoppedInTime, counted
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, write_cuts
 from asrkd.models.directory import load_model
 from asrkd.training import checkpoint as ckpt
+from asrkd.training.config import TrainConfig
 from asrkd.training.distributed import Processes
 from asrkd.training.metrics import read_metrics
 from asrkd.training.plan import plan_epoch
@@ -125,6 +127,56 @@ def test_two_phases_are_trained_one_after_the_other(config, tmp_path):
     second = "{steps: 2, restart: false, objectives: [{ctc: {scale: 0.5}}]}"
     phases = f"phases=[{{steps: 3, objectives: [ctc]}}, {second}]"
     assert run(config, tmp_path / "run", phases).steps == 5
+
+
+OWN_OPTIM = (
+    "optim.warmup_steps=0",
+    "optim.schedule=constant",
+    "phases=[{steps: 4, optim: {lr: 0.002, betas: [0.5, 0.9], weight_decay: 0.5}, objectives: [ctc]}, "
+    "{steps: 3, restart: false, objectives: [{ctc: {scale: 0.5}}]}, {steps: 4, objectives: [ctc]}]",
+)
+
+
+def test_a_phase_has_an_optimizer_of_its_own_also_resumed(config, tmp_path):
+    run(config, tmp_path / "whole", *OWN_OPTIM)
+    for more in (
+        4,
+        4,
+    ):  # a stop in the second phase, which shares the first one's optimizer; one in the third
+        with pytest.raises(StoppedInTime):
+            run(config, tmp_path / "parts", *OWN_OPTIM, resume=True, stop=StopAfter(more))
+    run(config, tmp_path / "parts", *OWN_OPTIM, resume=True)
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    run(config, tmp_path / "other", *(setting.replace("0.5, 0.9", "0.5, 0.8") for setting in OWN_OPTIM))
+    assert weights(tmp_path / "whole") != weights(tmp_path / "other")
+    experiment = load(TrainConfig, config, OWN_OPTIM)
+    assert [experiment.optim_of(phase).lr for phase in range(3)] == [0.002, 0.002, 0.01]
+    assert experiment.optim_of(1).betas == (0.5, 0.9)
+    assert experiment.optim_of(0).schedule == "constant", (
+        "a key that the phase lacks is that of the experiment"
+    )
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        (
+            "[{steps: 1, restart: false, optim: {lr: 0.1}, objectives: [ctc]}]",
+            "optim of a phase needs restart: true",
+        ),
+        (
+            "[{steps: 1, optim: {accumulate: 2}, objectives: [ctc]}]",
+            "optim.accumulate must be one for all phases",
+        ),
+        (
+            "[{steps: 1, optim: {rl: 0.1}, objectives: [ctc]}]",
+            "phases.0.optim.rl: unknown key; did you mean 'lr'",
+        ),
+    ],
+)
+def test_an_optimizer_of_a_phase_without_effect_is_refused(config, tmp_path, phases, message):
+    with pytest.raises(AsrkdError, match=message):
+        run(config, tmp_path / "run", f"phases={phases}")
 
 
 def batches_of_an_epoch(corpus: Path) -> int:

@@ -70,7 +70,7 @@ def test_without_a_network_a_local_file_is_suggested(tiny, served, tmp_path):
     assert "\n" not in said
     torch.save(tiny.state_dict(), tmp_path / "tiny.pth")
     convert(tmp_path / "tiny.pth", tmp_path / "local", "TINY")  # as it says
-    assert open_teacher(tmp_path / "local").dim == 16
+    assert open_teacher(tmp_path / "local").layer_dim(Tap(1)) == 16
 
 
 def test_a_name_that_there_is_not_comes_with_the_nearest():

@@ -58,6 +58,11 @@ class Launch:
     wanted: Wanted = Wanted()
     program: Sequence[str] = PROGRAM
 
+    def __post_init__(self) -> None:
+        """Raise AsrkdError if there is no such launcher."""
+        if self.launcher not in LAUNCHERS:
+            raise AsrkdError(f"--launcher {self.launcher}: expected {' or '.join(LAUNCHERS)}")
+
     def run_parts(self, count: int, stop: StopRequest) -> None:
         """Run the command in ``count`` jobs, one per shard.
 
@@ -99,8 +104,6 @@ class Launch:
         return Task(name, (*self.program, *job_arguments(self.arguments, *more, *limit)))
 
     def _scheduler(self) -> Scheduler:
-        if self.launcher not in LAUNCHERS:
-            raise AsrkdError(f"--launcher {self.launcher}: expected {' or '.join(LAUNCHERS)}")
         logs, name = self._logs, f"asrkd-{self.out.name}"
         scheduler = Slurm(logs, name, self.wanted) if self.launcher == "slurm" else Local(logs, self.wanted)
         output_folder.claim(logs, RECORD, {"logs_of": self.out.name})

@@ -28,6 +28,7 @@ from asrkd.data.cuts.records import is_transcribed, reference
 from asrkd.data.tokens import Tokens
 from asrkd.evaluation.records.record import read_record
 from asrkd.models.directory import finish_command, is_restored, load_any_model, train_again_command
+from asrkd.models.front_end import SUBSAMPLING
 from asrkd.objectives.too_short import TooShort
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.score_folder import ScoreFolder, read_score, remake_command
@@ -61,13 +62,13 @@ def audit_prepared(path: Path, findings: Findings, *, deep: bool) -> None:
 
 def _audit_lengths(path: Path, tokens: Tokens, findings: Findings) -> None:
     """Count the transcripts of ``train`` that are too long for CTC with the folder's tokens."""
-    manifest, dropped = path / "cuts_train.jsonl.gz", TooShort()
+    manifest, dropped = path / "cuts_train.jsonl.gz", TooShort(SUBSAMPLING)
     if not manifest.is_file():
         return
     for _, _, _, cut in stream_lines(manifest):
         if cut.features is not None and is_transcribed(cut.texts):
             dropped.add(cut, tokens.encode(reference(cut)))
-    for line in dropped.lines(f"{manifest}: CTC with these tokens"):
+    for line in dropped.lines(f"{manifest}: CTC with these tokens and a subsampling of {SUBSAMPLING}"):
         findings.note(line)
 
 

@@ -99,7 +99,7 @@ def _recorded(record: TrainingRecord) -> dict[str, str | None]:
     """Return the settings that are not keys of the config, by name; None: unknown."""
     rows: dict[str, str | None] = {
         UPDATES: f"{record.num_updates:,}" if record.num_updates else None,
-        "phases": _lengths(record.phases),
+        "phases": _lengths(record),
         EPOCHS: _epochs(record),
         PARAMETERS: None if record.params is None else f"{record.params:,}",
         TRAIN_SIZE: _size(record),
@@ -115,16 +115,25 @@ def _size(record: TrainingRecord) -> str | None:
     return f"{cuts[-1][1]:,.0f} cuts, {hours[-1][1]:,.2f} h" if cuts and hours else None
 
 
-def _lengths(phases: Sequence[Mapping[str, Any]]) -> str:
+def _lengths(record: TrainingRecord) -> str:
     """Describe the number of phases, and their lengths if there are several: '2: 600 steps, 9 epochs'."""
-    if len(phases) < 2:
-        return str(len(phases))
-    lengths = [
-        f"{phase['steps']} steps" if phase.get("steps") else f"{phase.get('epochs')} epochs"
-        for phase in phases
-    ]
-    going_on = ["" if phase.get("restart", True) else " without restart" for phase in phases]
-    return f"{len(phases)}: {', '.join(map(''.join, zip(lengths, going_on, strict=True)))}"
+    if len(record.phases) < 2:
+        return str(len(record.phases))
+    described = []
+    for number, phase in enumerate(record.phases):
+        length = f"{phase['steps']} steps" if phase.get("steps") else f"{phase.get('epochs')} epochs"
+        going_on = "" if phase.get("restart", True) else " without restart"
+        described.append(f"{length}{going_on}{_other_optim(record, number)}")
+    return f"{len(described)}: {', '.join(described)}"
+
+
+def _other_optim(record: TrainingRecord, phase: int) -> str:
+    """Describe the settings of a phase's optimizer that are not those of the last schedule."""
+    if not record.phases[phase].get("restart", True) or phase == record.last_schedule:
+        return ""
+    here, last = record.optim_of(phase), record.optim
+    other = [f"{key} {_text(value)}" for key, value in here.items() if value != last.get(key)]
+    return f" at {' '.join(other)}" if other else ""
 
 
 def _epochs(record: TrainingRecord) -> str | None:
@@ -147,8 +156,8 @@ def _tree(record: TrainingRecord) -> dict[str, Any]:
     for section, keys in _IN_DIGESTS.items():
         if isinstance(tree.get(section), dict):
             tree[section] = {key: value for key, value in tree[section].items() if key not in keys}
-    if isinstance(tree.get("optim"), dict):
-        tree["optim"] = {**tree["optim"], "warmup_steps": record.warmup_steps}
+    if record.optim:
+        tree["optim"] = {**record.optim, "warmup_steps": record.warmup_steps}
     augment = tree.get("augment")
     if isinstance(augment, dict) and isinstance(augment.get("noise"), dict):
         noise = {key: value for key, value in augment["noise"].items() if key != "cuts"}

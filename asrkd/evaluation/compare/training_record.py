@@ -32,8 +32,13 @@ class TrainingRecord:
 
     @property
     def optim(self) -> dict[str, Any]:
-        """Settings of the optimizer."""
-        optim = self.experiment.get("optim")
+        """Settings of the optimizer and of the last schedule."""
+        return self.optim_of(self.last_schedule)
+
+    def optim_of(self, phase: int) -> dict[str, Any]:
+        """Return the settings of the optimizer of a phase that begins a schedule, numbered from 0."""
+        of_phase = self.phases[phase].get("optim") if phase < len(self.phases) else None
+        optim = self.experiment.get("optim") if of_phase is None else of_phase
         return optim if isinstance(optim, dict) else {}
 
     @property
@@ -67,12 +72,17 @@ class TrainingRecord:
         return self.begin_of(max(0, len(self.phases) - 1))
 
     @property
-    def schedule_step(self) -> int:
-        """Update after which the last schedule began, which extends over phases without a restart."""
+    def last_schedule(self) -> int:
+        """Phase that began the last schedule, numbered from 0; it extends over phases without a restart."""
         first = max(0, len(self.phases) - 1)
         while first > 0 and not self.phases[first].get("restart", True):
             first -= 1
-        return self.begin_of(first)
+        return first
+
+    @property
+    def schedule_step(self) -> int:
+        """Update after which the last schedule began."""
+        return self.begin_of(self.last_schedule)
 
     @property
     def warmup_steps(self) -> int:

@@ -7,7 +7,12 @@ from markupsafe import Markup
 
 from asrkd.core.config import parse
 from asrkd.core.errors import AsrkdError
-from asrkd.evaluation.report import codebook_diagnostics, codebook_loss, nbest_diagnostics
+from asrkd.evaluation.report import (
+    codebook_diagnostics,
+    codebook_loss,
+    hidden_diagnostics,
+    nbest_diagnostics,
+)
 from asrkd.evaluation.report.codebook_diagnostics import CodebookStatistics
 from asrkd.evaluation.report.codebook_loss import CodebookLoss
 from asrkd.evaluation.report.scored_cuts import dev_cuts
@@ -15,6 +20,7 @@ from asrkd.evaluation.report.systems import ReportedSystem
 from asrkd.targets.sources.nbest_weights import WeightHistogram
 from asrkd.targets.sources.settings import WeightSettings
 from asrkd.targets.store import nbest_statistics
+from asrkd.targets.store.hidden_statistics import HiddenStatistics, measure_hidden
 from asrkd.targets.store.nbest_statistics import NbestFigures
 from asrkd.targets.store.used_stores import UsedStore
 
@@ -60,12 +66,23 @@ class CodebookFigure:
     losses: list[LossFigure]
 
 
+@dataclass(frozen=True)
+class HiddenFigure:
+    """A store of hidden states with the weights of its frames."""
+
+    name: str
+    users: list[str]
+    statistics: HiddenStatistics
+    weights: Markup
+
+
 @dataclass
 class TargetsSection:
     """All stores of the targets section, and notes on stores that are left out."""
 
     nbest: list[NbestFigure] = field(default_factory=list)
     codebooks: list[CodebookFigure] = field(default_factory=list)
+    hidden: list[HiddenFigure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -78,6 +95,8 @@ def draw_targets(systems: Sequence[ReportedSystem]) -> TargetsSection:
                 _add_nbest(section, store, users)
             elif store.kind == "codebook":
                 _add_codebooks(section, store, users)
+            elif store.kind == "hidden":
+                _add_hidden(section, store, users)
         except AsrkdError as error:
             section.notes.append(str(error))
     missing = sorted({name for system in systems for name in system.stores.missing})
@@ -133,6 +152,13 @@ def _add_codebooks(section: TargetsSection, store: UsedStore, users: Sequence[Re
     labels = [system.label for system in users]
     entropies = codebook_diagnostics.entropies(statistics)
     section.codebooks.append(CodebookFigure(store.name, labels, statistics, entropies, losses))
+
+
+def _add_hidden(section: TargetsSection, store: UsedStore, users: Sequence[ReportedSystem]) -> None:
+    statistics = measure_hidden(store.path)
+    labels = [system.label for system in users]
+    figure = hidden_diagnostics.histogram(statistics)
+    section.hidden.append(HiddenFigure(store.name, labels, statistics, figure))
 
 
 def _loss(system: ReportedSystem, store: UsedStore) -> CodebookLoss:

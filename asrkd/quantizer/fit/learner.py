@@ -27,6 +27,7 @@ from asrkd.quantizer.shannon import entropy_bits
 
 SETTLING = 0.25  # last share of phase two, in which only the centers change
 SETTLING_PASSES = 2
+SOLVE_EVERY = 5, 25  # steps of each phase; solving takes O((N K)^3) time
 ENTROPY_SCALE = 0.01  # as in multi_quantization
 
 
@@ -36,7 +37,7 @@ class _Phase:
     steps: int
     learning_rate: float
     fade: float  # factor on the statistics at every step: about 1 / (1 - fade) batches count
-    solve_every: int  # steps; solving takes O((N K)^3) time
+    solve_every: int  # steps
     ridge: float  # frames
     shrinks: bool  # the ridge draws toward zero; else toward the present centers
 
@@ -45,8 +46,8 @@ def _phases(options: QuantizerOptions) -> tuple[_Phase, _Phase]:
     first, second, rate = options.phase_one_steps, options.phase_two_steps, options.learning_rate
     # Indexes change quickly in phase one, so its statistics fade faster.
     return (
-        _Phase(0, first, rate, fade=0.95, solve_every=5, ridge=2.0, shrinks=False),
-        _Phase(first, second, rate / 2, fade=0.99, solve_every=25, ridge=8.0, shrinks=True),
+        _Phase(0, first, rate, fade=0.95, solve_every=SOLVE_EVERY[0], ridge=2.0, shrinks=False),
+        _Phase(first, second, rate / 2, fade=0.99, solve_every=SOLVE_EVERY[1], ridge=8.0, shrinks=True),
     )
 
 

@@ -45,8 +45,13 @@ class TargetSource(Protocol):
     def finish(self, fetched: Any) -> Any:
         """Convert fetched targets to tensors on the student's device."""
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless there are fitting targets for every cut."""
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
+        """Raise AsrkdError unless there are fitting targets for every cut.
+
+        Args:
+            cuts: cuts that a student is trained on.
+            student_shift: seconds between the student's frames; None if no student is known.
+        """
 
 
 class CodebookTargets(TargetSource, Protocol):
@@ -62,6 +67,13 @@ class HiddenTargets(TargetSource, Protocol):
 
     dim: int  # D
     frame_shift: float  # seconds between the teacher's frames
+
+
+class PosteriorSource(TargetSource, Protocol):
+    """A source of token posteriors, as :class:`asrkd.targets.posteriors.PosteriorTargets`."""
+
+    frame_shift: float  # seconds between the teacher's frames
+    has_all_tokens: bool  # whether each frame has the log-probabilities of all tokens
 
 
 class ReadSource:

@@ -12,7 +12,7 @@ from asrkd.core.shell import command
 from asrkd.quantizer.storage import load_quantizer
 from asrkd.targets.frames import FrameTargets
 from asrkd.targets.sources.base import CodebookTargets, ReadSource
-from asrkd.targets.sources.live import LiveRequest, LiveSource, live_settings
+from asrkd.targets.sources.live import LiveLayer, LiveRequest, live_settings
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import ArrayStore
 from asrkd.teachers.loading import open_teacher
@@ -60,16 +60,16 @@ class CodebookSource(ReadSource):
         counts = torch.tensor([len(array) for array in arrays])
         return FrameTargets(values, counts, self.frame_shift)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has indexes, computed of the same audio."""
-        self.store.verify(cuts)
+        self.store.verify(cuts, student_shift)
 
     def live(self) -> "LiveCodebookSource":
         """Return a live source of the store's teacher and quantizer; AsrkdError if they have changed."""
         return LiveCodebookSource(live_settings(self.store))
 
 
-class LiveCodebookSource(LiveSource):
+class LiveCodebookSource(LiveLayer):
     """Codebook indexes that a teacher and a quantizer compute while the student is trained.
 
     Raises:

@@ -1,26 +1,27 @@
-"""Hidden states and posteriors of a teacher as targets; hidden states also computed while training.
+"""Hidden states and posteriors of a teacher as targets, from a store or computed while training.
 
 Notation: N utterances, T teacher frames after padding, k tokens stored of each
 frame, D size of the teacher's layer, V tokens.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lhotse import MonoCut
-from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.tokens import Tokens
+from asrkd.models.inference import check_ctc, encode_cuts
 from asrkd.targets.frames import FrameTargets
-from asrkd.targets.sources.base import HiddenTargets, ReadSource
-from asrkd.targets.sources.live import LiveSource, live_settings
+from asrkd.targets.posteriors import ALL, PosteriorTargets, TopK, top_tokens
+from asrkd.targets.sources.base import HiddenTargets, PosteriorSource, ReadSource
+from asrkd.targets.sources.live import LiveLayer, LiveRequest, LiveSource, live_settings
 from asrkd.targets.sources.settings import LiveTargets
 from asrkd.targets.store.arrays import VALUES, ArrayStore
+from asrkd.teachers.loading import check_teacher
 
 
 def hidden_source(targets: LiveTargets | str) -> HiddenTargets:
@@ -52,16 +53,16 @@ class HiddenSource(ReadSource):
         counts = torch.tensor([len(array) for array in arrays])
         return FrameTargets(pad_sequence(arrays, batch_first=True), counts, self.frame_shift)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has hidden states, computed of the same audio."""
-        self.store.verify(cuts)
+        self.store.verify(cuts, student_shift)
 
     def live(self) -> "LiveHiddenSource":
         """Return a live source of the store's teacher; AsrkdError if it has changed."""
         return LiveHiddenSource(live_settings(self.store))
 
 
-class LiveHiddenSource(LiveSource):
+class LiveHiddenSource(LiveLayer):
     """Outputs of a layer that a teacher computes while the student is trained, float32 (N, T, D).
 
     Raises:
@@ -78,36 +79,33 @@ class LiveHiddenSource(LiveSource):
         super().__init__(settings, settings.layer, settings.tap)
 
 
-@dataclass(frozen=True)
-class PosteriorTargets:
-    """The likeliest tokens of each teacher frame, with their log-probabilities."""
+def posterior_source(targets: LiveTargets | str, tokens: Tokens) -> PosteriorSource:
+    """Open the source that a config names, for a student of the same tokens: a store, or a live teacher.
 
-    log_probs: Tensor  # (N, T, k + 1) in nats, the last of all other tokens together; padding is 0
-    tokens: Tensor  # (N, T, k) int64, to which the first k belong
-    num_frames: Tensor  # (N,)
-
-    def to(self, device: torch.device) -> "PosteriorTargets":
-        """Return a copy on another device."""
-        fields = (self.log_probs, self.tokens, self.num_frames)
-        return PosteriorTargets(*(field.to(device) for field in fields))
+    Raises:
+        AsrkdError: the source cannot be opened, holds other targets, or is over other tokens.
+    """
+    if isinstance(targets, str):
+        return StoredPosteriors(targets, tokens)
+    return LivePosteriorSource(targets, tokens)
 
 
-class PosteriorSource(ReadSource):
+class StoredPosteriors(ReadSource):
     """Posteriors from a store made by ``asrkd distill posterior``, for a student of the same tokens.
 
     Raises:
         AsrkdError: the store cannot be opened, or its posteriors are over other tokens.
     """
 
+    is_live = False
+
     def __init__(self, path: str, tokens: Tokens) -> None:
         self.store = ArrayStore(Path(path), "posterior")
         self.frame_shift = float(_entry(self.store, "frame_shift"))
-        stored, wanted = _entry(self.store, "teacher")["tokens"], tokens.identity()
-        if stored != wanted:
-            raise AsrkdError(
-                f"{path}: its posteriors are over other tokens ({str(stored)[:12]}) than the student's "
-                f"({wanted[:12]}); use the same tokens for both: asrkd prepare ... --token-source FOLDER"
-            )
+        self._top_k: TopK = _entry(self.store, "top_k")
+        self.has_all_tokens = _has_all(self._top_k, tokens)
+        self._tokens = tokens
+        _check_tokens(path, _entry(self.store, "teacher")["tokens"], tokens)
 
     def fetch(self, cuts: Sequence[MonoCut]) -> PosteriorTargets:
         """Read the posteriors of each cut, (N, T, k + 1) with tokens (N, T, k), padded to the longest.
@@ -115,16 +113,68 @@ class PosteriorSource(ReadSource):
         Raises:
             AsrkdError: a cut has no targets, or its targets are damaged.
         """
+        if self._top_k == ALL:
+            return PosteriorTargets.of_all([self.store.read(cut.id) for cut in cuts])
         values, tokens = zip(*(self.store.read_named(cut.id, VALUES, "tokens") for cut in cuts), strict=True)
-        return PosteriorTargets(
-            pad_sequence([frames.float() for frames in values], batch_first=True),
-            pad_sequence([frames.long() for frames in tokens], batch_first=True),
-            torch.tensor([len(frames) for frames in values]),
-        )
+        return PosteriorTargets.of_some(values, tokens)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has posteriors, computed of the same audio."""
-        self.store.verify(cuts)
+        self.store.verify(cuts, student_shift)
+
+    def live(self) -> "LivePosteriorSource":
+        """Return a live source of the store's teacher and number of tokens; AsrkdError if it has changed."""
+        return LivePosteriorSource(live_settings(self.store), self._tokens, self._top_k)
+
+
+class LivePosteriorSource(LiveSource):
+    """Posteriors that a teacher computes while the student is trained, of all tokens or of the likeliest.
+
+    Raises:
+        AsrkdError: the teacher cannot be opened, has no CTC head or other tokens, or a setting has no effect.
+    """
+
+    def __init__(self, settings: LiveTargets, tokens: Tokens, top_k: TopK = ALL) -> None:
+        idle = {"layer": settings.layer, "tap": settings.tap, "quantizer": settings.quantizer}
+        for name, value in idle.items():
+            if value is not None:
+                raise AsrkdError(
+                    f"targets of {settings.teacher}: {name} has no effect on posteriors; remove it"
+                )
+        check_teacher(settings.teacher, "posterior")
+        super().__init__(settings)
+        self._top_k = top_k
+        self.has_all_tokens = _has_all(top_k, tokens)
+        model = self.teacher("cpu").recognizer("posterior")
+        check_ctc(model)
+        _check_tokens(f"targets of {settings.teacher}", model.tokens.identity(), tokens)
+
+    def finish(self, fetched: LiveRequest) -> PosteriorTargets:
+        """Compute the posteriors on the device of the request, padded to the longest.
+
+        Raises:
+            AsrkdError: a cut cannot be read.
+        """
+        model = self.teacher(fetched.device).recognizer("posterior")
+        log_probs = [of_cut.log_probs.to(fetched.device) for of_cut in encode_cuts(model, fetched.cuts)]
+        if self._top_k == ALL:
+            return PosteriorTargets.of_all(log_probs)
+        values, tokens = zip(*(top_tokens(frames, self._top_k) for frames in log_probs), strict=True)
+        return PosteriorTargets.of_some(values, tokens)
+
+
+def _has_all(top_k: TopK, tokens: Tokens) -> bool:
+    return top_k == ALL or top_k >= tokens.size
+
+
+def _check_tokens(where: str, stored: str, tokens: Tokens) -> None:
+    """Raise AsrkdError, which begins with ``where``, unless posteriors are over the student's tokens."""
+    if stored != tokens.identity():
+        raise AsrkdError(
+            f"{where}: its posteriors are over other tokens ({str(stored)[:12]}) than the student's "
+            f"({tokens.identity()[:12]}); use the same tokens for both: "
+            "asrkd prepare ... --token-source FOLDER"
+        )
 
 
 def _entry(store: ArrayStore, name: str) -> Any:

@@ -12,7 +12,7 @@ values of each frame.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lhotse import MonoCut
@@ -30,6 +30,8 @@ from asrkd.targets.store.store import Store
 from asrkd.teachers.loading import open_teacher
 from asrkd.teachers.teacher import Teacher
 
+Source = TypeVar("Source", bound="LiveSource")
+
 
 @dataclass(frozen=True)
 class LiveRequest:
@@ -44,26 +46,57 @@ class LiveRequest:
 
 
 class LiveSource:
-    """Embeddings of a teacher's layer, computed on the student's device."""
+    """A teacher that computes targets on the student's device."""
 
     is_live = True
 
-    def __init__(self, settings: LiveTargets, layer: int, place: str | None) -> None:
-        """Open the teacher; AsrkdError if there is none, or it has no such ``layer`` or ``place``."""
+    def __init__(self, settings: LiveTargets) -> None:
+        """Open the teacher; AsrkdError if there is none."""
         self.spec, self._resample = settings.teacher, settings.resample
         self._teachers: dict[str, Teacher] = {}  # by device
-        teacher = self._open("cpu")
-        self.dim, self.frame_shift = teacher.dim, teacher.frame_shift
+        teacher = self.teacher("cpu")
+        self.frame_shift = teacher.frame_shift
         self._contract = teacher.contract()
-        self.tap = teacher.tap(layer, place)
 
-    def live(self) -> "LiveSource":
+    def live(self: Source) -> Source:
         """Return the source itself."""
         return self
 
     def fetch(self, cuts: Sequence[MonoCut]) -> LiveRequest:
         """Return the cuts as a request; this runs in any process."""
         return LiveRequest(tuple(cuts))
+
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
+        """Raise AsrkdError unless the teacher can read each cut, and its frames fit the student's."""
+        self.teacher("cpu").check_cuts(cuts, f"targets of {self.spec}")
+        for features in sorted({record.features for record in records(cuts) if record.features is not None}):
+            if problem := offset_problem(self._contract, features, student_shift):
+                raise AsrkdError(
+                    f"targets of {self.spec}: its frames {problem}; use a teacher whose first frame is where "
+                    "the student's is"
+                )
+
+    def teacher(self, device: torch.device | str) -> Teacher:
+        """Return the teacher on a device, which is opened once."""
+        device = str(device)
+        if device not in self._teachers:
+            self._teachers[device] = open_teacher(self.spec, device, resample=self._resample)
+        return self._teachers[device]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the teacher out: loader processes never compute with it."""
+        return self.__dict__ | {"_teachers": {}}
+
+
+class LiveLayer(LiveSource):
+    """Embeddings of a teacher's layer."""
+
+    def __init__(self, settings: LiveTargets, layer: int, place: str | None) -> None:
+        """Open the teacher; AsrkdError if there is none, or it has no such ``layer`` or ``place``."""
+        super().__init__(settings)
+        teacher = self.teacher("cpu")
+        self.tap = teacher.tap(layer, place)
+        self.dim = teacher.layer_dim(self.tap)
 
     @torch.no_grad()
     def finish(self, fetched: LiveRequest) -> FrameTargets:
@@ -72,8 +105,7 @@ class LiveSource:
         Raises:
             AsrkdError: a cut cannot be read.
         """
-        teacher = self._open(str(fetched.device))
-        embedded = teacher.embeddings(fetched.cuts, [self.tap])
+        embedded = self.teacher(fetched.device).embeddings(fetched.cuts, [self.tap])
         values = [self.values(of_cut.tapped[self.tap].to(fetched.device)) for of_cut in embedded]
         counts = torch.tensor([len(frames) for frames in values], device=fetched.device)
         return FrameTargets(pad_sequence(values, batch_first=True), counts, self.frame_shift)
@@ -81,25 +113,6 @@ class LiveSource:
     def values(self, embeddings: Tensor) -> Tensor:
         """Compute the targets (T, C) of a cut from its (T, D) embeddings; here the embeddings themselves."""
         return embeddings
-
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
-        """Raise AsrkdError unless the teacher can read each cut, and its frames fit the student's."""
-        self._open("cpu").check_cuts(cuts, f"targets of {self.spec}")
-        for features in sorted({record.features for record in records(cuts) if record.features is not None}):
-            if problem := offset_problem(self._contract, features):
-                raise AsrkdError(
-                    f"targets of {self.spec}: its frames {problem}; use a teacher whose first frame is where "
-                    "the student's is"
-                )
-
-    def _open(self, device: str) -> Teacher:
-        if device not in self._teachers:
-            self._teachers[device] = open_teacher(self.spec, device, resample=self._resample)
-        return self._teachers[device]
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave the teacher out: loader processes never compute with it."""
-        return self.__dict__ | {"_teachers": {}}
 
 
 def live_settings(store: Store) -> LiveTargets:
@@ -116,8 +129,8 @@ def live_settings(store: Store) -> LiveTargets:
         raise AsrkdError(f"{store.path}: its quantizer {sources.quantizer} is no longer there")
     return LiveTargets(
         teacher=str(sources.teacher),
-        layer=int(store.contract["layer"]),
-        tap=store.contract.get("tap", "after_norm"),
+        layer=store.contract.get("layer"),
+        tap=store.contract.get("tap", "after_norm") if "layer" in store.contract else None,
         quantizer=None if sources.quantizer is None else str(sources.quantizer),
         resample=store.contract.get("audio", {}).get("other_rates", "refused") != "refused",
     )

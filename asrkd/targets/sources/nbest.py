@@ -168,7 +168,7 @@ class NbestSource(ReadSource):
 
         return self.lists.examine(cuts, check)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless each cut has hypotheses of the same audio that can be tokenized."""
         self.examine(cuts)
 

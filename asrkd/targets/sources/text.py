@@ -47,7 +47,7 @@ class TranscriptSource(ReadSource):
             ids.add(record.id)
         return Selection(ids)
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError at the first cut whose transcript is missing or has unknown symbols."""
         self.examine(cuts)
 
@@ -130,7 +130,7 @@ class TextSource(ReadSource):
         """Tokenize each of the sentences, which are in place of ``cuts``."""
         return collate([[self.tokens.encode(sentence.text)] for sentence in cuts])
 
-    def verify(self, cuts: Sequence[Any]) -> None:
+    def verify(self, cuts: Sequence[Any], student_shift: float | None = None) -> None:
         """Raise AsrkdError at the first sentence that tokens cannot spell."""
         for sentence in cuts:
             self.tokens.encode(sentence.text)

@@ -47,6 +47,16 @@ class StorePlan:
             return f"{self.sources.command} {command('--out', self.out)}"
         return remake_command(self.out, self.contract["kind"])
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the contract's file."""
+        return hashlib.sha256(files.json_text(self.contract).encode("utf-8")).hexdigest()
+
+    @property
+    def stamp(self) -> dict[str, int]:
+        """Summary in the stamp of the complete store."""
+        return {"num_shards": -(-len(self.cuts) // self.cuts_per_shard), "num_cuts": len(self.cuts)}
+
     def shards(self, digest: str) -> list[Shard]:
         """List all shards of the store, present or not; ``digest`` is that of its contract."""
         model = self.sources.teacher or self.out
@@ -88,21 +98,22 @@ def make_store(plan: StorePlan, write: ShardWriter, workers: Workers, stop: Stop
         AsrkdError: the folder holds something else, or its contents cannot be completed.
         StoppedInTime: a stop was requested; finished shards and parts of others stay.
     """
-    plan = _under_existing_contract(plan)
+    plan = under_existing_contract(plan)
     state = output_folder.claim(plan.out, CONTRACT, plan.contract)
     if state is not State.COMPLETE:
         write_sources(plan.out, plan.sources)
-    digest = _contract_digest(plan)
+    _check_contract(plan)
+    digest = plan.digest
     planned = plan.shards(digest)
     progress = work(f"distill {plan.out.name}", planned, write, workers, stop, idle_remedy=SMALLER_SHARDS)
     if not progress.missing and (progress.written or state is not State.COMPLETE):
         _check_complete(plan, [shard.path for shard in planned], digest)
-        output_folder.stamp(plan.out, {"num_shards": len(planned), "num_cuts": len(plan.cuts)})
+        output_folder.stamp(plan.out, plan.stamp)
     return StoreResult(plan, progress, state is State.COMPLETE)
 
 
-def _under_existing_contract(plan: StorePlan) -> StorePlan:
-    """Take the contract of the folder if it differs from the plan's in builds or devices alone.
+def under_existing_contract(plan: StorePlan) -> StorePlan:
+    """Take the contract of the plan's folder if it differs from the plan's in builds or devices alone.
 
     Shards of several torch builds or devices differ in their last bits, which gives a warning and no error.
     """
@@ -117,8 +128,8 @@ def _under_existing_contract(plan: StorePlan) -> StorePlan:
     return replace(plan, contract=existing)
 
 
-def _contract_digest(plan: StorePlan) -> str:
-    """Compute the SHA-256 of the contract's file, which must hold the contract of the plan.
+def _check_contract(plan: StorePlan) -> None:
+    """Check that the contract's file holds the contract of the plan.
 
     Raises:
         AsrkdError: another command claimed the folder at the same time, or the file was edited.
@@ -128,11 +139,9 @@ def _contract_digest(plan: StorePlan) -> str:
         raise AsrkdError(
             f"{plan.out}: another command writes to this folder: {difference}; choose another --out"
         )
-    digest = hashlib.sha256(files.json_text(plan.contract).encode("utf-8")).hexdigest()
-    if digest != files.sha256(plan.out / CONTRACT):
+    if plan.digest != files.sha256(plan.out / CONTRACT):
         remedy = make_again(plan.out, plan.command, "the store")
         raise AsrkdError(f"{plan.out / CONTRACT}: was edited; {remedy}")
-    return digest
 
 
 def _check_complete(plan: StorePlan, payloads: Sequence[Path], digest: str) -> None:

@@ -1,7 +1,7 @@
 """Schemas of the records in a store: contract, stamp, index, sources, and lines of N-best lists."""
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -78,7 +78,7 @@ class _Contract(Record):
     tap: str = ""
     num_tokens: Positive = 1
     dim: Positive = 1
-    top_k: Positive = 1
+    top_k: Positive | Literal["all"] = 1
 
 
 class _Sources(Record):

@@ -64,13 +64,18 @@ class NbestStore(Store):
         if zlib.crc32(line) != entry.crc32:
             raise self.damaged(cut_id, shard)
         try:
-            record = files.parse_json(line.decode("utf-8"))
-            fields.NBEST.check(record)
-            return from_record(record)
+            return parse_nbest_line(line)
         except ValueError as error:
             raise AsrkdError(
                 damage(self.shards[shard], f"the list of cut {cut_id} cannot be read ({reason(error)})")
             ) from None
+
+
+def parse_nbest_line(line: bytes) -> Nbest:
+    """Parse the line of a cut; ValueError if it is no N-best list."""
+    record = files.parse_json(line.decode("utf-8"))
+    fields.NBEST.check(record)
+    return from_record(record)
 
 
 def nbest_line(cut: MonoCut, nbest: Nbest) -> bytes:

@@ -35,13 +35,13 @@ class Sources:
     lm: Path | None = None  # language model of the search; None also in older stores
 
 
-def write_sources(out: Path, sources: Sources) -> None:
-    """Write ``sources.json`` into the store ``out``."""
+def sources_record(out: Path, sources: Sources) -> dict[str, Any]:
+    """Return what ``sources.json`` in the store ``out`` records."""
 
     def relative(path: Path | None) -> str | None:
         return None if path is None else str(path) if is_bundle(path) else os.path.relpath(path, out)
 
-    record = {
+    record: dict[str, Any] = {
         "command": sources.command,
         "teacher": relative(sources.teacher),
         "cuts": [relative(path) for path in sources.cuts],
@@ -52,7 +52,12 @@ def write_sources(out: Path, sources: Sources) -> None:
     for name, path in (("noise", sources.noise), ("lm", sources.lm)):
         if path is not None:
             record[name] = relative(path)
-    files.write_json(out / PROVENANCE, record)
+    return record
+
+
+def write_sources(out: Path, sources: Sources) -> None:
+    """Write ``sources.json`` into the store ``out``."""
+    files.write_json(out / PROVENANCE, sources_record(out, sources))
 
 
 def read_sources(out: Path) -> Sources | None:

@@ -124,6 +124,16 @@ def num_begun(out: Path) -> int:
     return len({path.name.rsplit(".", 2)[0] for path in (out / PARTS).glob("*.part")})
 
 
+def num_saved(shard: Shard) -> int:
+    """Count the first cuts of a shard that parts hold by their names; no part is read or removed."""
+    names = (path.name.split(".")[-2] for path in _folder(shard).glob(f"{shard.path.name}.*.part"))
+    ends = {int(first): int(end) for first, end in (name.split("-") for name in sorted(names))}
+    saved = 0
+    while saved in ends:
+        saved = ends.pop(saved)
+    return saved
+
+
 def remove_parts(shard: Shard) -> None:
     """Remove the parts of a shard, and their folder if it is empty then."""
     for path in _folder(shard).glob(f"{shard.path.name}.*"):

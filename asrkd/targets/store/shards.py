@@ -120,6 +120,11 @@ def write_shard(
     with files.create_aside(path) as partial:
         write(partial)
         payload = Payload(partial.stat().st_size, files.sha256(partial), contract)
+    write_index(path, payload, entries)
+
+
+def write_index(path: Path, payload: Payload, entries: Iterable[tuple[str, Entry]]) -> None:
+    """Write the index of the payload file ``path``: the payload, and cut id and entry of each cut."""
     rows = ({"id": cut_id} | entry._asdict() for cut_id, entry in entries)
     files.write_jsonl(index_path(path), _chain(asdict(payload), rows))
 

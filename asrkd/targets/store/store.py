@@ -107,15 +107,19 @@ class Store:
             )
         return self.index[cut_id]
 
-    def verify(self, cuts: Sequence[MonoCut]) -> None:
+    def verify(self, cuts: Sequence[MonoCut], student_shift: float | None = None) -> None:
         """Raise AsrkdError unless every cut has targets, computed of the same audio and of the right length.
 
         The message names the cut, and the expected and the actual value. The
         teacher and the quantizer that the store records are checked too, if
         they still exist.
+
+        Args:
+            cuts: cuts that a student is trained on.
+            student_shift: seconds between the student's frames; None if no student is known.
         """
         check_sources(self.path, self.contract)
-        self._check_first_frame(cuts)
+        self._check_first_frame(cuts, student_shift)
         for row, record in enumerate(records(cuts)):
             problem = mismatch(self.contract, self.entry(record.id)[1], record)
             if problem:
@@ -124,12 +128,12 @@ class Store:
                     f"{make_again(self.path, self.remake, 'the store')}"
                 )
 
-    def _check_first_frame(self, cuts: Sequence[MonoCut]) -> None:
+    def _check_first_frame(self, cuts: Sequence[MonoCut], student_shift: float | None) -> None:
         """Raise AsrkdError if target frames do not coincide with those of a student that reads these cuts."""
         if self.kind == "nbest":  # texts have no frames
             return
         for features in {record.features for record in records(cuts) if record.features is not None}:
-            problem = offset_problem(self.contract, features)
+            problem = offset_problem(self.contract, features, student_shift)
             if problem:
                 raise AsrkdError(
                     f"{self.path}: its frames {problem}; use a teacher whose first frame is where the "

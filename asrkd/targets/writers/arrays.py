@@ -15,28 +15,11 @@ from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
 from asrkd.models.inference import GPU_BATCH, encode_cuts
 from asrkd.quantizer.storage import load_quantizer
+from asrkd.targets.posteriors import ALL, TopK, top_tokens
 from asrkd.targets.store.arrays import VALUES, write_array_shard
 from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
 from asrkd.targets.store.shards import Shard, ShardWriter
 from asrkd.teachers.loading import open_teacher
-
-
-def top_tokens(log_probs: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
-    """Select the best ``top_k`` tokens of each frame.
-
-    Args:
-        log_probs: (T, V) normalized, in nats.
-        top_k: number of tokens, at least 1; all if V or more.
-
-    Returns:
-        values (T, k + 1): log-probabilities, best first, and last that of all
-        other tokens, -inf if there are none; tokens (T, k), int16 if V allows it.
-    """
-    ranked, order = log_probs.sort(dim=-1, descending=True, stable=True)
-    k = min(top_k, log_probs.shape[-1])
-    rest = ranked[:, k:].logsumexp(dim=-1, keepdim=True)  # (T, 1); -inf for no tokens
-    narrow = torch.int16 if log_probs.shape[-1] <= torch.iinfo(torch.int16).max else torch.int32
-    return torch.cat([ranked[:, :k], rest], dim=-1), order[:, :k].to(narrow)
 
 
 def codebook_writer(quantizer: Path, tap: Tap) -> ShardWriter:
@@ -44,11 +27,12 @@ def codebook_writer(quantizer: Path, tap: Tap) -> ShardWriter:
     return _writer(partial(_codebook, quantizer=quantizer, tap=tap))
 
 
-def posterior_writer(top_k: int, dtype: str) -> ShardWriter:
+def posterior_writer(top_k: TopK, dtype: str) -> ShardWriter:
     """Return a writer of posteriors.
 
     A cut has ``values`` (T, k + 1), log-probabilities in nats of the k best tokens
-    and of all others together, and ``tokens`` (T, k), the k best.
+    and of all others together, and ``tokens`` (T, k), the k best; of all tokens
+    ``values`` (T, V) alone, in their order.
     """
     return _writer(partial(_posteriors, top_k=top_k, dtype=dtype))
 
@@ -75,11 +59,15 @@ def _hidden(shard: Shard, first: int, tap: Tap, dtype: str) -> SerializedOutputs
         yield embedded.cut.duration, [_serialized(embedded.tapped[tap].to(getattr(torch, dtype)))]
 
 
-def _posteriors(shard: Shard, first: int, top_k: int, dtype: str) -> SerializedOutputs:
+def _posteriors(shard: Shard, first: int, top_k: TopK, dtype: str) -> SerializedOutputs:
     """Yield the posteriors of each cut from number ``first`` on."""
+    stored = getattr(torch, dtype)
     for outputs in encode_cuts(load_model(shard.model, shard.device), shard.cuts[first:]):
-        values, tokens = top_tokens(outputs.log_probs, top_k)
-        yield outputs.cut.duration, [_serialized(values.to(getattr(torch, dtype)), tokens=tokens)]
+        if top_k == ALL:
+            yield outputs.cut.duration, [_serialized(outputs.log_probs.to(stored))]
+        else:
+            values, tokens = top_tokens(outputs.log_probs, top_k)
+            yield outputs.cut.duration, [_serialized(values.to(stored), tokens=tokens)]
 
 
 def _serialized(values: Tensor, **others: Tensor) -> bytes:

@@ -8,6 +8,7 @@ from itertools import accumulate
 import pytest
 import torch
 
+from asrkd.commands.targets import WeighRequest, weigh
 from asrkd.commands.train import TrainOptions, train
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
@@ -16,9 +17,11 @@ from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.evaluation.report.codebook_diagnostics import measure_codebooks
 from asrkd.evaluation.report.codebook_loss import figure, measure_codebook_loss
+from asrkd.evaluation.report.hidden_diagnostics import histogram as hidden_histogram
 from asrkd.evaluation.report.nbest_diagnostics import histogram, measure_weights, oracle, weights
 from asrkd.targets.sources.settings import WeightSettings
 from asrkd.targets.store.arrays import write_array_shard
+from asrkd.targets.store.hidden_statistics import measure_hidden
 from asrkd.targets.store.nbest_statistics import measure_nbest
 from asrkd.targets.store.used_stores import used_stores
 from asrkd.training.metrics import read_metrics
@@ -136,3 +139,41 @@ def test_a_store_of_unknown_teacher_gives_no_cross_entropy(student, corpus, stor
     (used,) = used_stores(student).stores
     with pytest.raises(AsrkdError, match="does not record its teacher"):
         measure_codebook_loss(student, experiment, type(used)(used.name, copied, "codebook", None), [])
+
+
+@pytest.fixture
+def hidden_store(tmp_path, corpus):
+    """Hidden states of three cuts, whose frames have means 0, 1 and -1, with their weights by hand."""
+    folder, cuts = tmp_path / "hidden", read_cuts(corpus / "cuts_train.jsonl.gz")[:3]
+    contract = {"kind": "hidden", "layer": 3, "tap": "before_norm", "dim": 2, "frame_shift": 0.04}
+    folder.mkdir()
+    files.write_json(folder / "contract.json", contract)
+    frames = torch.tensor([[2.0, -2.0], [0.5, 1.5], [-3.0, 1.0]], dtype=torch.float16)
+    path = folder / "shard-00000-of-00001.safetensors"
+    write_array_shard(path, files.sha256(folder / "contract.json"), cuts, [{"values": frames}] * 3)
+    stamp(folder, {"num_shards": 1, "num_cuts": 3})
+    return folder, [1 / (1 + math.exp(-mean)) for mean in (0.0, 1.0, -1.0)]
+
+
+def test_frame_weights_of_a_store_by_hand_and_their_histogram(hidden_store):
+    folder, by_hand = hidden_store
+    measured = measure_hidden(folder)
+    assert sorted(measured.weights.tolist()) == pytest.approx(sorted(by_hand * 3), abs=1e-6)
+    deviation = math.sqrt(sum((weight - 0.5) ** 2 for weight in by_hand) / 3)
+    assert measured.text() == (
+        f"layer 3, before_norm, 2 values a frame: frame weights 0.500 \u00b1 {deviation:.4f}, 0.269 to 0.731 "
+        "for nine of ten frames (9 frames of 3 cuts)"
+    )
+    drawn = hidden_histogram(measured)
+    assert drawn.count(": 33.3% of the frames") == 3
+    assert drawn.count(": 0.0% of the frames") == 17
+
+
+def test_targets_weights_shows_frame_weights_and_refuses_settings_of_hypotheses(hidden_store):
+    folder, _ = hidden_store
+    assert weigh(WeighRequest(folder)).startswith(
+        f"{folder}: layer 3, before_norm, 2 values a frame: frame weights"
+    )
+    for settings, option in (({"betas": (1.0,)}, "--beta"), ({"overrides": ("num_hypotheses=2",)}, "--set")):
+        with pytest.raises(AsrkdError, match=f"{option}: no effect on .*, which holds hidden states"):
+            weigh(WeighRequest(folder, **settings))

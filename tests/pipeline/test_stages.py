@@ -414,7 +414,7 @@ def test_tutornet_has_its_rows_with_the_targets_and_teachers_that_they_read(tmp_
 
 
 def test_every_row_of_tutornet_is_a_config_with_as_many_updates(tmp_path):
-    """The phases that the stage puts together are those of the schema, with six updates in all (SIZE=tiny)."""
+    """The phases that the stage puts together are those of the schema, of six updates in all (SIZE=tiny)."""
     done = record(tmp_path, "tutornet/run.sh", "digits", AT_ONCE="1", TUTORNET_MORE_SEEDS="")
     rows = [words for words in done.commands if words[0] == "train" and words[-1].startswith("phases=")]
     assert len(rows) == 7 + 15 + 3

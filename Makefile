@@ -130,6 +130,18 @@ sequence-tables: $(INSTALLED)  ## Seq-KD and ERR-KD on the demo's corpus, 90 min
 sequence-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make sequence-tables-fsdd CORPUS=folder
 	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/sequence/run.sh fsdd
 
+.PHONY: tutornet-tables
+tutornet-tables: $(INSTALLED)  ## TutorNet on the demo's corpus: teachers and students of different kinds, rivals, mixtures
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/tutornet/run.sh digits
+
+.PHONY: tutornet-tables-fsdd
+tutornet-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make tutornet-tables-fsdd CORPUS=folder
+	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/tutornet/run.sh fsdd
+
+.PHONY: scales-table
+scales-table: $(INSTALLED)  ## whether a scale of 1 suits every frame objective, 30 minutes
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/scales/run.sh digits
+
 ##@ Measurements
 
 .PHONY: bench

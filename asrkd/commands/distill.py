@@ -25,8 +25,9 @@ from asrkd.quantizer.storage import load_quantizer
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.nbest import RECORD
 from asrkd.targets.posteriors import ALL, TopK
-from asrkd.targets.store.building import make_store
+from asrkd.targets.store.building import StorePlan, make_store
 from asrkd.targets.store.nbest_statistics import measure_nbest
+from asrkd.targets.store.shards import ShardWriter
 from asrkd.targets.writers import arrays
 from asrkd.targets.writers.nbest import PLAIN, DecodingConditions, nbest_writer
 from asrkd.teachers.folds import fold_warning
@@ -106,16 +107,21 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
         if request.dry_run is not None:
             with dry_run_beside(request, source, stop) as dry_run:
                 next_run = replace(request.dry_run, started_at=time.monotonic())
-                text = _codebook(replace(request, dry_run=next_run), teacher, cuts, dry_run.folder, stop)
+                plan, write, _ = _codebook_plan(request, teacher, cuts, dry_run.folder)
+                text = dry_run_store(replace(request, dry_run=next_run), plan, write, stop)
                 return f"{dry_run.text}\n{text}".strip()
         source = quantizer_beside(request, source, stop)
-    return _codebook(request, teacher, cuts, source, stop)
+    plan, write, layer = _codebook_plan(request, teacher, cuts, source)
+    if request.dry_run is not None:
+        return dry_run_store(request, plan, write, stop)
+    made = make_store(plan, write, request.workers, stop)
+    return made.text(f", {counted(plan.contract['quantizer']['num_codebooks'], 'codebook')} of layer {layer}")
 
 
-def _codebook(
-    request: DistillRequest, teacher: Teacher, cuts: PackedCuts, source: Path, stop: StopRequest
-) -> str:
-    """Store the codebook indexes by the quantizer in the folder ``source``."""
+def _codebook_plan(
+    request: DistillRequest, teacher: Teacher, cuts: PackedCuts, source: Path
+) -> tuple[StorePlan, ShardWriter, int]:
+    """Plan a store of indexes by the quantizer in a folder; return plan, writer, and the teacher's layer."""
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -124,11 +130,7 @@ def _codebook(
         "search": asdict(STANDARD),
     }
     plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
-    write = arrays.codebook_writer(source, tap)
-    if request.dry_run is not None:
-        return dry_run_store(request, plan, write, stop)
-    made = make_store(plan, write, request.workers, stop)
-    return made.text(f", {counted(loaded.quantizer.num_codebooks, 'codebook')} of layer {tap.layer}")
+    return plan, arrays.codebook_writer(source, tap), tap.layer
 
 
 def posterior(request: DistillRequest, top_k: TopK, dtype: str, stop: StopRequest) -> str:

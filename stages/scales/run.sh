@@ -47,4 +47,5 @@ make_teacher teacher $(scores)
 make_rows "$seeds" "${rows[@]}"
 stage 1 scales/20_tables $kinds
 note_missing "$EXP"/scales/*.txt <<< "$(not_run "$seeds" "${rows[@]}")"
+mkdir -p "$EXP/scales"
 (cd "$EXP/scales" && find . -maxdepth 1 -name '*.txt' -printf '%f\n' | sort | xargs -r tail -v -n +1)

@@ -12,6 +12,7 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 teacher=${2:?which teacher? conv, blstm or transformer} kind=${3:?which targets? hidden, posterior, nbest or codebook}
 source stages/tutornet/teachers.sh
 folder=$TUTORNET/$teacher
+mkdir -p "$folder"
 distill() { # KIND NAME OPTION ...
   asrkd distill "$1" --teacher "$folder/teacher" --cuts "$STUDENT_CUTS" --out "$folder/$2" "${@:3}"
 }

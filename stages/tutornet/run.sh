@@ -71,15 +71,16 @@ prepare_corpus
 stage 1 sequence/10_cuts
 for student in $students; do
   rows=$(within "${TUTORNET_ROWS-$(all_rows | xargs)}" "$(all_rows | xargs)" | xargs)
-  deciding=$(within "${TUTORNET_DECIDING-baseline skd tutornet}" "$rows" | xargs)
+  deciding=$(within "${TUTORNET_DECIDING-baseline skd tutornet}" "$rows" | xargs) seeded=
+  if [[ $deciding != baseline ]]; then seeded=$deciding; fi # more seeds of a baseline alone decide nothing
   for teacher in $(for row in $rows; do kinds_of "$row"; done | cut -d ' ' -f 1 | sort -u); do
     make_teacher "tutornet/$teacher/teacher" $(scores)
   done
   make_rows 1 $deciding
   make_rows 1 $(without "$rows" "$deciding")
-  make_rows "$more_seeds" $deciding
+  make_rows "$more_seeds" $seeded
   stage 1 tutornet/50_tables "$student" $(finished 1 $rows)
-  note_missing "$EXP/tutornet/$student"/*.txt <<< "$(not_run 1 $rows; not_run "$more_seeds" $deciding)"
+  note_missing "$EXP/tutornet/$student"/*.txt <<< "$(not_run 1 $rows; not_run "$more_seeds" $seeded)"
   mkdir -p "$EXP/tutornet/$student"
   (cd "$EXP/tutornet/$student" && find . -maxdepth 1 -name '*.txt' -printf '%f\n' | sort | xargs -r tail -v -n +1)
 done

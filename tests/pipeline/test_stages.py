@@ -388,7 +388,43 @@ def test_tables_of_a_single_speaker_resample_utterances(tmp_path, corpus, resamp
         assert lines and {"--blocks utterance" in line for line in lines} == {resampled}
 
 
+def test_tutornet_has_its_rows_with_the_targets_and_teachers_that_they_read(tmp_path):
+    done, folder = record(tmp_path, "tutornet/run.sh", "digits", AT_ONCE="1"), tmp_path / "demo/tutornet"
+
+    def outputs(verb: str) -> dict[str, str]:
+        """The folders that a command writes, with the last word of each."""
+        words = [words for words in done.commands if words[0] == verb]
+        return {os.path.relpath(each[each.index("--out") + 1], folder): each[-1] for each in words}
+
+    trained = outputs("train")
+    teachers = [name for name in trained if name.endswith("/teacher")]
+    assert teachers == ["blstm/teacher", "conv/teacher", "transformer/teacher"]
+    assert len(trained) == 3 + 7 + 15 + 3 + 2 * (3 + 3)
+    students = {"blstm/seed-3/tutornet", "conv/seed-1/tutornet+mvq", "las/seed-1/tutornet@transformer"}
+    assert students <= trained.keys()
+    assert outputs("distill").keys() == {
+        "conv/hidden", "conv/posterior", "conv/nbest", "conv/quantizer", "conv/codebook",
+        "blstm/hidden", "blstm/posterior", "transformer/hidden", "transformer/posterior",
+    }  # fmt: skip
+    check_order(done.commands)
+    two = trained["conv/seed-1/two-teachers"]
+    assert f"{folder}/conv/hidden" in two and f"{folder}/blstm/posterior" in two
+    weighted = trained["conv/seed-1/rkd-skd"].replace("frame_weighting: false, ", "")
+    assert weighted == trained["conv/seed-1/tutornet"]
+
+
+def test_every_row_of_tutornet_is_a_config_with_as_many_updates(tmp_path):
+    """The phases that the stage puts together are those of the schema, of six updates in all (SIZE=tiny)."""
+    done = record(tmp_path, "tutornet/run.sh", "digits", AT_ONCE="1", TUTORNET_MORE_SEEDS="")
+    rows = [words for words in done.commands if words[0] == "train" and words[-1].startswith("phases=")]
+    assert len(rows) == 7 + 15 + 3
+    for words in rows:
+        experiment = load(TrainConfig, ROOT / words[1], [words[-1]])
+        assert sum(phase.steps for phase in experiment.phases) == 6
+        assert len(experiment.phases) == 1 or experiment.phases[0].optim.warmup_steps == 0
+
+
 def test_without_time_left_no_teacher_is_trained(tmp_path):
     wanted = {"SEQUENCE_STUDENTS": "joint-small", "SEQUENCE_ROWS": "baseline", "BUDGET": "0m"}
-    for script in ("sequence/run.sh", "mvq/run.sh"):
+    for script in ("sequence/run.sh", "mvq/run.sh", "tutornet/run.sh", "scales/run.sh"):
         assert not record(tmp_path, script, "digits", **wanted).of("train", "distill", "compare")

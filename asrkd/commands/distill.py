@@ -11,6 +11,7 @@ from typing import Any
 
 from asrkd.commands.distill_quantizer import dry_run_beside, quantizer_beside
 from asrkd.commands.distill_request import DistillRequest, QuantizerRequest, check_dtype
+from asrkd.commands.dry_run import DryRun
 from asrkd.commands.dry_run_store import dry_run_store
 from asrkd.core.errors import counted, warn
 from asrkd.core.stopping import StopRequest
@@ -105,23 +106,18 @@ def codebook(request: DistillRequest, source: Path | QuantizerRequest, stop: Sto
     if isinstance(source, QuantizerRequest):
         teacher.tap(source.layer, source.tap)
         if request.dry_run is not None:
-            with dry_run_beside(request, source, stop) as dry_run:
-                next_run = replace(request.dry_run, started_at=time.monotonic())
-                plan, write, _ = _codebook_plan(request, teacher, cuts, dry_run.folder)
-                text = dry_run_store(replace(request, dry_run=next_run), plan, write, stop)
-                return f"{dry_run.text}\n{text}".strip()
+            return _dry_run_of_both(request, request.dry_run, teacher, cuts, source, stop)
         source = quantizer_beside(request, source, stop)
-    plan, write, layer = _codebook_plan(request, teacher, cuts, source)
+    plan, write, details = _codebook_plan(request, teacher, cuts, source)
     if request.dry_run is not None:
         return dry_run_store(request, plan, write, stop)
-    made = make_store(plan, write, request.workers, stop)
-    return made.text(f", {counted(plan.contract['quantizer']['num_codebooks'], 'codebook')} of layer {layer}")
+    return make_store(plan, write, request.workers, stop).text(details)
 
 
 def _codebook_plan(
     request: DistillRequest, teacher: Teacher, cuts: PackedCuts, source: Path
-) -> tuple[StorePlan, ShardWriter, int]:
-    """Plan a store of indexes by the quantizer in a folder; return plan, writer, and the teacher's layer."""
+) -> tuple[StorePlan, ShardWriter, str]:
+    """Return plan and writer of indexes by the quantizer in the folder ``source``, and their text."""
     loaded = load_quantizer(source)
     tap = check_quantizer(source, loaded.contract, teacher)
     sizes = {"num_codebooks": loaded.quantizer.num_codebooks, "codebook_size": loaded.quantizer.codebook_size}
@@ -130,7 +126,23 @@ def _codebook_plan(
         "search": asdict(STANDARD),
     }
     plan = request.plan(teacher, cuts, "codebook", details, quantizer=source)
-    return plan, arrays.codebook_writer(source, tap), tap.layer
+    text = f", {counted(loaded.quantizer.num_codebooks, 'codebook')} of layer {tap.layer}"
+    return plan, arrays.codebook_writer(source, tap), text
+
+
+def _dry_run_of_both(
+    request: DistillRequest,
+    dry_run: DryRun,
+    teacher: Teacher,
+    cuts: PackedCuts,
+    settings: QuantizerRequest,
+    stop: StopRequest,
+) -> str:
+    """Measure the training of a quantizer and, with one of its sizes, the store."""
+    with dry_run_beside(request, settings, stop) as beside:
+        plan, write, _ = _codebook_plan(request, teacher, cuts, beside.folder)
+        store = replace(request, dry_run=replace(dry_run, started_at=time.monotonic()))
+        return f"{beside.text}\n{dry_run_store(store, plan, write, stop)}".strip()
 
 
 def posterior(request: DistillRequest, top_k: TopK, dtype: str, stop: StopRequest) -> str:

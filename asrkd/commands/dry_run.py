@@ -25,12 +25,12 @@ class DryRun:
 
 
 def size_text(num_bytes: float) -> str:
-    """Return a number of bytes with three digits and a unit of a power of 1000: '1.24 MB'."""
+    """Return a number of bytes with four digits and a unit of a power of 1000: '1.239 MB'."""
     for unit in ("bytes", "kB", "MB", "GB"):
-        if num_bytes < 999.5:
-            return f"{num_bytes:.3g} {unit}" if unit != "bytes" else f"{num_bytes:.0f} bytes"
+        if num_bytes < 999.95:
+            return f"{num_bytes:.4g} {unit}" if unit != "bytes" else f"{num_bytes:.0f} bytes"
         num_bytes /= 1000
-    return f"{num_bytes:.3g} TB"
+    return f"{num_bytes:.4g} TB"
 
 
 def time_text(seconds: float) -> str:

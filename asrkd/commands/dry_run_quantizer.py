@@ -8,7 +8,7 @@ of the measurement at the end; its quantizer, in a temporary folder, the bytes.
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -99,7 +99,7 @@ def quantizer_dry_run(
     """
     assert request.dry_run is not None
     opening_s = time.monotonic() - request.dry_run.started_at
-    cuts, unfinished = list(records(sample.cuts)), request.out / UNFINISHED
+    cuts, unfinished, options = list(records(sample.cuts)), request.out / UNFINISHED, settings.options
     num_frames = min(_num_frames(teacher, cuts, sample.frames_per_cut), settings.max_frames)
     pending, done = cuts[num_sampled(unfinished) :], _steps_done(unfinished / CHECKPOINT)
     audio_s = sum(record.duration for record in pending)
@@ -107,27 +107,26 @@ def quantizer_dry_run(
         folder = Path(name)
         rate, frames = _embedded(teacher, sample, stop)
         many = frames.repeat(-(-num_frames // len(frames)), 1)[:num_frames].to(teacher.device)
-        costs, num_bytes = _short_training(folder, many, settings.options, record, stop)
-        seconds = {
+        costs, num_bytes = _short_training(folder, many, options, record, stop)
+        temporary = 4 * many.numel() + (folder / CHECKPOINT).stat().st_size
+        times = {
             "opening": opening_s,
             "embeddings": rate * audio_s,
-            "training": costs.left(settings.options, done),
+            "training": costs.left(options, done),
         }
-        steps, checkpoint = settings.options.steps, (folder / CHECKPOINT).stat().st_size
         work = (
             f"{len(pending)} of {len(cuts)} utterances, {audio_s / 3600:.3g} h of audio; "
-            f"{steps - done} of {steps} steps on {num_frames} frames"
+            f"{options.steps - done} of {options.steps} steps on {num_frames} frames"
         )
-        temporary = size_text(4 * num_frames * frames.shape[1] + checkpoint)
-        times = listed({part: time_text(part_s) for part, part_s in seconds.items()})
-        step_s = f"{costs.phase_one:.3g} s, then {costs.phase_two:.3g} s and {costs.settling:.3g} s a step"
-        rows = [
-            ("left", work),
-            ("disk", f"{size_text(num_bytes)}, and {temporary} more until it is trained"),
-            ("time", f"{time_text(sum(seconds.values()))} ({times}) on {teacher.device.type}"),
-            ("", f"({step_s})"),
-        ]
+        disk = f"{size_text(num_bytes)}, and {size_text(temporary)} more until it is trained"
+        rows = [("left", work), ("disk", disk), *_time_rows(times, costs, teacher.device.type)]
         yield QuantizerDryRun(block(f"{request.out}: dry run, nothing is written", rows), folder)
+
+
+def _time_rows(times: Mapping[str, float], costs: TrainingSeconds, device: str) -> list[tuple[str, str]]:
+    parts = listed({part: time_text(seconds) for part, seconds in times.items()})
+    steps = f"{costs.phase_one:.3g} s, then {costs.phase_two:.3g} s and {costs.settling:.3g} s a step"
+    return [("time", f"{time_text(sum(times.values()))} ({parts}) on {device}"), ("", f"({steps})")]
 
 
 def _num_frames(teacher: Teacher, cuts: Sequence[CutRecord], most: int) -> int:

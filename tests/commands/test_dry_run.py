@@ -14,9 +14,10 @@ from asrkd.cli import main
 from asrkd.commands import distill, distill_quantizer
 from asrkd.commands.distill_request import DistillRequest, quantizer_request
 from asrkd.commands.dry_run import DryRun, size_text, time_text
+from asrkd.commands.dry_run_bytes import predicted_lengths
 from asrkd.commands.dry_run_costs import spread_rows
 from asrkd.commands.dry_run_quantizer import TrainingSeconds
-from asrkd.commands.dry_run_store import longest_process, predicted_lengths
+from asrkd.commands.dry_run_store import longest_process
 from asrkd.core.errors import AsrkdError, StoppedInTime
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
@@ -104,6 +105,9 @@ def test_cuts_in_parts_are_not_left(request_):
     text = distill.hidden(dry(replace(request_, cuts_per_shard=40)), 1, "float16", STOP)
     assert f"  left  1 shard, {30 - saved} cuts, " in text
     assert part.is_file()
+    part.rename(part.with_name(part.name.replace(f"-{saved:06d}.", "-000030.")))  # as if all were saved
+    text = distill.hidden(dry(replace(request_, cuts_per_shard=40)), 1, "float16", STOP)
+    assert "  left  1 shard, 0 cuts, 0 h of audio" in text
 
 
 def test_a_part_of_the_shards_and_one_of_several_jobs(kinds, request_):
@@ -253,7 +257,7 @@ def test_steps_of_a_training_are_added_up_by_kind():
 
 def test_sizes_and_times_in_words():
     assert [size_text(n) for n in (0, 999, 1234, 45_600, 1.239e9, 5e13)] == [
-        "0 bytes", "999 bytes", "1.23 kB", "45.6 kB", "1.24 GB", "50 TB",
+        "0 bytes", "999 bytes", "1.234 kB", "45.6 kB", "1.239 GB", "50 TB",
     ]  # fmt: skip
     assert [time_text(s) for s in (0.04, 59.9, 60, 312, 3599, 12_000, 190_000)] == [
         "0.0 s", "59.9 s", "1 min 0 s", "5 min 12 s", "59 min 59 s", "3 h 20 min", "2 d 4 h",

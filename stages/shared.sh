@@ -60,6 +60,11 @@ best_row() {
 #   scores  prints the names of the scores for its record
 # and of its own: `targets ROW ...`, which makes what their trainings read; `teacher [restore]` and `score_teacher`.
 
+# Defaults that fit a recipe of the demo's teacher, which scores on $SCORED: a recipe defines those that differ.
+scores() { printf 'score-%s\n' $SCORED; }
+teacher() { stage 1 demo/10_teacher "$@"; }
+score_teacher() { stage 1 demo/50_score teacher; }
+
 is_done() { [[ -f $EXP/$1/stamp.json ]]; }
 
 # FOLDER: whether a training that takes as long as the longest so far of its rows would end within the budget.

@@ -17,6 +17,7 @@ import numpy as np
 from asrkd.commands.dry_run_costs import ShardCost
 from asrkd.core import files
 from asrkd.core.output_folder import State
+from asrkd.core.randomness import evenly_spaced
 from asrkd.data.cuts.records import CutRecord, records
 from asrkd.models.frame_timing import expected_frames
 from asrkd.targets.store.arrays import read_layouts
@@ -80,6 +81,16 @@ def store_bytes(
     shards: Sequence[ShardCost],
     lengths: Mapping[str, float],
 ) -> Bytes:
+    """Return the bytes of the missing shards, and of the small files of a new store.
+
+    Args:
+        plan: plan of the store.
+        state: state of its folder; the contract and sources of one that exists are there.
+        folder: temporary folder, where indexes are written.
+        left: missing shards.
+        shards: measured shards, one or more.
+        lengths: length of each cut in its payload, in rows or bytes, by id.
+    """
     row_bytes, header_bytes = _payload_layout(plan, shards[-1].path)
     payload = row_bytes * sum(lengths.values()) + header_bytes * len(left)
     others = {"stamp": plan.stamp}
@@ -99,9 +110,9 @@ def _payload_layout(plan: StorePlan, path: Path) -> tuple[int, int]:
 
 def _index_bytes(folder: Path, left: Sequence[Shard], lengths: Mapping[str, float]) -> float:
     """Return the bytes of all indexes, from some that are written with random checksums."""
-    step, draw = -(-len(left) // MAX_INDEXES), random.Random(1)
+    draw = random.Random(1)
     num_bytes = num_cuts = 0
-    for shard in left[::step]:
+    for shard in evenly_spaced(left, MAX_INDEXES):
         offset, entries = 0, []
         for record in records(shard.cuts):
             length = round(lengths[record.id])

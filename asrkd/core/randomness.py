@@ -2,15 +2,24 @@
 
 On the data side a seed is a function of (seed, epoch, cut id), so that any number
 of loader workers, and a resumed run, draw the same numbers. On the model side it
-is a function of (seed, step).
+is a function of (seed, step). Where a sample need not be random, no seed changes it
+(:func:`evenly_spaced`).
 """
 
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+
+
+def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
+    """Choose at most ``most`` of some items, from the first on, evenly spaced; all if there are no more."""
+    return [items[row] for row in range(0, len(items), max(1, -(-len(items) // most)))]
 
 
 def derive(*parts: int | str) -> int:

@@ -48,9 +48,7 @@ class SummedLstm(nn.Module):
         """
         mask = frame_mask(num_frames, frames.shape[1])
         rows = torch.arange(frames.shape[1], device=frames.device)
-        mirror = torch.where(mask, num_frames[:, None] - 1 - rows, rows)[
-            ..., None
-        ]  # (N, T, 1), its own inverse
+        mirror = torch.where(mask, num_frames[:, None] - 1 - rows, rows).unsqueeze(-1)  # its own inverse
         normed = self.norm(frames)
         with torch.autocast(frames.device.type, enabled=False):  # torch 1.13 has no LSTM in bf16 on CPU
             ahead, _ = self.forwards(normed)

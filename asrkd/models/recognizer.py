@@ -45,9 +45,7 @@ class RecognizerOutput:
     num_frames: Tensor  # (N,)
     tapped: dict[Tap, Tensor]  # each (N, T, size of the layer)
     encoded: Tensor | None = None  # (N, T, D) that a decoder attends to
-    intermediate: dict[Tap, Tensor] = field(
-        default_factory=dict
-    )  # (N, T, V) logits of heads for training alone
+    intermediate: dict[Tap, Tensor] = field(default_factory=dict)  # (N, T, V) logits of intermediate heads
 
     def frame_logits(self, tap: Tap | None = None) -> Tensor:
         """Return the CTC head's logits (N, T, V), or those of the intermediate head at ``tap``.

@@ -13,6 +13,7 @@ from typing import Any
 from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError, warn
+from asrkd.core.randomness import evenly_spaced
 from asrkd.data.cuts.records import records
 from asrkd.targets.sources.base import TargetSource, TeacherSource
 from asrkd.training.learner import LossTerm
@@ -33,7 +34,7 @@ def dev_targets(
     terms: Sequence[LossTerm], sources: Mapping[str, TargetSource], cuts: Sequence[MonoCut]
 ) -> Iterator[DevTargets]:
     """Yield the ``terms`` that can be measured on all or some dev ``cuts``; warn about the others."""
-    some = [cuts[row] for row in range(0, len(cuts), max(1, -(-len(cuts) // MAX_COMPUTED)))]
+    some = evenly_spaced(cuts, MAX_COMPUTED)
     for term in terms:
         source = sources[term.label]
         teacher = source if isinstance(source, TeacherSource) else None

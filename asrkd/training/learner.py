@@ -61,11 +61,8 @@ class Learner(nn.Module):
                     source = kind.source(settings, tokens)
                     objective = kind.build(settings, source, student)
                     label = built[key] = _free_label(entry.name, settings, objective, objectives)
-                    self._settings[label], self.sources[label], objectives[label] = (
-                        settings,
-                        source,
-                        objective,
-                    )
+                    self._settings[label], self.sources[label] = settings, source
+                    objectives[label] = objective
                 terms.append(LossTerm(built[key], settings.scale))
             self.terms.append(terms)
         self.objectives = nn.ModuleDict(objectives)

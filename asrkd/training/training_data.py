@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from asrkd.core import files
 from asrkd.core.artifacts import CONTRACT
 from asrkd.core.errors import AsrkdError, counted, warn
-from asrkd.core.randomness import seeded
+from asrkd.core.randomness import evenly_spaced, seeded
 from asrkd.core.shell import command
 from asrkd.data.cuts.manifests import pool_cuts, read_cuts, set_name
 from asrkd.data.cuts.packed import PackedCuts
@@ -174,9 +174,8 @@ class SpeechData:
             rows = rng.sample(range(len(self.train_cuts)), min(STATISTICS_CUTS, len(self.train_cuts)))
         mean, std = global_statistics([load_features(self.train_cuts[row]) for row in rows])
         student.encoder.front_end.set_statistics(mean, std)
-        every = -(-len(self.train_cuts) // MEASURED_CUTS)
-        some = [self.train_cuts[row] for row in range(0, len(self.train_cuts), every)]
-        learner.measure(some, next(student.parameters()).device)
+        measured = evenly_spaced(self.train_cuts, MEASURED_CUTS)
+        learner.measure(measured, next(student.parameters()).device)
 
 
 def _without_fold(cuts: PackedCuts, data: DataConfig) -> PackedCuts:

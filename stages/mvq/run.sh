@@ -24,9 +24,6 @@ more_seeds=${MVQ_MORE_SEEDS-2 3}
 folder() { echo "mvq/seed-$1/$2"; }
 train() { stage "$1" mvq/20_student "${@:2}"; }
 score() { stage "$1" demo/50_score "mvq/seed-$1/$2"; }
-scores() { printf 'score-%s\n' $SCORED; } # of the teacher too
-teacher() { stage 1 demo/10_teacher "$@"; }
-score_teacher() { stage 1 demo/50_score teacher; }
 targets() { # ROW ...
   local row
   if [[ $(without "$*" baseline) ]]; then require_weights teacher $(scores); fi

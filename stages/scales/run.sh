@@ -21,9 +21,6 @@ kinds=${SCALES_TARGETS-mvq-1 mvq-4 mvq-16 l1 l2 rkd} scales=${SCALES-1 0.3 3} se
 folder() { echo "scales/seed-$1/$2"; }
 train() { stage "$1" scales/10_student "${@:2}"; }
 score() { stage "$1" demo/50_score "scales/seed-$1/$2"; }
-scores() { printf 'score-%s\n' $SCORED; } # of the teacher too
-teacher() { stage 1 demo/10_teacher "$@"; }
-score_teacher() { stage 1 demo/50_score teacher; }
 targets() { # ROW ...
   local row
   require_weights teacher $(scores)

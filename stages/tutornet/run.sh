@@ -35,7 +35,6 @@ all_rows() {
 folder() { echo "tutornet/$student/seed-$1/$2"; }
 train() { stage "$1" tutornet/30_student "$student" "${@:2}"; }
 score() { stage "$1" tutornet/40_score "$student/seed-$1/$2"; }
-scores() { printf 'score-%s\n' $SCORED; } # of the teachers too
 teacher() { stage 1 tutornet/10_teacher "$teacher" "$@"; }
 score_teacher() { stage 1 tutornet/40_score "$teacher/teacher"; }
 teacher_of() { # ROW

@@ -4,8 +4,10 @@ import hashlib
 import random
 
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from asrkd.core.randomness import derive, seeded
+from asrkd.core.randomness import derive, evenly_spaced, seeded
 
 
 def states() -> tuple[object, bytes]:
@@ -56,3 +58,13 @@ def test_the_private_generator_does_not_move_the_global_one():
         start = random.getstate()
         rng.sample(range(100), 10)
         assert random.getstate() == start
+
+
+@given(st.integers(0, 500), st.integers(1, 80))
+def test_items_are_at_most_as_many_from_the_first_on_at_equal_distances(count, most):
+    chosen = evenly_spaced(range(count), most)
+    assert len(chosen) <= most
+    assert len(chosen) == count or count > most
+    assert chosen[:1] == list(range(count))[:1]
+    assert len({later - earlier for earlier, later in zip(chosen, chosen[1:], strict=False)}) <= 1
+    assert not chosen or chosen[-1] + (count + most - 1) // most >= count  # none is left beyond the last

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from markupsafe import Markup
 
+from asrkd.core.randomness import evenly_spaced
 from asrkd.evaluation.report.figures.bars import Bar, BarAxes, bar_figure
 from asrkd.quantizer.shannon import entropy_bits
 from asrkd.targets.sources.codebook import CodebookSource
@@ -52,7 +53,7 @@ def measure_codebooks(path: Path) -> CodebookStatistics:
     """
     source = CodebookSource(str(path))
     ids = list(source.store.index.ids())
-    chosen = ids if len(ids) <= MOST_CUTS else ids[:: -(-len(ids) // MOST_CUTS)]
+    chosen = evenly_spaced(ids, MOST_CUTS)
     size = source.codebook_size
     counts = torch.zeros(source.num_codebooks, size, dtype=torch.long)
     for cut_id in chosen:

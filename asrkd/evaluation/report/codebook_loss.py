@@ -21,6 +21,7 @@ from torch import Tensor
 from asrkd.core import config
 from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.parallel import one_thread
+from asrkd.core.randomness import evenly_spaced
 from asrkd.evaluation.report.figures.bars import Bar, BarAxes, bar_figure
 from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
@@ -64,10 +65,9 @@ def measure_codebook_loss(
     teacher = source.live()
     student = load_model(model)
     head = _head(model, Codebook(settings, source, student.recognizer))
-    every = max(1, -(-len(dev) // MOST_CUTS))
     sums, frames, count = torch.zeros(source.num_codebooks, dtype=torch.float64), 0, 0
     with one_thread(), torch.no_grad():
-        for cut in (dev[row] for row in range(0, len(dev), every)):
+        for cut in evenly_spaced(dev, MOST_CUTS):
             indexes, embeddings = _align_frames(cut, student, teacher, settings)
             losses = torch.nn.functional.cross_entropy(
                 head.logits(embeddings, indexes).flatten(0, 1), indexes.flatten(), reduction="none"

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asrkd.core.randomness import evenly_spaced
 from asrkd.targets.frame_weights import WeightSpread, frame_weights
 from asrkd.targets.store.arrays import ArrayStore
 
@@ -42,7 +43,7 @@ def measure_hidden(path: Path) -> HiddenStatistics:
     """
     store = ArrayStore(path, "hidden")
     ids = list(store.index.ids())
-    chosen = ids if len(ids) <= MOST_CUTS else ids[:: -(-len(ids) // MOST_CUTS)]
+    chosen = evenly_spaced(ids, MOST_CUTS)
     weights = torch.cat([frame_weights(store.read(cut_id).float()) for cut_id in chosen])
     contract = store.contract
     return HiddenStatistics(

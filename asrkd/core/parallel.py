@@ -16,11 +16,12 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
-from multiprocessing.context import BaseContext
+from multiprocessing.context import BaseContext, ForkServerContext
 from typing import Any, NamedTuple, TypeVar
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.library_errors import user_errors
+from asrkd.core.sockets import keep_sockets_short
 from asrkd.core.task_monitor import TaskMonitor, TaskWatch, WorkerReports, received
 
 POLL_EVERY_S = 0.5  # for reports of workers and requests to stop
@@ -92,12 +93,19 @@ def run_tasks(
                 return
 
 
+def fork_server() -> ForkServerContext:
+    """Context of processes that are forked from one that has imported the slow libraries."""
+    keep_sockets_short()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "lhotse"])
+    return context
+
+
 def _in_workers(
     call: "Callable[[int, Any], _Begun | None]", tasks: Sequence[Any], jobs: int, watch: TaskWatch
 ) -> Iterator[tuple[Any, Any]]:
     """Run the tasks in worker processes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "lhotse"])
+    context = fork_server()
     link = _Link(context)
     with (
         closing(link),

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.parallel import one_thread
+from asrkd.core.sockets import keep_sockets_short
 from asrkd.data.features.reading import collate, load_features
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.text import Sentence
@@ -112,6 +113,7 @@ def load_batches(
     Raises:
         AsrkdError: features or targets of a cut cannot be read.
     """
+    keep_sockets_short()
     with warnings.catch_warnings():
         # More workers than CPUs: warned of once, by TrainOptions.
         warnings.filterwarnings("ignore", message="This DataLoader will create .* worker processes")

@@ -1,6 +1,5 @@
 """Tasks of a sweep side by side, each in a process that is forked from one with torch loaded."""
 
-import multiprocessing
 import signal
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from asrkd.commands.sweeping.child import POLL_EVERY_S, STOP_SIGNALS, Exit, Task, run_task
+from asrkd.core.parallel import fork_server
 from asrkd.core.stopping import StopRequest
 
 Started = tuple[Task, Connection]
@@ -54,8 +54,7 @@ def run_side_by_side(
 @contextmanager
 def _server() -> Iterator[Any]:
     """Start the process that others are forked from; it blocks signals, which its children handle."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch", "lhotse"])
+    context = fork_server()
     resource_tracker.ensure_running()  # before, as it unblocks signals
     # SIGINT while it imports would print a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, signal.SIGINT))

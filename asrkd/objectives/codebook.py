@@ -34,7 +34,7 @@ from asrkd.targets.frames import FrameTargets, frames_within
 from asrkd.targets.sources.base import CodebookTargets, TargetSource
 from asrkd.targets.sources.codebook import codebook_source
 
-FACTOR = 0.3  # by which a scale of 1 is near the best for 1 to 16 codebooks; docs/results/scales.md
+FACTOR = 2.0  # by which a scale of 1 is near the best for 1 to 16 codebooks; docs/results/scales.md
 
 
 class CodebookConfig(FrameConfig):

@@ -19,6 +19,8 @@ from asrkd.targets.frames import FrameTargets, align, aligned_mask, frames_withi
 from asrkd.targets.sources.base import HiddenTargets
 from asrkd.targets.sources.settings import LiveTargets
 
+FACTOR = 20.0  # by which a scale of 1 is near the best for distances; docs/results/scales.md
+
 
 class FrameConfig(ObjectiveConfig):
     """Settings of every objective on frames."""
@@ -75,7 +77,8 @@ class Projection(FrameObjective):
     """Objective with a linear map of a layer of the student to the teacher's, frame by frame.
 
     Its factor divides the loss by that of a constant, the mean of the teacher's frames, so that the loss is
-    the share that the student does not explain, whatever the size and the spread of the teacher's values.
+    FACTOR times the share that the student does not explain, whatever the size and the spread of the
+    teacher's values.
     The map begins as that constant plus what its random weights add.
     """
 
@@ -94,8 +97,8 @@ class Projection(FrameObjective):
 
     @property
     def factor(self) -> Tensor:
-        """One over the loss of the constant, a scalar ()."""
-        return 1 / self.of_constant
+        """FACTOR over the loss of the constant, a scalar ()."""
+        return FACTOR / self.of_constant
 
     @torch.no_grad()
     def measure(self, targets: Sequence[FrameTargets]) -> list[str]:

@@ -14,8 +14,8 @@ row=${2:?which row? baseline, mvq-N, l1, l2 or live}
 # Rows of digits with one and with 16 codebooks: as much as 0.6 of a mean over the codebooks, as the others have.
 scale=(--set phases.0.objectives.1.codebook.scale=)
 case $1/$row in
-  digits/mvq-1) scale[1]+=2.0 ;;
-  digits/mvq-16) scale[1]+=0.5 ;;
+  digits/mvq-1) scale[1]+=0.3 ;;
+  digits/mvq-16) scale[1]+=0.075 ;;
   *) scale=() ;;
 esac
 case $row in

@@ -120,7 +120,7 @@ def test_the_factor_of_codebooks_grows_with_the_root_of_their_number(num_codeboo
 
 def test_a_scale_of_one_is_what_0_6_of_a_mean_over_four_codebooks_was():
     source = SimpleNamespace(num_codebooks=4, codebook_size=8, frame_shift=0.04)
-    assert Codebook(CodebookConfig(targets="store", layer=1), source, student()).factor == 0.6
+    assert Codebook(CodebookConfig(targets="store", layer=1), source, student()).factor == 4.0
 
 
 def test_weights_after_a_layer_norm_are_refused_and_those_before_it_reported(

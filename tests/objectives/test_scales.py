@@ -59,7 +59,7 @@ def real_frames(targets: list[FrameTargets]) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("kind", ["squared", "absolute", "weighted"])
-def test_the_factor_is_one_over_the_loss_of_the_mean(kind):
+def test_the_factor_is_twenty_over_the_loss_of_the_mean(kind):
     built, targets = objective(kind), batches()
     built.measure(targets)
     frames = real_frames(targets)
@@ -70,7 +70,7 @@ def test_the_factor_is_one_over_the_loss_of_the_mean(kind):
         for d in range(5):
             error = weight * (frame[d] - mean[d])
             total += abs(error) if kind == "absolute" else error**2
-    assert float(built.factor) == pytest.approx(60 / total, rel=1e-5)
+    assert float(built.factor) == pytest.approx(20 * 60 / total, rel=1e-5)
     assert built.project.bias.tolist() == pytest.approx(mean, abs=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_clamped_values_are_measured_as_they_are_learned():
     built.measure(batches())
     frames = torch.tensor(real_frames(batches())).clamp(-0.5, 0.25)
     expected = (frames - frames.mean(dim=0)).square().mean()
-    assert float(built.factor) == pytest.approx(float(1 / expected), rel=1e-5)
+    assert float(built.factor) == pytest.approx(20 / float(expected), rel=1e-5)
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, float("inf")])
@@ -118,9 +118,10 @@ def test_the_factor_of_codebooks_grows_with_the_root_of_their_number(num_codeboo
     assert Codebook(settings, source, student(0.08)).factor == pytest.approx(factor * math.sqrt(2))
 
 
-def test_a_scale_of_one_is_what_0_6_of_a_mean_over_four_codebooks_was():
+def test_a_scale_of_0_15_is_what_0_6_of_a_mean_over_four_codebooks_was():
     source = SimpleNamespace(num_codebooks=4, codebook_size=8, frame_shift=0.04)
-    assert Codebook(CodebookConfig(targets="store", layer=1), source, student()).factor == 4.0
+    built = Codebook(CodebookConfig(targets="store", layer=1), source, student())
+    assert 0.15 * built.factor == 0.6
 
 
 def test_weights_after_a_layer_norm_are_refused_and_those_before_it_reported(

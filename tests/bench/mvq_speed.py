@@ -114,13 +114,13 @@ class _Stepper:
     def __init__(self, folder: Path, sizes: tuple[str, ...], objectives: str) -> None:
         phases = f"phases=[{{steps: 1, objectives: [ctc{objectives}]}}]"
         experiment = config.load(TrainConfig, folder / "config.yaml", [*sizes, phases])
-        machine = TrainOptions(device="cpu").machine(Processes())
+        environment = TrainOptions(device="cpu").environment(Processes())
         features = load_model(folder / "teacher").architecture.features
         tokens = Tokens.load(folder / "data")
         architecture = Architecture(conformer=experiment.model, features=features, num_tokens=tokens.size)
         self.learner = Learner(Recognizer(architecture), experiment.phases, tokens)
-        self._groups = UpdatePlan(experiment, read_cuts(experiment.data.train), machine)
-        self._update = Update(self.learner, self.learner, experiment, machine)
+        self._groups = UpdatePlan(experiment, read_cuts(experiment.data.train), environment)
+        self._update = Update(self.learner, self.learner, experiment, environment)
         self._optimizer = make_optimizer(dict(self.learner.named_parameters()), experiment.optim)
 
     def steps(self) -> float:

@@ -10,6 +10,8 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from asrkd.core.config import LaterKeys, OneOf, Section
 from asrkd.data.features.reading import FeatureConfig
 
+CHANNELS_OF_A_GROUP = 4  # of the convolution of a transducer's predictor, as in icefall
+
 
 class TransformerLayers(Section):
     """Sizes of the Transformer layers of an encoder, a decoder or a language model."""
@@ -49,6 +51,22 @@ class DecoderConfig(OneOf):
 
     transformer: TransformerLayers | None = None
     las: LasDecoderConfig | None = None
+
+
+class TransducerConfig(Section):
+    """Sizes of a transducer's predictor and joiner."""
+
+    context_size: int = Field(2, ge=1)  # tokens that the predictor sees
+    predictor_dim: int = Field(512, ge=1)
+    joiner_dim: int = Field(512, ge=1)
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> "TransducerConfig":
+        if self.context_size > 1 and self.predictor_dim % CHANNELS_OF_A_GROUP:
+            raise ValueError(
+                f"predictor_dim {self.predictor_dim} must be a multiple of {CHANNELS_OF_A_GROUP}"
+            )
+        return self
 
 
 class FrontEndConfig(LaterKeys):
@@ -208,17 +226,19 @@ class EncoderConfig(OneOf):
         return float(getattr(self.chosen, "dropout"))  # noqa: B009
 
 
-class EncoderDecoderConfig(Section):
-    """Sizes of a recognizer: an encoder with a CTC head, an attention decoder, or both."""
+class EncoderDecoderConfig(LaterKeys):
+    """Sizes of a recognizer: an encoder with a CTC head, an attention decoder, a transducer, or several."""
 
+    later_keys: ClassVar[frozenset[str]] = frozenset({"transducer"})
     encoder: EncoderConfig
     decoder: DecoderConfig | None = None
+    transducer: TransducerConfig | None = None
     ctc: bool  # whether there is a CTC head
 
     @model_validator(mode="after")
     def _check_outputs(self) -> "EncoderDecoderConfig":
-        if self.decoder is None and not self.ctc:
-            raise ValueError("expected a decoder, ctc: true, or both")
+        if self.decoder is None and self.transducer is None and not self.ctc:
+            raise ValueError("expected a decoder, a transducer, ctc: true, or several")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Recognizers (an encoder with a CTC head, an attention decoder, or both) and language models.
+"""Recognizers (an encoder with a CTC head, a decoder, a transducer, or several) and language models.
 
 Notation: N utterances, T' feature frames, F features, T encoder frames, B
 sequences, V tokens with the blank or boundary at 0, D model size.
@@ -33,6 +33,7 @@ from asrkd.models.front_end import num_encoder_frames
 from asrkd.models.las import LasEncoder
 from asrkd.models.las_decoder import LasDecoder
 from asrkd.models.stepwise import Decoder, StepState
+from asrkd.models.transducer import Transducer
 from asrkd.models.transformer import TransformerEncoder
 from asrkd.models.transformer_decoder import TransformerDecoder
 
@@ -83,6 +84,9 @@ class Recognizer(nn.Module):
         self.decoder = (
             None if parts.decoder is None else build_decoder(parts.decoder, num_tokens, self.encoder.dim)
         )
+        self.transducer = (
+            None if parts.transducer is None else Transducer(parts.transducer, num_tokens, self.encoder.dim)
+        )
 
     @property
     def dim(self) -> int:
@@ -98,6 +102,11 @@ class Recognizer(nn.Module):
     def has_decoder(self) -> bool:
         """Whether there is an attention decoder."""
         return self.decoder is not None
+
+    @property
+    def has_transducer(self) -> bool:
+        """Whether there is a transducer's predictor and joiner."""
+        return self.transducer is not None
 
     @property
     def frame_shift(self) -> float:

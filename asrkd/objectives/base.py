@@ -92,6 +92,9 @@ class Objective(nn.Module):
         """
         return []
 
+    def begin_update(self) -> None:
+        """Note that an update of the weights begins, in which this objective has a part."""
+
     def taps(self) -> Collection[Tap]:
         """Return the encoder layers whose values :meth:`forward` reads."""
         return ()

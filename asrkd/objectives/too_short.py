@@ -1,11 +1,12 @@
-"""Counter of token sequences that are too long for CTC to align with their audio.
+"""Counter of token sequences that are too long to be aligned with their audio.
 
 CTC needs a frame for each token and a blank between two equal ones. A
 sequence that needs more frames than the encoder has is of probability zero,
-without gradient, and :mod:`asrkd.objectives.ctc` drops it.
+without gradient, and :mod:`asrkd.objectives.ctc` drops it. Transducers, which
+decode a token a frame at most, need a frame for each token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lhotse.utils import compute_num_frames
 
@@ -16,7 +17,7 @@ MAX_EXAMPLES = 3
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """Return the number of frames needed to align ``tokens``: one each, and one between equal neighbors."""
+    """Return the frames that CTC needs for ``tokens``: one each, and one between equal neighbors."""
     return len(tokens) + sum(one == other for one, other in zip(tokens, tokens[1:], strict=False))
 
 
@@ -30,9 +31,14 @@ def encoder_frames(cut: CutRecord, subsampling: int) -> int:
 class TooShort:
     """Counts of the sequences that an objective drops, and of the cuts that lose all sequences."""
 
-    def __init__(self, subsampling: int) -> None:
-        """Create zero counts, for an encoder with a frame every ``subsampling`` feature frames."""
-        self._subsampling = subsampling
+    def __init__(self, subsampling: int, needed: Callable[[Sequence[int]], int] = frames_needed) -> None:
+        """Create zero counts.
+
+        Args:
+            subsampling: feature frames in a frame of the encoder.
+            needed: frames that a sequence needs.
+        """
+        self._subsampling, self._needed = subsampling, needed
         self.num_sequences = self.num_dropped = 0
         self._fitting: set[str] = set()  # ids of cuts with a sequence that fits
         self._dropped: dict[str, tuple[float, str]] = {}  # seconds and example of cuts with a dropped one
@@ -40,7 +46,7 @@ class TooShort:
     def add(self, cut: CutRecord, tokens: Sequence[int]) -> None:
         """Count a sequence of a cut."""
         self.num_sequences += 1
-        frames, needed = encoder_frames(cut, self._subsampling), frames_needed(tokens)
+        frames, needed = encoder_frames(cut, self._subsampling), self._needed(tokens)
         if needed <= frames:
             self._fitting.add(cut.id)
             return

@@ -4,7 +4,7 @@ Notation: N utterances, S sequences, U tokens after padding.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,8 +25,16 @@ class SequenceTargets:
 
     def to(self, device: torch.device) -> "SequenceTargets":
         """Return a copy on another device."""
-        fields = (self.tokens, self.num_tokens, self.utterance, self.weight, self.share)
-        return SequenceTargets(*(field.to(device) for field in fields))
+        return SequenceTargets(*(field.to(device) for field in self._fields()))
+
+    def take(self, sequences: Tensor) -> "SequenceTargets":
+        """Select sequences by their (S',) indexes, int64, without padding that none of them needs."""
+        taken = SequenceTargets(*(field[sequences] for field in self._fields()))
+        longest = max(int(taken.num_tokens.max()), 1) if len(sequences) else 1
+        return replace(taken, tokens=taken.tokens[:, :longest])
+
+    def _fields(self) -> tuple[Tensor, ...]:
+        return self.tokens, self.num_tokens, self.utterance, self.weight, self.share
 
 
 def collate(

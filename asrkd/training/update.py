@@ -81,6 +81,8 @@ class Update:
             parameters["lr"] = lr
         optimizer.zero_grad(set_to_none=True)
         counts = self._counts(batches.batches.values(), terms)
+        for label in counts:
+            self.learner.objective(label).begin_update()
         losses = dict.fromkeys(counts, 0.0)
         processes, precision = self.environment.processes, self.environment.precision
         numbered: dict[int, Batch | None] = {**batches.batches} or {processes.rank: None}

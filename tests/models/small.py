@@ -3,7 +3,7 @@
 import torch
 
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig
+from asrkd.models.config import EncoderDecoderArchitecture, EncoderDecoderConfig, TransducerConfig
 from asrkd.models.recognizer import Recognizer
 
 FEATURES = FeatureConfig(type="kaldi-fbank", num_features=20, frame_shift=0.01, sampling_rate=8000)
@@ -50,12 +50,18 @@ DECODERS = {
 
 
 def recognizer(
-    encoder: str, decoder: str | None, *, ctc: bool = False, num_tokens: int = 7, subsampling: int = 4
+    encoder: str,
+    decoder: str | None,
+    *,
+    ctc: bool = False,
+    num_tokens: int = 7,
+    subsampling: int = 4,
+    transducer: TransducerConfig | None = None,
 ) -> Recognizer:
     """One with random weights, in evaluation mode."""
     chosen = None if decoder is None else DECODERS[decoder]
     sizes = {kind: sizes | {"subsampling": subsampling} for kind, sizes in ENCODERS[encoder].items()}
-    parts = EncoderDecoderConfig(encoder=sizes, decoder=chosen, ctc=ctc)
+    parts = EncoderDecoderConfig(encoder=sizes, decoder=chosen, ctc=ctc, transducer=transducer)
     architecture = EncoderDecoderArchitecture(parts=parts, features=FEATURES, num_tokens=num_tokens)
     torch.manual_seed(3)
     return Recognizer(architecture).eval()

@@ -1,0 +1,107 @@
+"""Exact transducer loss -log P(tokens | audio), by torchaudio, in bounded memory.
+
+Source: Graves, arXiv:1211.3711, equations 16 to 18. The logits of all frames
+and tokens, T * (U + 1) * V numbers a sequence, are what fills a memory, so that
+sequences are grouped until :data:`LARGEST`, each group is trimmed to its longest
+one, and all but a single group are computed again in the backward pass.
+
+Notation: N utterances, S sequences, T encoder frames, U tokens, J size of the
+joiner, V tokens with blank at 0.
+"""
+
+from collections.abc import Iterator
+
+import torch
+import torchaudio
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from asrkd.data.tokens import BLANK_ID
+from asrkd.models.transducer import Transducer
+from asrkd.targets.sequences import SequenceTargets
+
+LARGEST = (
+    2**24
+)  # numbers in the logits of a group, 64 MiB in float32; torchaudio keeps three to four times as many
+
+
+def full_losses(
+    transducer: Transducer, frames: Tensor, num_frames: Tensor, predictions: Tensor, targets: SequenceTargets
+) -> Tensor:
+    """Compute -log P(sequence | audio) of each sequence, (S,) in nats, float32.
+
+    Args:
+        transducer: the joiner.
+        frames: (N, T, J) projected encoder frames, finite everywhere.
+        num_frames: (N,) encoder frames, at least 1 each.
+        predictions: (S, U + 1, J) of the predictor.
+        targets: S sequences.
+    """
+    lengths, losses = num_frames[targets.utterance], []
+    groups = list(_groups(lengths, targets.num_tokens, transducer.out.out_features))
+    for group in groups:
+        inputs = (frames, lengths[group], predictions, targets.utterance[group], targets.tokens, group)
+        arguments = (transducer, *inputs, targets.num_tokens[group])
+        if len(groups) == 1 or not torch.is_grad_enabled():
+            losses.append(_group_losses(*arguments))
+        else:
+            losses.append(
+                checkpoint(_group_losses, *arguments, use_reentrant=False, preserve_rng_state=False)
+            )
+    order = torch.cat(groups).argsort()
+    return torch.cat(losses)[order]
+
+
+def _groups(num_frames: Tensor, num_tokens: Tensor, num_classes: int) -> Iterator[Tensor]:
+    """Yield the indexes of sequences of like sizes whose padded logits have at most LARGEST numbers."""
+    order = (num_frames * (num_tokens + 1)).argsort(descending=True)
+    sizes = list(zip(num_frames[order].tolist(), num_tokens[order].tolist(), strict=True))
+    start = 0
+    while start < len(order):
+        end, longest, most = start, 0, 0
+        while end < len(order):
+            longest, most = max(longest, sizes[end][0]), max(most, sizes[end][1])
+            if end > start and (end + 1 - start) * longest * (most + 1) * num_classes > LARGEST:
+                break
+            end += 1
+        yield order[start:end]
+        start = end
+
+
+def _group_losses(
+    transducer: Transducer,
+    frames: Tensor,
+    num_frames: Tensor,
+    predictions: Tensor,
+    utterance: Tensor,
+    tokens: Tensor,
+    group: Tensor,
+    num_tokens: Tensor,
+) -> Tensor:
+    longest, most = int(num_frames.max()), int(num_tokens.max())  # torchaudio accepts no more padding
+    ours, predicted = frames[utterance, :longest], predictions[group, : most + 1]
+    logits = transducer.join(ours[:, :, None], predicted[:, None])
+    return exact_losses(logits, tokens[group, :most], num_frames, num_tokens)
+
+
+def exact_losses(logits: Tensor, tokens: Tensor, num_frames: Tensor, num_tokens: Tensor) -> Tensor:
+    """Compute the loss of each sequence from its logits.
+
+    Args:
+        logits: (S, T, U + 1, V) logits, of exactly the longest sequence.
+        tokens: (S, U) ids, below V.
+        num_frames: (S,) encoder frames.
+        num_tokens: (S,) tokens.
+
+    Returns:
+        (S,) in nats, float32.
+    """
+    losses: Tensor = torchaudio.functional.rnnt_loss(
+        logits.float().contiguous(),
+        tokens.int().contiguous(),
+        num_frames.int().contiguous(),
+        num_tokens.int().contiguous(),
+        blank=BLANK_ID,  # its default is the last one
+        reduction="none",
+    )
+    return losses

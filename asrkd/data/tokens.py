@@ -68,6 +68,11 @@ class Tokens(ABC):
     def identity(self) -> str:
         """Return a hex digest of the encoding: equal for equal inventories."""
 
+    @property
+    def silent(self) -> tuple[int, ...]:
+        """Ids that a transducer does not emit: the blank, and a piece for unknown symbols."""
+        return tuple(index for index, symbol in enumerate(self.symbols) if symbol in (BLANK, UNKNOWN))
+
     def save(self, folder: Path) -> None:
         """Write ``tokens.txt`` (and ``bpe.model``) into ``folder``."""
         with files.create(folder / TOKENS_FILE) as stream:

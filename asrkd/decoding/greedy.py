@@ -13,8 +13,10 @@ from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding.ctc_score import checked_lengths, rank
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import SearchOptions
+from asrkd.decoding.transducer_streams import GreedyStreams
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.stepwise import BOUNDARY, Stepwise
+from asrkd.models.transducer import Transducer
 
 
 def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothesis]]:
@@ -37,7 +39,7 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
 
 
 def greedy_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list[int]]:
-    """Decode N utterances greedily by the attention decoder, or by the CTC head where there is none.
+    """Decode N utterances greedily by the attention decoder, else by the transducer, else by the CTC head.
 
     Args:
         recognizer: the model.
@@ -49,9 +51,11 @@ def greedy_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list
     Raises:
         AsrkdError: the CTC head gives NaN for a real frame.
     """
-    if recognizer.decoder is None:
-        return ctc_best_paths(output.log_probs(), output.num_frames)
-    return decoder_greedy_tokens(recognizer.decoder, output.memory(), output.num_frames)
+    if recognizer.decoder is not None:
+        return decoder_greedy_tokens(recognizer.decoder, output.memory(), output.num_frames)
+    if recognizer.transducer is not None:
+        return transducer_greedy_tokens(recognizer.transducer, output.memory(), output.num_frames)
+    return ctc_best_paths(output.log_probs(), output.num_frames)
 
 
 def ctc_best_paths(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
@@ -69,6 +73,23 @@ def ctc_best_paths(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
     best = log_probs.argmax(dim=2).cpu()  # (N, T)
     runs = [torch.unique_consecutive(symbols[:length]) for symbols, length in zip(best, lengths, strict=True)]
     return [symbols[symbols != BLANK_ID].tolist() for symbols in runs]
+
+
+@torch.no_grad()
+def transducer_greedy_tokens(transducer: Transducer, encoded: Tensor, num_frames: Tensor) -> list[list[int]]:
+    """Take the likeliest token or blank at each frame.
+
+    Args:
+        transducer: the transducer.
+        encoded: (N, T, D) encoder frames; padding may hold anything.
+        num_frames: (N,) encoder frames.
+
+    Returns:
+        Token ids of each utterance.
+    """
+    streams = GreedyStreams(transducer, len(num_frames))
+    streams.advance(transducer.frames(encoded), num_frames)
+    return [list(emitted.tokens) for emitted in streams.emitted]
 
 
 @torch.no_grad()

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from asrkd.data.tokens import BLANK_ID
 from asrkd.models.stepwise import Stepwise
+from asrkd.models.transducer import Transducer
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,10 @@ class EncoderOutputs:
 
     num_frames: Tensor  # (N,) encoder frames
     log_probs: Tensor | None = None  # (N, T, V) of the CTC head, in nats; None without a CTC head
-    encoded: Tensor | None = None  # (N, T, D) that the decoder attends to
+    encoded: Tensor | None = None  # (N, T, D) that the decoder or the transducer reads
     decoder: Stepwise | None = None  # attention decoder
+    transducer: Transducer | None = None
+    silent: tuple[int, ...] = (BLANK_ID,)  # tokens that a transducer search does not emit
     lm: Stepwise | None = None  # language model over the same tokens
 
     def __len__(self) -> int:
@@ -37,6 +41,12 @@ class EncoderOutputs:
         if self.decoder is None or self.encoded is None:
             raise ValueError("this search needs an attention decoder; see find_search")
         return self.decoder, self.encoded
+
+    def for_transducer(self) -> tuple[Transducer, Tensor]:
+        """Return the transducer and its encoder frames (N, T, D); ValueError without a transducer."""
+        if self.transducer is None or self.encoded is None:
+            raise ValueError("this search needs a transducer; see find_search")
+        return self.transducer, self.encoded
 
 
 @dataclass(frozen=True)

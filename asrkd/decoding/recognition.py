@@ -28,6 +28,7 @@ SEARCH_BATCH = 16  # cuts searched together, neighbors in the list of cuts
 # operations per parameter and frame this is 500 GFLOP, less than a minute on a core, which bounds the work
 # that a kill loses. Smaller models (52 million parameters for 16 utterances of 12 s) never reach it.
 BATCH_WORK = 1e10
+PARTS = {"ctc": "CTC head", "decoder": "attention decoder", "transducer": "transducer"}  # that searches need
 
 
 def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
@@ -40,7 +41,7 @@ def search_for(model: LoadedModel, name: str, options: SearchOptions) -> Search:
     search = find_search(name, options)
     missing = search.needs - _parts(model)
     if missing:
-        part = {"ctc": "CTC head", "decoder": "attention decoder"}[min(missing)]
+        part = PARTS[min(missing)]
         usable = [f"--search {other}" for other, row in SEARCHES.items() if row.needs <= _parts(model)]
         raise AsrkdError(
             f"{model.path}: has no {part}, which --search {name} needs; use {' or '.join(usable)}"
@@ -131,10 +132,10 @@ def batch_size(parameters: int, durations: Sequence[float]) -> int:
 def _encoder_outputs(
     model: LoadedModel, outputs: Sequence[CutOutputs], lm: Stepwise | None
 ) -> EncoderOutputs:
-    """Pad the outputs of a batch; those for a decoder are moved to its device."""
+    """Pad the outputs of a batch; those for a decoder or transducer are moved to its device."""
     recognizer, device = model.recognizer, next(model.recognizer.parameters()).device
     log_probs = _padded([cut_outputs.log_probs for cut_outputs in outputs])
-    if recognizer.decoder is None:
+    if not recognizer.reads_encoded:
         counts = torch.tensor([len(cut_outputs.log_probs) for cut_outputs in outputs])
         return EncoderOutputs(counts, log_probs, lm=lm)
     encoded = [cut_outputs.encoded for cut_outputs in outputs if cut_outputs.encoded is not None]
@@ -144,6 +145,8 @@ def _encoder_outputs(
         encoded=_padded(encoded).to(device),
         decoder=recognizer.decoder,
         lm=lm,
+        transducer=recognizer.transducer,
+        silent=model.tokens.silent,
     )
 
 
@@ -153,6 +156,7 @@ def _padded(values: Sequence[Tensor]) -> Tensor:
 
 
 def _parts(model: LoadedModel) -> set[str]:
-    """Return the parts of a recognizer that searches need: "ctc", "decoder"."""
-    has = {"ctc": model.recognizer.has_ctc, "decoder": model.recognizer.has_decoder}
-    return {part for part, is_present in has.items() if is_present}
+    """Return those of PARTS that a recognizer has."""
+    recognizer = model.recognizer
+    has = (recognizer.has_ctc, recognizer.has_decoder, recognizer.has_transducer)
+    return {part for part, is_present in zip(PARTS, has, strict=True) if is_present}

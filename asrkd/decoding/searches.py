@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 from asrkd.core.errors import AsrkdError
-from asrkd.decoding import attention_beam, greedy, k2_lattice, prefix_beam
+from asrkd.decoding import attention_beam, greedy, k2_lattice, prefix_beam, transducer
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
@@ -40,7 +40,7 @@ class Search:
     """Search with the parts of a recognizer that it needs and the :class:`DecoderOptions` that it reads."""
 
     run: Callable[[EncoderOutputs, SearchOptions], list[list[Hypothesis]]]
-    needs: frozenset[str]  # "ctc", "decoder"
+    needs: frozenset[str]  # "ctc", "decoder", "transducer"
     meaning: str  # meaning of a hypothesis's log_prob
     reads: tuple[str, ...] = ()  # names of DecoderOptions
     reads_with_lm: tuple[str, ...] | None = ()  # further names beside a language model; None: accepts none
@@ -55,6 +55,7 @@ OF_DECODERS = (*RANKING, "eos_factor", "max_length_ratio")
 
 _CTC = "log P(token sequence | audio) in nats, over all alignments, exact"
 _ATTENTION = "log P(token sequence and its end | audio) in nats under the attention decoder, exact"
+_TRANSDUCER = "log P(token sequence | audio) in nats under the transducer, over all alignments, exact"
 _JOINT = "ctc_weight * log P by CTC + (1 - ctc_weight) * log P by the attention decoder, in nats, both exact"
 
 SEARCHES = {
@@ -72,6 +73,12 @@ SEARCHES = {
         _JOINT,
         ("ctc_weight", *OF_DECODERS),
         reads_with_lm=("lm_weight",),
+    ),
+    "transducer-greedy": Search(
+        transducer.greedy_search, frozenset({"transducer"}), _TRANSDUCER, reads_with_lm=None
+    ),
+    "transducer-beam": Search(
+        transducer.beam_search, frozenset({"transducer"}), _TRANSDUCER, reads_with_lm=None
     ),
 }
 

@@ -30,7 +30,7 @@ class CutOutputs:
     cut: MonoCut
     log_probs: Tensor  # (T, V) of the CTC head, in nats; (T, 0) without a CTC head
     tapped: dict[Tap, Tensor]  # each (T, size of the layer)
-    encoded: Tensor | None = None  # (T, D) that a decoder attends to; None without a decoder
+    encoded: Tensor | None = None  # (T, D) that a decoder or transducer reads; None without them
 
 
 def check_features(model: LoadedModel, cuts: Sequence[MonoCut], where: str) -> None:
@@ -81,7 +81,7 @@ def encode_cuts(
         output = model.recognizer(features.to(device), num_frames.to(device), taps)
         frames = output.log_probs() if model.recognizer.has_ctc else output.memory()[..., :0]
         log_probs, counts = frames.cpu(), output.num_frames.tolist()
-        encoded = output.memory().float().cpu() if model.recognizer.has_decoder else None
+        encoded = output.memory().float().cpu() if model.recognizer.reads_encoded else None
         tapped = {tap: value.float().cpu() for tap, value in output.tapped.items()}
         for row, (cut, count) in enumerate(zip(group, counts, strict=True)):
             values = {tap: value[row, :count] for tap, value in tapped.items()}

@@ -109,6 +109,11 @@ class Recognizer(nn.Module):
         return self.transducer is not None
 
     @property
+    def reads_encoded(self) -> bool:
+        """Whether there is a decoder or a transducer, which read encoder frames."""
+        return self.has_decoder or self.has_transducer
+
+    @property
     def frame_shift(self) -> float:
         """Seconds between the centers of successive encoder frames."""
         return self.architecture.features.frame_shift * self.encoder.subsampling

@@ -24,10 +24,10 @@ from asrkd.core.installed import version
 from asrkd.data.tokens import Tokens
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
+from asrkd.models.transducer_loss import full_losses
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
+from asrkd.objectives.pruned_transducer import Lattices, PruneSettings, import_k2, pruned_losses
 from asrkd.objectives.too_short import TooShort
-from asrkd.objectives.transducer_loss.full import full_losses
-from asrkd.objectives.transducer_loss.pruned import Lattices, PruneSettings, import_k2, pruned_losses
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
 from asrkd.targets.sources.nbest import sequence_source
@@ -98,7 +98,8 @@ class TransducerLoss(Objective):
         hidden = transducer.predictor.hidden(targets.tokens)
         predictions = transducer.predictor.project(hidden)
         if self.am is None or self.lm is None:
-            losses = full_losses(transducer, frames, output.num_frames, predictions, targets)
+            sequences = (targets.tokens, targets.num_tokens, targets.utterance)
+            losses = full_losses(transducer, frames, output.num_frames, predictions, sequences)
             return (losses * targets.weight).sum()
         owner = targets.utterance
         lattices = Lattices(

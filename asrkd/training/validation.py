@@ -19,6 +19,7 @@ from asrkd.objectives.attention import Attention, AttentionConfig
 from asrkd.objectives.base import Objective
 from asrkd.objectives.ctc import Ctc
 from asrkd.objectives.too_short import TooShort
+from asrkd.objectives.transducer import TransducerLoss, TransducerLossConfig
 from asrkd.scoring.counts import Counts, corpus_counts, score_texts
 from asrkd.scoring.units import WORD, Unit
 from asrkd.targets.sources.base import TargetSource
@@ -128,8 +129,8 @@ class Validator:
         """Measure losses and the error rate of greedy search.
 
         Returns:
-            ``loss`` of the transcripts in nats per token, by CTC, or by
-            attention for a student without a CTC head: the same quantity for
+            ``loss`` of the transcripts in nats per token, by CTC, or without a
+            CTC head by the transducer or by attention: the same quantity for
             every system of a kind; ``loss_<label>`` of each term, per unit that
             its objective counts; ``wer``, ``errors`` and ``words``, in words
             unless ``unit`` names another unit; the same of each set, as
@@ -170,9 +171,11 @@ class Validator:
 
 
 def _transcript_loss(student: Recognizer) -> Objective:
-    """Return the loss of transcripts: CTC's, or attention's for a student without a CTC head."""
+    """Return the loss of transcripts: CTC's, or without a CTC head the transducer's or attention's."""
     if student.has_ctc:
         return Ctc(student.encoder.subsampling)
+    if student.has_transducer:
+        return TransducerLoss(TransducerLossConfig(loss="full"), student).eval()
     return Attention(AttentionConfig(), student).eval()
 
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.installed import version
+from asrkd.models import transducer_loss
 from asrkd.models.config import TransducerConfig
 from asrkd.models.recognizer import RecognizerOutput
 from asrkd.models.transducer import NOTHING
 from asrkd.objectives.transducer import TransducerLoss, TransducerLossConfig
-from asrkd.objectives.transducer_loss import full
 from asrkd.targets.sequences import SequenceTargets, collate
 from tests.models.small import recognizer
 
@@ -154,7 +154,7 @@ def test_groups_of_sequences_change_neither_loss_nor_gradient(largest, encoded, 
     model = student()
     built = objective(model)
     whole, value = gradients(model, built, encoded), float(built(output(encoded), TARGETS).detach())
-    monkeypatch.setattr(full, "LARGEST", largest)
+    monkeypatch.setattr(transducer_loss, "LARGEST", largest)
     assert float(built(output(encoded), TARGETS).detach()) == pytest.approx(value, rel=1e-6)
     for one, other in zip(whole, gradients(model, built, encoded), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
@@ -273,7 +273,7 @@ def test_later_versions_of_k2_are_called_with_what_they_accept(encoded, monkeypa
     ):  # fmt: skip
         assert reduction == "none" and termination_symbol == 0 and not use_hat_loss
         tokens = symbols[:, : int(boundary[:, 2].max())]
-        return full.exact_losses(logits, tokens, boundary[:, 3], boundary[:, 2])
+        return transducer_loss.exact_losses(logits, tokens, boundary[:, 3], boundary[:, 2])
 
     later = SimpleNamespace(**{name: each for name, each in locals().items() if callable(each)})
     monkeypatch.setitem(sys.modules, "k2", later)

@@ -18,7 +18,6 @@ from torch.utils.checkpoint import checkpoint
 
 from asrkd.data.tokens import BLANK_ID
 from asrkd.models.transducer import Transducer
-from asrkd.targets.sequences import SequenceTargets
 
 LARGEST = (
     2**24
@@ -26,7 +25,11 @@ LARGEST = (
 
 
 def full_losses(
-    transducer: Transducer, frames: Tensor, num_frames: Tensor, predictions: Tensor, targets: SequenceTargets
+    transducer: Transducer,
+    frames: Tensor,
+    num_frames: Tensor,
+    predictions: Tensor,
+    sequences: tuple[Tensor, Tensor, Tensor],
 ) -> Tensor:
     """Compute -log P(sequence | audio) of each sequence, (S,) in nats, float32.
 
@@ -35,13 +38,14 @@ def full_losses(
         frames: (N, T, J) projected encoder frames, finite everywhere.
         num_frames: (N,) encoder frames, at least 1 each.
         predictions: (S, U + 1, J) of the predictor.
-        targets: S sequences.
+        sequences: tokens (S, U), of which (S,) are real, and the (S,) utterances that they belong to.
     """
-    lengths, losses = num_frames[targets.utterance], []
-    groups = list(_groups(lengths, targets.num_tokens, transducer.out.out_features))
+    tokens, num_tokens, utterance = sequences
+    lengths, losses = num_frames[utterance], []
+    groups = list(_groups(lengths, num_tokens, transducer.out.out_features))
     for group in groups:
-        inputs = (frames, lengths[group], predictions, targets.utterance[group], targets.tokens, group)
-        arguments = (transducer, *inputs, targets.num_tokens[group])
+        inputs = (frames, lengths[group], predictions, utterance[group], tokens, group)
+        arguments = (transducer, *inputs, num_tokens[group])
         if len(groups) == 1 or not torch.is_grad_enabled():
             losses.append(_group_losses(*arguments))
         else:

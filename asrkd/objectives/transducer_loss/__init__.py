@@ -1,1 +1,0 @@
-"""Losses of transducers: exact ones in bounded memory, and k2's pruned ones."""

@@ -43,11 +43,41 @@ class RotarySelfAttention(nn.Module):
 
     def heads(self, frames: Tensor, first: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Project (N, T, D) frames, numbered from ``first``, to queries, keys, values, each (N, H, T, K)."""
-        n, t, d = frames.shape
-        split = self.query_key_value(frames).view(n, t, 3, self.num_heads, d // self.num_heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4)  # each (N, H, T, K)
-        cos, sin = rotation(t, d // self.num_heads, frames, first)
+        query, key, value = map(self._split, self.query_key_value(frames).chunk(3, dim=-1))
+        cos, sin = rotation(frames.shape[1], key.shape[-1], key, first)
         return rotate(query, cos, sin), rotate(key, cos, sin), value
+
+    def step(
+        self, frames: Tensor, key: Tensor, value: Tensor, allowed: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Attend from a chunk of frames to itself and to the frames before it, whose projections are kept.
+
+        Keys are kept unrotated and are rotated by their places in the window, so that no angle grows with
+        the length of a stream; only differences of places matter.
+
+        Args:
+            frames: (N, C, D) frames.
+            key: (N, L, D) keys of the L frames before them.
+            value: (N, L, D) values of these.
+            allowed: (N, 1, L + C) boolean, True at the frames that may be attended to.
+
+        Returns:
+            Frames (N, C, D), and the keys and values of the last L frames.
+        """
+        length = key.shape[1]
+        query, new_key, new_value = self.query_key_value(frames).chunk(3, dim=-1)
+        key, value = torch.cat([key, new_key], dim=1), torch.cat([value, new_value], dim=1)
+        queries, keys = self._split(query), self._split(key)
+        cos, sin = rotation(key.shape[1], keys.shape[-1], keys)
+        queries = rotate(queries, cos[length:], sin[length:])
+        mixed = self.attend(queries, rotate(keys, cos, sin), self._split(value), allowed)
+        kept = key.shape[1] - length
+        return mixed, key[:, kept:], value[:, kept:]
+
+    def _split(self, vectors: Tensor) -> Tensor:
+        """Split (N, T, D) into heads, (N, H, T, K)."""
+        n, t, d = vectors.shape
+        return vectors.view(n, t, self.num_heads, d // self.num_heads).transpose(1, 2)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor) -> Tensor:
         """Attend with (N, H, T, K) queries to (N, H, T', K) keys and values; returns (N, T, D).

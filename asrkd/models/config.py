@@ -80,6 +80,8 @@ class FrontEndConfig(LaterKeys):
 class ConformerConfig(FrontEndConfig):
     """Sizes and options of a Conformer encoder; as a whole model, of a Conformer-CTC recognizer."""
 
+    later_keys: ClassVar[frozenset[str]] = FrontEndConfig.later_keys | {"drawn_chunk_frames"}
+
     num_layers: int = Field(12, ge=1)
     dim: int = Field(256, ge=2)  # size of the residual stream
     num_heads: int = Field(4, ge=1)
@@ -90,6 +92,7 @@ class ConformerConfig(FrontEndConfig):
     causal: bool = False  # whether convolutions exclude later frames
     chunk_frames: int | None = Field(None, ge=1)  # frames in a chunk of attention; None: no chunks
     left_chunks: int | None = Field(None, ge=0)  # earlier chunks in reach of attention; None: all
+    drawn_chunk_frames: tuple[Annotated[int, Field(ge=0)], ...] = ()  # drawn for a batch of training; 0: none
 
     @model_validator(mode="after")
     def _check_streaming(self) -> "ConformerConfig":
@@ -99,6 +102,8 @@ class ConformerConfig(FrontEndConfig):
             raise ValueError(f"kernel_size {self.kernel_size} must be odd")
         if self.left_chunks is not None and self.chunk_frames is None:
             raise ValueError("left_chunks has no effect without chunk_frames")
+        if self.drawn_chunk_frames and self.chunk_frames is None:
+            raise ValueError("drawn_chunk_frames needs chunk_frames, the chunk of evaluation")
         if self.chunk_frames is not None and not self.causal:
             raise ValueError("chunk_frames needs causal: true, or the convolutions would look past a chunk")
         if self.causal and self.utterance_mean:

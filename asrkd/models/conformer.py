@@ -11,7 +11,9 @@ Notation: N utterances, T encoder frames, D model size.
 """
 
 from collections.abc import Collection
+from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from asrkd.models.attention import RotarySelfAttention
@@ -19,7 +21,23 @@ from asrkd.models.config import ConformerConfig
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.front_end import FrontEnd
 from asrkd.models.layers import FeedForward, LayerNorm
-from asrkd.models.masks import chunk_mask, frame_mask, zero_padding
+from asrkd.models.masks import Chunks, chunk_mask, frame_mask, zero_padding
+
+
+class LayerState(NamedTuple):
+    """What a layer keeps of N streams: L frames for attention, and K - 1 for a convolution of K frames."""
+
+    key: Tensor  # (N, L, D), before rotation
+    value: Tensor  # (N, L, D)
+    convolution: Tensor  # (N, K - 1, D), after the gate
+
+
+class StreamState(NamedTuple):
+    """What a Conformer keeps of N streams; all zeros before the first frame."""
+
+    front_end: tuple[Tensor, ...]  # of each convolution (N, channels, kernel - 1, features)
+    layers: tuple[LayerState, ...]
+    num_frames: Tensor  # (N,) int64, encoder frames so far, at most L
 
 
 class ConvolutionModule(nn.Module):
@@ -40,6 +58,24 @@ class ConvolutionModule(nn.Module):
         """Convolve (N, T, D) frames, of (N, T) mask, True at real frames, to (N, T, D)."""
         gated = nn.functional.glu(self.gated(self.norm(frames)), dim=-1)
         padded = nn.functional.pad(zero_padding(gated, mask).transpose(1, 2), self._padding)
+        return self._mixed(padded)
+
+    def step(self, frames: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the next (N, C, D) frames of streams.
+
+        Args:
+            frames: the frames.
+            before: (N, K - 1, D) gated frames before them, for a kernel of K frames.
+
+        Returns:
+            (N, C, D), and the gated frames that the next step needs.
+        """
+        gated = nn.functional.glu(self.gated(self.norm(frames)), dim=-1)
+        window = torch.cat([before, gated], dim=1)
+        return self._mixed(window.transpose(1, 2)), window[:, frames.shape[1] :]
+
+    def _mixed(self, padded: Tensor) -> Tensor:
+        """Map gated frames (N, D, T + K - 1) to (N, T, D)."""
         mixed = self.depthwise(padded).transpose(1, 2)
         out: Tensor = self.dropout(self.out(nn.functional.silu(self.inner_norm(mixed))))
         return out
@@ -72,9 +108,24 @@ class ConformerLayer(nn.Module):
         frames = frames + 0.5 * self.second(frames)
         return frames, self.norm(frames)
 
+    def step(self, frames: Tensor, state: LayerState, allowed: Tensor) -> tuple[Tensor, LayerState]:
+        """Compute the layer's output (N, C, D) for the next (N, C, D) frames of streams.
+
+        ``allowed`` (N, 1, L + C) is True at the frames of the window that may be attended to.
+        """
+        frames = frames + 0.5 * self.first(frames)
+        mixed, key, value = self.attention.step(self.attention_norm(frames), state.key, state.value, allowed)
+        frames = frames + mixed
+        convolved, before = self.convolution.step(frames, state.convolution)
+        frames = frames + convolved
+        frames = frames + 0.5 * self.second(frames)
+        return self.norm(frames), LayerState(key, value, before)
+
 
 class Conformer(Encoder):
-    """Front end and Conformer layers."""
+    """Front end and Conformer layers; in streaming also a step from chunk to chunk."""
+
+    front_end: FrontEnd
 
     def __init__(self, config: ConformerConfig, num_features: int) -> None:
         """Build from ``config`` for features of size ``num_features``."""
@@ -90,6 +141,7 @@ class Conformer(Encoder):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.layers = nn.ModuleList(ConformerLayer(config) for _ in range(config.num_layers))
+        self.chunks = Chunks(config.chunk_frames, config.left_chunks)  # of evaluation, and of streams
 
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
         """Encode (N, T', F) features of (N,) frames each; see :meth:`Encoder.forward`."""
@@ -97,7 +149,7 @@ class Conformer(Encoder):
         frames, num_frames = self.front_end(features, num_frames)
         mask = frame_mask(num_frames, frames.shape[1])
         frames = self.dropout(zero_padding(frames, mask))
-        allowed = self._allowed(mask)
+        allowed = self._allowed(mask, self._drawn() if self.training else self.chunks)
         tapped: dict[Tap, Tensor] = {}
         for number, layer in enumerate(self.layers, start=1):
             before, frames = layer(frames, mask, allowed)
@@ -108,10 +160,57 @@ class Conformer(Encoder):
         """Return both places: every layer ends in a LayerNorm."""
         return ("after_norm", "before_norm")
 
-    def _allowed(self, mask: Tensor) -> Tensor:
+    def start(self, num: int) -> StreamState:
+        """Return the state of ``num`` streams before their first frame.
+
+        Raises:
+            ValueError: the encoder reads all frames before a chunk, or later ones.
+        """
+        length, kernel = self.chunks.left_frames, self.config.kernel_size
+        if length is None:
+            raise ValueError("streams need chunk_frames and left_chunks, a limited left context")
+        like, dim = self.front_end.mean, self.dim
+        before = like.new_zeros(num, kernel - 1, dim)
+        layer = LayerState(like.new_zeros(num, length, dim), like.new_zeros(num, length, dim), before)
+        counts = torch.zeros(num, dtype=torch.long, device=like.device)
+        return StreamState(self.front_end.start(num), (layer,) * self.config.num_layers, counts)
+
+    def step(self, features: Tensor, state: StreamState) -> tuple[Tensor, StreamState]:
+        """Encode the next chunk of N streams, as :meth:`forward` does with the chunks' mask.
+
+        Args:
+            features: (N, S * C, F) features of a chunk of C encoder frames.
+            state: state after the chunks before it, or :meth:`start`.
+
+        Returns:
+            (N, C, D) encoder frames, and the state after them.
+        """
+        frames, front_end = self.front_end.step(features, state.front_end)
+        length = state.layers[0].key.shape[1]
+        places = torch.arange(length + frames.shape[1], device=frames.device)
+        allowed = (places >= length - state.num_frames[:, None])[:, None]  # (N, 1, L + C)
+        layers = []
+        for layer, kept in zip(self.layers, state.layers, strict=True):
+            frames, after = layer.step(frames, kept, allowed)
+            layers.append(after)
+        counts = (state.num_frames + frames.shape[1]).clamp(max=length)
+        return frames, StreamState(front_end, tuple(layers), counts)
+
+    def _drawn(self) -> Chunks:
+        """Draw the chunk size of a training batch; the left context stays as long, in whole chunks."""
+        sizes, usual = self.config.drawn_chunk_frames, self.chunks
+        if not sizes:
+            return usual
+        size = sizes[int(torch.randint(len(sizes), ()))]
+        if size == 0:
+            return Chunks(None, None)
+        left = usual.left_frames
+        return Chunks(size, None if left is None else -(-left // size))
+
+    def _allowed(self, mask: Tensor, chunks: Chunks) -> Tensor:
         """Return the keys in reach: real frames (N, 1, T), in streaming those of near chunks (N, T, T)."""
         keys = mask[:, None, :]
-        if self.config.chunk_frames is None:
+        if chunks.frames is None:
             return keys
-        chunks = chunk_mask(mask.shape[1], self.config.chunk_frames, self.config.left_chunks)
-        return keys & chunks.to(mask.device)
+        reach = chunk_mask(mask.shape[1], chunks.frames, chunks.left)
+        return keys & reach.to(mask.device)

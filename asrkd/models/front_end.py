@@ -12,6 +12,8 @@ to three died. SiLU has no such state.
 Notation: N utterances, T feature frames, S of them in an encoder frame, F features, C channels, D model size.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -61,10 +63,10 @@ class ConvolutionalFrontEnd(FeatureNorm):
         self.second = nn.Conv2d(channels, channels, two, stride=(strides[1], 2), padding=0)
         self._causal = causal
         self._padding = [kernel[1] // 2 if pad_features else 0 for kernel in kernels]
-        bands = num_features
+        bands = [num_features]
         for kernel, padding in zip(kernels, self._padding, strict=True):
-            bands = (bands + 2 * padding - kernel[1]) // 2 + 1
-        self.bands = bands  # below 1 if the features are too few
+            bands.append((bands[-1] + 2 * padding - kernel[1]) // 2 + 1)
+        _, self._bands_between, self.bands = bands  # below 1 if the features are too few
 
     def forward(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         """Normalize and subsample feature frames.
@@ -85,6 +87,39 @@ class ConvolutionalFrontEnd(FeatureNorm):
             frames = nn.functional.silu(convolution(padded))  # (N, C, T / stride, F / 2)
             num_frames = num_encoder_frames(num_frames, convolution.stride[0])
         return frames.transpose(1, 2).flatten(2), num_frames
+
+    def start(self, num: int) -> tuple[Tensor, ...]:
+        """Return what is before the first frame of ``num`` streams, for each convolution: zeros.
+
+        Each is (N, channels, kernel - 1, features) of the convolution's input.
+
+        Raises:
+            ValueError: the front end is not causal.
+        """
+        if not self._causal or self._utterance_mean:
+            raise ValueError("a front end that reads later frames cannot run on streams")
+        shapes = ((1, len(self.mean)), (self.first.out_channels, self._bands_between))
+        return tuple(
+            self.mean.new_zeros(num, channels, convolution.kernel_size[0] - 1, bands)
+            for convolution, (channels, bands) in zip((self.first, self.second), shapes, strict=True)
+        )
+
+    def step(self, features: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Subsample the next features of streams.
+
+        Args:
+            features: (N, S * C, F) features, a multiple of the subsampling.
+            before: the frames before them, of :meth:`start` or of the last step.
+
+        Returns:
+            (N, C, C' * bands) values for C' channels, and the frames that the next step needs.
+        """
+        frames, kept = ((features - self.mean) / self.std)[:, None], []
+        for convolution, beside, cached in zip((self.first, self.second), self._padding, before, strict=True):
+            window = torch.cat([cached, frames], dim=2)
+            kept.append(window[:, :, window.shape[2] - cached.shape[2] :])
+            frames = nn.functional.silu(convolution(nn.functional.pad(window, (beside, beside))))
+        return frames.transpose(1, 2).flatten(2), tuple(kept)
 
 
 class FrontEnd(ConvolutionalFrontEnd):
@@ -126,3 +161,8 @@ class FrontEnd(ConvolutionalFrontEnd):
         """
         frames, num_frames = super().forward(features, num_frames)
         return self.norm(self.project(frames)), num_frames
+
+    def step(self, features: Tensor, before: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Subsample the next features of streams to (N, C, D); see :meth:`ConvolutionalFrontEnd.step`."""
+        frames, kept = super().step(features, before)
+        return self.norm(self.project(frames)), kept

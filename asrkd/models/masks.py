@@ -3,8 +3,22 @@
 Notation: N utterances, T frames after padding, C channels, F features.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
+
+
+class Chunks(NamedTuple):
+    """Chunks of attention in streaming: frames of one, and how many before it are in reach."""
+
+    frames: int | None  # None: no chunks, all frames are in reach
+    left: int | None  # None: all chunks before
+
+    @property
+    def left_frames(self) -> int | None:
+        """Frames before a chunk that are in reach; None: all."""
+        return None if self.frames is None or self.left is None else self.frames * self.left
 
 
 def frame_mask(num_frames: Tensor, max_frames: int) -> Tensor:

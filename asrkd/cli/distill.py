@@ -91,7 +91,7 @@ def distill_nbest(
         str,
         typer.Option(
             help="prefix-beam, greedy, or k2 where installed; with a decoder also attention and joint "
-            "(attention and CTC)."
+            "(attention and CTC); with a transducer transducer-greedy and transducer-beam."
         ),
     ] = "prefix-beam",
     noise: Annotated[

@@ -79,7 +79,7 @@ def score(
         str,
         typer.Option(
             help="greedy, prefix-beam, or k2 where installed; with a decoder also attention and joint "
-            "(attention and CTC)."
+            "(attention and CTC); with a transducer transducer-greedy and transducer-beam."
         ),
     ] = "greedy",
     beam: Beam = 8,

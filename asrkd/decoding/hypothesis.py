@@ -23,9 +23,9 @@ class EncoderOutputs:
     log_probs: Tensor | None = None  # (N, T, V) of the CTC head, in nats; None without a CTC head
     encoded: Tensor | None = None  # (N, T, D) that the decoder or the transducer reads
     decoder: Stepwise | None = None  # attention decoder
+    lm: Stepwise | None = None  # language model over the same tokens
     transducer: Transducer | None = None
     silent: tuple[int, ...] = (BLANK_ID,)  # tokens that a transducer search does not emit
-    lm: Stepwise | None = None  # language model over the same tokens
 
     def __len__(self) -> int:
         return len(self.num_frames)

@@ -15,7 +15,8 @@ def test_importing_the_searches_does_not_import_k2():
 
 
 def test_every_search_has_its_name():
-    assert set(SEARCHES) == {"greedy", "prefix-beam", "k2", "attention", "joint"}
+    of_transducers = {"transducer-greedy", "transducer-beam"}
+    assert set(SEARCHES) == {"greedy", "prefix-beam", "k2", "attention", "joint"} | of_transducers
 
 
 @pytest.mark.parametrize("name", ["greedy", "prefix-beam", "k2"])

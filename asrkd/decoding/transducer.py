@@ -107,18 +107,18 @@ def exact_log_probs(
     transducer, _ = inputs.for_transducer()
     lengths = inputs.num_frames.tolist()
     flat = [(row, tokens) for row, of_utterance in enumerate(candidates) for tokens in of_utterance]
-    heard = [place for place, (row, _) in enumerate(flat) if lengths[row]]
+    aligned = [place for place, (row, _) in enumerate(flat) if lengths[row]]
     scores = [0.0 if not tokens else float("-inf") for _, tokens in flat]
-    if not heard:
+    if not aligned:
         return scores
-    num_tokens = torch.tensor([len(flat[place][1]) for place in heard], device=frames.device)
-    padded = torch.zeros(len(heard), max(1, int(num_tokens.max())), dtype=torch.long, device=frames.device)
-    for index, place in enumerate(heard):
+    num_tokens = torch.tensor([len(flat[place][1]) for place in aligned], device=frames.device)
+    padded = torch.zeros(len(aligned), max(1, int(num_tokens.max())), dtype=torch.long, device=frames.device)
+    for index, place in enumerate(aligned):
         padded[index, : len(flat[place][1])] = torch.tensor(flat[place][1], dtype=torch.long)
-    utterance = torch.tensor([flat[place][0] for place in heard], device=frames.device)
+    utterance = torch.tensor([flat[place][0] for place in aligned], device=frames.device)
     losses = full_losses(
         transducer, frames, inputs.num_frames, transducer.predictor(padded), (padded, num_tokens, utterance)
     )
-    for place, loss in zip(heard, losses.tolist(), strict=True):
+    for place, loss in zip(aligned, losses.tolist(), strict=True):
         scores[place] = -loss
     return scores

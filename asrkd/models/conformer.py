@@ -191,6 +191,7 @@ class Conformer(Encoder):
         allowed = (places >= length - state.num_frames[:, None])[:, None]  # (N, 1, L + C)
         layers = []
         for layer, kept in zip(self.layers, state.layers, strict=True):
+            assert isinstance(layer, ConformerLayer)
             frames, after = layer.step(frames, kept, allowed)
             layers.append(after)
         counts = (state.num_frames + frames.shape[1]).clamp(max=length)

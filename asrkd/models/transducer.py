@@ -76,7 +76,8 @@ class Predictor(nn.Module):
         vectors = self.embedding(contexts.clamp(min=0)) * (contexts >= 0)[..., None]
         if self.convolution is not None:
             vectors = self.convolution(vectors.transpose(1, 2)).transpose(1, 2)
-        return vectors.relu()
+        hidden: Tensor = vectors.relu()
+        return hidden
 
 
 class Transducer(nn.Module):

@@ -37,7 +37,7 @@ augment:
   specaugment: {{num_frame_masks: 1, frame_mask_size: 4, num_feature_masks: 1, feature_mask_size: 2}}
 validation: {{every_steps: 1}}
 averaging: {{every_steps: 1, last: 1}}
-stores: {{lists: shared/nbest, bytes: shared/codebook}}
+stores: {{lists: shared/nbest, bytes: shared/codebook, states: shared/hidden, tokens: shared/posterior}}
 phases:
   - steps: 1
     objectives: [ctc]
@@ -72,6 +72,10 @@ def make_shared(workspace: Path) -> None:
          "--out", "shared/quantizer"),
         ("distill", "codebook", *ask, "--quantizer", "shared/quantizer", "--cuts-per-shard", "2",
          "--out", "shared/codebook"),
+        ("distill", "hidden", *ask, "--layer", "1", "--tap", "before_norm", "--cuts-per-shard", "2",
+         "--out", "shared/hidden"),
+        ("distill", "posterior", *ask, "--top-k", "all", "--out", "shared/posterior"),
+        ("distill", "posterior", *ask, "--top-k", "2", "--cuts-per-shard", "2", "--out", "shared/likeliest"),
         ("score", "shared/model", "--cuts", train, "--out", "shared/model/score-test"),
         ("targets", "export", "shared/codebook", "--cuts", train, "--out", "shared/exported"),
     ):  # fmt: skip

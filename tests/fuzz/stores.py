@@ -75,6 +75,28 @@ def _write_codebook(folder: Path, rng: Random) -> list[Command]:
     ]
 
 
+def _write_frames(folder: Path, rng: Random) -> list[Command]:
+    kind = rng.choice(("hidden", "posterior", "likeliest"))
+    copy_artifact(SHARED / kind, folder)
+    targets = f"targets: {json.dumps(str(folder))}"
+    loss = {
+        "hidden": f"representation: {{{targets}, layer: 1, frame_weighting: false}}",
+        "posterior": f"{rng.choice(('softmax', 'kl'))}: {{{targets}, temperature: 2}}",
+        "likeliest": f"{rng.choice(('softmax', 'kl', 'guided_ctc'))}: {{{targets}, layer: 1}}",
+    }[kind]
+    return [
+        rng.choice(
+            (
+                ["check", str(folder)],
+                ["check", str(folder), "--deep"],
+                ["check", str(folder), "--cuts", CUTS],
+                ["targets", "weights" if kind == "hidden" else "sizes", str(folder)],
+                ["train", "shared/config.yaml", *TRAIN, "--set", f"phases.0.objectives=[ctc, {{{loss}}}]"],
+            )
+        )
+    ]
+
+
 def _write_imported(folder: Path, rng: Random) -> list[Command]:
     copy_artifact(SHARED / "exported", folder)
     command = ["targets", "import", str(folder / "cuts.jsonl.gz"), "--out", str(OUT)]
@@ -112,6 +134,8 @@ def _write_manifest(folder: Path, rng: Random) -> list[Command]:
                 ["distill", "nbest", *ask, "--beam", "2", "--nbest", "2"],
                 ["distill", "codebook", *ask, "--quantizer", "shared/quantizer"],
                 ["distill", "hidden", *ask, "--layer", "1"],
+                ["distill", "posterior", *ask, "--top-k", "2"],
+                ["distill", rng.choice(("nbest", "posterior")), *ask, "--dry-run"],
                 ["check", "shared/nbest", "--cuts", cuts],
                 ["train", "shared/config.yaml", *TRAIN, "--set", f"data.train={json.dumps(cuts)}"],
                 ["train", "shared/config.yaml", *TRAIN, "--set", f"data.dev={json.dumps(cuts)}"],
@@ -150,6 +174,7 @@ def _seal_quantizer(folder: Path) -> None:
 TARGETS = (
     Target("nbest", _write_nbest, seal=seal_store),
     Target("codebook", _write_codebook, seal=seal_store),
+    Target("frames", _write_frames, seal=seal_store),
     Target("imported", _write_imported, options={"--cuts-per-shard": ("1", "2"), "--format": ("icefall",)}),
     Target("quantizer", _write_quantizer, seal=_seal_quantizer),
     Target("manifest", _write_manifest),

@@ -61,8 +61,13 @@ def weigh(request: WeighRequest) -> str:
         AsrkdError: a setting is unknown, the store lacks data for it, or its cuts
             manifests have moved.
     """
-    if _kind(request.store) == "hidden":
+    kind = _kind(request.store)
+    if kind == "hidden":
         return _weigh_frames(request)
+    if kind not in (None, "nbest"):
+        raise AsrkdError(
+            f"{request.store}: holds {kind!r} targets, which have no weights; expected 'nbest' or 'hidden'"
+        )
     cuts, betas = _cuts(request), PAPER_BETAS if request.betas is None else request.betas
     lines, unit = list[str](), WORD
     for beta in betas:
@@ -84,7 +89,9 @@ def weigh(request: WeighRequest) -> str:
 
 
 def _kind(store: Path) -> str | None:
-    """Return the kind of a store; None if its contract does not say."""
+    """Return the kind of a store; None if its contract does not say. AsrkdError if there is no store."""
+    if not store.is_dir():
+        raise AsrkdError(f"{store}: no such store; make one with: asrkd distill nbest ..., or hidden ...")
     contract = files.read_json(store / CONTRACT) if (store / CONTRACT).is_file() else None
     return contract.get("kind") if isinstance(contract, dict) else None
 

@@ -17,7 +17,7 @@ from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Objective, ObjectiveConfig
 from asrkd.targets.frames import FrameTargets, align, aligned_mask, frames_within
 from asrkd.targets.sources.base import HiddenTargets
-from asrkd.targets.sources.settings import LiveTargets
+from asrkd.targets.sources.settings import LiveTargets, named_targets
 
 FACTOR = 20.0  # by which a scale of 1 is near the best for distances; docs/results/scales.md
 
@@ -103,13 +103,20 @@ class Projection(FrameObjective):
     @torch.no_grad()
     def measure(self, targets: Sequence[FrameTargets]) -> list[str]:
         """Measure the mean of the teacher's frames and its loss; AsrkdError if they are all the same."""
-        frames = self.bounded(torch.cat([batch.real() for batch in targets]).float())
+        teacher = torch.cat([batch.real() for batch in targets]).float()
+        frames = self.bounded(teacher)
+        if bad := int((~frames.isfinite()).any(dim=1).sum()):
+            raise AsrkdError(
+                f"{self._where}: NaN or infinite values in {bad} of the {len(frames)} frames of some "
+                "training cuts; store them with --dtype float32, or take another layer of the teacher"
+            )
         mean = frames.mean(dim=0)
         loss = self.distance(mean.expand_as(frames), frames) / max(frames.numel(), 1)
         if not 0 < float(loss) < float("inf"):
+            within, other = ("", "") if frames is teacher else (", within clamp,", " or other bounds")
             raise AsrkdError(
-                f"{self._where}: the layer has the same values at all {len(frames)} frames of some training "
-                "cuts, or infinite ones; take another layer of the teacher"
+                f"{self._where}: the layer has{within} the same values at all {len(frames)} frames of some "
+                f"training cuts; take another layer of the teacher{other}"
             )
         self.of_constant.copy_(loss)
         self.project.bias.copy_(mean.repeat(self.num_stacked))
@@ -127,8 +134,3 @@ class Projection(FrameObjective):
         """Sum the distances over frames and dimensions, a scalar ()."""
         frames, teacher = self._alignment.frames(output, targets)
         return self.distance(self.project(frames).float(), self.bounded(teacher.float()))
-
-
-def named_targets(targets: LiveTargets | str) -> str:
-    """Return how a message names targets: the path of a store, or of a live teacher."""
-    return targets if isinstance(targets, str) else f"targets of {targets.teacher}"

@@ -27,7 +27,7 @@ from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.objectives.base import Objective, ObjectiveConfig, head_tap
 from asrkd.targets.posteriors import PosteriorTargets
 from asrkd.targets.sources.base import PosteriorSource
-from asrkd.targets.sources.settings import LiveTargets
+from asrkd.targets.sources.settings import LiveTargets, named_targets
 
 
 class PosteriorConfig(LaterKeys, ObjectiveConfig):
@@ -42,7 +42,7 @@ class TemperatureConfig(PosteriorConfig):
     """Settings of objectives that compare whole distributions."""
 
     later_keys: ClassVar[frozenset[str]] = frozenset({"layer", "temperature"})
-    temperature: float = Field(1.0, gt=0)  # divides the logits of both
+    temperature: float = Field(1.0, ge=0.01, le=100)  # divides the logits of both
 
 
 class Events(NamedTuple):
@@ -62,16 +62,17 @@ class PosteriorObjective(Objective):
         """Check rates, temperature and head; AsrkdError, which names the objective, if they do not fit."""
         super().__init__()
         self._head = head_tap(name, settings.layer, student)
+        where = f"objectives, {name}: {named_targets(settings.targets)}"
         if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
             raise AsrkdError(
-                f"objectives, {name}: a student frame every {student.frame_shift:g} s and a posterior every "
-                f"{source.frame_shift:g} s, expected equal rates; use a teacher or student of the same rate"
+                f"{where}: a posterior every {source.frame_shift:g} s and a student frame every "
+                f"{student.frame_shift:g} s, expected equal rates; give the student the teacher's subsampling"
             )
         temperature = settings.temperature if isinstance(settings, TemperatureConfig) else 1.0
         if temperature != 1 and not source.has_all_tokens:
             raise AsrkdError(
-                f"objectives, {name}: temperature {temperature:g} needs the probabilities of all tokens, and "
-                "the store holds the likeliest alone; make one with: asrkd distill posterior --top-k all"
+                f"{where}: holds the likeliest tokens alone, and temperature {temperature:g} needs the "
+                "probabilities of all; make a store with: asrkd distill posterior --top-k all"
             )
 
     def heads(self) -> list[Tap]:

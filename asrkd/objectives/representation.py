@@ -5,15 +5,16 @@ End-to-End Speech Recognition", arXiv:2008.00671, representation-level
 distillation: || M * (teacher - c(student)) ||^2, where c is a convolution of
 kernel size 1, a linear map of each frame, and M, the frame weighting, is the
 sigmoid of the mean of the teacher's frame over its dimensions. M is inside
-the norm, so the weight of a frame is M squared.
+the norm, so the weight of a frame is M squared. Where a student frame has
+several of the teacher's, each of them has its own weight.
 
 Departure: the paper sums over frames and dimensions; this is divided by
 their number (by the trainer), and in the total loss by that of a constant
 (:class:`asrkd.objectives.frame_objective.Projection`), so that a scale means
 the same for any teacher.
 
-Notation: D size of the teacher's layer (times the teacher's
-frames in a student frame).
+Notation: D size of the teacher's layer, W frames of the teacher in a student
+frame.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ class Representation(Projection):
     def __init__(self, settings: RepresentationConfig, source: HiddenTargets, student: Recognizer) -> None:
         """Build the map from the student's layer to the teacher's."""
         super().__init__("representation", settings, source, student)
-        self._settings = settings
+        self._settings, self._teacher_dim = settings, source.dim
 
     def measure(self, targets: Sequence[FrameTargets]) -> list[str]:
         """Measure the teacher's frames and the spread of their weights; AsrkdError if these are all alike."""
@@ -56,14 +57,15 @@ class Representation(Projection):
         if spread.is_degenerate:
             raise AsrkdError(
                 f"{self._where}: frame weights are nearly all alike ({spread.text()}), as after a LayerNorm; "
-                "store the layer before it: asrkd distill hidden --tap before_norm, "
-                "or set frame_weighting: false"
+                "take the layer before its norm (asrkd distill hidden --tap before_norm) or another layer of "
+                "the teacher, or set frame_weighting: false"
             )
         return [*lines, f"{self._where}: frame weights {spread.text()}"]
 
     def distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Sum the weighted squared differences of (frames, D) over frames and dimensions, a scalar ()."""
-        return weighted_distance(student, teacher, frame_weighting=self._settings.frame_weighting)
+        """Sum the weighted squared differences of (frames, W * D) over frames and dimensions, a scalar ()."""
+        mapped, hidden = (values.reshape(-1, self._teacher_dim) for values in (student, teacher))
+        return weighted_distance(mapped, hidden, frame_weighting=self._settings.frame_weighting)
 
 
 def weighted_distance(student: Tensor, teacher: Tensor, *, frame_weighting: bool) -> Tensor:

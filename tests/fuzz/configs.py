@@ -14,7 +14,7 @@ OBJECTIVES = (
     "[{ctc: {scale: 0.5}}, {codebook: {targets: bytes, layer: 1}}]",
     "[{ctc: {targets: shared/nbest, expand: true}}]",
     "[{representation: {targets: states, layer: 1, frame_weighting: false, scale: 0.5}}]",
-    "[{representation: {targets: {teacher: shared/model, layer: 1, tap: before_norm}, layer: 1}}]",
+    "[{representation: {targets: {teacher: shared/model, layer: 1}, layer: 1, frame_weighting: false}}]",
     "[ctc, {softmax: {targets: tokens, temperature: 2}}, {kl: {targets: shared/likeliest}}]",
     "[{ctc: {layer: 1}}, {guided_ctc: {targets: tokens}}, {softmax: {targets: shared/likeliest, layer: 1}}]",
     "[ctc, {kl: {targets: {teacher: shared/model}, temperature: 0.5, scale: 0.1}}]",
@@ -28,10 +28,11 @@ PHASES = """phases:
     objectives: [ctc, {softmax: {targets: tokens, scale: 0.25}}]
 """
 ENCODERS = (
-    "{jasper: {prologue: {channels: 4, kernel_size: 5}, blocks: [{channels: 4, kernel_size: 3, dilation: 2}], "
-    "epilogue: []}}",
-    "{quartznet: {prologue: {channels: 4, kernel_size: 9}, blocks: [{channels: 6, kernel_size: 3, repeat: 1}], "
-    "residual: block, activation: relu, subsampling: 8}}",
+    "{jasper: {prologue: {channels: 4, kernel_size: 5}, "
+    "blocks: [{channels: 4, kernel_size: 3, dilation: 2}], epilogue: []}}",
+    "{quartznet: {prologue: {channels: 4, kernel_size: 9}, "
+    "blocks: [{channels: 6, kernel_size: 3, repeat: 1}], "
+    "residual: block, activation: relu, utterance_mean: true}}",
     "{deepspeech2: {channels: 2, kernel_sizes: [[3, 3], [5, 3]], num_layers: 1, dim: 4, output_dim: 6}}",
 )
 OVERRIDES = (
@@ -45,7 +46,8 @@ OVERRIDES = (
     "model={encoder: {transformer: {num_layers: 1, dim: 8, num_heads: 2, feed_forward_dim: 8}}, ctc: true}",
     *(f"model={{encoder: {encoder}, ctc: true}}" for encoder in ENCODERS),
     *(f"phases.0.objectives={objectives}" for objectives in OBJECTIVES),
-    "phases.0.optim.lr=0.1", "phases.0.optim={schedule: constant, accumulate: 1}", "stores.states=shared/hidden",
+    "phases.0.optim.lr=0.1", "phases.0.optim={schedule: constant, accumulate: 1}",
+    "stores.states=shared/hidden",
 )  # fmt: skip
 OPTIONS = {
     "--seed": ("1", "2"),

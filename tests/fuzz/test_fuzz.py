@@ -15,7 +15,7 @@ from tests.fuzz.invocation import Outcome, invoke
 from tests.fuzz.runner import BY_NAME, TARGETS, replay, run_case, run_input, run_many
 from tests.fuzz.verdict import judge
 
-SHARE = 13 * len(TARGETS)  # inputs
+SHARE = 15 * len(TARGETS)  # inputs
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -78,5 +78,8 @@ def test_padding_changes_neither_value_nor_gradient():
 
 
 def test_posteriors_of_another_rate_are_refused():
-    with pytest.raises(AsrkdError, match="objectives, guided_ctc: a student frame every 0.02 s"):
+    with pytest.raises(
+        AsrkdError,
+        match="objectives, guided_ctc: store: a posterior every 0.04 s and a student frame every 0.02 s",
+    ):
         GuidedCtc(GuidedCtcConfig(targets="store"), source(), student(0.02))

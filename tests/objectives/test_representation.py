@@ -57,10 +57,23 @@ def test_a_half_rate_student_matches_two_teacher_frames():
     head = representation(frame_shift=0.08)
     output = RecognizerOutput(torch.zeros(()), torch.tensor([2]), {Tap(1): randn(1, 2, 6)})
     targets = FrameTargets(randn(1, 5, 5), torch.tensor([5]), 0.04)
-    expected = weighted_distance(
-        head.project(output.tapped[Tap(1)][0]), targets.values[0, :4].reshape(2, 10), frame_weighting=True
-    )
-    assert torch.equal(head(output, targets), expected)
+    total, mapped = 0.0, head.project(output.tapped[Tap(1)][0])  # (2, 10)
+    for t in range(4):  # each with its own weight, as the paper's
+        teacher = targets.values[0, t].tolist()
+        weight = 1 / (1 + math.exp(-sum(teacher) / 5))
+        for d in range(5):
+            total += (weight * (teacher[d] - float(mapped[t // 2, 5 * (t % 2) + d]))) ** 2
+    assert float(head(output, targets)) == pytest.approx(total, rel=1e-5)
+
+
+def test_what_a_constant_costs_is_measured_as_a_half_rate_student_is_taught():
+    head, targets = representation(frame_shift=0.08), FrameTargets(randn(1, 6, 5), torch.tensor([6]), 0.04)
+    head.measure([targets])
+    with torch.no_grad():
+        head.project.weight.zero_()  # the constant alone
+    output = RecognizerOutput(torch.zeros(()), torch.tensor([3]), {Tap(1): randn(1, 3, 6)})
+    loss = head(output, targets) / head.count(targets, output.num_frames)
+    assert float(loss) == pytest.approx(float(head.of_constant), rel=1e-5)
 
 
 def test_padding_changes_neither_value_nor_gradient():

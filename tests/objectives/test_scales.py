@@ -103,11 +103,23 @@ def test_clamped_values_are_measured_as_they_are_learned():
     assert float(built.factor) == pytest.approx(20 / float(expected), rel=1e-5)
 
 
-@pytest.mark.parametrize("value", [0.0, 7.0, float("inf")])
+@pytest.mark.parametrize("value", [0.0, 7.0])
 def test_a_layer_that_never_changes_is_refused(value):
     frozen = [FrameTargets(torch.full((2, 4, 5), value), torch.tensor(COUNTS), 0.04)]
     with pytest.raises(AsrkdError, match="objectives, embedding: store: .* the same values at all 6"):
         objective("squared").measure(frozen)
+    with pytest.raises(AsrkdError, match="within clamp, the same values at all 12 .* or other bounds"):
+        objective("squared", clamp=(8.0, 9.0)).measure(batches())
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_values_that_are_not_finite_are_refused_unless_a_clamp_bounds_them(value):
+    (first, *others) = batches()
+    first.values[0, 0, 0] = value
+    with pytest.raises(AsrkdError, match="store: NaN or infinite values in 1 of the .* --dtype float32"):
+        objective("squared").measure([first, *others])
+    if value == float("inf"):
+        objective("squared", clamp=(-0.5, 0.25)).measure([first, *others])
 
 
 @pytest.mark.parametrize(("num_codebooks", "factor"), [(1, FACTOR), (4, 2 * FACTOR), (16, 4 * FACTOR)])
@@ -143,7 +155,7 @@ def test_weights_after_a_layer_norm_are_refused_and_those_before_it_reported(
     (notes,) = (row["notes"] for row in log if "notes" in row)
     assert notes[0].startswith(f"objectives, representation: {tmp_path}/before_norm: frame weights 0.")
     monkeypatch.setattr("asrkd.targets.frame_weights.LEAST_SPREAD", 0.5)
-    with pytest.raises(AsrkdError, match="nearly all alike .* asrkd distill hidden --tap before_norm"):
+    with pytest.raises(AsrkdError, match="nearly all alike .*asrkd distill hidden --tap before_norm"):
         run("after_norm")
     assert not (tmp_path / "run-after_norm").exists()
     run("after_norm", frame_weighting=False)

@@ -25,6 +25,11 @@ class LiveTargets(Section):
     resample: bool = False  # whether a teacher that reads audio accepts other sampling rates
 
 
+def named_targets(targets: LiveTargets | str) -> str:
+    """Return how a message names targets: the path of a store, or of a live teacher."""
+    return targets if isinstance(targets, str) else f"targets of {targets.teacher}"
+
+
 class WeightSettings(Section):
     """Weights of hypotheses in the loss; see :mod:`asrkd.targets.sources.nbest_weights`."""
 

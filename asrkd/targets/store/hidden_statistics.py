@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.core.randomness import evenly_spaced
+from asrkd.core.shell import make_again
 from asrkd.targets.frame_weights import WeightSpread, frame_weights
 from asrkd.targets.store.arrays import ArrayStore
 
@@ -39,12 +41,17 @@ def measure_hidden(path: Path) -> HiddenStatistics:
     """Compute the weights of the frames in a store of hidden states.
 
     Raises:
-        AsrkdError: the store is unfinished, damaged or of another kind, or has no frames.
+        AsrkdError: the store is unfinished, damaged or of another kind, has no frames, or has a NaN.
     """
     store = ArrayStore(path, "hidden")
     ids = list(store.index.ids())
     chosen = evenly_spaced(ids, MOST_CUTS)
     weights = torch.cat([frame_weights(store.read(cut_id).float()) for cut_id in chosen])
+    if not len(weights) or weights.isnan().any():
+        problem = "has values that are NaN or infinite" if len(weights) else "has no frames"
+        raise AsrkdError(
+            f"{path}: {problem}; take another layer, or --dtype float32, and {make_again(path, store.remake)}"
+        )
     contract = store.contract
     return HiddenStatistics(
         num_cuts=len(chosen),

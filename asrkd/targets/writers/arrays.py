@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from asrkd.core.errors import AsrkdError
 from asrkd.models.directory import load_model
 from asrkd.models.encoder import Tap
 from asrkd.models.inference import GPU_BATCH, encode_cuts
@@ -56,18 +57,34 @@ def _codebook(shard: Shard, first: int, quantizer: Path, tap: Tap) -> Serialized
 def _hidden(shard: Shard, first: int, tap: Tap, dtype: str) -> SerializedOutputs:
     """Yield the hidden states of each cut from number ``first`` on."""
     for embedded in open_teacher(shard.model, shard.device).embeddings(shard.cuts[first:], [tap]):
-        yield embedded.cut.duration, [_serialized(embedded.tapped[tap].to(getattr(torch, dtype)))]
+        values = embedded.tapped[tap]
+        stored = values.to(getattr(torch, dtype))
+        if not stored.isfinite().all():
+            raise AsrkdError(f"cut {embedded.cut.id}: layer {tap.layer}, {tap.place}: {_not_finite(values)}")
+        yield embedded.cut.duration, [_serialized(stored)]
 
 
 def _posteriors(shard: Shard, first: int, top_k: TopK, dtype: str) -> SerializedOutputs:
     """Yield the posteriors of each cut from number ``first`` on."""
     stored = getattr(torch, dtype)
     for outputs in encode_cuts(load_model(shard.model, shard.device), shard.cuts[first:]):
+        if outputs.log_probs.isnan().any():  # -inf is a probability of 0
+            raise AsrkdError(
+                f"cut {outputs.cut.id}: the posteriors of {shard.model}: {_not_finite(outputs.log_probs)}"
+            )
         if top_k == ALL:
             yield outputs.cut.duration, [_serialized(outputs.log_probs.to(stored))]
         else:
             values, tokens = top_tokens(outputs.log_probs, top_k)
             yield outputs.cut.duration, [_serialized(values.to(stored), tokens=tokens)]
+
+
+def _not_finite(values: Tensor) -> str:
+    """Describe why the values (...) cannot be stored as numbers, with the remedy."""
+    if values.isfinite().all():
+        largest = float(values.abs().max())
+        return f"values of up to {largest:.3g} are beyond float16, which ends at 65504; use --dtype float32"
+    return "NaN or infinite values; the weights of the teacher or the features of the cut are damaged"
 
 
 def _serialized(values: Tensor, **others: Tensor) -> bytes:

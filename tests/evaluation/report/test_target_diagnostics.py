@@ -169,6 +169,33 @@ def test_frame_weights_of_a_store_by_hand_and_their_histogram(hidden_store):
     assert drawn.count(": 0.0% of the frames") == 17
 
 
+def test_weights_of_no_frames_and_of_nan_are_refused(tmp_path, corpus):
+    for name, frames, problem in (
+        ("none", torch.zeros(0, 2), "has no frames"),
+        ("nan", torch.tensor([[float("inf"), -float("inf")]]), "has values that are NaN or infinite"),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        files.write_json(folder / "contract.json", {"kind": "hidden", "dim": 2, "frame_shift": 0.04})
+        cuts = read_cuts(corpus / "cuts_train.jsonl.gz")[:1]
+        path = folder / "shard-00000-of-00001.safetensors"
+        write_array_shard(path, files.sha256(folder / "contract.json"), cuts, [{"values": frames.half()}])
+        stamp(folder, {"num_shards": 1, "num_cuts": 1})
+        with pytest.raises(
+            AsrkdError, match=f"{folder}: {problem}; .* --dtype float32, and make it again: rm"
+        ):
+            weigh(WeighRequest(folder))
+
+
+def test_weights_of_what_has_none_are_refused_by_its_kind(stores, tmp_path):
+    with pytest.raises(
+        AsrkdError, match="holds 'codebook' targets, which have no weights; expected 'nbest' or"
+    ):
+        weigh(WeighRequest(stores / "codebook"))
+    with pytest.raises(AsrkdError, match="absent: no such store; make one with: asrkd distill nbest"):
+        weigh(WeighRequest(tmp_path / "absent"))
+
+
 def test_targets_weights_shows_frame_weights_and_refuses_settings_of_hypotheses(hidden_store):
     folder, _ = hidden_store
     assert weigh(WeighRequest(folder)).startswith(

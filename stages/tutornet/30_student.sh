@@ -38,7 +38,7 @@ from=$TUTORNET/$teacher
 transcripts=$(sequences "targets: transcript") hypotheses="targets: $from/nbest, num_hypotheses: 5"
 rkd="{representation: {targets: $from/hidden, $layer}}"
 skd="{softmax: {targets: $from/posterior, scale: $TUTORNET_SKD_SCALE}}"
-mvq="{codebook: {targets: $from/codebook, $layer}}"
+mvq="{codebook: {targets: $from/codebook, $layer, scale: $TUTORNET_MVQ_SCALE}}"
 first= losses=$transcripts
 case $method in
   baseline) ;;

@@ -4,8 +4,8 @@
 # STUDENTS   of the demo, by the names of their configs
 # SEED       of models, targets and training; the corpus is the same for all
 # JOBS       processes of prepare, distill and score
-# TUTORNET_STEPS, TUTORNET_RKD_STEPS, TUTORNET_SKD_SCALE   updates of its students, those of them of hidden states alone, and
-#            the scale of its distance of posteriors
+# TUTORNET_STEPS, TUTORNET_RKD_STEPS, TUTORNET_SKD_SCALE, TUTORNET_MVQ_SCALE   updates of its students, those of them of hidden
+#            states alone, the scale of its distance of posteriors, and that of codebooks in mixtures: MVQ-KD's
 # SCORED     the sets that systems are scored on
 # SIZE       demo (minutes), or tiny (a minute, for tests: its error rates mean nothing)
 cd "$(dirname "${BASH_SOURCE[0]}")/../../.."
@@ -29,5 +29,5 @@ case $SIZE in
 esac
 STUDENT_CUTS=$DATA/cuts_train_small.jsonl.gz STUDENTS=${STUDENTS:-seq-kd mvq-kd mvq-kd+seq-kd}
 # A teacher decodes its own training cuts without errors: every weight of ERR-KD would be 1, every label its transcript.
-SEQUENCE_TEACHER_CUTS=$DATA/cuts_train_others.jsonl.gz TUTORNET_SKD_SCALE=1.0
+SEQUENCE_TEACHER_CUTS=$DATA/cuts_train_others.jsonl.gz TUTORNET_SKD_SCALE=1.0 TUTORNET_MVQ_SCALE=0.15
 source stages/corpora/training.sh

@@ -57,7 +57,7 @@ def _begin(context: typer.Context) -> None:
 
 
 def _dry_run(context: typer.Context, request: "DistillRequest", options: LaunchOptions) -> "DistillRequest":
-    """Return the request of a dry run: of the command, or of the first of the jobs of ``--launcher``."""
+    """Return the request of a dry run: of the command, or of one of the jobs of ``--launcher``."""
     from asrkd.commands.dry_run import DryRun
     from asrkd.core.shared_work import ShardOf
 

@@ -54,8 +54,9 @@ def quantizer(request: DistillRequest, settings: QuantizerRequest, stop: StopReq
     record = _contract(teacher, cuts, settings, tap)
     already = output_folder.survey(request.out, CONTRACT, record) is State.COMPLETE
     if request.dry_run is not None:
-        if already:
-            return f"{request.out}: dry run: already complete, nothing to do"
+        if is_whole(request.out):
+            left = "already complete, nothing to do" if already else "it is trained, without the stamp"
+            return f"{request.out}: dry run: {left}"
         sample = _sample(teacher, cuts, tap, settings)
         with quantizer_dry_run(request, teacher, sample, settings, record, stop) as dry_run:
             return dry_run.text

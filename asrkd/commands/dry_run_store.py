@@ -29,6 +29,7 @@ from asrkd.core.errors import counted
 from asrkd.core.output_folder import State
 from asrkd.core.parallel import run_tasks
 from asrkd.core.progress import Meter, meter
+from asrkd.core.shared_work import ShardOf
 from asrkd.core.stopping import StopRequest
 from asrkd.core.task_monitor import Report
 from asrkd.data.cuts.packed import PackedCuts
@@ -89,13 +90,29 @@ def dry_run_store(request: DistillRequest, plan: StorePlan, write: ShardWriter, 
     """
     plan = under_existing_contract(plan)
     state = output_folder.survey(plan.out, CONTRACT, plan.contract)
-    planned, share = plan.shards(plan.digest), request.shard_of
-    left = [shard for row, shard in enumerate(planned) if share is None or share.takes(row)]
-    left = [shard for shard in left if not shard.is_done()]
+    planned = plan.shards(plan.digest)
+    left = _missing(planned, request.shard_of, _of(request).tasks)
     if not left:
-        what = "already complete" if state is State.COMPLETE else "no shard of this part is left"
-        return f"{plan.out}: dry run: {what}, nothing to do"
+        return f"{plan.out}: dry run: {_nothing_left(request, state)}"
     return _text(request, plan, _estimated(request, plan, left, len(planned), state, write, stop))
+
+
+def _nothing_left(request: DistillRequest, state: State) -> str:
+    if state is State.COMPLETE:
+        return "already complete, nothing to do"
+    is_part = request.shard_of is not None and not _of(request).tasks
+    return (
+        "no shard of this part is left, nothing to do" if is_part else "all shards are written, not the stamp"
+    )
+
+
+def _missing(planned: Sequence[Shard], share: ShardOf | None, tasks: int) -> list[Shard]:
+    """Select the shards that are left of a share; of ``tasks`` jobs those of the one that has most left."""
+    missing = [(row, shard) for row, shard in enumerate(planned) if not shard.is_done()]
+    if not tasks:
+        return [shard for row, shard in missing if share is None or share.takes(row)]
+    jobs = [ShardOf(number, tasks) for number in range(1, min(tasks, len(planned)) + 1)]
+    return max(([shard for row, shard in missing if job.takes(row)] for job in jobs), key=len)
 
 
 def _estimated(
@@ -181,7 +198,7 @@ def _measured(
         SampleTask(number, processes, folder, share, left[0], write, begun, BUDGET_S)
         for number, share in enumerate(shares)
     ]
-    with meter("dry run", len(cuts), "cuts", heartbeat=True) as progress:
+    with meter("dry run", sum(map(len, shares)), "cuts", heartbeat=True) as progress:
         watch = _Watch(progress, stop)
         costs = [cost for _, cost in run_tasks(measure_process, tasks, jobs=processes, watch=watch)]
     stop.check("a dry run writes nothing")

@@ -20,6 +20,7 @@ from asrkd.commands.dry_run_costs import spread_rows
 from asrkd.commands.dry_run_quantizer import TrainingSeconds
 from asrkd.commands.dry_run_store import longest_process
 from asrkd.core.errors import AsrkdError, StoppedInTime
+from asrkd.core.shared_work import ShardOf
 from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.decoding import SearchOptions
@@ -113,13 +114,35 @@ def test_cuts_in_parts_are_not_left(request_):
 
 
 def test_a_part_of_the_shards_and_one_of_several_jobs(kinds, request_):
-    from asrkd.core.shared_work import ShardOf
-
     text = kinds["posterior"](dry(replace(request_, shard_of=ShardOf(2, 3))))
     assert "  left  3 of 8 shards, 10 cuts, " in text
     assert " with --shard 2/3 --jobs 1, " in text
     text = kinds["posterior"](dry(replace(request_, shard_of=ShardOf(1, 3)), tasks=3))
     assert " with one of 3 jobs, " in text
+
+
+def test_of_several_jobs_the_one_with_most_left_is_measured(kinds, request_):
+    kinds["hidden"](request_)
+    for number in (1, 3, 5):  # of eight: of two jobs the first has nothing left
+        (request_.out / f"shard-{number:05d}-of-00008.safetensors").unlink()
+    (request_.out / "stamp.json").unlink()
+    for tasks, left in ((2, "3 of 8 shards, 12 cuts"), (8, "1 of 8 shards, 4 cuts"), (99, "1 of 8 shards")):
+        request = replace(request_, shard_of=ShardOf(1, tasks))
+        assert f"  left  {left}" in kinds["hidden"](dry(request, tasks=tasks))
+    assert kinds["hidden"](dry(replace(request_, shard_of=ShardOf(1, 2)))).endswith(
+        "dry run: no shard of this part is left, nothing to do"
+    )
+
+
+def test_a_folder_without_its_stamp_alone_is_reported(kinds, request_):
+    for kind, left in (
+        ("hidden", "all shards are written, not the stamp"),
+        ("quantizer", "it is trained, without the stamp"),
+    ):
+        request = replace(request_, out=request_.out.with_name(kind))
+        kinds[kind](request)
+        (request.out / "stamp.json").unlink()
+        assert kinds[kind](dry(request)) == f"{request.out}: dry run: {left}"
 
 
 def test_other_settings_and_mistakes_are_refused_as_by_the_command(kinds, request_, tmp_path):

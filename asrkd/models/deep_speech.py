@@ -20,9 +20,10 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from asrkd.core.errors import AsrkdError, counted
 from asrkd.models.config import DeepSpeech2Config
 from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
-from asrkd.models.front_end import ConvolutionalFrontEnd
+from asrkd.models.front_end import TIME_STRIDES, ConvolutionalFrontEnd
 from asrkd.models.layers import LayerNorm
 from asrkd.models.masks import frame_mask, zero_padding
 
@@ -73,7 +74,7 @@ class DeepSpeech2(Encoder):
     """
 
     def __init__(self, config: DeepSpeech2Config, num_features: int) -> None:
-        """Build from ``config`` for features of size ``num_features``."""
+        """Build from ``config`` for features of size ``num_features``; AsrkdError if it leaves frames out."""
         super().__init__()
         self.dim, self.subsampling, self._layer_dim = config.output_dim, config.subsampling, config.dim
         front_end = ConvolutionalFrontEnd(
@@ -84,6 +85,12 @@ class DeepSpeech2(Encoder):
             pad_features=True,
             utterance_mean=config.utterance_mean,
         )
+        for (frames, _), stride in zip(config.kernel_sizes, TIME_STRIDES[config.subsampling], strict=True):
+            if frames < stride:
+                raise AsrkdError(
+                    f"model.encoder.deepspeech2: a kernel of {counted(frames, 'frame')} with a stride of "
+                    f"{stride} leaves frames out; give kernel_sizes of {stride} frames or more, an odd number"
+                )
         self.front_end = front_end
         sizes = [config.channels * front_end.bands] + [config.dim] * (config.num_layers - 1)
         self.layers = nn.ModuleList(SummedLstm(size, config.dim) for size in sizes)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from asrkd.core.errors import AsrkdError
 from asrkd.models.config import EncoderConfig
 from asrkd.models.convolutional import ConvolutionalEncoder
 from asrkd.models.deep_speech import DeepSpeech2
@@ -193,6 +194,16 @@ def test_bf16_is_near_float32(features, kind):
 def test_sizes_that_leave_frames_out_are_refused(kind, changes, message):
     with pytest.raises(ValueError, match=message):
         encoder(kind, **changes)
+
+
+@pytest.mark.parametrize(("kernels", "subsampling"), [((1, 3), 2), ((3, 1), 4), ((3, 3), 8)])
+def test_kernels_narrower_than_the_stride_are_refused(kernels, subsampling):
+    sizes = tuple((frames, 3) for frames in kernels)
+    with pytest.raises(
+        AsrkdError, match=r"model.encoder.deepspeech2: a kernel of \d frames? with a stride of"
+    ):
+        encoder("deepspeech2", kernel_sizes=sizes, subsampling=subsampling)
+    assert encoder("deepspeech2", kernel_sizes=sizes, subsampling=1)
 
 
 @pytest.mark.parametrize("kind", NEW)

@@ -95,7 +95,10 @@ class LiveLayer(LiveSource):
         """Open the teacher; AsrkdError if there is none, or it has no such ``layer`` or ``place``."""
         super().__init__(settings)
         teacher = self.teacher("cpu")
-        self.tap = teacher.tap(layer, place)
+        try:
+            self.tap = teacher.tap(layer, place)
+        except AsrkdError as error:  # it names options of the command line, which are keys here
+            raise AsrkdError(f"targets of {self.spec}: {str(error).replace('--', '')}") from None
         self.dim = teacher.layer_dim(self.tap)
 
     @torch.no_grad()

@@ -177,6 +177,11 @@ def test_live_settings_without_sense_are_refused_in_a_line(
     assert not (tmp_path / "student").exists()
 
 
+def test_a_layer_that_a_live_teacher_lacks_is_refused_by_its_keys(teacher):
+    with pytest.raises(AsrkdError, match="^targets of .*: layer 9: the encoder has layers 1 to 2"):
+        hidden_source(LiveTargets(teacher=str(teacher), layer=9))
+
+
 def test_a_live_teacher_of_other_tokens_or_of_none_is_refused(teacher, tmp_path):
     train_char(["NO YES ON OFF XYZ"]).save(tmp_path)
     tokens = Tokens.load(tmp_path)

@@ -18,7 +18,7 @@ class OptimConfig(LaterKeys):
     """Settings of AdamW and of the schedule of its learning rate."""
 
     later_keys: ClassVar[frozenset[str]] = frozenset({"epoch_factor"})
-    lr: float = Field(1e-3, gt=0)  # peak of the schedule
+    lr: float = Field(1e-3, gt=0, le=1000)  # peak of the schedule
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # weight decay of matrices; vectors are not decayed
     warmup_steps: int | None = Field(None, ge=0)  # lr rises linearly; None: a quarter, up to 10,000
@@ -40,7 +40,10 @@ class OptimConfig(LaterKeys):
     def _no_setting_without_effect(self) -> "OptimConfig":
         is_exponential = self.schedule == "exponential"
         if is_exponential != (self.epoch_factor is not None):
-            raise ValueError("schedule: exponential and epoch_factor go together, such as epoch_factor: 0.99")
+            raise ValueError(
+                "schedule: exponential and epoch_factor go together, such as epoch_factor: 0.99; "
+                "with another schedule it is epoch_factor: null"
+            )
         shape = {"hold_share": 0.0, "decay_share": 1.0, "final_lr": 0.0}
         if is_exponential:
             del shape["final_lr"]  # its floor

@@ -132,6 +132,7 @@ def _read_tree(path: Path, depth: int = 0) -> dict[str, Any]:
     _refuse_missing(path)
     try:
         tree = yaml.load(files.read_text(path), Loader=_UniqueKeyLoader)  # a SafeLoader
+        json.dumps(tree, default=str, skipkeys=True)  # fails for a list within itself, by an anchor
     except _NOT_YAML as error:
         raise AsrkdError(f"{path}: not YAML: {reason(error)}") from None
     if not isinstance(tree, dict):

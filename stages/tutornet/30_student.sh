@@ -36,7 +36,10 @@ sequences() {
 }
 from=$TUTORNET/$teacher
 transcripts=$(sequences "targets: transcript") hypotheses="targets: $from/nbest, num_hypotheses: 5"
-rkd="{representation: {targets: $from/hidden, $layer}}"
+# Frame weights of a teacher that has learned as little as a tiny one are all alike, which is refused.
+weighting= unweighted="frame_weighting: false, "
+if [[ $SIZE == tiny ]]; then weighting=$unweighted; fi
+rkd="{representation: {targets: $from/hidden, $weighting$layer}}"
 skd="{softmax: {targets: $from/posterior, scale: $TUTORNET_SKD_SCALE}}"
 mvq="{codebook: {targets: $from/codebook, $layer, scale: $TUTORNET_MVQ_SCALE}}"
 first= losses=$transcripts
@@ -45,7 +48,7 @@ case $method in
   seq-kd) losses=$(sequences "$hypotheses") ;;
   guided) losses+=", {guided_ctc: {targets: $from/posterior}}" ;;
   skd) losses+=", $skd" ;;
-  rkd-skd) first=${rkd/layer/frame_weighting: false, layer} losses+=", $skd" ;;
+  rkd-skd) first=${rkd/$weighting$layer/$unweighted$layer} losses+=", $skd" ;;
   tutornet) first=$rkd losses+=", $skd" ;;
   two-teachers) first=$rkd losses+=", ${skd/$from/$TUTORNET/blstm}" ;;
   tutornet+mvq) first=$rkd losses+=", $skd, $mvq" ;;

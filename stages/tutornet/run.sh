@@ -19,6 +19,9 @@ source "$(dirname "$0")/../corpora/$corpus/settings.sh"
 source stages/shared.sh
 
 students=${TUTORNET_STUDENTS:-blstm conv las}
+for student in $students; do
+  case $student in blstm | conv | las) ;; *) echo "$student: expected students of blstm, conv and las" >&2; exit 2 ;; esac
+done
 more_seeds=${TUTORNET_MORE_SEEDS-2 3}
 # The first two students have all rows of the convolutional teacher; the second one other teachers and mixtures too.
 all_rows() {

@@ -134,6 +134,7 @@ def test_a_mistake_is_a_line_that_says_where(tmp_path, override, complaint):
     [
         ("optim: {lr: 1", "not YAML"),
         ("optim: " + "[" * 20_000, "not YAML: RecursionError"),
+        ("optim: &within [*within]", "not YAML: .*Circular reference"),
         ("- 1\n- 2", "expected a mapping of keys to values, found list"),
         ("", "expected a mapping of keys to values, found NoneType"),
         ("optim: {learning_rate: 1}", "unknown key"),

@@ -409,8 +409,24 @@ def test_tutornet_has_its_rows_with_the_targets_and_teachers_that_they_read(tmp_
     check_order(done.commands)
     two = trained["conv/seed-1/two-teachers"]
     assert f"{folder}/conv/hidden" in two and f"{folder}/blstm/posterior" in two
-    weighted = trained["conv/seed-1/rkd-skd"].replace("frame_weighting: false, ", "")
-    assert weighted == trained["conv/seed-1/tutornet"]
+    assert "frame_weighting: false, " in trained["conv/seed-1/rkd-skd"]
+    assert trained["conv/seed-1/rkd-skd"] == trained["conv/seed-1/tutornet"]  # as SIZE=tiny
+
+
+def test_a_student_that_tutornet_lacks_is_refused(tmp_path):
+    done = run_recorded(tmp_path, "tutornet/run.sh", "digits", TUTORNET_STUDENTS="conv gru")
+    assert (done.returncode, done.stderr) == (2, "gru: expected students of blstm, conv and las\n")
+    assert not (tmp_path / "record.txt").read_text()
+
+
+def test_tutornet_weighs_frames_where_teachers_have_learned(tmp_path):
+    phases = {
+        row: record(tmp_path, "tutornet/30_student.sh", "digits", "conv", row, SIZE="demo").commands[-1][-1]
+        for row in ("rkd-skd", "tutornet")
+    }
+    assert "{representation: {targets: " in phases["tutornet"]
+    assert "frame_weighting" not in phases["tutornet"]
+    assert phases["rkd-skd"].replace("frame_weighting: false, ", "") == phases["tutornet"]
 
 
 def test_every_row_of_tutornet_is_a_config_with_as_many_updates(tmp_path):

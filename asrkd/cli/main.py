@@ -10,6 +10,7 @@ import typer
 
 from asrkd import __version__
 from asrkd.cli.distill import distill
+from asrkd.cli.export import exporting
 from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
 from asrkd.cli.options import (
     Device,
@@ -42,6 +43,7 @@ app.add_typer(quantizer, name="quantizer")
 app.add_typer(scoring)
 app.add_typer(sweeping)
 app.add_typer(recording)
+app.add_typer(exporting)
 
 
 def _print_version(wanted: bool) -> None:

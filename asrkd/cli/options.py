@@ -85,6 +85,12 @@ SlurmSettings = Annotated[
 ]
 
 # Searches.
+ChunkFrames = Annotated[
+    int | None, typer.Option(help="Encoder frames of a streaming model's chunk; default: as in its config.")
+]
+LeftChunks = Annotated[
+    int | None, typer.Option(help="Chunks of left context of a streaming model; default: as in its config.")
+]
 Beam = Annotated[int, typer.Option(help="Beam size; no effect with --search greedy.")]
 Lm = Annotated[
     Path | None,

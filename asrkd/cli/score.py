@@ -10,12 +10,14 @@ from asrkd.cli.launcher import LaunchOptions, print_report, ran_as_jobs, running
 from asrkd.cli.options import (
     Alpha,
     Beam,
+    ChunkFrames,
     CtcWeight,
     Device,
     EosFactor,
     Gpus,
     Jobs,
     Launcher,
+    LeftChunks,
     LengthNorm,
     Lm,
     LmWeight,
@@ -36,7 +38,7 @@ scoring = typer.Typer()
 # Options that score a model, which have no effect with --ref and --hyp.
 _OF_MODELS = (
     "model cuts search beam lm lm_weight token_bonus length_norm alpha eos_factor max_length_ratio "
-    "ctc_weight device jobs shard"
+    "ctc_weight device jobs shard chunk_frames left_chunks runtime"
 ).split()
 
 
@@ -83,6 +85,11 @@ def score(
         ),
     ] = "greedy",
     beam: Beam = 8,
+    chunk_frames: ChunkFrames = None,
+    left_chunks: LeftChunks = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="sherpa-onnx: decode with it; MODEL is then a folder of asrkd export.")
+    ] = None,
     jobs: Jobs = 1,
     device: Device = "cpu",
     shard: Shard = None,
@@ -135,7 +142,20 @@ def score(
             ctc_weight=ctc_weight,
         )
         shard_of = parse_shard_of(shard)
-        request = stage.ScoreRequest(model, cuts, out, search, options, device, jobs, shard_of, rules)
+        request = stage.ScoreRequest(
+            model,
+            cuts,
+            out,
+            search,
+            options,
+            device,
+            jobs,
+            shard_of,
+            rules,
+            chunk_frames,
+            left_chunks,
+            runtime,
+        )
         if ran_as_jobs(context, launch, lambda: stage.check(request)):
             return
         with running(context) as stop:

@@ -1,11 +1,12 @@
 """Command ``score`` with a model: recognize cuts and count the errors.
 
-Reads:   a model folder and cuts with transcripts; without weights, the run record that it was restored from.
+Reads:   a model folder and cuts with transcripts; without weights, the run record that it was restored from;
+         or an export, which sherpa-onnx decodes.
 Writes:  hypotheses by shard, and the score (see :mod:`asrkd.scoring.score_files`).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -14,11 +15,13 @@ from typing import Any
 
 from lhotse import MonoCut
 
+from asrkd.commands.score_export import RUNTIME, check_audio, export_lines, open_export
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import RUN_RECORD, SCORE_REQUEST, STAMP
 from asrkd.core.command_record import write_command
 from asrkd.core.device import pick_device
 from asrkd.core.errors import AsrkdError
+from asrkd.core.installed import version
 from asrkd.core.parallel import check_jobs
 from asrkd.core.progress import announced
 from asrkd.core.shared_work import FEWER_JOBS, ShardOf, Workers, WorkResult, work
@@ -33,7 +36,9 @@ from asrkd.evaluation.records.record import read_record
 from asrkd.evaluation.records.restoring import restore_score
 from asrkd.models.directory import is_restored, load_model, train_again_command
 from asrkd.models.inference import check_features
+from asrkd.models.masks import Chunks
 from asrkd.models.recognizer import LoadedModel, num_parameters
+from asrkd.models.streams import stream_chunks, stream_features, with_chunks
 from asrkd.scoring.counts import Counts
 from asrkd.scoring.cut_references import reference_utterances
 from asrkd.scoring.score_corpus import Rules, require_words, score_utterances
@@ -58,6 +63,14 @@ class ScoreRequest:
     jobs: int = 1
     shard_of: ShardOf | None = None  # share of the list of shards; None: all missing shards
     rules: Rules = Rules()
+    chunk_frames: int | None = None  # encoder frames of a stream's chunk; with None for both: no stream
+    left_chunks: int | None = None
+    runtime: str | None = None  # RUNTIME, for an export in place of a model
+
+    @property
+    def streams(self) -> bool:
+        """Whether cuts are decoded as streams."""
+        return (self.chunk_frames, self.left_chunks) != (None, None)
 
 
 @dataclass(frozen=True)
@@ -88,18 +101,19 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
         AsrkdError: model, cuts, search or folder do not fit together; finished shards stay.
         StoppedInTime: a stop was requested; finished shards stay, run again to continue.
     """
-    find_search(request.search, request.options)
     check_jobs(request.jobs)
-    if is_restored(request.model):
-        return _restore(request, stop)
+    if request.runtime is None:
+        find_search(request.search, request.options)
+        if is_restored(request.model):
+            return _restore(request, stop)
     device = str(pick_device(request.device))
-    model, cuts, references = _open(request, device)
-    record = _record(request, model.weights_sha256, cuts)
+    recognizer, cuts, references = _open(request, device)
+    record = _record(request, recognizer, cuts)
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record)
     if claimed is output_folder.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules, True)
     write_command(request.out)
-    planned, progress = _recognize(request, record, device, cuts, stop)
+    planned, progress = _recognize(request, recognizer, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
     hypotheses = _read_hypotheses(planned, cuts)
@@ -107,7 +121,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     warn_of_case(chain(references.values(), hypotheses.values()), request.rules.normalizer)
     with aligning(len(utterances), stop) as advance:
         scored = score_utterances(utterances, hypotheses, request.rules, advance)
-    write_score(request.out, _description(request, model), scored)
+    write_score(request.out, _description(request, recognizer), scored)
     return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
 
 
@@ -117,22 +131,60 @@ def check(request: ScoreRequest) -> int:
     Raises:
         AsrkdError: model, cuts, search or folder do not fit together.
     """
-    find_search(request.search, request.options)
     check_jobs(request.jobs)
-    model, cuts, _ = _open(request, "cpu")
-    output_folder.survey(request.out, SCORE_REQUEST, _record(request, model.weights_sha256, cuts))
+    if request.runtime is None:
+        find_search(request.search, request.options)
+    recognizer, cuts, _ = _open(request, "cpu")
+    output_folder.survey(request.out, SCORE_REQUEST, _record(request, recognizer, cuts))
     return -(-len(cuts) // CUTS_PER_SHARD)
 
 
-def _open(request: ScoreRequest, device: str) -> tuple[LoadedModel, PackedCuts, dict[str, str]]:
-    """Open model, cuts and their references; AsrkdError if they do not fit together."""
+@dataclass(frozen=True)
+class _Recognizer:
+    """What a score is of: a model, as a stream or not, or an export."""
+
+    sha256: str  # of the weights
+    params: int
+    search: dict[str, Any]  # for the record
+    lines: Callable[[Shard, int], SerializedOutputs]
+
+
+def _open(request: ScoreRequest, device: str) -> tuple[_Recognizer, PackedCuts, dict[str, str]]:
+    """Open the recognizer, cuts and their references; AsrkdError if they do not fit together."""
     with announced(f"asrkd: opening {request.model} and the cuts"):
-        model, cuts = load_model(request.model, device), read_cuts(request.cuts)
-    search_for(model, request.search, request.options)
-    check_features(model, cuts, str(request.cuts))
+        cuts = read_cuts(request.cuts)
+        recognizer = _of_export(request, cuts) if request.runtime else _of_model(request, device, cuts)
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
-    return model, cuts, references
+    return recognizer, cuts, references
+
+
+def _of_model(request: ScoreRequest, device: str, cuts: PackedCuts) -> _Recognizer:
+    model = load_model(request.model, device)
+    search_for(model, request.search, request.options)
+    check_features(model, cuts, str(request.cuts))
+    search, chunks = search_record(request.search, request.options), None
+    if request.streams:
+        chunks = stream_chunks(model, request.chunk_frames, request.left_chunks)
+        search |= {"stream": chunks._asdict()}
+    lines = partial(_lines, search=request.search, options=request.options, chunks=chunks)
+    return _Recognizer(model.weights_sha256, num_parameters(model.recognizer), search, lines)
+
+
+def _of_export(request: ScoreRequest, cuts: PackedCuts) -> _Recognizer:
+    if request.runtime != RUNTIME:
+        raise AsrkdError(f"--runtime {request.runtime}: expected {RUNTIME}")
+    if request.streams:
+        raise AsrkdError("--chunk-frames, --left-chunks: an export has its own; remove them, or export again")
+    exported, search = open_export(request.model, request.search, request.options)
+    check_audio(exported, cuts, request.cuts)
+    described = {
+        "name": RUNTIME,
+        "version": version(RUNTIME),
+        "files": exported.sha256(),
+    } | search.arguments()
+    lines = partial(export_lines, search=search)
+    return _Recognizer(exported.model_sha256, exported.num_parameters, described, lines)
 
 
 def _restore(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
@@ -142,7 +194,8 @@ def _restore(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
         AsrkdError: the record has no score of these cuts by this search and these rules.
     """
     record, cuts = read_record(request.model / RUN_RECORD), read_cuts(request.cuts)
-    wanted = _record(request, record.weights.sha256, cuts)
+    search = search_record(request.search, request.options)
+    wanted = _settings(request, record.weights.sha256, search, cuts)
     recorded = next((score for score in record.scores.values() if score.request == wanted), None)
     if recorded is None:
         raise AsrkdError(
@@ -155,25 +208,35 @@ def _restore(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     return ScoreReport(request.out, counts, None, request.rules, was_complete)
 
 
-def _record(request: ScoreRequest, model_sha256: str, cuts: Sequence[MonoCut]) -> dict[str, Any]:
+def _record(request: ScoreRequest, recognizer: _Recognizer, cuts: Sequence[MonoCut]) -> dict[str, Any]:
     """Return the settings that decide the result, as JSON."""
+    return _settings(request, recognizer.sha256, recognizer.search, cuts)
+
+
+def _settings(
+    request: ScoreRequest, model_sha256: str, search: dict[str, Any], cuts: Sequence[MonoCut]
+) -> dict[str, Any]:
     return {
         "model": model_sha256,
         "cuts": cuts_digest(cuts),
         "references": texts_digest(cuts),
-        "search": search_record(request.search, request.options),
+        "search": search,
     } | request.rules.record()
 
 
 def _recognize(
-    request: ScoreRequest, record: dict[str, Any], device: str, cuts: Sequence[MonoCut], stop: StopRequest
+    request: ScoreRequest,
+    recognizer: _Recognizer,
+    record: dict[str, Any],
+    device: str,
+    cuts: Sequence[MonoCut],
+    stop: StopRequest,
 ) -> tuple[list[Shard], WorkResult]:
     """Write the hypothesis of every cut, in shards, so that a stop loses little."""
     digest = files.sha256_of(record)
     split = split_cuts(request.out / "hypotheses", cuts, CUTS_PER_SHARD, ".jsonl")
     planned = [Shard(path, part, request.model, device, digest) for path, part in split]
-    compute = partial(_lines, search=request.search, options=request.options)
-    write = partial(make_shard, compute=compute, write=_write_lines)
+    write = partial(make_shard, compute=recognizer.lines, write=_write_lines)
     workers = Workers(request.jobs, request.shard_of)
     return planned, work(f"score {request.model.name}", planned, write, workers, stop, idle_remedy=FEWER_JOBS)
 
@@ -195,11 +258,25 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
     return texts
 
 
-def _lines(shard: Shard, first: int, search: str, options: SearchOptions) -> SerializedOutputs:
-    """Yield the lines of the hypotheses of the cuts from number ``first`` on."""
-    model = load_model(shard.model, shard.device)
-    for cut, final in recognize_by_cut(model, shard.cuts[first:], search, options):
-        yield cut.duration, [_line(model, scored, hypotheses[0]) for scored, hypotheses in final]
+def _lines(
+    shard: Shard, first: int, search: str, options: SearchOptions, chunks: Chunks | None
+) -> SerializedOutputs:
+    """Yield the lines of the hypotheses of the cuts from number ``first`` on, as streams with ``chunks``."""
+    model, cuts = load_model(shard.model, shard.device), shard.cuts[first:]
+    if chunks is None:
+        recognized = recognize_by_cut(model, cuts, search, options)
+        yield from ((cut.duration, _final_lines(model, final)) for cut, final in recognized)
+        return
+    assert chunks.frames is not None
+    step = chunks.frames * model.recognizer.encoder.subsampling
+    read = partial(stream_features, features=model.architecture.features, step=step)
+    with with_chunks(model, chunks):
+        recognized = recognize_by_cut(model, cuts, search, options, read)
+        yield from ((cut.duration, _final_lines(model, final)) for cut, final in recognized)
+
+
+def _final_lines(model: LoadedModel, final: Sequence[tuple[MonoCut, list[Hypothesis]]]) -> list[bytes]:
+    return [_line(model, cut, hypotheses[0]) for cut, hypotheses in final]
 
 
 def _write_lines(shard: Shard, lines: Sequence[bytes]) -> None:
@@ -212,10 +289,6 @@ def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
 
 
-def _description(request: ScoreRequest, model: LoadedModel) -> dict[str, Any]:
+def _description(request: ScoreRequest, recognizer: _Recognizer) -> dict[str, Any]:
     """Return what ``score.json`` records besides the counts."""
-    return {
-        "set": set_name(request.cuts),
-        "params": num_parameters(model.recognizer),
-        "search": search_record(request.search, request.options),
-    }
+    return {"set": set_name(request.cuts), "params": recognizer.params, "search": recognizer.search}

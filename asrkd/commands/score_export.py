@@ -1,0 +1,102 @@
+"""Scores of exports: what sherpa-onnx recognizes of cuts, so that what ships is what is scored."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lhotse import MonoCut
+from numpy.typing import NDArray
+
+from asrkd.core.errors import AsrkdError
+from asrkd.data.corpora.recordings import BadAudio, decode
+from asrkd.data.cuts.records import records
+from asrkd.data.tokens import SPACE, WORD_START
+from asrkd.decoding.options import SearchOptions
+from asrkd.deployment.exported import ExportedModel
+from asrkd.deployment.sherpa import SherpaProcess, SherpaResult, require_sherpa
+from asrkd.targets.store.shard_parts import SerializedOutputs
+from asrkd.targets.store.shards import Shard
+
+RUNTIME = "sherpa-onnx"
+BATCH = 16  # utterances decoded together
+
+
+@dataclass(frozen=True)
+class RuntimeSearch:
+    """Search of sherpa-onnx: arguments of its constructor."""
+
+    method: str
+    max_active_paths: int | None  # of the beam
+
+    def arguments(self) -> dict[str, Any]:
+        """Return keyword arguments of the constructor."""
+        paths = {} if self.max_active_paths is None else {"max_active_paths": self.max_active_paths}
+        return {"decoding_method": self.method, **paths}
+
+
+def open_export(path: Path, name: str, options: SearchOptions) -> tuple[ExportedModel, RuntimeSearch]:
+    """Open an export, and translate ``--search``.
+
+    Raises:
+        AsrkdError: it is no export, sherpa-onnx is missing, or has no such search of the export.
+    """
+    require_sherpa()
+    exported = ExportedModel.load(path)
+    of_transducer = exported.kind.endswith("transducer")
+    if options.lm is not None:
+        raise AsrkdError(f"--lm {options.lm}: has no effect with --runtime {RUNTIME}; remove it")
+    if name in ("greedy", "transducer-greedy" if of_transducer else "greedy"):
+        return exported, RuntimeSearch("greedy_search", None)
+    if name == "transducer-beam" and of_transducer:
+        return exported, RuntimeSearch("modified_beam_search", options.beam)
+    searches = "greedy or transducer-beam" if of_transducer else "greedy"
+    raise AsrkdError(f"--search {name}: sherpa-onnx decodes a {exported.kind} export by {searches}")
+
+
+def check_audio(exported: ExportedModel, cuts: Sequence[MonoCut], where: Path) -> None:
+    """Raise AsrkdError unless the cuts have the sampling rate of the export."""
+    for record in records(cuts):
+        if record.sampling_rate != exported.sampling_rate:
+            raise AsrkdError(
+                f"{where}: cut {record.id} has {record.sampling_rate} Hz, the export {exported.path} reads "
+                f"{exported.sampling_rate} Hz; prepare the cuts as its training data"
+            )
+
+
+def export_lines(shard: Shard, first: int, search: RuntimeSearch) -> SerializedOutputs:
+    """Yield the lines of what sherpa-onnx recognizes of the cuts from number ``first`` on."""
+    process, cuts = _process(shard.model, search), iter(shard.cuts[first:])
+    while batch := list(islice(cuts, BATCH)):
+        results = process.recognize([samples(cut) for cut in batch])
+        for cut in batch[:-1]:
+            yield cut.duration, []
+        yield batch[-1].duration, [_line(cut, result) for cut, result in zip(batch, results, strict=True)]
+
+
+@lru_cache(maxsize=1)
+def _process(path: Path, search: RuntimeSearch) -> SherpaProcess:
+    """Start sherpa-onnx once in a process; it ends with it, as its input does."""
+    return SherpaProcess(ExportedModel.load(path), search.arguments())
+
+
+def samples(cut: MonoCut) -> NDArray[np.float32]:
+    """Read the samples (S,) of a cut, in -1..1; AsrkdError if they cannot be read."""
+    try:
+        return np.asarray(decode(cut), dtype=np.float32).reshape(-1)
+    except BadAudio as error:
+        raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
+
+
+def _line(cut: MonoCut, result: SherpaResult) -> bytes:
+    row = {"id": cut.id, "text": text_of(result.tokens), "frames": list(result.frames)}
+    return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def text_of(tokens: Sequence[str]) -> str:
+    """Spell the tokens of sherpa-onnx, whose text is post-processed by version."""
+    return "".join(tokens).replace(WORD_START, " ").replace(SPACE, " ").strip()

@@ -1,0 +1,82 @@
+"""Decoding as a stream does: the chunks of a streaming encoder, and features with silence behind.
+
+A stream is decoded in steps of T feature frames, and a step needs T + 1 of them
+(sherpa-onnx, ``online-recognizer``): with exactly T frames of silence behind,
+every frame of speech is decoded, and nothing depends on the length of the rest.
+The encoder runs on the whole with the chunks' mask, which gives what steps do
+(tests/models/test_streaming.py).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from lhotse import MonoCut
+from torch import Tensor
+
+from asrkd.core.errors import AsrkdError
+from asrkd.data.corpora.recordings import BadAudio, decode
+from asrkd.data.features.fbank import make_extractor
+from asrkd.data.features.reading import FeatureConfig
+from asrkd.models.conformer import Conformer
+from asrkd.models.masks import Chunks
+from asrkd.models.recognizer import LoadedModel
+
+
+def stream_chunks(model: LoadedModel, chunk_frames: int | None, left_chunks: int | None) -> Chunks:
+    """Return the chunks of a streaming model's streams; None leaves those of its config.
+
+    Raises:
+        AsrkdError: the model does not stream, or a number is out of range.
+    """
+    encoder = model.recognizer.encoder
+    if not isinstance(encoder, Conformer) or encoder.config.chunk_frames is None:
+        raise AsrkdError(
+            f"{model.path}: no streaming model, so --chunk-frames and --left-chunks have no effect; remove "
+            "them, or train with causal: true, chunk_frames and left_chunks"
+        )
+    frames = encoder.config.chunk_frames if chunk_frames is None else chunk_frames
+    left = encoder.config.left_chunks if left_chunks is None else left_chunks
+    if frames < 1:
+        raise AsrkdError(f"--chunk-frames {frames}: expected 1 or more")
+    if left is not None and left < 0:
+        raise AsrkdError(f"--left-chunks {left}: expected 0 or more")
+    return Chunks(frames, left)
+
+
+@contextmanager
+def with_chunks(model: LoadedModel, chunks: Chunks) -> Iterator[Conformer]:
+    """Let a streaming model's encoder have other chunks within the block; loaded models are shared."""
+    encoder = model.recognizer.encoder
+    assert isinstance(encoder, Conformer)
+    before, encoder.chunks = encoder.chunks, chunks
+    try:
+        yield encoder
+    finally:
+        encoder.chunks = before
+
+
+def stream_features(cut: MonoCut, features: FeatureConfig, step: int) -> Tensor:
+    """Compute the features of a cut's audio that a stream decodes.
+
+    Args:
+        cut: the cut.
+        features: features of the model, asrkd's log-mel energies.
+        step: T, feature frames of a step; as many of silence are appended to the audio.
+
+    Returns:
+        (T', F) features, T' a multiple of T.
+
+    Raises:
+        AsrkdError: the audio cannot be read.
+    """
+    try:
+        samples = decode(cut)
+    except BadAudio as error:
+        raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
+    rate = features.sampling_rate
+    silence = np.zeros(round(step * features.frame_shift * rate), dtype=np.float32)
+    audio = np.concatenate([np.asarray(samples, dtype=np.float32).reshape(-1), silence])
+    frames = torch.from_numpy(make_extractor(features.num_features, rate).extract(audio, rate))
+    return frames[: (len(frames) - 1) // step * step]

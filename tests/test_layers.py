@@ -17,8 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ORDER = (
-    "__main__ > cli > commands > evaluation > training > objectives > targets > decoding teachers deployment > models "
-    "> scoring quantizer > data > core > __init__"
+    "__main__ > cli > commands > evaluation > training > objectives > targets > decoding teachers deployment "
+    "> models > scoring quantizer > data > core > __init__"
 )
 RANKS = {name: rank for rank, names in enumerate(ORDER.split(" > ")) for name in names.split()}
 PRIVATE = {

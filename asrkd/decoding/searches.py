@@ -78,7 +78,7 @@ SEARCHES = {
         transducer.greedy_search, frozenset({"transducer"}), _TRANSDUCER, reads_with_lm=None
     ),
     "transducer-beam": Search(
-        transducer.beam_search, frozenset({"transducer"}), _TRANSDUCER, reads_with_lm=None
+        transducer.beam_search, frozenset({"transducer"}), _TRANSDUCER, RANKING, reads_with_lm=None
     ),
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from asrkd.core.errors import AsrkdError
 from asrkd.decoding.hypothesis import EncoderOutputs, Finished, Hypothesis
 from asrkd.decoding.options import SearchOptions
+from asrkd.decoding.ranking import score
 from asrkd.decoding.transducer_streams import BeamStreams, GreedyStreams
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.transducer import Transducer
@@ -34,7 +35,7 @@ def greedy_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[H
     transducer, frames = _frames(inputs)
     streams = GreedyStreams(transducer, len(inputs), inputs.silent)
     streams.advance(frames, inputs.num_frames)
-    return ranked(inputs, frames, [[emitted.tokens] for emitted in streams.emitted], 1)
+    return ranked(inputs, frames, [[emitted.tokens] for emitted in streams.emitted], options)
 
 
 def beam_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothesis]]:
@@ -45,7 +46,8 @@ def beam_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hyp
         options: the beam size, and the number of hypotheses.
 
     Returns:
-        N lists of 1..``num_best`` hypotheses by falling exact score, equal ones by their tokens.
+        N lists of 1..``num_best`` hypotheses by falling score, equal ones by their tokens; the score is the
+        exact log-probability unless the rules of ranking have it otherwise.
 
     Raises:
         ValueError: there is no transducer.
@@ -55,7 +57,7 @@ def beam_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hyp
     streams = BeamStreams(transducer, len(inputs), options.beam, inputs.silent)
     streams.advance(frames, inputs.num_frames)
     candidates = [[emitted.tokens for emitted, _ in streams.hypotheses(row)] for row in range(len(inputs))]
-    return ranked(inputs, frames, candidates, options.num_best)
+    return ranked(inputs, frames, candidates, options)
 
 
 def _frames(inputs: EncoderOutputs) -> tuple[Transducer, Tensor]:
@@ -77,7 +79,7 @@ def ranked(
     inputs: EncoderOutputs,
     frames: Tensor,
     candidates: Sequence[Sequence[tuple[int, ...]]],
-    num_best: int,
+    options: SearchOptions,
 ) -> list[list[Hypothesis]]:
     """Score token sequences exactly, over all alignments, and return the best of each utterance.
 
@@ -85,14 +87,16 @@ def ranked(
         inputs: encoder outputs of a transducer.
         frames: (N, T, J) projected frames.
         candidates: different token sequences of each utterance.
-        num_best: maximum length of a list.
+        options: maximum length of a list, and the rules of ranking.
     """
     log_probs = iter(exact_log_probs(inputs, frames, candidates))
     lists = []
     for of_utterance in candidates:
-        best = Finished(num_best)
+        best = Finished(options.num_best)
         for tokens in of_utterance:
-            best.offer(Hypothesis(tokens, next(log_probs)))
+            log_prob = next(log_probs)
+            total, length = torch.tensor(log_prob), torch.tensor(len(tokens))
+            best.offer(Hypothesis(tokens, log_prob, float(score(total, length, options.decoder))))
         lists.append(best.best)
     return lists
 

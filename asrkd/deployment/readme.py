@@ -44,8 +44,8 @@ def _of_streams(exported: ExportedModel) -> str:
     return (
         f"A chunk is {exported.chunk_frames} encoder frames ({chunk_ms} ms), with {exported.left_chunks} "
         f"chunks of left context. A step needs {exported.tail_frames + 1} feature frames, so that its result "
-        f"comes {chunk_ms + 18} ms after its first sample. **Append {chunk_ms} ms of silence at the end** (zeros "
-        "of audio), or the last words are lost."
+        f"comes {chunk_ms + 18} ms after its first sample. **Append {chunk_ms} ms of silence at the end** "
+        "(zeros of audio), or the last words are lost."
     )
 
 

@@ -49,6 +49,7 @@ def doctor() -> DoctorReport:
             *(packages.check_package(package) for package in packages.PACKAGES),
             packages.check_k2(),
             packages.check_submitit(),
+            *packages.check_deployment(),
             packages.check_transformers(),
             packages.check_kenlm(),
             machine.check_gpu(),

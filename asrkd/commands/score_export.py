@@ -55,7 +55,9 @@ def open_export(path: Path, name: str, options: SearchOptions) -> tuple[Exported
     if name == "transducer-beam" and of_transducer:
         return exported, RuntimeSearch("modified_beam_search", options.beam)
     searches = "greedy or transducer-beam" if of_transducer else "greedy"
-    raise AsrkdError(f"--search {name}: sherpa-onnx decodes a {exported.kind} export by {searches}")
+    raise AsrkdError(
+        f"--search {name}: sherpa-onnx decodes an export of the kind {exported.kind} by {searches}"
+    )
 
 
 def check_audio(exported: ExportedModel, cuts: Sequence[MonoCut], where: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 import numpy as np
-import sherpa_onnx  # type: ignore[import-untyped]
+import sherpa_onnx
 
 
 def main() -> None:

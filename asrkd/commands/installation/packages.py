@@ -72,11 +72,21 @@ def check_kenlm() -> Check:
     return _check_extra("kenlm", "only n-gram models given as --lm need it; models of asrkd do not", "Model")
 
 
+def check_deployment() -> list[Check]:
+    """Check the packages of exports: optional."""
+    notes = {
+        "onnx": "only asrkd export needs it, with torch 2",
+        "onnxruntime": "only asrkd export --int8 needs it",
+        "sherpa-onnx": "only asrkd score --runtime sherpa-onnx needs it",
+    }
+    return [_check_extra(distribution, note) for distribution, note in notes.items()]
+
+
 def _check_extra(distribution: str, note: str, attribute: str | None = None) -> Check:
     """Check an optional package, and the attribute of it that asrkd uses."""
     version = installed.version(distribution)
     try:
-        module = import_module(distribution)
+        module = import_module(distribution.replace("-", "_"))
         if attribute is not None:
             getattr(module, attribute)
     except BROKEN as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from asrkd import __version__
 from asrkd.core import files, output_folder
+from asrkd.core.artifacts import EXPORT_REQUEST
 from asrkd.core.command_record import write_command
 from asrkd.core.errors import warn
 from asrkd.core.installed import version
@@ -53,7 +54,7 @@ def export(request: ExportRequest) -> str:
             "as U+0189: compare its text with its tokens"
         )
     record = _record(request, model)
-    if output_folder.claim(request.out, REQUEST, record) is output_folder.State.COMPLETE:
+    if output_folder.claim(request.out, EXPORT_REQUEST, record) is output_folder.State.COMPLETE:
         return f"{request.out}: already complete, nothing to do"
     write_command(request.out)
     written = _write_graphs(request, plan)

@@ -19,6 +19,9 @@ SCORE = "score.json"
 SCORE_REQUEST = "request.json"  # model, cuts, references, search, and rules of a score
 UTTERANCES = "utterances.jsonl"  # counts of each utterance of a score
 
+EXPORT_REQUEST = "export.json"  # model and options of an export
+SHERPA_CALL = "sherpa.json"  # how sherpa-onnx is called on an export
+
 PREPARED = "prepare.json"  # settings of a prepared corpus
 QUARANTINE = "quarantine.jsonl"  # items that were set aside, with their causes
 

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from asrkd.core import files
+from asrkd.core.artifacts import SHERPA_CALL
 from asrkd.core.errors import AsrkdError
-
-CALL_FILE = "sherpa.json"
 
 
 @dataclass(frozen=True)
@@ -41,16 +40,16 @@ class ExportedModel:
         """Write ``sherpa.json``."""
         described = asdict(self)
         described.pop("path")
-        files.write_json(self.path / CALL_FILE, described)
+        files.write_json(self.path / SHERPA_CALL, described)
 
     @classmethod
     def load(cls, path: Path) -> "ExportedModel":
         """Read the folder of an export; AsrkdError if it is none."""
         try:
-            described = files.read_json(path / CALL_FILE)
+            described = files.read_json(path / SHERPA_CALL)
             return cls(path=path, **described)
         except (AsrkdError, TypeError):
             raise AsrkdError(
-                f"{path}: not an export, as it has no whole {CALL_FILE}; make one: "
+                f"{path}: not an export, as it has no whole {SHERPA_CALL}; make one: "
                 f"asrkd export MODEL --out {path}"
             ) from None

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from asrkd.commands.export import ExportRequest, export
+from asrkd.core.artifacts import SHERPA_CALL
 from asrkd.core.errors import AsrkdError
 from asrkd.decoding.greedy import ctc_best_paths
 from asrkd.decoding.transducer_streams import BeamStreams, GreedyStreams
 from asrkd.deployment.export import ExportOptions
-from asrkd.deployment.exported import CALL_FILE, ExportedModel
+from asrkd.deployment.exported import ExportedModel
 from asrkd.deployment.sherpa import SherpaProcess, SherpaResult
 from asrkd.models.directory import load_model
 from tests.deployment.kinds import KINDS, RATE, SYMBOLS, audio, saved
@@ -198,6 +199,6 @@ def test_an_export_that_sherpa_does_not_load_is_a_line(exports, tmp_path):
     (broken / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(AsrkdError, match="export: sherpa-onnx ended with exit status .*; export the model"):
         SherpaProcess(ExportedModel.load(broken)).recognize([np.zeros(16000, np.float32)])
-    (broken / CALL_FILE).unlink()
+    (broken / SHERPA_CALL).unlink()
     with pytest.raises(AsrkdError, match="not an export, as it has no whole sherpa.json; make one"):
         ExportedModel.load(broken)

@@ -15,7 +15,6 @@ Notation: N utterances, T frames, V tokens, k of them stored.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from asrkd.data.tokens import BLANK_ID, Tokens
@@ -41,7 +40,7 @@ class GuidedCtc(PosteriorObjective):
 
     def count(self, targets: PosteriorTargets, num_frames: Tensor) -> float:
         """Count the teacher's spikes among the frames that the student, with ``num_frames`` (N,), has too."""
-        real = frame_mask(torch.minimum(targets.num_frames, num_frames), targets.tokens.shape[1])
+        real = frame_mask(self.shared(targets, num_frames), targets.tokens.shape[1])
         return float((best_tokens(*targets.frames(real)) != BLANK_ID).sum())
 
     def forward(self, output: RecognizerOutput, targets: PosteriorTargets) -> Tensor:

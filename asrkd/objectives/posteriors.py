@@ -5,7 +5,8 @@ A store of the k likeliest tokens gives k + 1 events a frame, the last one all o
 together, so the student's other tokens count as one too; a store of all tokens gives V. Frame k
 of both stands for the same instant where their rates are equal; others are refused: the rule of
 stacking does not apply, as two posteriors of a blank and a token are not the posterior of a
-longer frame. TutorNet has equal rates throughout.
+longer frame. TutorNet has equal rates throughout. With a delay of d a streaming student predicts
+at its frame t + d what the teacher has at frame t, as in MVQ-KD.
 
 Temperature: posteriors of a temperature other than 1 are computed from all tokens'
 probabilities, so they need a store of all tokens or a live teacher.
@@ -33,15 +34,16 @@ from asrkd.targets.sources.settings import LiveTargets, named_targets
 class PosteriorConfig(LaterKeys, ObjectiveConfig):
     """Settings of every objective on posteriors."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"layer"})
+    later_keys: ClassVar[frozenset[str]] = frozenset({"layer", "delay"})
     targets: LiveTargets | str  # path of a store made by `asrkd distill posterior`, or a live teacher
     layer: int | None = Field(None, ge=1)  # layer of the student for an intermediate head; None: its own head
+    delay: int = Field(0, ge=0)  # lag of a streaming student, in its frames
 
 
 class TemperatureConfig(PosteriorConfig):
     """Settings of objectives that compare whole distributions."""
 
-    later_keys: ClassVar[frozenset[str]] = frozenset({"layer", "temperature"})
+    later_keys: ClassVar[frozenset[str]] = PosteriorConfig.later_keys | {"temperature"}
     temperature: float = Field(1.0, ge=0.01, le=100)  # divides the logits of both
 
 
@@ -61,7 +63,7 @@ class PosteriorObjective(Objective):
     ) -> None:
         """Check rates, temperature and head; AsrkdError, which names the objective, if they do not fit."""
         super().__init__()
-        self._head = head_tap(name, settings.layer, student)
+        self._head, self._delay = head_tap(name, settings.layer, student), settings.delay
         where = f"objectives, {name}: {named_targets(settings.targets)}"
         if round(student.frame_shift * 1e6) != round(source.frame_shift * 1e6):
             raise AsrkdError(
@@ -81,13 +83,17 @@ class PosteriorObjective(Objective):
 
     def count(self, targets: PosteriorTargets, num_frames: Tensor) -> float:
         """Count the frames that both the teacher and the student, with ``num_frames`` (N,), have."""
-        return float(torch.minimum(targets.num_frames, num_frames).sum())
+        return float(self.shared(targets, num_frames).sum())
+
+    def shared(self, targets: PosteriorTargets, num_frames: Tensor) -> Tensor:
+        """Return how many frames both have, (N,), of the student's (N,) without those before the delay."""
+        return torch.minimum(targets.num_frames, (num_frames - self._delay).clamp(min=0))
 
     def events(self, output: RecognizerOutput, targets: PosteriorTargets) -> Events:
         """Return logits and targets of the frames that both have, utterance by utterance."""
-        logits = output.frame_logits(self._head)
+        logits = output.frame_logits(self._head)[:, self._delay :]
         shared = min(logits.shape[1], targets.log_probs.shape[1])
-        real = frame_mask(torch.minimum(targets.num_frames, output.num_frames), shared)  # (N, T)
+        real = frame_mask(self.shared(targets, output.num_frames), shared)  # (N, T)
         return Events(logits[:, :shared][real].float(), *targets.frames(real))
 
 

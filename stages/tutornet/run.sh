@@ -69,6 +69,13 @@ targets() { # ROW ...
 export student SCORED
 export -f folder train score scores
 
+# Rows that one student has and another lacks are left out of the latter; those that none has are mistakes.
+known=$(for student in blstm conv las; do all_rows; done | xargs)
+for row in $(without "${TUTORNET_ROWS-} ${TUTORNET_DECIDING-}" "$known"); do
+  echo "TUTORNET_ROWS, TUTORNET_DECIDING: $row: expected some of $(tr ' ' '\n' <<< "$known" | sort -u | xargs)" >&2
+  exit 2
+done
+
 prepare_corpus
 stage 1 sequence/10_cuts
 for student in $students; do

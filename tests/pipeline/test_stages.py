@@ -419,6 +419,12 @@ def test_a_student_that_tutornet_lacks_is_refused(tmp_path):
     assert not (tmp_path / "record.txt").read_text()
 
 
+def test_a_row_that_no_student_of_tutornet_has_is_refused(tmp_path):
+    done = run_recorded(tmp_path, "tutornet/run.sh", "digits", TUTORNET_ROWS="baseline skd@las")
+    assert done.returncode == 2 and "skd@las: expected some of all baseline guided " in done.stderr
+    assert not (tmp_path / "record.txt").read_text()
+
+
 def test_tutornet_weighs_frames_where_teachers_have_learned(tmp_path):
     phases = {
         row: record(tmp_path, "tutornet/30_student.sh", "digits", "conv", row, SIZE="demo").commands[-1][-1]

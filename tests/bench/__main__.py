@@ -19,6 +19,7 @@ from tests.bench import (
     sequence_speed,
     store_speed,
     train_speed,
+    transducer_speed,
 )
 
 ROWS = {
@@ -35,6 +36,7 @@ ROWS = {
     "memory": demo_memory.measure,
     "score": score_speed.measure,
     "nbest": nbest_speed.measure,
+    "transducer": transducer_speed.measure,
 }
 
 

@@ -152,15 +152,15 @@ class _Recognizer:
 def _open(request: ScoreRequest, device: str) -> tuple[_Recognizer, PackedCuts, dict[str, str]]:
     """Open the recognizer, cuts and their references; AsrkdError if they do not fit together."""
     with announced(f"asrkd: opening {request.model} and the cuts"):
+        model = None if request.runtime else load_model(request.model, device)
         cuts = read_cuts(request.cuts)
-        recognizer = _of_export(request, cuts) if request.runtime else _of_model(request, device, cuts)
+        recognizer = _of_export(request, cuts) if model is None else _of_model(request, model, cuts)
     references = {record.id: reference(record) for record in cuts.records}
     require_words(references, request.cuts, request.rules)
     return recognizer, cuts, references
 
 
-def _of_model(request: ScoreRequest, device: str, cuts: PackedCuts) -> _Recognizer:
-    model = load_model(request.model, device)
+def _of_model(request: ScoreRequest, model: LoadedModel, cuts: PackedCuts) -> _Recognizer:
     search_for(model, request.search, request.options)
     check_features(model, cuts, str(request.cuts))
     search, chunks = search_record(request.search, request.options), None

@@ -7,6 +7,7 @@ from typing import Any
 from asrkd.core import files
 from asrkd.core.artifacts import SHERPA_CALL
 from asrkd.core.errors import AsrkdError
+from asrkd.core.shell import command
 
 
 @dataclass(frozen=True)
@@ -51,5 +52,5 @@ class ExportedModel:
         except (AsrkdError, TypeError):
             raise AsrkdError(
                 f"{path}: not an export, as it has no whole {SHERPA_CALL}; make one: "
-                f"asrkd export MODEL --out {path}"
+                + command("asrkd", "export", "MODEL", "--out", str(path))
             ) from None

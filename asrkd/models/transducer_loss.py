@@ -12,7 +12,6 @@ joiner, V tokens with blank at 0.
 from collections.abc import Iterator
 
 import torch
-import torchaudio
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -100,6 +99,8 @@ def exact_losses(logits: Tensor, tokens: Tensor, num_frames: Tensor, num_tokens:
     Returns:
         (S,) in nats, float32.
     """
+    import torchaudio  # takes long to load, and no config needs it
+
     losses: Tensor = torchaudio.functional.rnnt_loss(
         logits.float().contiguous(),
         tokens.int().contiguous(),

@@ -18,7 +18,7 @@ class OptimConfig(LaterKeys):
     """Settings of AdamW and of the schedule of its learning rate."""
 
     later_keys: ClassVar[frozenset[str]] = frozenset({"epoch_factor"})
-    lr: float = Field(1e-3, gt=0, le=1000)  # peak of the schedule
+    lr: float = Field(1e-3, gt=0, le=1e30)  # peak of the schedule; larger ones are infinite in float32
     betas: tuple[Beta, Beta] = (0.9, 0.98)
     weight_decay: float = Field(0.01, ge=0)  # weight decay of matrices; vectors are not decayed
     warmup_steps: int | None = Field(None, ge=0)  # lr rises linearly; None: a quarter, up to 10,000

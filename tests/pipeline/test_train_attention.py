@@ -117,7 +117,7 @@ def test_frames_have_no_posteriors_where_there_is_no_ctc_head(config, corpus, tm
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("model={encoder: {las: {}}, ctc: false}", "expected a decoder, ctc: true, or both"),
+        ("model={encoder: {las: {}}, ctc: false}", "expected a decoder, a transducer, ctc: true, or several"),
         ("model={encoder: {}, ctc: true}", "model.encoder: .*expected one of conformer, transformer, las"),
         ("model={encoder: {las: {dimm: 3}}, ctc: true}", "model.encoder.las.dimm: unknown key; .*'dim'"),
         ("model={encoder: {las: {}}, ctcc: true}", "model.ctc: missing|did you mean 'ctc'"),

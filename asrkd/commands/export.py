@@ -15,7 +15,7 @@ from asrkd.core.command_record import write_command
 from asrkd.core.errors import warn
 from asrkd.core.installed import version
 from asrkd.core.shell import command
-from asrkd.deployment.export import Exported, ExportOptions, plan_export
+from asrkd.deployment.export import Exported, ExportOptions, export_chunks, plan_export
 from asrkd.deployment.exported import ExportedModel
 from asrkd.deployment.onnx_file import onnx_bytes
 from asrkd.deployment.quantized import quantized
@@ -24,7 +24,6 @@ from asrkd.deployment.tokens_file import looks_like_byte_bpe, tokens_text
 from asrkd.models.directory import load_model
 from asrkd.models.recognizer import LoadedModel, num_parameters
 
-REQUEST = "export.json"
 TOKENS = "tokens.txt"
 
 
@@ -45,6 +44,11 @@ def export(request: ExportRequest) -> str:
         AsrkdError: sherpa-onnx cannot run the model, a package is missing, or the folder holds another.
     """
     model = load_model(request.model)
+    with export_chunks(model, request.options):
+        return _export(request, model)
+
+
+def _export(request: ExportRequest, model: LoadedModel) -> str:
     plan = plan_export(model, request.options)
     offline_ctc = plan.kind == "offline-ctc"
     tokens = tokens_text(model.tokens.symbols, str(request.model), offline_ctc=offline_ctc)

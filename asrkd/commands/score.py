@@ -7,6 +7,7 @@ Writes:  hypotheses by shard, and the score (see :mod:`asrkd.scoring.score_files
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lhotse import MonoCut
+from torch import Tensor
 
 from asrkd.commands.score_export import RUNTIME, check_audio, export_lines, open_export
 from asrkd.core import files, output_folder
@@ -30,6 +32,7 @@ from asrkd.core.stopping import StopRequest
 from asrkd.data.cuts.manifests import read_cuts, set_name
 from asrkd.data.cuts.packed import PackedCuts
 from asrkd.data.cuts.records import cuts_digest, records, reference, texts_digest
+from asrkd.data.features.reading import load_features
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import recognize_by_cut, search_for, search_record
 from asrkd.evaluation.records.record import read_record
@@ -108,7 +111,7 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
             return _restore(request, stop)
     device = str(pick_device(request.device))
     recognizer, cuts, references = _open(request, device)
-    record = _record(request, recognizer, cuts)
+    record = _record(request, recognizer.sha256, recognizer.search, cuts)
     claimed = output_folder.claim(request.out, SCORE_REQUEST, record)
     if claimed is output_folder.State.COMPLETE:
         return ScoreReport(request.out, read_counts(request.out), None, request.rules, True)
@@ -135,7 +138,8 @@ def check(request: ScoreRequest) -> int:
     if request.runtime is None:
         find_search(request.search, request.options)
     recognizer, cuts, _ = _open(request, "cpu")
-    output_folder.survey(request.out, SCORE_REQUEST, _record(request, recognizer, cuts))
+    record = _record(request, recognizer.sha256, recognizer.search, cuts)
+    output_folder.survey(request.out, SCORE_REQUEST, record)
     return -(-len(cuts) // CUTS_PER_SHARD)
 
 
@@ -195,7 +199,7 @@ def _restore(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     """
     record, cuts = read_record(request.model / RUN_RECORD), read_cuts(request.cuts)
     search = search_record(request.search, request.options)
-    wanted = _settings(request, record.weights.sha256, search, cuts)
+    wanted = _record(request, record.weights.sha256, search, cuts)
     recorded = next((score for score in record.scores.values() if score.request == wanted), None)
     if recorded is None:
         raise AsrkdError(
@@ -208,14 +212,10 @@ def _restore(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     return ScoreReport(request.out, counts, None, request.rules, was_complete)
 
 
-def _record(request: ScoreRequest, recognizer: _Recognizer, cuts: Sequence[MonoCut]) -> dict[str, Any]:
-    """Return the settings that decide the result, as JSON."""
-    return _settings(request, recognizer.sha256, recognizer.search, cuts)
-
-
-def _settings(
+def _record(
     request: ScoreRequest, model_sha256: str, search: dict[str, Any], cuts: Sequence[MonoCut]
 ) -> dict[str, Any]:
+    """Return the settings that decide the result, as JSON."""
     return {
         "model": model_sha256,
         "cuts": cuts_digest(cuts),
@@ -263,20 +263,16 @@ def _lines(
 ) -> SerializedOutputs:
     """Yield the lines of the hypotheses of the cuts from number ``first`` on, as streams with ``chunks``."""
     model, cuts = load_model(shard.model, shard.device), shard.cuts[first:]
-    if chunks is None:
-        recognized = recognize_by_cut(model, cuts, search, options)
-        yield from ((cut.duration, _final_lines(model, final)) for cut, final in recognized)
-        return
-    assert chunks.frames is not None
-    step = chunks.frames * model.recognizer.encoder.subsampling
-    read = partial(stream_features, features=model.architecture.features, step=step)
-    with with_chunks(model, chunks):
-        recognized = recognize_by_cut(model, cuts, search, options, read)
-        yield from ((cut.duration, _final_lines(model, final)) for cut, final in recognized)
-
-
-def _final_lines(model: LoadedModel, final: Sequence[tuple[MonoCut, list[Hypothesis]]]) -> list[bytes]:
-    return [_line(model, cut, hypotheses[0]) for cut, hypotheses in final]
+    read: Callable[[MonoCut], Tensor] = load_features
+    streaming: AbstractContextManager[object] = nullcontext()
+    if chunks is not None:
+        assert chunks.frames is not None
+        step = chunks.frames * model.recognizer.encoder.subsampling
+        read = partial(stream_features, features=model.architecture.features, step=step)
+        streaming = with_chunks(model, chunks)
+    with streaming:
+        for cut, final in recognize_by_cut(model, cuts, search, options, read):
+            yield cut.duration, [_line(model, scored, hypotheses[0]) for scored, hypotheses in final]
 
 
 def _write_lines(shard: Shard, lines: Sequence[bytes]) -> None:

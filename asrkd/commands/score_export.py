@@ -8,12 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lhotse import MonoCut
-from numpy.typing import NDArray
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.recordings import BadAudio, decode
+from asrkd.data.corpora.recordings import samples_of
 from asrkd.data.cuts.records import records
 from asrkd.data.tokens import SPACE, WORD_START
 from asrkd.decoding.options import SearchOptions
@@ -74,7 +72,7 @@ def export_lines(shard: Shard, first: int, search: RuntimeSearch) -> SerializedO
     """Yield the lines of what sherpa-onnx recognizes of the cuts from number ``first`` on."""
     process, cuts = _process(shard.model, search), iter(shard.cuts[first:])
     while batch := list(islice(cuts, BATCH)):
-        results = process.recognize([samples(cut) for cut in batch])
+        results = process.recognize([samples_of(cut) for cut in batch])
         for cut in batch[:-1]:
             yield cut.duration, []
         yield batch[-1].duration, [_line(cut, result) for cut, result in zip(batch, results, strict=True)]
@@ -84,14 +82,6 @@ def export_lines(shard: Shard, first: int, search: RuntimeSearch) -> SerializedO
 def _process(path: Path, search: RuntimeSearch) -> SherpaProcess:
     """Start sherpa-onnx once in a process; it ends with it, as its input does."""
     return SherpaProcess(ExportedModel.load(path), search.arguments())
-
-
-def samples(cut: MonoCut) -> NDArray[np.float32]:
-    """Read the samples (S,) of a cut, in -1..1; AsrkdError if they cannot be read."""
-    try:
-        return np.asarray(decode(cut), dtype=np.float32).reshape(-1)
-    except BadAudio as error:
-        raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
 
 
 def _line(cut: MonoCut, result: SherpaResult) -> bytes:

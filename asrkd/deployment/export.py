@@ -5,6 +5,7 @@ sherpa-onnx were tried out with its versions 1.12.26 to 2.0.1.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +27,7 @@ from asrkd.deployment.onnx_file import Graph
 from asrkd.models.conformer import Conformer
 from asrkd.models.masks import Chunks
 from asrkd.models.recognizer import LoadedModel, Recognizer
-from asrkd.models.streams import stream_chunks
+from asrkd.models.streams import is_streaming, stream_chunks, with_chunks
 from asrkd.models.transducer import Transducer
 
 SUBSAMPLING = 4  # of sherpa-onnx's timestamps, and of the lengths of its containers
@@ -59,7 +60,7 @@ class Exported:
 
 
 def plan_export(model: LoadedModel, options: ExportOptions) -> Exported:
-    """Build the graphs of an export; a streaming model's encoder then has the chunks of the options.
+    """Build the graphs of an export, within :func:`export_chunks`.
 
     Raises:
         AsrkdError: sherpa-onnx cannot run the model, or an option does not fit it.
@@ -72,18 +73,21 @@ def plan_export(model: LoadedModel, options: ExportOptions) -> Exported:
         )
     head = _head(recognizer, options.head, where)
     encoder = recognizer.encoder
-    streams = isinstance(encoder, Conformer) and encoder.config.chunk_frames is not None
-    if not streams and (options.offline or (options.chunk_frames, options.left_chunks) != (None, None)):
-        raise AsrkdError(
-            f"{where}: is no streaming model, so --chunk-frames, --left-chunks and --offline have no effect; "
-            "remove them, or train with causal: true, chunk_frames and left_chunks"
-        )
-    if streams:
-        assert isinstance(encoder, Conformer)
-        encoder.chunks = stream_chunks(model, options.chunk_frames, options.left_chunks)
-    if streams and not options.offline:
-        return _streaming(model, encoder, head)  # type: ignore[arg-type]
+    if is_streaming(encoder) and not options.offline:
+        return _streaming(model, encoder, head)
+    if options.offline and not is_streaming(encoder):
+        raise AsrkdError(f"{where}: no streaming model, so --offline has no effect; remove it")
     return _offline(model, head)
+
+
+def export_chunks(model: LoadedModel, options: ExportOptions) -> AbstractContextManager[object]:
+    """Let a streaming model have the chunks of the options within the block; AsrkdError if it has none."""
+    if not is_streaming(model.recognizer.encoder) and (options.chunk_frames, options.left_chunks) == (
+        None,
+        None,
+    ):
+        return nullcontext()
+    return with_chunks(model, stream_chunks(model, options.chunk_frames, options.left_chunks))
 
 
 def _head(recognizer: Recognizer, wanted: str | None, where: str) -> str:

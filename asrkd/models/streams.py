@@ -9,19 +9,28 @@ The encoder runs on the whole with the chunks' mask, which gives what steps do
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import TypeGuard
 
 import numpy as np
 import torch
 from lhotse import MonoCut
-from torch import Tensor
+from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.corpora.recordings import BadAudio, decode
+from asrkd.data.corpora.recordings import samples_of
 from asrkd.data.features.fbank import make_extractor
 from asrkd.data.features.reading import FeatureConfig
 from asrkd.models.conformer import Conformer
 from asrkd.models.masks import Chunks
 from asrkd.models.recognizer import LoadedModel
+
+_extractor = lru_cache(make_extractor)  # its filters take longer than a cut's features
+
+
+def is_streaming(encoder: nn.Module) -> TypeGuard[Conformer]:
+    """Whether an encoder attends in chunks, so that it can run on streams."""
+    return isinstance(encoder, Conformer) and encoder.config.chunk_frames is not None
 
 
 def stream_chunks(model: LoadedModel, chunk_frames: int | None, left_chunks: int | None) -> Chunks:
@@ -31,12 +40,12 @@ def stream_chunks(model: LoadedModel, chunk_frames: int | None, left_chunks: int
         AsrkdError: the model does not stream, or a number is out of range.
     """
     encoder = model.recognizer.encoder
-    if not isinstance(encoder, Conformer) or encoder.config.chunk_frames is None:
+    if not is_streaming(encoder):
         raise AsrkdError(
             f"{model.path}: no streaming model, so --chunk-frames and --left-chunks have no effect; remove "
             "them, or train with causal: true, chunk_frames and left_chunks"
         )
-    frames = encoder.config.chunk_frames if chunk_frames is None else chunk_frames
+    frames = (encoder.config.chunk_frames or 1) if chunk_frames is None else chunk_frames
     left = encoder.config.left_chunks if left_chunks is None else left_chunks
     if frames < 1:
         raise AsrkdError(f"--chunk-frames {frames}: expected 1 or more")
@@ -71,12 +80,9 @@ def stream_features(cut: MonoCut, features: FeatureConfig, step: int) -> Tensor:
     Raises:
         AsrkdError: the audio cannot be read.
     """
-    try:
-        samples = decode(cut)
-    except BadAudio as error:
-        raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
+    samples = samples_of(cut)
     rate = features.sampling_rate
     silence = np.zeros(round(step * features.frame_shift * rate), dtype=np.float32)
-    audio = np.concatenate([np.asarray(samples, dtype=np.float32).reshape(-1), silence])
-    frames = torch.from_numpy(make_extractor(features.num_features, rate).extract(audio, rate))
+    audio = np.concatenate([samples, silence])
+    frames = torch.from_numpy(_extractor(features.num_features, rate).extract(audio, rate))
     return frames[: (len(frames) - 1) // step * step]

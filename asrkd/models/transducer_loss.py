@@ -18,9 +18,8 @@ from torch.utils.checkpoint import checkpoint
 from asrkd.data.tokens import BLANK_ID
 from asrkd.models.transducer import Transducer
 
-LARGEST = (
-    2**24
-)  # numbers in the logits of a group, 64 MiB in float32; torchaudio keeps three to four times as many
+# Numbers in the logits of a group, 64 MiB in float32; torchaudio keeps three to four times as many.
+LARGEST = 2**24
 
 
 def full_losses(

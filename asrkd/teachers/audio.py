@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.shell import command
-from asrkd.data.corpora.recordings import BadAudio, decode
+from asrkd.data.corpora.recordings import samples_of
 from asrkd.data.cuts.records import records
 
 
@@ -70,10 +70,7 @@ class AudioInput:
         """
         if cut.recording is None:
             raise AsrkdError(f"cut {cut.id}: has no audio, which this teacher needs")
-        try:
-            samples = torch.from_numpy(decode(cut))[0]
-        except BadAudio as error:
-            raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
+        samples = torch.from_numpy(samples_of(cut))
         rate = cut.recording.sampling_rate
         if rate != self.sampling_rate:
             import torchaudio  # takes long to load, and no config needs it

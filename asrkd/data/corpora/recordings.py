@@ -12,7 +12,7 @@ from lhotse.audio import AudioSource
 from lhotse.utils import compute_num_samples
 
 from asrkd.core import faults
-from asrkd.core.errors import error_text
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.data.corpora import audio_files
 from asrkd.data.corpora.audio_files import BadAudio, Samples
 from asrkd.data.corpora.utterances import CorpusUtterance
@@ -117,6 +117,14 @@ def decode(cut: MonoCut) -> Samples:
     samples = _transformed(cut, recording, source) if recording.transforms else _span(cut, recording, source)
     _check_samples(samples, cut.sampling_rate)
     return samples
+
+
+def samples_of(cut: MonoCut) -> Samples:
+    """Decode the samples (S,) of a cut, in -1..1; AsrkdError, with the cut, if they cannot be decoded."""
+    try:
+        return decode(cut).reshape(-1)
+    except BadAudio as error:
+        raise AsrkdError(f"cut {cut.id}: {error}; check the data with: asrkd check --deep") from None
 
 
 def audio_sha256(samples: Samples) -> str:

@@ -138,6 +138,14 @@ tutornet-tables: $(INSTALLED)  ## TutorNet on the demo's corpus: teachers and st
 tutornet-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make tutornet-tables-fsdd CORPUS=folder
 	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/tutornet/run.sh fsdd
 
+.PHONY: transducer-tables
+transducer-tables: $(INSTALLED)  ## transducers, offline and streaming, on the demo's corpus: MVQ-KD with delays, Seq-KD, ERR-KD
+	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/transducer/run.sh digits
+
+.PHONY: transducer-tables-fsdd
+transducer-tables-fsdd: $(INSTALLED)  ## the same of real spoken digits: make transducer-tables-fsdd CORPUS=folder
+	@DATA=data/fsdd EXP=exp/fsdd$(TINY) bash stages/transducer/run.sh fsdd
+
 .PHONY: scales-table
 scales-table: $(INSTALLED)  ## whether a scale of 1 suits every frame objective, 30 minutes
 	@DATA=$(DIGITS) EXP=$(DEMO) bash stages/scales/run.sh digits

@@ -93,3 +93,13 @@ def record(folder: Path, script: str, *arguments: str, **variables: str) -> Reco
     assert done.returncode == 0, done.stderr[-2000:]
     lines = (folder / "record.txt").read_text().splitlines()
     return Recorded([shlex.split(line)[1:] for line in lines], done.stdout)
+
+
+def check_order(commands: list[list[str]]) -> None:
+    """Fail if a command reads a folder that a later one writes; the same command may be repeated."""
+    commands = [list(words) for words in dict.fromkeys(map(tuple, commands))]
+    outs = [words[words.index("--out") + 1] if "--out" in words else "" for words in commands]
+    assert len(set(outs) - {""}) == len([out for out in outs if out])  # none is written twice
+    for position, words in enumerate(commands):
+        inputs = {part for word in words for part in word.replace(",", " ").replace("=", " ").split()}
+        assert not inputs & (set(outs[position + 1 :]) - {""}), words

@@ -41,7 +41,7 @@ weighting= unweighted="frame_weighting: false, "
 if [[ $SIZE == tiny ]]; then weighting=$unweighted; fi
 rkd="{representation: {targets: $from/hidden, $weighting$layer}}"
 skd="{softmax: {targets: $from/posterior, scale: $TUTORNET_SKD_SCALE}}"
-mvq="{codebook: {targets: $from/codebook, $layer, scale: $TUTORNET_MVQ_SCALE}}"
+mvq="{codebook: {targets: $from/codebook, $layer, scale: $MVQ_SCALE}}"
 first= losses=$transcripts
 case $method in
   baseline) ;;

@@ -88,7 +88,9 @@ for student in $students; do
   make_rows 1 $deciding
   make_rows 1 $(without "$rows" "$deciding")
   make_rows "$more_seeds" $seeded
-  stage 1 tutornet/50_tables "$student" $(finished 1 $rows)
+  teacher=conv # that of most rows
+  if [[ $student == las ]]; then teacher=transformer; fi
+  stage 1 student_tables "tutornet/$student" "tutornet/$teacher/teacher" $(finished 1 $rows)
   note_missing "$EXP/tutornet/$student"/*.txt <<< "$(not_run 1 $rows; not_run "$more_seeds" $seeded)"
   mkdir -p "$EXP/tutornet/$student"
   (cd "$EXP/tutornet/$student" && find . -maxdepth 1 -name '*.txt' -printf '%f\n' | sort | xargs -r tail -v -n +1)

@@ -16,7 +16,7 @@ from asrkd.data.cuts.records import cuts_digest
 from asrkd.evaluation.compare.comparison import read_comparison
 from asrkd.training.config import TrainConfig
 from tests import forked
-from tests.running_stages import ROOT, environment, make, record, run_recorded
+from tests.running_stages import ROOT, check_order, environment, make, record, run_recorded
 
 CONFIGS = sorted((ROOT / "stages/corpora").glob("*/conf/*.yaml"))
 SCRIPTS = sorted((ROOT / "stages").rglob("*.sh"))
@@ -285,16 +285,6 @@ def test_rows_go_on_from_their_records_within_a_budget(tmp_path):
     assert json.loads(row.read_text())["lineage"]["experiment"]["optim"]["lr"] != 0.5
 
 
-def check_order(commands: list[list[str]]) -> None:
-    """Fail if a command reads a folder that a later one writes; the same command may be repeated."""
-    commands = [list(words) for words in dict.fromkeys(map(tuple, commands))]
-    outs = [words[words.index("--out") + 1] if "--out" in words else "" for words in commands]
-    assert len(set(outs) - {""}) == len([out for out in outs if out])  # none is written twice
-    for position, words in enumerate(commands):
-        inputs = {part for word in words for part in word.replace(",", " ").replace("=", " ").split()}
-        assert not inputs & (set(outs[position + 1 :]) - {""}), words
-
-
 def test_a_corpus_reaches_the_recipe_by_its_own_name(tmp_path):
     corpus = f'{tmp_path}/it\'s my "corpus"; touch {tmp_path}/made'
     command = ["make", f"VENV={forked.environment()}", "fsdd"]
@@ -388,65 +378,7 @@ def test_tables_of_a_single_speaker_resample_utterances(tmp_path, corpus, resamp
         assert lines and {"--blocks utterance" in line for line in lines} == {resampled}
 
 
-def test_tutornet_has_its_rows_with_the_targets_and_teachers_that_they_read(tmp_path):
-    done, folder = record(tmp_path, "tutornet/run.sh", "digits", AT_ONCE="1"), tmp_path / "demo/tutornet"
-
-    def outputs(verb: str) -> dict[str, str]:
-        """The folders that a command writes, with the last word of each."""
-        words = [words for words in done.commands if words[0] == verb]
-        return {os.path.relpath(each[each.index("--out") + 1], folder): each[-1] for each in words}
-
-    trained = outputs("train")
-    teachers = [name for name in trained if name.endswith("/teacher")]
-    assert teachers == ["blstm/teacher", "conv/teacher", "transformer/teacher"]
-    assert len(trained) == 3 + 7 + 15 + 3 + 2 * (3 + 3)
-    students = {"blstm/seed-3/tutornet", "conv/seed-1/tutornet+mvq", "las/seed-1/tutornet@transformer"}
-    assert students <= trained.keys()
-    assert outputs("distill").keys() == {
-        "conv/hidden", "conv/posterior", "conv/nbest", "conv/quantizer", "conv/codebook",
-        "blstm/hidden", "blstm/posterior", "transformer/hidden", "transformer/posterior",
-    }  # fmt: skip
-    check_order(done.commands)
-    two = trained["conv/seed-1/two-teachers"]
-    assert f"{folder}/conv/hidden" in two and f"{folder}/blstm/posterior" in two
-    assert "frame_weighting: false, " in trained["conv/seed-1/rkd-skd"]
-    assert trained["conv/seed-1/rkd-skd"] == trained["conv/seed-1/tutornet"]  # as SIZE=tiny
-
-
-def test_a_student_that_tutornet_lacks_is_refused(tmp_path):
-    done = run_recorded(tmp_path, "tutornet/run.sh", "digits", TUTORNET_STUDENTS="conv gru")
-    assert (done.returncode, done.stderr) == (2, "gru: expected students of blstm, conv and las\n")
-    assert not (tmp_path / "record.txt").read_text()
-
-
-def test_a_row_that_no_student_of_tutornet_has_is_refused(tmp_path):
-    done = run_recorded(tmp_path, "tutornet/run.sh", "digits", TUTORNET_ROWS="baseline skd@las")
-    assert done.returncode == 2 and "skd@las: expected some of all baseline guided " in done.stderr
-    assert not (tmp_path / "record.txt").read_text()
-
-
-def test_tutornet_weighs_frames_where_teachers_have_learned(tmp_path):
-    phases = {
-        row: record(tmp_path, "tutornet/30_student.sh", "digits", "conv", row, SIZE="demo").commands[-1][-1]
-        for row in ("rkd-skd", "tutornet")
-    }
-    assert "{representation: {targets: " in phases["tutornet"]
-    assert "frame_weighting" not in phases["tutornet"]
-    assert phases["rkd-skd"].replace("frame_weighting: false, ", "") == phases["tutornet"]
-
-
-def test_every_row_of_tutornet_is_a_config_with_as_many_updates(tmp_path):
-    """The phases that the stage puts together are those of the schema, of six updates in all (SIZE=tiny)."""
-    done = record(tmp_path, "tutornet/run.sh", "digits", AT_ONCE="1", TUTORNET_MORE_SEEDS="")
-    rows = [words for words in done.commands if words[0] == "train" and words[-1].startswith("phases=")]
-    assert len(rows) == 7 + 15 + 3
-    for words in rows:
-        experiment = load(TrainConfig, ROOT / words[1], [words[-1]])
-        assert sum(phase.steps for phase in experiment.phases) == 6
-        assert len(experiment.phases) == 1 or experiment.phases[0].optim.warmup_steps == 0
-
-
 def test_without_time_left_no_teacher_is_trained(tmp_path):
     wanted = {"SEQUENCE_STUDENTS": "joint-small", "SEQUENCE_ROWS": "baseline", "BUDGET": "0m"}
-    for script in ("sequence/run.sh", "mvq/run.sh", "tutornet/run.sh", "scales/run.sh"):
+    for script in ("sequence/run.sh", "mvq/run.sh", "tutornet/run.sh", "transducer/run.sh", "scales/run.sh"):
         assert not record(tmp_path, script, "digits", **wanted).of("train", "distill", "compare")

@@ -15,10 +15,11 @@ TEACHER_CUTS=$STUDENT_CUTS DEV_CUTS=("$DATA"/cuts_{dev,heldout}.jsonl.gz)
 COMPARE=(--blocks utterance)
 # As in the papers, for there is little speech: the teacher labels the cuts that it was trained on. So there is no row of a
 # fifth of the transcripts, as the teacher has read the others.
-SEQUENCE_TEACHER_CUTS=$STUDENT_CUTS TUTORNET_STEPS=3000 TUTORNET_RKD_STEPS=300 TUTORNET_SKD_SCALE=1.0 TUTORNET_MVQ_SCALE=0.25
+SEQUENCE_TEACHER_CUTS=$STUDENT_CUTS TUTORNET_STEPS=3000 TUTORNET_RKD_STEPS=300 TUTORNET_SKD_SCALE=1.0 MVQ_SCALE=0.25
+TRANSDUCER_WARMUP=400
 if [[ $SIZE == tiny ]]; then
   QUANTIZER=(--utterances 20 --steps 20)
   TRAIN=(--set phases.0.steps=6 --set optim.warmup_steps=2 --set validation.every_steps=3)
-  TUTORNET_STEPS=6 TUTORNET_RKD_STEPS=2
+  TUTORNET_STEPS=6 TUTORNET_RKD_STEPS=2 TRANSDUCER_WARMUP=2
 fi
 source stages/corpora/training.sh

@@ -1,21 +1,18 @@
 #!/usr/bin/env bash
-# Stage 50: TutorNet's tables of a student.
-# Usage:   50_tables.sh CORPUS STUDENT ROW ...     (rows that are trained and scored)
+# The tables of a recipe with several students: of one student all rows against its baseline.
+# Usage:   student_tables.sh CORPUS STUDENT TEACHER ROW ...     (folders in $EXP; rows that are trained and scored)
 #
-#          compare   every row with seed 1, against the baseline
+#          compare   every row with seed 1, and the teacher, to whom the share of the gap is
 #          seeds     the same for the rows with several seeds
 #
-# Reads:   $EXP/tutornet
-# Writes:  $EXP/tutornet/STUDENT/TABLE.{json,txt}, of a second set of $SCORED TABLE-SET.*
+# Reads:   $EXP/TEACHER, $EXP/STUDENT/seed-N/ROW
+# Writes:  $EXP/STUDENT/TABLE.{json,txt}, of a second set of $SCORED TABLE-SET.*
 # Takes:   a minute
-# Showed:  docs/results/tutornet.md
+# Showed:  docs/results/{tutornet,transducer}.md
 set -euo pipefail
-source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
+source "$(dirname "$0")/corpora/${1:?which corpus?}/settings.sh"
 
-student=${2:?which student? conv, blstm or las} rows=("${@:3}") folder=$EXP/tutornet/$2
-# The share of the gap is that to the teacher whom most rows have.
-teacher=$EXP/tutornet/conv/teacher
-if [[ $student == las ]]; then teacher=$EXP/tutornet/transformer/teacher; fi
+folder=$EXP/${2:?which student? a folder in $EXP} teacher=$EXP/${3:?which teacher? a folder in $EXP} rows=("${@:4}")
 table() { # TABLE FOLDER ...
   local set file scored system
   for set in $SCORED; do

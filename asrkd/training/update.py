@@ -1,11 +1,11 @@
 """Update of the weights: gradients over several batches, which processes may share, and one step."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from asrkd.core.errors import DivergedError
+from asrkd.core.errors import DivergedError, warn
 from asrkd.core.randomness import derive, seed_torch
 from asrkd.training.config import TrainConfig
 from asrkd.training.environment import Environment
@@ -14,6 +14,7 @@ from asrkd.training.loader import Batch
 from asrkd.training.update_batches import UpdateBatches
 
 MAX_SKIPPED = 50  # updates in a row without a finite gradient; one more ends the run
+MAX_IDLE = 50  # updates from the first one on without a target of an objective, after which a warning says so
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Update:
         """
         self.model, self.learner, self.config, self.environment = model, learner, config, environment
         self._skipped = 0
+        self._idle: dict[str, int] = {}  # updates so far of objectives that have never had a target
 
     def __call__(
         self,
@@ -108,7 +110,20 @@ class Update:
             for label in counts:
                 counts[label] += self.learner.objective(label).count(batch.targets[label], num_frames)
         everywhere = self.environment.processes.exchange(counts)
-        return {label: max(sum(share[label] for share in everywhere), 1.0) for label in counts}
+        summed = {label: sum(share[label] for share in everywhere) for label in counts}
+        self._warn_of_idle(summed)
+        return {label: max(count, 1.0) for label, count in summed.items()}
+
+    def _warn_of_idle(self, counts: Mapping[str, float]) -> None:
+        """Warn once of an objective that has had nothing to learn in its first ``MAX_IDLE`` updates."""
+        for label, count in counts.items():
+            idle = self._idle.get(label, 0)
+            self._idle[label] = idle + 1 if count == 0 and idle >= 0 else -1
+            if idle + 1 == MAX_IDLE and count == 0 and self.environment.processes.rank == 0:
+                warn(
+                    f"objective {label}: no target in {MAX_IDLE} updates, so it teaches nothing; "
+                    "check its targets, and that its delay is shorter than the audio"
+                )
 
     def _step(self, optimizer: torch.optim.Optimizer, step: int, clip_norm: float) -> float:
         """Clip and step, unless the gradient is not finite; return its norm before clipping."""

@@ -79,3 +79,18 @@ def test_a_store_of_the_wrong_kind_is_refused(config, stores, tmp_path, objectiv
     with pytest.raises(AsrkdError, match=complaint):
         student(config, tmp_path / "student", objectives.format(stores))
     assert not (tmp_path / "student").exists()
+
+
+@pytest.mark.parametrize(("delay", "warned"), [(1000, ["codebook"]), (1, [])])
+def test_an_objective_that_never_has_a_target_is_named(
+    config, stores, tmp_path, capsys, monkeypatch, delay, warned
+):
+    """A delay longer than the audio leaves no frame to predict; the loss is 0, as if all were learned."""
+    monkeypatch.setattr("asrkd.training.update.MAX_IDLE", 2)
+    student(
+        config,
+        tmp_path / "student",
+        OBJECTIVES["codebook"].format(stores).replace("scale: 0.5", f"delay: {delay}"),
+    )
+    lines = [line for line in capsys.readouterr().err.splitlines() if "no target in 2 updates" in line]
+    assert [line.partition("objective ")[2].partition(":")[0] for line in lines] == warned

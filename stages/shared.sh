@@ -53,6 +53,13 @@ best_row() {
   done | sort -s -g -k1,1 | { read -r _ row && echo "$row" && cat > /dev/null; }
 }
 
+# FOLDER ROW ...: of these rows in FOLDER the one whose training did best on dev; before any has ended, the first one.
+best_trained() {
+  local row ended=()
+  for row in "${@:2}"; do if [[ -f $1/$row/stamp.json ]]; then ended+=("$row"); fi; done
+  if ((${#ended[@]})); then best_row "$1" stamp.json "${ended[@]}"; else echo "$2"; fi
+}
+
 # Rows of tables. A recipe has, and exports, functions of the arguments SEED ROW:
 #   folder  prints the row's folder in EXP
 #   train   trains it; with a third argument `restore` as train_in in corpora/training.sh

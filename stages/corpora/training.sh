@@ -8,10 +8,11 @@
 # TEXT          of a language model
 #
 # COMPARE       options of asrkd compare, an array; settings may have filled it
+# SEARCH        the same of asrkd score
 #
 # RECORDS       run records (asrkd record) of rows, FOLDER.json of each folder in EXP; empty: none are written or read
 # FRESH         anything: rows are trained though they have a record
-COMPARE+=()
+COMPARE+=() SEARCH+=()
 SEED=${SEED:-1} JOBS=${JOBS:-2}
 # One thread each: two runs side by side use two cores better than one run's two threads.
 TRAIN+=(--seed "$SEED" --threads 1 --resume --set data.tokens="$DATA")

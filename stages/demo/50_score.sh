@@ -11,5 +11,6 @@ source "$(dirname "$0")/../corpora/${1:?which corpus?}/settings.sh"
 
 name=${2:?which system? one of the folders in $EXP}
 for set in $SCORED; do
-  asrkd score "$EXP/$name" --cuts "$DATA/cuts_$set.jsonl.gz" --out "$EXP/$name/score-$set" --jobs "$JOBS"
+  asrkd score "$EXP/$name" --cuts "$DATA/cuts_$set.jsonl.gz" --out "$EXP/$name/score-$set" --jobs "$JOBS" \
+    "${SEARCH[@]}"
 done

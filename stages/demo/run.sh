@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The pipeline of a corpus: data, teacher, baseline, targets, students, scores, a table and a report.
+# The pipeline of a corpus: data, teacher, baseline, targets, students, scores, an export, a table and a report.
 # Usage:   run.sh digits | fsdd | librispeech     (make demo; make fsdd CORPUS=folder; make librispeech CORPUS=folder)
 #
 # Reads:   $CORPUS, the corpus's folder (digits is synthesized); $SEEDS, such as "1 2 3" (1); $SIZE, $DATA, $EXP
-# Writes:  $DATA; systems, targets and scores of seed 1 in $EXP, of others in $EXP/seed-N; $EXP/{compare,report}*,
+# Writes:  $DATA; systems, targets and scores of seed 1 in $EXP, of others in $EXP/seed-N; $EXP/{compare,report}*, BEST/export,
 #          of fsdd both of its sets: {compare,report}-heldout*
 # Takes:   on two cores: digits 15 minutes a seed (SIZE=tiny: two), fsdd 12, librispeech 19; seconds if nothing is left
 # Showed:  docs/results/{demo,fsdd,librispeech}.md
@@ -25,6 +25,9 @@ for seed in $seeds; do printf '%s\n' "$seed demo/10_teacher" "$seed demo/20_base
 for seed in $seeds; do echo "$seed demo/30_distill"; done | side_by_side stage_of_seed
 for seed in $seeds; do printf "$seed demo/40_student %s\n" $STUDENTS; done | side_by_side stage_of_seed
 for seed in $seeds; do printf "$seed demo/50_score %s\n" teacher baseline $STUDENTS; done | side_by_side stage_of_seed
+# What ships is the student of the first seed that did best on dev.
+first=${seeds%% *}
+stage_of_seed "$first" demo/60_export "$(best_trained "$(folder "$first")" $STUDENTS)"
 
 systems=()
 for seed in $seeds; do

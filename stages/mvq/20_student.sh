@@ -4,6 +4,7 @@
 #
 # Reads:   $DATA, $EXP/mvq/{codebook-N,hidden}; for live $EXP/teacher, which computes the targets of l2 on the fly;
 #          with restore the row's record in $RECORDS, and nothing is trained
+#          (a corpus's settings may name configs of the baseline and of mvq-N, and a folder in place of mvq)
 # Writes:  $EXP/mvq/seed-$SEED/ROW
 # Takes:   three to six minutes on one core, live six times as long
 # Showed:  docs/results/mvq-kd.md
@@ -19,10 +20,10 @@ case $1/$row in
   *) scale=() ;;
 esac
 case $row in
-  baseline) config=baseline targets=() ;;
-  mvq-*) config=mvq-kd targets=(--set stores.codebook="$EXP/mvq/codebook-${row#mvq-}") ;;
+  baseline) config=${MVQ_BASELINE:-baseline} targets=() ;;
+  mvq-*) config=${MVQ_STUDENT:-mvq-kd} targets=(--set stores.codebook="$EXP/mvq/codebook-${row#mvq-}") ;;
   l1 | l2) config=$row targets=(--set stores.hidden="$EXP/mvq/hidden") ;;
   live) config=l2 targets=(--set stores.hidden="{teacher: ${MVQ_TEACHER:-$EXP/teacher}, layer: ${MVQ_LAYER:-3}}") ;;
   *) echo "$row: expected baseline, mvq-N, l1, l2 or live" >&2 && exit 2 ;;
 esac
-train_in "mvq/seed-$SEED/$row" "${3-}" "$CONF/$config.yaml" "${STUDENT[@]}" "${targets[@]}" "${scale[@]}"
+train_in "${MVQ_FOLDER:-mvq}/seed-$SEED/$row" "${3-}" "$CONF/$config.yaml" "${STUDENT[@]}" "${targets[@]}" "${scale[@]}"

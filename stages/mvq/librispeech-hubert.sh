@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# MVQ-KD from HuBERT on all of LibriSpeech: prepare, targets, baseline, student, scores, table; what is done is skipped.
+# MVQ-KD from HuBERT on all of LibriSpeech, as its paper has it: targets, then of each kind of student baseline, MVQ-KD, scores and
+# a table; what is done is skipped.
 # Usage:   librispeech-hubert.sh CORPUS  (a GPU; on a cluster: sbatch stages/slurm/job.sh bash this CORPUS)
 #
-# Reads:   the corpus's folder, with train-clean-100 ... test-other; $DATA, $EXP, $DEVICE
+# Reads:   the corpus's folder, with train-clean-100 ... test-other; $DATA, $EXP, $DEVICE; $HEADS, kinds of students:
+#          transducer and streaming by default, and ctc
 # Writes:  $DATA, $EXP/mvq
 # Takes:   days, and 110 GB of disk beside the corpus
 # Showed:  docs/results/librispeech-hubert.md: no results yet; disk and time, estimated
@@ -12,12 +14,13 @@ cd "$(dirname "$0")/../.."
 
 bash stages/corpora/librispeech-hubert/prepare.sh "$corpus"
 bash stages/mvq/10_targets.sh librispeech-hubert 16
-for row in baseline mvq-16; do
-  bash stages/mvq/20_student.sh librispeech-hubert "$row"
-  for set in test test_other; do
-    SCORED=$set bash stages/demo/50_score.sh librispeech-hubert "mvq/seed-1/$row"
+for head in ${HEADS:-transducer streaming}; do
+  export HEAD=$head
+  for row in baseline mvq-16; do
+    bash stages/mvq/20_student.sh librispeech-hubert "$row"
+    SCORED="test test_other" bash stages/demo/50_score.sh librispeech-hubert "mvq/$head/seed-1/$row"
   done
-done
-for set in test test_other; do
-  asrkd compare exp/librispeech-hubert/mvq/seed-1/{baseline,mvq-16} --score "score-$set"
+  for set in test test_other; do
+    asrkd compare "${EXP:-exp/librispeech-hubert}/mvq/$head/seed-1"/{baseline,mvq-16} --score "score-$set"
+  done
 done

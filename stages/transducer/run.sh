@@ -53,16 +53,10 @@ targets() { # ROW ...
     case $row in *seq-kd | err-kd) echo "1 transducer/20_targets nbest" ;; esac
   done | sort -u | side_by_side stage
 }
-# MVQ-KD's row of the streaming student whose delay did best on dev, with seed 1; before any has ended, that of the first one.
-best_delayed() {
-  local delay ended=()
-  for delay in $delays; do if is_done "transducer/streaming/seed-1/mvq-d$delay"; then ended+=("mvq-d$delay"); fi; done
-  if ((${#ended[@]})); then best_row "$EXP/transducer/streaming/seed-1" stamp.json "${ended[@]}"; else echo "mvq-d${delays%% *}"; fi
-}
-# STUDENT ROW ...: the names that these rows have for the student.
+# STUDENT ROW ...: the names that these rows have for the student, MVQ-KD's with the delay that did best on dev.
 named() {
   local row mvq=mvq
-  if [[ $1 == streaming ]]; then mvq=$(best_delayed); fi
+  if [[ $1 == streaming ]]; then mvq=$(best_trained "$EXP/transducer/streaming/seed-1" $(printf 'mvq-d%s\n' $delays)); fi
   for row in "${@:2}"; do echo "${row/#mvq/$mvq}"; done
 }
 export student SCORED CHUNKS="4 16"

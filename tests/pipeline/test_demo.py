@@ -49,7 +49,7 @@ def test_the_tiny_demo_runs_every_stage_and_leaves_what_it_says(tmp_path):
     before = written(tmp_path)
     again = make(tmp_path, "demo")
     assert again.returncode == 0 and again.stdout.endswith(table + reported)
-    assert again.stdout.count("already complete") == 14  # corpus, trainings, targets, scores
+    assert again.stdout.count("already complete") == 16  # corpus, trainings, targets, scores, an export
     assert written(tmp_path) == before  # nothing was left to do
 
 
@@ -60,9 +60,10 @@ def test_the_table_has_the_requested_seeds_after_any_other(tmp_path):
         files += [folder / name / "stamp.json" for name in ("teacher", "nbest", "quantizer", "codebook")]
         files += [folder / name / "stamp.json" for name in SYSTEMS[1:]]
         files += [folder / name / "score-test/stamp.json" for name in SYSTEMS]
+        files += [folder / "seq-kd/export" / name for name in ("stamp.json", "score-test/stamp.json")]
     for path in files:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_text('{\n"wer": 0.5\n}')
     of_three, of_one = demo / "compare-seeds-1-2-3", demo / "compare"
 
     def tables(seeds: str = "1") -> list[str]:

@@ -208,7 +208,11 @@ def test_fsdd_validates_and_scores_on_two_sets_that_it_does_not_train_on(tmp_pat
         if words[0] == "distill" and "--cuts" in words:
             assert words[words.index("--cuts") + 1] == rest
     scored = [words[words.index("--out") + 1] for words in demo.commands if words[0] == "score"]
-    assert sorted(map(os.path.basename, scored)) == ["score-dev"] * 4 + ["score-heldout"] * 4
+    assert sorted(map(os.path.basename, scored)) == ["score-dev"] * 5 + ["score-heldout"] * 5
+    (exported,) = [
+        words[1] for words in demo.commands if words[0] == "export"
+    ]  # a student, scored as it ships
+    assert scored.count(f"{exported}/export/score-dev") == 1
     tables = [words[words.index("--out") + 1] for words in demo.commands if words[0] in ("compare", "report")]
     names = ["compare.json", "report.html", "compare-heldout.json", "report-heldout.html"]
     assert [os.path.basename(table) for table in tables] == names

@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from asrkd.commands.prepare_options import PrepareOptions, PrepareReport, SplitReport
-from asrkd.core import output_folder
-from asrkd.core.artifacts import PREPARED, QUARANTINE
+from asrkd.core import files, output_folder
+from asrkd.core.artifacts import PREPARED, QUARANTINE, STAMP
 from asrkd.core.command_record import read_command, write_command
-from asrkd.core.errors import AsrkdError, did_you_mean
+from asrkd.core.errors import AsrkdError, did_you_mean, warn
 from asrkd.core.parallel import check_jobs
 from asrkd.core.shared_work import SMALLER_SHARDS, Workers, WorkResult, work
-from asrkd.core.shell import command
+from asrkd.core.shell import command, remove_folder
 from asrkd.core.stopping import StopRequest
 from asrkd.data import tokens
 from asrkd.data.corpora import validation
@@ -65,7 +65,7 @@ def prepare(
     check_jobs(workers.jobs)
     listed = _open(corpus, source, out, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
-    record = _record(corpus, options, listed, inventory)
+    record = _record(corpus, options, listed, inventory, out)
     names = {"listing": listed.name} if listed else {}
     if output_folder.survey(out, PREPARED, record, names) is output_folder.State.COMPLETE:
         maker = read_command(out) or command("asrkd", "prepare", corpus, "...", "--out", out)
@@ -107,7 +107,8 @@ def check(corpus: str, source: Path | None, out: Path, options: PrepareOptions) 
     """
     listed = _open(corpus, source, out, options)
     inventory = Tokens.load(options.token_source) if options.token_source else None
-    record, names = _record(corpus, options, listed, inventory), {"listing": listed.name} if listed else {}
+    record = _record(corpus, options, listed, inventory, out)
+    names = {"listing": listed.name} if listed else {}
     if output_folder.survey(out, PREPARED, record, names) is output_folder.State.NEW and listed is None:
         _check_digits(options, inventory)
 
@@ -129,15 +130,33 @@ def _open(corpus: str, source: Path | None, out: Path, options: PrepareOptions) 
 
 
 def _record(
-    corpus: str, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None
+    corpus: str, options: PrepareOptions, listed: Corpus | None, inventory: Tokens | None, out: Path
 ) -> dict[str, object]:
     """Return the settings that decide the contents of the output folder."""
     return {
         "corpus": corpus,
-        "listing": listed.digest if listed else None,
+        "listing": _digest(listed, out) if listed else None,
         "tokens_from": inventory.identity() if inventory else None,
         **options.record(digits=corpus == "digits"),
     }
+
+
+def _digest(listed: Corpus, out: Path) -> str:
+    """Return the digest of a listing; without its word times for a finished folder that is older than they.
+
+    Such a folder has the same audio, features and transcripts, so it stays of use.
+    """
+    timeless = listed.timeless_digest
+    if timeless is None or not all((out / name).is_file() for name in (PREPARED, STAMP)):
+        return listed.digest
+    stored = files.read_json(out / PREPARED)
+    if not isinstance(stored, dict) or stored.get("listing") != timeless:
+        return listed.digest
+    warn(
+        f"{out}: prepared by an asrkd that read no times of words (segments), so scores of its cuts have no "
+        f"latency; for them remove it, and prepare again: {remove_folder(out)}"
+    )
+    return timeless
 
 
 def _check_digits(options: PrepareOptions, inventory: Tokens | None) -> None:

@@ -35,6 +35,7 @@ from asrkd.data.cuts.records import cuts_digest, records, reference, texts_diges
 from asrkd.data.features.reading import load_features
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import recognize_by_cut, search_for, search_record
+from asrkd.decoding.word_emissions import EmissionClock, emission_clock
 from asrkd.evaluation.records.record import read_record
 from asrkd.evaluation.records.restoring import restore_score
 from asrkd.models.directory import is_restored, load_model, train_again_command
@@ -47,6 +48,7 @@ from asrkd.scoring.cut_references import reference_utterances
 from asrkd.scoring.score_corpus import Rules, require_words, score_utterances
 from asrkd.scoring.score_files import aligning, result_line, warn_of_case, write_score
 from asrkd.scoring.score_folder import read_counts
+from asrkd.scoring.word_times import Emission
 from asrkd.targets.store.shard_parts import SerializedOutputs, make_shard
 from asrkd.targets.store.shards import Shard, split_cuts
 
@@ -119,11 +121,11 @@ def score(request: ScoreRequest, stop: StopRequest) -> ScoreReport:
     planned, progress = _recognize(request, recognizer, record, device, cuts, stop)
     if progress.missing:
         return ScoreReport(request.out, None, progress, request.rules)
-    hypotheses = _read_hypotheses(planned, cuts)
+    hypotheses, emissions = _read_hypotheses(planned, cuts)
     utterances = reference_utterances(cuts)
     warn_of_case(chain(references.values(), hypotheses.values()), request.rules.normalizer)
     with aligning(len(utterances), stop) as advance:
-        scored = score_utterances(utterances, hypotheses, request.rules, advance)
+        scored = score_utterances(utterances, hypotheses, request.rules, advance, emissions)
     write_score(request.out, _description(request, recognizer), scored)
     return ScoreReport(request.out, read_counts(request.out), progress, request.rules)
 
@@ -241,9 +243,16 @@ def _recognize(
     return planned, work(f"score {request.model.name}", planned, write, workers, stop, idle_remedy=FEWER_JOBS)
 
 
-def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[str, str]:
-    """Read the hypothesis of every cut by id; AsrkdError unless the shards hold exactly ``cuts``."""
+def _read_hypotheses(
+    planned: Sequence[Shard], cuts: Sequence[MonoCut]
+) -> tuple[dict[str, str], dict[str, Emission]]:
+    """Read the hypothesis of every cut by id, and the emission times of its words, as far as known.
+
+    Raises:
+        AsrkdError: the shards do not hold exactly ``cuts``, or are damaged.
+    """
     texts: dict[str, str] = {}
+    emissions: dict[str, Emission] = {}
     for shard in planned:
         remedy = f"remove it, and score again: {remove(shard.path)}"
         try:
@@ -255,7 +264,12 @@ def _read_hypotheses(planned: Sequence[Shard], cuts: Sequence[MonoCut]) -> dict[
         if not are_texts or [row.get("id") for row in rows] != expected:
             raise AsrkdError(f"{shard.path}: its hypotheses are of other cuts; {remedy}")
         texts |= {row["id"]: row["text"] for row in rows}
-    return texts
+        try:
+            times = {row["id"]: Emission.from_record(row) for row in rows}
+        except ValueError as error:
+            raise AsrkdError(f"{shard.path}: emission times: {error}; {remedy}") from None
+        emissions |= {utt_id: emission for utt_id, emission in times.items() if emission is not None}
+    return texts, emissions
 
 
 def _lines(
@@ -271,8 +285,9 @@ def _lines(
         read = partial(stream_features, features=model.architecture.features, step=step)
         streaming = with_chunks(model, chunks)
     with streaming:
+        clock = emission_clock(model)
         for cut, final in recognize_by_cut(model, cuts, search, options, read):
-            yield cut.duration, [_line(model, scored, hypotheses[0]) for scored, hypotheses in final]
+            yield cut.duration, [_line(model, clock, scored, hypotheses[0]) for scored, hypotheses in final]
 
 
 def _write_lines(shard: Shard, lines: Sequence[bytes]) -> None:
@@ -280,8 +295,13 @@ def _write_lines(shard: Shard, lines: Sequence[bytes]) -> None:
         stream.writelines(lines)
 
 
-def _line(model: LoadedModel, cut: MonoCut, best: Hypothesis) -> bytes:
-    row = {"id": cut.id, "text": model.tokens.decode(list(best.tokens)), "log_prob": best.log_prob}
+def _line(model: LoadedModel, clock: EmissionClock, cut: MonoCut, best: Hypothesis) -> bytes:
+    text = model.tokens.decode(list(best.tokens))
+    row: dict[str, Any] = {"id": cut.id, "text": text, "log_prob": best.log_prob}
+    if best.frames is not None:
+        pieces = [model.tokens.symbols[token] for token in best.tokens]
+        emission = clock.emission(pieces, best.frames, text)
+        row |= {} if emission is None else emission.to_record()
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
 
 

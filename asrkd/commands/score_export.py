@@ -15,8 +15,9 @@ from asrkd.data.corpora.recordings import samples_of
 from asrkd.data.cuts.records import records
 from asrkd.data.tokens import SPACE, WORD_START
 from asrkd.decoding.options import SearchOptions
+from asrkd.decoding.word_emissions import EmissionClock
 from asrkd.deployment.exported import ExportedModel
-from asrkd.deployment.sherpa import SherpaProcess, SherpaResult, require_sherpa
+from asrkd.deployment.sherpa import FRAME_S, SherpaProcess, SherpaResult, require_sherpa
 from asrkd.targets.store.shard_parts import SerializedOutputs
 from asrkd.targets.store.shards import Shard
 
@@ -71,11 +72,13 @@ def check_audio(exported: ExportedModel, cuts: Sequence[MonoCut], where: Path) -
 def export_lines(shard: Shard, first: int, search: RuntimeSearch) -> SerializedOutputs:
     """Yield the lines of what sherpa-onnx recognizes of the cuts from number ``first`` on."""
     process, cuts = _process(shard.model, search), iter(shard.cuts[first:])
+    clock = EmissionClock(FRAME_S, ExportedModel.load(shard.model).chunk_frames)
     while batch := list(islice(cuts, BATCH)):
         results = process.recognize([samples_of(cut) for cut in batch])
         for cut in batch[:-1]:
             yield cut.duration, []
-        yield batch[-1].duration, [_line(cut, result) for cut, result in zip(batch, results, strict=True)]
+        lines = [_line(clock, cut, result) for cut, result in zip(batch, results, strict=True)]
+        yield batch[-1].duration, lines
 
 
 @lru_cache(maxsize=1)
@@ -84,8 +87,11 @@ def _process(path: Path, search: RuntimeSearch) -> SherpaProcess:
     return SherpaProcess(ExportedModel.load(path), search.arguments())
 
 
-def _line(cut: MonoCut, result: SherpaResult) -> bytes:
-    row = {"id": cut.id, "text": text_of(result.tokens), "frames": list(result.frames)}
+def _line(clock: EmissionClock, cut: MonoCut, result: SherpaResult) -> bytes:
+    text = text_of(result.tokens)
+    row: dict[str, Any] = {"id": cut.id, "text": text, "frames": list(result.frames)}
+    emission = clock.emission(result.tokens, result.frames, text)
+    row |= {} if emission is None else emission.to_record()
     return (json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8")
 
 

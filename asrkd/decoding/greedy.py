@@ -6,6 +6,8 @@ section 3.2 (best path decoding).
 Notation: N utterances, T frames after padding, V symbols with blank at 0, D size of an encoder frame.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding.ctc_score import checked_lengths, rank
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import SearchOptions
-from asrkd.decoding.transducer_streams import GreedyStreams
+from asrkd.decoding.transducer_streams import Emitted, GreedyStreams
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.stepwise import BOUNDARY, Stepwise
 from asrkd.models.transducer import Transducer
@@ -31,11 +33,14 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
         AsrkdError: a real frame holds NaN.
     """
     log_probs, num_frames = inputs.for_ctc(), inputs.num_frames
-    best_paths = ctc_best_paths(log_probs, num_frames)
-    return [
-        rank(frames[:length], [tuple(tokens)], options.num_best)
-        for frames, length, tokens in zip(log_probs, num_frames.tolist(), best_paths, strict=True)
-    ]
+    hypotheses = []
+    for frames, length, emitted in zip(
+        log_probs, num_frames.tolist(), ctc_emissions(log_probs, num_frames), strict=True
+    ):
+        (best,) = rank(frames[:length], [emitted.tokens], options.num_best)
+        possible = best.tokens == emitted.tokens
+        hypotheses.append([replace(best, frames=emitted.frames if possible else ())])
+    return hypotheses
 
 
 def greedy_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list[int]]:
@@ -69,10 +74,31 @@ def ctc_best_paths(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
         ValueError: the shapes do not fit together.
         AsrkdError: a real frame holds NaN.
     """
+    return [list(emitted.tokens) for emitted in ctc_emissions(log_probs, num_frames)]
+
+
+def ctc_emissions(log_probs: Tensor, num_frames: Tensor) -> list[Emitted]:
+    """Return the tokens of each utterance's likeliest alignment, each with the first frame of its run.
+
+    Args:
+        log_probs: shape (N, T, V), in nats; padding may hold anything.
+        num_frames: shape (N,), integer; real frames per utterance, 0..T.
+
+    Raises:
+        ValueError: the shapes do not fit together.
+        AsrkdError: a real frame holds NaN.
+    """
     lengths = checked_lengths(log_probs, num_frames)
     best = log_probs.argmax(dim=2).cpu()  # (N, T)
-    runs = [torch.unique_consecutive(symbols[:length]) for symbols, length in zip(best, lengths, strict=True)]
-    return [symbols[symbols != BLANK_ID].tolist() for symbols in runs]
+    return [tokens_of_path(path[:length]) for path, length in zip(best, lengths, strict=True)]
+
+
+def tokens_of_path(path: Tensor) -> Emitted:
+    """Collapse an alignment (T,) to its tokens, each with the first frame of its run, as sherpa-onnx does."""
+    symbols, counts = torch.unique_consecutive(path, return_counts=True)
+    first = counts.cumsum(0) - counts
+    spoken = symbols != BLANK_ID
+    return Emitted(tuple(symbols[spoken].tolist()), tuple(first[spoken].tolist()))
 
 
 @torch.no_grad()

@@ -62,6 +62,9 @@ class Hypothesis:
     log_prob: float  # log P(tokens | audio) in nats under the acoustic models; -inf where impossible
     score: float = math.nan  # rank criterion, higher is better; by default log_prob
     parts: Mapping[str, float] = field(default_factory=dict, hash=False)
+    # Encoder frame that emitted each token, from 0, never falling; None where the search has no alignment, or
+    # for hypotheses after the best.
+    frames: tuple[int, ...] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if math.isnan(self.score):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from asrkd.core.errors import AsrkdError, error_text
 from asrkd.data.tokens import BLANK_ID
+from asrkd.decoding.best_alignment import with_frames
 from asrkd.decoding.ctc_score import checked_lengths, rank
 from asrkd.decoding.greedy import ctc_best_paths
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
@@ -71,7 +72,7 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
             pruned = _likeliest_tokens(real.float(), options.max_tokens_per_frame)
             candidates |= _paths(k2, _lattice(k2, pruned, topology), PATHS_PER_BEAM * options.beam)
         hypotheses.append(rank(real, candidates, options.beam))
-    return select_best(inputs, hypotheses, options)
+    return with_frames(inputs, select_best(inputs, hypotheses, options))
 
 
 def import_k2() -> Any:

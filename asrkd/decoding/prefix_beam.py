@@ -23,6 +23,7 @@ from torch import Tensor
 
 from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding import prefix_beam_state
+from asrkd.decoding.best_alignment import with_frames
 from asrkd.decoding.ctc_score import checked_lengths, rank
 from asrkd.decoding.greedy import ctc_best_paths
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
@@ -56,7 +57,7 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
             log_probs, num_frames.tolist(), candidates(log_probs, num_frames, options), strict=True
         )
     ]
-    return select_best(inputs, hypotheses, options)
+    return with_frames(inputs, select_best(inputs, hypotheses, options))
 
 
 @torch.no_grad()

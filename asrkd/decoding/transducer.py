@@ -15,7 +15,7 @@ from asrkd.core.errors import AsrkdError
 from asrkd.decoding.hypothesis import EncoderOutputs, Finished, Hypothesis
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.ranking import score
-from asrkd.decoding.transducer_streams import BeamStreams, GreedyStreams
+from asrkd.decoding.transducer_streams import BeamStreams, Emitted, GreedyStreams
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.transducer import Transducer
 from asrkd.models.transducer_loss import full_losses
@@ -35,7 +35,7 @@ def greedy_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[H
     transducer, frames = _frames(inputs)
     streams = GreedyStreams(transducer, len(inputs), inputs.silent)
     streams.advance(frames, inputs.num_frames)
-    return ranked(inputs, frames, [[emitted.tokens] for emitted in streams.emitted], options)
+    return ranked(inputs, frames, [[emitted] for emitted in streams.emitted], options)
 
 
 def beam_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothesis]]:
@@ -56,7 +56,7 @@ def beam_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hyp
     transducer, frames = _frames(inputs)
     streams = BeamStreams(transducer, len(inputs), options.beam, inputs.silent)
     streams.advance(frames, inputs.num_frames)
-    candidates = [[emitted.tokens for emitted, _ in streams.hypotheses(row)] for row in range(len(inputs))]
+    candidates = [[emitted for emitted, _ in streams.hypotheses(row)] for row in range(len(inputs))]
     return ranked(inputs, frames, candidates, options)
 
 
@@ -78,7 +78,7 @@ def _frames(inputs: EncoderOutputs) -> tuple[Transducer, Tensor]:
 def ranked(
     inputs: EncoderOutputs,
     frames: Tensor,
-    candidates: Sequence[Sequence[tuple[int, ...]]],
+    candidates: Sequence[Sequence[Emitted]],
     options: SearchOptions,
 ) -> list[list[Hypothesis]]:
     """Score token sequences exactly, over all alignments, and return the best of each utterance.
@@ -86,17 +86,19 @@ def ranked(
     Args:
         inputs: encoder outputs of a transducer.
         frames: (N, T, J) projected frames.
-        candidates: different token sequences of each utterance.
+        candidates: different token sequences of each utterance, with their frames.
         options: maximum length of a list, and the rules of ranking.
     """
-    log_probs = iter(exact_log_probs(inputs, frames, candidates))
+    tokens = [[emitted.tokens for emitted in of_utterance] for of_utterance in candidates]
+    log_probs = iter(exact_log_probs(inputs, frames, tokens))
     lists = []
     for of_utterance in candidates:
         best = Finished(options.num_best)
-        for tokens in of_utterance:
+        for emitted in of_utterance:
             log_prob = next(log_probs)
-            total, length = torch.tensor(log_prob), torch.tensor(len(tokens))
-            best.offer(Hypothesis(tokens, log_prob, float(score(total, length, options.decoder))))
+            total, length = torch.tensor(log_prob), torch.tensor(len(emitted.tokens))
+            ranking = float(score(total, length, options.decoder))
+            best.offer(Hypothesis(emitted.tokens, log_prob, ranking, frames=emitted.frames))
         lists.append(best.best)
     return lists
 

@@ -1,8 +1,9 @@
 """Scoring of a corpus: normalize, align and count every utterance."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from asrkd.core.errors import AsrkdError
@@ -19,6 +20,7 @@ from asrkd.scoring.normalizer import Normalizer, find_normalizer, normalize
 from asrkd.scoring.score_folder import ScoredUtterance
 from asrkd.scoring.units import WORD, Unit, find_unit, units
 from asrkd.scoring.word_alignment import LEVENSHTEIN, align_many, check_alignment
+from asrkd.scoring.word_times import Emission, Times, fitted
 
 AT_ONCE = 2000  # utterances aligned together
 CHARACTER = find_unit("char")
@@ -33,6 +35,7 @@ class ReferenceUtterance:
     recording: str
     speaker: str | None = None
     duration_s: float | None = None
+    word_times: Times | None = None  # start and end of each word, in seconds; None: unknown
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def score_utterances(
     hypotheses: Mapping[str, str],
     rules: Rules,
     advance: Callable[[int], None] = lambda count: None,
+    emissions: Mapping[str, Emission] = MappingProxyType({}),
 ) -> CorpusScore:
     """Score every utterance.
 
@@ -100,6 +104,7 @@ def score_utterances(
         hypotheses: text by utterance id.
         rules: normalizer, unit and alignment.
         advance: function of the number of utterances scored since the last call; it may raise to stop.
+        emissions: emission times of the hypotheses' words by utterance id, as far as known.
 
     Raises:
         AsrkdError: an utterance has no hypothesis, or a hypothesis has no utterance.
@@ -114,7 +119,11 @@ def score_utterances(
         texts = [_normalized(utterance.reference, hypotheses[utterance.id], rules) for utterance in batch]
         pairs = [(units(pair[0], rules.unit), units(pair[1], rules.unit)) for pair in texts]
         edits = align_many(pairs, rules.alignment)
-        scored += [_scored(*each, rules.unit) for each in zip(batch, texts, edits, strict=True)]
+        counted = [_scored(*each, rules.unit) for each in zip(batch, texts, edits, strict=True)]
+        scored += [
+            _timed(each, utterance, hypotheses[each.id], emissions.get(each.id), rules)
+            for each, utterance in zip(counted, batch, strict=True)
+        ]
         all_edits += edits
         advance(len(batch))
     return CorpusScore(rules, scored, all_edits)
@@ -138,6 +147,23 @@ def _scored(utterance: ReferenceUtterance, texts: tuple[str, str], edits: str, u
         counts=word_counts(edits),
         character_counts=character_counts(_character_edits(texts, edits, unit)),
     )
+
+
+def _timed(
+    scored: ScoredUtterance,
+    utterance: ReferenceUtterance,
+    hypothesis: str,
+    emission: Emission | None,
+    rules: Rules,
+) -> ScoredUtterance:
+    """Add the times of words, if they are known of the words of both scored texts."""
+    if utterance.word_times is None or emission is None or rules.unit != WORD:
+        return scored
+    times = fitted(utterance.word_times, utterance.reference, scored.reference, rules.normalizer)
+    emitted = emission.of_words(hypothesis, scored.hypothesis, rules.normalizer)
+    if times is None or emitted is None:
+        return scored
+    return replace(scored, word_times=times, emission=emitted)
 
 
 def _character_edits(texts: tuple[str, str], edits: str, unit: Unit) -> str:

@@ -18,6 +18,7 @@ from asrkd.scoring.aligned_network import AlignedNetwork
 from asrkd.scoring.counts import CharacterCounts, Counts, corpus_counts
 from asrkd.scoring.normalizer import Normalizer
 from asrkd.scoring.units import WORD, Unit, read_unit, units
+from asrkd.scoring.word_times import Emission, Times, TimesRecord, read_times
 
 _PLAIN = ("id", "speaker", "recording", "duration_s", "reference", "hypothesis")
 KINDS = ("hits", "substitutions", "deletions", "insertions")
@@ -36,6 +37,8 @@ class ScoredUtterance:
     counts: Counts  # in the unit of the score
     character_counts: CharacterCounts
     network: AlignedNetwork | None = None  # alternatives of stm and ctm; the texts are the path chosen in it
+    word_times: Times | None = None  # start and end of each word of the reference; None unless both are known
+    emission: Emission | None = None  # of the words of the hypothesis
 
     @property
     def transcript(self) -> str:
@@ -95,6 +98,9 @@ class _UtteranceRecord(_CountsRecord):
     hypothesis: str
     character_counts: _CountsRecord
     network: _NetworkRecord = _NetworkRecord(reference="", hypothesis="", edits="")
+    reference_times: TimesRecord = []
+    emission_times: TimesRecord = []
+    chunk_times: TimesRecord = []
 
 
 _COUNTS: Schema[Any] = Schema(_CountsRecord)
@@ -222,6 +228,8 @@ def _row(utterance: ScoredUtterance) -> dict[str, Any]:
     row["character_counts"] = vars(utterance.character_counts)
     if utterance.network is not None:
         row["network"] = vars(utterance.network)
+    if utterance.word_times is not None and utterance.emission is not None:
+        row |= {"reference_times": utterance.word_times, **utterance.emission.to_record()}
     return row
 
 
@@ -248,9 +256,25 @@ def _utterance(row: dict[str, Any]) -> ScoredUtterance:
         network = AlignedNetwork(**{name: row["network"][name] for name in AlignedNetwork.__annotations__})
         if not network.is_of(row["hypothesis"].split()):
             raise ValueError("edits do not fit its network")
+    times, emission = _times(row)
     return ScoredUtterance(
         **{name: row[name] for name in _PLAIN},
         counts=Counts(**{kind: row[kind] for kind in KINDS}),
         character_counts=CharacterCounts(**{kind: characters[kind] for kind in KINDS}),
         network=network,
+        word_times=times,
+        emission=emission,
     )
+
+
+def _times(row: dict[str, Any]) -> tuple[Times | None, Emission | None]:
+    """Read the times of the words of reference and hypothesis; ValueError if there are more or fewer."""
+    emission = Emission.from_record(row)
+    if emission is None or "reference_times" not in row:
+        return None, None
+    times = read_times(row["reference_times"])
+    of_hypothesis = (emission.times, emission.times if emission.chunk_times is None else emission.chunk_times)
+    for text, timed in (("reference", times), *(("hypothesis", each) for each in of_hypothesis)):
+        if len(row[text].split()) != len(timed):
+            raise ValueError(f"{len(timed)} times for the {len(row[text].split())} words of its {text}")
+    return times, emission

@@ -31,6 +31,7 @@ class Corpus:
     name: str  # the listing, for messages
     utterances: Sequence[CorpusUtterance] = ()
     manifests: Sequence[tuple[str, tuple[Path, ...]]] = field(default=())  # (split, files)
+    timeless_digest: str | None = None  # of folders that are older than word times; None: there are none
 
 
 def open_corpus(kind: str, source: Path, subsets: Sequence[str] = (), *, needs_text: bool = False) -> Corpus:
@@ -59,7 +60,10 @@ def open_corpus(kind: str, source: Path, subsets: Sequence[str] = (), *, needs_t
         utterances = kaldi.list_utterances(source)
     check_utterances(utterances, source)
     name = tsv.table_path(source) if kind == "tsv" else f"the listing of {source}"
-    return Corpus(listing_digest(utterances, source), f"{name}, or its audio,", utterances)
+    digest, timeless = listing_digest(utterances, source), None
+    if any(utterance.word_times for utterance in utterances):
+        timeless = listing_digest(utterances, source, with_word_times=False)
+    return Corpus(digest, f"{name}, or its audio,", utterances, timeless_digest=timeless)
 
 
 def read_splits(corpus: Corpus, stop: StopRequest) -> tuple[Splits, list[Quarantined]]:

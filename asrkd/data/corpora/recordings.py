@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 from lhotse import MonoCut, Recording, SupervisionSegment
 from lhotse.audio import AudioSource
+from lhotse.supervision import AlignmentItem
 from lhotse.utils import compute_num_samples
 
 from asrkd.core import faults
@@ -31,6 +32,7 @@ __all__ = [
 
 # Kaldi's utt2dur may be counted in feature frames, which lack up to a window of 25 ms.
 DECLARED_TOLERANCE_S = 0.025
+_TIME_DECIMALS = 6  # of the times of words, in seconds
 WINDOW_S = 0.025  # window of the features; shorter audio has no features
 # Decoders overshoot 1 a little; hundreds mean integers stored as floats.
 MAX_AMPLITUDE = 8.0
@@ -64,7 +66,7 @@ def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
 
     Raises:
         BadAudio: the declared duration is not that of the recording, or the
-            segment is not inside it.
+            segment or the time of a word is not inside it.
     """
     available = recording.duration - utterance.start
     if utterance.start < 0 or available <= 0:
@@ -85,6 +87,7 @@ def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
         duration=duration,
         text=utterance.text,
         speaker=utterance.speaker,
+        alignment=_word_alignment(utterance, duration),
     )
     return MonoCut(
         id=utterance.id,
@@ -95,6 +98,22 @@ def make_cut(utterance: CorpusUtterance, recording: Recording) -> MonoCut:
         recording=recording,
         custom={PARTS: list(utterance.parts)} if utterance.parts else None,
     )
+
+
+def _word_alignment(utterance: CorpusUtterance, duration: float) -> dict[str, list[AlignmentItem]] | None:
+    """Return the words with start and duration, in seconds; BadAudio if one is not within ``duration``."""
+    if not utterance.word_times:
+        return None
+    last = max(end for _, end in utterance.word_times)
+    if last > duration + DECLARED_TOLERANCE_S:
+        raise BadAudio(f"segments end at {last:g} s, the file has {duration:g} s")
+    spans = zip(utterance.text.split(), utterance.word_times, strict=True)
+    return {
+        "word": [
+            AlignmentItem(word, start, round(min(end, duration) - start, _TIME_DECIMALS))
+            for word, (start, end) in spans
+        ]
+    }
 
 
 def decode(cut: MonoCut) -> Samples:

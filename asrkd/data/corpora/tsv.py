@@ -1,13 +1,15 @@
 """Corpora in a tab-separated table: a header line, then a line per utterance.
 
 Columns ``utt_id`` and ``audio`` are required; ``text``, ``speaker``, ``split``,
-``duration`` (seconds) and ``parts`` (ids of the recordings that the audio was
-joined from, between commas) are optional, and others are ignored with a
-warning. Audio paths are relative to the table. Without a column ``split``, the split is that of the file
-name (``train.tsv``), or else ``test``: its transcripts are compared with and
-never trained on.
+``duration`` (seconds), ``parts`` (ids of the recordings that the audio was
+joined from, between commas) and ``segments`` (``start-end`` of each word in
+seconds, between commas) are optional, and others are ignored with a warning.
+Audio paths are relative to the table. Without a column ``split``, the split is
+that of the file name (``train.tsv``), or else ``test``: its transcripts are
+compared with and never trained on.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from asrkd.core.errors import AsrkdError, did_you_mean, warn
 from asrkd.data.corpora.utterances import CorpusUtterance, locate, seconds, standard_split
 
 DEFAULT_NAME = "transcripts.tsv"
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]*)?)-([0-9]+(?:\.[0-9]*)?)")  # start and end of a word, in seconds
 _REQUIRED = ("utt_id", "audio")
-_OPTIONAL = ("text", "speaker", "split", "duration", "parts")
+_OPTIONAL = ("text", "speaker", "split", "duration", "parts", "segments")
 
 
 def table_path(source: Path) -> Path:
@@ -83,6 +86,7 @@ def _utterance(path: Path, number: int, line: str, columns: list[str]) -> Corpus
         speaker=row.get("speaker") or None,
         duration=seconds(row["duration"], where, "duration") if row.get("duration") else None,
         parts=_parts(row.get("parts", ""), where),
+        word_times=_word_times(row.get("segments", ""), row.get("text", ""), where),
     )
 
 
@@ -96,3 +100,27 @@ def _parts(text: str, where: str) -> tuple[str, ...]:
             f"{where}: parts {text!r}: expected ids of recordings with single commas between them"
         )
     return parts
+
+
+def _word_times(field: str, text: str, where: str) -> tuple[tuple[float, float], ...]:
+    """Parse start and end of each word of a text, in seconds; none if the field or the text is empty."""
+    if not field.strip() or not text.strip():
+        return ()
+    times: list[tuple[float, float]] = []
+    for span in field.split(","):
+        match = _SPAN.fullmatch(span.strip())
+        if match is None:
+            raise AsrkdError(
+                f"{where}: segments: {span!r}: expected start-end in seconds, such as 0.199-0.664"
+            )
+        start, end = float(match[1]), float(match[2])
+        if not start < end:
+            raise AsrkdError(f"{where}: segments: {span!r}: ends before it starts")
+        if times and start < times[-1][0]:
+            raise AsrkdError(f"{where}: segments: {span!r}: starts before the word before it")
+        times.append((start, end))
+    if len(times) != len(words := text.split()):
+        raise AsrkdError(
+            f"{where}: {len(times)} segments, but the text has {len(words)} words; expected one for each word"
+        )
+    return tuple(times)

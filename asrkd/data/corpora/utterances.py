@@ -32,6 +32,7 @@ class CorpusUtterance:
     start: float = 0.0  # seconds into the recording
     duration: float | None = None  # seconds; None: to the end of the recording
     parts: tuple[str, ...] = ()  # ids of the recordings that it was joined from, if it was
+    word_times: tuple[tuple[float, float], ...] = ()  # start and end of each word of the text, in seconds
 
 
 def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> None:
@@ -57,10 +58,17 @@ def check_utterances(utterances: Sequence[CorpusUtterance], source: Path) -> Non
             )
 
 
-def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
+def listing_digest(
+    utterances: Iterable[CorpusUtterance], source: Path, *, with_word_times: bool = True
+) -> str:
     """Return the hex digest of a listing and of the sizes of its audio files, wherever ``source`` is.
 
     The digest changes with every edit of the listing, and with edits of audio that change its size.
+
+    Args:
+        utterances: the listing.
+        source: folder or file of the corpus.
+        with_word_times: whether the times of words are part of it, as they were not in older folders.
     """
     sizes: dict[Path, int] = {}
     rows = []
@@ -70,6 +78,8 @@ def listing_digest(utterances: Iterable[CorpusUtterance], source: Path) -> str:
         place: list[object] = [item.recording_id, item.start, item.duration]
         if item.parts:
             place.append(list(item.parts))
+        if item.word_times and with_word_times:
+            place.append({"word_times": item.word_times})
         rows.append(
             [
                 item.id,

@@ -100,6 +100,8 @@ def _score(model: Path, name: str) -> ScoreRecord:
     if not isinstance(request, dict) or "model" not in request:
         expected = command("asrkd", "score", model, "--cuts", "CUTS")
         raise AsrkdError(f"{folder}: a score of transcripts, expected one of: {expected}")
+    rows = _hypotheses(folder, {utterance.id for utterance in score.utterances})
+    timed = {utterance.id for utterance in score.utterances if utterance.emission is not None}
     return ScoreRecord(
         set=score.set_name,
         command=_command(folder),
@@ -107,11 +109,16 @@ def _score(model: Path, name: str) -> ScoreRecord:
         params=files.read_json(folder / SCORE).get("params"),
         counts={kind: getattr(score.counts, kind) for kind in KINDS},
         references_sha256=score.references_sha256,
-        hypotheses=_hypotheses(folder, {utterance.id for utterance in score.utterances}),
+        hypotheses={row["id"]: row["text"] for row in rows},
+        emissions={
+            row["id"]: {name: row[name] for name in ("emission_times", "chunk_times") if name in row}
+            for row in rows
+            if row["id"] in timed
+        },
     )
 
 
-def _hypotheses(folder: Path, ids: set[str]) -> dict[str, Any]:
+def _hypotheses(folder: Path, ids: set[str]) -> list[dict[str, Any]]:
     """Read the hypotheses of a score as the search gave them: utterances.jsonl has them normalized."""
     rows = [
         row for path in sorted((folder / "hypotheses").glob("*.jsonl")) for _, row in files.read_jsonl(path)
@@ -120,7 +127,7 @@ def _hypotheses(folder: Path, ids: set[str]) -> dict[str, Any]:
     if texts.keys() != ids or not all(isinstance(text, str) for text in texts.values()):
         remedy = make_again(folder, remake_command(folder), "the score")
         raise AsrkdError(f"{folder / 'hypotheses'}: not the hypotheses of all scored utterances; {remedy}")
-    return texts
+    return rows
 
 
 def _command(folder: Path) -> str | None:

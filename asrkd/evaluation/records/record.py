@@ -8,7 +8,7 @@ corpus; :mod:`asrkd.evaluation.records.restoring` counts the errors again.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import Count, Finite, Name, Positive, Record, Schema, Seconds, Sha256
 from asrkd.core.source_version import SourceVersion
+from asrkd.scoring.word_times import TimesRecord
 
 KIND, VERSION = "asrkd-run", 1
 LINE_WIDTH = 118  # characters; a JSON object or list that fits is written in one line
@@ -32,6 +33,8 @@ class ScoreRecord:
     counts: dict[str, int]  # hits, substitutions, deletions and insertions over the set
     references_sha256: str  # hash of ids and normalized references
     hypotheses: dict[str, str]  # recognized text by utterance id, before normalization
+    # Emission times of their words by utterance id, where utterances.jsonl has them too.
+    emissions: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,11 @@ class _Counts(Record):
     insertions: Count
 
 
+class _Emission(Record):
+    emission_times: TimesRecord
+    chunk_times: TimesRecord = []
+
+
 class _Score(Record):
     set: Name
     command: str | None
@@ -104,6 +112,7 @@ class _Score(Record):
     counts: _Counts
     references_sha256: Sha256
     hypotheses: dict[Name, str]
+    emissions: dict[Name, _Emission] = {}
 
 
 class _Run(Record):
@@ -129,7 +138,10 @@ _RUN: Schema[Any] = Schema(_Run)
 
 def record_text(record: RunRecord) -> str:
     """Return the text of a record's file: JSON with sorted keys, short objects in one line each."""
-    fields = {"kind": KIND, "version": VERSION} | asdict(record)
+    fields: dict[str, Any] = {"kind": KIND, "version": VERSION} | asdict(record)
+    for score in fields["scores"].values():
+        if not score["emissions"]:  # as of records that are older
+            del score["emissions"]
     return f"{_json(fields, 0)}\n"
 
 
@@ -195,8 +207,8 @@ def _contradiction(log: list[dict[str, Any]], stamp: dict[str, Any]) -> str | No
 
 
 def _only(kind: Any, fields: dict[str, Any]) -> Any:
-    """Build a dataclass of its fields; others are ignored."""
-    return kind(**{name: fields[name] for name in kind.__dataclass_fields__})
+    """Build a dataclass of its fields; others are ignored, and may be missing if they have a default."""
+    return kind(**{name: fields[name] for name in kind.__dataclass_fields__ if name in fields})
 
 
 def _json(value: Any, indent: int) -> str:

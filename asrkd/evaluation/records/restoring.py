@@ -25,6 +25,7 @@ from asrkd.scoring.score_files import aligning, write_score
 from asrkd.scoring.score_folder import KINDS, read_counts, references_sha256
 from asrkd.scoring.units import read_unit
 from asrkd.scoring.word_alignment import ALIGNMENTS
+from asrkd.scoring.word_times import Emission
 
 
 def restore_model(record: RunRecord, out: Path) -> None:
@@ -93,8 +94,10 @@ def restore_score(
         )
     if output_folder.claim(out, SCORE_REQUEST, score.request) is State.COMPLETE:
         return read_counts(out)
+    emissions = {name: Emission.from_record(times) for name, times in score.emissions.items()}
+    known = {name: emission for name, emission in emissions.items() if emission is not None}
     with aligning(len(cuts), stop) as advance:
-        scored = score_utterances(utterances, score.hypotheses, rules, advance)
+        scored = score_utterances(utterances, score.hypotheses, rules, advance, known)
     counts = {kind: getattr(scored.counts, kind) for kind in KINDS}
     texts = [(utterance.id, utterance.transcript) for utterance in scored.utterances]
     remedy = "restore it from another copy of the record, or with the asrkd that recorded it"

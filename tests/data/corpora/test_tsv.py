@@ -1,5 +1,6 @@
 """Tables against rows written by hand."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,18 +39,26 @@ def test_without_a_split_column_the_file_names_the_split(tmp_path, name, split):
     ("columns", "warning"),
     [
         ("text\tspeaker\tsplit\tduration\tparts", ""),
+        (
+            "text\tsegment",
+            "ignored columns: segment (did you mean 'segments'?); "
+            "optional columns that it lacks: speaker, split, duration, parts, segments",
+        ),
         ("text", ""),
         (
             "text\tset\tspk",
             "ignored columns: set, spk (did you mean 'speaker'?); "
-            "optional columns that it lacks: speaker, split, duration, parts",
+            "optional columns that it lacks: speaker, split, duration, parts, segments",
         ),
         (
             "text\tspeakers\tsplt\tnotes",
             "ignored columns: speakers (did you mean 'speaker'?), splt (did you mean 'split'?), notes; "
-            "optional columns that it lacks: speaker, split, duration, parts",
+            "optional columns that it lacks: speaker, split, duration, parts, segments",
         ),
-        ("text\tspeaker\tsplit\tduration\tparts\tnotes", "ignored columns: notes"),
+        (
+            "text\tspeaker\tsplit\tduration\tparts\tnotes",
+            "ignored columns: notes; optional columns that it lacks: segments",
+        ),
     ],
 )
 def test_ignored_columns_are_a_warning(tmp_path, capsys, columns, warning):
@@ -151,3 +160,41 @@ def test_the_digest_covers_the_list_and_the_audio_sizes(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"123")
     digests.add(listing_digest(tsv.list_utterances(tmp_path), tmp_path))
     assert len(digests) == 5
+
+
+SEGMENTED = "utt_id\taudio\ttext\tsegments\n"
+
+
+def test_segments_are_the_times_of_the_words(tmp_path):
+    write(tmp_path, SEGMENTED + "a\ta.wav\tSIX OH\t0.199-0.664, 0.7-1\nb\tb.wav\tONE\t\nc\tc.wav\t\t0-1\n")
+    first, *others = tsv.list_utterances(tmp_path)
+    assert first.word_times == ((0.199, 0.664), (0.7, 1.0))
+    assert [each.word_times for each in others] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        ("0.1-0.2", "1 segments, but the text has 2 words; expected one for each word"),
+        ("0.1-0.2,0.2-0.3,0.4-0.5", "3 segments, but the text has 2 words"),
+        ("0.1-0.2,", "segments: '': expected start-end in seconds"),
+        ("0.1-0.2,x", "segments: 'x': expected start-end in seconds, such as 0.199-0.664"),
+        ("0.1-0.2,nan-inf", "segments: 'nan-inf': expected start-end"),
+        ("0.1-0.2,1e3-1e4", "expected start-end"),
+        ("-0.1-0.2,0.3-0.4", "expected start-end"),
+        ("0.1-0.2,0.4-0.3", "segments: '0.4-0.3': ends before it starts"),
+        ("0.3-0.4,0.1-0.5", "segments: '0.1-0.5': starts before the word before it"),
+    ],
+)
+def test_wrong_segments_are_an_error_with_their_line(tmp_path, segments, message):
+    path = write(tmp_path, SEGMENTED + f"a\ta.wav\tSIX OH\t0-1,1-2\nb\tb.wav\tSIX OH\t{segments}\n")
+    with pytest.raises(AsrkdError, match="^" + re.escape(f"{path}:3: ") + ".*" + re.escape(message)):
+        tsv.list_utterances(path)
+
+
+def test_segments_are_part_of_the_digest_which_older_folders_have_without(tmp_path):
+    rows = [f"a\ta.wav\tSIX OH\t{times}\n" for times in ("", "0-1,1-2", "0-1,1-3")]
+    listings = [tsv.list_utterances(write(tmp_path, SEGMENTED + row)) for row in rows]
+    without, *digests = (listing_digest(listing, tmp_path) for listing in listings)
+    assert len({without, *digests}) == 3
+    assert [listing_digest(each, tmp_path, with_word_times=False) for each in listings] == [without] * 3

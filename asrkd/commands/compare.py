@@ -14,6 +14,7 @@ from asrkd.evaluation.compare.comparison import Comparison, write_comparison
 from asrkd.evaluation.compare.conclusions import conclusions
 from asrkd.evaluation.compare.evidence import Evidence, Resampling
 from asrkd.evaluation.compare.fairness import examine
+from asrkd.evaluation.compare.latency import measure_latency
 from asrkd.evaluation.compare.systems import BASELINE, TEACHER, Roles, System, read_systems
 from asrkd.evaluation.costs.measuring import Costs, Protocol, measure_costs
 
@@ -48,6 +49,7 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
     evidence = Evidence(systems, request.resampling)
     costs, protocol = _costs(systems, request.costs_cuts)
     score, resampling = systems[0].runs[0].score, request.resampling
+    latency = measure_latency(systems, _name_of(BASELINE, systems), resampling)
     comparison = Comparison(
         set_name=score.set_name,
         num_utterances=len(score.utterances),
@@ -61,7 +63,9 @@ def compare(request: CompareRequest, out: Path | None) -> Comparison:
         seed=resampling.seed,
         teacher=_name_of(TEACHER, systems),
         baseline=_name_of(BASELINE, systems),
-        systems=analyze(systems, evidence, costs),
+        systems=[
+            replace(result, latency=latency.get(result.name)) for result in analyze(systems, evidence, costs)
+        ],
         fairness=examine(systems),
         conclusions=[],
         costs_protocol=protocol,

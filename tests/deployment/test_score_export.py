@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 from lhotse import AudioSource, Features, MonoCut, NumpyFilesWriter, Recording, SupervisionSegment
+from lhotse.supervision import AlignmentItem
 
 from asrkd.commands.export import ExportRequest, export
 from asrkd.commands.score import ScoreRequest, score
@@ -19,6 +20,7 @@ from asrkd.decoding.options import SearchOptions
 from asrkd.models.directory import load_model
 from asrkd.models.masks import Chunks
 from asrkd.models.streams import stream_features
+from asrkd.scoring.score_folder import read_score
 from tests.deployment.kinds import KINDS, RATE, audio, saved
 
 pytest.importorskip("sherpa_onnx", reason="needs sherpa-onnx, an extra: pip install sherpa-onnx")
@@ -40,7 +42,10 @@ def cuts(tmp_path_factory) -> Path:
             "kaldi-fbank", len(frames), 80, 0.01, RATE, 0.0, recording.duration, writer.name,
             str(writer.storage_path), writer.write(name, frames), name, 0,
         )  # fmt: skip
-        cut.supervisions = [SupervisionSegment(name, name, 0.0, recording.duration, 0, "A B", speaker="s")]
+        words = {"word": [AlignmentItem("A", 0.0, 0.1), AlignmentItem("B", 0.1, 0.05)]}
+        cut.supervisions = [
+            SupervisionSegment(name, name, 0.0, recording.duration, 0, "A B", speaker="s", alignment=words)
+        ]
         cut.custom = {"audio_sha256": f"{number:064x}"}
         made.append(cut)
     write_cuts(folder / "cuts.jsonl.gz", made)
@@ -64,6 +69,11 @@ def test_what_ships_recognizes_what_the_model_does(kind, cuts, tmp_path):
         ours = replace(ours, chunk_frames=4)
     texts = hypotheses(ours)
     assert hypotheses(shipped) == texts and sum(map(len, texts.values())) > 20
+    emitted = [[each.emission for each in read_score(out).utterances] for out in (shipped.out, ours.out)]
+    assert emitted[0] == emitted[1] and all(emitted[0])
+    times = [pair for each in emitted[0] for pair in each.chunk_times or ()]
+    assert bool(times) == kind.startswith("streaming")
+    assert all(round(second / 0.16, 6).is_integer() for pair in times for second in pair)  # 4 frames of 40 ms
     assert load_model(model).recognizer.encoder.chunks == Chunks(4, 2) if "streaming" in kind else True
     report = score(shipped, StopRequest())
     assert report.was_complete and report.counts.num_words == 10

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from asrkd.core import files
 from asrkd.core.errors import AsrkdError
 from asrkd.core.schema import explain
+from asrkd.evaluation.compare.delays import Latency
 from asrkd.evaluation.compare.fairness import Fairness
 from asrkd.evaluation.costs.measuring import Costs, Protocol
 from asrkd.scoring.normalizer import Normalizer
@@ -90,6 +91,7 @@ class SystemResult:
     weight_bytes: int | None  # size of the exported weights
     train_seconds: float | None  # mean over seeds
     costs: Costs | None  # None: not measured
+    latency: Latency | None = None  # None: the scores have no times of words, as in files older than them
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,12 @@ class Comparison:
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
-    """Write a comparison as JSON."""
-    files.write_json(path, asdict(comparison))
+    """Write a comparison as JSON; without latency if no system has it."""
+    record = asdict(comparison)
+    if all(system["latency"] is None for system in record["systems"]):
+        for system in record["systems"]:
+            del system["latency"]
+    files.write_json(path, record)
 
 
 def read_comparison(path: Path) -> Comparison:

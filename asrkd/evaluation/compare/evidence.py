@@ -134,10 +134,10 @@ def _blocks_of(blocks: str, utterances: Sequence[ScoredUtterance]) -> str:
 
 def error_maps(system: System) -> list[ErrorMap]:
     """Map the errors of each seed of a system, in the alignment of its score."""
-    return [error_map(_edits(run.score)) for run in system.runs]
+    return [error_map(score_edits(run.score)) for run in system.runs]
 
 
-def _edits(score: ScoreFolder) -> list[str]:
+def score_edits(score: ScoreFolder) -> list[str]:
     """Return the edits of each utterance; those without errors or with a network need no alignment."""
     wrong = [each for each in score.utterances if each.counts.errors and each.network is None]
     pairs = [(units(each.reference, score.unit), units(each.hypothesis, score.unit)) for each in wrong]

@@ -9,6 +9,7 @@ from rich.text import Text
 from asrkd.core.text_tables import new_table, render_text
 from asrkd.evaluation.compare.comparison import FARTHEST, Comparison, Difference, Share, SystemResult
 from asrkd.evaluation.compare.conclusions import is_significant
+from asrkd.evaluation.compare.latency_table import has_latency, latency_columns, latency_legend
 from asrkd.evaluation.compare.reservations import by_value
 from asrkd.evaluation.compare.settings import MISSING, PARAMETERS, UPDATES, Setting
 from asrkd.evaluation.compare.systems import TEACHER
@@ -29,7 +30,8 @@ def render(comparison: Comparison, *, styled: bool) -> str:
 
 def _parts(comparison: Comparison) -> Iterator[RenderableType]:
     """Yield the tables, each with an empty line below it, and the sentences."""
-    for columns in (_errors(comparison.unit), SHARES, SIZES):
+    of_latency = latency_columns(comparison) if has_latency(comparison) else []
+    for columns in (_errors(comparison.unit), SHARES, SIZES, *of_latency):
         if table := _table(comparison.systems, columns):
             yield from (table, "")
     if differing := [setting for setting in comparison.fairness.settings if setting.differs]:
@@ -104,6 +106,8 @@ def _legend(comparison: Comparison) -> list[str]:
             f"{crossed}; z, p: MAPSSWE, p after Holm for all students; better: probability of improvement; "
             f"saved: share of {comparison.baseline}'s errors; gap: share of the gap to the teacher closed."
         )
+    if has_latency(comparison):
+        lines.append(latency_legend(comparison))
     if comparison.costs_protocol:
         lines.append(comparison.costs_protocol.text())
     return lines

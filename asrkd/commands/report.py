@@ -20,6 +20,7 @@ from asrkd.evaluation.report.comparison_section import draw_comparison, read_mat
 from asrkd.evaluation.report.curves import curves
 from asrkd.evaluation.report.fairness_section import draw_fairness
 from asrkd.evaluation.report.inheritance_section import GROUPS, ORDER, draw_inheritance
+from asrkd.evaluation.report.latency_section import draw_latency
 from asrkd.evaluation.report.scored_cuts import scored_cuts, snr_db
 from asrkd.evaluation.report.strata import strata
 from asrkd.evaluation.report.systems import ReportedSystem, first_seeds, read_systems
@@ -81,6 +82,7 @@ def report(request: ReportRequest) -> ReportResult:
         styles=[system.style for system in systems],
         comparison=comparison,
         fairness=draw_fairness(comparison.comparison, comparison.styles),
+        latency=draw_latency(comparison.comparison, comparison.styles),
         curves=curves(systems),
         strata=strata(systems, ratios),
         targets=draw_targets(systems),

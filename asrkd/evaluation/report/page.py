@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from asrkd.evaluation.compare.comparison import FARTHEST
+from asrkd.evaluation.compare.latency_table import milliseconds
 from asrkd.evaluation.report.figures import svg
 
 
@@ -21,7 +22,7 @@ def render(**parts: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        percent=percent, points=points, end=end, minus=minus, count=count, p=p_value, mark=_mark
+        percent=percent, points=points, end=end, minus=minus, count=count, p=p_value, ms=ms, mark=_mark
     )
     return environment.get_template("report.html.j2").render(**parts)
 
@@ -51,6 +52,11 @@ def minus(sentence: str) -> str:
 def p_value(p: float) -> str:
     """Format a p value: ``0.012``, or ``< 0.001``."""
     return "<\u00a00.001" if p < 0.001 else f"{p:.3f}"
+
+
+def ms(seconds: float, signed: bool = False) -> str:
+    """Format seconds in milliseconds without a unit, with a minus sign."""
+    return milliseconds(seconds, signed=signed).replace("-", "\u2212")
 
 
 def count(number: int) -> str:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from asrkd.scoring.significance.bootstrap import Interval
 
+FARTHEST_S = 100.0  # largest time that is printed, in seconds
+
 
 @dataclass(frozen=True)
 class DelaySummary:
@@ -53,3 +55,10 @@ class Latency:
 
     emission: Delays
     chunk: Delays | None  # with the wait for the end of the chunk; None: decoded whole
+
+
+def milliseconds(seconds: float, *, signed: bool = False) -> str:
+    """Format seconds in milliseconds, without -0; huge values, as of intervals of two blocks, as >100000."""
+    if abs(seconds) >= FARTHEST_S:
+        return f"{'<-' if seconds < 0 else '>'}{1000 * FARTHEST_S:.0f}"
+    return f"{round(1000 * seconds) + 0:{'+' if signed else ''}d}"

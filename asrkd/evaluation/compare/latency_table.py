@@ -3,10 +3,9 @@
 from collections.abc import Callable
 
 from asrkd.evaluation.compare.comparison import Comparison, SystemResult
-from asrkd.evaluation.compare.delays import DelayDifference, Delays, DelaySummary
+from asrkd.evaluation.compare.delays import DelayDifference, Delays, DelaySummary, milliseconds
 from asrkd.scoring.significance.bootstrap import Interval
 
-FARTHEST_S = 100.0  # largest time that is printed, in seconds
 NOTHING = ""
 
 Column = tuple[str, Callable[[SystemResult], str]]
@@ -41,13 +40,6 @@ def latency_legend(comparison: Comparison) -> str:
         f"end of its last word{chunks}; diff: words correct in both; p50, p90, p95: percentiles; "
         f"95 %: of the mean, bootstrap over {comparison.blocks}s."
     )
-
-
-def milliseconds(seconds: float, *, signed: bool = False) -> str:
-    """Format seconds in milliseconds, without -0; huge values, as of intervals of two blocks, as >100000."""
-    if abs(seconds) >= FARTHEST_S:
-        return f"{'<-' if seconds < 0 else '>'}{1000 * FARTHEST_S:.0f}"
-    return f"{round(1000 * seconds) + 0:{'+' if signed else ''}d}"
 
 
 def _emission(system: SystemResult) -> Delays | None:

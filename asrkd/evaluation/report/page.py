@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from asrkd.evaluation.compare.comparison import FARTHEST
-from asrkd.evaluation.compare.latency_table import milliseconds
+from asrkd.evaluation.compare.delays import milliseconds
 from asrkd.evaluation.report.figures import svg
 
 

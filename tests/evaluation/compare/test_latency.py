@@ -10,9 +10,9 @@ import pytest
 
 from asrkd.commands.compare import CompareRequest, compare
 from asrkd.evaluation.compare.comparison import read_comparison
+from asrkd.evaluation.compare.delays import milliseconds
 from asrkd.evaluation.compare.evidence import Resampling
 from asrkd.evaluation.compare.latency import correct_words
-from asrkd.evaluation.compare.latency_table import milliseconds
 from asrkd.evaluation.compare.systems import Roles
 from asrkd.evaluation.compare.table import render
 from asrkd.scoring.score_corpus import ReferenceUtterance, Rules, score_utterances

@@ -3,8 +3,9 @@
 Reads from standard input a line of JSON, ``{"class": ..., "constructor": ...,
 "arguments": {...}, "tail": samples, "sampling_rate": Hz}``, then batches: a line
 with the numbers of samples of its utterances, and their float32 samples. Writes a
-line of JSON for each batch: a list of ``{"tokens": [...], "timestamps": [...],
-"text": ...}``. Imports nothing of asrkd.
+line for each batch, marked by ``MARK``, for sherpa-onnx prints lines of its own: as
+JSON a list of ``{"tokens": [...], "timestamps": [...], "text": ...}``. Imports
+nothing of asrkd.
 """
 
 import json
@@ -14,6 +15,8 @@ from typing import Any
 import numpy as np
 import sherpa_onnx
 
+MARK = "asrkd-answer "
+
 
 def main() -> None:
     """Build the recognizer and decode batches until the input ends."""
@@ -21,7 +24,7 @@ def main() -> None:
     request = json.loads(source.readline())
     build = getattr(getattr(sherpa_onnx, request["class"]), request["constructor"])
     recognizer = build(**request["arguments"])
-    print(json.dumps({"version": sherpa_onnx.__version__}), file=sink, flush=True)
+    print(MARK + json.dumps({"version": sherpa_onnx.__version__}), file=sink, flush=True)
     online = request["class"] == "OnlineRecognizer"
     tail = np.zeros(request["tail"], dtype=np.float32)
     while line := source.readline():
@@ -33,7 +36,7 @@ def main() -> None:
                 stream.accept_waveform(request["sampling_rate"], tail)
                 stream.input_finished()
         results = _online(recognizer, streams) if online else _offline(recognizer, streams)
-        print(json.dumps(results), file=sink, flush=True)
+        print(MARK + json.dumps(results), file=sink, flush=True)
 
 
 def _offline(recognizer: Any, streams: list[Any]) -> list[dict[str, Any]]:

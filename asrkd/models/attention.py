@@ -10,6 +10,8 @@ Notation: N utterances, T frames, D model size, H heads, K = D / H.
 import torch
 from torch import Tensor, nn
 
+MOST_SCORES = 2**26  # scores of queries and keys at a time where no gradient is kept: 256 MiB
+
 
 class RotarySelfAttention(nn.Module):
     """Multi-head self-attention with rotary positions."""
@@ -140,6 +142,17 @@ def weighted(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor, dropout
         Weighted sums (N, T, H * K) of the values.
     """
     n, h, t, k = query.shape
+    rows = max(1, MOST_SCORES // max(1, n * h * key.shape[2]))
+    if rows < t and not torch.is_grad_enabled():  # each query by itself: those of half an hour, in blocks
+        blocks = [slice(first, first + rows) for first in range(0, t, rows)]
+        masks = [allowed if allowed.shape[1] == 1 else allowed[:, block] for block in blocks]
+        return torch.cat(
+            [
+                weighted(query[:, :, block], key, value, mask, dropout)
+                for block, mask in zip(blocks, masks, strict=True)
+            ],
+            dim=1,
+        )
     query = query * k**-0.5  # before the product, which would overflow in fp16
     scores = (query @ key.transpose(-2, -1)).float()  # (N, H, T, T')
     scores = scores.masked_fill(~allowed[:, None], torch.finfo(scores.dtype).min)

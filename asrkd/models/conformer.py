@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from asrkd.models.attention import RotarySelfAttention
 from asrkd.models.config import ConformerConfig
@@ -22,6 +23,8 @@ from asrkd.models.encoder import Encoder, EncoderOutput, Place, Tap
 from asrkd.models.front_end import FrontEnd
 from asrkd.models.layers import FeedForward, LayerNorm
 from asrkd.models.masks import Chunks, chunk_mask, frame_mask, zero_padding
+
+LONGEST_MASK = 3000  # encoder frames, two minutes; the mask of chunks has the square of them
 
 
 class LayerState(NamedTuple):
@@ -146,6 +149,8 @@ class Conformer(Encoder):
     def forward(self, features: Tensor, num_frames: Tensor, taps: Collection[Tap] = ()) -> EncoderOutput:
         """Encode (N, T', F) features of (N,) frames each; see :meth:`Encoder.forward`."""
         self.check_taps(taps)
+        if features.shape[1] > LONGEST_MASK * self.subsampling and self._steps_suffice(taps):
+            return self._in_steps(features, num_frames)
         frames, num_frames = self.front_end(features, num_frames)
         mask = frame_mask(num_frames, frames.shape[1])
         frames = self.dropout(zero_padding(frames, mask))
@@ -196,6 +201,24 @@ class Conformer(Encoder):
             layers.append(after)
         counts = (state.num_frames + frames.shape[1]).clamp(max=length)
         return frames, StreamState(front_end, tuple(layers), counts)
+
+    def _steps_suffice(self, taps: Collection[Tap]) -> bool:
+        """Whether steps give all that is wanted: in evaluation, with a limited left context."""
+        return not self.training and not taps and self.chunks.left_frames is not None
+
+    def _in_steps(self, features: Tensor, num_frames: Tensor) -> EncoderOutput:
+        """Encode each of N long utterances chunk by chunk, whose mask would have the square of its frames."""
+        size, rate = (self.chunks.frames or 1) * self.subsampling, self.subsampling
+        encoded = []
+        for utterance, length in zip(features, num_frames.tolist(), strict=True):
+            whole = nn.functional.pad(utterance[:length], (0, 0, 0, -length % rate))
+            state, chunks = self.start(1), []
+            for first in range(0, len(whole), size):
+                frames, state = self.step(whole[None, first : first + size], state)
+                chunks.append(frames[0])
+            encoded.append(torch.cat(chunks) if chunks else features.new_zeros(0, self.dim))
+        counts = torch.tensor([len(frames) for frames in encoded], device=features.device)
+        return EncoderOutput(pad_sequence(encoded, batch_first=True), counts, {})
 
     def _drawn(self) -> Chunks:
         """Draw the chunk size of a training batch; the left context stays as long, in whole chunks."""

@@ -12,7 +12,7 @@ joiner, V tokens with blank at 0.
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from asrkd.data.tokens import BLANK_ID
@@ -20,6 +20,8 @@ from asrkd.models.transducer import Transducer
 
 # Numbers in the logits of a group, 64 MiB in float32; torchaudio keeps three to four times as many.
 LARGEST = 2**24
+# The same of a single sequence, 1 GiB; longer ones, of many minutes, are computed frame by frame.
+LARGEST_SEQUENCE = 2**28
 
 
 def full_losses(
@@ -82,8 +84,38 @@ def _group_losses(
 ) -> Tensor:
     longest, most = int(num_frames.max()), int(num_tokens.max())  # torchaudio accepts no more padding
     ours, predicted = frames[utterance, :longest], predictions[group, : most + 1]
+    size = longest * (most + 1) * transducer.out.out_features
+    if len(group) == 1 and size > LARGEST_SEQUENCE and not torch.is_grad_enabled():
+        return long_loss(transducer, ours[0], predicted[0], tokens[group[0], :most])[None]
     logits = transducer.join(ours[:, :, None], predicted[:, None])
     return exact_losses(logits, tokens[group, :most], num_frames, num_tokens)
+
+
+@torch.no_grad()
+def long_loss(transducer: Transducer, frames: Tensor, predictions: Tensor, tokens: Tensor) -> Tensor:
+    """Compute -log P(tokens | audio) of one sequence without a lattice in memory, () in nats, float32.
+
+    Of each frame all places among the tokens are computed at once: with a place's emissions summed up to
+    it, E(u), equation 16 is
+    alpha(t, u) = E(u) + log sum_{v <= u} exp(alpha(t - 1, v) + blank(t - 1, v) - E(v)).
+
+    Args:
+        transducer: the joiner.
+        frames: (T, J) projected encoder frames.
+        predictions: (U + 1, J) of the predictor.
+        tokens: (U,) ids.
+    """
+    block = max(1, LARGEST // (len(predictions) * transducer.out.out_features))
+    entering = predictions.new_full((len(predictions),), -torch.inf, dtype=torch.float64)
+    entering[0] = 0.0  # log-probability of a place before the frame's own emissions
+    for some in frames.split(block):
+        log_probs = transducer.join(some[:, None], predictions[None]).float().log_softmax(dim=-1)
+        blanks = log_probs[..., BLANK_ID].double()  # (block, U + 1)
+        emissions = log_probs[:, :-1].gather(2, tokens.expand(len(some), -1)[..., None]).squeeze(2).double()
+        sums = nn.functional.pad(emissions.cumsum(dim=1), (1, 0))
+        for summed, blank in zip(sums, blanks, strict=True):
+            entering = summed + (entering - summed).logcumsumexp(dim=0) + blank
+    return -entering[-1].float()
 
 
 def exact_losses(logits: Tensor, tokens: Tensor, num_frames: Tensor, num_tokens: Tensor) -> Tensor:

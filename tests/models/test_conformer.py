@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.models.attention import RotarySelfAttention, rotate, rotation
+from asrkd.models.attention import RotarySelfAttention, rotate, rotation, weighted
 from asrkd.models.config import Architecture, ConformerConfig
 from asrkd.models.conformer import Conformer
 from asrkd.models.encoder import Tap
@@ -236,3 +236,21 @@ def test_log_probs_are_normalized_and_parameters_are_counted(features):
     torch.testing.assert_close(output.log_probs().exp().sum(-1), torch.ones(3, 16))
     assert model.frame_shift == pytest.approx(0.04)
     assert num_parameters(model.ctc_head) == 16 * 7 + 7
+
+
+@pytest.mark.parametrize("per_query", [False, True])
+@pytest.mark.parametrize("most", [1, 7 * 2 * 5, 10**9])
+def test_attention_in_blocks_of_queries_is_attention(most, per_query, monkeypatch):
+    generator = torch.Generator().manual_seed(3)
+    query, key, value = (torch.randn(2, 3, 7, 4, generator=generator) for _ in range(3))
+    allowed = torch.rand(2, 7 if per_query else 1, 7, generator=generator) < 0.6
+    scores = torch.einsum("nhtk,nhsk->nhts", query, key) / 2.0
+    expected = torch.zeros(2, 7, 3, 4)
+    for n, h, t in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(7)).tolist():
+        seen = allowed[n, t if per_query else 0].nonzero().flatten()
+        if len(seen):
+            expected[n, t, h] = scores[n, h, t, seen].softmax(0) @ value[n, h, seen]
+    monkeypatch.setattr("asrkd.models.attention.MOST_SCORES", most)
+    with torch.no_grad():
+        mixed = weighted(query, key, value, allowed, torch.nn.Identity())
+    torch.testing.assert_close(mixed, expected.flatten(2))

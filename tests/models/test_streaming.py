@@ -165,3 +165,21 @@ def test_a_front_end_that_reads_later_frames_has_no_streams():
     model.front_end._causal = False
     with pytest.raises(ValueError, match="reads later frames cannot run on streams"):
         model.start(1)
+
+
+@pytest.mark.parametrize("num_frames", [[97], [128, 61, 1]])
+@pytest.mark.parametrize("padding", [0.0, float("nan")])
+def test_long_utterances_are_encoded_in_steps_as_by_the_mask(num_frames, padding, monkeypatch):
+    model, audio, counts = conformer(3, 2), features(len(num_frames), 128), torch.tensor(num_frames)
+    audio = audio[:, : max(num_frames)]
+    for row, count in enumerate(num_frames):
+        audio[row, count:] = padding
+    with torch.no_grad():
+        masked = model(audio, counts)
+        monkeypatch.setattr("asrkd.models.conformer.LONGEST_MASK", 4)
+        stepped = model(audio, counts)
+    assert stepped.num_frames.tolist() == masked.num_frames.tolist()
+    for row, count in enumerate(masked.num_frames.tolist()):
+        torch.testing.assert_close(
+            stepped.frames[row, :count], masked.frames[row, :count], atol=1e-5, rtol=1e-5
+        )

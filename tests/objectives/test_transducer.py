@@ -149,6 +149,22 @@ def test_pruning_never_lowers_the_loss(encoded):
     assert values[0] > values[1] >= values[2] == pytest.approx(expected(model, encoded), rel=1e-5)
 
 
+@pytest.mark.parametrize("largest", [1, 7 * 4 * 2])
+def test_sequences_too_long_for_a_lattice_have_the_same_loss(largest, encoded, monkeypatch):
+    """As decoding scores half an hour: sequence by sequence, some frames at a time."""
+    model = student()
+    monkeypatch.setattr(transducer_loss, "LARGEST_SEQUENCE", 1)
+    monkeypatch.setattr(transducer_loss, "LARGEST", largest)
+    each = [(0, [1, 2, 3]), (1, [5, 5]), (2, []), (0, [4])]
+    tokens = torch.nn.utils.rnn.pad_sequence([torch.tensor(row, dtype=torch.long) for _, row in each], True)
+    sequences = (tokens, torch.tensor([3, 2, 0, 1]), torch.tensor([owner for owner, _ in each]))
+    with torch.no_grad():
+        frames, predictions = model.transducer.frames(encoded), model.transducer.predictor(tokens)
+        losses = transducer_loss.full_losses(model.transducer, frames, NUM_FRAMES, predictions, sequences)
+    exact = [-recursion(log_probs_at(model, encoded, owner, row), row) for owner, row in each]
+    assert losses.tolist() == pytest.approx(exact, rel=1e-5)
+
+
 @pytest.mark.parametrize("largest", [1, 7 * 6 * 2, 7 * 6 * 4 * 2])
 def test_groups_of_sequences_change_neither_loss_nor_gradient(largest, encoded, monkeypatch):
     model = student()

@@ -15,7 +15,7 @@ from asrkd.commands.prepare import PrepareOptions, PrepareReport, prepare
 from asrkd.core.errors import AsrkdError, QuarantineError, StoppedInTime
 from asrkd.core.shared_work import ShardOf, Workers
 from asrkd.core.stopping import StopRequest
-from asrkd.data.corpora import digits
+from asrkd.data.corpora import digits, tsv
 from asrkd.data.corpora.recordings import make_cut
 from asrkd.data.corpora.utterances import CorpusUtterance
 from asrkd.data.cuts.manifests import read_cuts
@@ -508,3 +508,67 @@ def test_tokens_reserved_by_bpe_are_found_by_prepare(tmp_path, symbol):
     (row,) = [json.loads(line) for line in (tmp_path / "out/quarantine.jsonl").read_text().splitlines()]
     assert row["id"] == "u0"
     assert f"no token spells {symbol!r}" in row["cause"]
+
+
+def with_segments(source: Path, times: str = "0.05-0.1,0.2-0.25") -> Path:
+    """The corpus with times of the words of its first utterance, ONE TWO."""
+    table = source / "transcripts.tsv"
+    header, first, *others = table.read_text().splitlines()
+    rows = [f"{header}\tsegments", f"{first}\t{times}", *(f"{line}\t" for line in others)]
+    table.write_text("\n".join(rows) + "\n")
+    return source
+
+
+def test_times_of_words_go_with_cuts_copies_and_subsets(tmp_path):
+    source = with_segments(write_corpus(tmp_path / "corpus"))
+    run(source, tmp_path / "out", speeds=(0.5,))
+    times = {
+        cut.id: [(item.symbol, item.start, item.duration) for item in cut.supervisions[0].alignment["word"]]
+        for cut in read_cuts(tmp_path / "out/cuts_train.jsonl.gz")
+        if cut.supervisions[0].alignment
+    }
+    assert times == {
+        "u0": [("ONE", 0.05, 0.05), ("TWO", 0.2, 0.05)],
+        "u0_sp0.5": [("ONE", 0.1, 0.1), ("TWO", 0.4, 0.1)],
+    }
+
+
+def test_times_of_words_change_no_audio_and_no_features(tmp_path):
+    run(write_corpus(tmp_path / "corpus"), tmp_path / "plain")
+    run(with_segments(tmp_path / "corpus"), tmp_path / "timed")
+    plain, timed = (read_cuts(tmp_path / name / "cuts_train.jsonl.gz") for name in ("plain", "timed"))
+    assert [record.digest for record in plain.records] == [record.digest for record in timed.records]
+    shards = [path.read_bytes() for name in ("plain", "timed") for path in (tmp_path / name).rglob("*.lca")]
+    assert shards[: len(shards) // 2] == shards[len(shards) // 2 :]
+
+
+def test_a_folder_that_is_older_than_word_times_stays_of_use(tmp_path, capsys):
+    source = write_corpus(tmp_path / "corpus")
+    run(source, tmp_path / "out")
+    before = contents(tmp_path / "out")
+    assert run(with_segments(source), tmp_path / "out").already_complete
+    assert "no latency; for them remove it" in capsys.readouterr().err
+    assert contents(tmp_path / "out") == before
+    run(source, tmp_path / "new")
+    with_segments(write_corpus(tmp_path / "again"), "0.05-0.1,0.2-0.24")
+    with pytest.raises(AsrkdError, match="has changed"):
+        run(tmp_path / "again", tmp_path / "new")
+
+
+def test_a_word_after_the_end_of_its_audio_is_quarantined(tmp_path):
+    source = with_segments(write_corpus(tmp_path / "corpus"), "0.05-0.1,0.2-9")
+    run(source, tmp_path / "out", max_bad=1.0)
+    (line,) = (tmp_path / "out/quarantine.jsonl").read_text().splitlines()
+    assert "segments end at 9 s, the file has" in json.loads(line)["cause"]
+
+
+@pytest.mark.skipif(not (CORPORA / "fsdd-connected").exists(), reason="no shared/corpora/fsdd-connected here")
+def test_the_times_of_a_real_table_are_those_of_its_rows():
+    header, *lines = (CORPORA / "fsdd-connected/transcripts.tsv").read_text().splitlines()
+    rows = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+    listed = tsv.list_utterances(CORPORA / "fsdd-connected")
+    assert len(listed) == len(rows) > 900
+    for utterance, row in zip(listed, rows, strict=True):
+        spans = [tuple(map(float, span.split("-"))) for span in row["segments"].split(",")]
+        assert list(utterance.word_times) == spans and len(spans) == len(row["text"].split())
+        assert spans[0][0] >= 0 and spans[-1][1] <= float(row["duration"]) + 0.001

@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from lhotse import MonoCut
+from lhotse.supervision import AlignmentItem
 from typer.testing import CliRunner
 
 from asrkd.cli.main import app
@@ -36,7 +38,7 @@ OF_SCORES = ("score.json", "utterances.jsonl", "request.json", "stamp.json", "re
 def runs(lasting_config, corpus, tmp_path_factory) -> Path:
     """A folder with two seeds of a baseline, of which seed 1 has scores by two searches, on two sets."""
     folder = tmp_path_factory.mktemp("runs")
-    shutil.copy(corpus / "cuts_dev.jsonl.gz", corpus / "cuts_again.jsonl.gz")
+    write_cuts(corpus / "cuts_again.jsonl.gz", map(timed, read_cuts(corpus / "cuts_dev.jsonl.gz")))
     for seed in (1, 2):
         out = folder / f"{seed}/baseline"
         training(lasting_config, out, f"seed={seed}")
@@ -45,7 +47,15 @@ def runs(lasting_config, corpus, tmp_path_factory) -> Path:
     scoring(
         folder / "1/baseline", corpus, "again", "score-basic", rules=parse_rules("sclite", "basic", "char")
     )
+    scoring(folder / "1/baseline", corpus, "again", "score-timed", search="prefix-beam")
     return folder
+
+
+def timed(cut: MonoCut) -> MonoCut:
+    """The cut with times of its words, a tenth of a second each."""
+    (spoken,) = cut.supervisions
+    words = [AlignmentItem(word, n / 10, 0.1) for n, word in enumerate(spoken.text.split())]
+    return replace(cut, supervisions=[replace(spoken, alignment={"word": words})])
 
 
 def training(config: Path, out: Path, *overrides: str, from_record: Path | None = None):
@@ -72,9 +82,10 @@ def restored(runs, corpus, tmp_path) -> Path:
 def test_a_restored_folder_has_the_files_of_the_trained_one_but_for_weights(runs, restored):
     trained, made = (folder / "1/baseline" for folder in (runs, restored))
     names = ["config.json", "lineage.json", "stamp.json"]
-    names += [f"score-{name}/{file}" for name in ("test", "beam", "basic") for file in OF_SCORES]
+    names += [f"score-{name}/{file}" for name in ("test", "beam", "basic", "timed") for file in OF_SCORES]
     for name in names:
         assert (made / name).read_bytes() == (trained / name).read_bytes(), name
+    assert "emission_times" in (made / "score-timed/utterances.jsonl").read_text()
     kept = ("kind", "step", "loss", "lr", "epoch", "wer", "errors", "words", "train_seconds")
     logs = [
         [{key: row[key] for key in kept if key in row} for row in read_metrics(folder / "metrics.jsonl")]
@@ -89,7 +100,7 @@ def test_a_record_has_no_reference_and_the_same_bytes_each_time(runs, corpus, tm
     first = record(runs / "1/baseline", (), out)
     text = out.read_text()
     assert first.text().startswith(
-        f"{out}: baseline with seed 1, 40 steps, score-basic, score-beam, score-test, "
+        f"{out}: baseline with seed 1, 40 steps, score-basic, score-beam, score-test, score-timed, "
     )
     scores = json.loads(text)["scores"]
     assert scores["score-basic"]["set"] == "again"
@@ -159,7 +170,7 @@ def test_weights_are_missed_with_the_command_that_trains_again(restored, corpus,
     assert str(refused.value) == f"{model}: restored from a record, without weights; {remedy}"
     with pytest.raises(AsrkdError) as refused:
         scoring(model, corpus, "dev", "score-wide", search="prefix-beam", options=SearchOptions(beam=2))
-    assert str(refused.value).endswith(f"(it has score-basic, score-beam, score-test); {remedy}")
+    assert str(refused.value).endswith(f"(it has score-basic, score-beam, score-test, score-timed); {remedy}")
     checked = check(model)
     assert not checked.problems and f"without weights; {remedy}" in checked.notes[0]
     assert not check(model / "score-test").problems
@@ -199,7 +210,7 @@ def test_other_transcripts_and_other_audio_are_refused(restored, corpus, tmp_pat
 def test_scores_of_sets_without_cuts_are_left_out_and_named(restored, corpus, tmp_path):
     out = tmp_path / "model"
     text = restore(tmp_path / "1.json", [corpus / "cuts_dev.jsonl.gz"], out, StopRequest()).text()
-    assert text.endswith("; score-beam, score-test; without --cuts of their sets: score-basic")
+    assert text.endswith("; score-beam, score-test; without --cuts of their sets: score-basic, score-timed")
     assert not (out / "score-basic").exists()
     with pytest.raises(
         AsrkdError, match="no score of a set 'train'; expected cuts_again.jsonl.gz, cuts_dev.jsonl.gz"

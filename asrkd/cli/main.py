@@ -250,7 +250,12 @@ def train(
 @app.command()
 def check(
     path: Annotated[Path, typer.Argument(help="Cuts manifest, or any folder that asrkd wrote.")],
-    cuts: Annotated[list[Path], typer.Option(help="Cuts manifest to compare a store with; repeatable.")] = [],  # noqa: B006
+    cuts: Annotated[
+        list[Path],
+        typer.Option(
+            help="Cuts to compare a store with, or to recognize by an export and its model; repeatable."
+        ),
+    ] = [],  # noqa: B006
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte: payloads, features, audio.")] = False,
     rescore: Annotated[
         bool,

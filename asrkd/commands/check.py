@@ -1,6 +1,6 @@
 """Command ``check``: verify an artifact; report its problems and the commands that fix them.
 
-Reads:   a cuts manifest, or a folder of prepare, train, sweep, distill or score, and
+Reads:   a cuts manifest, or a folder of prepare, train, sweep, distill, score or export, and
          its sources, as far as they exist.
 Writes:  nothing.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asrkd.commands.checks.cuts import audit_cuts
+from asrkd.commands.checks.export import audit_export
 from asrkd.commands.checks.findings import Findings
 from asrkd.commands.checks.folders import (
     audit_model,
@@ -23,7 +24,7 @@ from asrkd.commands.checks.rescore import audit_rescore
 from asrkd.commands.checks.store import audit_store
 from asrkd.commands.checks.sweep import audit_sweep
 from asrkd.core import files
-from asrkd.core.artifacts import CONTRACT, LINEAGE, PREPARED, SCORE_REQUEST, SWEEP_SETTINGS
+from asrkd.core.artifacts import CONTRACT, LINEAGE, PREPARED, SCORE_REQUEST, SHERPA_CALL, SWEEP_SETTINGS
 from asrkd.core.errors import AsrkdError, counted
 
 
@@ -48,7 +49,7 @@ def check(
 
     Args:
         path: manifest or folder.
-        cuts: manifests to compare a target store with, instead of its own.
+        cuts: manifests to compare a target store with, instead of its own; of an export, cuts to recognize.
         deep: whether to read all contents too: payloads, features, audio.
         rescore: number of hypotheses of an N-best store to score again with its teacher.
 
@@ -57,8 +58,8 @@ def check(
     """
     findings = Findings()
     kind = _kind(path)
-    if cuts and kind != "store":
-        raise AsrkdError(f"{path}: --cuts is for target stores, this is a {kind}; remove --cuts")
+    if cuts and kind not in ("store", "export"):
+        raise AsrkdError(f"{path}: --cuts is for target stores and exports, this is a {kind}; remove --cuts")
     if rescore is not None:
         _check_rescore(path, kind, rescore)
     if kind == "store":
@@ -67,6 +68,8 @@ def check(
             audit_lists(path, findings)  # damaged lists are problems already
         if rescore is not None:
             audit_rescore(path, cuts, findings, rescore)
+    elif kind == "export":
+        audit_export(path, cuts, findings)
     elif kind == "manifest":
         audit_cuts(path, findings, deep=deep)
     elif kind == "prepared corpus":
@@ -94,7 +97,7 @@ def _kind(path: Path) -> str:
     if path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         return "manifest"
     records = {PREPARED: "prepared corpus", LINEAGE: "model", SWEEP_SETTINGS: "sweep", SCORE_REQUEST: "score"}
-    for name, kind in records.items():
+    for name, kind in (records | {SHERPA_CALL: "export"}).items():
         if (path / name).is_file():
             return kind
     if (path / CONTRACT).is_file():

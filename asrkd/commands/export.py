@@ -66,7 +66,7 @@ def _export(request: ExportRequest, model: LoadedModel) -> str:
     _write_text(request.out / TOKENS, tokens)
     exported.save()
     _write_text(request.out / "README.md", readme_text(exported, model))
-    output_folder.stamp(request.out, {"kind": plan.kind, "sha256": written})
+    output_folder.stamp(request.out, {"kind": plan.kind, "sha256": written, "model": str(request.model)})
     return (
         f"{request.out}: {plan.kind}, {', '.join(written)}; score what ships: "
         + command("asrkd", "score", str(request.out), "--runtime", "sherpa-onnx", "--cuts")

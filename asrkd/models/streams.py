@@ -66,6 +66,19 @@ def with_chunks(model: LoadedModel, chunks: Chunks) -> Iterator[Conformer]:
         encoder.chunks = before
 
 
+def audio_features(cut: MonoCut, features: FeatureConfig, silence: int = 0) -> Tensor:
+    """Compute the (T, F) features of a cut's audio, with samples of ``silence`` behind.
+
+    They are those that are stored, but for the compression of storage, and those of sherpa-onnx.
+
+    Raises:
+        AsrkdError: the audio cannot be read.
+    """
+    samples, rate = samples_of(cut), features.sampling_rate
+    audio = np.concatenate([samples, np.zeros(silence, dtype=np.float32)])
+    return torch.from_numpy(_extractor(features.num_features, rate).extract(audio, rate))
+
+
 def stream_features(cut: MonoCut, features: FeatureConfig, step: int) -> Tensor:
     """Compute the features of a cut's audio that a stream decodes.
 
@@ -80,9 +93,5 @@ def stream_features(cut: MonoCut, features: FeatureConfig, step: int) -> Tensor:
     Raises:
         AsrkdError: the audio cannot be read.
     """
-    samples = samples_of(cut)
-    rate = features.sampling_rate
-    silence = np.zeros(round(step * features.frame_shift * rate), dtype=np.float32)
-    audio = np.concatenate([samples, silence])
-    frames = torch.from_numpy(_extractor(features.num_features, rate).extract(audio, rate))
+    frames = audio_features(cut, features, round(step * features.frame_shift * features.sampling_rate))
     return frames[: (len(frames) - 1) // step * step]

@@ -367,7 +367,9 @@ def test_what_is_no_artifact_is_refused_in_a_line(tmp_path):
         with pytest.raises(AsrkdError, match=words):
             check(path)
     files.write_json(tmp_path / "prepare.json", {})
-    with pytest.raises(AsrkdError, match="--cuts is for target stores, this is a prepared corpus"):
+    with pytest.raises(
+        AsrkdError, match="--cuts is for target stores and exports, this is a prepared corpus"
+    ):
         check(tmp_path, [tmp_path / "cuts.jsonl"])
 
 

@@ -6,13 +6,16 @@ Versions are read from the packages' metadata, so a package that cannot be
 imported is seen as well.
 """
 
+import importlib
 import os
 import sys
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from asrkd.core.errors import AsrkdError, error_text
 from asrkd.core.shell import command
 
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints"
@@ -36,6 +39,25 @@ def version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def import_k2(user: str, alternative: str) -> Any:
+    """Import k2, which compiled packages of another torch make fail in many ways.
+
+    Args:
+        user: option or setting that needs it, for the error.
+        alternative: what to do instead of installing it.
+
+    Raises:
+        AsrkdError: k2 is not installed, or was built for another torch.
+    """
+    try:
+        return importlib.import_module("k2")
+    except Exception as error:
+        raise AsrkdError(
+            f"{user} needs k2: {error_text(error)}; make setup STACK=k2 (Python 3.10, torch 1.13.1), or "
+            f"{alternative}"
+        ) from None
 
 
 def current() -> str:

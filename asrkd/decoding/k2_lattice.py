@@ -12,13 +12,12 @@ into memory.
 Notation: N utterances, T frames after padding, V symbols with blank at 0.
 """
 
-import importlib
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from asrkd.core.errors import AsrkdError, error_text
+from asrkd.core.installed import import_k2
 from asrkd.data.tokens import BLANK_ID
 from asrkd.decoding.best_alignment import with_frames
 from asrkd.decoding.ctc_score import checked_lengths, rank
@@ -26,6 +25,8 @@ from asrkd.decoding.greedy import ctc_best_paths
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.rescoring import select_best
+
+OPTION, WITHOUT_K2 = "--search k2", "use --search prefix-beam, which needs no further package"
 
 # Pruning inside k2: the defaults of k2.get_lattice, in nats and in states.
 SEARCH_BEAM = 20.0
@@ -59,7 +60,7 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
         ValueError: there is no CTC head, or the shapes do not fit together.
         AsrkdError: k2 is not installed, or a real frame holds NaN.
     """
-    k2 = import_k2()
+    k2 = import_k2(OPTION, WITHOUT_K2)
     log_probs = inputs.for_ctc()
     lengths = checked_lengths(log_probs, inputs.num_frames)
     best_paths = ctc_best_paths(log_probs, inputs.num_frames)
@@ -73,21 +74,6 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
             candidates |= _paths(k2, _lattice(k2, pruned, topology), PATHS_PER_BEAM * options.beam)
         hypotheses.append(rank(real, candidates, options.beam))
     return with_frames(inputs, select_best(inputs, hypotheses, options))
-
-
-def import_k2() -> Any:
-    """Import k2.
-
-    Raises:
-        AsrkdError: k2 is not installed, or was built for another torch.
-    """
-    try:
-        return importlib.import_module("k2")
-    except (ImportError, OSError, RuntimeError) as error:
-        raise AsrkdError(
-            f"--search k2: cannot import k2 ({error_text(error)}); install the k2 stack "
-            "(Python 3.10, torch 1.13.1), or use --search prefix-beam, which needs no further package"
-        ) from None
 
 
 def _likeliest_tokens(frames: Tensor, max_tokens: int | None) -> Tensor:

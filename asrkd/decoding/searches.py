@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 from asrkd.core.errors import AsrkdError
+from asrkd.core.installed import import_k2
 from asrkd.decoding import attention_beam, greedy, k2_lattice, prefix_beam, transducer
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import DecoderOptions, SearchOptions
@@ -93,7 +94,7 @@ def find_search(name: str, options: SearchOptions | None = None) -> Search:
     if name not in SEARCHES:
         raise AsrkdError(f"--search {name}: expected one of {', '.join(SEARCHES)}")
     if name == "k2":
-        k2_lattice.import_k2()
+        import_k2(k2_lattice.OPTION, k2_lattice.WITHOUT_K2)
     search = SEARCHES[name]
     if options is not None:
         _check_options(name, search, options)

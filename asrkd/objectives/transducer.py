@@ -20,13 +20,19 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from asrkd.core.errors import AsrkdError
-from asrkd.core.installed import version
+from asrkd.core.installed import import_k2, version
 from asrkd.data.tokens import Tokens
 from asrkd.models.masks import frame_mask, zero_padding
 from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.transducer_loss import full_losses
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
-from asrkd.objectives.pruned_transducer import Lattices, PruneSettings, import_k2, pruned_losses
+from asrkd.objectives.pruned_transducer import (
+    SETTING,
+    WITHOUT_K2,
+    Lattices,
+    PruneSettings,
+    pruned_losses,
+)
 from asrkd.objectives.too_short import TooShort
 from asrkd.targets.sequences import SequenceTargets
 from asrkd.targets.sources.base import TargetSource
@@ -68,7 +74,7 @@ class TransducerLoss(Objective):
         self.is_pruned = settings.loss == "pruned" or (settings.loss == "auto" and version("k2") is not None)
         self.am = self.lm = None
         if self.is_pruned:
-            import_k2()
+            import_k2(SETTING, WITHOUT_K2)
             num_tokens = student.architecture.num_tokens
             self.am = nn.Linear(student.dim, num_tokens)
             self.lm = nn.Linear(student.transducer.predictor.dim, num_tokens)
@@ -101,15 +107,15 @@ class TransducerLoss(Objective):
             sequences = (targets.tokens, targets.num_tokens, targets.utterance)
             losses = full_losses(transducer, frames, output.num_frames, predictions, sequences)
             return (losses * targets.weight).sum()
-        owner = targets.utterance
         lattices = Lattices(
-            frames=frames[owner],
+            frames=frames,
             predictions=predictions,
-            am=self.am(encoded)[owner],
+            am=self.am(encoded),
             lm=self.lm(hidden),
-            num_frames=output.num_frames[owner],
+            num_frames=output.num_frames[targets.utterance],
             tokens=targets.tokens,
             num_tokens=targets.num_tokens,
+            utterance=targets.utterance,
         )
         settings = self._settings
         pruning = PruneSettings(settings.prune_range, settings.lm_only_scale, settings.am_only_scale)

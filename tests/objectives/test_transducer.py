@@ -15,6 +15,8 @@ from asrkd.models import transducer_loss
 from asrkd.models.config import TransducerConfig
 from asrkd.models.recognizer import RecognizerOutput
 from asrkd.models.transducer import NOTHING
+from asrkd.objectives import pruned_transducer
+from asrkd.objectives.pruned_transducer import Lattices, PruneSettings, smoothed_log_probs
 from asrkd.objectives.transducer import TransducerLoss, TransducerLossConfig
 from asrkd.targets.sequences import SequenceTargets, collate
 from tests.models.small import recognizer
@@ -261,27 +263,56 @@ def test_the_simple_loss_is_a_transducer_that_adds(encoded):
     assert value == pytest.approx(simple + exact, rel=1e-5)
 
 
+@has_k2
+@pytest.mark.parametrize("scales", [(0.25, 0.0), (0.3, 0.2), (0.0, 1.0), (0.0, 0.0)])
+def test_the_smoothed_simple_loss_is_that_of_k2_with_its_gradients(scales):
+    import k2
+
+    rng = torch.Generator().manual_seed(2)
+    owner, lengths, counts = torch.tensor([0, 0, 1]), torch.tensor([6, 6, 4]), torch.tensor([3, 1, 0])
+    am = torch.randn(2, 6, 7, generator=rng).requires_grad_()
+    lm = torch.randn(3, 4, 7, generator=rng).requires_grad_()
+    tokens = torch.randint(1, 7, (3, 3), generator=rng)
+    nothing = torch.zeros(0)
+    lattices = Lattices(nothing, nothing, am, lm, lengths, tokens, counts, owner)
+    boundary = torch.stack([counts * 0, counts * 0, counts, lengths], dim=1)
+    px, py = smoothed_log_probs(lattices, PruneSettings(5, *scales))
+    ours, (of_tokens, of_blank) = k2.mutual_information_recursion(px, py, boundary, return_grad=True)
+    theirs, occupation = k2.rnnt_loss_smoothed(
+        lm, am[owner], tokens, 0, *scales, boundary, reduction="none", return_grad=True
+    )
+    torch.testing.assert_close(-ours, theirs)
+    torch.testing.assert_close((of_tokens, of_blank), occupation)
+    weights = torch.tensor([0.5, 2.0, 1.0])
+    torch.testing.assert_close(
+        torch.autograd.grad((-ours * weights).sum(), (am, lm)),
+        torch.autograd.grad((theirs * weights).sum(), (am, lm)),
+    )
+
+
+@has_k2
+@pytest.mark.parametrize("largest", [1, 7 * 6 * 4 * 2])
+def test_sequences_joined_in_groups_have_the_same_loss_and_gradients(largest, encoded, monkeypatch):
+    model = student()
+    built = objective(model, "pruned", prune_range=2)
+    whole, value = gradients(model, built, encoded), float(built(output(encoded), TARGETS).detach())
+    monkeypatch.setattr(pruned_transducer, "LARGEST", largest)
+    assert float(built(output(encoded), TARGETS).detach()) == pytest.approx(value, rel=1e-6)
+    for one, other in zip(whole, gradients(model, built, encoded), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)
+
+
 def test_later_versions_of_k2_are_called_with_what_they_accept(encoded, monkeypatch):
     """Signatures of 1.24.4 and later; the losses are the exact one of torchaudio."""
 
-    def rnnt_loss_smoothed(
-        lm, am, symbols, termination_symbol, lm_only_scale=0.1, am_only_scale=0.1, boundary=None,
-        rnnt_type="regular", delay_penalty=0.0, reduction="mean", return_grad=False,
-    ):  # fmt: skip
-        assert return_grad and reduction == "none" and symbols.dtype == boundary.dtype == torch.int64
-        assert am.dtype == lm.dtype == torch.float32
-        grad = torch.zeros(len(am), symbols.shape[1] + 1, am.shape[1] + 1)
-        return am.sum(dim=(1, 2)) * 0, (grad, grad)
+    def mutual_information_recursion(px, py, boundary=None, return_grad=False):
+        assert return_grad and px.dtype == py.dtype == torch.float32 and boundary.dtype == torch.int64
+        assert px.shape[2] == py.shape[2] + 1 and px.shape[1] == py.shape[1] - 1
+        return px.flatten(1)[:, 0] * 0, (torch.zeros_like(px), torch.zeros_like(py))
 
     def get_rnnt_prune_ranges(px_grad, py_grad, boundary, s_range):
-        places = min(s_range, px_grad.shape[1])
+        places = min(s_range, px_grad.shape[1] + 1)
         return torch.arange(places).expand(len(boundary), int(boundary[:, 3].max()), places)
-
-    def do_rnnt_pruning(am, lm, ranges):
-        places = ranges.shape[2]
-        return am[:, : ranges.shape[1], None].expand(-1, -1, places, -1), lm[:, None, :places].expand(
-            -1, ranges.shape[1], -1, -1
-        )
 
     def rnnt_loss_pruned(
         logits, symbols, ranges, termination_symbol, boundary, rnnt_type="regular", delay_penalty=0.0,

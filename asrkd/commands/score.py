@@ -17,7 +17,7 @@ from typing import Any
 from lhotse import MonoCut
 from torch import Tensor
 
-from asrkd.commands.score_export import RUNTIME, check_audio, export_lines, open_export
+from asrkd.commands.score_export import RUNTIME, export_lines, open_export
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import RUN_RECORD, SCORE_REQUEST, STAMP
 from asrkd.core.command_record import write_command
@@ -36,6 +36,7 @@ from asrkd.data.features.reading import load_features
 from asrkd.decoding import Hypothesis, SearchOptions, find_search
 from asrkd.decoding.recognition import recognize_by_cut, search_for, search_record
 from asrkd.decoding.word_emissions import EmissionClock, emission_clock
+from asrkd.deployment.sherpa import check_audio
 from asrkd.evaluation.records.record import read_record
 from asrkd.evaluation.records.restoring import restore_score
 from asrkd.models.directory import is_restored, load_model, train_again_command

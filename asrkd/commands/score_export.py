@@ -12,17 +12,15 @@ from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.corpora.recordings import samples_of
-from asrkd.data.cuts.records import records
 from asrkd.data.tokens import SPACE, WORD_START
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.word_emissions import EmissionClock
 from asrkd.deployment.exported import ExportedModel
-from asrkd.deployment.sherpa import FRAME_S, SherpaProcess, SherpaResult, require_sherpa
+from asrkd.deployment.sherpa import BATCH, FRAME_S, SherpaProcess, SherpaResult, require_sherpa
 from asrkd.targets.store.shard_parts import SerializedOutputs
 from asrkd.targets.store.shards import Shard
 
 RUNTIME = "sherpa-onnx"
-BATCH = 16  # utterances decoded together
 
 
 @dataclass(frozen=True)
@@ -57,16 +55,6 @@ def open_export(path: Path, name: str, options: SearchOptions) -> tuple[Exported
     raise AsrkdError(
         f"--search {name}: sherpa-onnx decodes an export of the kind {exported.kind} by {searches}"
     )
-
-
-def check_audio(exported: ExportedModel, cuts: Sequence[MonoCut], where: Path) -> None:
-    """Raise AsrkdError unless the cuts have the sampling rate of the export."""
-    for record in records(cuts):
-        if record.sampling_rate != exported.sampling_rate:
-            raise AsrkdError(
-                f"{where}: cut {record.id} has {record.sampling_rate} Hz, the export {exported.path} reads "
-                f"{exported.sampling_rate} Hz; prepare the cuts as its training data"
-            )
 
 
 def export_lines(shard: Shard, first: int, search: RuntimeSearch) -> SerializedOutputs:

@@ -12,14 +12,17 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+from lhotse import MonoCut
 from numpy.typing import NDArray
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.installed import version
+from asrkd.data.cuts.records import records
 from asrkd.deployment.exported import ExportedModel
 
 FRAME_S = 0.04  # seconds of a frame in sherpa-onnx's timestamps, a constant of the program
 MARK = b"asrkd-answer "  # before each answer of sherpa_child, which imports nothing of asrkd
+BATCH = 16  # utterances that are decoded together
 OLDEST = (1, 12, 26)  # earlier ones emit a repeated token again at chunk boundaries
 
 
@@ -43,6 +46,16 @@ def require_sherpa() -> str:
             f'sherpa-onnx {installed}: expected {oldest} or later; pip install -U "asrkd[deployment]"'
         )
     return installed
+
+
+def check_audio(exported: ExportedModel, cuts: Sequence[MonoCut], where: Path) -> None:
+    """Raise AsrkdError unless the cuts have the sampling rate of the export."""
+    for record in records(cuts):
+        if record.sampling_rate != exported.sampling_rate:
+            raise AsrkdError(
+                f"{where}: cut {record.id} has {record.sampling_rate} Hz, the export {exported.path} reads "
+                f"{exported.sampling_rate} Hz; prepare the cuts as its training data"
+            )
 
 
 class SherpaProcess(AbstractContextManager["SherpaProcess"]):

@@ -10,7 +10,6 @@ from lhotse import MonoCut
 from torch import Tensor
 
 from asrkd.commands.checks.findings import Findings
-from asrkd.commands.score_export import BATCH, check_audio
 from asrkd.core import files, output_folder
 from asrkd.core.artifacts import EXPORT_REQUEST, WEIGHTS
 from asrkd.core.errors import counted
@@ -23,7 +22,7 @@ from asrkd.decoding import SearchOptions
 from asrkd.decoding.recognition import recognize_by_cut
 from asrkd.deployment.export import ExportOptions, export_chunks
 from asrkd.deployment.exported import ExportedModel
-from asrkd.deployment.sherpa import SherpaProcess
+from asrkd.deployment.sherpa import BATCH, SherpaProcess, check_audio
 from asrkd.models.directory import load_model
 from asrkd.models.recognizer import LoadedModel
 from asrkd.models.streams import audio_features, stream_features

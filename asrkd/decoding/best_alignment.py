@@ -8,10 +8,13 @@ Notation: N utterances, T frames after padding, V symbols with blank at 0,
 S = 2 U + 1 states of the longest sequence of U tokens.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from asrkd.data.tokens import BLANK_ID
@@ -50,10 +53,9 @@ def aligned_frames(
     states = _states(sequences).to(log_probs.device)  # (N, S)
     skips = torch.zeros_like(states, dtype=torch.bool)  # states that are reached over a blank
     skips[:, 2:] = (states[:, 2:] != BLANK_ID) & (states[:, 2:] != states[:, :-2])
-    scores = log_probs.gather(2, states[:, None].expand(-1, log_probs.shape[1], -1)).double()  # (N, T, S)
     ends = [2 * len(tokens) for tokens in sequences]
-    steps, totals = _forward(scores, skips)
-    return [_first_frames(steps[:, row], totals[:, row], lengths[row], end) for row, end in enumerate(ends)]
+    steps, lasts = _forward(log_probs, states, skips, lengths)
+    return [_first_frames(steps[: lengths[row], row], lasts[row], end) for row, end in enumerate(ends)]
 
 
 def _states(sequences: Sequence[tuple[int, ...]]) -> Tensor:
@@ -65,47 +67,57 @@ def _states(sequences: Sequence[tuple[int, ...]]) -> Tensor:
     return states
 
 
-def _forward(scores: Tensor, skips: Tensor) -> tuple[Tensor, Tensor]:
-    """Run the recursion over scores (N, T, S).
+def _forward(
+    log_probs: Tensor, states: Tensor, skips: Tensor, lengths: Sequence[int]
+) -> tuple[NDArray[np.int8], list[list[float]]]:
+    """Run the recursion, a frame at a time: a byte for each frame and state is all that is kept.
+
+    Args:
+        log_probs: (N, T, V) in nats.
+        states: (N, S) symbols.
+        skips: (N, S) bool, True at states that are reached over a blank.
+        lengths: real frames of each utterance.
 
     Returns:
-        (T, N, S) how many states the best alignment came from below, 0 to 2, and its log-probability.
+        (T, N, S) how many states the best alignment came from below, 0 to 2; and the log-probabilities (S) of
+        the best alignments that end in each state, after the last frame of each utterance.
     """
-    num, num_frames, width = scores.shape
-    totals = scores.new_empty((num_frames, num, width))
-    steps = torch.zeros((num_frames, num, width), dtype=torch.long, device=scores.device)
-    nothing = scores.new_full((num, 2), -torch.inf)
-    for t in range(num_frames):
+    (num, width), longest = states.shape, max(lengths, default=0)
+    steps = np.zeros((longest, num, width), np.int8)
+    lasts: list[list[float]] = [[] for _ in lengths]
+    totals = torch.full((num, width), -torch.inf, dtype=torch.float64, device=log_probs.device)
+    nothing = totals.new_full((num, 2), -torch.inf)
+    for t in range(longest):
         if t == 0:
-            before = scores.new_full((num, width), -torch.inf)
+            before = totals.clone()
             before[:, :2] = 0.0
         else:
-            padded = torch.cat([nothing, totals[t - 1]], dim=1)
+            padded = torch.cat([nothing, totals], dim=1)
             over = padded[:, :-2].masked_fill(~skips, -torch.inf)
-            before, steps[t] = torch.stack([padded[:, 2:], padded[:, 1:-1], over]).max(dim=0)
-        totals[t] = before + scores[:, t]
-    return steps.cpu(), totals.cpu()
+            before, came = torch.stack([padded[:, 2:], padded[:, 1:-1], over]).max(dim=0)
+            steps[t] = came.cpu().numpy()
+        totals = before + log_probs[:, t].gather(1, states).double()
+        for row in [row for row, length in enumerate(lengths) if length == t + 1]:
+            lasts[row] = totals[row].tolist()
+    return steps, lasts
 
 
-def _first_frames(steps: Tensor, totals: Tensor, num_frames: int, end: int) -> tuple[int, ...] | None:
+def _first_frames(steps: NDArray[np.int8], last: Sequence[float], end: int) -> tuple[int, ...] | None:
     """Trace the best alignment of one utterance back from its end.
 
     Args:
-        steps: (T, S) of :func:`_forward`.
-        totals: (T, S) likewise.
-        num_frames: real frames.
+        steps: (T, S) of :func:`_forward`, of the real frames.
+        last: (S) log-probabilities after the last of them; empty without a frame.
         end: the state of the last blank.
     """
-    if num_frames == 0:
+    if not len(last):
         return () if end == 0 else None
-    last = totals[num_frames - 1]
-    state = end if end == 0 or bool(last[end] >= last[end - 1]) else end - 1
-    if last[state] == -torch.inf:
+    state = end if end == 0 or last[end] >= last[end - 1] else end - 1
+    if last[state] == -math.inf:
         return None
     first = [0] * (end // 2)
-    trace = steps.tolist()
-    for t in reversed(range(num_frames)):
+    for t in reversed(range(len(steps))):
         if state % 2:
             first[state // 2] = t
-        state -= trace[t][state]
+        state -= int(steps[t, state])
     return tuple(first)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from asrkd.data.tokens import SPACE, WORD_START
 from asrkd.models.recognizer import LoadedModel
 from asrkd.models.streams import is_streaming
-from asrkd.scoring.word_times import Emission, word_tokens
+from asrkd.scoring.word_times import Emission
 
 _DECIMALS = 6  # of seconds
 
@@ -48,3 +48,24 @@ def emission_clock(model: LoadedModel) -> EmissionClock:
     encoder = model.recognizer.encoder
     frame_s = encoder.subsampling * model.architecture.features.frame_shift
     return EmissionClock(frame_s, encoder.chunks.frames if is_streaming(encoder) else None)
+
+
+def word_tokens(pieces: Sequence[str], blanks: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the first and the last token of each word that tokens spell.
+
+    Args:
+        pieces: text of each token.
+        blanks: characters that separate words, beside whitespace.
+    """
+    words: list[tuple[int, int]] = []
+    inside = False
+    for token, piece in enumerate(pieces):
+        for character in piece:
+            if character.isspace() or character in blanks:
+                inside = False
+            elif inside:
+                words[-1] = words[-1][0], token
+            else:
+                words.append((token, token))
+                inside = True
+    return words

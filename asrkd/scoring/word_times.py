@@ -5,7 +5,7 @@ emits a token. In a stream the *chunk time* is the end of the chunk that holds t
 chunk is encoded before all of it was recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,24 +70,3 @@ def fitted(times: Times, text: str, normalized: str, normalizer: Normalizer) -> 
     if [word for part in parts for word in part] != normalized.split():
         return None
     return tuple(pair for part, pair in zip(parts, times, strict=True) for _ in part)
-
-
-def word_tokens(pieces: Sequence[str], blanks: Sequence[str]) -> list[tuple[int, int]]:
-    """Return the first and the last token of each word that tokens spell.
-
-    Args:
-        pieces: text of each token.
-        blanks: characters that separate words, beside whitespace.
-    """
-    words: list[tuple[int, int]] = []
-    inside = False
-    for token, piece in enumerate(pieces):
-        for character in piece:
-            if character.isspace() or character in blanks:
-                inside = False
-            elif inside:
-                words[-1] = words[-1][0], token
-            else:
-                words.append((token, token))
-                inside = True
-    return words

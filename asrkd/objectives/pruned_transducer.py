@@ -28,7 +28,6 @@ from asrkd.data.tokens import BLANK_ID
 from asrkd.models.masks import frame_mask
 from asrkd.models.transducer import Transducer
 
-SETTING = "objectives, transducer: loss: pruned"  # what needs k2
 WITHOUT_K2 = "set loss: full"
 
 # Numbers in the logits of sequences that are joined at once: 16 MiB, which CPUs reuse rather than map anew.
@@ -65,7 +64,7 @@ def pruned_losses(
 
     No sequence may have more tokens than frames. With R above U the pruned loss is exact.
     """
-    k2 = import_k2(SETTING, WITHOUT_K2)
+    k2 = import_k2("loss: pruned", WITHOUT_K2)
     symbols = lattices.tokens.long().contiguous()
     boundary = symbols.new_zeros(len(symbols), 4)
     boundary[:, 2], boundary[:, 3] = lattices.num_tokens, lattices.num_frames

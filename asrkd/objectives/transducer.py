@@ -27,7 +27,6 @@ from asrkd.models.recognizer import Recognizer, RecognizerOutput
 from asrkd.models.transducer_loss import full_losses
 from asrkd.objectives.base import Kind, Objective, ObjectiveConfig
 from asrkd.objectives.pruned_transducer import (
-    SETTING,
     WITHOUT_K2,
     Lattices,
     PruneSettings,
@@ -60,6 +59,7 @@ class TransducerLossConfig(SequenceSettings, ObjectiveConfig):
 class TransducerLoss(Objective):
     """Weighted transducer loss over the sequences of each utterance."""
 
+    name = "transducer"  # in errors
     num_updates: Tensor  # () int64, begun
 
     def __init__(self, settings: TransducerLossConfig, student: Recognizer) -> None:
@@ -68,13 +68,14 @@ class TransducerLoss(Objective):
         self._settings, self._subsampling = settings, student.encoder.subsampling
         if student.transducer is None:
             raise AsrkdError(
-                "objectives, transducer: the model has no transducer; give it one with model.transducer: {}"
+                f"objectives, {self.name}: the model has no transducer; give it one with "
+                "model.transducer: {}"
             )
         self._transducer = (student.transducer,)  # in a tuple, or its parameters would be the objective's too
         self.is_pruned = settings.loss == "pruned" or (settings.loss == "auto" and version("k2") is not None)
         self.am = self.lm = None
         if self.is_pruned:
-            import_k2(SETTING, WITHOUT_K2)
+            import_k2(f"objectives, {self.name}: loss: pruned", WITHOUT_K2)
             num_tokens = student.architecture.num_tokens
             self.am = nn.Linear(student.dim, num_tokens)
             self.lm = nn.Linear(student.transducer.predictor.dim, num_tokens)
@@ -82,7 +83,12 @@ class TransducerLoss(Objective):
 
     def count(self, targets: SequenceTargets, num_frames: Tensor) -> float:
         """Count the tokens of sequences that fit their ``num_frames`` (N,), averaged over an utterance."""
-        return float((targets.share * targets.num_tokens * fitting(targets, num_frames)).sum())
+        return float((targets.share * targets.num_tokens * self.usable(targets, num_frames)).sum())
+
+    def usable(self, targets: SequenceTargets, num_frames: Tensor) -> Tensor:
+        """Return which sequences have at most a token a frame, (S,) boolean; ``num_frames`` (N,)."""
+        frames = num_frames[targets.utterance]
+        return (targets.num_tokens <= frames) & (frames > 0)
 
     def dropped(self) -> TooShort:
         """Return a counter of sequences with more tokens than the encoder has frames."""
@@ -94,24 +100,39 @@ class TransducerLoss(Objective):
 
     def forward(self, output: RecognizerOutput, targets: SequenceTargets) -> Tensor:
         """Compute the weighted sum over the batch of the loss of each sequence, a scalar () in nats."""
-        (transducer,) = self._transducer
-        targets = targets.take(fitting(targets, output.num_frames).nonzero().flatten())
-        encoded = output.memory()
+        targets = targets.take(self.usable(targets, output.num_frames).nonzero().flatten())
         if len(targets.tokens) == 0:
-            return encoded.new_zeros((), dtype=torch.float32)
+            return output.memory().new_zeros((), dtype=torch.float32)
+        simple, losses = self.losses(output, targets)
+        if simple is None:
+            return (losses * targets.weight).sum()
+        simple_scale, pruned_scale = self.scales()
+        return ((simple_scale * simple + pruned_scale * losses) * targets.weight).sum()
+
+    def losses(
+        self, output: RecognizerOutput, targets: SequenceTargets, *, maps_alone: bool = False
+    ) -> tuple[Tensor | None, Tensor]:
+        """Compute the simple loss, None without pruning, and the loss of each sequence, both (S,) in nats.
+
+        Args:
+            output: of the student.
+            targets: S sequences that fit their frames, at least one.
+            maps_alone: whether the simple loss has no gradient but that of its own maps.
+        """
+        (transducer,) = self._transducer
+        encoded = output.memory()
         encoded = zero_padding(encoded, frame_mask(output.num_frames, encoded.shape[1]))
         frames = transducer.frames(encoded)
         hidden = transducer.predictor.hidden(targets.tokens)
         predictions = transducer.predictor.project(hidden)
         if self.am is None or self.lm is None:
             sequences = (targets.tokens, targets.num_tokens, targets.utterance)
-            losses = full_losses(transducer, frames, output.num_frames, predictions, sequences)
-            return (losses * targets.weight).sum()
+            return None, full_losses(transducer, frames, output.num_frames, predictions, sequences)
         lattices = Lattices(
             frames=frames,
             predictions=predictions,
-            am=self.am(encoded),
-            lm=self.lm(hidden),
+            am=self.am(encoded.detach() if maps_alone else encoded),
+            lm=self.lm(hidden.detach() if maps_alone else hidden),
             num_frames=output.num_frames[targets.utterance],
             tokens=targets.tokens,
             num_tokens=targets.num_tokens,
@@ -119,9 +140,7 @@ class TransducerLoss(Objective):
         )
         settings = self._settings
         pruning = PruneSettings(settings.prune_range, settings.lm_only_scale, settings.am_only_scale)
-        simple, pruned = pruned_losses(transducer, lattices, pruning)
-        simple_scale, pruned_scale = self.scales()
-        return ((simple_scale * simple + pruned_scale * pruned) * targets.weight).sum()
+        return pruned_losses(transducer, lattices, pruning)
 
     def scales(self) -> tuple[float, float]:
         """Return the factors of the simple and the pruned loss: of validation 0 and 1."""
@@ -130,12 +149,6 @@ class TransducerLoss(Objective):
         warmup = self._settings.warmup_updates
         share = min(1.0, int(self.num_updates) / warmup) if warmup else 1.0
         return 1.0 - share * (1.0 - self._settings.simple_scale), 0.1 + 0.9 * share
-
-
-def fitting(targets: SequenceTargets, num_frames: Tensor) -> Tensor:
-    """Return which sequences have at most a token a frame, (S,) boolean; ``num_frames`` (N,)."""
-    frames = num_frames[targets.utterance]
-    return (targets.num_tokens <= frames) & (frames > 0)
 
 
 def _source(settings: TransducerLossConfig, tokens: Tokens) -> TargetSource:

@@ -145,14 +145,15 @@ class NbestSource(ReadSource):
         return source
 
     def fetch(self, cuts: Sequence[MonoCut]) -> SequenceTargets:
-        """Read and tokenize the hypotheses of each cut that the settings select, with their weights."""
+        """Read and tokenize the hypotheses of each cut that the settings select, with weights and log P."""
         rules = self.lists.rules()
-        sequences, weights = [], []
+        sequences, weights, log_probs = [], [], []
         for cut in cuts:
-            texts, of_texts = self._of_visit(cut.id, self.lists.of_cut(cut, rules))
-            sequences.append([encode(self.tokens, text, cut.id) for text in texts])
-            weights.append(of_texts)
-        return collate(sequences, weights)
+            visit = self._of_visit(cut.id, self.lists.of_cut(cut, rules))
+            sequences.append([encode(self.tokens, text, cut.id) for text, _, _ in visit])
+            weights.append([weight for _, weight, _ in visit])
+            log_probs.append([log_prob for _, _, log_prob in visit])
+        return collate(sequences, weights, log_probs)
 
     def examine(self, cuts: Sequence[MonoCut], watch: Watch = ignore) -> Selection:
         """Select the cuts that have hypotheses left, with statistics of filters and weights.
@@ -172,16 +173,16 @@ class NbestSource(ReadSource):
         """Raise AsrkdError unless each cut has hypotheses of the same audio that can be tokenized."""
         self.examine(cuts)
 
-    def _of_visit(self, cut_id: str, nbest: Nbest) -> tuple[list[str], list[float]]:
-        """Return the texts of a visit of a cut, with their weights."""
+    def _of_visit(self, cut_id: str, nbest: Nbest) -> list[tuple[str, float, float]]:
+        """Return text, weight and the teacher's log-probability of each hypothesis of a visit of a cut."""
         if not nbest.hypotheses:
-            return [], []
-        weights = self.lists.weights(nbest)
+            return []
+        visit = list(zip(nbest.texts, self.lists.weights(nbest), nbest.log_probs, strict=True))
         if self.epoch is None or not self.settings.expand:
-            return nbest.texts, weights
+            return visit
         # Cuts start at different ranks, or one pass would have all best hypotheses, the next all second ones.
-        rank = (self.epoch + zlib.crc32(cut_id.encode())) % len(weights)
-        return [nbest.texts[rank]], [weights[rank] * len(weights)]
+        text, weight, log_prob = visit[(self.epoch + zlib.crc32(cut_id.encode())) % len(visit)]
+        return [(text, weight * len(visit), log_prob)]
 
 
 def sequence_source(settings: SequenceSettings, tokens: Tokens) -> TranscriptSource | NbestSource:

@@ -18,6 +18,7 @@ from tests.bench import (
     score_speed,
     sequence_speed,
     store_speed,
+    stream_speed,
     train_speed,
     transducer_speed,
 )
@@ -37,6 +38,7 @@ ROWS = {
     "score": score_speed.measure,
     "nbest": nbest_speed.measure,
     "transducer": transducer_speed.measure,
+    "stream": stream_speed.measure,
 }
 
 

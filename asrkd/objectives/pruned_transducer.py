@@ -117,7 +117,7 @@ def smoothed_log_probs(lattices: Lattices, settings: PruneSettings) -> tuple[Ten
         of_am = frames_of_token.index_select(0, rows).unflatten(0, tokens.shape)
         of_lm = lm[:, :length].gather(2, tokens[..., None])  # (S, L, 1)
         lm_only, am_only = settings.lm_only_scale, settings.am_only_scale
-        log_probs = (1 - lm_only - am_only) * (of_am + of_lm - joint[:, :length])
+        log_probs: Tensor = (1 - lm_only - am_only) * (of_am + of_lm - joint[:, :length])
         log_probs = log_probs + lm_only * (of_lm - lm_normalizer[:, :length])
         if am_only > 0:
             log_probs = log_probs + am_only * (of_am + unigram.log()[tokens][..., None] - am_normalizer)

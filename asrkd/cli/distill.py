@@ -91,7 +91,8 @@ def distill_nbest(
         str,
         typer.Option(
             help="prefix-beam, greedy, or k2 where installed; with a decoder also attention and joint "
-            "(attention and CTC); with a transducer transducer-greedy and transducer-beam."
+            "(attention and CTC); with a transducer transducer-greedy, transducer-beam and "
+            "transducer-k2 (needs k2)."
         ),
     ] = "prefix-beam",
     noise: Annotated[

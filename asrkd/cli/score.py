@@ -81,7 +81,8 @@ def score(
         str,
         typer.Option(
             help="greedy, prefix-beam, or k2 where installed; with a decoder also attention and joint "
-            "(attention and CTC); with a transducer transducer-greedy and transducer-beam."
+            "(attention and CTC); with a transducer transducer-greedy, transducer-beam and "
+            "transducer-k2 (needs k2)."
         ),
     ] = "greedy",
     beam: Beam = 8,

@@ -12,6 +12,7 @@ into memory.
 Notation: N utterances, T frames after padding, V symbols with blank at 0.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -71,7 +72,8 @@ def search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hypothes
         candidates = {tuple(best_path)}
         if length > 0:
             pruned = _likeliest_tokens(real.float(), options.max_tokens_per_frame)
-            candidates |= _paths(k2, _lattice(k2, pruned, topology), PATHS_PER_BEAM * options.beam)
+            lattice = _lattice(k2, pruned, topology)
+            candidates |= {_tokens(labels) for labels, _ in paths(k2, lattice, PATHS_PER_BEAM * options.beam)}
         hypotheses.append(rank(real, candidates, options.beam))
     return with_frames(inputs, select_best(inputs, hypotheses, options))
 
@@ -99,17 +101,30 @@ def _lattice(k2: Any, frames: Tensor, topology: Any) -> Any:
     )
 
 
-def _paths(k2: Any, lattice: Any, num_paths: int) -> set[tuple[int, ...]]:
-    """Return tokens of the best path and of ``num_paths`` sampled at each scale; none of an empty lattice."""
+def paths(k2: Any, lattice: Any, num_paths: int) -> Iterator[tuple[list[int], float]]:
+    """Yield the best path and ``num_paths`` sampled at each scale, some repeatedly; none of an empty lattice.
+
+    Args:
+        k2: the module.
+        lattice: an FsaVec of one utterance with aux_labels.
+        num_paths: paths of a scale.
+
+    Yields:
+        Labels of a path's arcs, 0 where none is emitted and -1 at the end, and its score in nats.
+    """
     if lattice.num_arcs == 0:
-        return set()
-    hypotheses = {_tokens(k2.shortest_path(lattice, use_double_scores=True).aux_labels.tolist())}
+        return
+    best = k2.shortest_path(lattice, use_double_scores=True)
+    yield best.aux_labels.tolist(), float(best.scores.sum())
     scores = lattice.scores.clone()
+    labels, of_arcs = lattice.aux_labels.tolist(), scores.tolist()
     for scale in SAMPLING_SCALES:
         lattice.scores = scores * scale
-        arcs = k2.random_paths(lattice, use_double_scores=True, num_paths=num_paths)  # [utterance][path][arc]
-        hypotheses.update(_tokens(path) for path in k2.ragged.index(lattice.aux_labels, arcs).tolist()[0])
-    return hypotheses
+        sampled = k2.random_paths(
+            lattice, use_double_scores=True, num_paths=num_paths
+        )  # [utterance][path][arc]
+        for arcs in sampled.tolist()[0]:
+            yield [labels[arc] for arc in arcs], sum(of_arcs[arc] for arc in arcs)
 
 
 def _tokens(aux_labels: list[int]) -> tuple[int, ...]:

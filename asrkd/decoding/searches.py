@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 from asrkd.core.errors import AsrkdError
 from asrkd.core.installed import import_k2
-from asrkd.decoding import attention_beam, greedy, k2_lattice, prefix_beam, transducer
+from asrkd.decoding import attention_beam, greedy, k2_lattice, k2_transducer, prefix_beam, transducer
 from asrkd.decoding.hypothesis import EncoderOutputs, Hypothesis
 from asrkd.decoding.options import DecoderOptions, SearchOptions
 from asrkd.decoding.rescoring import rescore
@@ -81,6 +81,9 @@ SEARCHES = {
     "transducer-beam": Search(
         transducer.beam_search, frozenset({"transducer"}), _TRANSDUCER, RANKING, reads_with_lm=None
     ),
+    "transducer-k2": Search(
+        k2_transducer.search, frozenset({"transducer"}), _TRANSDUCER, RANKING, reads_with_lm=None
+    ),
 }
 
 
@@ -93,8 +96,9 @@ def find_search(name: str, options: SearchOptions | None = None) -> Search:
     """
     if name not in SEARCHES:
         raise AsrkdError(f"--search {name}: expected one of {', '.join(SEARCHES)}")
-    if name == "k2":
-        import_k2(k2_lattice.OPTION, k2_lattice.WITHOUT_K2)
+    for module in (k2_lattice, k2_transducer):
+        if f"--search {name}" == module.OPTION:
+            import_k2(module.OPTION, module.WITHOUT_K2)
     search = SEARCHES[name]
     if options is not None:
         _check_options(name, search, options)

@@ -32,7 +32,7 @@ def greedy_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[H
         ValueError: there is no transducer.
         AsrkdError: a real frame holds NaN.
     """
-    transducer, frames = _frames(inputs)
+    transducer, frames = projected_frames(inputs)
     streams = GreedyStreams(transducer, len(inputs), inputs.silent)
     streams.advance(frames, inputs.num_frames)
     return ranked(inputs, frames, [[emitted] for emitted in streams.emitted], options)
@@ -53,14 +53,14 @@ def beam_search(inputs: EncoderOutputs, options: SearchOptions) -> list[list[Hyp
         ValueError: there is no transducer.
         AsrkdError: a real frame holds NaN.
     """
-    transducer, frames = _frames(inputs)
+    transducer, frames = projected_frames(inputs)
     streams = BeamStreams(transducer, len(inputs), options.beam, inputs.silent)
     streams.advance(frames, inputs.num_frames)
     candidates = [[emitted for emitted, _ in streams.hypotheses(row)] for row in range(len(inputs))]
     return ranked(inputs, frames, candidates, options)
 
 
-def _frames(inputs: EncoderOutputs) -> tuple[Transducer, Tensor]:
+def projected_frames(inputs: EncoderOutputs) -> tuple[Transducer, Tensor]:
     """Return the transducer and its projected frames (N, T, J), 0 in padding; AsrkdError if they hold NaN."""
     transducer, encoded = inputs.for_transducer()
     frames = zero_padding(transducer.frames(encoded), frame_mask(inputs.num_frames, encoded.shape[1]))

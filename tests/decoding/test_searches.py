@@ -15,7 +15,7 @@ def test_importing_the_searches_does_not_import_k2():
 
 
 def test_every_search_has_its_name():
-    of_transducers = {"transducer-greedy", "transducer-beam"}
+    of_transducers = {"transducer-greedy", "transducer-beam", "transducer-k2"}
     assert set(SEARCHES) == {"greedy", "prefix-beam", "k2", "attention", "joint"} | of_transducers
 
 

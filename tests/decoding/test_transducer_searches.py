@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from asrkd.core.errors import AsrkdError
 from asrkd.decoding.hypothesis import EncoderOutputs
 from asrkd.decoding.options import SearchOptions
-from asrkd.decoding.searches import SEARCHES
+from asrkd.decoding.searches import SEARCHES, find_search
 from asrkd.decoding.transducer import exact_log_probs
 from asrkd.decoding.transducer_streams import BeamStreams, GreedyStreams
 from asrkd.models.config import TransducerConfig
@@ -202,3 +203,74 @@ def test_other_models_are_refused():
     for search in (GREEDY, BEAM):
         with pytest.raises(ValueError, match="needs a transducer"):
             search(EncoderOutputs(NUM_FRAMES), SearchOptions())
+
+
+def likeliest_path(
+    model: Transducer, encoded: torch.Tensor
+) -> tuple[float, tuple[int, ...], tuple[int, ...]]:
+    """The best of all paths with one token or blank at each frame: log-probability, tokens, their frames."""
+    best = (-math.inf, (), ())
+    for labels in itertools.product(range(4), repeat=len(encoded)):
+        log_prob, tokens = 0.0, ()
+        for frame, label in zip(encoded, labels, strict=True):
+            log_prob += at(model, frame, tokens)[label]
+            tokens = (*tokens, label) if label else tokens
+        best = max(best, (log_prob, tokens, tuple(t for t, label in enumerate(labels) if label)))
+    return best
+
+
+@pytest.mark.parametrize("context_size", [1, 2, 3])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_k2_lattices_hold_the_best_path_and_the_likeliest_of_every_string(context_size, seed):
+    pytest.importorskip("k2", reason="needs k2: run the tests on the k2 stack, STACK=k2 make test")
+    model = transducer(context_size=context_size, seed=seed, sharpness=6.0)
+    outputs, options = inputs(model), SearchOptions(beam=64, num_best=64)
+    listed = SEARCHES["transducer-k2"].run(outputs, options)
+    assert [each.tokens for each in listed[1]] == [()]  # no frames
+    frames = outputs.encoded[2, :3]
+    scores = {each.tokens: each.log_prob for each in listed[2]}
+    assert list(scores.values()) == sorted(scores.values(), reverse=True) and len(scores) == len(listed[2])
+    for tokens in list(scores)[:4]:
+        assert scores[tokens] == pytest.approx(full_sum(model, frames, tokens), abs=1e-4)
+    sums = modified_beam(model, frames, 4**4)  # of all strings
+    assert max(sums, key=sums.__getitem__) in scores
+    _, tokens, emitted_at = likeliest_path(model, frames)
+    assert {each.tokens: each.frames for each in listed[2]}[tokens] == emitted_at
+
+
+def test_of_models_whose_frames_emit_a_token_at_most_k2_finds_what_the_beam_finds():
+    pytest.importorskip("k2", reason="needs k2: run the tests on the k2 stack, STACK=k2 make test")
+    options, lengths = SearchOptions(beam=32, num_best=4), set()
+    for seed, context_size in itertools.product(range(8), [1, 2, 3]):
+        model = transducer(context_size=context_size, seed=seed)
+        with torch.no_grad():
+            model.out.bias[0] += 3.0
+        outputs = inputs(model)
+        by_beam, by_k2 = BEAM(outputs, options), SEARCHES["transducer-k2"].run(outputs, options)
+        for expected, listed in zip(by_beam, by_k2, strict=True):
+            assert listed[0].tokens == expected[0].tokens
+            assert listed[0].log_prob == pytest.approx(expected[0].log_prob, abs=1e-5)
+            lengths.add(len(listed[0].tokens))
+    assert len(lengths) > 1
+
+
+def test_k2_lattices_emit_no_silent_token_and_know_no_neighbors():
+    pytest.importorskip("k2", reason="needs k2: run the tests on the k2 stack, STACK=k2 make test")
+    model = transducer(seed=3)
+    outputs = replace(inputs(model), silent=(0, 2))
+    options = SearchOptions(beam=8, num_best=8)
+    together = SEARCHES["transducer-k2"].run(outputs, options)
+    assert not any(2 in hypothesis.tokens for listed in together for hypothesis in listed)
+    for row in range(4):
+        alone = replace(outputs, num_frames=NUM_FRAMES[row : row + 1], encoded=outputs.encoded[row : row + 1])
+        [listed] = SEARCHES["transducer-k2"].run(alone, options)
+        assert [each.tokens for each in listed] == [each.tokens for each in together[row]]
+
+
+def test_without_k2_its_lattices_are_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, "k2", None)
+    with pytest.raises(
+        AsrkdError, match="^--search transducer-k2 needs k2: .* use --search transducer-beam, "
+    ) as error:
+        find_search("transducer-k2")
+    assert "\n" not in str(error.value)

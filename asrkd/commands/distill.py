@@ -166,6 +166,11 @@ def posterior(request: DistillRequest, top_k: TopK, dtype: str, stop: StopReques
     model = teacher.recognizer("posterior")
     check_ctc(model)
     num_tokens = model.tokens.size
+    if top_k != ALL and top_k > num_tokens:
+        warn(
+            f"--top-k {top_k}: the teacher has {num_tokens} tokens; --top-k {ALL} stores them in half the "
+            "space, and for other temperatures too"
+        )
     details: dict[str, Any] = {"top_k": top_k if top_k == ALL else min(top_k, num_tokens), "dtype": dtype}
     if top_k == ALL:
         details |= {"num_tokens": num_tokens, "score": "natural logarithms of all tokens, in their order"}

@@ -28,6 +28,8 @@ from asrkd.core.schema import expected
 # ValueError: 2024-13-01 is not a date. TypeError: a key that is a list.
 _NOT_YAML = (yaml.YAMLError, ValueError, TypeError, RecursionError)
 
+MOST_KEYS = 12  # of a section, that a message about an unknown one lists
+
 
 class Section(BaseModel):
     """Frozen section of a config; unknown keys, infinities and NaN are refused."""
@@ -216,8 +218,14 @@ def _inner(node: dict[str, Any], key: str) -> Any:
 
 
 def _explain(kind: type[BaseModel], error: ValidationError) -> str:
-    """Describe the first error, in one line."""
-    first = error.errors()[0]
+    """Describe the first error, in one line; of a missing key an unknown one beside it, its misspelling."""
+    errors = error.errors()
+    misspelled = (each for each in errors if each["type"] == "extra_forbidden")
+    if errors[0]["type"] == "missing":
+        beside = (each for each in misspelled if each["loc"][:-1] == errors[0]["loc"][:-1])
+        first = next(beside, errors[0])
+    else:
+        first = errors[0]
     where, _ = _walk(kind, first["loc"])
     place = ".".join(where) or "the file"
     if first["type"] != "extra_forbidden":
@@ -226,7 +234,9 @@ def _explain(kind: type[BaseModel], error: ValidationError) -> str:
         )
     _, section = _walk(kind, first["loc"][:-1])
     known = [] if section is None else list(section.model_fields)
-    return f"{place}: unknown key{did_you_mean(str(first['loc'][-1]), known, cutoff=0.0)}"
+    near = did_you_mean(str(first["loc"][-1]), known, cutoff=0.5)
+    listed = ", ".join(known[:MOST_KEYS]) + (", ..." if len(known) > MOST_KEYS else "")
+    return f"{place}: unknown key{near or (f'; expected one of {listed}' if known else '')}"
 
 
 def _walk(kind: Any, loc: Sequence[int | str]) -> tuple[list[str], type[BaseModel] | None]:

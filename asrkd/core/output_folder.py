@@ -79,6 +79,9 @@ def check_settings(out: Path, record_name: str, settings: Mapping[str, Any]) -> 
 
 
 def _check_same(out: Path, stored: Any, record: dict[str, Any], names: Mapping[str, str]) -> None:
+    kinds = [each.get("kind") if isinstance(each, dict) else None for each in (stored, record)]
+    if None not in kinds and kinds[0] != kinds[1]:
+        raise AsrkdError(f"{out}: holds {kinds[0]!r}, expected {kinds[1]!r} or nothing; give another --out")
     if difference := first_difference(stored, record, names=names):
         remedy = f"give another --out, or remove it: {remove_folder(out)}"
         raise AsrkdError(f"{out}: created with other settings: {difference}; {remedy}")

@@ -14,7 +14,7 @@ from asrkd.training.loader import Batch
 from asrkd.training.update_batches import UpdateBatches
 
 MAX_SKIPPED = 50  # updates in a row without a finite gradient; one more ends the run
-MAX_IDLE = 50  # updates from the first one on without a target of an objective, after which a warning says so
+MAX_IDLE = 20  # updates from the first one on without a target of an objective, after which a warning says so
 
 
 @dataclass(frozen=True)

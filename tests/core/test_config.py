@@ -108,6 +108,8 @@ def test_a_section_that_is_null_can_be_set_into(tmp_path):
         ("optim.warmup_step=1", "did you mean 'warmup_steps'"),
         ("phases.0.step=1", "phases.0.step: unknown key; did you mean 'steps'"),
         ("maybe.stepz=1", "did you mean 'steps'"),
+        ("optim.qqq=1", "optim.qqq: unknown key; expected one of lr"),
+        ("phases.0={step: 4}", "phases.0.step: unknown key; did you mean 'steps'"),  # steps is missing too
         ("sede=1", "sede: unknown key; did you mean 'seed'"),
         ("optim.lr=-1", "optim.lr: .*greater than 0, found -1"),
         ("optim.lr=.inf", "optim.lr: .*finite number, found inf"),

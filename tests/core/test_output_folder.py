@@ -50,6 +50,13 @@ def test_another_record_is_refused_by_its_first_difference(tmp_path, asked, comp
     assert (tmp_path / "out/r.json").read_bytes() == before
 
 
+def test_a_folder_of_another_kind_is_not_one_to_remove(tmp_path):
+    claim(tmp_path / "out", "r.json", RECORD | {"kind": "hidden", "dim": 64})
+    with pytest.raises(AsrkdError, match="out: holds 'hidden', expected 'posterior' or nothing") as error:
+        claim(tmp_path / "out", "r.json", RECORD | {"kind": "posterior"})
+    assert "rm -r" not in str(error.value)
+
+
 @settings(max_examples=50, deadline=None)
 @given(json_values, json_values)
 def test_there_is_a_difference_exactly_between_unequal_records(found, asked):

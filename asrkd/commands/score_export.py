@@ -12,11 +12,11 @@ from lhotse import MonoCut
 
 from asrkd.core.errors import AsrkdError
 from asrkd.data.corpora.recordings import samples_of
-from asrkd.data.tokens import SPACE, WORD_START
 from asrkd.decoding.options import SearchOptions
 from asrkd.decoding.word_emissions import EmissionClock
 from asrkd.deployment.exported import ExportedModel
 from asrkd.deployment.sherpa import BATCH, FRAME_S, SherpaProcess, SherpaResult, require_sherpa
+from asrkd.deployment.tokens_file import spelled
 from asrkd.targets.store.shard_parts import SerializedOutputs
 from asrkd.targets.store.shards import Shard
 
@@ -85,4 +85,4 @@ def _line(clock: EmissionClock, cut: MonoCut, result: SherpaResult) -> bytes:
 
 def text_of(tokens: Sequence[str]) -> str:
     """Spell the tokens of sherpa-onnx, whose text is post-processed by version."""
-    return "".join(tokens).replace(WORD_START, " ").replace(SPACE, " ").strip()
+    return "".join(map(spelled, tokens)).strip()

@@ -64,15 +64,11 @@ def greedy_tokens(recognizer: Recognizer, output: RecognizerOutput) -> list[list
 
 
 def ctc_best_paths(log_probs: Tensor, num_frames: Tensor) -> list[list[int]]:
-    """Return the token ids of each utterance's likeliest alignment.
+    """Return the token ids of each utterance's likeliest alignment, given what :func:`ctc_emissions` is.
 
     Args:
-        log_probs: shape (N, T, V), in nats; padding may hold anything.
-        num_frames: shape (N,), integer; real frames per utterance, 0..T.
-
-    Raises:
-        ValueError: the shapes do not fit together.
-        AsrkdError: a real frame holds NaN.
+        log_probs: (N, T, V) in nats.
+        num_frames: (N,) real frames.
     """
     return [list(emitted.tokens) for emitted in ctc_emissions(log_probs, num_frames)]
 

@@ -7,7 +7,7 @@ It writes a space for the symbol U+2581, whereas asrkd's own file writes
 from collections.abc import Sequence
 
 from asrkd.core.errors import AsrkdError
-from asrkd.data.tokens import BLANK, WORD_START
+from asrkd.data.tokens import BLANK, SPACE, WORD_START
 
 # Symbols that the offline CTC search drops from its results, whatever their ids.
 DROPPED_BY_OFFLINE_CTC = ("SIL", "</s>")
@@ -45,6 +45,11 @@ def _written(symbol: str, symbols: Sequence[str]) -> str:
     if symbol != " ":
         return symbol
     return "" if WORD_START in symbols else WORD_START  # a line of an id alone is a space as well
+
+
+def spelled(symbol: str) -> str:
+    """Return the text of a symbol of an inventory or of sherpa-onnx's results: spaces as spaces."""
+    return " " if symbol == SPACE else symbol.replace(WORD_START, " ")
 
 
 def looks_like_byte_bpe(symbols: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ A stream is decoded in steps of T feature frames, and a step needs T + 1 of them
 (sherpa-onnx, ``online-recognizer``): with exactly T frames of silence behind,
 every frame of speech is decoded, and nothing depends on the length of the rest.
 The encoder runs on the whole with the chunks' mask, which gives what steps do
-(tests/models/test_streaming.py).
+(tests/models/test_streaming.py), and in steps on what is longer than two minutes.
 """
 
 from collections.abc import Iterator

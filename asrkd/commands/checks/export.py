@@ -17,12 +17,12 @@ from asrkd.core.shell import command, remove_folder
 from asrkd.data.corpora.recordings import samples_of
 from asrkd.data.cuts.manifests import read_cuts
 from asrkd.data.features.reading import FeatureConfig
-from asrkd.data.tokens import SPACE, WORD_START
 from asrkd.decoding import SearchOptions
 from asrkd.decoding.recognition import recognize_by_cut
 from asrkd.deployment.export import ExportOptions, export_chunks
 from asrkd.deployment.exported import ExportedModel
 from asrkd.deployment.sherpa import BATCH, SherpaProcess, check_audio
+from asrkd.deployment.tokens_file import spelled
 from asrkd.models.directory import load_model
 from asrkd.models.recognizer import LoadedModel
 from asrkd.models.streams import audio_features, stream_features
@@ -46,16 +46,18 @@ def audit_export(path: Path, cuts: Sequence[Path], findings: Findings) -> None:
         for name, sha256 in stamp["sha256"].items():
             if not (path / name).is_file() or files.sha256(path / name) != sha256:
                 findings.problem(f"{path / name}: missing, or not as it was written; export again: {again}")
-        model = Path(stamp["model"])
-        again = again.replace("MODEL", str(model))
-        if not (model / WEIGHTS).is_file():
-            findings.note(f"{path}: its model {model} is not there, so it is not compared with it")
-        elif load_model(model).weights_sha256 != exported.model_sha256:
-            findings.problem(f"{path}: of other weights than those in {model}; export again: {again}")
+        folder = Path(stamp["model"])
+        again = again.replace("MODEL", str(folder))
+        if not (folder / WEIGHTS).is_file():
+            findings.note(f"{path}: its model {folder} is not there, so it is not compared with it")
+            return
+        model = load_model(folder)
+        if model.weights_sha256 != exported.model_sha256:
+            findings.problem(f"{path}: of other weights than those in {folder}; export again: {again}")
         elif not cuts:
-            findings.note(f"{path}: of the weights in {model}; --cuts CUTS compares what both recognize")
+            findings.note(f"{path}: of the weights in {folder}; --cuts CUTS compares what both recognize")
         elif not findings.lines():
-            _compare(exported, load_model(model), cuts, findings, again)
+            _compare(exported, model, cuts, findings, again)
 
 
 def _compare(
@@ -89,7 +91,7 @@ def _by_sherpa(exported: ExportedModel, cuts: Sequence[MonoCut]) -> list[_Emissi
         for first in range(0, len(cuts), BATCH):
             audio = [samples_of(cut) for cut in cuts[first : first + BATCH]]
             for result in process.recognize(audio):
-                emissions.append(_Emission(tuple(map(_spelled, result.tokens)), result.frames))
+                emissions.append(_Emission(tuple(map(spelled, result.tokens)), result.frames))
     return emissions
 
 
@@ -102,14 +104,10 @@ def _by_model(exported: ExportedModel, model: LoadedModel, cuts: Sequence[MonoCu
     with export_chunks(model, ExportOptions(**settings)):
         for _, final in recognize_by_cut(model, cuts, search, SearchOptions(), read):
             for _, (best, *_) in final:
-                tokens = tuple(_spelled(symbols[token]) for token in best.tokens)
+                tokens = tuple(spelled(symbols[token]) for token in best.tokens)
                 emissions.append(_Emission(tokens, best.frames or ()))
     return emissions
 
 
 def _features(cut: MonoCut, features: FeatureConfig, step: int) -> Tensor:
     return stream_features(cut, features, step) if step else audio_features(cut, features)
-
-
-def _spelled(symbol: str) -> str:
-    return " " if symbol == SPACE else symbol.replace(WORD_START, " ")
